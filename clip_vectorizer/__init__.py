@@ -1,0 +1,5 @@
+"""CLIP image search for Weaviate."""
+
+from importlib.metadata import version
+
+__version__ = version("clip-vectorizer")

@@ -1,0 +1,111 @@
+"""Every error this project raises on purpose. The message says what, where, and what to do.
+
+    VectorizerError                     exit code 1
+    ├── SettingsError                   a setting or an environment variable cannot be used
+    ├── ModelUnavailable                a model cannot be found or loaded
+    ├── RequestRefused                  the sidecar refuses one request; `status` is the HTTP answer
+    │   ├── UnreadableImage             422, names the index
+    │   ├── UnreadableText              422, names the index
+    │   ├── TooLarge                    413: bytes, pixels or items over a limit
+    │   ├── BadRequest                  400: the body is not what the protocol says
+    │   └── Overloaded                  503: the queue is full, or the deadline passed
+    ├── EncoderFailed                   500: the model itself failed
+    ├── Unreachable                     exit code 4
+    │   ├── SidecarUnreachable
+    │   └── WeaviateUnreachable
+    ├── SidecarRefused                  what a client makes of an error answer of the sidecar
+    ├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
+    ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
+    ├── StackError                      Weaviate cannot be found, built or started
+    └── TrainingDataError               the drawings or names to learn from are not there
+"""
+
+from typing import ClassVar
+
+
+class VectorizerError(Exception):
+    """Base of all; `exit_code` is what a command ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(VectorizerError):
+    exit_code = 2
+
+
+class ModelUnavailable(VectorizerError):
+    pass
+
+
+class RequestRefused(VectorizerError):
+    status: ClassVar[int] = 400
+
+
+class BadRequest(RequestRefused):
+    pass
+
+
+class UnreadableImage(RequestRefused):
+    status = 422
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"images[{index}]: {reason}; send base64 of a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+        self.index = index
+        self.reason = reason
+
+
+class UnreadableText(RequestRefused):
+    status = 422
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"texts[{index}]: {reason}")
+        self.index = index
+        self.reason = reason
+
+
+class TooLarge(RequestRefused):
+    status = 413
+
+
+class Overloaded(RequestRefused):
+    status = 503
+
+
+class EncoderFailed(VectorizerError):
+    pass
+
+
+class Unreachable(VectorizerError):
+    exit_code = 4
+
+
+class SidecarUnreachable(Unreachable):
+    pass
+
+
+class WeaviateUnreachable(Unreachable):
+    pass
+
+
+class SidecarRefused(VectorizerError):
+    """The sidecar answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Mismatch(VectorizerError):
+    exit_code = 5
+
+
+class InputError(VectorizerError):
+    exit_code = 2
+
+
+class StackError(VectorizerError):
+    pass
+
+
+class TrainingDataError(VectorizerError):
+    pass

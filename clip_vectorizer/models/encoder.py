@@ -1,0 +1,57 @@
+"""The one contract between the sidecar and a model. No torch here: fakes obey it too.
+
+N items · D dimensions · S input side
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from clip_vectorizer.vectors import Pixels, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model is, as `/meta` tells it. Vectors of two models, dimensions or preprocessings never mix."""
+
+    model: str  # the name it was asked for by: `emoji`, `ViT-B-32::openai`, ...
+    revision: str  # digest of the weights: two sidecars with equal revisions give equal vectors
+    dimension: int
+    image_size: int  # pixels, the input's side
+    context_length: int  # tokens a text may have, start and end included
+    preprocessing: str  # version of the pixel path, for example `shortest-48-bicubic-v1`
+    logit_scale: float  # the factor before a softmax over cosines, not its logarithm
+    device: str  # `cpu`, `cuda:0`
+    precision: str  # `fp32`, `bf16`, ...
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """Token ids without padding, start and end included."""
+
+    ids: tuple[int, ...]
+    full_length: int  # tokens before the cut to the context
+
+    @property
+    def cut(self) -> bool:
+        return self.full_length > len(self.ids)
+
+
+class Encoder(Protocol):
+    """Texts and images in, unit vectors out. `prepare_*` may run in many threads at once, `encode_*` in one."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def prepare_text(self, text: str) -> PreparedText: ...
+
+    def prepare_image(self, image: Image.Image) -> Pixels:
+        """(S, S, 3) uint8 of an upright RGB image of any size."""
+
+    def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
+        """(N, D) float32, unit rows, same order as `texts`. Raises EncoderFailed."""
+
+    def encode_images(self, images: Sequence[Pixels]) -> Vectors:
+        """(N, D) float32, unit rows, same order as `images`. Raises EncoderFailed."""

@@ -1,0 +1,74 @@
+"""Contrastive learning for CLIP towers, with a bank of names as extra negatives.
+
+B batch · N concepts · D dimensions
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MAX_LOGIT_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5
+
+
+class NameBank:
+    """The last text vector seen of every concept, without gradients.
+
+    With about as many concepts as a few batches hold, this makes every step choose among *all* names,
+    as classification will, at no extra pass through the text tower (cross-batch memory, Wang et al. 2020).
+    """
+
+    def __init__(self, concepts: int, dimension: int) -> None:
+        self.vectors_nd = torch.zeros(concepts, dimension)
+        self.filled = torch.zeros(concepts, dtype=torch.bool)
+
+    def others(self, chosen_b: Tensor) -> Tensor:
+        """(N - B, D) vectors of the concepts that are not in this batch."""
+        keep = self.filled.clone()
+        keep[chosen_b] = False
+        return self.vectors_nd[keep]
+
+    def store(self, chosen_b: Tensor, texts_bd: Tensor) -> None:
+        self.vectors_nd[chosen_b] = texts_bd.detach()
+        self.filled[chosen_b] = True
+
+
+def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, others_nd: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric InfoNCE over unit rows; images choose among `others_nd` too. `scale` is the logit scale, not its log."""
+    target = torch.arange(len(images_bd))
+    image_logits = scale * images_bd @ torch.cat([texts_bd, others_nd]).T
+    text_logits = scale * texts_bd @ images_bd.T
+    return (F.cross_entropy(image_logits, target, label_smoothing=0.05) + F.cross_entropy(text_logits, target)) / 2
+
+
+class Average:
+    """An exponential moving average of a model's weights: what is evaluated and shipped."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))  # short memory while the weights still move fast
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+
+def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def adamw(model: nn.Module, peak: float, decay: float) -> torch.optim.AdamW:
+    """AdamW without weight decay on gains, biases and the logit scale."""
+    matrices = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim >= 2]
+    rest = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), eps=1e-6)

