@@ -1,0 +1,70 @@
+"""What a sidecar answered, checked: a short, broken or foreign answer must never reach the database.
+
+N items · D dimensions
+"""
+
+import re
+from dataclasses import fields
+from typing import Any
+
+import httpx
+import numpy as np
+
+from clip_vectorizer.errors import SidecarRefused
+from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
+from clip_vectorizer.protocol import ERROR, META
+from clip_vectorizer.vectors import Vectors
+
+
+def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:
+    """The JSON object of a good answer ({} for 204). Raises SidecarRefused with the sidecar's own sentence."""
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return {}
+    body = _json_object(response)
+    if response.is_success and body is not None and not body.get(ERROR):
+        return body
+    if body is not None and isinstance(body.get(ERROR), str):
+        raise SidecarRefused(response.status_code, body[ERROR])
+    raise SidecarRefused(
+        response.status_code,
+        f"{url} answered {response.status_code} and no JSON of a sidecar ({response.text[:80]!r}); "
+        "is something else running there?",
+    )
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def read_model_info(body: dict[str, Any], url: str) -> ModelInfo:
+    names = [field.name for field in fields(ModelInfo)]
+    missing = [name for name in names if name not in body]
+    if missing:
+        raise SidecarRefused(
+            httpx.codes.OK,
+            f"{url}{META} does not tell {', '.join(missing)}: not a clip-vectorizer sidecar, or an older one; "
+            "start one with `clip-vectorizer serve`",
+        )
+    return ModelInfo(**{name: body[name] for name in names})
+
+
+def read_vectors(rows: Any, count: int, url: str) -> Vectors:
+    """(count, D) finite float32, or SidecarRefused."""
+    try:
+        vectors: Vectors = np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError):
+        vectors = np.empty(0, dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != count or vectors.shape[1] == 0:
+        raise SidecarRefused(httpx.codes.OK, f"{url} did not answer one vector for each of {count} items")
+    if not np.isfinite(vectors).all():
+        raise SidecarRefused(httpx.codes.OK, f"{url} answered a vector with NaN or infinity; its model is broken")
+    return vectors
+
+
+def shift_index(sentence: str, start: int) -> str:
+    """`images[3]: ...` of the request that began at item `start`, counted as the caller counts."""
+    return re.sub(r"^(texts|images)\[(\d+)\]", lambda hit: f"{hit[1]}[{int(hit[2]) + start}]", sentence)

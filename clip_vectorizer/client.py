@@ -1,0 +1,159 @@
+"""HTTP client of a running sidecar: texts and image files in, checked vectors out. Knows nothing of Weaviate.
+
+N items · D dimensions
+"""
+
+import base64
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+import httpx
+import numpy as np
+
+from clip_vectorizer.answers import read_answer, read_model_info, read_vectors, shift_index
+from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
+from clip_vectorizer.protocol import (
+    IMAGE_VECTORS,
+    IMAGES,
+    META,
+    READY,
+    TEXT_VECTORS,
+    TEXTS,
+    VECTORIZE,
+    WARNINGS,
+)
+from clip_vectorizer.vectors import Vectors
+
+__all__ = ["ModelInfo", "VectorizerClient"]
+
+logger = logging.getLogger(__name__)
+
+MAX_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
+CONNECT_SECONDS = 5.0
+POLL_SECONDS = 0.2
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class VectorizerClient:
+    """A sidecar at `url` (`http://user:password@host:port` sends HTTP Basic). A context manager.
+
+    Every method raises SidecarUnreachable when nobody answers and SidecarRefused when the sidecar says no.
+    Warnings of the sidecar (a text was cut) go to this module's logger.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float = 60.0, transport: httpx.BaseTransport | None = None) -> None:
+        address = _address(url)
+        self.url = str(address.copy_with(username="", password=""))  # safe to show: no password
+        self._dimension: int | None = None
+        self._http = httpx.Client(
+            base_url=self.url,
+            auth=(address.username, address.password) if address.userinfo else None,
+            timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
+            transport=transport,
+            trust_env=address.host not in LOOPBACK,  # a company's HTTP_PROXY cannot reach this machine's loopback
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def meta(self) -> ModelInfo:
+        """The sidecar's model. Raises SidecarRefused if the answer is not one of this project's sidecars."""
+        info = read_model_info(self._request("GET", META), self.url)
+        self._dimension = info.dimension
+        return info
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """(N, D) float32, same order as `texts`; no texts: (0, D). Raises Mismatch if the dimension changes."""
+        return self._embed(TEXTS, TEXT_VECTORS, texts)
+
+    def embed_images(self, images: Sequence[bytes]) -> Vectors:
+        """(N, D) float32 of image files' bytes, in order. One bad file refuses all, and the error names its index."""
+        return self._embed(IMAGES, IMAGE_VECTORS, [base64.b64encode(image).decode("ascii") for image in images])
+
+    def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
+        """For each file its vector (D,), or why the sidecar refused this one alone."""
+        try:
+            return list(self.embed_images(images))
+        except SidecarRefused as refusal:
+            if not 400 <= refusal.status < 500 or refusal.status in (401, 403, 404):
+                raise  # not about an image: asking again in halves would fail as often
+            if len(images) == 1:
+                return [SidecarRefused(refusal.status, str(refusal).removeprefix(f"{IMAGES}[0]: "))]
+        half = len(images) // 2
+        return self.embed_each_image(images[:half]) + self.embed_each_image(images[half:])
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Returns once the model answers. Raises SidecarUnreachable after `seconds` with the last thing heard."""
+        deadline = time.monotonic() + seconds
+        while (reason := self._why_not_ready()) is not None:
+            if time.monotonic() >= deadline:
+                raise SidecarUnreachable(f"the sidecar at {self.url} is not ready after {seconds:g} s: {reason}")
+            time.sleep(POLL_SECONDS)
+
+    def _why_not_ready(self) -> str | None:
+        try:
+            self._request("GET", READY)
+        except (SidecarRefused, SidecarUnreachable) as error:
+            return str(error)
+        return None
+
+    def _embed(self, field: str, answer_field: str, items: Sequence[str]) -> Vectors:
+        if not items:
+            return np.empty((0, self._dimension or self.meta().dimension), dtype=np.float32)
+        parts = [self._embed_part(field, answer_field, items, start) for start in range(0, len(items), MAX_ITEMS)]
+        return np.concatenate(parts)
+
+    def _embed_part(self, field: str, answer_field: str, items: Sequence[str], start: int) -> Vectors:
+        part = list(items[start : start + MAX_ITEMS])
+        try:
+            body = self._request("POST", VECTORIZE, {field: part})
+        except SidecarRefused as refusal:
+            raise SidecarRefused(refusal.status, shift_index(str(refusal), start)) from refusal
+        for warning in body.get(WARNINGS) or ():
+            logger.warning("%s", shift_index(str(warning), start))
+        vectors = read_vectors(body.get(answer_field), len(part), self.url)
+        self._check_dimension(vectors.shape[1])
+        return vectors
+
+    def _check_dimension(self, dimension: int) -> None:
+        if dimension != (self._dimension or dimension):
+            raise Mismatch(
+                f"the sidecar at {self.url} answered {dimension} dimensions after {self._dimension}: "
+                "its model was changed meanwhile; start again"
+            )
+        self._dimension = dimension
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.TimeoutException as error:
+            raise SidecarUnreachable(f"the sidecar at {self.url} did not answer in time ({_why(error)})") from error
+        except httpx.HTTPError as error:
+            raise SidecarUnreachable(
+                f"no sidecar answers at {self.url} ({_why(error)}); start one with `clip-vectorizer serve`, "
+                "or name another with VECTORIZER_URL"
+            ) from error
+        return read_answer(response, self.url)
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url.rstrip("/"))
+    except httpx.InvalidURL as error:
+        raise SettingsError(f"VECTORIZER_URL={url!r}: {error}; write it like http://localhost:9090") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise SettingsError(f"VECTORIZER_URL={url!r}: not an address; write it like http://localhost:9090")
+    return address
+
+
+def _why(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
