@@ -10,7 +10,16 @@ from torch import Tensor
 from clip_vectorizer.training.drawings import Concept
 
 PAD, START, END = "<pad>", "<start>", "<end>"
-TEMPLATES_EN = ("a drawing of {}", "an emoji of {}", "{} emoji", "a picture of {}", "an icon of {}", "a photo of {}", "a {}", "the {}")
+TEMPLATES_EN = (
+    "a drawing of {}",
+    "an emoji of {}",
+    "{} emoji",
+    "a picture of {}",
+    "an icon of {}",
+    "a photo of {}",
+    "a {}",
+    "the {}",
+)
 TEMPLATES_ZH = ("{}的图画", "{}的表情符号", "一张{}的图片", "{}图标", "一个{}", "{}的照片")
 PLAIN_SHARE = 0.7  # captions of single tags slow learning: too many concepts share them
 TEMPLATE_SHARE = 0.15  # the rest: the name with some of its tags
@@ -51,7 +60,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Toke
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens([END])
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
-    tokenizer.post_processor = processors.TemplateProcessing(f"{START} $A {END}", special_tokens=[(START, start), (END, end)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        f"{START} $A {END}", special_tokens=[(START, start), (END, end)]
+    )
     tokenizer.enable_truncation(context)
     return tokenizer
 

@@ -1,4 +1,4 @@
-"""Contrastive learning for CLIP towers, with a bank of names as extra negatives.
+"""Contrastive learning for CLIP towers.
 
 B batch · N concepts · D dimensions
 """
@@ -12,32 +12,15 @@ from torch.nn import functional as F
 MAX_LOGIT_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5
 
 
-class NameBank:
-    """The last text vector seen of every concept, without gradients.
+def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, scale: Tensor, others_nd: Tensor | None = None) -> Tensor:
+    """Symmetric InfoNCE over unit rows (Radford et al. 2021, figure 3); `scale` is the logit scale, not its log.
 
-    With about as many concepts as a few batches hold, this makes every step choose among *all* names,
-    as classification will, at no extra pass through the text tower (cross-batch memory, Wang et al. 2020).
+    Images also choose among the texts `others_nd`, where given. These must come from a text tower that stands still:
+    vectors kept from earlier steps of a moving tower gave no learning at all.
     """
-
-    def __init__(self, concepts: int, dimension: int) -> None:
-        self.vectors_nd = torch.zeros(concepts, dimension)
-        self.filled = torch.zeros(concepts, dtype=torch.bool)
-
-    def others(self, chosen_b: Tensor) -> Tensor:
-        """(N - B, D) vectors of the concepts that are not in this batch."""
-        keep = self.filled.clone()
-        keep[chosen_b] = False
-        return self.vectors_nd[keep]
-
-    def store(self, chosen_b: Tensor, texts_bd: Tensor) -> None:
-        self.vectors_nd[chosen_b] = texts_bd.detach()
-        self.filled[chosen_b] = True
-
-
-def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, others_nd: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE over unit rows; images choose among `others_nd` too. `scale` is the logit scale, not its log."""
     target = torch.arange(len(images_bd))
-    image_logits = scale * images_bd @ torch.cat([texts_bd, others_nd]).T
+    candidates = texts_bd if others_nd is None else torch.cat([texts_bd, others_nd])
+    image_logits = scale * images_bd @ candidates.T
     text_logits = scale * texts_bd @ images_bd.T
     return (F.cross_entropy(image_logits, target, label_smoothing=0.05) + F.cross_entropy(text_logits, target)) / 2
 

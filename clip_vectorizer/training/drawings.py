@@ -110,7 +110,9 @@ def svg_of(icons: dict[str, Any], name: str, style: str) -> str:
 
 def unstroked_clips(body: str) -> str:
     """Clip paths and masks are outlines of something else: inking them would change what they cut."""
-    return re.sub(r"<(clipPath|mask)\b.*?</\1>", lambda found: re.sub("<path", "<path style='stroke:none'", found[0]), body)
+    return re.sub(
+        r"<(clipPath|mask)\b.*?</\1>", lambda found: re.sub("<path", "<path style='stroke:none'", found[0]), body
+    )
 
 
 def rasterise(svg: str, size: int) -> Pixels:

@@ -1,9 +1,11 @@
 """`clip-vectorizer train emoji`: from npm packages to the weights in `clip_vectorizer/models/emoji`."""
 
 import json
-import sys
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,10 @@ from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.captions import corpus, token_ids, train_tokenizer
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.recipe import STYLE_SHARES, Drawings, Stage, distil, train_teacher
+from clip_vectorizer.training.loop import Stage
+from clip_vectorizer.training.recipe import STYLE_SHARES, Drawings, distil, train_teacher
+
+log = logging.getLogger(__name__)
 
 DRAWING_SIZE = 64  # pixels: a third more than the towers see, so that a view can zoom in
 
@@ -50,12 +55,15 @@ def rendered_training_art(work: Path, packages: Path, concepts: list[Concept]) -
     return {style: torch.stack([each[style] for each in sets]) for style in STYLE_SHARES}
 
 
-def rendered(work: Path, packages: Path, concepts: list[Concept], name: str, styles: tuple[str, ...]) -> dict[str, Tensor]:
+def rendered(
+    work: Path, packages: Path, concepts: list[Concept], name: str, styles: tuple[str, ...]
+) -> dict[str, Tensor]:
     """Style -> (N, 4, H, H) uint8 of one art set; rendered once, then read from `work`."""
     file = work / f"draw-{name}.npz"
     if not file.exists():
-        print(f"rendering {name} ({len(styles)} styles x {len(concepts)})", file=sys.stderr, flush=True)
-        np.savez(file, **{style: art.render_set(packages, name, concepts, DRAWING_SIZE, style) for style in styles})
+        log.info("rendering %s: %d drawings in %d styles", name, len(concepts), len(styles))
+        pictures = {style: art.render_set(packages, name, concepts, DRAWING_SIZE, style) for style in styles}
+        np.savez(file, allow_pickle=False, **pictures)
     with np.load(file) as stored:
         return {style: torch.from_numpy(stored[style]).permute(0, 3, 1, 2).contiguous() for style in styles}
 
@@ -88,17 +96,19 @@ def distilled(plan: Plan, teacher: CLIP, drawings: Drawings, tokenizer: Tokenize
     return model.eval().requires_grad_(False)
 
 
-def name_vectors(model: CLIP, tokenizer: Tokenizer, concepts: "list[Concept]", language: str) -> Tensor:
+def name_vectors(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept], language: str) -> Tensor:
     """(N, D) unit rows: the plain name of every concept."""
     with torch.no_grad():
-        return towers.text_vectors(model, token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts]))
+        return towers.text_vectors(
+            model, token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts])
+        )
 
 
 def save_weights(state: dict[str, Tensor], file: Path) -> None:
     save_file({name: value.contiguous() for name, value in state.items()}, file)
 
 
-def export(model: CLIP, vision: dict[str, object], tokenizer: Tokenizer, folder: Path) -> None:
+def export(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
     """A folder that `open_clip` loads as `local-dir:`: fp16 weights, config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
@@ -106,7 +116,12 @@ def export(model: CLIP, vision: dict[str, object], tokenizer: Tokenizer, folder:
     text = {**towers.TEXT, "hf_tokenizer_name": "clip-vectorizer/emoji"}
     config = {
         "model_cfg": {"embed_dim": towers.EMBEDDING, "vision_cfg": vision, "text_cfg": text},
-        "preprocess_cfg": {"mean": [towers.MEAN] * 3, "std": [towers.STD] * 3, "interpolation": "bicubic", "resize_mode": "shortest"},
+        "preprocess_cfg": {
+            "mean": [towers.MEAN] * 3,
+            "std": [towers.STD] * 3,
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+        },
     }
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)

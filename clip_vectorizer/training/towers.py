@@ -15,9 +15,14 @@ CONTEXT = 32
 MEAN = STD = 0.5  # of every channel
 TEXT_GROUP = 128  # texts of like length in one pass
 
-TEXT = {"context_length": CONTEXT, "vocab_size": VOCABULARY, "width": 128, "heads": 4, "layers": 3}
-CONVOLUTIONAL = {"timm_model_name": "resnet10t", "timm_pool": "avg", "timm_proj": "linear", "image_size": IMAGE_SIZE}
-TRANSFORMER = {"image_size": IMAGE_SIZE, "patch_size": 8, "width": 192, "layers": 6, "head_width": 64}
+TEXT: dict[str, Any] = {"context_length": CONTEXT, "vocab_size": VOCABULARY, "width": 128, "heads": 4, "layers": 3}
+CONVOLUTIONAL: dict[str, Any] = {
+    "timm_model_name": "resnet10t",
+    "timm_pool": "avg",
+    "timm_proj": "linear",
+    "image_size": IMAGE_SIZE,
+}
+TRANSFORMER: dict[str, Any] = {"image_size": IMAGE_SIZE, "patch_size": 8, "width": 192, "layers": 6, "head_width": 64}
 
 
 def build(vision: dict[str, Any]) -> CLIP:
@@ -49,7 +54,9 @@ def text_vectors(model: CLIP, ids_bt: Tensor) -> Tensor:
     """
     lengths = (ids_bt != 0).sum(1)
     order = lengths.argsort()
-    groups = [trimmed_text_vectors(model, ids_bt[rows, : int(lengths[rows].max())]) for rows in order.split(TEXT_GROUP)]
+    groups = [
+        trimmed_text_vectors(model, ids_bt[rows, : int(lengths[rows].max())]) for rows in torch.split(order, TEXT_GROUP)
+    ]
     return torch.cat(groups)[order.argsort()]
 
 

@@ -1,0 +1,69 @@
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from clip_vectorizer.training import towers
+from clip_vectorizer.training.captions import token_ids
+from clip_vectorizer.training.drawings import load_concepts
+from clip_vectorizer.training.emoji import Plan, tokenizer_for, train_emoji
+from clip_vectorizer.training.evaluation import Recall, as_markdown, recall_at
+from clip_vectorizer.training.loop import Stage
+from tests.training.art import write_packages
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """A whole training in miniature, run to its end."""
+    work = tmp_path_factory.mktemp("training")
+    write_packages(work / "packages")
+    short = Stage(steps=2, peak=1e-3, batch=8, warmup=1)
+    plan = Plan(work, work / "emoji", teacher=short, student=short)
+    train_emoji(plan)
+    return plan
+
+
+def test_open_clip_loads_what_training_saves(plan: Plan) -> None:
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{plan.output}")
+    vectors = model.eval().encode_image(torch.zeros(1, 3, 48, 48), normalize=True)
+    assert vectors.shape == (1, towers.EMBEDDING)
+
+
+def test_the_shipped_weights_are_halves_and_small(plan: Plan) -> None:
+    assert (plan.output / "open_clip_model.safetensors").stat().st_size < 12_000_000
+
+
+def test_the_student_keeps_the_teachers_text_tower(plan: Plan) -> None:
+    teacher = open_clip.create_model(f"local-dir:{plan.work / 'teacher'}").eval()
+    student = open_clip.create_model(f"local-dir:{plan.output}").eval()
+    ids = token_ids(tokenizer_for(plan.work, load_concepts(plan.work / "packages")), ["red circle"])
+    with torch.no_grad():
+        torch.testing.assert_close(towers.text_vectors(student, ids), towers.text_vectors(teacher, ids))
+
+
+def test_texts_of_mixed_length_get_the_vectors_open_clip_gives(plan: Plan) -> None:
+    student = open_clip.create_model(f"local-dir:{plan.output}").eval()
+    tokenizer = tokenizer_for(plan.work, load_concepts(plan.work / "packages"))
+    ids = token_ids(tokenizer, ["red", "a drawing of a golden triangle", "蓝色方块"])
+    padded = torch.nn.functional.pad(ids, (0, towers.CONTEXT - ids.shape[1]))
+    with torch.no_grad():
+        torch.testing.assert_close(towers.text_vectors(student, ids), student.encode_text(padded, normalize=True))
+
+
+def test_a_finished_stage_is_not_trained_again(plan: Plan) -> None:
+    before = (plan.work / "teacher.safetensors").stat().st_mtime_ns
+    train_emoji(plan)
+    assert (plan.work / "teacher.safetensors").stat().st_mtime_ns == before
+
+
+def test_recall_counts_ties_against_the_model() -> None:
+    assert recall_at(np.eye(20, dtype=np.float32)) == (1.0, 1.0, 1.0)
+    assert recall_at(np.ones((20, 20), dtype=np.float32)) == (0.0, 0.0, 0.0)
+    assert recall_at(np.triu(np.ones((4, 4), dtype=np.float32))) == (0.25, 1.0, 1.0)
+
+
+def test_the_table_names_every_depth() -> None:
+    table = as_markdown([Recall("text->image", "en", "name", (0.1, 0.5, 1.0))])
+    assert table.splitlines()[0].endswith("recall@1 | recall@5 | recall@10 |")
+    assert table.splitlines()[-1] == "| text->image | en | name | 0.100 | 0.500 | 1.000 |"
