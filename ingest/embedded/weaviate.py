@@ -1,0 +1,136 @@
+"""A private Weaviate on this machine: free ports, a generated key, nothing open to the network without it."""
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from clip_vectorizer.errors import StackError
+from ingest.embedded.child import Child
+from ingest.embedded.locate import find_weaviate
+from ingest.embedded.lock import Busy, locked
+from ingest.embedded.ports import LOOPBACK, free_pair, free_ports, with_fresh_ports
+from ingest.embedded.progress import QUIET, Progress
+from ingest.embedded.ready import wait_until
+
+START_SECONDS = 180.0  # 11 on two idle cores
+RELEASE_SECONDS = 15.0  # how long a Weaviate that is ending may still hold its data
+USER = "local"
+INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "GOMEMLIMIT", "GOMAXPROCS")  # never AUTHENTICATION_* or CLUSTER_*
+
+
+class LocalWeaviate:
+    """Weaviate with the multi2vec-clip module, which asks the sidecar at `clip_url` for vectors.
+
+    Data, log and lock lie in `data_dir`. A context manager; `launch` and `wait_until_ready` are its two halves.
+    """
+
+    def __init__(self, data_dir: Path, clip_url: str, binary: Path | None = None, progress: Progress = QUIET) -> None:
+        self.data_dir = data_dir
+        self.api_key = secrets.token_urlsafe(24)
+        self.url = ""
+        self.grpc_port = 0
+        self._clip_url = clip_url
+        self._binary = binary
+        self._progress = progress
+        self._open = ExitStack()
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            with_fresh_ports(self._start)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Starts the server and returns at once. Raises StackError when another process uses `data_dir`."""
+        self.stop()
+        binary = self._binary or find_weaviate(self._progress)
+        try:
+            lock = self._open.enter_context(locked(self.data_dir / "lock", RELEASE_SECONDS))
+        except Busy:
+            raise StackError(
+                f"another process runs a Weaviate on {self.data_dir}; "
+                "wait for it, or end it (`clip-demo down` ends one in the background)"
+            ) from None
+        http, self.grpc_port = free_ports(2)
+        self.url = f"http://{LOOPBACK}:{http}"
+        command: list[str | Path] = [binary, "--scheme", "http", "--host", LOOPBACK, "--port", str(http)]
+        log = self.data_dir / "weaviate.log"
+        self._child = self._open.enter_context(Child(command, log, self._environment(), held_files=[lock]))
+
+    def _environment(self) -> dict[str, str]:
+        gossip, data = free_pair()  # the server takes data = gossip + 1 for granted
+        raft, raft_internal = free_pair()
+        ports = {
+            "GRPC_PORT": self.grpc_port,
+            "CLUSTER_GOSSIP_BIND_PORT": gossip,
+            "CLUSTER_DATA_BIND_PORT": data,
+            "RAFT_PORT": raft,
+            "RAFT_INTERNAL_RPC_PORT": raft_internal,
+        }
+        return {
+            **inherited(os.environ),
+            **FIXED,
+            **{name: str(port) for name, port in ports.items()},
+            "RAFT_JOIN": f"{USER}:{raft}",
+            "AUTHENTICATION_APIKEY_ALLOWED_KEYS": self.api_key,
+            "CLUSTER_BASIC_AUTH_PASSWORD": secrets.token_urlsafe(24),
+            "CLIP_INFERENCE_API": self._clip_url,
+            "PERSISTENCE_DATA_PATH": str(self.data_dir / "weaviate"),
+        }
+
+    def wait_until_ready(self) -> None:
+        """Raises StackError, with the log's last lines, when the server ends or is not ready in time."""
+        if self._child is None:
+            raise StackError("LocalWeaviate: launch() comes before wait_until_ready()")
+        wait_until(self._answers, self._child, "Weaviate", START_SECONDS)
+
+    def _answers(self) -> bool:
+        if httpx.get(f"{self.url}/v1/.well-known/ready", timeout=2).status_code != httpx.codes.OK:
+            return False
+        socket.create_connection((LOOPBACK, self.grpc_port), timeout=2).close()
+        return True
+
+    def stop(self) -> None:
+        """Ends the server, if it runs, and waits until it is gone."""
+        self._child = None
+        self._open.close()
+
+
+FIXED = {
+    "ENABLE_MODULES": "multi2vec-clip",
+    "CLIP_WAIT_FOR_STARTUP": "false",  # both start side by side; whoever starts them waits for both
+    "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
+    "AUTHENTICATION_APIKEY_ENABLED": "true",
+    "AUTHENTICATION_APIKEY_USERS": USER,
+    "CLUSTER_HOSTNAME": USER,  # part of the data: it must be the same at every start
+    "CLUSTER_ADVERTISE_ADDR": LOOPBACK,
+    "CLUSTER_BIND_ADDR": LOOPBACK,
+    "CLUSTER_BASIC_AUTH_USERNAME": USER,
+    "RAFT_BOOTSTRAP_EXPECT": "1",
+    "RAFT_TIMEOUTS_MULTIPLIER": "1",
+    "DISABLE_TELEMETRY": "true",
+    "GO_PROFILING_DISABLE": "true",
+    # A laptop's disk is often fuller than 90 %, where Weaviate turns read-only. 0 means never.
+    "DISK_USE_READONLY_PERCENTAGE": "0",
+    "DISK_USE_WARNING_PERCENTAGE": "0",
+}
+
+
+def inherited(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: env[name] for name in INHERITED if name in env}
