@@ -1,0 +1,39 @@
+# Everything sets itself up: `make demo` and `make test` work in a fresh clone.
+PYTHON ?= python3
+BIN = .venv/bin
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --override overrides.txt
+
+.PHONY: demo setup format check test stack bench build up down
+
+demo: setup
+	$(BIN)/clip-demo
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt overrides.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@echo "setting up .venv (PyTorch is a large download)" >&2
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(UV) --editable '.[dev,train]'
+	@touch $@
+
+format: setup
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+check: setup
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+test: check
+	$(BIN)/clip-demo weaviate >/dev/null
+	$(BIN)/pytest
+
+stack: setup
+	$(BIN)/pytest -m stack
+
+build: setup
+	$(BIN)/python -m build --version >/dev/null 2>&1 || $(UV) build
+	$(BIN)/python -m build --wheel --installer uv
+
+up down: setup
+	$(BIN)/clip-demo $@
