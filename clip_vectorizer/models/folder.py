@@ -1,0 +1,78 @@
+"""A model in a folder, as open_clip lays it out: `open_clip_config.json`, weights, and perhaps a tokenizer.
+
+The bundled `emoji` is one. Plain transformers load without open_clip; all else is open_clip's own `local-dir:`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models import plain
+from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.placement import Placement, digest
+from clip_vectorizer.models.preprocess import recipe_of
+from clip_vectorizer.models.tokens import OwnTokenizer
+from clip_vectorizer.models.torch_encoder import TorchEncoder
+
+CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
+OWN = "clip-vectorizer/"  # how `hf_tokenizer_name` starts where `train emoji` made the tokenizer
+
+
+def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
+    """The model `name` from `folder`. Raises ModelUnavailable."""
+    config = read_config(folder)
+    if is_own(config["model_cfg"]) and (folder / WEIGHTS).exists() and plain.fits(config["model_cfg"]):
+        return load_plain(name, folder, config, placement)
+    from clip_vectorizer.models.openclip import load_local_dir  # seconds: only where it is needed
+
+    return load_local_dir(name, folder, config, placement)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    if not file.exists():
+        raise ModelUnavailable(f"{folder} holds no {CONFIG}; name a folder that open_clip can load as local-dir:")
+    try:
+        config: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        config["model_cfg"]["text_cfg"], config["model_cfg"]["vision_cfg"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(f"{file} is not an open_clip configuration ({error})") from error
+    return config
+
+
+def is_own(model: dict[str, Any]) -> bool:
+    return str(model["text_cfg"].get("hf_tokenizer_name", "")).startswith(OWN)
+
+
+def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Placement) -> Encoder:
+    towers, model = load_plain_towers(folder, config["model_cfg"]), config["model_cfg"]
+    recipe = recipe_of(model["vision_cfg"]["image_size"], config.get("preprocess_cfg", {}))
+    context = model["text_cfg"]["context_length"]
+    info = ModelInfo(
+        model=name,
+        revision=digest(towers),
+        dimension=model["embed_dim"],
+        image_size=recipe.size,
+        context_length=context,
+        preprocessing=recipe.version,
+        logit_scale=float(towers.logit_scale.exp()),
+        device=placement.device,
+        precision=placement.precision,
+    )
+    return TorchEncoder(placement.place(towers), OwnTokenizer(folder / TOKENIZER, context), recipe, info)
+
+
+def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
+    """float32 on the CPU, whatever the file holds."""
+    with torch.device("meta"):
+        towers = plain.PlainClip(model)
+    try:
+        weights = {key: value.float() for key, value in load_file(folder / WEIGHTS).items()}
+        towers.load_state_dict(weights, assign=True)
+    except Exception as error:  # safetensors and torch raise their own kinds
+        raise ModelUnavailable(f"the weights in {folder} do not fit their configuration ({error})") from error
+    return towers.eval().requires_grad_(False)

@@ -1,0 +1,114 @@
+"""The plain CLIP of two transformers, in nothing but torch: ready seconds before open_clip has been imported.
+
+Names of the parameters are open_clip's, so its checkpoints load as they are. Configurations that ask for anything
+this file does not have (`fits` says so) go to open_clip itself.
+
+B rows · T tokens · D width · S image side
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
+VISION_KEYS = {"image_size", "patch_size", "width", "layers", "head_width"}
+TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "hf_tokenizer_name"}
+
+
+def fits(config: Mapping[str, Any]) -> bool:
+    """Whether an open_clip `model_cfg` describes a CLIP that this file can build."""
+    vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
+    known = set(config) <= MODEL_KEYS and set(vision) <= VISION_KEYS and set(text) <= TEXT_KEYS
+    return known and VISION_KEYS - {"head_width"} <= set(vision) and isinstance(vision["layers"], int)
+
+
+class PlainClip(nn.Module):
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        vision, text, width = config["vision_cfg"], config["text_cfg"], config["text_cfg"]["width"]
+        quick = bool(config.get("quick_gelu"))
+        self.visual = VisionTower(config["embed_dim"], vision, quick)
+        self.transformer = Transformer(width, text["layers"], text["heads"], quick)
+        self.token_embedding = nn.Embedding(text["vocab_size"], width)
+        self.positional_embedding = nn.Parameter(torch.empty(text["context_length"], width))
+        self.ln_final = nn.LayerNorm(width)
+        self.text_projection = nn.Parameter(torch.empty(width, config["embed_dim"]))
+        self.logit_scale = nn.Parameter(torch.empty(()))
+
+    def encode_image(self, pixels_b3ss: Tensor) -> Tensor:
+        """(B, D), not of unit length."""
+        rows: Tensor = self.visual(pixels_b3ss)
+        return rows
+
+    def encode_text(self, ids_bt: Tensor) -> Tensor:
+        """(B, D), not of unit length; T may be any length up to the context."""
+        hidden = self.token_embedding(ids_bt) + self.positional_embedding[: ids_bt.shape[1]]
+        hidden = self.ln_final(self.transformer(hidden, causal=True))
+        ends = hidden[torch.arange(len(ids_bt), device=ids_bt.device), ids_bt.argmax(1)]
+        return ends @ self.text_projection
+
+
+class VisionTower(nn.Module):
+    def __init__(self, embedding: int, config: Mapping[str, Any], quick: bool) -> None:
+        super().__init__()
+        width, patch = config["width"], config["patch_size"]
+        self.conv1 = nn.Conv2d(3, width, patch, patch, bias=False)
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.positional_embedding = nn.Parameter(torch.empty((config["image_size"] // patch) ** 2 + 1, width))
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = Transformer(width, config["layers"], width // config.get("head_width", 64), quick)
+        self.ln_post = nn.LayerNorm(width)
+        self.proj = nn.Parameter(torch.empty(width, embedding))
+
+    def forward(self, pixels_b3ss: Tensor) -> Tensor:
+        patches = self.conv1(pixels_b3ss).flatten(2).transpose(1, 2)
+        first = self.class_embedding.expand(len(patches), 1, -1)
+        hidden = self.ln_pre(torch.cat([first, patches], 1) + self.positional_embedding)
+        pooled: Tensor = self.ln_post(self.transformer(hidden)[:, 0])
+        return pooled @ self.proj
+
+
+class Transformer(nn.Module):
+    def __init__(self, width: int, layers: int, heads: int, quick: bool) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(Block(width, heads, quick) for _ in range(layers))
+
+    def forward(self, hidden_btd: Tensor, causal: bool = False) -> Tensor:
+        for block in self.resblocks:
+            hidden_btd = block(hidden_btd, causal)
+        return hidden_btd
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int, quick: bool) -> None:
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
+        self.quick = quick
+
+    def forward(self, hidden_btd: Tensor, causal: bool) -> Tensor:
+        hidden_btd = hidden_btd + self.attn(self.ln_1(hidden_btd), causal)
+        inner = self.mlp["c_fc"](self.ln_2(hidden_btd))
+        inner = inner * torch.sigmoid(1.702 * inner) if self.quick else F.gelu(inner)
+        added: Tensor = hidden_btd + self.mlp["c_proj"](inner)
+        return added
+
+
+class Attention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, hidden_btd: Tensor, causal: bool) -> Tensor:
+        joint = F.linear(hidden_btd, self.in_proj_weight, self.in_proj_bias)
+        query, key, value = joint.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        result: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return result
