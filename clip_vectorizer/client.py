@@ -12,8 +12,7 @@ from typing import Any, Self
 import httpx
 import numpy as np
 
-from clip_vectorizer.answers import read_answer, read_model_info, read_vectors, shift_index
-from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
 from clip_vectorizer.protocol import (
     IMAGE_VECTORS,
@@ -26,12 +25,13 @@ from clip_vectorizer.protocol import (
     WARNINGS,
 )
 from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.wire import parts_of, read_address, read_answer, read_model_info, read_vectors, shift_index
 
 __all__ = ["ModelInfo", "VectorizerClient"]
 
 logger = logging.getLogger(__name__)
 
-MAX_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
+BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before asking again after 503
 CONNECT_SECONDS = 5.0
 POLL_SECONDS = 0.2
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -44,10 +44,17 @@ class VectorizerClient:
     Warnings of the sidecar (a text was cut) go to this module's logger.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = 60.0, transport: httpx.BaseTransport | None = None) -> None:
-        address = _address(url)
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+        busy_waits_seconds: Sequence[float] = BUSY_WAITS_SECONDS,
+    ) -> None:
+        address = read_address(url)
         self.url = str(address.copy_with(username="", password=""))  # safe to show: no password
         self._dimension: int | None = None
+        self._busy_waits_seconds = busy_waits_seconds
         self._http = httpx.Client(
             base_url=self.url,
             auth=(address.username, address.password) if address.userinfo else None,
@@ -109,20 +116,29 @@ class VectorizerClient:
     def _embed(self, field: str, answer_field: str, items: Sequence[str]) -> Vectors:
         if not items:
             return np.empty((0, self._dimension or self.meta().dimension), dtype=np.float32)
-        parts = [self._embed_part(field, answer_field, items, start) for start in range(0, len(items), MAX_ITEMS)]
+        parts = [self._embed_part(field, answer_field, items[part], part.start) for part in parts_of(items)]
         return np.concatenate(parts)
 
     def _embed_part(self, field: str, answer_field: str, items: Sequence[str], start: int) -> Vectors:
-        part = list(items[start : start + MAX_ITEMS])
         try:
-            body = self._request("POST", VECTORIZE, {field: part})
+            body = self._vectorize({field: list(items)})
         except SidecarRefused as refusal:
             raise SidecarRefused(refusal.status, shift_index(str(refusal), start)) from refusal
         for warning in body.get(WARNINGS) or ():
             logger.warning("%s", shift_index(str(warning), start))
-        vectors = read_vectors(body.get(answer_field), len(part), self.url)
+        vectors = read_vectors(body.get(answer_field), len(items), self.url)
         self._check_dimension(vectors.shape[1])
         return vectors
+
+    def _vectorize(self, request: dict[str, Any]) -> dict[str, Any]:
+        for seconds in self._busy_waits_seconds:
+            try:
+                return self._request("POST", VECTORIZE, request)
+            except SidecarRefused as refusal:
+                if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+            time.sleep(seconds)
+        return self._request("POST", VECTORIZE, request)
 
     def _check_dimension(self, dimension: int) -> None:
         if dimension != (self._dimension or dimension):
@@ -143,16 +159,6 @@ class VectorizerClient:
                 "or name another with VECTORIZER_URL"
             ) from error
         return read_answer(response, self.url)
-
-
-def _address(url: str) -> httpx.URL:
-    try:
-        address = httpx.URL(url.rstrip("/"))
-    except httpx.InvalidURL as error:
-        raise SettingsError(f"VECTORIZER_URL={url!r}: {error}; write it like http://localhost:9090") from error
-    if address.scheme not in ("http", "https") or not address.host:
-        raise SettingsError(f"VECTORIZER_URL={url!r}: not an address; write it like http://localhost:9090")
-    return address
 
 
 def _why(error: httpx.HTTPError) -> str:

@@ -1,19 +1,46 @@
-"""What a sidecar answered, checked: a short, broken or foreign answer must never reach the database.
+"""A client's side of the wire: addresses, requests of a fair size, and answers, checked.
+
+A short, broken or foreign answer must never reach the database.
 
 N items · D dimensions
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
 import httpx
 import numpy as np
 
-from clip_vectorizer.errors import SidecarRefused
+from clip_vectorizer.errors import SettingsError, SidecarRefused
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
 from clip_vectorizer.protocol import ERROR, META
 from clip_vectorizer.vectors import Vectors
+
+MAX_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
+MAX_CHARACTERS = 16_000_000  # a request of several items: base64 of 64 large photographs would pass every body limit
+
+
+def read_address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url.rstrip("/"))
+    except httpx.InvalidURL as error:
+        raise SettingsError(f"VECTORIZER_URL={url!r}: {error}; write it like http://localhost:9090") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise SettingsError(f"VECTORIZER_URL={url!r}: not an address; write it like http://localhost:9090")
+    return address
+
+
+def parts_of(items: Sequence[str]) -> Iterator[slice]:
+    """Consecutive parts within both limits of a request; an item over the limit of characters goes alone."""
+    start, characters = 0, 0
+    for index, item in enumerate(items):
+        if index > start and (index - start == MAX_ITEMS or characters + len(item) > MAX_CHARACTERS):
+            yield slice(start, index)
+            start, characters = index, 0
+        characters += len(item)
+    yield slice(start, len(items))
 
 
 def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:

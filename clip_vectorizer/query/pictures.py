@@ -1,0 +1,85 @@
+"""What may be searched with or classified: a path, a file's bytes, or a PIL image. All become a file's bytes.
+
+D dimensions
+"""
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image, ImageOps
+
+from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
+from clip_vectorizer.vectors import Vectors
+
+Picture = str | os.PathLike[str] | bytes | Image.Image
+
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # what PNG holds without loss; others become RGB
+
+
+class ImageEncoder(Protocol):
+    def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]: ...
+
+
+def embedded_pictures(pictures: Iterable[Picture], encoder: ImageEncoder) -> Iterator[list[Embedded]]:
+    """In batches and in order, each picture with its vector or with the reason why it has none."""
+    numbered = enumerate(pictures)
+    while batch := list(islice(numbered, IMAGES_A_BATCH)):
+        yield embedded_batch([(name_of(picture, index), picture) for index, picture in batch], encoder)
+
+
+def embedded_picture(picture: Picture, encoder: ImageEncoder) -> Vectors:
+    """The vector (D,) of one picture. Raises InputError that names it."""
+    [embedded] = embedded_batch([(name_of(picture, 0), picture)], encoder)
+    if embedded.vector is None:
+        raise InputError(f"{embedded.path}: {embedded.error}")
+    return embedded.vector
+
+
+def embedded_batch(pictures: Sequence[tuple[str, Picture]], encoder: ImageEncoder) -> list[Embedded]:
+    files = [file_or_error(picture) for _, picture in pictures]
+    answers = iter(encoder.embed_each_image([file for file in files if isinstance(file, bytes)]))
+    results = [next(answers) if isinstance(file, bytes) else file for file in files]
+    return [embedded(name, result) for (name, _), result in zip(pictures, results, strict=True)]
+
+
+def embedded(name: str, result: Vectors | Exception) -> Embedded:
+    return Embedded(name, None, str(result)) if isinstance(result, Exception) else Embedded(name, result)
+
+
+def name_of(picture: Picture, index: int) -> str:
+    """The path as it was given; pictures without one are told apart by their place."""
+    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"images[{index}]"
+
+
+def file_or_error(picture: Picture) -> bytes | InputError:
+    try:
+        return file_bytes(picture)
+    except OSError as error:
+        return InputError(error.strerror or str(error))
+    except InputError as error:
+        return error
+
+
+def file_bytes(picture: Picture) -> bytes:
+    """Raises OSError (no such file, truncated), InputError (an empty file)."""
+    if isinstance(picture, Image.Image):
+        return png_bytes(picture)
+    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    if not data:
+        raise InputError("the file is empty (0 bytes)")
+    return data
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """Upright: the turn that a photograph's EXIF asks for would be lost with the EXIF."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode not in PNG_MODES:
+        upright = upright.convert("RGB")
+    file = io.BytesIO()
+    upright.save(file, format="PNG", compress_level=1)
+    return file.getvalue()
