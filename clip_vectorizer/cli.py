@@ -53,3 +53,7 @@ def serve(**flags: str | int | None) -> None:
 def named_as_environment(flags: dict[str, str | int | None]) -> dict[str, str]:
     """A flag that was given wins over its variable: `--max-batch 8` becomes CLIP_MAX_BATCH."""
     return {f"CLIP_{name.upper()}": str(value) for name, value in flags.items() if value is not None}
+
+
+if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module
+    main()
