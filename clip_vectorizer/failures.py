@@ -1,5 +1,6 @@
 """What the Weaviate client's exceptions mean, in our errors: whom to start, which setting to change."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +26,12 @@ LOST = (
     WeaviateTimeoutError,
 )
 UNAUTHORISED = (401, 403)
-SIDECAR_SILENT = ("send POST request", "dial tcp")  # Weaviate's Go client, when its own request finds nobody
+# Weaviate's Go client, when its own request finds nobody. A request that ran out of time says `send POST request` too,
+# but also that it was `awaiting headers`: the sidecar is there, and slow.
+SIDECAR_SILENT = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
+WEAVIATE_SILENT = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED")
+DETAIL = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
+REASON_LENGTH = 300
 
 
 @contextmanager
@@ -41,18 +47,15 @@ def weaviate_errors(url: str) -> Iterator[None]:
 
 def translated(error: Exception, url: str) -> VectorizerError:
     """The error of ours that says what `error` means for the Weaviate at `url`."""
-    reason = one_line(error)
+    reason = reason_of(error)
     if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED:
         return WeaviateUnreachable(
             f"Weaviate at {url} refuses the API key (HTTP {error.status_code}); "
             "set WEAVIATE_API_KEY (or --weaviate-api-key)"
         )
-    if any(mark in reason for mark in SIDECAR_SILENT):
-        return SidecarUnreachable(
-            f"Weaviate at {url} cannot reach its sidecar ({reason}); start it with `clip-vectorizer serve`, "
-            "or correct CLIP_INFERENCE_API of the Weaviate server"
-        )
-    if isinstance(error, LOST) or grpc_code(error) in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+    if sidecar_is_silent(reason):
+        return sidecar_unreachable(url, reason)
+    if isinstance(error, LOST) or any(mark in reason for mark in WEAVIATE_SILENT):
         return WeaviateUnreachable(
             f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
             "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
@@ -62,12 +65,23 @@ def translated(error: Exception, url: str) -> VectorizerError:
     return VectorizerError(f"Weaviate at {url}: {reason}")
 
 
-def grpc_code(error: Exception) -> str:
-    """The name of the gRPC status that `error` came from, or nothing."""
-    code = getattr(error.__cause__, "code", None)
-    return str(getattr(code(), "name", "")) if callable(code) else ""
+def sidecar_is_silent(reason: str) -> bool:
+    """Whether `reason`, a sentence of Weaviate's, tells that its own request to the sidecar found nobody."""
+    return any(mark in reason for mark in SIDECAR_SILENT)
 
 
-def one_line(error: Exception) -> str:
-    """What `error` says, white space collapsed; its type's name if it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+def sidecar_unreachable(url: str, reason: str) -> SidecarUnreachable:
+    return SidecarUnreachable(
+        f"Weaviate at {url} cannot reach its sidecar ({reason}); start it with `clip-vectorizer serve`, "
+        "or correct CLIP_INFERENCE_API of the Weaviate server"
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """What `error` says in one line: of a lost connection its root, of Weaviate's wrapped sentences the innermost."""
+    root: BaseException = error
+    while isinstance(error, LOST) and root.__context__ is not None:
+        root = root.__context__
+    text = " ".join(str(root).split()) or type(root).__name__
+    detail = DETAIL.search(text)
+    return (detail[1] if detail else text)[:REASON_LENGTH].rstrip(" .")

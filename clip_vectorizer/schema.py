@@ -10,6 +10,7 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
 from weaviate.collections.classes.config_vectors import VectorConfigCreate
 from weaviate.exceptions import UnexpectedStatusCodeError
+from weaviate.util import generate_uuid5
 
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.identity import ModelIdentity, StoredModel
@@ -103,6 +104,11 @@ def ensure_collection(
             if not client.collections.exists(collection):  # it does when another process was faster: check its model
                 raise
     return check_model(client, info, collection)
+
+
+def image_id(path: str) -> str:
+    """The UUID of the image at `path`: the same in every collection, every time."""
+    return str(generate_uuid5(path, IMAGE_COLLECTION))
 
 
 def check_name(collection: str) -> None:

@@ -1,0 +1,38 @@
+"""A decoded picture made upright and RGB, whatever mode, orientation or background it was stored with."""
+
+from contextlib import suppress
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+WHITE = (255, 255, 255, 255)
+# Whoever opens a file checks its header against a limit of its own, with a sentence instead of a warning.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """The loaded picture turned as its EXIF says, alpha on white, 16-bit grey scaled to 8. May change `image`."""
+    with suppress(Exception):  # an EXIF block may be broken where the pixels are fine
+        ImageOps.exif_transpose(image, in_place=True)
+    return rgb(image)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return eight_bit(image).convert("RGB")
+    if image.has_transparency_data:
+        return on_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits scaled by 257, floats of 0..1 by 255; Pillow would clip both at 255."""
+    grey = np.asarray(image, dtype=np.float32)
+    top = 1.0 if image.mode == "F" and grey.max(initial=0) <= 1 else 65535.0
+    return Image.fromarray(np.rint(grey.clip(0, top) * (255 / top)).astype(np.uint8))
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, WHITE)
+    return Image.alpha_composite(ground, image).convert("RGB")
