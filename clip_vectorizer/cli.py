@@ -3,11 +3,12 @@
 import logging
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.server.settings import PRECISIONS, settings_from
+from clip_vectorizer.server.settings import PRECISIONS, Settings, settings_from
 
 PORTS = click.IntRange(0, 65535)
 
@@ -15,10 +16,14 @@ PORTS = click.IntRange(0, 65535)
 @click.group()
 @click.version_option(package_name="clip-vectorizer")
 def main() -> None:
-    """CLIP vectors for Weaviate: texts and images in, unit vectors out."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("httpx", "httpx2", "PIL", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    """CLIP vectors for Weaviate: texts and images in, unit vectors out.
+
+    \b
+    Example:
+      clip-vectorizer serve --model emoji
+    """
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("clip_vectorizer").setLevel(logging.INFO)
 
 
 @main.command(cls=FriendlyErrors)
@@ -28,9 +33,7 @@ def main() -> None:
 @click.option("--port", type=PORTS, help="Port to listen on; 0 takes a free one.  [env: CLIP_PORT; default: 9090]")
 @click.option("--device", help="cpu, cuda or cuda:N.  [env: CLIP_DEVICE; default: cpu]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
-@click.option(
-    "--threads", type=click.IntRange(0), help="Of one pass on a CPU; 0 lets torch choose.  [env: CLIP_THREADS]"
-)
+@click.option("--threads", type=click.IntRange(0), help="Of one pass on a CPU; 0: torch chooses.  [env: CLIP_THREADS]")
 @click.option("--max-batch", type=click.IntRange(1), help="Items in one pass.  [env: CLIP_MAX_BATCH; default: 32]")
 def serve(**flags: str | int | None) -> None:
     """Run the sidecar that Weaviate's multi2vec-clip module calls, until SIGTERM or Ctrl-C.
@@ -43,16 +46,87 @@ def serve(**flags: str | int | None) -> None:
     GET /.well-known/ready answers 204 once the model is loaded. Limits are set by CLIP_MAX_ITEMS, CLIP_MAX_QUEUE,
     CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS; CLIP_BASIC_AUTH=user:password asks for a password.
     """
+    from clip_vectorizer.server.serve import load_as_set
     from clip_vectorizer.server.serve import serve as serve_until_signal
-    from clip_vectorizer.server.start import load_as_set
 
-    settings = settings_from({**os.environ, **named_as_environment(flags)})
+    settings = settings_of(flags)
     serve_until_signal(settings, lambda: load_as_set(settings))
 
 
-def named_as_environment(flags: dict[str, str | int | None]) -> dict[str, str]:
-    """A flag that was given wins over its variable: `--max-batch 8` becomes CLIP_MAX_BATCH."""
-    return {f"CLIP_{name.upper()}": str(value) for name, value in flags.items() if value is not None}
+def settings_of(flags: dict[str, str | int | None]) -> Settings:
+    """A flag that was given wins over its variable: `--max-batch 8` stands for CLIP_MAX_BATCH."""
+    given = {f"CLIP_{name.upper()}": str(value) for name, value in flags.items() if value is not None}
+    return settings_from({**os.environ, **given})
+
+
+@main.command(cls=FriendlyErrors)
+@click.argument("words", nargs=-1)
+def models(words: tuple[str, ...]) -> None:
+    """List the names that --model takes, or those that hold all WORDS.
+
+    \b
+    Example:
+      clip-vectorizer models vit-b-32 laion
+
+    ARCHITECTURE::random serves random weights, for load tests; hf-hub:ORG/NAME, local-dir:PATH and the path of a
+    checkpoint (with --architecture) are taken too.
+    """
+    from clip_vectorizer.models.names import served_names
+
+    for name in served_names():
+        if all(word.lower() in name.lower() for word in words):
+            click.echo(name)
+
+
+@main.command(cls=FriendlyErrors)
+@click.option("--model", help="What to load and measure.  [env: CLIP_MODEL; default: emoji]")
+@click.option("--device", help="cpu, cuda or cuda:N.  [env: CLIP_DEVICE; default: cpu]")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
+@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="How long to measure each.")
+def doctor(seconds: float, **flags: str | int | None) -> None:
+    """Say what this machine offers, load the model, and measure how fast it is.
+
+    \b
+    Example:
+      clip-vectorizer doctor --model emoji
+    """
+    from clip_vectorizer.models.doctor import machine, rates
+    from clip_vectorizer.server.serve import load_as_set
+
+    settings = settings_of(flags)
+    for fact in machine():
+        click.echo(fact)
+    for fact in rates(load_as_set(settings), settings.limits.max_batch, seconds):
+        click.echo(fact)
+
+
+@main.group()
+def train() -> None:
+    """Train the models of this project.
+
+    \b
+    Example:
+      clip-vectorizer train emoji --work ~/emoji --output ~/emoji/model
+    """
+
+
+@train.command(cls=FriendlyErrors)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for packages, art and stages.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the model.")
+@click.option("--teacher-steps", type=click.IntRange(1), default=6000, show_default=True)
+@click.option("--student-steps", type=click.IntRange(1), default=6000, show_default=True)
+def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> None:
+    """Train the bundled model on emoji drawings; needs npm packages from the registry and some hours.
+
+    \b
+    Example:
+      clip-vectorizer train emoji --work ~/emoji --output ~/emoji/model
+      clip-vectorizer serve --model local-dir:$HOME/emoji/model
+    """
+    from clip_vectorizer.training.emoji import Plan, train_emoji
+    from clip_vectorizer.training.loop import Stage
+
+    train_emoji(Plan(work, output, Stage(teacher_steps, 2e-3), Stage(student_steps, 2e-3)))
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.names import near, open_clip_names
 
 if TYPE_CHECKING:
     from clip_vectorizer.models.placement import Placement
 
 EMOJI = "emoji"
 EMOJI_FOLDER = Path(__file__).parent / "emoji"
-RANDOM = "random"
-HUB, LOCAL = "hf-hub:", "local-dir:"
+HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,29 @@ class ModelName:
 
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
     """Raises ModelUnavailable, SettingsError."""
-    from clip_vectorizer.models.folder import load_folder
-
     placement.check()
-    if name.text == EMOJI:
-        return load_folder(name.text, EMOJI_FOLDER, placement)
-    if name.text.startswith(LOCAL):
-        return load_folder(name.text, Path(name.text.removeprefix(LOCAL)), placement)
+    if folder := folder_of(name.text):
+        from clip_vectorizer.models.folder import load_folder
+
+        return load_folder(name.text, folder, placement)
+    return load_by_open_clip(name, placement)
+
+
+def folder_of(text: str) -> Path | None:
+    if text == EMOJI:
+        return EMOJI_FOLDER
+    return Path(text.removeprefix(LOCAL)).expanduser() if text.startswith(LOCAL) else None
+
+
+def load_by_open_clip(name: ModelName, placement: "Placement") -> Encoder:
     from clip_vectorizer.models import openclip
 
     if name.text.startswith(HUB):
         return openclip.load_hub(name.text, placement)
-    if "::" in name.text:
-        architecture, _, tag = name.text.partition("::")
+    if TAG in name.text:
+        architecture, _, tag = name.text.partition(TAG)
         return openclip.load_tag(architecture, tag, placement)
-    if Path(name.text).is_file():
-        return openclip.load_checkpoint(Path(name.text), name.architecture, placement)
-    raise ModelUnavailable(openclip.unknown(name.text))
+    file = Path(name.text).expanduser()
+    if file.is_file():
+        return openclip.load_checkpoint(file, name.architecture, placement)
+    raise ModelUnavailable(near(name.text, [EMOJI, *open_clip_names()]))

@@ -29,7 +29,7 @@ def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
         return load_plain(name, folder, config, placement)
     from clip_vectorizer.models.openclip import load_local_dir  # seconds: only where it is needed
 
-    return load_local_dir(name, folder, config, placement)
+    return load_local_dir(name, folder, placement)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Placement:
             torch.set_num_threads(self.threads)
         if self.device != "cpu" and not has_cuda(self.device):
             raise SettingsError(
-                f"CLIP_DEVICE={self.device!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; "
+                f"CLIP_DEVICE={self.device!r}: torch {torch.__version__} has {torch.cuda.device_count()} CUDA devices; "
                 "use cpu, or install a driver that fits"
             )
         if self.precision == "bf16" and self.device == "cpu" and not fast_bf16():

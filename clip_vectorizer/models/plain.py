@@ -48,7 +48,8 @@ class PlainClip(nn.Module):
         hidden = self.token_embedding(ids_bt) + self.positional_embedding[: ids_bt.shape[1]]
         hidden = self.ln_final(self.transformer(hidden, causal=True))
         ends = hidden[torch.arange(len(ids_bt), device=ids_bt.device), ids_bt.argmax(1)]
-        return ends @ self.text_projection
+        rows: Tensor = ends @ self.text_projection
+        return rows
 
 
 class VisionTower(nn.Module):
@@ -108,7 +109,7 @@ class Attention(nn.Module):
 
     def forward(self, hidden_btd: Tensor, causal: bool) -> Tensor:
         joint = F.linear(hidden_btd, self.in_proj_weight, self.in_proj_bias)
-        query, key, value = joint.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = joint.reshape(*joint.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         result: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return result

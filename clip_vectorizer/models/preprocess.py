@@ -3,7 +3,7 @@
 S input side · H, W height and width of a picture
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -101,7 +101,7 @@ def resized(image: Image.Image, high: int, wide: int, interpolation: Interpolati
     return result
 
 
-def normalised(images: list[Pixels] | tuple[Pixels, ...], recipe: PixelRecipe, device: torch.device) -> Tensor:
+def normalised(images: Sequence[Pixels], recipe: PixelRecipe, device: torch.device) -> Tensor:
     """(N, 3, S, S) float32 on `device`; bytes travel, floats are made there."""
     batch = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float()
     mean, std = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (recipe.mean, recipe.std))

@@ -16,6 +16,8 @@ from clip_vectorizer.models.preprocess import PixelRecipe, normalised, prepare
 from clip_vectorizer.models.tokens import TextReader
 from clip_vectorizer.vectors import Pixels, Vectors
 
+PAD = 0
+
 
 class Towers(Protocol):
     """What a model computes; rows need not be of unit length."""
@@ -27,13 +29,17 @@ class Towers(Protocol):
 
 class TorchEncoder:
     def __init__(
-        self, towers: Towers, reader: TextReader, recipe: PixelRecipe, info: ModelInfo, pad_id: int = 0
+        self, towers: Towers, reader: TextReader, recipe: PixelRecipe, info: ModelInfo, least_tokens: int = 0
     ) -> None:
-        """`towers` in eval mode on `info.device`, able to take texts shorter than the context if `reader` gives such."""
-        self.info = info
-        self._towers, self._reader, self._recipe, self._pad_id = towers, reader, recipe, pad_id
+        """`towers` in eval mode on `info.device`; `least_tokens`: to which every batch of texts is padded."""
+        self._towers, self._reader, self._recipe = towers, reader, recipe
+        self._info, self._least_tokens = info, least_tokens
         self._device = torch.device(info.device)
         self._dtype = torch.bfloat16 if info.precision == "bf16" else torch.float32
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
 
     def prepare_text(self, text: str) -> PreparedText:
         return self._reader(text)
@@ -42,23 +48,27 @@ class TorchEncoder:
         return prepare(image, self._recipe)
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
-        """A batch is as long as its longest text: exact where readers give unpadded ids, for those towers are causal."""
         if not texts:
-            return self._none()
-        longest = max(len(text.ids) for text in texts)
-        ids_nt = [[*text.ids, *[self._pad_id] * (longest - len(text.ids))] for text in texts]
+            return self._no_rows()
         with torch.inference_mode():
-            return unit_rows(self._towers.encode_text(torch.tensor(ids_nt, device=self._device)))
+            ids_nt = torch.tensor(padded([text.ids for text in texts], self._least_tokens))
+            return unit_rows(self._towers.encode_text(ids_nt.to(self._device)))
 
     def encode_images(self, images: Sequence[Pixels]) -> Vectors:
         if not images:
-            return self._none()
+            return self._no_rows()
         with torch.inference_mode():
             pixels = normalised(images, self._recipe, self._device).to(self._dtype)
             return unit_rows(self._towers.encode_image(pixels))
 
-    def _none(self) -> Vectors:
-        return torch.empty(0, self.info.dimension).numpy()
+    def _no_rows(self) -> Vectors:
+        return torch.empty(0, self._info.dimension).numpy()
+
+
+def padded(rows: Sequence[tuple[int, ...]], least: int) -> list[tuple[int, ...]]:
+    """All as long as the longest, or as `least`."""
+    length = max(least, *map(len, rows))
+    return [row + (PAD,) * (length - len(row)) for row in rows]
 
 
 def unit_rows(rows_nd: Tensor) -> Vectors:

@@ -96,8 +96,4 @@ def checked(rows_nd: Vectors, count: int) -> list[Answer]:
     """The rows, an error in place of each that is not finite. Raises EncoderFailed unless there are `count`."""
     if rows_nd.shape[:1] != (count,):
         raise EncoderFailed(f"{len(rows_nd)} vectors for {count} items")
-    finite = np.isfinite(rows_nd).all(axis=1)
-    return [
-        row if good else EncoderFailed("the model gave NaN or infinity")
-        for row, good in zip(rows_nd, finite, strict=True)
-    ]
+    return [row if np.isfinite(row).all() else EncoderFailed("the model gave NaN or infinity") for row in rows_nd]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clip_vectorizer import __version__
 from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import app_of
 from clip_vectorizer.server.service import Service
@@ -36,8 +37,16 @@ def serve(settings: Settings, load: Load) -> None:
     loading.start()
     run_until_signal(server, listener)
     if loading.error:
-        raise loading.error
+        raise sentence_of(loading.error, settings.model)
     log.info("stopped")
+
+
+def load_as_set(settings: Settings) -> Encoder:
+    """Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds."""
+    from clip_vectorizer.models.placement import Placement
+
+    placement = Placement(settings.device, settings.precision, settings.threads)
+    return load_encoder(ModelName(settings.model, settings.architecture), placement)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -80,7 +89,7 @@ class Loading(threading.Thread):
     def __init__(self, name: str, service: Service, load: Load, server: uvicorn.Server) -> None:
         super().__init__(name="loading", daemon=True)  # a stop need not wait for it
         self._model, self._service, self._load, self._server = name, service, load, server
-        self.error: VectorizerError | None = None
+        self.error: Exception | None = None
 
     def run(self) -> None:
         start = time.monotonic()
@@ -88,12 +97,18 @@ class Loading(threading.Thread):
             encoder = self._load()
             warm_up(encoder)
         except Exception as error:
-            known = isinstance(error, VectorizerError)
-            self.error = error if known else VectorizerError(f"{self._model} cannot be loaded: {error}")
+            self.error = error
             self._server.should_exit = True
             return
         self._service.use(encoder)
         log.info("ready after %.1f s: %s", time.monotonic() - start, encoder.info)
+
+
+def sentence_of(error: Exception, model: str) -> Exception:
+    """Ours as it is; any other with the model's name, for its own words may not tell."""
+    if isinstance(error, VectorizerError):
+        return error
+    return VectorizerError(f"{model} cannot be loaded: {type(error).__name__}: {error}")
 
 
 def warm_up(encoder: Encoder) -> None:
@@ -103,7 +118,7 @@ def warm_up(encoder: Encoder) -> None:
 
 
 def run_until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Uvicorn raises the signal that stopped it once more at the end: SIGTERM is the normal end, and gives exit code 0."""
+    """SIGTERM is the normal end, with exit code 0, though uvicorn raises the signal once more when it has stopped."""
     previous = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         asyncio.run(server.serve(sockets=[listener]))

@@ -1,0 +1,98 @@
+"""A loaded open_clip model as an encoder: its tokenizer, its pixels, its towers.
+
+N items · T tokens · D dimensions
+"""
+
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from open_clip.transformer import text_global_pool
+from torch import Tensor, nn
+
+from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.placement import Placement, digest
+from clip_vectorizer.models.preprocess import PixelRecipe, recipe_of
+from clip_vectorizer.models.tokens import ClipTokenizer, PaddedTokenizer, TextReader
+from clip_vectorizer.models.torch_encoder import TorchEncoder
+
+
+def encoder_of(name: str, model: Any, tokenizer: Any, placement: Placement) -> Encoder:
+    """`model` in float32 on the CPU, which this moves to its place. Raises ModelUnavailable."""
+    recipe, context = pixel_recipe(name, model), int(tokenizer.context_length)
+    short = takes_short_texts(model)
+    towers = ShortTexts(model) if short else model
+    info = ModelInfo(
+        model=name,
+        revision=digest(model),
+        dimension=dimension_of(towers, context),
+        image_size=recipe.size,
+        context_length=context,
+        preprocessing=recipe.version,
+        logit_scale=float(model.logit_scale.exp()),
+        device=placement.device,
+        precision=placement.precision,
+    )
+    placement.place(model)
+    return TorchEncoder(towers, reader_of(tokenizer, context), recipe, info, least_tokens=0 if short else context)
+
+
+def pixel_recipe(name: str, model: nn.Module) -> PixelRecipe:
+    config = open_clip.get_model_preprocess_cfg(model)
+    size = config["size"]
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise ModelUnavailable(f"{name} takes images of {size[0]} x {size[1]} pixels; only square inputs are supported")
+    return recipe_of(sides.pop(), config)
+
+
+def dimension_of(towers: Any, context: int) -> int:
+    with torch.inference_mode():
+        return int(towers.encode_text(torch.zeros(1, context, dtype=torch.long)).shape[-1])
+
+
+def reader_of(tokenizer: Any, context: int) -> TextReader:
+    """Plain byte-pair tokenizers give ids without padding; all others fill the context as open_clip has them do."""
+    if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
+        return ClipTokenizer(tokenizer, context)
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    clean = getattr(tokenizer, "clean_fn", str)
+    return PaddedTokenizer(tokenizer, lambda text: len(inner(clean(text)).input_ids))
+
+
+def takes_short_texts(model: nn.Module) -> bool:
+    """Whether a text may lose its padding without a change of its vector.
+
+    So it is where a token sees only those before it and the vector is read at the end token: in OpenAI's CLIP. Towers
+    that see the padding (SigLIP) or that come from `transformers` get the full context.
+    """
+    return type(model) is open_clip.CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
+
+
+class ShortTexts:
+    """An `open_clip.CLIP` whose text tower takes any number of tokens up to the context."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model: Any = model
+
+    def encode_image(self, pixels_n3ss: Tensor) -> Tensor:
+        rows: Tensor = self._model.encode_image(pixels_n3ss)
+        return rows
+
+    def encode_text(self, ids_nt: Tensor) -> Tensor:
+        """As `CLIP.encode_text` of open_clip, with positions and mask cut to T."""
+        model, length = self._model, ids_nt.shape[1]
+        dtype = model.transformer.get_cast_dtype()
+        hidden = model.token_embedding(ids_nt).to(dtype) + model.positional_embedding[:length].to(dtype)
+        hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
+        pooled = text_global_pool(model.ln_final(hidden), ids_nt, model.text_pool_type)
+        return projected(pooled, model.text_projection)
+
+
+def projected(pooled_nw: Tensor, projection: Any) -> Tensor:
+    if projection is None:
+        return pooled_nw
+    rows: Tensor = projection(pooled_nw) if isinstance(projection, nn.Linear) else pooled_nw @ projection
+    return rows
