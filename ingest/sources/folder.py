@@ -71,8 +71,8 @@ def walk(root: Path, listing: Listing) -> Iterator[tuple[Path, list[os.DirEntry[
         if (status.st_dev, status.st_ino) in visited:
             continue
         visited.add((status.st_dev, status.st_ino))
-        waiting += [folder / entry.name for entry in reversed(shown) if entry.is_dir()]
-        yield folder, [entry for entry in shown if not entry.is_dir()]
+        waiting += [folder / entry.name for entry in reversed(shown) if is_folder(entry)]
+        yield folder, [entry for entry in shown if not is_folder(entry)]
 
 
 def add_file(listing: Listing, image: ImageFile) -> None:
@@ -88,6 +88,16 @@ def extension(entry: os.DirEntry[str]) -> str:
     return os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow for a million files
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def is_readable_kind(entry: os.DirEntry[str]) -> bool:
     """A file, or a link to nothing, which will be reported; not a pipe, which would block for ever."""
-    return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:
+        return True
