@@ -25,7 +25,15 @@ from clip_vectorizer.protocol import (
     WARNINGS,
 )
 from clip_vectorizer.vectors import Vectors
-from clip_vectorizer.wire import parts_of, read_address, read_answer, read_model_info, read_vectors, shift_index
+from clip_vectorizer.wire import (
+    about_one_file,
+    parts_of,
+    read_address,
+    read_answer,
+    read_model_info,
+    read_vectors,
+    shift_index,
+)
 
 __all__ = ["ModelInfo", "VectorizerClient"]
 
@@ -94,7 +102,7 @@ class VectorizerClient:
             if not 400 <= refusal.status < 500 or refusal.status in (401, 403, 404):
                 raise  # not about an image: asking again in halves would fail as often
             if len(images) == 1:
-                return [SidecarRefused(refusal.status, str(refusal).removeprefix(f"{IMAGES}[0]: "))]
+                return [SidecarRefused(refusal.status, about_one_file(str(refusal)))]
         half = len(images) // 2
         return self.embed_each_image(images[:half]) + self.embed_each_image(images[half:])
 

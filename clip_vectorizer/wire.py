@@ -95,3 +95,8 @@ def read_vectors(rows: Any, count: int, url: str) -> Vectors:
 def shift_index(sentence: str, start: int) -> str:
     """`images[3]: ...` of the request that began at item `start`, counted as the caller counts."""
     return re.sub(r"^(texts|images)\[(\d+)\]", lambda hit: f"{hit[1]}[{int(hit[2]) + start}]", sentence)
+
+
+def about_one_file(sentence: str) -> str:
+    """A refusal of one image for people who named a file: no index, and no base64, which is the client's business."""
+    return re.sub(r"^images\[\d+\]: ", "", sentence).replace("; send base64 of a", "; it must be a")

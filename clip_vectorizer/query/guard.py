@@ -23,17 +23,17 @@ def check_search(client: WeaviateClient, url: str, info: ModelInfo, collection: 
 
 
 def check_exists(collection: str, names: Collection[str], url: str) -> None:
-    if collection in names:
-        return
     images = sorted(name for name in names if not name.startswith(LABEL_COLLECTION))
+    if collection in images:
+        return
     if not images:
         raise InputError(f"Weaviate at {url} holds no collection of images yet; fill it with `clip-ingest FOLDER`")
     lower = {name.lower(): name for name in images}
     close = difflib.get_close_matches(collection.lower(), lower, n=1)
     meant = f"did you mean {lower[close[0]]}? " if close else ""
     raise InputError(
-        f"Weaviate at {url} holds no collection {collection}; {meant}There are: {', '.join(images)} "
-        f"(--collection NAME), or fill this one with `clip-ingest FOLDER --collection {collection}`"
+        f"Weaviate at {url} holds no collection of images called {collection}; {meant}"
+        f"it holds {', '.join(images)} (--collection NAME)"
     )
 
 

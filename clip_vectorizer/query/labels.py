@@ -52,23 +52,29 @@ class TextEncoder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
 
 
-def stored_labels(
-    texts: Sequence[str], templates: Sequence[str] | None, info: ModelInfo, encoder: TextEncoder, store: LabelStore
-) -> list[Label]:
-    """The labels in the order given, each of them in `store` and found by it: only missing ones are embedded.
+def label_set(texts: Sequence[str], templates: Sequence[str] | None, info: ModelInfo) -> list[Label]:
+    """The labels in the order given. `templates` None: a set that suits each label's language and the model.
 
-    `templates` None: a set that suits the label's language and the model. Raises InputError for labels or templates
-    that cannot be used, VectorizerError when the store does not hold in the end what was stored.
+    Raises InputError for labels or templates that cannot be used.
     """
-    labels = identified_labels(checked_labels(texts), templates, info)
-    held = held_ids(labels, info.dimension, store)
+    checked = None if templates is None else checked_templates(templates)
+    return [
+        identified_label(text, checked or default_templates(text, info.model), info) for text in checked_labels(texts)
+    ]
+
+
+def store_labels(labels: Sequence[Label], dimension: int, encoder: TextEncoder, store: LabelStore) -> None:
+    """On return `store` holds all labels and a search finds them. Only those that it lacked were embedded.
+
+    Raises VectorizerError when some cannot be found in the end.
+    """
+    held = held_ids(labels, dimension, store)
     missing = [label for label in labels if label.id not in held]
     for start in range(0, len(missing), LABELS_A_STEP):
         step = missing[start : start + LABELS_A_STEP]
         store.add(step, label_vectors(step, encoder))
     if missing:
-        wait_until_searchable(labels, info.dimension, store)
-    return labels
+        wait_until_searchable(labels, dimension, store)
 
 
 def checked_labels(texts: Sequence[str]) -> list[str]:
@@ -86,13 +92,6 @@ def checked_labels(texts: Sequence[str]) -> list[str]:
     if len(labels) > MAX_LABELS:
         raise InputError(f"{len(labels)} labels given; at most {MAX_LABELS} can compete (Weaviate's result limit)")
     return labels
-
-
-def identified_labels(texts: Sequence[str], templates: Sequence[str] | None, info: ModelInfo) -> list[Label]:
-    if templates is not None:
-        checked = checked_templates(templates)
-        return [identified_label(text, checked, info) for text in texts]
-    return [identified_label(text, default_templates(text, info.model), info) for text in texts]
 
 
 def identified_label(text: str, templates: tuple[str, ...], info: ModelInfo) -> Label:

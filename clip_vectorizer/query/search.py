@@ -13,7 +13,7 @@ from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, conn
 from clip_vectorizer.errors import InputError, Mismatch, SidecarRefused
 from clip_vectorizer.query.database import Hit, WeaviateImages, WeaviateLabels
 from clip_vectorizer.query.guard import check_search
-from clip_vectorizer.query.labels import LabelStore, stored_labels
+from clip_vectorizer.query.labels import LabelStore, label_set, store_labels
 from clip_vectorizer.query.pictures import Picture, embedded_picture, embedded_pictures
 from clip_vectorizer.query.zeroshot import Classification, Embedded, classified
 from clip_vectorizer.schema import IMAGE_COLLECTION
@@ -124,10 +124,11 @@ class ImageSearch:
         Classification with an `error`. `limit`: the first so many images. Raises InputError for labels that cannot be
         used, before the first image.
         """
+        competing = label_set(labels, templates, self.info)
         store = self._labels()
-        ready = stored_labels(labels, templates, self.info, self._sidecar, store)
+        store_labels(competing, self.info.dimension, self._sidecar, store)
         batches = self._collected().embedded() if images is None else embedded_pictures(images, self._sidecar)
-        return islice(classified(batches, ready, store, self.info.logit_scale), limit)
+        return islice(classified(batches, competing, store, self.info.logit_scale), limit)
 
     def _searched(self, limit: int) -> ImageStore:
         if not 1 <= limit <= MAX_LIMIT:
