@@ -64,6 +64,10 @@ class LocalSidecar:
     def _answers(self) -> bool:
         return httpx.get(f"{self.url}{READY}", timeout=2).status_code == httpx.codes.NO_CONTENT
 
+    @property
+    def runs(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
     def stop(self) -> None:
         """Ends the sidecar, if it runs, and waits until it is gone."""
         self._child = None

@@ -48,6 +48,11 @@ class LocalStack:
         self.sidecar.wait_until_ready()
         self.weaviate.wait_until_ready()
 
+    @property
+    def runs(self) -> bool:
+        """Both of them."""
+        return self.weaviate.runs and self.sidecar.runs
+
     def stop(self) -> None:
         if hasattr(self, "weaviate"):
             self.weaviate.stop()

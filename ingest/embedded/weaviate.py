@@ -106,6 +106,10 @@ class LocalWeaviate:
         socket.create_connection((LOOPBACK, self.grpc_port), timeout=2).close()
         return True
 
+    @property
+    def runs(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
     def stop(self) -> None:
         """Ends the server, if it runs, and waits until it is gone."""
         self._child = None

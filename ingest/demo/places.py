@@ -1,0 +1,73 @@
+"""Where a stack answers, and where the demo keeps what."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import clip_vectorizer
+from clip_vectorizer.connection import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
+from clip_vectorizer.errors import InputError, SettingsError
+from ingest.embedded import LocalStack
+from ingest.embedded.locate import cache_dir
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLES = Path("examples") / "images"
+BUNDLED = "emoji"
+BUNDLED_WEIGHTS = Path(clip_vectorizer.__file__).parent / "models" / BUNDLED / "open_clip_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Weaviate and the sidecar it asks."""
+
+    weaviate_url: str
+    grpc_port: int
+    api_key: str | None
+    vectorizer_url: str
+
+    def exports(self) -> str:
+        """The shell lines that point every command of this project here."""
+        values = {
+            "WEAVIATE_URL": self.weaviate_url,
+            "WEAVIATE_GRPC_PORT": str(self.grpc_port),
+            "WEAVIATE_API_KEY": self.api_key or "",
+            "VECTORIZER_URL": self.vectorizer_url,
+        }
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
+
+
+def endpoints_of(stack: LocalStack) -> Endpoints:
+    weaviate = stack.weaviate
+    return Endpoints(weaviate.url, weaviate.grpc_port, weaviate.api_key, stack.sidecar.url)
+
+
+def endpoints_from(env: Mapping[str, str]) -> Endpoints | None:
+    """What the environment points to, None without WEAVIATE_URL. Raises SettingsError."""
+    if not env.get("WEAVIATE_URL"):
+        return None
+    port = env.get("WEAVIATE_GRPC_PORT") or str(DEFAULT_GRPC_PORT)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SettingsError(f"WEAVIATE_GRPC_PORT={port!r}: expected a port, for example {DEFAULT_GRPC_PORT}")
+    sidecar = env.get("VECTORIZER_URL") or DEFAULT_VECTORIZER_URL
+    return Endpoints(env["WEAVIATE_URL"], int(port), env.get("WEAVIATE_API_KEY") or None, sidecar)
+
+
+def data_dir(model: str, env: Mapping[str, str]) -> Path:
+    """One folder a model: their vectors never mix, and its images are there at the next start."""
+    # The bundled model may learn more from one version of this package to the next: new weights, new folder.
+    tells_apart = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED else model.encode()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
+    return cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}"
+
+
+def find_images(named: Path | None) -> Path:
+    """The folder that was named, else the examples of a checkout. Raises InputError."""
+    if named:
+        return named
+    for root in (Path(), CHECKOUT):
+        if (root / EXAMPLES).is_dir():
+            return root / EXAMPLES
+    raise InputError(f"no folder {EXAMPLES} here: name a folder of images, `clip-demo --images FOLDER`")
