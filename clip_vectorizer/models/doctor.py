@@ -19,7 +19,7 @@ TEXT, IMAGE_SIZE = "a photograph of a red apple on a wooden table", (640, 480)
 def machine() -> Iterator[str]:
     """A line a fact."""
     yield f"python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}"
-    yield f"cpu: {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, "
+    yield f"cpu: {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
     yield f"bf16: {'in hardware' if fast_bf16() else 'emulated, use fp32'}"
     devices = [torch.cuda.get_device_name(each) for each in range(torch.cuda.device_count())]
     yield f"cuda: {', '.join(devices) or 'none'}"

@@ -49,6 +49,7 @@ async def while_connected(request: Request, work: Coroutine[None, None, bytes]) 
     finally:
         hang_up.cancel()
         task.cancel()  # nothing happens to one that is done
+        await asyncio.wait((task, hang_up))  # its places in the queue are free before the caller hears of it
 
 
 async def disconnected(request: Request) -> None:

@@ -1,0 +1,76 @@
+"""Pixels against Pillow's and open_clip's own, in grey levels."""
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image, ImageDraw
+
+from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD, PixelRecipe, normalised, prepare, recipe_of
+
+SIZES = [(640, 480), (480, 640), (500, 375), (48, 48), (30, 90), (1280, 333), (224, 225)]
+MODES = ["shortest", "longest", "squash"]
+MEAN_LEVELS = 0.2  # of 255; without antialiasing it is 11 to 21
+
+
+def drawing(size: tuple[int, int]) -> Image.Image:
+    """Noise, edges and lines: what aliases when it is done wrong."""
+    image = Image.effect_noise(size, 60).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for step in range(0, max(size), 7):
+        draw.line((step, 0, size[0] - step, size[1]), fill=(step % 256, 90, 255 - step % 256))
+    draw.ellipse((size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2), fill="red")
+    return image
+
+
+def by_open_clip(image: Image.Image, recipe: PixelRecipe) -> np.ndarray:
+    """(S, S, 3) grey levels as open_clip's own transform gives them."""
+    config = PreprocessCfg(
+        size=recipe.size, mean=(0, 0, 0), std=(1, 1, 1), resize_mode=recipe.resize, interpolation=recipe.interpolation
+    )
+    return image_transform_v2(config, is_train=False)(image).permute(1, 2, 0).numpy() * 255
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("resize", MODES)
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_pixels_are_open_clips_within_a_grey_level(size: tuple[int, int], resize: str, interpolation: str) -> None:
+    recipe, image = PixelRecipe(48, resize=resize, interpolation=interpolation), drawing(size)
+    difference = np.abs(prepare(image, recipe).astype(float) - by_open_clip(image, recipe))
+    assert difference.mean() < MEAN_LEVELS
+    assert difference.max() < 2.5
+
+
+def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
+    image = drawing((48, 48))
+    np.testing.assert_array_equal(prepare(image, PixelRecipe(48)), np.asarray(image))
+
+
+@settings(max_examples=60, deadline=None)
+@given(wide=st.integers(1, 400), high=st.integers(1, 400), resize=st.sampled_from(MODES))
+def test_any_picture_becomes_a_square_of_bytes(wide: int, high: int, resize: str) -> None:
+    pixels = prepare(Image.new("RGB", (wide, high), (10, 200, 30)), PixelRecipe(32, resize=resize))
+    assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
+    assert (pixels[16, 16] == (10, 200, 30)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 200_000), (200_000, 1)])
+def test_a_long_strip_takes_no_gigabytes(size: tuple[int, int]) -> None:
+    assert prepare(Image.new("RGB", size, "red"), PixelRecipe(224)).shape == (224, 224, 3)
+
+
+def test_bytes_are_normalised_as_open_clip_does() -> None:
+    recipe, image = PixelRecipe(48), drawing((48, 48))
+    ours = normalised([prepare(image, recipe)], recipe, torch.device("cpu"))[0]
+    theirs = image_transform_v2(PreprocessCfg(size=48, mean=OPENAI_MEAN, std=OPENAI_STD), is_train=False)(image)
+    torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=0)
+
+
+def test_what_a_configuration_leaves_out_is_as_in_openais_clip() -> None:
+    assert recipe_of(224, {}) == PixelRecipe(224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    squash = {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
+    assert recipe_of(48, squash).version == "squash-48-bilinear-v1"
+    assert recipe_of(48, squash).mean == (0.5, 0.5, 0.5)

@@ -1,0 +1,143 @@
+"""Every way to store a picture gives the picture a person sees."""
+
+import io
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_vectorizer.errors import TooLarge, UnreadableImage
+from clip_vectorizer.server.images import read_image
+from tests.server.asking import file_of
+
+LIMIT = 10_000
+CORNERS = np.zeros((8, 12, 3), np.uint8)
+CORNERS[:4, :6], CORNERS[:4, 6:], CORNERS[4:, :6], CORNERS[4:, 6:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), 255
+PICTURE = Image.fromarray(CORNERS)
+TURNED = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
+
+FINEST = {
+    "WEBP": {"lossless": True},
+    "JPEG": {"quality": 100, "subsampling": 0},
+    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+}
+
+
+def seen(data: bytes) -> np.ndarray:
+    image = read_image(0, data, LIMIT)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG"])
+def test_every_format_shows_the_same_picture(kind: str) -> None:
+    difference = np.abs(seen(file_of(PICTURE, kind, **FINEST.get(kind, {}))).astype(int) - CORNERS)
+    assert difference.mean() < 3
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_a_picture_that_was_stored_turned_is_turned_back(orientation: int, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = PICTURE.transpose(TURNED[orientation])
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    np.testing.assert_array_equal(seen(file_of(stored, kind, exif=exif, **lossless)), CORNERS)
+
+
+def test_a_broken_exif_block_does_not_lose_the_picture() -> None:
+    np.testing.assert_array_equal(seen(file_of(PICTURE, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")), CORNERS)
+
+
+def with_transparent_corner(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    image.paste((9, 9, 9, 0), (0, 0, 6, 4))
+    return image
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda image: file_of(image),
+        lambda image: file_of(image, "WEBP", lossless=True, exact=True),
+        lambda image: file_of(image.quantize(8)),
+        lambda image: file_of(image, "GIF"),
+    ],
+    ids=["RGBA", "WebP", "palette with alpha", "GIF"],
+)
+def test_what_is_transparent_is_white(store: Callable[[Image.Image], bytes]) -> None:
+    pixels = seen(store(with_transparent_corner(PICTURE)))
+    assert (pixels[:4, :6] == 255).all()
+    assert np.abs(pixels[:4, 6:].astype(int) - CORNERS[:4, 6:]).max() <= 2
+
+
+def test_half_transparent_grey_is_half_way_to_white() -> None:
+    pixels = seen(file_of(Image.new("LA", (4, 4), (0, 128))))
+    assert (pixels == 127).all()
+
+
+def test_a_transparent_entry_of_a_palette_or_a_grey_level_is_white() -> None:
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    assert (seen(file_of(palette, transparency=1)) == 255).all()
+    assert (seen(file_of(palette))[0, 0] == (10, 20, 30)).all()
+    assert (seen(file_of(Image.new("L", (4, 4), 7), transparency=7)) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bit_grey_is_scaled_and_not_clipped(kind: str) -> None:
+    levels = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    pixels = seen(file_of(Image.fromarray(levels), kind))
+    np.testing.assert_array_equal(pixels[0, :, 0], [0, 1, 128, 255])
+
+
+def test_one_bit_and_grey_pictures_become_rgb() -> None:
+    assert (seen(file_of(Image.new("1", (4, 4), 1))) == 255).all()
+    assert (seen(file_of(Image.new("L", (4, 4), 77))) == 77).all()
+
+
+def test_floats_between_0_and_1_are_scaled() -> None:
+    levels = np.array([[0.0, 0.5, 1.0]], dtype=np.float32)
+    np.testing.assert_array_equal(seen(file_of(Image.fromarray(levels), "TIFF"))[0, :, 0], [0, 128, 255])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_becomes_the_rgb_it_prints(kind: str) -> None:
+    pixels = seen(file_of(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), kind))
+    assert np.abs(pixels.astype(int) - (255, 0, 0)).max() <= 8
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    data = file_of(frames[0], kind, save_all=True, append_images=frames[1:], **lossless)
+    assert (seen(data) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF"])
+def test_a_truncated_file_is_an_error_that_names_its_index(kind: str) -> None:
+    whole = file_of(Image.effect_noise((90, 90), 80).convert("RGB"), kind)
+    with pytest.raises(UnreadableImage, match=r"images\[3\]: "):
+        read_image(3, whole[: len(whole) // 2], LIMIT)
+
+
+@pytest.mark.parametrize("data", [b"x", b"<svg xmlns='http://www.w3.org/2000/svg'/>", json.dumps({}).encode()])
+def test_what_is_no_image_is_an_error(data: bytes) -> None:
+    with pytest.raises(UnreadableImage, match="not an image"):
+        read_image(0, data, LIMIT)
+
+
+def test_a_picture_over_the_limit_is_refused_with_both_numbers() -> None:
+    with pytest.raises(TooLarge, match=r"images\[0\]: 101 x 100 .*CLIP_MAX_PIXELS"):
+        read_image(0, file_of(Image.new("1", (101, 100))), LIMIT)
+    assert read_image(0, file_of(Image.new("1", (100, 100))), LIMIT).size == (100, 100)
+
+
+def test_nothing_outside_the_listed_formats_is_opened() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PPM")
+    with pytest.raises(UnreadableImage):
+        read_image(0, buffer.getvalue(), LIMIT)

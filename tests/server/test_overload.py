@@ -1,0 +1,103 @@
+"""Under load: full queues, deadlines and callers who leave."""
+
+import asyncio
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import ASGIApp, Message
+
+from clip_vectorizer.errors import Overloaded, TooLarge
+from clip_vectorizer.server.app import create_app
+from clip_vectorizer.server.limits import Gate, Limits
+from clip_vectorizer.server.settings import Settings
+from tests.fakes import Scripted
+from tests.server.asking import ORIGIN, client_of
+
+
+@given(sizes=st.lists(st.integers(0, 9), max_size=20), room=st.integers(1, 20))
+def test_the_gate_never_lets_in_more_than_its_room_and_empties_again(sizes: list[int], room: int) -> None:
+    gate, held = Gate(room), []
+    for size in sizes:
+        place = gate.enter(size)
+        try:
+            place.__enter__()
+            held.append(place)
+        except (Overloaded, TooLarge) as error:
+            assert isinstance(error, TooLarge) == (size > room)
+        assert gate.inside <= room
+    for place in held:
+        place.__exit__(None, None, None)
+    assert gate.inside == 0
+
+
+def test_a_full_queue_answers_503_at_once_and_serves_again_later() -> None:
+    encoder = Scripted()
+
+    async def ask() -> list[httpx.Response]:
+        async with client_of(encoder, max_queue=2) as client:
+            waiting = [asyncio.create_task(client.post("/vectorize", json={"texts": [word]})) for word in "ab"]
+            while not encoder.batches:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            refused = await client.post("/vectorize", json={"texts": ["c"]})
+            encoder.free.set()
+            return [refused, *await asyncio.gather(*waiting), await client.post("/vectorize", json={"texts": ["d"]})]
+
+    refused, *served = asyncio.run(ask())
+    assert refused.status_code == 503
+    assert "queue is full" in refused.json()["error"]
+    assert [answer.status_code for answer in served] == [200, 200, 200]
+
+
+def test_past_the_deadline_the_answer_is_a_503_and_the_place_is_free_again() -> None:
+    encoder = Scripted()
+
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        async with client_of(encoder, max_queue=1, deadline_seconds=1.0) as client:
+            late = await client.post("/vectorize", json={"texts": ["a"]})
+            encoder.free.set()
+            return late, await client.post("/vectorize", json={"texts": ["b"]})
+
+    late, fine = asyncio.run(ask())
+    assert late.status_code == 503
+    assert "seconds" in late.json()["error"]
+    assert fine.status_code == 200, fine.text
+
+
+def test_the_deadline_is_under_weaviates_fifty_seconds() -> None:
+    assert Limits().deadline_seconds < 50
+
+
+@pytest.mark.parametrize("leavers", [1, 3])
+def test_whoever_hangs_up_is_dropped_from_the_queue(leavers: int) -> None:
+    encoder = Scripted()
+    app = create_app(Settings(), encoder)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ORIGIN) as client:
+            first = asyncio.create_task(client.post("/vectorize", json={"texts": ["first"]}))
+            while not encoder.batches:
+                await asyncio.sleep(0.001)
+            await asyncio.gather(*(hang_up(app) for _ in range(leavers)))
+            encoder.free.set()
+            return await first
+
+    assert asyncio.run(ask()).status_code == 200
+    assert encoder.batches == [("texts", 1)]
+
+
+async def hang_up(app: ASGIApp) -> None:
+    """Sends a request and disconnects a moment later, as a server tells an app."""
+    events: list[Message] = [{"type": "http.request", "body": b'{"texts": ["gone"]}'}, {"type": "http.disconnect"}]
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.05)
+        return events.pop(0)
+
+    async def send(_message: Message) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/vectorize", "headers": [], "query_string": b""}
+    await app(scope, receive, send)

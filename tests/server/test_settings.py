@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.server.settings import Settings, settings_from
+
+NUMBERS = ["PORT", "THREADS", "DECODE_THREADS", "MAX_BATCH", "MAX_ITEMS", "MAX_QUEUE", "MAX_BODY_BYTES", "MAX_PIXELS"]
+TEXTS = ["DEVICE", "PRECISION", "BASIC_AUTH"]
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = settings_from({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 9090, "emoji")
+
+
+def test_every_variable_is_read() -> None:
+    settings = settings_from(
+        {"CLIP_MODEL": "ViT-B-32::openai", "CLIP_HOST": "0.0.0.0", "CLIP_PORT": "8080", "CLIP_MAX_BATCH": "7"}
+    )
+    assert (settings.model, settings.host, settings.port) == ("ViT-B-32::openai", "0.0.0.0", 8080)
+    assert settings.limits.max_batch == 7
+
+
+@pytest.mark.parametrize("name", NUMBERS + TEXTS)
+@given(text=st.text())
+def test_any_text_is_taken_or_refused_by_the_name_of_its_variable(name: str, text: str) -> None:
+    try:
+        settings_from({f"CLIP_{name}": text})
+    except SettingsError as error:
+        assert f"CLIP_{name}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("environment", "device"),
+    [
+        ({}, "cpu"),
+        ({"CLIP_DEVICE": "cuda:1", "ENABLE_CUDA": "1"}, "cuda:1"),
+        ({"ENABLE_CUDA": "true"}, "cuda:0"),
+        ({"ENABLE_CUDA": "1", "CUDA_CORE": "cuda:2"}, "cuda:2"),
+        ({"ENABLE_CUDA": "0", "CUDA_CORE": "cuda:2"}, "cpu"),
+        ({"ENABLE_CUDA": "false"}, "cpu"),
+    ],
+)
+def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, str], device: str) -> None:
+    assert settings_from(environment).device == device
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CLIP_PORT", "70000"),
+        ("CLIP_MAX_BATCH", "0"),
+        ("CLIP_MAX_BATCH", "many"),
+        ("CLIP_DEVICE", "gpu"),
+        ("CLIP_PRECISION", "int8"),
+        ("ENABLE_CUDA", "yes"),
+        ("CLIP_BASIC_AUTH", "nocolon"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings_from({name: text})
