@@ -82,7 +82,8 @@ def read_model_info(body: dict[str, Any], url: str) -> ModelInfo:
 def read_vectors(rows: Any, count: int, url: str) -> Vectors:
     """(count, D) finite float32, or SidecarRefused."""
     try:
-        vectors: Vectors = np.asarray(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 is infinity, refused below
+            vectors: Vectors = np.asarray(rows, dtype=np.float32)
     except (TypeError, ValueError):
         vectors = np.empty(0, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != count or vectors.shape[1] == 0:

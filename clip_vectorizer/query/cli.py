@@ -18,7 +18,7 @@ from clip_vectorizer.schema import IMAGE_COLLECTION
 SOME_FAILED = 3
 LABELS_FROM_FILE = "@"
 
-collection_option = click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Of images.")
+collection_option = click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Which images.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -47,7 +47,7 @@ def search(
     Examples:
       clip-search red apple
       clip-search 红苹果 --limit 3
-      clip-search --image apple.png --json
+      clip-search --image examples/images/fruit/mango.png --json
 
     Similarity is the cosine: between a text and the right image it is rarely above 0.4. The environment variables
     below are what `clip-demo up` prints.
@@ -70,7 +70,11 @@ def search(
     metavar="A,B,...|@FILE",
     help="What to choose from: names with commas between, or a file of one name a line. May be repeated.",
 )
-@click.option("--prompts", type=click.Choice(list(PROMPTS)), help="A set of prompt templates.  [default: by label]")
+@click.option(
+    "--prompts",
+    metavar="NAME",
+    help=f"A set of prompt templates: {', '.join(PROMPTS)}.  [default: by the label's language and the model]",
+)
 @click.option("--template", "templates", multiple=True, help="Your own, with {} for the label. May be repeated.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many images.")
 @json_option
@@ -94,7 +98,7 @@ def classify(
 
     \b
     Examples:
-      clip-classify --labels "red apple,dog,car" apple.png
+      clip-classify --labels "mango,red apple,dog" examples/images/fruit/*.png
       clip-classify --labels 苹果,狗,汽车 --limit 5
       clip-classify --labels cat,dog --template "a drawing of a {}" --json
 

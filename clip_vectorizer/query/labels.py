@@ -63,7 +63,13 @@ def label_set(texts: Sequence[str], templates: Sequence[str] | None, info: Model
     ]
 
 
-def store_labels(labels: Sequence[Label], dimension: int, encoder: TextEncoder, store: LabelStore) -> None:
+def store_labels(
+    labels: Sequence[Label],
+    dimension: int,
+    encoder: TextEncoder,
+    store: LabelStore,
+    searchable_seconds: float = SEARCHABLE_SECONDS,
+) -> None:
     """On return `store` holds all labels and a search finds them. Only those that it lacked were embedded.
 
     Raises VectorizerError when some cannot be found in the end.
@@ -74,7 +80,7 @@ def store_labels(labels: Sequence[Label], dimension: int, encoder: TextEncoder, 
         step = missing[start : start + LABELS_A_STEP]
         store.add(step, label_vectors(step, encoder))
     if missing:
-        wait_until_searchable(labels, dimension, store)
+        wait_until_searchable(labels, dimension, store, searchable_seconds)
 
 
 def checked_labels(texts: Sequence[str]) -> list[str]:
@@ -112,12 +118,12 @@ def held_ids(labels: Sequence[Label], dimension: int, store: LabelStore) -> set[
     return {neighbour.id for neighbour in store.nearest(anywhere, [label.id for label in labels])}
 
 
-def wait_until_searchable(labels: Sequence[Label], dimension: int, store: LabelStore) -> None:
-    deadline = time.monotonic() + SEARCHABLE_SECONDS
+def wait_until_searchable(labels: Sequence[Label], dimension: int, store: LabelStore, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while missing := {label.id for label in labels} - held_ids(labels, dimension, store):
         if time.monotonic() >= deadline:
             raise VectorizerError(
-                f"{len(missing)} of {len(labels)} labels cannot be found {SEARCHABLE_SECONDS:g} s after they were "
+                f"{len(missing)} of {len(labels)} labels cannot be found {seconds:g} s after they were "
                 "stored; look at Weaviate's log, then run this again (labels already stored stay)"
             )
         time.sleep(POLL_SECONDS)

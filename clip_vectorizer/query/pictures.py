@@ -6,6 +6,7 @@ D dimensions
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -13,12 +14,11 @@ from typing import Protocol
 from PIL import Image, ImageOps
 
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.pictures import upright_rgb
 from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
 from clip_vectorizer.vectors import Vectors
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
-
-PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # what PNG holds without loss; others become RGB
 
 
 class ImageEncoder(Protocol):
@@ -76,10 +76,9 @@ def file_bytes(picture: Picture) -> bytes:
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """Upright: the turn that a photograph's EXIF asks for would be lost with the EXIF."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode not in PNG_MODES:
-        upright = upright.convert("RGB")
+    """Upright and RGB first: the turn that a photograph's EXIF asks for would be lost with the EXIF."""
+    with suppress(Exception):  # a broken EXIF block asks for nothing
+        image = ImageOps.exif_transpose(image)  # in a copy, unlike upright_rgb: the caller keeps the picture as it was
     file = io.BytesIO()
-    upright.save(file, format="PNG", compress_level=1)
+    upright_rgb(image).save(file, format="PNG", compress_level=1)
     return file.getvalue()

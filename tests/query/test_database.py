@@ -1,0 +1,94 @@
+"""Zero-shot classification through a real Weaviate and a real sidecar, against the same sums in numpy."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clip_vectorizer.client import ModelInfo, VectorizerClient
+from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.query import ImageSearch
+from clip_vectorizer.query.database import WeaviateLabels, label_collection
+from clip_vectorizer.query.labels import label_set, store_labels
+from clip_vectorizer.vectors import Vectors, ensemble
+from tests.stack.support import EXAMPLES, Stack
+
+pytestmark = pytest.mark.stack
+
+LABELS = ["animal", "fruit", "vehicle", "musical instrument", "动物", "水果"]
+TEMPLATES = ["{}", "a drawing of {}", "{}图标"]
+
+
+@contextmanager
+def searching(stack: Stack) -> Iterator[ImageSearch]:
+    """With no collection of images: labels need none."""
+    with ImageSearch.connect(
+        stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, collection=None
+    ) as search:
+        yield search
+
+
+def scores_in_numpy(images_nd: Vectors, sidecar: VectorizerClient, info: ModelInfo) -> np.ndarray:
+    """(N, L) shares, with no database."""
+    prompts = [template.replace("{}", label) for label in LABELS for template in TEMPLATES]
+    labels_ld = ensemble(sidecar.embed_texts(prompts).reshape(len(LABELS), len(TEMPLATES), -1))
+    weights = np.exp(info.logit_scale * (images_nd @ labels_ld.T).astype(np.float64))
+    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return shares
+
+
+def test_the_database_decides_as_numpy_does(stack: Stack) -> None:
+    files = sorted(EXAMPLES.rglob("*.png"))[::10]
+    with searching(stack) as search, VectorizerClient(stack.vectorizer_url) as sidecar:
+        results = list(search.classify(files, LABELS, TEMPLATES))
+        shares = scores_in_numpy(sidecar.embed_images([file.read_bytes() for file in files]), sidecar, search.info)
+    best_two = np.argsort(-shares, axis=1)[:, :2]
+    assert [result.path for result in results] == [str(file) for file in files]
+    assert [[result.label, result.runner_up] for result in results] == [[LABELS[i] for i in row] for row in best_two]
+    top = np.take_along_axis(shares, best_two, axis=1)
+    np.testing.assert_allclose([result.score for result in results], top[:, 0], atol=1e-5)
+    np.testing.assert_allclose([result.margin for result in results], top[:, 0] - top[:, 1], atol=1e-5)
+
+
+class Counting:
+    """The sidecar, noting every text that it is asked for."""
+
+    def __init__(self, sidecar: VectorizerClient) -> None:
+        self.sidecar = sidecar
+        self.texts: list[str] = []
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        return self.sidecar.embed_texts(texts)
+
+
+def test_labels_are_embedded_once_and_a_set_can_grow(stack: Stack) -> None:
+    with (
+        VectorizerClient(stack.vectorizer_url) as sidecar,
+        connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client,
+    ):
+        info = sidecar.meta()
+        store = WeaviateLabels(client, stack.weaviate_url, info)
+        for texts, embedded in [(["lion", "lynx"], 2), (["lion", "lynx"], 0), (["puma", "lynx", "lion"], 1)]:
+            counting = Counting(sidecar)
+            store_labels(label_set(texts, ["a wild {}"], info), info.dimension, counting, store)
+            assert len(counting.texts) == embedded
+
+
+def test_another_models_labels_get_a_collection_of_their_own(stack: Stack) -> None:
+    with (
+        VectorizerClient(stack.vectorizer_url) as sidecar,
+        connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client,
+    ):
+        info = sidecar.meta()
+        assert label_collection(client, info) == "ImageLabel"
+        other = replace(info, revision="0123456789abcdef", dimension=3)
+        own = label_collection(client, other)
+        try:
+            assert own == "ImageLabel_0123456789ab"
+            labels = label_set(["lion", "lynx"], ["{}"], other)
+            WeaviateLabels(client, stack.weaviate_url, other).add(labels, np.eye(2, 3, dtype=np.float32))
+        finally:
+            client.collections.delete(own)

@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.query.labels import Label, checked_labels, label_set, label_vectors, store_labels
+from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
+
+
+def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = None) -> tuple[list[Label], list[str]]:
+    """The labels, and the texts that had to be embedded for them."""
+    sidecar = FakeSidecar()
+    labels = label_set(texts, templates, INFO)
+    store_labels(labels, INFO.dimension, sidecar, store)
+    return labels, sidecar.texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ([], "0 label given; .*at least two"),
+        (["red"], "1 label given; .*at least two"),
+        (["red", " ", "blue"], "label 2 of 3 is empty"),
+        (["red", "blue", "red"], "'red' is given twice"),
+        (["Red", "blue", " red "], r"'red' is given twice \(first as 'Red'\)"),
+        ([str(number) for number in range(10_001)], "at most 10000"),
+    ],
+)
+def test_labels_that_cannot_compete_are_named(texts: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        checked_labels(texts)
+
+
+def test_white_space_around_a_label_means_nothing() -> None:
+    assert checked_labels([" red\t apple ", "blue"]) == ["red apple", "blue"]
+
+
+def test_a_labels_vector_is_the_unit_mean_of_its_prompts() -> None:
+    [label] = label_set(["red", "blue"], ["{}", "green {}"], INFO)[:1]
+    [vector] = label_vectors([label], FakeSidecar())
+    mean = (vector_of("red") + vector_of("green red")) / 2
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_labels_with_different_numbers_of_prompts_keep_their_own() -> None:
+    one, two = label_set(["red", "blue"], ["{}"], INFO)
+    more = replace(two, prompts=("blue", "blue", "blue green"))
+    vectors = label_vectors([one, more, one], FakeSidecar())
+    np.testing.assert_allclose(vectors[0], vector_of("red"), atol=1e-6)
+    np.testing.assert_allclose(vectors[2], vector_of("red"), atol=1e-6)
+    assert vectors[1][1] > 0
+
+
+def test_a_second_run_embeds_nothing() -> None:
+    store = FakeLabels()
+    first, embedded = stored(["red", "blue"], store, ["{}", "a {}"])
+    assert embedded == ["red", "a red", "blue", "a blue"]
+    assert stored(["red", "blue"], store, ["{}", "a {}"]) == (first, [])
+
+
+def test_a_growing_set_embeds_the_new_label_only_and_keeps_the_callers_order() -> None:
+    store = FakeLabels()
+    stored(["red", "blue"], store, ["{}"])
+    labels, embedded = stored(["blue", "green", "red"], store, ["{}"])
+    assert embedded == ["green"]
+    assert [label.text for label in labels] == ["blue", "green", "red"]
+
+
+def test_other_prompts_or_another_model_make_another_label() -> None:
+    def id_of(templates: list[str], revision: str) -> str:
+        return label_set(["red", "blue"], templates, replace(INFO, revision=revision))[0].id
+
+    assert len({id_of(["{}"], "1"), id_of(["a {}"], "1"), id_of(["{}"], "2")}) == 3
+    assert id_of(["{}", "a {}"], "1") == id_of(["a {}", "{}"], "1")  # a mean has no order
+
+
+def test_a_set_interrupted_half_way_is_completed() -> None:
+    store = FakeLabels()
+    all_of_it = [f"label {number}" for number in range(100)]
+    stored(all_of_it[:64], store)
+    _, embedded = stored(all_of_it, store)
+    assert len(store.rows) == 100
+    assert "label 10" not in embedded
+
+
+def test_labels_that_a_server_indexes_late_are_waited_for() -> None:
+    store = FakeLabels(late=2)
+    stored(["red", "blue"], store)
+    assert store.texts == ["red", "blue"] and store.late <= 0
+
+
+def test_labels_that_are_never_found_are_an_error() -> None:
+    labels = label_set(["red", "blue"], None, INFO)
+    with pytest.raises(VectorizerError, match="2 of 2 labels cannot be found"):
+        store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(deaf=True), searchable_seconds=0)

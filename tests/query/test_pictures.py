@@ -1,0 +1,68 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.pictures import embedded_picture, embedded_pictures, png_bytes
+from tests.query.fakes import FakeSidecar, picture, vector_of
+
+ORIENTATION, TURNED = 0x0112, 6  # EXIF: the top row is the right side
+
+
+def test_a_path_a_text_bytes_and_an_image_are_the_same_picture(tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(picture("red"))
+    for given in (path, str(path), path.read_bytes(), Image.new("RGB", (5, 5), "red")):
+        np.testing.assert_allclose(embedded_picture(given, FakeSidecar()), vector_of("red"), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "F"])
+def test_every_mode_of_pillow_can_be_sent(mode: str) -> None:
+    with Image.open(io.BytesIO(png_bytes(Image.new(mode, (3, 2))))) as sent:
+        assert sent.size == (3, 2)
+
+
+def test_an_image_is_turned_as_its_exif_asks() -> None:
+    image = Image.new("RGB", (4, 2))
+    image.getexif()[ORIENTATION] = TURNED
+    with Image.open(io.BytesIO(png_bytes(image))) as sent:
+        assert sent.size == (2, 4)
+    assert image.size == (4, 2)
+
+
+def test_unreadable_files_are_reported_in_place_and_by_name(tmp_path: Path) -> None:
+    good, empty, text = tmp_path / "good.png", tmp_path / "empty.png", tmp_path / "text.png"
+    good.write_bytes(picture("blue"))
+    empty.touch()
+    text.write_text("no image")
+    given = [good, tmp_path / "none.png", empty, tmp_path, text, good]
+    [batch] = embedded_pictures(given, FakeSidecar())
+    assert [each.path for each in batch] == [str(path) for path in given]
+    assert [each.error for each in batch] == [
+        "",
+        "No such file or directory",
+        "the file is empty (0 bytes)",
+        "Is a directory",
+        "not an image",
+        "",
+    ]
+
+
+def test_pictures_go_out_in_batches_as_they_are_read() -> None:
+    sidecar = FakeSidecar()
+    batches = embedded_pictures((picture("red") for _ in range(70)), sidecar)
+    assert len(next(batches)) == 32 and sidecar.batches == [32]
+    assert [len(batch) for batch in batches] == [32, 6]
+
+
+def test_pictures_without_a_path_are_numbered_through_all_batches() -> None:
+    names = [each.path for batch in embedded_pictures([picture("red")] * 40, FakeSidecar()) for each in batch]
+    assert names == [f"images[{index}]" for index in range(40)]
+
+
+def test_one_picture_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.png: No such file"):
+        embedded_picture(tmp_path / "none.png", FakeSidecar())

@@ -1,0 +1,42 @@
+import pytest
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.prompts import PROMPTS, checked_templates, default_templates, fill, templates_named
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_every_set_is_usable_and_says_nothing_twice(name: str) -> None:
+    templates = checked_templates(PROMPTS[name])
+    assert len(set(templates)) == len(templates)
+
+
+@pytest.mark.parametrize("name", [name for name in PROMPTS if name.endswith("-7")])
+def test_a_set_named_7_has_seven(name: str) -> None:
+    assert len(PROMPTS[name]) == 7
+
+
+def test_an_unknown_set_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'foto'; there are word, photo, photo-7"):
+        templates_named("foto")
+
+
+@pytest.mark.parametrize("template", ["a photo", "{} and {}", "", "{label}"])
+def test_a_template_needs_one_place_for_the_label(template: str) -> None:
+    with pytest.raises(InputError, match="once, where the label goes"):
+        checked_templates(["a {}", template])
+
+
+def test_no_templates_is_an_error_too() -> None:
+    with pytest.raises(InputError, match="no prompt template"):
+        checked_templates([])
+
+
+def test_braces_of_a_label_are_left_alone() -> None:
+    assert fill(["a {} {x}"], "{0}") == ("a {0} {x}",)
+
+
+def test_prompts_speak_the_language_of_the_label_and_the_manner_of_the_model() -> None:
+    assert default_templates("苹果", "emoji") == PROMPTS["zh-drawing-7"]
+    assert default_templates("苹果", "ViT-B-32::openai") == PROMPTS["zh-photo-7"]
+    assert default_templates("apple", "emoji") == PROMPTS["drawing-7"]
+    assert default_templates("apple", "ViT-B-32::openai") == PROMPTS["photo-7"]

@@ -1,0 +1,219 @@
+"""The sidecar's client, against a sidecar that answers what each test says."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.wire import MAX_CHARACTERS, MAX_ITEMS, parts_of
+from tests.fakes import INFO
+
+URL = "http://sidecar.test:9090"
+BROKEN = b"broken"
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Recorder:
+    """A sidecar whose vector of an item is its length; notes how many items each request had."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/meta":
+            return httpx.Response(200, json={**asdict(INFO), "version": "0.1.0"})
+        body = json.loads(request.content)
+        texts, images = body.get("texts", []), [base64.b64decode(image) for image in body.get("images", [])]
+        self.sizes.append(len(texts) + len(images))
+        for index, image in enumerate(images):
+            if image == BROKEN:
+                return httpx.Response(422, json={"error": f"images[{index}]: no image; send base64 of a JPEG file"})
+        return httpx.Response(200, json={"textVectors": rows(texts), "imageVectors": rows(images)})
+
+
+def rows(items: Sequence[str] | Sequence[bytes]) -> list[list[float]]:
+    return [[float(len(item)), 1.0] for item in items]
+
+
+def client(handler: Handler, url: str = URL) -> VectorizerClient:
+    return VectorizerClient(url, transport=httpx.MockTransport(handler), busy_waits_seconds=(0.0, 0.0))
+
+
+def answering(status: int, **response: Any) -> Handler:
+    return lambda _request: httpx.Response(status, **response)
+
+
+def test_it_reads_the_models_identity_and_ignores_what_else_meta_tells() -> None:
+    assert client(Recorder()).meta() == INFO
+
+
+def test_vectors_come_in_the_order_of_the_texts() -> None:
+    vectors = client(Recorder()).embed_texts(["a", "bbb", "cc"])
+    np.testing.assert_array_equal(vectors[:, 0], [1, 3, 2])
+    assert vectors.dtype == np.float32
+
+
+def test_files_travel_as_base64() -> None:
+    np.testing.assert_array_equal(client(Recorder()).embed_images([b"\xff\x00", b"1"]), [[2, 1], [1, 1]])
+
+
+def test_a_long_list_is_split_and_put_together_again() -> None:
+    sidecar = Recorder()
+    vectors = client(sidecar).embed_texts(["x" * length for length in range(1, 150)])
+    assert sidecar.sizes == [64, 64, 21]
+    np.testing.assert_array_equal(vectors[:, 0], range(1, 150))
+
+
+def test_no_texts_are_no_vectors_of_the_models_dimension() -> None:
+    assert client(Recorder()).embed_texts([]).shape == (0, INFO.dimension)
+
+
+def test_a_refusal_in_a_later_part_names_the_callers_index() -> None:
+    with pytest.raises(SidecarRefused, match=r"^images\[70\]: no image") as refusal:
+        client(Recorder()).embed_images([b"fine"] * 70 + [BROKEN])
+    assert refusal.value.status == 422
+
+
+def test_each_image_gets_its_vector_or_its_own_refusal() -> None:
+    good, bad, last = client(Recorder()).embed_each_image([b"1", BROKEN, b"333"])
+    assert isinstance(bad, SidecarRefused) and str(bad) == "no image; it must be a JPEG file"
+    assert not isinstance(good, SidecarRefused) and not isinstance(last, SidecarRefused)
+    assert (good[0], last[0]) == (1, 3)
+
+
+def test_no_images_get_no_answers() -> None:
+    assert client(Recorder()).embed_each_image([]) == []
+
+
+def test_a_refusal_that_is_not_about_an_image_stops_all() -> None:
+    with pytest.raises(SidecarRefused, match="the model failed"):
+        client(answering(500, json={"error": "the model failed"})).embed_each_image([b"1", b"2"])
+
+
+def test_the_sidecars_own_sentence_is_kept() -> None:
+    with pytest.raises(SidecarRefused, match=r"^at most 256 items$"):
+        client(answering(413, json={"error": "at most 256 items"})).embed_texts(["a"])
+
+
+def test_a_busy_sidecar_is_asked_again() -> None:
+    answers = iter([httpx.Response(503, json={"error": "the queue is full"})] * 2)
+    sidecar = Recorder()
+    assert len(client(lambda request: next(answers, None) or sidecar(request)).embed_texts(["a"])) == 1
+
+
+def test_a_sidecar_that_stays_busy_is_a_refusal() -> None:
+    with pytest.raises(SidecarRefused, match="the queue is full"):
+        client(answering(503, json={"error": "the queue is full"})).embed_texts(["a"])
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [{"text": "<html>hello"}, {"json": ["a"]}, {"json": {}}, {"json": {"textVectors": None}}, {"json": {"error": 7}}],
+)
+def test_an_answer_of_something_else_is_refused(foreign: dict[str, Any]) -> None:
+    with pytest.raises(SidecarRefused, match=URL):
+        client(answering(200, **foreign)).embed_texts(["a"])
+
+
+@pytest.mark.parametrize("vectors", [[], [[1.0], [1.0]], [[]], [["a"]], [1.0], "ab"])
+def test_anything_but_one_vector_an_item_is_refused(vectors: object) -> None:
+    with pytest.raises(SidecarRefused, match="one vector for each of 1 items"):
+        client(answering(200, json={"textVectors": vectors})).embed_texts(["a"])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e39"])
+def test_a_vector_that_is_not_finite_is_refused(number: str) -> None:
+    with pytest.raises(SidecarRefused, match="NaN or infinity"):
+        client(answering(200, content=f'{{"textVectors": [[{number}]]}}')).embed_texts(["a"])
+
+
+def test_a_model_changed_between_requests_is_a_mismatch() -> None:
+    answers = iter([[[1.0, 2.0]], [[1.0, 2.0, 3.0]]])
+    sidecar = client(lambda _: httpx.Response(200, json={"textVectors": next(answers)}))
+    sidecar.embed_texts(["a"])
+    with pytest.raises(Mismatch, match="3 dimensions after 2"):
+        sidecar.embed_texts(["a"])
+
+
+def test_meta_of_another_program_says_so() -> None:
+    with pytest.raises(SidecarRefused, match=r"does not tell model, revision, .*not a clip-vectorizer sidecar"):
+        client(answering(200, json={"version": "1"})).meta()
+
+
+def test_a_redirect_is_not_followed_and_not_taken_for_an_answer() -> None:
+    with pytest.raises(SidecarRefused, match="answered 302"):
+        client(answering(302, headers={"location": "/"})).embed_texts(["a"])
+
+
+def test_warnings_of_the_sidecar_are_logged_with_the_callers_index(caplog: pytest.LogCaptureFixture) -> None:
+    body = {"textVectors": [[1.0]] * MAX_ITEMS, "warnings": ["texts[2]: the rest was cut"]}
+    with caplog.at_level(logging.WARNING):
+        client(answering(200, json=body)).embed_texts(["a"] * (2 * MAX_ITEMS))
+    assert caplog.messages == ["texts[2]: the rest was cut", f"texts[{MAX_ITEMS + 2}]: the rest was cut"]
+
+
+def test_a_password_in_the_address_is_sent_and_never_shown() -> None:
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        raise httpx.ConnectError("refused", request=request)
+
+    with pytest.raises(SidecarUnreachable) as error:
+        client(handler, "http://me:p%40ss@sidecar.test:9090/").meta()
+    assert seen == ["Basic " + base64.b64encode(b"me:p@ss").decode()]
+    assert "http://sidecar.test:9090 " in str(error.value) and "ss" not in str(error.value).replace("start", "")
+
+
+@pytest.mark.parametrize("url", ["", "localhost:9090", "ftp://a", "http://", "http://a:port", "http://[::1"])
+def test_an_address_that_cannot_be_one_names_its_variable(url: str) -> None:
+    with pytest.raises(SettingsError, match="VECTORIZER_URL="):
+        client(Recorder(), url)
+
+
+def test_nobody_there_says_whom_to_start() -> None:
+    with (
+        VectorizerClient("http://127.0.0.1:1") as nowhere,
+        pytest.raises(SidecarUnreachable, match=r"http://127\.0\.0\.1:1 .*`clip-vectorizer serve`"),
+    ):
+        nowhere.meta()
+
+
+def test_waiting_ends_when_the_model_answers() -> None:
+    answers = iter([httpx.Response(503, json={"error": "the model is loading"}), httpx.Response(204)])
+    client(lambda _: next(answers)).wait_until_ready(seconds=10)
+
+
+def test_waiting_in_vain_tells_the_last_thing_heard() -> None:
+    with pytest.raises(SidecarUnreachable, match="not ready after 0 s: the model is loading"):
+        client(answering(503, json={"error": "the model is loading"})).wait_until_ready(seconds=0)
+
+
+@given(st.lists(st.integers(0, MAX_CHARACTERS + 5), min_size=1, max_size=200))
+def test_parts_cover_all_items_once_and_stay_within_the_limits(lengths: list[int]) -> None:
+    items = [Long(length) for length in lengths]
+    parts = list(parts_of(items))  # type: ignore[arg-type]
+    assert [item for part in parts for item in items[part]] == items
+    for part in parts:
+        assert 1 <= part.stop - part.start <= MAX_ITEMS
+        assert part.stop - part.start == 1 or sum(lengths[part]) <= MAX_CHARACTERS
+
+
+class Long:
+    """Has the length of a long text, and not its weight."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
