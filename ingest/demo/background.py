@@ -28,7 +28,7 @@ def up(model: str, progress: Progress, env: Mapping[str, str]) -> Endpoints:
         return start(model, where, progress)
     if state.model != model:
         raise StackError(f"a stack with the model {state.model} is in the background; `clip-demo down` ends it")
-    return wait_for_endpoints(where, None, progress)
+    return state.endpoints or wait_for_endpoints(where, None, progress)
 
 
 def start(model: str, where: Files, progress: Progress) -> Endpoints:

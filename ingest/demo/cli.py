@@ -1,4 +1,8 @@
-"""`clip-demo`: parse, call, print."""
+"""`clip-demo`: parse, call, print.
+
+What each command needs is imported when it runs: the imports take seconds on a busy machine, and a Ctrl-C in them must
+end like any other.
+"""
 
 import os
 from pathlib import Path
@@ -6,12 +10,6 @@ from pathlib import Path
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.query.output import prepare_streams
-from ingest.demo import background
-from ingest.demo.console import open_console
-from ingest.demo.places import find_images
-from ingest.demo.show import show
-from ingest.embedded import find_weaviate
 
 HELP = """The whole system at work: starts Weaviate and a sidecar, ingests the example images, searches and classifies.
 
@@ -43,6 +41,10 @@ class FriendlyGroup(FriendlyErrors, click.Group):
 @click.pass_context
 def main(context: click.Context, model: str, images: Path | None) -> None:
     if context.invoked_subcommand is None:
+        from clip_vectorizer.query.output import prepare_streams
+        from ingest.demo.places import find_images
+        from ingest.demo.show import show
+
         prepare_streams()
         context.exit(show(model, find_images(images), os.environ))
 
@@ -58,6 +60,9 @@ def up(context: click.Context, model: str | None) -> None:
       eval "$(clip-demo up)"
       clip-ingest examples/images
     """
+    from ingest.demo import background
+    from ingest.demo.console import open_console
+
     with open_console() as progress:
         endpoints = background.up(model or group_option(context, "model"), progress, os.environ)
     click.echo(endpoints.exports())
@@ -77,6 +82,8 @@ def down() -> None:
     Example:
       clip-demo down
     """
+    from ingest.demo import background
+
     state = background.down(os.environ)
     click.echo(
         f"the stack with the model {state.model} is down" if state else "no stack is in the background", err=True
@@ -91,6 +98,9 @@ def weaviate() -> None:
     Example:
       "$(clip-demo weaviate)" --help
     """
+    from ingest.demo.console import open_console
+    from ingest.embedded.locate import find_weaviate
+
     with open_console() as progress:
         path = find_weaviate(progress, os.environ)
     click.echo(path)

@@ -60,6 +60,7 @@ class LocalWeaviate:
         """Starts the server and returns at once. Raises StackError when another process uses `data_dir`."""
         self.stop()
         binary = self._binary or find_weaviate(self._progress)
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images of this user
         try:
             lock = self._open.enter_context(locked(self.data_dir / "lock", RELEASE_SECONDS))
         except Busy:
