@@ -11,9 +11,10 @@ import weaviate
 from weaviate.auth import Auth
 from weaviate.config import AdditionalConfig, Timeout
 from weaviate.connect import ConnectionParams, ProtocolParams
+from weaviate.exceptions import ResponseCannotBeDecodedError, UnexpectedStatusCodeError
 
 from clip_vectorizer.errors import SettingsError, WeaviateUnreachable
-from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.failures import UNAUTHORISED, weaviate_errors
 
 DEFAULT_URL = "http://localhost:8080"
 DEFAULT_GRPC_PORT = 50051
@@ -33,8 +34,7 @@ def connect_weaviate(url: str, grpc_port: int | None = None, api_key: str | None
     address = parse_address(url, grpc_port)
     client = open_client(address, api_key)
     try:
-        with weaviate_errors(url):
-            client.connect()
+        say_hello(client, url)
         reach_grpc(address)
     except BaseException:
         client.close()
@@ -88,6 +88,18 @@ def open_client(address: Address, api_key: str | None) -> weaviate.WeaviateClien
         # The client's own checks ask pypi.org for a newer release at every start; `reach_grpc` replaces the useful one.
         skip_init_checks=True,
     )
+
+
+def say_hello(client: weaviate.WeaviateClient, url: str) -> None:
+    with weaviate_errors(url):
+        try:
+            client.connect()
+        except (ValueError, LookupError, TypeError, ResponseCannotBeDecodedError, UnexpectedStatusCodeError) as error:
+            if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED:
+                raise
+            raise WeaviateUnreachable(
+                f"what answers at {url} is not Weaviate; check WEAVIATE_URL (or --weaviate-url)"
+            ) from error
 
 
 def reach_grpc(address: Address) -> None:

@@ -41,7 +41,7 @@ def weaviate_errors(url: str) -> Iterator[None]:
         yield
     except VectorizerError:
         raise
-    except (WeaviateBaseError, httpx.HTTPError, ValueError, KeyError) as error:
+    except (WeaviateBaseError, httpx.HTTPError) as error:
         raise translated(error, url) from error
 
 
@@ -60,8 +60,6 @@ def translated(error: Exception, url: str) -> VectorizerError:
             f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
             "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
         )
-    if isinstance(error, ValueError | KeyError):  # an answer, but not the JSON that Weaviate gives
-        return WeaviateUnreachable(f"what answers at {url} is not Weaviate; check WEAVIATE_URL (or --weaviate-url)")
     return VectorizerError(f"Weaviate at {url}: {reason}")
 
 

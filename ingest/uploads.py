@@ -13,7 +13,7 @@ from ingest.store import ImageStore, Refusal
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    batch_objects: int = 64
+    batch_objects: int = 32
     batch_bytes: int = 24_000_000  # well under the 104,858,000 bytes that Weaviate's gRPC takes
     batches_at_once: int = 2  # while one waits for its last image, the other keeps the model busy
     # Waits before another try, longer each time: 15 s in all let a sidecar or a server restart.
