@@ -33,7 +33,7 @@ def main() -> None:
 @click.option("--port", type=PORTS, help="Port to listen on; 0 takes a free one.  [env: CLIP_PORT; default: 9090]")
 @click.option("--device", help="cpu, cuda or cuda:N.  [env: CLIP_DEVICE; default: cpu]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
-@click.option("--threads", type=click.IntRange(0), help="Of one pass on a CPU; 0: torch chooses.  [env: CLIP_THREADS]")
+@click.option("--threads", type=click.IntRange(0), help="Of one CPU pass; 0: as fits the model.  [env: CLIP_THREADS]")
 @click.option("--max-batch", type=click.IntRange(1), help="Items in one pass.  [env: CLIP_MAX_BATCH; default: 32]")
 def serve(**flags: str | int | None) -> None:
     """Run the sidecar that Weaviate's multi2vec-clip module calls, until SIGTERM or Ctrl-C.

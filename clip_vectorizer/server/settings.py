@@ -18,7 +18,7 @@ class Settings:
     port: int = 9090  # 0: any free one
     device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`
     precision: str = "fp32"
-    threads: int = 0  # of one pass on a CPU; 0: as many as torch chooses
+    threads: int = 0  # of one pass on a CPU; 0: as fits the model (models.placement)
     decode_threads: int = 2  # images decoded at once
     basic_auth: str = ""  # `user:password`; empty: open
     limits: Limits = field(default_factory=Limits)
