@@ -82,10 +82,9 @@ def run_command(
     *command: str | Path, env: dict[str, str] | None = None, timeout: float = 180, expect: int | None = None
 ) -> Ran:
     """Runs one of our commands from the environment's bin folder; with `expect`, holds its exit code to that."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     done = subprocess.run(
         [BIN / command[0], *map(str, command[1:])],
-        env=clean | (env or {}),
+        env=clean_environment() | (env or {}),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -97,6 +96,10 @@ def run_command(
     if expect is not None:
         assert ran.exit_code == expect, f"{command} ended {ran.exit_code}, not {expect}:\n{ran.stdout}\n{ran.stderr}"
     return ran
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
 def base64_of(content: bytes) -> str:
