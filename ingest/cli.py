@@ -8,8 +8,9 @@ import click
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import weaviate_options
 from clip_vectorizer.schema import IMAGE_COLLECTION
-from ingest.pipeline import IngestSettings, ingest
+from ingest.pipeline import IngestSettings, ingest_listing
 from ingest.progress import progress_on_stderr
+from ingest.sources import list_sources
 from ingest.weaviate_store import open_store
 
 HELP = """Bring every image under SOURCE into Weaviate, where the multi2vec-clip module makes the vectors.
@@ -61,11 +62,12 @@ def main(
     weaviate_api_key: str | None,
     vectorizer_url: str | None,
 ) -> None:
+    listing = list_sources(sources)  # a wrong SOURCE is told before anybody is asked for a connection
     with (
         open_store(weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection) as store,
         progress_on_stderr() as listener,
     ):
-        report = ingest(sources, store, listener, IngestSettings(workers=workers))
+        report = ingest_listing(listing, store, listener, IngestSettings(workers=workers))
     about = {"collection": collection, "model": store.model}
     click.echo(json.dumps(report.as_json() | about) if as_json else f"{report.summary()} -> {collection}")
     context.exit(report.exit_code)

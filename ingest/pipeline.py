@@ -12,7 +12,7 @@ from typing import TypeVar
 from ingest.items import Fate, Fingerprint, ImageFile, ImageObject, Outcome
 from ingest.prepare import prepare
 from ingest.report import IngestReport
-from ingest.sources import list_sources
+from ingest.sources import Listing, list_sources
 from ingest.store import ImageStore
 from ingest.uploads import UploadLimits, Uploads
 
@@ -44,8 +44,12 @@ def ingest(
     and stops nothing. Raises InputError (a source that is missing or without images) and Unreachable (the store is
     away for longer than the tries last: what is in stays in, and the next run goes on from there).
     """
-    settings = settings or IngestSettings()
-    listing = list_sources(sources)
+    return ingest_listing(list_sources(sources), store, on_progress, settings or IngestSettings())
+
+
+def ingest_listing(
+    listing: Listing, store: ImageStore, on_progress: Listener, settings: IngestSettings
+) -> IngestReport:
     report = IngestReport(seen=len(listing.files) + len(listing.failures), skipped=listing.skipped)
     uploaded: list[Outcome] = []
     on_progress(report)
@@ -54,7 +58,8 @@ def ingest(
         on_progress(report)
         if outcome.fate in (Fate.ADDED, Fate.UPDATED):
             uploaded.append(outcome)
-    take_back_lost(report, uploaded, store)
+    for outcome in lost_for_good(uploaded, listing.files, store, settings):
+        report.take_back(outcome, "Weaviate took it, but does not hold it; run the same command again")
     on_progress(report)
     return report
 
@@ -94,14 +99,25 @@ def with_held(files: Sequence[ImageFile], store: ImageStore) -> Iterator[tuple[I
         yield from ((file, held.get(file.key)) for file in group)
 
 
-def take_back_lost(report: IngestReport, uploaded: Sequence[Outcome], store: ImageStore) -> None:
-    """Asks the store for everything that was sent: what it does not hold now counts as failed."""
+def lost_for_good(
+    uploaded: Sequence[Outcome], files: Sequence[ImageFile], store: ImageStore, settings: IngestSettings
+) -> list[Outcome]:
+    """Of what was sent, what the store does not hold even after it was removed and sent once more."""
+    lost = {outcome.key for outcome in not_held(uploaded, store)}
+    if lost:
+        store.forget(sorted(lost))
+        for _ in process([file for file in files if file.key in lost], store, settings):
+            pass  # the store, asked again below, tells more than the outcome
+    return list(not_held([outcome for outcome in uploaded if outcome.key in lost], store))
+
+
+def not_held(uploaded: Sequence[Outcome], store: ImageStore) -> Iterator[Outcome]:
     for group in groups(uploaded, LOOK_UP):
         held = store.held([outcome.key for outcome in group])
         for outcome in group:
             now = held.get(outcome.key)
             if now is None or now.sha256 != outcome.sha256:
-                report.take_back(outcome, "Weaviate took it but does not hold it; run the same command again")
+                yield outcome
 
 
 def groups(items: Sequence[Item], size: int) -> Iterator[list[Item]]:

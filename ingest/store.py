@@ -25,3 +25,6 @@ class ImageStore(Protocol):
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
         """Adds or replaces the objects. Answers the refused ones by key: an empty answer means that all are in."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Removes what was sent but cannot be found, so that it can be sent afresh."""

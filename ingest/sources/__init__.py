@@ -6,6 +6,8 @@ from pathlib import Path
 from ingest.items import Fate, ImageFile, Outcome
 from ingest.sources.folder import Listing, list_source
 
+__all__ = ["Listing", "list_sources"]
+
 
 def list_sources(sources: Sequence[Path]) -> Listing:
     """The listings of all sources in one. Raises InputError for a source that is missing or holds no image.

@@ -34,17 +34,22 @@ class FakeStore:
         self.objects |= {item.key: item for item in objects if item.key not in refused}
         return refused
 
+    def forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.objects.pop(key, None)
+
 
 class ForgetfulStore(FakeStore):
-    """Says that all is well and loses `lost`."""
+    """Says that all is well and loses `lost`, the first `times` that it is sent."""
 
-    def __init__(self, lost: str) -> None:
+    def __init__(self, lost: str, times: int) -> None:
         super().__init__()
-        self._lost = lost
+        self._lost, self._times = lost, times
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
         answer = super().put(objects)
-        self.objects.pop(self._lost, None)
+        if self._times and self.objects.pop(self._lost, None):
+            self._times -= 1
         return answer
 
 

@@ -51,10 +51,17 @@ def test_a_corrupt_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
     assert report.failures[0].key == "a/bad.png" and "not an image" in report.failures[0].reason
 
 
-def test_an_object_that_the_store_loses_counts_as_failed(tmp_path: Path) -> None:
+def test_an_object_that_the_store_loses_is_sent_once_more(tmp_path: Path) -> None:
     for i in range(4):
         write(tmp_path / f"{i}.png", png((i, 0, 0)))
-    report = run(tmp_path, ForgetfulStore(lost="2.png"))
+    store = ForgetfulStore(lost="2.png", times=1)
+    assert numbers(run(tmp_path, store)) == (4, 4, 0, 0, 0) and len(store.objects) == 4
+
+
+def test_an_object_that_the_store_loses_again_counts_as_failed(tmp_path: Path) -> None:
+    for i in range(4):
+        write(tmp_path / f"{i}.png", png((i, 0, 0)))
+    report = run(tmp_path, ForgetfulStore(lost="2.png", times=9))
     assert numbers(report) == (4, 3, 0, 0, 1)
     assert report.failures[0].key == "2.png" and "does not hold it" in report.failures[0].reason
 

@@ -1,0 +1,85 @@
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable, VectorizerError
+from ingest.model_check import agreed_model
+
+EMOJI = ModelInfo("emoji", "abc", 192, 48, 32, "shortest-48-bicubic-v1", 14.3, "cpu", "fp32")
+URL = "http://weaviate:8080"
+
+
+def weaviate_that_says(**modules: object) -> Any:
+    return SimpleNamespace(get_meta=lambda: {"version": "1.39.0", "modules": modules})
+
+
+def weaviate_with(info: ModelInfo) -> Any:
+    return weaviate_that_says(**{"multi2vec-clip": asdict(info) | {"version": "0.1.0"}})
+
+
+@contextmanager
+def sidecar_with(info: ModelInfo) -> Iterator[str]:
+    class Meta(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(asdict(info)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Meta) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_model_is_what_weaviates_own_sidecar_says() -> None:
+    assert agreed_model(weaviate_with(EMOJI), URL, None) == EMOJI
+
+
+def test_a_second_opinion_that_agrees_changes_nothing() -> None:
+    with sidecar_with(EMOJI) as sidecar:
+        assert agreed_model(weaviate_with(EMOJI), URL, sidecar) == EMOJI
+
+
+def test_two_sidecars_with_different_models_are_told_apart() -> None:
+    other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
+    with sidecar_with(other) as sidecar, pytest.raises(Mismatch) as raised:
+        agreed_model(weaviate_with(EMOJI), URL, sidecar)
+    for part in ("emoji", "ViT-B-32::openai", URL, sidecar):
+        assert part in str(raised.value)
+
+
+def test_a_vectorizer_url_where_nobody_answers_is_unreachable() -> None:
+    with pytest.raises(SidecarUnreachable, match=r"http://127\.0\.0\.1:9"):
+        agreed_model(weaviate_with(EMOJI), URL, "http://127.0.0.1:9")
+
+
+def test_a_sidecar_that_weaviate_cannot_reach_is_named_by_its_url() -> None:
+    module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
+    with pytest.raises(SidecarUnreachable, match=r"http://sidecar:9090/meta.*clip-vectorizer serve"):
+        agreed_model(weaviate_that_says(**{"multi2vec-clip": module}), URL, None)
+
+
+def test_a_weaviate_without_the_module_says_how_to_start_it() -> None:
+    with pytest.raises(VectorizerError, match="ENABLE_MODULES=multi2vec-clip"):
+        agreed_model(weaviate_that_says(), URL, None)
+
+
+def test_a_sidecar_of_another_make_is_refused() -> None:
+    with pytest.raises(SidecarRefused, match="does not tell model"):
+        agreed_model(weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), URL, None)
