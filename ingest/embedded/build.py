@@ -13,7 +13,7 @@ from ingest.embedded.toolchain import find_go, needed_version
 
 TOOL = Path(__file__).parent / "weaviate_tool"  # go.mod and go.sum: the pinned versions and their checksums
 SERVER = "github.com/weaviate/weaviate/cmd/weaviate-server"
-NEEDED_GB = 5.0  # Go, sources and compiled packages; all but the server is removed afterwards
+NEEDED_GB = 6.0  # Go, sources and compiled packages; all but the server is removed afterwards
 LOOK_SECONDS = 0.5
 ERROR_LINES = 5
 

@@ -10,6 +10,7 @@ from ingest.embedded.child import Child
 from ingest.embedded.ports import PortTaken, tells_of_taken_port
 
 LOOK_SECONDS = 0.1
+ANSWER_SECONDS = 2.0
 
 
 def wait_until(answers: Callable[[], bool], child: Child, name: str, seconds: float) -> None:
@@ -31,6 +32,11 @@ def is_true(answers: Callable[[], bool]) -> bool:
         return answers()
     except (httpx.HTTPError, OSError):  # nothing listens yet
         return False
+
+
+def status_of(url: str) -> int:
+    """On loopback: past any proxy, and without loading the certificates that plain HTTP never reads."""
+    return httpx.get(url, timeout=ANSWER_SECONDS, trust_env=False, verify=False).status_code
 
 
 def ended(child: Child, name: str) -> StackError:

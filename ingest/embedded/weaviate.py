@@ -16,7 +16,7 @@ from ingest.embedded.locate import find_weaviate
 from ingest.embedded.lock import Busy, locked
 from ingest.embedded.ports import LOOPBACK, free_pair, free_ports, with_fresh_ports
 from ingest.embedded.progress import QUIET, Progress
-from ingest.embedded.ready import wait_until
+from ingest.embedded.ready import status_of, wait_until
 
 START_SECONDS = 180.0  # 11 on two idle cores
 RELEASE_SECONDS = 15.0  # how long a Weaviate that is ending may still hold its data
@@ -30,7 +30,14 @@ class LocalWeaviate:
     Data, log and lock lie in `data_dir`. A context manager; `launch` and `wait_until_ready` are its two halves.
     """
 
-    def __init__(self, data_dir: Path, clip_url: str, binary: Path | None = None, progress: Progress = QUIET) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        clip_url: str,
+        binary: Path | None = None,
+        progress: Progress = QUIET,
+        release_seconds: float = RELEASE_SECONDS,
+    ) -> None:
         self.data_dir = data_dir
         self.api_key = secrets.token_urlsafe(24)
         self.url = ""
@@ -38,6 +45,7 @@ class LocalWeaviate:
         self._clip_url = clip_url
         self._binary = binary
         self._progress = progress
+        self._release_seconds = release_seconds
         self._open = ExitStack()
         self._child: Child | None = None
 
@@ -62,7 +70,7 @@ class LocalWeaviate:
         binary = self._binary or find_weaviate(self._progress)
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images of this user
         try:
-            lock = self._open.enter_context(locked(self.data_dir / "lock", RELEASE_SECONDS))
+            lock = self._open.enter_context(locked(self.data_dir / "lock", self._release_seconds))
         except Busy:
             raise StackError(
                 f"another process runs a Weaviate on {self.data_dir}; "
@@ -102,7 +110,7 @@ class LocalWeaviate:
         wait_until(self._answers, self._child, "Weaviate", START_SECONDS)
 
     def _answers(self) -> bool:
-        if httpx.get(f"{self.url}/v1/.well-known/ready", timeout=2).status_code != httpx.codes.OK:
+        if status_of(f"{self.url}/v1/.well-known/ready") != httpx.codes.OK:
             return False
         socket.create_connection((LOOPBACK, self.grpc_port), timeout=2).close()
         return True

