@@ -20,7 +20,10 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`device` as torch names it, `precision` fp32 or bf16, `threads` of one CPU pass (0: one for a small model, else torch's choice)."""
+    """`device` as torch names it, `precision` fp32 or bf16, `threads` of one pass on a CPU.
+
+    0 threads: one for a small model, else what torch chooses.
+    """
 
     device: str = "cpu"
     precision: str = "fp32"
