@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import clip_vectorizer
-from clip_vectorizer.connection import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, SettingsError
 from ingest.embedded import LocalStack
 from ingest.embedded.locate import cache_dir
@@ -46,6 +45,9 @@ def endpoints_of(stack: LocalStack) -> Endpoints:
 
 def endpoints_from(env: Mapping[str, str]) -> Endpoints | None:
     """What the environment points to, None without WEAVIATE_URL. Raises SettingsError."""
+    # Here, for it imports the Weaviate client, which takes a second that `clip-demo up` and `down` need not spend.
+    from clip_vectorizer.connection import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
+
     if not env.get("WEAVIATE_URL"):
         return None
     port = env.get("WEAVIATE_GRPC_PORT") or str(DEFAULT_GRPC_PORT)
@@ -63,11 +65,11 @@ def data_dir(model: str, env: Mapping[str, str]) -> Path:
     return cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}"
 
 
-def find_images(named: Path | None) -> Path:
+def find_images(named: Path | None, checkout: Path = CHECKOUT) -> Path:
     """The folder that was named, else the examples of a checkout. Raises InputError."""
     if named:
         return named
-    for root in (Path(), CHECKOUT):
+    for root in (Path(), checkout):
         if (root / EXAMPLES).is_dir():
             return root / EXAMPLES
     raise InputError(f"no folder {EXAMPLES} here: name a folder of images, `clip-demo --images FOLDER`")

@@ -45,5 +45,5 @@ def names(images: Sequence[ImageFile]) -> list[str]:
 def name_of(image: ImageFile) -> str:
     if image.caption_file:
         caption = image.caption_file.read_text("utf-8", errors="replace")
-        return caption.split(CAPTION_GAP)[0].replace(",", " ").strip()
+        return " ".join(caption.split(CAPTION_GAP)[0].replace(",", " ").split())
     return image.label

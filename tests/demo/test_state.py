@@ -1,0 +1,38 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from ingest.demo.places import Endpoints
+from ingest.demo.state import Files, State, files, running, write
+from ingest.embedded.lock import locked
+
+STARTING = State(4711, "emoji")
+READY = State(4711, "emoji", Endpoints("http://127.0.0.1:1", 2, "secret", "http://127.0.0.1:3"))
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Files:
+    found = files({"XDG_CACHE_HOME": str(tmp_path)})
+    found.state.parent.mkdir(parents=True)
+    return found
+
+
+@pytest.mark.parametrize("state", [STARTING, READY])
+def test_a_state_is_true_while_its_lock_is_held(where: Files, state: State) -> None:
+    with locked(where.lock, 0):
+        write(where.state, state)
+        assert running(where) == state
+
+
+def test_what_a_dead_stack_left_behind_is_removed(where: Files) -> None:
+    write(where.state, READY)
+    assert running(where) is None
+    assert not where.state.exists()
+
+
+def test_nobody_else_can_read_the_key(where: Files) -> None:
+    write(where.state, STARTING)
+    where.state.chmod(0o644)
+    write(where.state, READY)
+    assert stat.S_IMODE(where.state.stat().st_mode) == 0o600
