@@ -14,7 +14,7 @@ from ingest.store import ImageStore, Refusal
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
     batch_objects: int = 32
-    batch_bytes: int = 24_000_000  # well under the 104,858,000 bytes that Weaviate's gRPC takes
+    batch_bytes: int = 12_000_000  # on the wire; in memory a batch is five times that, and gRPC takes 104,858,000 bytes
     batches_at_once: int = 2  # while one waits for its last image, the other keeps the model busy
     # Waits before another try, longer each time: 15 s in all let a sidecar or a server restart.
     retry_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
