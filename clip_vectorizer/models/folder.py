@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 
 from clip_vectorizer.errors import ModelUnavailable
@@ -25,11 +24,13 @@ OWN = "clip-vectorizer/"  # how `hf_tokenizer_name` starts where `train emoji` m
 def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
     """The model `name` from `folder`. Raises ModelUnavailable."""
     config = read_config(folder)
-    if is_own(config["model_cfg"]) and (folder / WEIGHTS).exists() and plain.fits(config["model_cfg"]):
+    model = config["model_cfg"]
+    if is_own(model) and (folder / WEIGHTS).exists() and plain.fits(model):
         return load_plain(name, folder, config, placement)
     from clip_vectorizer.models.openclip import load_local_dir  # seconds: only where it is needed
 
-    return load_local_dir(name, folder, placement)
+    tokenizer = OwnTokenizer(folder / TOKENIZER, model["text_cfg"]["context_length"]) if is_own(model) else None
+    return load_local_dir(name, folder, placement, tokenizer)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -68,8 +69,7 @@ def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Place
 
 def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
     """float32 on the CPU, whatever the file holds."""
-    with torch.device("meta"):
-        towers = plain.PlainClip(model)
+    towers = plain.PlainClip(model)  # not on `meta`: that device imports torch's compiler, 3 seconds of work
     try:
         weights = {key: value.float() for key, value in load_file(folder / WEIGHTS).items()}
         towers.load_state_dict(weights, assign=True)
