@@ -19,6 +19,7 @@ from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.names import near, open_clip_names
 from clip_vectorizer.models.openclip_towers import encoder_of
 from clip_vectorizer.models.placement import Placement
+from clip_vectorizer.models.tokens import OwnTokenizer
 
 log = logging.getLogger(__name__)
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
@@ -78,10 +79,11 @@ def load_hub(name: str, placement: Placement) -> Encoder:
     return encoder_of(name, model, open_clip.get_tokenizer(name), placement)
 
 
-def load_local_dir(name: str, folder: Path, placement: Placement) -> Encoder:
+def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: OwnTokenizer | None = None) -> Encoder:
+    """A folder of open_clip's layout; a `tokenizer` of ours spares the import of transformers."""
     source = f"local-dir:{folder}"
     model = created(name, source, None, require_pretrained=True)
-    return encoder_of(name, model, open_clip.get_tokenizer(source), placement)
+    return encoder_of(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
 
 
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:

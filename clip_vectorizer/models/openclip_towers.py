@@ -15,7 +15,7 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.placement import Placement, digest
 from clip_vectorizer.models.preprocess import PixelRecipe, recipe_of
-from clip_vectorizer.models.tokens import ClipTokenizer, PaddedTokenizer, TextReader
+from clip_vectorizer.models.tokens import ClipTokenizer, OwnTokenizer, PaddedTokenizer, TextReader
 from clip_vectorizer.models.torch_encoder import TorchEncoder
 
 
@@ -55,6 +55,8 @@ def dimension_of(towers: Any, context: int) -> int:
 
 def reader_of(tokenizer: Any, context: int) -> TextReader:
     """Plain byte-pair tokenizers give ids without padding; all others fill the context as open_clip has them do."""
+    if isinstance(tokenizer, OwnTokenizer):
+        return tokenizer
     if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
         return ClipTokenizer(tokenizer, context)
     inner = getattr(tokenizer, "tokenizer", tokenizer)

@@ -18,13 +18,13 @@ class OwnTokenizer:
     """A `tokenizer.json` that this project trained: nothing before it, no `transformers`."""
 
     def __init__(self, file: Path, context: int) -> None:
-        self._context = context
+        self.context_length = context
         self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_truncation()  # the full length is wanted, for the warning
         self._tokenizer.no_padding()
 
     def __call__(self, text: str) -> PreparedText:
-        return fitted(self._tokenizer.encode(text).ids, self._context)
+        return fitted(self._tokenizer.encode(text).ids, self.context_length)
 
 
 class ClipTokenizer:

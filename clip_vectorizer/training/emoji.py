@@ -14,10 +14,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.placement import Placement
 from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.captions import corpus, token_ids, train_tokenizer
 from clip_vectorizer.training.drawings import Concept
+from clip_vectorizer.training.evaluation import as_markdown, recall_table
 from clip_vectorizer.training.loop import Stage
 from clip_vectorizer.training.recipe import STYLE_SHARES, Drawings, distil, train_teacher
 
@@ -47,6 +50,17 @@ def train_emoji(plan: Plan) -> None:
     student = distilled(plan, teacher, drawings, tokenizer)
     export(teacher, towers.CONVOLUTIONAL, tokenizer, plan.work / "teacher")
     export(student, towers.TRANSFORMER, tokenizer, plan.output)
+    for folder in (plan.work / "teacher", plan.output):
+        table = held_out_table(plan.work, packages, concepts, folder)
+        (folder / "recall.md").write_text(table + "\n")
+        log.info("%s on the held-out art:\n%s", folder, table)
+
+
+def held_out_table(work: Path, packages: Path, concepts: list[Concept], folder: Path) -> str:
+    """Recall of the exported model, loaded as the sidecar loads it, on art that no stage has seen."""
+    drawings = rendered(work, packages, concepts, art.HELD_OUT_SET, ("drawn",))["drawn"].permute(0, 2, 3, 1).numpy()
+    encoder = load_encoder(ModelName(f"local-dir:{folder}"), Placement())
+    return as_markdown(recall_table(encoder, concepts, drawings))
 
 
 def rendered_training_art(work: Path, packages: Path, concepts: list[Concept]) -> dict[str, Tensor]:
