@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before asking again after 503
 CONNECT_SECONDS = 5.0
+STATE_SECONDS = 15.0  # for /meta and ready
 POLL_SECONDS = 0.2
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -62,11 +63,11 @@ class VectorizerClient:
         address = read_address(url)
         self.url = str(address.copy_with(username="", password=""))  # safe to show: no password
         self._dimension: int | None = None
+        self._timeout_seconds = timeout_seconds
         self._busy_waits_seconds = busy_waits_seconds
         self._http = httpx.Client(
             base_url=self.url,
             auth=(address.username, address.password) if address.userinfo else None,
-            timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
             transport=transport,
             trust_env=address.host not in LOOPBACK,  # a company's HTTP_PROXY cannot reach this machine's loopback
         )
@@ -121,6 +122,11 @@ class VectorizerClient:
             return str(error)
         return None
 
+    def _timeout(self, path: str) -> httpx.Timeout:
+        """Vectors may have to queue; what a sidecar says of itself never waits behind them."""
+        patience = self._timeout_seconds if path == VECTORIZE else min(self._timeout_seconds, STATE_SECONDS)
+        return httpx.Timeout(patience, connect=min(self._timeout_seconds, CONNECT_SECONDS))
+
     def _embed(self, field: str, answer_field: str, items: Sequence[str]) -> Vectors:
         if not items:
             return np.empty((0, self._dimension or self.meta().dimension), dtype=np.float32)
@@ -158,7 +164,7 @@ class VectorizerClient:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, json=body, timeout=self._timeout(path))
         except httpx.TimeoutException as error:
             raise SidecarUnreachable(f"the sidecar at {self.url} did not answer in time ({_why(error)})") from error
         except httpx.HTTPError as error:

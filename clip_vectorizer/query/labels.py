@@ -4,6 +4,7 @@ L labels · P prompts a label · D dimensions
 """
 
 import json
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query.prompts import checked_templates, default_templates, fill
 from clip_vectorizer.schema import LABEL_COLLECTION
 from clip_vectorizer.vectors import Vectors, ensemble
+
+logger = logging.getLogger(__name__)
 
 MAX_LABELS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS: a softmax needs the distance of every label
 LABELS_A_STEP = 32  # embedded and stored together: what an interruption loses at most
@@ -79,6 +82,8 @@ def store_labels(
     for start in range(0, len(missing), LABELS_A_STEP):
         step = missing[start : start + LABELS_A_STEP]
         store.add(step, label_vectors(step, encoder))
+        if len(missing) > LABELS_A_STEP:  # a small set is done before anybody wonders
+            logger.info("%d of %d new labels embedded and stored", start + len(step), len(missing))
     if missing:
         wait_until_searchable(labels, dimension, store, searchable_seconds)
 

@@ -24,8 +24,8 @@ def prepare_streams() -> None:
     """Results on stdout whatever its encoding can hold, warnings of the libraries on stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # \udc80 of a path that is not UTF-8: valid in JSON too
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="warning: %(message)s", force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s", force=True)
+    logging.getLogger("clip_vectorizer").setLevel(logging.INFO)  # a thousand labels take minutes: show it
 
 
 def show_hits(hits: Sequence[Hit], as_json: bool) -> None:

@@ -1,3 +1,4 @@
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_a_growing_set_embeds_the_new_label_only_and_keeps_the_callers_order() -
     labels, embedded = stored(["blue", "green", "red"], store, ["{}"])
     assert embedded == ["green"]
     assert [label.text for label in labels] == ["blue", "green", "red"]
+
+
+def test_progress_is_logged_for_those_who_wait(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        stored([f"label {number}" for number in range(40)], FakeLabels())
+    assert caplog.messages == ["32 of 40 new labels embedded and stored", "40 of 40 new labels embedded and stored"]
 
 
 def test_other_prompts_or_another_model_make_another_label() -> None:
