@@ -19,6 +19,7 @@ INGEST = ("clip-ingest", EXAMPLES / "flowers")
 SEARCH_BY_TEXT = ("clip-search", "banana")
 SEARCH_BY_IMAGE = ("clip-search", "--image", BANANA)
 CLASSIFY = ("clip-classify", BANANA, "--labels", "fruit,birds")
+CLASSIFY_ALL = ("clip-classify", "--labels", "fruit,birds")  # files alone would touch no vector of the collection
 
 
 def name_of(command: tuple[object, ...]) -> str:
@@ -27,7 +28,7 @@ def name_of(command: tuple[object, ...]) -> str:
 
 @pytest.mark.parametrize("command", [INGEST, SEARCH_BY_TEXT, SEARCH_BY_IMAGE, CLASSIFY], ids=name_of)
 def test_an_unreachable_weaviate_is_named(run: Run, command: tuple[str | Path, ...]) -> None:
-    refused = run(*command, env={"WEAVIATE_URL": NOWHERE, "WEAVIATE_GRPC_PORT": "1"}, expect=4)
+    refused = run(*command, env={"WEAVIATE_URL": NOWHERE}, expect=4)
     assert refused.stdout == ""
     assert NOWHERE in refused.stderr
     assert "WEAVIATE_URL" in refused.stderr
@@ -57,10 +58,10 @@ def altered(tensor: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """The same shape and type, each number a few percent off: variances stay above zero."""
     if not np.issubdtype(tensor.dtype, np.floating):
         return tensor
-    return (tensor * random.uniform(0.95, 1.05, tensor.shape)).astype(tensor.dtype)
+    return np.asarray(tensor * random.uniform(0.95, 1.05, tensor.shape), tensor.dtype)  # a scalar must stay an array
 
 
-@pytest.mark.parametrize("command", [INGEST, SEARCH_BY_TEXT, SEARCH_BY_IMAGE, CLASSIFY], ids=name_of)
+@pytest.mark.parametrize("command", [INGEST, SEARCH_BY_TEXT, SEARCH_BY_IMAGE, CLASSIFY_ALL], ids=name_of)
 def test_a_collection_of_another_model_is_refused(
     run: Run, stack: Stack, examples: str, other_model: dict[str, str], command: tuple[str | Path, ...]
 ) -> None:
@@ -86,11 +87,11 @@ def test_a_port_in_use_is_named_with_a_way_out(stack: Stack) -> None:
     assert "--port" in refused.stderr
 
 
-def test_a_model_nobody_has_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
+def test_a_model_nobody_has_is_refused_with_the_way_to_the_names_there_are() -> None:
     refused = run_command("clip-vectorizer", "serve", "--model", "no-such-model", "--port", "0")
     assert refused.exit_code not in (0, 3, 130)
     assert "no-such-model" in refused.stderr
-    assert "emoji" in refused.stderr
+    assert "clip-vectorizer models" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["CLIP_PORT", "CLIP_MAX_BATCH"])
