@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -27,10 +28,16 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits scaled by 257, floats of 0..1 by 255; Pillow would clip both at 255."""
+    """Grey of 16 bits or floats of 0..1, 0..255 or 0..65535, scaled to 0..255; Pillow would clip all at 255."""
     grey = np.asarray(image, dtype=np.float32)
-    top = 1.0 if image.mode == "F" and grey.max(initial=0) <= 1 else 65535.0
+    top = float_top(grey) if image.mode == "F" else 65535.0
     return Image.fromarray(np.rint(grey.clip(0, top) * (255 / top)).astype(np.uint8))
+
+
+def float_top(grey: npt.NDArray[np.float32]) -> float:
+    """White in a float picture, which no header tells: the least usual range that holds all its values."""
+    brightest = grey.max(initial=0)
+    return next((top for top in (1.0, 255.0) if brightest <= top), 65535.0)
 
 
 def on_white(image: Image.Image) -> Image.Image:

@@ -18,7 +18,7 @@ from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.placement import Placement
 from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import corpus, token_ids, train_tokenizer
+from clip_vectorizer.training.captions import END, PAD, START, corpus, token_ids, train_tokenizer
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.evaluation import as_markdown, recall_table
 from clip_vectorizer.training.loop import Stage
@@ -120,6 +120,7 @@ def name_vectors(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept],
 
 def save_weights(state: dict[str, Tensor], file: Path) -> None:
     save_file({name: value.contiguous() for name, value in state.items()}, file)
+    file.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def export(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
@@ -139,3 +140,5 @@ def export(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Pa
     }
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": START, "eos_token": END, "pad_token": PAD}
+    (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")

@@ -30,6 +30,20 @@ def test_open_clip_loads_what_training_saves(plan: Plan) -> None:
     assert vectors.shape == (1, towers.EMBEDDING)
 
 
+def test_open_clip_reads_texts_as_the_sidecar_does(plan: Plan) -> None:
+    texts = ["red circle", "一张蓝色方块的图片"]
+    theirs = open_clip.get_tokenizer(f"local-dir:{plan.output}")(texts)
+    ours = token_ids(tokenizer_for(plan.work, load_concepts(plan.work / "packages")), texts)
+    assert theirs[:, : ours.shape[1]].tolist() == ours.tolist()
+    assert theirs[:, ours.shape[1] :].sum() == 0
+
+
+@pytest.mark.parametrize("stage", ["teacher", "emoji"])
+def test_each_exported_model_is_measured_on_the_held_out_art(plan: Plan, stage: str) -> None:
+    rows = (plan.work / stage / "recall.md").read_text().splitlines()
+    assert len(rows) == 2 + 8  # two directions, two languages, two kinds of prompts
+
+
 def test_the_shipped_weights_are_halves_and_small(plan: Plan) -> None:
     assert (plan.output / "open_clip_model.safetensors").stat().st_size < 12_000_000
 
