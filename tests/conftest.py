@@ -15,6 +15,14 @@ import pytest
 from tests.stack.support import REPOSITORY, Stack
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
+# Port 0 is a free one, so that a stack of the person at this machine may run beside the tests'.
+COMPOSE_SETTINGS = {
+    "CLIP_MODEL": "emoji",
+    "VECTORIZER_PORT": "0",
+    "WEAVIATE_PORT": "0",
+    "WEAVIATE_GRPC_PORT": "0",
+    "WEAVIATE_API_KEY": "",
+}
 PULL_SECONDS = 300  # Weaviate's image is some 150 MB
 
 
@@ -49,7 +57,10 @@ def succeeds(*command: str, seconds: float = PULL_SECONDS) -> bool:
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One Weaviate and one sidecar with the emoji model, for the whole run."""
     if chosen_way()[0] == "docker":
-        yield stack_of_containers(request)
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in COMPOSE_SETTINGS.items():
+                environment.setenv(name, value)
+            yield stack_of_containers(request)
     else:
         yield from stack_of_processes(tmp_path_factory.mktemp("stack"))
 
@@ -65,7 +76,7 @@ def stack_of_processes(data_dir: Path) -> Iterator[Stack]:
 def stack_of_containers(request: pytest.FixtureRequest) -> Stack:
     services = request.getfixturevalue("docker_services")
     weaviate, grpc = services.port_for("weaviate", 8080), services.port_for("weaviate", 50051)
-    sidecar = services.port_for("sidecar", 8080)
+    sidecar = services.port_for("vectorizer", 8080)
     return Stack(f"http://127.0.0.1:{weaviate}", grpc, None, f"http://127.0.0.1:{sidecar}")
 
 
