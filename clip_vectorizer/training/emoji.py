@@ -26,6 +26,7 @@ from clip_vectorizer.training.recipe import STYLE_SHARES, Drawings, distil, trai
 
 log = logging.getLogger(__name__)
 
+TEACHER_PEAK, STUDENT_PEAK = 2e-3, 1.5e-3  # learning rates
 DRAWING_SIZE = 64  # pixels: a third more than the towers see, so that a view can zoom in
 
 
@@ -42,6 +43,7 @@ class Plan:
 def train_emoji(plan: Plan) -> None:
     """Trains both stages, exports the student and measures both on the held-out art."""
     plan.work.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down
     packages = art.fetch_packages(plan.work / "packages")
     concepts = art.load_concepts(packages)
     drawings = Drawings(concepts, rendered_training_art(plan.work, packages, concepts))
@@ -54,6 +56,10 @@ def train_emoji(plan: Plan) -> None:
         table = held_out_table(plan.work, packages, concepts, folder)
         (folder / "recall.md").write_text(table + "\n")
         log.info("%s on the held-out art:\n%s", folder, table)
+
+
+def plan_of(work: Path, output: Path, teacher_steps: int, student_steps: int) -> Plan:
+    return Plan(work, output, Stage(teacher_steps, TEACHER_PEAK), Stage(student_steps, STUDENT_PEAK))
 
 
 def held_out_table(work: Path, packages: Path, concepts: list[Concept], folder: Path) -> str:
