@@ -1,4 +1,4 @@
-"""Makes `examples/images`: some 300 drawings of the held-out art set, each with a caption beside it.
+"""Makes `examples/images` and `examples/contact-sheet.png`: some 300 drawings of the held-out art set, with captions.
 
     python examples/make_images.py WORK_FOLDER
 
@@ -43,6 +43,7 @@ FOLDERS = {  # folder (the label) -> emoji subgroups
     "weather": ("sky-weather",),
 }
 LARGEST_FOLDER = 20
+SHEET_COLUMNS, SHEET_CELL = 18, 46  # pixels
 
 
 def make_images(work: Path, target: Path) -> None:
@@ -54,6 +55,18 @@ def make_images(work: Path, target: Path) -> None:
             file = target / folder / f"{slug(concept.name_en)}.png"
             Image.fromarray(picture, "RGBA").save(file, optimize=True)
             file.with_suffix(".txt").write_text(f"{concept.name_en} · {concept.name_zh}\n", encoding="utf-8")
+
+
+def contact_sheet(images: Path) -> Image.Image:
+    """Every third drawing, for the README."""
+    files = sorted(images.rglob("*.png"))[::3]
+    rows = -(-len(files) // SHEET_COLUMNS)
+    sheet = Image.new("RGB", (SHEET_COLUMNS * SHEET_CELL, rows * SHEET_CELL), "white")
+    for place, file in enumerate(files):
+        drawing = Image.open(file).resize((SHEET_CELL - 8, SHEET_CELL - 8), Image.Resampling.LANCZOS)
+        column, row = place % SHEET_COLUMNS, place // SHEET_COLUMNS
+        sheet.paste(drawing, (column * SHEET_CELL + 4, row * SHEET_CELL + 4), drawing)
+    return sheet
 
 
 def by_folder(packages: Path) -> dict[str, list[Concept]]:
@@ -80,4 +93,6 @@ def slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    make_images(Path(sys.argv[1]), Path(__file__).parent / "images")
+    examples = Path(__file__).parent
+    make_images(Path(sys.argv[1]), examples / "images")
+    contact_sheet(examples / "images").quantize(128).save(examples / "contact-sheet.png", optimize=True)
