@@ -1,23 +1,23 @@
 """Every error this project raises on purpose. The message says what, where, and what to do.
 
-    VectorizerError                     exit code 1
-    ├── SettingsError                   a setting or an environment variable cannot be used
-    ├── ModelUnavailable                a model cannot be found or loaded
-    ├── RequestRefused                  the sidecar refuses one request; `status` is the HTTP answer
-    │   ├── UnreadableImage             422, names the index
-    │   ├── UnreadableText              422, names the index
-    │   ├── TooLarge                    413: bytes, pixels or items over a limit
-    │   ├── BadRequest                  400: the body is not what the protocol says
-    │   └── Overloaded                  503: the queue is full, or the deadline passed
-    ├── EncoderFailed                   500: the model itself failed
-    ├── Unreachable                     exit code 4
-    │   ├── SidecarUnreachable
-    │   └── WeaviateUnreachable
-    ├── SidecarRefused                  what a client makes of an error answer of the sidecar
-    ├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
-    ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
-    ├── StackError                      Weaviate cannot be found, built or started
-    └── TrainingDataError               the drawings or names to learn from are not there
+VectorizerError                     exit code 1
+├── SettingsError                   a setting or an environment variable cannot be used
+├── ModelUnavailable                a model cannot be found or loaded
+├── RequestRefused                  the sidecar refuses one request; `status` is the HTTP answer
+│   ├── UnreadableImage             422, names the index
+│   ├── UnreadableText              422, names the index
+│   ├── TooLarge                    413: bytes, pixels or items over a limit
+│   ├── BadRequest                  400: the body is not what the protocol says
+│   └── Overloaded                  503: the queue is full, or the deadline passed
+├── EncoderFailed                   500: the model itself failed
+├── Unreachable                     exit code 4
+│   ├── SidecarUnreachable
+│   └── WeaviateUnreachable
+├── SidecarRefused                  what a client makes of an error answer of the sidecar
+├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
+├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
+├── StackError                      Weaviate cannot be found, built or started
+└── TrainingDataError               the drawings or names to learn from are not there
 """
 
 from typing import ClassVar

@@ -4,20 +4,20 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
 
 import httpx
 
 from clip_vectorizer.errors import StackError
 from clip_vectorizer.protocol import READY
 from ingest.embedded.child import Child
-from ingest.embedded.ports import LOOPBACK, free_ports, with_fresh_ports
+from ingest.embedded.ports import LOOPBACK, free_ports
 from ingest.embedded.ready import status_of, wait_until
+from ingest.embedded.server import LocalServer
 
 START_SECONDS = 900.0  # a model that is not on this machine yet is downloaded first
 
 
-class LocalSidecar:
+class LocalSidecar(LocalServer):
     """`clip-vectorizer serve` with `model`, on a free loopback port. A context manager."""
 
     def __init__(self, model: str = "emoji", log: Path | None = None) -> None:
@@ -26,17 +26,6 @@ class LocalSidecar:
         self._log = log
         self._open = ExitStack()
         self._child: Child | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            with_fresh_ports(self._start)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _start(self) -> None:
         self.launch()

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Self
 
 from ingest.embedded.locate import find_weaviate
-from ingest.embedded.ports import with_fresh_ports
 from ingest.embedded.progress import QUIET, Progress
+from ingest.embedded.server import LocalServer
 from ingest.embedded.sidecar import LocalSidecar
 from ingest.embedded.weaviate import LocalWeaviate
 
 
-class LocalStack:
+class LocalStack(LocalServer):
     """A private Weaviate that asks a private sidecar, both ended with this process. A context manager.
 
         with LocalStack("emoji", data_dir) as stack:
@@ -29,15 +29,7 @@ class LocalStack:
     def __enter__(self) -> Self:
         self._binary = find_weaviate(self._progress)
         self._progress.step("starting Weaviate and the sidecar")
-        try:
-            with_fresh_ports(self._start)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        return super().__enter__()
 
     def _start(self) -> None:
         """Side by side: either takes seconds to start, most of them waiting."""

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 import httpx
 
@@ -14,9 +13,10 @@ from clip_vectorizer.errors import StackError
 from ingest.embedded.child import Child
 from ingest.embedded.locate import find_weaviate
 from ingest.embedded.lock import Busy, locked
-from ingest.embedded.ports import LOOPBACK, free_pair, free_ports, with_fresh_ports
+from ingest.embedded.ports import LOOPBACK, free_pair, free_ports
 from ingest.embedded.progress import QUIET, Progress
 from ingest.embedded.ready import status_of, wait_until
+from ingest.embedded.server import LocalServer
 
 START_SECONDS = 180.0  # 11 on two idle cores
 RELEASE_SECONDS = 15.0  # how long a Weaviate that is ending may still hold its data
@@ -24,7 +24,7 @@ USER = "local"
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "GOMEMLIMIT", "GOMAXPROCS")  # never AUTHENTICATION_* or CLUSTER_*
 
 
-class LocalWeaviate:
+class LocalWeaviate(LocalServer):
     """Weaviate with the multi2vec-clip module, which asks the sidecar at `clip_url` for vectors.
 
     Data, log and lock lie in `data_dir`. A context manager; `launch` and `wait_until_ready` are its two halves.
@@ -48,17 +48,6 @@ class LocalWeaviate:
         self._release_seconds = release_seconds
         self._open = ExitStack()
         self._child: Child | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            with_fresh_ports(self._start)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _start(self) -> None:
         self.launch()
