@@ -1,9 +1,9 @@
 # Everything sets itself up: `make demo` and `make test` work in a fresh clone.
 PYTHON ?= python3
 BIN = .venv/bin
-UV = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --override overrides.txt
+UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check test stack bench build up down
+.PHONY: demo setup format check test stack build up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -32,8 +32,7 @@ stack: setup
 	$(BIN)/pytest -m stack
 
 build: setup
-	$(BIN)/python -m build --version >/dev/null 2>&1 || $(UV) build
-	$(BIN)/python -m build --wheel --installer uv
+	$(BIN)/uv build --wheel
 
 up down: setup
 	$(BIN)/clip-demo $@
