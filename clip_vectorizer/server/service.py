@@ -65,10 +65,11 @@ class Service:
 
 def prepared_texts(encoder: Encoder, texts: Sequence[str], limits: Limits) -> list[PreparedText]:
     """Raises UnreadableText for a string that is not Unicode text (half of a surrogate pair)."""
-    for index, text in enumerate(texts):
+    seen = [text[: limits.max_text_characters] for text in texts]  # first: a text may be as long as a body
+    for index, text in enumerate(seen):
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UnreadableText(index, "holds half of a surrogate pair; send valid Unicode")
-    return [encoder.prepare_text(text[: limits.max_text_characters]) for text in texts]
+    return [encoder.prepare_text(text) for text in seen]
 
 
 def pixels_of(encoder: Encoder, index: int, text: str, max_pixels: int) -> Pixels:
