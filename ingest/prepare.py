@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import stat
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -41,7 +42,7 @@ def prepare(image: ImageFile, held: Fingerprint | None, model: str) -> ImageObje
 
 def read_file(file: Path) -> bytes:
     try:
-        size = file.stat().st_size
+        size = size_of(file)
         if size > MAX_FILE_BYTES:
             raise UnusableFile(f"{size / 1e6:.0f} MB; Weaviate takes at most {MAX_FILE_BYTES / 1e6:.0f} MB an image")
         data = file.read_bytes()
@@ -52,15 +53,23 @@ def read_file(file: Path) -> bytes:
     return data
 
 
+def size_of(file: Path) -> int:
+    """In bytes. A pipe or a device has none, and reading it might never end."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableFile("not a regular file")
+    return status.st_size
+
+
 def read_caption(file: Path | None) -> str:
     if file is None:
         return ""
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_CAPTION_BYTES + 1)
-        if len(data) > MAX_CAPTION_BYTES:
-            raise UnusableFile(f"its caption {file.name} is longer than {MAX_CAPTION_BYTES} bytes")
-        return data.decode("utf-8-sig").strip()
+        if size_of(file) > MAX_CAPTION_BYTES:
+            raise UnusableFile(f"longer than {MAX_CAPTION_BYTES} bytes")
+        return file.read_bytes().decode("utf-8-sig").strip()
+    except UnusableFile as problem:
+        raise UnusableFile(f"its caption {file.name} is {problem}") from problem
     except UnicodeDecodeError as error:
         raise UnusableFile(f"its caption {file.name} is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -104,6 +105,13 @@ def test_a_bad_file_is_told_by_its_reason(tmp_path: Path, data: bytes, reason: s
 def test_a_file_that_is_gone_is_told_by_its_reason(tmp_path: Path) -> None:
     made = prepared(tmp_path / "gone.png")
     assert isinstance(made, Outcome) and made.reason == "cannot be read (No such file or directory)"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    made = [prepared(tmp_path / "pipe"), prepared(write(tmp_path / "x.png", png()), caption=tmp_path / "pipe")]
+    reasons = [outcome.reason for outcome in made if isinstance(outcome, Outcome)]
+    assert reasons == ["not a regular file", "its caption pipe is not a regular file"]
 
 
 def test_a_file_too_large_to_send_is_refused_unread(tmp_path: Path) -> None:
