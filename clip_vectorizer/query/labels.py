@@ -15,7 +15,7 @@ from weaviate.util import generate_uuid5
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.query.prompts import checked_templates, default_templates, fill
+from clip_vectorizer.query.prompts import checked_templates, default_templates, fill, plain
 from clip_vectorizer.schema import LABEL_COLLECTION
 from clip_vectorizer.vectors import Vectors, ensemble
 
@@ -89,8 +89,8 @@ def store_labels(
 
 
 def checked_labels(texts: Sequence[str]) -> list[str]:
-    """The labels without white space around them. Raises InputError: fewer than two, too many, empty, twice."""
-    labels = [" ".join(text.split()) for text in texts]
+    """The labels without white space around them. Raises InputError: too few, too many, empty, twice, not text."""
+    labels = [plain(text) for text in texts]
     if "" in labels:
         raise InputError(f"label {labels.index('') + 1} of {len(labels)} is empty; remove it, or give it a name")
     first: dict[str, str] = {}

@@ -70,12 +70,22 @@ def checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
     if not templates:
         raise InputError(f"no prompt template is given; one is enough, for example {PROMPTS['photo'][0]!r}")
     for template in templates:
+        plain(template)
         if template.count(BLANK) != 1:
             raise InputError(
                 f"the prompt template {template!r} needs {BLANK} once, where the label goes, "
                 f"for example {PROMPTS['photo'][0]!r}"
             )
     return tuple(templates)
+
+
+def plain(text: str) -> str:
+    """`text` on one line with single spaces. Raises InputError for what cannot be sent as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # an argument that was not UTF-8 comes in with surrogates
+        raise InputError(f"{text[:60]!r} is not UTF-8 text; type it in a terminal that is set to UTF-8") from error
+    return " ".join(text.split())
 
 
 def fill(templates: Sequence[str], label: str) -> tuple[str, ...]:

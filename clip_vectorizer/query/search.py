@@ -15,6 +15,7 @@ from clip_vectorizer.query.database import Hit, WeaviateImages, WeaviateLabels
 from clip_vectorizer.query.guard import check_search
 from clip_vectorizer.query.labels import LabelStore, label_set, store_labels
 from clip_vectorizer.query.pictures import Picture, embedded_picture, embedded_pictures
+from clip_vectorizer.query.prompts import plain
 from clip_vectorizer.query.zeroshot import Classification, Embedded, classified
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from clip_vectorizer.vectors import Vectors
@@ -87,7 +88,7 @@ class ImageSearch:
 
     def by_text(self, query: str, limit: int = 10) -> list[Hit]:
         """The images nearest to a text, best first. A text cut to the model's context is a logged warning."""
-        text = " ".join(query.split())
+        text = plain(query)
         if not text:
             raise InputError("the query is empty; say what the images should show, for example 'a red apple'")
         images = self._searched(limit)

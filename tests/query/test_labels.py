@@ -23,6 +23,7 @@ def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = No
         ([], "0 label given; .*at least two"),
         (["red"], "1 label given; .*at least two"),
         (["red", " ", "blue"], "label 2 of 3 is empty"),
+        (["red", "caf\udce9"], "is not UTF-8 text"),
         (["red", "blue", "red"], "'red' is given twice"),
         (["Red", "blue", " red "], r"'red' is given twice \(first as 'Red'\)"),
         ([str(number) for number in range(10_001)], "at most 10000"),

@@ -38,6 +38,11 @@ def test_an_empty_query_is_refused(query: str) -> None:
         search_in().by_text(query)
 
 
+def test_a_query_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        search_in().by_text("caf\udce9")
+
+
 @pytest.mark.parametrize("limit", [0, -1, 10_001])
 def test_a_limit_that_weaviate_would_refuse_is_refused(limit: int) -> None:
     with pytest.raises(InputError, match="expected 1 to 10000"):
