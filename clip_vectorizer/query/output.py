@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from clip_vectorizer.query.zeroshot import Classification
 
 Cells = Sequence[str]
 GAP = "  "
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def prepare_streams() -> None:
@@ -72,11 +74,17 @@ def show_json(row: dict[str, object]) -> None:
 
 
 def show_table(head: Cells, rows: Sequence[Cells]) -> None:
+    rows = [[on_one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         Console().print(terminal_table(head, rows))
         return
     for line in aligned([head, *rows]):
         click.echo(line)
+
+
+def on_one_line(cell: str) -> str:
+    """A caption's line breaks, and what a file's name may hold to steer a terminal, as `\\n` and `\\x1b`."""
+    return CONTROL.sub(lambda hit: hit[0].encode("unicode_escape").decode("ascii"), cell)
 
 
 def terminal_table(head: Cells, rows: Sequence[Cells]) -> Table:

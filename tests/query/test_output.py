@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -24,6 +25,12 @@ def test_hits_in_a_pipe_are_aligned_lines(capsys: pytest.CaptureFixture[str]) ->
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["similarity", "path", "label", "caption"]
     assert row.startswith("0.312       food/[red] apple.png  food")
+
+
+def test_a_caption_of_several_lines_and_an_odd_name_stay_on_their_row(capsys: pytest.CaptureFixture[str]) -> None:
+    show_hits([replace(HIT, path="a\x1b[31m\udcff.png", caption="one\ntwo\u3000三")], as_json=False)
+    [_, row] = capsys.readouterr().out.splitlines()
+    assert row == "0.312       a\\x1b[31m\\udcff.png  food   one\\ntwo\u3000三"
 
 
 def test_no_hits_are_no_data_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
