@@ -21,6 +21,10 @@ class FriendlyErrors(click.Command):
             return super().invoke(ctx)
         except VectorizerError as error:
             stop(f"error: {error}", error.exit_code)
+        except BrokenPipeError:
+            raise  # whoever read our output has seen enough; click ends in silence
+        except OSError as error:  # no space left, a folder that cannot be written: the system's words name the file
+            stop(f"error: {error}", 1)
         except KeyboardInterrupt:
             stop("interrupted", INTERRUPTED)
 

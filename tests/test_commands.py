@@ -1,0 +1,23 @@
+import click
+import pytest
+from click.testing import CliRunner
+
+from clip_vectorizer.commands import FriendlyErrors
+from clip_vectorizer.errors import Mismatch
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (Mismatch("another model"), 5, "error: another model"),
+        (PermissionError(13, "Permission denied", "/cache"), 1, "error: [Errno 13] Permission denied: '/cache'"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_an_error_ends_a_command_with_a_sentence_and_its_code(error: BaseException, code: int, sentence: str) -> None:
+    @click.command(cls=FriendlyErrors)
+    def command() -> None:
+        raise error
+
+    result = CliRunner().invoke(command)
+    assert (result.exit_code, result.stderr.strip()) == (code, sentence)
