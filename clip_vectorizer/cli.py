@@ -116,7 +116,7 @@ def train() -> None:
 @click.option("--teacher-steps", type=click.IntRange(1), default=2800, show_default=True)
 @click.option("--student-steps", type=click.IntRange(1), default=1800, show_default=True)
 def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> None:
-    """Train the bundled model on emoji drawings; needs npm and about an hour and a half on two cores.
+    """Train the bundled model on emoji drawings; needs npm and about two hours on two cores.
 
     The defaults are how the bundled weights were made. A finished stage is kept in the work folder and not repeated;
     at the end both stages are measured on the art set that is held out.

@@ -71,7 +71,8 @@ def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
     """float32 on the CPU, whatever the file holds."""
     towers = plain.PlainClip(model)  # not on `meta`: that device imports torch's compiler, 3 seconds of work
     try:
-        weights = {key: value.float() for key, value in load_file(folder / WEIGHTS).items()}
+        stored = load_file(folder / WEIGHTS)
+        weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
         towers.load_state_dict(weights, assign=True)
     except Exception as error:  # safetensors and torch raise their own kinds
         raise ModelUnavailable(f"the weights in {folder} do not fit their configuration ({error})") from error

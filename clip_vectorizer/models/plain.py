@@ -1,4 +1,4 @@
-"""The plain CLIP of two transformers, in nothing but torch: ready seconds before open_clip has been imported.
+"""The plain CLIP, of two transformers or a small ResNet and one, in torch alone: ready before open_clip is imported.
 
 Names of the parameters are open_clip's, so its checkpoints load as they are. Configurations that ask for anything
 this file does not have (`fits` says so) go to open_clip itself.
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip_vectorizer.models import plain_resnet
+
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 VISION_KEYS = {"image_size", "patch_size", "width", "layers", "head_width"}
 TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "hf_tokenizer_name"}
@@ -21,8 +23,18 @@ TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "hf_tok
 def fits(config: Mapping[str, Any]) -> bool:
     """Whether an open_clip `model_cfg` describes a CLIP that this file can build."""
     vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
-    known = set(config) <= MODEL_KEYS and set(vision) <= VISION_KEYS and set(text) <= TEXT_KEYS
-    return known and VISION_KEYS - {"head_width"} <= set(vision) and isinstance(vision["layers"], int)
+    known = set(config) <= MODEL_KEYS and set(text) <= TEXT_KEYS
+    return known and (is_transformer(vision) or is_resnet(vision))
+
+
+def is_transformer(vision: Mapping[str, Any]) -> bool:
+    given = set(vision)
+    return VISION_KEYS - {"head_width"} <= given <= VISION_KEYS and isinstance(vision["layers"], int)
+
+
+def is_resnet(vision: Mapping[str, Any]) -> bool:
+    expected = {"timm_model_name": plain_resnet.NAME, "timm_pool": "avg", "timm_proj": "linear"}
+    return {**expected, "image_size": vision.get("image_size")} == dict(vision)
 
 
 class PlainClip(nn.Module):
@@ -30,7 +42,11 @@ class PlainClip(nn.Module):
         super().__init__()
         vision, text, width = config["vision_cfg"], config["text_cfg"], config["text_cfg"]["width"]
         quick = bool(config.get("quick_gelu"))
-        self.visual = VisionTower(config["embed_dim"], vision, quick)
+        self.visual: nn.Module = (
+            plain_resnet.ResNetTower(config["embed_dim"])
+            if is_resnet(vision)
+            else VisionTower(config["embed_dim"], vision, quick)
+        )
         self.transformer = Transformer(width, text["layers"], text["heads"], quick)
         self.token_embedding = nn.Embedding(text["vocab_size"], width)
         self.positional_embedding = nn.Parameter(torch.empty(text["context_length"], width))

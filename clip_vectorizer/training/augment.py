@@ -34,13 +34,6 @@ def random_views(drawings_b4hh: Tensor, size: int, how: Augmentation) -> Tensor:
     return (coloured + grounds(len(alpha), how) * (1 - alpha)).clamp(0, 1)
 
 
-def plain_views(drawings_b4hh: Tensor, size: int) -> Tensor:
-    """The drawings on white, unchanged: (B, 4, H, H) uint8 in, (B, 3, S, S) float32 in 0..1 out."""
-    rgba = drawings_b4hh.float() / 255
-    flat = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
-    return F.interpolate(flat, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-
-
 def place(drawings_b4hh: Tensor, size: int, how: Augmentation) -> tuple[Tensor, Tensor]:
     """Rotated, scaled, stretched and shifted; premultiplied colour (B, 3, S, S) and alpha (B, 1, S, S)."""
     rgba = drawings_b4hh.float() / 255
