@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,8 +32,17 @@ Exit codes: 0 all in, 1 fatal, 2 usage, 3 some files failed, 4 Weaviate or its s
 """
 
 
+class SourcePath(click.Path):
+    """A path, but not the empty one: what an unset variable leaves would be taken for the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command(cls=FriendlyErrors, help=HELP)
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=SourcePath(path_type=Path))
 @click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Made if it is not there.")
 @click.option(
     "--workers",

@@ -71,7 +71,8 @@ class IngestReport:
 
     def summary(self) -> str:
         images = "1 image" if self.seen == 1 else f"{self.seen} images"
-        skipped = f"; {self.skipped} other files skipped" if self.skipped else ""
+        others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
+        skipped = f"; {others} skipped" if self.skipped else ""
         return (
             f"{images}: {self.added} added, {self.updated} updated, {self.unchanged} unchanged, "
             f"{self.failed} failed, in {self.seconds:.1f} s{skipped}"

@@ -99,7 +99,8 @@ def checked_labels(texts: Sequence[str]) -> list[str]:
             raise InputError(f"the label {label!r} is given twice (first as {twin!r}); each may stand once")
         first[label.casefold()] = label
     if len(labels) < 2:
-        raise InputError(f"{len(labels)} label given; classification chooses between labels: give at least two")
+        given = "no labels" if not labels else "one label"
+        raise InputError(f"{given} given; classification chooses between labels: give at least two")
     if len(labels) > MAX_LABELS:
         raise InputError(f"{len(labels)} labels given; at most {MAX_LABELS} can compete (Weaviate's result limit)")
     return labels

@@ -13,7 +13,7 @@ class Limits:
     max_items: int = 256  # texts and images of one request
     max_queue: int = 1024  # items of all requests in flight; above this: 503 at once
     max_body_bytes: int = 112 * 1024 * 1024  # Weaviate lets in 104,858,000 bytes of objects by gRPC, base64 and all
-    max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB
+    max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
     max_text_characters: int = 20_000  # what a tokenizer gets to see; far more than any context holds
     deadline_seconds: float = 45.0  # Weaviate hangs up after 50
 

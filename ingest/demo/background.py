@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from clip_vectorizer.errors import StackError
 from ingest.demo import holder
 from ingest.demo.places import Endpoints
-from ingest.demo.state import Files, State, files, running
+from ingest.demo.state import BY_HAND, Files, State, files, running
 from ingest.embedded import Progress, find_weaviate
 
 START_SECONDS = 1000.0  # longer than Weaviate's and the sidecar's own limits, which say more
@@ -72,7 +72,7 @@ def down(env: Mapping[str, str]) -> State | None:
     if state is None:
         return None
     if not is_holder(state.pid):
-        raise StackError(f"process {state.pid} of {where.state} is not a stack of ours; remove that file")
+        raise StackError(f"process {state.pid} of {where.state} is not a stack of ours; {BY_HAND}")
     os.kill(state.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while running(where):

@@ -3,13 +3,15 @@
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from clip_vectorizer.errors import StackError
 from ingest.demo.places import Endpoints
 from ingest.embedded.locate import cache_dir
 from ingest.embedded.lock import Busy, locked
+
+BY_HAND = "end it with `pkill -f ingest.demo.holder`, which ends its Weaviate and sidecar too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,15 @@ def running(where: Files) -> State | None:
 
 
 def read(path: Path) -> State | None:
-    with suppress(FileNotFoundError):
+    """Raises StackError for a file that something else than `write` has left."""
+    try:
         found = json.loads(path.read_text("utf-8"))
         endpoints = found["endpoints"]
         return State(found["pid"], found["model"], Endpoints(**endpoints) if endpoints else None)
-    return None
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(f"{path} is damaged ({error}), but a stack runs; {BY_HAND}") from error
 
 
 def write(path: Path, state: State) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from clip_vectorizer.errors import StackError
 from ingest.demo.places import Endpoints
 from ingest.demo.state import Files, State, files, running, write
 from ingest.embedded.lock import locked
@@ -23,6 +24,14 @@ def test_a_state_is_true_while_its_lock_is_held(where: Files, state: State) -> N
     with locked(where.lock, 0):
         write(where.state, state)
         assert running(where) == state
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"pid": 1}', '{"pid": 1, "model": "emoji", "endpoints": {"x": 1}}'])
+def test_a_damaged_state_of_a_running_stack_names_the_file_and_the_way_out(where: Files, content: str) -> None:
+    with locked(where.lock, 0):
+        where.state.write_text(content)
+        with pytest.raises(StackError, match=r"background\.json is damaged .* end it with `pkill"):
+            running(where)
 
 
 def test_what_a_dead_stack_left_behind_is_removed(where: Files) -> None:

@@ -21,6 +21,12 @@ def test_no_source_is_a_usage_error() -> None:
     assert run().exit_code == 2
 
 
+def test_an_empty_source_is_not_taken_for_the_present_folder() -> None:
+    result = run("")
+    assert result.exit_code == 2
+    assert "a SOURCE is empty" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["empty", "missing"])
 def test_a_source_without_images_is_told_before_weaviate_is_asked(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()

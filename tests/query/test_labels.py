@@ -20,8 +20,8 @@ def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = No
 @pytest.mark.parametrize(
     ("texts", "sentence"),
     [
-        ([], "0 label given; .*at least two"),
-        (["red"], "1 label given; .*at least two"),
+        ([], "no labels given; .*at least two"),
+        (["red"], "one label given; .*at least two"),
         (["red", " ", "blue"], "label 2 of 3 is empty"),
         (["red", "caf\udce9"], "is not UTF-8 text"),
         (["red", "blue", "red"], "'red' is given twice"),
