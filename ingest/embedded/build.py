@@ -67,7 +67,7 @@ def fetch(go: Path, module: Path, package: str, env: Mapping[str, str], progress
 def compile_server(
     go: Path, module: Path, package: str, env: Mapping[str, str], progress: Progress, total: int
 ) -> None:
-    progress.step(f"building Weaviate, once ({os.cpu_count()} cores; about 7 minutes on two)")
+    progress.step(f"building Weaviate, once ({os.cpu_count()} cores; some minutes)")
     command: list[str | Path] = [go, "build", "-v", "-ldflags", "-s -w", "-o", "server", package]
     run_go(
         command, module, module.parent / "build.log", env, lambda lines: progress.detail(f"{lines} of {total} packages")
