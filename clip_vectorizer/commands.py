@@ -1,12 +1,16 @@
 """What all commands share: one place turns our errors into a sentence on stderr and an exit code."""
 
+import _thread
+import signal
 import sys
+import threading
 from typing import Any, NoReturn
 
 import click
 
 from clip_vectorizer.errors import VectorizerError
 
+AGAIN_SECONDS = 0.05
 INTERRUPTED = 130  # what a shell reports for a process ended by Ctrl-C
 
 
@@ -17,8 +21,14 @@ class FriendlyErrors(click.Command):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
+        interrupts = Interrupts()
         try:
-            return super().invoke(ctx)
+            with interrupts:
+                return super().invoke(ctx)
+        except click.exceptions.Exit:
+            if interrupts.swallowed:
+                stop("interrupted", INTERRUPTED)
+            raise
         except VectorizerError as error:
             stop(f"error: {error}", error.exit_code)
         except BrokenPipeError:
@@ -27,6 +37,49 @@ class FriendlyErrors(click.Command):
             stop(f"error: {error}", 1)
         except KeyboardInterrupt:
             stop("interrupted", INTERRUPTED)
+
+
+class Interrupts:
+    """Sees to it that a Ctrl-C ends the command, also one that falls into a callback from compiled code.
+
+    There Python prints "Exception ignored" and goes on (seen in pydantic's validation, under weaviate-client): here it
+    is raised once more a moment later, and at the latest when the command has ended.
+    """
+
+    def __init__(self) -> None:
+        self.swallowed = False
+        self._inside = False
+
+    def __enter__(self) -> None:
+        self._previous, self._hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+        if self._previous is signal.default_int_handler:  # not in a thread's or another command's hands
+            signal.signal(signal.SIGINT, self._interrupt)
+            sys.unraisablehook = self._unraisable
+            self._inside = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._inside:
+            self._inside = False
+            signal.signal(signal.SIGINT, self._previous)
+            sys.unraisablehook = self._hook
+        if kind is None and self.swallowed:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, *_: object) -> NoReturn:
+        self.swallowed = True
+        raise KeyboardInterrupt
+
+    def _unraisable(self, ignored: Any) -> None:
+        if ignored.exc_type is not KeyboardInterrupt:
+            self._hook(ignored)
+            return
+        again = threading.Timer(AGAIN_SECONDS, self._again)
+        again.daemon = True
+        again.start()
+
+    def _again(self) -> None:
+        if self._inside:
+            _thread.interrupt_main()
 
 
 def stop(sentence: str, exit_code: int) -> NoReturn:

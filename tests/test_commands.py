@@ -1,3 +1,6 @@
+import signal
+from contextlib import suppress
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -21,3 +24,18 @@ def test_an_error_ends_a_command_with_a_sentence_and_its_code(error: BaseExcepti
 
     result = CliRunner().invoke(command)
     assert (result.exit_code, result.stderr.strip()) == (code, sentence)
+
+
+@pytest.mark.parametrize("ending", ["returns", "exits"])
+def test_a_ctrl_c_that_a_callback_ate_still_ends_in_130(ending: str) -> None:
+    @click.command(cls=FriendlyErrors)
+    @click.pass_context
+    def command(context: click.Context) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if ending == "exits":
+            context.exit(0)
+
+    result = CliRunner().invoke(command)
+    assert (result.exit_code, result.stderr.strip()) == (130, "interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
