@@ -9,6 +9,7 @@ VectorizerError                     exit code 1
 │   ├── TooLarge                    413: bytes, pixels or items over a limit
 │   ├── BadRequest                  400: the body is not what the protocol says
 │   └── Overloaded                  503: the queue is full, or the deadline passed
+├── ImageRefused                    422 or 413: one image's bytes, told before anybody knows its index
 ├── EncoderFailed                   500: the model itself failed
 ├── Unreachable                     exit code 4
 │   ├── SidecarUnreachable
@@ -69,6 +70,18 @@ class TooLarge(RequestRefused):
 
 class Overloaded(RequestRefused):
     status = 503
+
+
+class ImageRefused(VectorizerError):
+    """What is wrong with one image, for whoever knows its place to put `images[3]: ` before it.
+
+    422: unreadable, `UnreadableImage(index, reason)` makes the whole sentence. 413: too many pixels, `reason` is one.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
 
 
 class EncoderFailed(VectorizerError):
