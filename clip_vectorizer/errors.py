@@ -11,6 +11,7 @@ VectorizerError                     exit code 1
 │   └── Overloaded                  503: the queue is full, or the deadline passed
 ├── ImageRefused                    422 or 413: one image's bytes, told before anybody knows its index
 ├── EncoderFailed                   500: the model itself failed
+├── DeviceLost                      no batch can run on the device any more: the process must end
 ├── Unreachable                     exit code 4
 │   ├── SidecarUnreachable
 │   └── WeaviateUnreachable
@@ -85,6 +86,10 @@ class ImageRefused(VectorizerError):
 
 
 class EncoderFailed(VectorizerError):
+    pass
+
+
+class DeviceLost(VectorizerError):
     pass
 
 
