@@ -21,6 +21,9 @@ class HashEncoder:
 
     info = INFO
 
+    def warm_up(self, max_batch: int) -> None:
+        pass
+
     def prepare_text(self, text: str) -> PreparedText:
         ids = text.encode()
         return PreparedText(tuple(ids[:CONTEXT]), len(ids))

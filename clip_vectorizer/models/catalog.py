@@ -8,11 +8,13 @@
 a path                  a checkpoint file; its architecture is named beside it
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.names import near, open_clip_names
 
@@ -28,6 +30,28 @@ HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
 class ModelName:
     text: str
     architecture: str = ""  # of a checkpoint file
+
+
+def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
+    """One encoder a device that `placement.device` names (`cpu`, `cuda:0,cuda:1`, `cuda:all`), of equal revision.
+
+    The weights are read once and copied. Several workers on the CPU share its threads.
+    Raises ModelUnavailable, SettingsError.
+    """
+    from clip_vectorizer.models.devices import devices_of
+    from clip_vectorizer.models.torch_encoder import TorchEncoder
+
+    devices = devices_of(placement.device)
+    places = [replace(placement, device=each, threads=threads_each(placement, devices)) for each in devices]
+    first = load_encoder(name, places[0])
+    if isinstance(first, TorchEncoder):
+        return [first, *(first.on(place.device) for place in places[1:])]
+    return [first, *(load_encoder(name, place) for place in places[1:])]
+
+
+def threads_each(placement: "Placement", devices: Sequence[str]) -> int:
+    workers = devices.count("cpu")
+    return placement.threads or (max(1, usable_cores() // workers) if workers > 1 else 0)
 
 
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:

@@ -45,13 +45,19 @@ class Encoder(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
+    def warm_up(self, max_batch: int) -> None:
+        """Does once what would make first batches slow, for batches of up to `max_batch` items.
+
+        Shows now what cannot work later. Raises DeviceLost, and what the model raises.
+        """
+
     def prepare_text(self, text: str) -> PreparedText: ...
 
     def prepare_image(self, image: Image.Image) -> Pixels:
         """(S, S, 3) uint8 of an upright RGB image of any size."""
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
-        """(N, D) float32, unit rows, same order as `texts`. Raises EncoderFailed."""
+        """(N, D) float32, unit rows, same order as `texts`. Raises DeviceLost, and what the model raises."""
 
     def encode_images(self, images: Sequence[Pixels]) -> Vectors:
-        """(N, D) float32, unit rows, same order as `images`. Raises EncoderFailed."""
+        """(N, D) float32, unit rows, same order as `images`. Raises DeviceLost, and what the model raises."""

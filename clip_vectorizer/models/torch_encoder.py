@@ -4,15 +4,21 @@ N items · D dimensions · S input side · T tokens
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip_vectorizer.models.buckets import length_buckets, smallest_holding
+from clip_vectorizer.models.copies import copied
+from clip_vectorizer.models.device_errors import lost_device_told
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.models.preprocess import PixelRecipe, normalised, prepare
+from clip_vectorizer.models.preprocess import PixelRecipe, prepare
+from clip_vectorizer.models.runners import BucketRunner, EagerRunner, Recorder, Row, Runner
 from clip_vectorizer.models.tokens import TextReader
 from clip_vectorizer.vectors import Pixels, Vectors
 
@@ -29,17 +35,47 @@ class Towers(Protocol):
 
 class TorchEncoder:
     def __init__(
-        self, towers: Towers, reader: TextReader, recipe: PixelRecipe, info: ModelInfo, least_tokens: int = 0
+        self,
+        towers: Towers,
+        reader: TextReader,
+        recipe: PixelRecipe,
+        info: ModelInfo,
+        least_tokens: int = 0,
+        recorder: Recorder | None = None,
     ) -> None:
-        """`towers` in eval mode on `info.device`; `least_tokens`: to which every batch of texts is padded."""
+        """`towers` in eval mode on `info.device`; `least_tokens`: to which every batch of texts is padded.
+
+        With a `recorder`, which a CUDA device gets by itself, batches run in recorded shapes.
+        """
         self._towers, self._reader, self._recipe = towers, reader, recipe
         self._info, self._least_tokens = info, least_tokens
         self._device = torch.device(info.device)
+        recorder = recorder or recorder_of(self._device)
+        self._lengths = length_buckets(info.context_length, least_tokens) if recorder else ()
         self._dtype = torch.bfloat16 if info.precision == "bf16" else torch.float32
+        self._mean, self._std = (
+            torch.tensor(each, device=self._device).view(1, 3, 1, 1) for each in (recipe.mean, recipe.std)
+        )
+        passes = self._text_pass, self._image_pass
+        self._texts, self._images = (
+            BucketRunner(each, recorder) if recorder else EagerRunner(each, self._device) for each in passes
+        )
 
     @property
     def info(self) -> ModelInfo:
         return self._info
+
+    def on(self, device: str) -> "TorchEncoder":
+        """The same model on another device, or with the same weights for another worker on its own."""
+        towers = self._towers if device == self._info.device else copied(self._towers, torch.device(device))
+        info = replace(self._info, device=device)
+        return TorchEncoder(towers, self._reader, self._recipe, info, self._least_tokens)
+
+    def warm_up(self, max_batch: int) -> None:
+        texts = [np.full(length, PAD, np.int64) for length in self._lengths] or self._rows([self._reader("warm-up")])
+        with lost_device_told(self._device):
+            self._texts.warm_up(texts, max_batch)
+            self._images.warm_up([np.zeros((self._recipe.size, self._recipe.size, 3), np.uint8)], max_batch)
 
     def prepare_text(self, text: str) -> PreparedText:
         return self._reader(text)
@@ -48,30 +84,35 @@ class TorchEncoder:
         return prepare(image, self._recipe)
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
-        if not texts:
-            return self._no_rows()
-        with torch.inference_mode():
-            ids_nt = torch.tensor(padded([text.ids for text in texts], self._least_tokens))
-            return unit_rows(self._towers.encode_text(ids_nt.to(self._device)))
+        return self._through(self._texts, self._rows(texts))
 
     def encode_images(self, images: Sequence[Pixels]) -> Vectors:
-        if not images:
-            return self._no_rows()
-        with torch.inference_mode():
-            pixels = normalised(images, self._recipe, self._device).to(self._dtype)
-            return unit_rows(self._towers.encode_image(pixels))
+        return self._through(self._images, images)
 
-    def _no_rows(self) -> Vectors:
-        return torch.empty(0, self._info.dimension).numpy()
+    def _through(self, runner: Runner, rows: Sequence[Row]) -> Vectors:
+        if not rows:
+            return np.empty((0, self._info.dimension), np.float32)
+        with lost_device_told(self._device):
+            return runner(rows)
+
+    def _rows(self, texts: Sequence[PreparedText]) -> list[Row]:
+        """All as long as the longest, or as the recorded length that holds it."""
+        longest = max((len(text.ids) for text in texts), default=0)
+        length = smallest_holding(longest, self._lengths) if self._lengths else max(longest, self._least_tokens)
+        return [np.array(text.ids + (PAD,) * (length - len(text.ids)), np.int64) for text in texts]
+
+    def _text_pass(self, ids_nt: Tensor) -> Tensor:
+        return F.normalize(self._towers.encode_text(ids_nt).float(), dim=-1)
+
+    def _image_pass(self, bytes_nss3: Tensor) -> Tensor:
+        """Bytes travel; floats are made on the device."""
+        pixels_n3ss = (bytes_nss3.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
+        return F.normalize(self._towers.encode_image(pixels_n3ss.to(self._dtype)).float(), dim=-1)
 
 
-def padded(rows: Sequence[tuple[int, ...]], least: int) -> list[tuple[int, ...]]:
-    """All as long as the longest, or as `least`."""
-    length = max(least, *map(len, rows))
-    return [row + (PAD,) * (length - len(row)) for row in rows]
+def recorder_of(device: torch.device) -> Recorder | None:
+    if device.type != "cuda":
+        return None
+    from clip_vectorizer.models.cuda_graphs import CudaGraphs
 
-
-def unit_rows(rows_nd: Tensor) -> Vectors:
-    """Length 1, float32, on the CPU."""
-    rows: Vectors = F.normalize(rows_nd.float(), dim=-1).cpu().numpy()
-    return rows
+    return CudaGraphs(device)

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from PIL import Image
@@ -20,7 +20,7 @@ from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 
 log = logging.getLogger(__name__)
-Load = Callable[[], Encoder]
+Load = Callable[[], Sequence[Encoder]]  # one a device
 KEEP_ALIVE_SECONDS = 120  # Weaviate's pooled connections idle for 90
 DRAIN_SECONDS = 5  # what requests in flight get after SIGTERM
 BACKLOG = 2048  # connections that wait to be accepted
@@ -28,25 +28,39 @@ BACKLOG = 2048  # connections that wait to be accepted
 
 def serve(settings: Settings, load: Load) -> None:
     """Serves until SIGTERM or SIGINT. Raises VectorizerError when it cannot listen or load."""
-    service = Service(settings.limits, settings.decode_threads)
+    end = End()
+    service = Service(settings.limits, settings.decode_threads, end.because)
     service.status = f"loading {settings.model}; ask again in a moment"
     listener = listen(settings.host, settings.port)
     log.info("clip-vectorizer %s listens on %s", __version__, url_of(listener))
-    server = uvicorn.Server(config_of(service, settings))
-    loading = Loading(settings.model, service, load, server)
-    loading.start()
-    run_until_signal(server, listener)
-    if loading.error:
-        raise sentence_of(loading.error, settings.model)
+    end.server = uvicorn.Server(config_of(service, settings))
+    Loading(service, load, end).start()
+    run_until_signal(end.server, listener)
+    if end.error:
+        raise sentence_of(end.error, settings.model)
     log.info("stopped")
 
 
-def load_as_set(settings: Settings) -> Encoder:
+class End:
+    """Why the server ends, where it is not a signal: the model could not be loaded, or its worker died."""
+
+    server: uvicorn.Server
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def because(self, error: BaseException) -> None:
+        """May be called from any thread; the first reason counts."""
+        self.error = self.error or error
+        self.server.should_exit = True
+
+
+def load_as_set(settings: Settings) -> Sequence[Encoder]:
     """Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds."""
     from clip_vectorizer.models.placement import Placement
 
     placement = Placement(settings.device, settings.precision, settings.threads)
-    return load_encoder(ModelName(settings.model, settings.architecture), placement)
+    return [load_encoder(ModelName(settings.model, settings.architecture), placement)]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -84,35 +98,35 @@ def config_of(service: Service, settings: Settings) -> uvicorn.Config:
 
 
 class Loading(threading.Thread):
-    """Loads the model beside the server. A failure ends the server and stays in `error`."""
+    """Loads the model beside the server. A failure ends the server."""
 
-    def __init__(self, name: str, service: Service, load: Load, server: uvicorn.Server) -> None:
+    def __init__(self, service: Service, load: Load, end: End) -> None:
         super().__init__(name="loading", daemon=True)  # a stop need not wait for it
-        self._model, self._service, self._load, self._server = name, service, load, server
-        self.error: Exception | None = None
+        self._service, self._load, self._end = service, load, end
 
     def run(self) -> None:
         start = time.monotonic()
         try:
-            encoder = self._load()
-            warm_up(encoder)
+            encoders = self._load()
+            for encoder in encoders:
+                warm_up(encoder, self._service.limits.max_batch)
         except Exception as error:
-            self.error = error
-            self._server.should_exit = True
+            self._end.because(error)
             return
-        self._service.use(encoder)
-        log.info("ready after %.1f s: %s", time.monotonic() - start, encoder.info)
+        self._service.use(*encoders)
+        log.info("ready after %.1f s: %s", time.monotonic() - start, encoders[0].info)
 
 
-def sentence_of(error: Exception, model: str) -> Exception:
+def sentence_of(error: BaseException, model: str) -> BaseException:
     """Ours as it is; any other with the model's name, for its own words may not tell."""
     if isinstance(error, VectorizerError):
         return error
-    return VectorizerError(f"{model} cannot be loaded: {type(error).__name__}: {error}")
+    return VectorizerError(f"{model} failed: {type(error).__name__}: {error}")
 
 
-def warm_up(encoder: Encoder) -> None:
-    """One pass of each tower: the first is slow, and shows now what cannot work later."""
+def warm_up(encoder: Encoder, max_batch: int) -> None:
+    """All that makes first batches slow, and a whole way of each kind: what cannot work later shows now."""
+    encoder.warm_up(max_batch)
     encoder.encode_texts([encoder.prepare_text("warm-up")])
     encoder.encode_images([encoder.prepare_image(Image.new("RGB", (8, 8)))])
 

@@ -1,11 +1,13 @@
 """What a sidecar is started with, read once from the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.server.limits import Limits
 
+DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 PRECISIONS = ("fp32", "bf16")
 
@@ -16,7 +18,7 @@ class Settings:
     architecture: str = ""  # of a checkpoint file
     host: str = "127.0.0.1"
     port: int = 9090  # 0: any free one
-    device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`
+    device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`; several, one worker each: `cuda:0,cuda:1`, `cuda:all`
     precision: str = "fp32"
     threads: int = 0  # of one pass on a CPU; 0: as fits the model (models.placement)
     decode_threads: int = 2  # images decoded at once
@@ -47,6 +49,9 @@ def limits_from(env: Mapping[str, str]) -> Limits:
         max_batch=whole(env, "CLIP_MAX_BATCH", usual.max_batch),
         max_items=whole(env, "CLIP_MAX_ITEMS", usual.max_items),
         max_queue=whole(env, "CLIP_MAX_QUEUE", usual.max_queue),
+        max_queue_bytes=whole(env, "CLIP_MAX_QUEUE_BYTES", usual.max_queue_bytes),
+        cache_bytes=whole(env, "CLIP_CACHE_BYTES", usual.cache_bytes, least=0),
+        hang_seconds=whole(env, "CLIP_HANG_SECONDS", int(usual.hang_seconds)),
         max_body_bytes=whole(env, "CLIP_MAX_BODY_BYTES", usual.max_body_bytes),
         max_pixels=whole(env, "CLIP_MAX_PIXELS", usual.max_pixels),
         max_text_characters=whole(env, "CLIP_MAX_TEXT_CHARACTERS", usual.max_text_characters),
@@ -78,10 +83,15 @@ def device(env: Mapping[str, str]) -> str:
 
 
 def known_device(name: str, text: str) -> str:
-    kind, _, number = text.partition(":")
-    if text not in ("cpu", "cuda") and not (kind == "cuda" and number.isascii() and number.isdecimal()):
-        raise SettingsError(f"{name}={text!r}: expected cpu, cuda or cuda:N, for example cuda:0")
-    return text
+    """One device or several with commas between; whether they are here is for `models.devices` to say."""
+    parts = [part.strip() for part in text.split(",")]
+    if text != "cuda:all" and not all(DEVICE.fullmatch(part) for part in parts):
+        raise SettingsError(
+            f"{name}={text!r}: expected cpu, cuda, cuda:N or cuda:all, or several with commas, such as cuda:0,cuda:1"
+        )
+    if len({part == "cpu" for part in parts}) > 1:
+        raise SettingsError(f"{name}={text!r}: the CPU beside a GPU would only hold it up; name one kind")
+    return ",".join(parts)
 
 
 def boolean(env: Mapping[str, str], name: str) -> bool:

@@ -1,0 +1,61 @@
+"""How many cores this process may use. In a container `os.cpu_count` tells the machine's. No torch here."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def usable_cores() -> int:
+    """At least 1: the cores this process may run on, or the whole cores of its CPU quota if these are fewer.
+
+    Threads beyond a quota are worse than useless: all stand still together once it is used up.
+    """
+    quota = cpu_quota()
+    cores = allowed_cores()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def allowed_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        return os.cpu_count() or 1
+
+
+def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
+    """Cores of the strictest limit on this process's control groups (version 1 or 2); None: no limit."""
+    limits = [limit for folder in groups(root, own) if (limit := limit_of(folder)) is not None]
+    return min(limits, default=None)
+
+
+def groups(root: Path, own: Path) -> Iterator[Path]:
+    """The folders of this process's groups that may limit its CPU, up to each hierarchy's root.
+
+    Inside a container its own group is mounted as the root, and the path it is told may not exist there.
+    """
+    for line in lines_of(own):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / controllers if controllers else root
+        folder = top / path.strip("/")
+        yield from (each for each in (folder, *folder.parents) if each.is_relative_to(top))
+
+
+def limit_of(folder: Path) -> float | None:
+    """Cores: quota by period, of `cpu.max` (version 2) or `cpu.cfs_*` (version 1)."""
+    words = " ".join(lines_of(folder / "cpu.max")).split()
+    if not words:
+        words = [*lines_of(folder / "cpu.cfs_quota_us"), *lines_of(folder / "cpu.cfs_period_us")]
+    if len(words) != 2 or not words[0].isdecimal() or not words[1].isdecimal() or words[1] == "0":
+        return None  # `max`, -1, or no such files
+    return int(words[0]) / int(words[1])
+
+
+def lines_of(file: Path) -> list[str]:
+    try:
+        return file.read_text("ascii").split("\n")[:-1] or []
+    except OSError:
+        return []

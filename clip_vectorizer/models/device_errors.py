@@ -1,0 +1,85 @@
+"""What a failed pass means: too little memory for this batch, a broken item, or a device that is gone for good."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from clip_vectorizer.errors import DeviceLost
+
+NO_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+# Errors after which every call of this process to the device fails ("sticky": CUDA Runtime API, cudaError_t: "This
+# leaves the process in an inconsistent state and any further CUDA work will return the same error").
+STICKY = (
+    "device-side assert",
+    "illegal memory access",
+    "illegal instruction",
+    "illegal address",
+    "misaligned address",
+    "unspecified launch failure",
+    "launch timed out",
+    "hardware stack error",
+    "invalid program counter",
+    "operation not supported on global/shared address space",
+    "uncorrectable ECC error",
+    "uncorrectable NVLink error",
+    "unrecoverable",
+    "driver shutting down",
+    "GPU is lost",
+    "external device",
+    "no CUDA-capable device",
+)
+Probe = Callable[[torch.device], None]  # raises when the device does no more work
+
+
+@contextmanager
+def lost_device_told(device: torch.device, probe: Probe | None = None) -> Iterator[None]:
+    """Raises DeviceLost for a failure inside that left `device` dead; every other failure passes as it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if device.type != "cpu" and not is_out_of_memory(error):
+            refuse_lost(device, error, probe or works)
+        raise
+
+
+def refuse_lost(device: torch.device, error: Exception, probe: Probe) -> None:
+    """Raises DeviceLost if `error` says that the device is dead, or if it cannot do the smallest thing any more."""
+    cause: Exception | None = error if is_lost(error) else failure_of(probe, device)
+    if cause:
+        raise DeviceLost(
+            f"{device} is lost ({first_line(cause)}): nothing can run on it until this process is started again; "
+            "if that does not help, look at `nvidia-smi` and the kernel log for XID errors"
+        ) from error
+
+
+def failure_of(probe: Probe, device: torch.device) -> Exception | None:
+    try:
+        probe(device)
+    except RuntimeError as error:
+        return None if is_out_of_memory(error) else error
+    return None
+
+
+def works(device: torch.device) -> None:
+    """Raises what CUDA raises if `device` is dead."""
+    torch.zeros(1, device=device).add_(1).item()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a smaller batch may do."""
+    return isinstance(error, torch.OutOfMemoryError) or mentions(error, NO_MEMORY)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether `error` by its own words is one that no later call to the device survives."""
+    return isinstance(error, RuntimeError) and not is_out_of_memory(error) and mentions(error, STICKY)
+
+
+def mentions(error: BaseException, marks: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(mark.lower() in text for mark in marks)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
