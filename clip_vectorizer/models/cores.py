@@ -56,6 +56,6 @@ def limit_of(folder: Path) -> float | None:
 
 def lines_of(file: Path) -> list[str]:
     try:
-        return file.read_text("ascii").split("\n")[:-1] or []
-    except OSError:
+        return [line for line in file.read_text("ascii").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError):
         return []

@@ -1,0 +1,90 @@
+"""Messages as torch words them."""
+
+import pytest
+import torch
+
+from clip_vectorizer.errors import DeviceLost
+from clip_vectorizer.models.device_errors import is_lost, is_out_of_memory, lost_device_told
+
+GPU, CPU = torch.device("cuda:0"), torch.device("cpu")
+HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace may be wrong."
+LOST = [
+    "CUDA error: device-side assert triggered",
+    "CUDA error: an illegal memory access was encountered",
+    "CUDA error: unspecified launch failure",
+    "CUDA error: misaligned address",
+    "CUDA error: an illegal instruction was encountered",
+    "CUDA error: uncorrectable ECC error encountered",
+    "CUDA error: the launch timed out and was terminated",
+]
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79 GiB"),
+    RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+    torch.AcceleratorError("CUDA error: out of memory" + HINT),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+ORDINARY = [
+    RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"),
+    ValueError("device-side assert triggered"),  # not torch's
+    RuntimeError("CUDA error: invalid configuration argument" + HINT),
+]
+
+
+def alive(_device: torch.device) -> None:
+    pass
+
+
+def dead(_device: torch.device) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered" + HINT)
+
+
+def full(_device: torch.device) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, torch.AcceleratorError])
+@pytest.mark.parametrize("message", LOST)
+def test_what_no_later_call_survives_is_told_as_a_lost_device(message: str, kind: type[RuntimeError]) -> None:
+    error = kind(message + HINT)
+    assert is_lost(error)
+    assert not is_out_of_memory(error)
+    with pytest.raises(DeviceLost, match=f"cuda:0 is lost .{message}.*started again") as told, lost_device_told(GPU):
+        raise error
+    assert told.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_too_little_memory_is_passed_on_for_a_smaller_batch(error: RuntimeError) -> None:
+    assert is_out_of_memory(error)
+    assert not is_lost(error)
+    with pytest.raises(type(error)) as passed, lost_device_told(GPU, dead):
+        raise error
+    assert passed.value is error
+
+
+@pytest.mark.parametrize("error", ORDINARY)
+def test_a_broken_item_is_passed_on_while_the_device_works(error: Exception) -> None:
+    assert not is_lost(error)
+    with pytest.raises(type(error)) as passed, lost_device_told(GPU, alive):
+        raise error
+    assert passed.value is error
+
+
+def test_after_any_failure_a_device_that_does_nothing_more_is_lost() -> None:
+    with pytest.raises(DeviceLost, match="illegal memory access"), lost_device_told(GPU, dead):
+        raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
+
+
+def test_a_full_device_is_not_a_lost_one() -> None:
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"), lost_device_told(GPU, full):
+        raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
+
+
+def test_a_cpu_is_never_lost_nor_asked() -> None:
+    with pytest.raises(RuntimeError, match="assert"), lost_device_told(CPU, dead):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def test_what_succeeds_asks_nothing() -> None:
+    with lost_device_told(GPU, dead):
+        pass
