@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]  # left, top, right, bottom in an image's pixels, as Pillow has them
 
 
 def unit(rows_nd: Vectors) -> Vectors:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.vectors import Pixels, Vectors, unit
+from clip_vectorizer.vectors import Box, Pixels, Vectors, unit
 
 DIMENSION, SIDE, CONTEXT = 8, 4, 16
 INFO = ModelInfo("hash", "0" * 16, DIMENSION, SIDE, CONTEXT, "squash-4-v1", 100.0, "cpu", "fp32")
@@ -28,8 +28,8 @@ class HashEncoder:
         ids = text.encode()
         return PreparedText(tuple(ids[:CONTEXT]), len(ids))
 
-    def prepare_image(self, image: Image.Image) -> Pixels:
-        return np.array(image.resize((SIDE, SIDE)))
+    def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
+        return np.array(image.resize((SIDE, SIDE), box=box))
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         return vectors_of([bytes(text.ids) for text in texts])

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from clip_vectorizer.vectors import Pixels, Vectors
+from clip_vectorizer.vectors import Box, Pixels, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Encoder(Protocol):
 
     def prepare_text(self, text: str) -> PreparedText: ...
 
-    def prepare_image(self, image: Image.Image) -> Pixels:
-        """(S, S, 3) uint8 of an upright RGB image of any size."""
+    def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
+        """(S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it."""
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         """(N, D) float32, unit rows, same order as `texts`. Raises DeviceLost, and what the model raises."""

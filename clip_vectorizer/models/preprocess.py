@@ -11,14 +11,18 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
-from clip_vectorizer.vectors import Pixels
+from clip_vectorizer.vectors import Box, Pixels
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-VERSION = 1  # raise it with every change of the pixels: vectors of two versions must not mix
+VERSION = 2  # raise it with every change of the pixels: vectors of two versions must not mix
 LONGEST_RATIO = 8  # of a picture's sides; what a crop to the square will drop is dropped before it is enlarged
 
+# What F.interpolate(antialias=True) calls; it takes a scale that is not the ratio of two whole sizes.
+SHRINK = {
+    "bicubic": torch.ops.aten._upsample_bicubic2d_aa.default,
+    "bilinear": torch.ops.aten._upsample_bilinear2d_aa.default,
+}
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 Resize = Literal["shortest", "longest", "squash"]
@@ -55,34 +59,44 @@ def triple(value: Any) -> tuple[float, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,) * 3
 
 
-def prepare(image: Image.Image, recipe: PixelRecipe) -> Pixels:
-    """(S, S, 3) uint8 of an upright RGB picture."""
-    size = recipe.size
+def prepare(image: Image.Image, recipe: PixelRecipe, box: Box | None = None) -> Pixels:
+    """(S, S, 3) uint8 of an upright RGB picture: of all of `image`, or of `box` in it."""
+    size, box = recipe.size, box or (0.0, 0.0, *image.size)
     if recipe.resize == "squash":
-        return resized(image, size, size, recipe.interpolation)
+        return resized(image, box, size, size, recipe.interpolation)
     if recipe.resize == "longest":
-        return padded(image, recipe)
-    image = without_far_ends(image)
-    scale = size / min(image.size)
+        return padded(image, box, recipe)
+    image, box = without_far_ends(image, box)
+    shortest = min(sides(box))
+    scale = size / shortest
     # torchvision cuts the long side down to a whole number, and so must we
-    wide, high = (int(scale * side) if side != min(image.size) else size for side in image.size)
-    return centre(resized(image, high, wide, recipe.interpolation), size)
+    wide, high = (int(scale * side) if side != shortest else size for side in sides(box))
+    return centre(resized(image, box, high, wide, recipe.interpolation), size)
 
 
-def without_far_ends(image: Image.Image) -> Image.Image:
+def sides(box: Box) -> tuple[float, float]:
+    """Width and height."""
+    left, top, right, bottom = box
+    return right - left, bottom - top
+
+
+def without_far_ends(image: Image.Image, box: Box) -> tuple[Image.Image, Box]:
     """A strip of 1 x 50,000 pixels would be enlarged to gigabytes, most of which the crop drops."""
-    limit = min(image.size) * LONGEST_RATIO
-    left, top = (max(0, (side - limit) // 2) for side in image.size)
-    return image.crop((left, top, image.width - left, image.height - top)) if left or top else image
+    limit = min(sides(box)) * LONGEST_RATIO
+    left, top = (max(0, int((side - limit) // 2)) for side in sides(box))
+    if not left and not top:
+        return image, box
+    kept = image.crop((left, top, image.width - left, image.height - top))
+    return kept, (box[0], box[1], box[2] - 2 * left, box[3] - 2 * top)
 
 
-def padded(image: Image.Image, recipe: PixelRecipe) -> Pixels:
+def padded(image: Image.Image, box: Box, recipe: PixelRecipe) -> Pixels:
     """The whole picture in the middle of the square."""
-    size, longest = recipe.size, max(image.size)
-    wide, high = (max(1, round(side * size / longest)) for side in image.size)
+    size, longest = recipe.size, max(sides(box))
+    wide, high = (max(1, round(side * size / longest)) for side in sides(box))
     left, top = (size - wide) // 2, (size - high) // 2
     square = np.full((size, size, 3), recipe.fill, dtype=np.uint8)
-    square[top : top + high, left : left + wide] = resized(image, high, wide, recipe.interpolation)
+    square[top : top + high, left : left + wide] = resized(image, box, high, wide, recipe.interpolation)
     return square
 
 
@@ -92,17 +106,19 @@ def centre(pixels: Pixels, size: int) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + size, left : left + size])
 
 
-def resized(image: Image.Image, high: int, wide: int, interpolation: Interpolation) -> Pixels:
-    """(high, wide, 3) uint8 with antialiasing: Pillow's pixels, within one grey level where torch makes them.
+def resized(image: Image.Image, box: Box, high: int, wide: int, interpolation: Interpolation) -> Pixels:
+    """(high, wide, 3) uint8 of `box` with antialiasing: Pillow's pixels, within one grey level where torch makes them.
 
-    Torch shrinks several times faster. Where it enlarges it strays by up to 7 levels, and there Pillow is fast enough.
+    Torch shrinks several times faster. Where it enlarges it strays by up to 7 levels, and there Pillow is fast enough;
+    and it has no box that starts elsewhere than at the corner.
     """
-    if wide > image.width or high > image.height:
-        return np.asarray(image.resize((wide, high), PILLOW[interpolation]))
-    if image.size == (wide, high):
+    if sides(box) == (wide, high) == image.size:
         return np.asarray(image)
+    across, down = sides(box)
+    if wide > across or high > down or box[:2] != (0, 0):
+        return np.asarray(image.resize((wide, high), PILLOW[interpolation], box))
     picture = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]  # channels last in memory: the fast layout
-    small = F.interpolate(picture, size=(high, wide), mode=interpolation, antialias=True)
+    small: Tensor = SHRINK[interpolation](picture, [high, wide], False, high / down, wide / across)
     result: Pixels = small[0].permute(1, 2, 0).contiguous().numpy()
     return result
 

@@ -20,7 +20,7 @@ from clip_vectorizer.models.encoder import ModelInfo, PreparedText
 from clip_vectorizer.models.preprocess import PixelRecipe, prepare
 from clip_vectorizer.models.runners import BucketRunner, EagerRunner, Recorder, Row, Runner
 from clip_vectorizer.models.tokens import TextReader
-from clip_vectorizer.vectors import Pixels, Vectors
+from clip_vectorizer.vectors import Box, Pixels, Vectors
 
 PAD = 0
 
@@ -80,8 +80,8 @@ class TorchEncoder:
     def prepare_text(self, text: str) -> PreparedText:
         return self._reader(text)
 
-    def prepare_image(self, image: Image.Image) -> Pixels:
-        return prepare(image, self._recipe)
+    def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
+        return prepare(image, self._recipe, box)
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         return self._through(self._texts, self._rows(texts))

@@ -72,5 +72,5 @@ def test_bytes_are_normalised_as_open_clip_does() -> None:
 def test_what_a_configuration_leaves_out_is_as_in_openais_clip() -> None:
     assert recipe_of(224, {}) == PixelRecipe(224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     squash = {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
-    assert recipe_of(48, squash).version == "squash-48-bilinear-v1"
+    assert recipe_of(48, squash).version == "squash-48-bilinear-v2"
     assert recipe_of(48, squash).mean == (0.5, 0.5, 0.5)

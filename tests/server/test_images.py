@@ -1,6 +1,5 @@
 """Every way to store a picture gives the picture a person sees."""
 
-import io
 import json
 from collections.abc import Callable
 
@@ -8,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_vectorizer.errors import TooLarge, UnreadableImage
-from clip_vectorizer.server.images import read_image
+from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.server.images import look, read
 from tests.server.asking import file_of
 
 LIMIT = 10_000
@@ -26,9 +25,15 @@ FINEST = {
 
 
 def seen(data: bytes) -> np.ndarray:
-    image = read_image(0, data, LIMIT)
-    assert image.mode == "RGB"
+    image, box = read(data, max(CORNERS.shape), LIMIT)
+    assert image.mode == "RGB" and box == (0, 0, *image.size)
     return np.asarray(image)
+
+
+def refusal_of(data: bytes, max_pixels: int = LIMIT) -> ImageRefused:
+    with pytest.raises(ImageRefused) as refused:
+        read(data, 8, max_pixels)
+    return refused.value
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG"])
@@ -118,26 +123,28 @@ def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF"])
-def test_a_truncated_file_is_an_error_that_names_its_index(kind: str) -> None:
+@pytest.mark.parametrize("least_side", [8, 90])
+def test_a_truncated_file_is_refused_at_any_scale(kind: str, least_side: int) -> None:
     whole = file_of(Image.effect_noise((90, 90), 80).convert("RGB"), kind)
-    with pytest.raises(UnreadableImage, match=r"images\[3\]: "):
-        read_image(3, whole[: len(whole) // 2], LIMIT)
+    with pytest.raises(ImageRefused, match="truncated") as refused:
+        read(whole[: len(whole) // 2], least_side, LIMIT)
+    assert refused.value.status == 422
 
 
-@pytest.mark.parametrize("data", [b"x", b"<svg xmlns='http://www.w3.org/2000/svg'/>", json.dumps({}).encode()])
-def test_what_is_no_image_is_an_error(data: bytes) -> None:
-    with pytest.raises(UnreadableImage, match="not an image"):
-        read_image(0, data, LIMIT)
+@pytest.mark.parametrize("data", [b"", b"x", b"<svg xmlns='http://www.w3.org/2000/svg'/>", json.dumps({}).encode()])
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageRefused, match="not an image"):
+        look(data, LIMIT)
+    assert refusal_of(data).status == 422
 
 
-def test_a_picture_over_the_limit_is_refused_with_both_numbers() -> None:
-    with pytest.raises(TooLarge, match=r"images\[0\]: 101 x 100 .*CLIP_MAX_PIXELS"):
-        read_image(0, file_of(Image.new("1", (101, 100))), LIMIT)
-    assert read_image(0, file_of(Image.new("1", (100, 100))), LIMIT).size == (100, 100)
+def test_a_picture_over_the_limit_is_refused_from_its_header_with_both_numbers() -> None:
+    data = file_of(Image.new("1", (101, 100)))
+    for refused in (refusal_of(data), refusal_of(data[:60])):
+        assert refused.status == 413
+        assert "101 x 100" in refused.reason and "CLIP_MAX_PIXELS" in refused.reason
+    assert look(file_of(Image.new("1", (100, 100))), LIMIT) == LIMIT
 
 
 def test_nothing_outside_the_listed_formats_is_opened() -> None:
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(buffer, "PPM")
-    with pytest.raises(UnreadableImage):
-        read_image(0, buffer.getvalue(), LIMIT)
+    assert refusal_of(file_of(Image.new("RGB", (4, 4)), "PPM")).reason == "not an image that can be read"
