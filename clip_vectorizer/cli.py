@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -90,14 +91,18 @@ def doctor(seconds: float, **flags: str | int | None) -> None:
     Example:
       clip-vectorizer doctor --model emoji
     """
-    from clip_vectorizer.models.doctor import machine, rates
+    from clip_vectorizer.models.doctor import Load, examined, facts
+    from clip_vectorizer.models.machine import this_machine
+    from clip_vectorizer.server.images import prepared
     from clip_vectorizer.server.serve import load_as_set
 
-    settings = settings_of(flags)
-    for fact in machine():
-        click.echo(fact)
-    for fact in rates(load_as_set(settings), settings.limits.max_batch, seconds):
-        click.echo(fact)
+    settings, machine = settings_of(flags), this_machine()
+    for line in facts(machine):
+        click.echo(line)
+    encoder, limits = load_as_set(settings)[0], settings.limits
+    read = partial(prepared, encoder, max_pixels=limits.max_pixels)
+    for line in examined(machine, encoder, read, Load(limits.max_batch, seconds), PRECISIONS):
+        click.echo(line)
 
 
 @main.group()

@@ -5,7 +5,6 @@ VectorizerError                     exit code 1
 ├── ModelUnavailable                a model cannot be found or loaded
 ├── RequestRefused                  the sidecar refuses one request; `status` is the HTTP answer
 │   ├── UnreadableImage             422, names the index
-│   ├── UnreadableText              422, names the index
 │   ├── TooLarge                    413: bytes, pixels or items over a limit
 │   ├── BadRequest                  400: the body is not what the protocol says
 │   └── Overloaded                  503: the queue is full, or the deadline passed
@@ -52,15 +51,6 @@ class UnreadableImage(RequestRefused):
 
     def __init__(self, index: int, reason: str) -> None:
         super().__init__(f"images[{index}]: {reason}; send base64 of a JPEG, PNG, WebP, GIF, BMP or TIFF file")
-        self.index = index
-        self.reason = reason
-
-
-class UnreadableText(RequestRefused):
-    status = 422
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"texts[{index}]: {reason}")
         self.index = index
         self.reason = reason
 

@@ -10,6 +10,7 @@ VECTORIZE = "/vectorize"
 LIVE = "/.well-known/live"  # 204
 READY = "/.well-known/ready"  # 204 once the model answers, else 503
 META = "/meta"  # ModelInfo's fields as a JSON object, and `version`
+METRICS = "/metrics"  # for Prometheus
 
 TEXTS, IMAGES = "texts", "images"
 TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"

@@ -3,6 +3,9 @@
 import asyncio
 import dataclasses
 import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,13 +17,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from clip_vectorizer import __version__
 from clip_vectorizer.errors import EncoderFailed, Overloaded, RequestRefused
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.protocol import ERROR, LIVE, META, READY, VECTORIZE
+from clip_vectorizer.protocol import ERROR, LIVE, META, METRICS, READY, VECTORIZE
+from clip_vectorizer.server import protocol
 from clip_vectorizer.server.auth import BasicAuth
-from clip_vectorizer.server.body import read_body, while_connected
+from clip_vectorizer.server.body import read_body, room_for, while_connected
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
+from clip_vectorizer.server.times import Times
 
 log = logging.getLogger(__name__)
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 CLIENT_GONE = 499  # nginx's number; nobody reads it
 
 
@@ -48,16 +54,17 @@ def app_of(service: Service, settings: Settings) -> ASGIApp:
 
 
 def routes(service: Service) -> list[Route]:
-    deadline = service.limits.deadline_seconds
-
     async def vectorize(request: Request) -> Response:
-        try:
-            async with asyncio.timeout(deadline):
-                body = await read_body(request, service.limits.max_body_bytes)
-                answer = await while_connected(request, service.vectorize(body))
-        except TimeoutError as error:
-            raise Overloaded(f"no answer within {deadline:.0f} seconds; send fewer requests at once") from error
-        return Response(answer, media_type="application/json")
+        async def answer(body: bytes, times: Times) -> Response:
+            inputs = protocol.parse(body, service.limits)
+            times.parse = times.since_start()
+            embedded = await service.embed(inputs, times)
+            written = time.perf_counter()
+            content = protocol.answer(embedded.texts, embedded.images, embedded.warnings)
+            times.serialise = time.perf_counter() - written
+            return Response(content, media_type="application/json")
+
+        return await answered(service, request, answer)
 
     async def live(_request: Request) -> Response:
         return Response(status_code=204)
@@ -69,12 +76,33 @@ def routes(service: Service) -> list[Route]:
     async def meta(_request: Request) -> Response:
         return JSONResponse({**dataclasses.asdict(service.info), "version": __version__})
 
+    async def metrics(_request: Request) -> Response:
+        return Response(service.metrics.page(), media_type=PROMETHEUS)
+
     return [
         Route(VECTORIZE, vectorize, methods=["POST"]),
         Route(LIVE, live),
         Route(READY, ready),
         Route(META, meta),
+        Route(METRICS, metrics),
     ]
+
+
+async def answered(
+    service: Service, request: Request, answer: Callable[[bytes, Times], Coroutine[Any, Any, Response]]
+) -> Response:
+    """What `answer` makes of the body, within the deadline, for a caller who is still there."""
+    deadline, limit = service.limits.deadline_seconds, service.limits.max_body_bytes
+    try:
+        async with asyncio.timeout(deadline), service.bytes.wait(room_for(request, limit)):
+            body = await read_body(request, limit)
+            times = Times()
+            response = await while_connected(request, answer(body, times))
+    except TimeoutError as error:
+        raise Overloaded(f"no answer within {deadline:.0f} seconds; send fewer requests at once") from error
+    response.headers.update(times.headers())
+    service.metrics.request(request.url.path, response.status_code, times)
+    return response
 
 
 def error_answer(sentence: str, status: int) -> JSONResponse:

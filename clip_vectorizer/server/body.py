@@ -2,12 +2,20 @@
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from clip_vectorizer.errors import TooLarge
 
+Result = TypeVar("Result")
 DRAIN_FACTOR = 4  # how far past the limit we go on reading, so that the caller gets to read our answer
+
+
+def room_for(request: Request, limit: int) -> int:
+    """Bytes that the body will take: as announced, the limit where nothing is said, none where it will be refused."""
+    announced = int(request.headers.get("content-length", limit))  # a number: uvicorn has checked it
+    return announced if announced <= limit else 0
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -37,7 +45,7 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is over the limit of {limit} bytes (CLIP_MAX_BODY_BYTES); send fewer or smaller images")
 
 
-async def while_connected(request: Request, work: Coroutine[None, None, bytes]) -> bytes:
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` gives. Cancels it and raises ClientDisconnect when the caller hangs up first."""
     task = asyncio.create_task(work)
     hang_up = asyncio.create_task(disconnected(request))

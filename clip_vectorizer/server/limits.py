@@ -1,10 +1,14 @@
-"""What one sidecar takes in, and the gate that holds the queue to it."""
+"""What one sidecar takes in, and the gates that hold the queue to it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from clip_vectorizer.errors import Overloaded, TooLarge
+
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,28 +16,77 @@ class Limits:
     max_batch: int = 32  # items in one pass; past ~32 a CPU gains nothing
     max_items: int = 256  # texts and images of one request
     max_queue: int = 1024  # items of all requests in flight; above this: 503 at once
-    max_body_bytes: int = 112 * 1024 * 1024  # Weaviate lets in 104,858,000 bytes of objects by gRPC, base64 and all
+    max_queue_bytes: int = 512 * MIB  # bodies of all requests in flight; above this a body waits unread
+    max_body_bytes: int = 112 * MIB  # Weaviate lets in 104,858,000 bytes of objects by gRPC, base64 and all
     max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
     max_text_characters: int = 20_000  # what a tokenizer gets to see; far more than any context holds
+    cache_bytes: int = 64 * MIB  # of vectors by content: some 27,000 of 512 dimensions
     deadline_seconds: float = 45.0  # Weaviate hangs up after 50
+    hang_seconds: float = 300.0  # a pass over this means that the device is lost
 
 
 class Gate:
-    """Counts the items in flight. Invariant: never more than `room`, and every item that entered leaves."""
+    """Counts what is in flight. Invariant: never more than `room`, and all that entered leaves."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, room: int, unit: str, variable: str) -> None:
+        """`unit` and `variable` for the sentences of refusal."""
         self.inside = 0
+        self._room, self._unit, self._variable = room, unit, variable
+        self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @contextmanager
-    def enter(self, items: int) -> Iterator[None]:
-        """Holds `items` places. Raises Overloaded when there are not that many, TooLarge when there never will be."""
-        if items > self._room:
-            raise TooLarge(f"{items} items, but the queue holds {self._room} (CLIP_MAX_QUEUE); send fewer at once")
-        if self.inside + items > self._room:
-            raise Overloaded(f"the queue is full ({self.inside} of {self._room} items); try again in a moment")
-        self.inside += items
+    def enter(self, amount: int) -> Iterator[None]:
+        """Holds `amount`. Raises Overloaded when there is no room now, TooLarge when there never will be."""
+        self._check(amount)
+        if not self._fits(amount):
+            raise Overloaded(f"the queue is full ({self.inside} of {self._room} {self._unit}); try again in a moment")
+        self.inside += amount
         try:
             yield
         finally:
-            self.inside -= items
+            self._leave(amount)
+
+    @asynccontextmanager
+    async def wait(self, amount: int) -> AsyncIterator[None]:
+        """As `enter`, but waits for room, first come, first served."""
+        self._check(amount)
+        if not self._fits(amount):
+            await self._turn(amount)
+        else:
+            self.inside += amount
+        try:
+            yield
+        finally:
+            self._leave(amount)
+
+    def _check(self, amount: int) -> None:
+        if amount > self._room:
+            raise TooLarge(
+                f"{amount} {self._unit}, but the queue holds {self._room} ({self._variable}); send fewer at once"
+            )
+
+    def _fits(self, amount: int) -> bool:
+        return not self._line and self.inside + amount <= self._room
+
+    async def _turn(self, amount: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append((amount, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let in, and cancelled before it woke
+                self._leave(amount)
+            else:
+                self._admit()  # those behind may fit where this one did not
+            raise
+
+    def _leave(self, amount: int) -> None:
+        self.inside -= amount
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._line and (self._line[0][1].done() or self.inside + self._line[0][0] <= self._room):
+            amount, turn = self._line.popleft()
+            if not turn.done():  # done: its caller left
+                self.inside += amount
+                turn.set_result(None)

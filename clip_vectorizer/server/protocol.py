@@ -1,13 +1,17 @@
-"""Reads a request's body and writes an answer's, as `clip_vectorizer.protocol` describes them."""
+"""Reads the body of POST /vectorize and writes its answer, as `clip_vectorizer.protocol` describes them."""
 
 import binascii
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+import orjson
+import pybase64
+
 from clip_vectorizer.errors import BadRequest, TooLarge, UnreadableImage
-from clip_vectorizer.protocol import IMAGE_VECTORS, IMAGES, TEXT_VECTORS, TEXTS, WARNINGS
+from clip_vectorizer.protocol import IMAGE_VECTORS, TEXT_VECTORS, WARNINGS
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.vectors import Vectors
 
@@ -17,43 +21,51 @@ WHITESPACE = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    texts: list[str]
-    images: list[str]  # base64, unchecked
+    texts: Sequence[str]
+    images: Sequence[bytes]  # files
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.images)
 
 
+class Body(msgspec.Struct):
+    """Both fields may be missing or null, as Weaviate leaves out what is empty; all others are ignored."""
+
+    texts: list[str] | None = None
+    images: list[str] | None = None
+
+
+BODY = msgspec.json.Decoder(Body)
+WRONG_TYPE = re.compile(r"got `(?P<kind>\w+)`(?: - at `(?P<place>[^`]*)`)?")
+HALF_PAIR = re.compile(rb"(?i)\\ud[89a-f]")  # what may be one: msgspec only says that it cannot read the string
+KINDS = {"object": "an object", "array": "a list", "str": "a string", "bool": "a boolean", "null": "null"}
+
+
 def parse(body: bytes, limits: Limits) -> Inputs:
-    """Raises BadRequest for a body the protocol does not know, TooLarge for too many items."""
+    """Raises BadRequest for a body the protocol does not know, TooLarge for too many items, UnreadableImage."""
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f'the body is not JSON ({error}); send {{"texts": [...], "images": [...]}}') from error
-    if not isinstance(fields, dict):
-        raise BadRequest(f'the body is {kind(fields)}; send an object: {{"texts": [...], "images": [...]}}')
-    inputs = Inputs(strings(fields, TEXTS), strings(fields, IMAGES))
-    if len(inputs) > limits.max_items:
-        raise TooLarge(f"{len(inputs)} items; one request takes {limits.max_items} (CLIP_MAX_ITEMS): send several")
-    return inputs
+        fields = BODY.decode(body)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors; it stops at the first wrong type
+        why = sentence_of(error, body)
+        raise BadRequest(f'{why}; send {{"texts": [...], "images": [...]}}, lists of strings') from error
+    texts, images = fields.texts or [], fields.images or []
+    check_count(len(texts) + len(images), limits)
+    return Inputs(texts, [image_bytes(index, text) for index, text in enumerate(images)])
 
 
-def strings(fields: dict[str, Any], name: str) -> list[str]:
-    """A list of strings; a missing or null field is an empty list, as Weaviate leaves out what is empty."""
-    items = fields.get(name)
-    if items is None:
-        return []
-    if not isinstance(items, list):
-        raise BadRequest(f"{name} is {kind(items)}; send a list of strings")
-    for index, item in enumerate(items):
-        if not isinstance(item, str):
-            raise BadRequest(f"{name}[{index}] is {kind(item)}; send a string")
-    return items
+def check_count(items: int, limits: Limits) -> None:
+    if items > limits.max_items:
+        raise TooLarge(f"{items} items; one request takes {limits.max_items} (CLIP_MAX_ITEMS): send several")
 
 
-def kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+def sentence_of(error: Exception, body: bytes) -> str:
+    """msgspec's words (Expected `str`, got `int` - at `$.texts[0]`) as `texts[0] is a number`."""
+    found = WRONG_TYPE.search(str(error))
+    if not found:
+        half = "; is half of a surrogate pair in a string?" if HALF_PAIR.search(body) else ""
+        return f"the body is not JSON ({error}{half})"
+    kind, place = KINDS.get(found["kind"], "a number"), found["place"] or ""
+    return f"{place.removeprefix('$').lstrip('.') or 'the body'} is {kind}"
 
 
 def image_bytes(index: int, text: str) -> bytes:
@@ -61,14 +73,22 @@ def image_bytes(index: int, text: str) -> bytes:
 
     Raises UnreadableImage naming `index`.
     """
+    encoded = data_of(text)
     try:
-        encoded = data_of(text).encode("ascii").translate(URL_SAFE, WHITESPACE).rstrip(b"=")
-        data = binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4), strict_mode=True)
-    except ValueError as error:  # UnicodeEncodeError and binascii.Error too
-        raise UnreadableImage(index, "not base64") from error
+        data = pybase64.b64decode(encoded, validate=True)
+    except ValueError:
+        data = loosely_decoded(index, encoded)
     if not data:
         raise UnreadableImage(index, "0 bytes")
     return data
+
+
+def loosely_decoded(index: int, text: str) -> bytes:
+    try:
+        encoded = text.encode("ascii").translate(URL_SAFE, WHITESPACE).rstrip(b"=")
+        return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4), strict_mode=True)
+    except ValueError as error:  # UnicodeEncodeError and binascii.Error too
+        raise UnreadableImage(index, "not base64") from error
 
 
 def data_of(text: str) -> str:
@@ -77,11 +97,8 @@ def data_of(text: str) -> str:
 
 
 def answer(texts: Sequence[Vectors], images: Sequence[Vectors], warnings: Sequence[str]) -> bytes:
-    """The JSON of unit rows (D,), both lists always present; `warnings` only where there are any."""
-    fields: dict[str, Any] = {
-        TEXT_VECTORS: [row.tolist() for row in texts],
-        IMAGE_VECTORS: [row.tolist() for row in images],
-    }
+    """The JSON of finite unit rows (D,), both lists always present; `warnings` only where there are any."""
+    fields: dict[str, Any] = {TEXT_VECTORS: list(texts), IMAGE_VECTORS: list(images)}
     if warnings:
         fields[WARNINGS] = list(warnings)
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)

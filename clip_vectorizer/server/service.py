@@ -1,87 +1,129 @@
-"""One request's way: body -> prepared texts and pixels -> batches -> the answer's JSON."""
+"""One request's way: texts and files -> rows, or the sentence that says which item cannot have one."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
-from clip_vectorizer.errors import EncoderFailed, Overloaded, UnreadableText
+from clip_vectorizer.errors import (
+    EncoderFailed,
+    ImageRefused,
+    Overloaded,
+    TooLarge,
+    UnreadableImage,
+)
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
 from clip_vectorizer.protocol import IMAGES, TEXTS
-from clip_vectorizer.server import protocol
-from clip_vectorizer.server.batcher import Answer, Batcher
-from clip_vectorizer.server.images import read_image
+from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.engine import Engine, Made
 from clip_vectorizer.server.limits import Gate, Limits
-from clip_vectorizer.vectors import Pixels, Vectors
+from clip_vectorizer.server.metrics import Metrics
+from clip_vectorizer.server.protocol import Inputs
+from clip_vectorizer.server.times import Times
+from clip_vectorizer.vectors import Vectors
+
+TOKENIZE_AT_ONCE = 1000  # characters, under a millisecond
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    encoder: Encoder
-    batcher: Batcher
+class Embedded:
+    """Unit rows (D,) in the order asked for, and a sentence for every text that was cut."""
+
+    texts: list[Vectors]
+    images: list[Vectors]
+    warnings: list[str]
 
 
 class Service:
-    """Answers requests once it has a model. `starting` may be called from any thread."""
+    """Answers requests once it has a model. `use` may be called from any thread."""
 
-    def __init__(self, limits: Limits, decode_threads: int = 2) -> None:
-        self.limits = limits
-        self.status = "no model is loaded"  # why there is no answer yet: a sentence for callers
-        self._model: Model | None = None
-        self._gate = Gate(limits.max_queue)
-        self._decoders = ThreadPoolExecutor(min(decode_threads, os.cpu_count() or 1), "decode")
+    def __init__(
+        self, limits: Limits, decode_threads: int = 2, on_death: Callable[[BaseException], None] = lambda _error: None
+    ) -> None:
+        """`on_death` hears when the model can answer no more; from then on nothing is ready."""
+        self.limits, self.metrics = limits, Metrics()
+        self.items, self.bytes = (
+            Gate(limits.max_queue, "items", "CLIP_MAX_QUEUE"),
+            Gate(limits.max_queue_bytes, "bytes", "CLIP_MAX_QUEUE_BYTES"),
+        )
+        self.status = "no model is loaded"  # why there is no answer: a sentence for callers
+        self._decode_threads, self._on_death = decode_threads, on_death
+        self._engine: Engine | None = None
 
-    def use(self, encoder: Encoder) -> None:
-        self._model = Model(encoder, Batcher(encoder, self.limits.max_batch))
+    def use(self, *encoders: Encoder) -> None:
+        """One encoder a device, all of the same weights."""
+        limits = self.limits
+        batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._died, limits.hang_seconds)
+        self._engine = Engine(encoders, batcher, limits, self._decode_threads)
+        self.metrics.watch(batcher.depth, self._engine.cache, self.items, self.bytes)
 
     @property
     def info(self) -> ModelInfo:
         """Raises Overloaded while there is no model."""
-        return self._ready().encoder.info
+        return self._ready().info
 
-    async def vectorize(self, body: bytes) -> bytes:
-        """The answer's JSON. Raises RequestRefused, EncoderFailed."""
-        model = self._ready()
-        inputs = protocol.parse(body, self.limits)
-        with self._gate.enter(len(inputs)):
-            texts = await asyncio.to_thread(prepared_texts, model.encoder, inputs.texts, self.limits)
-            images = await self._prepared_images(model.encoder, inputs.images)
-            answers = await asyncio.gather(model.batcher.texts(texts), model.batcher.images(images))
-        text_rows, image_rows = rows(TEXTS, answers[0]), rows(IMAGES, answers[1])
-        return protocol.answer(text_rows, image_rows, warnings(texts, inputs.texts, self.limits))
+    async def embed(self, inputs: Inputs, times: Times) -> Embedded:
+        """Raises RequestRefused, EncoderFailed; both name the item."""
+        engine, owner = self._ready(), object()
+        with self.items.enter(len(inputs)):
+            texts = await self._prepared(engine, inputs.texts)
+            made = await asyncio.gather(
+                *(engine.text(owner, text) for text in texts),
+                *(engine.image(owner, data) for data in inputs.images),
+                return_exceptions=True,
+            )
+        rows = [row_of(*each) for each in zip(places(inputs), made, strict=True)]
+        self._note(made, times)
+        count = len(texts)
+        return Embedded(rows[:count], rows[count:], warnings(texts, inputs.texts, self.limits))
 
-    async def _prepared_images(self, encoder: Encoder, images: list[str]) -> list[Pixels]:
-        loop = asyncio.get_running_loop()
-        limit = self.limits.max_pixels
-        jobs = [loop.run_in_executor(self._decoders, pixels_of, encoder, *each, limit) for each in enumerate(images)]
-        return list(await asyncio.gather(*jobs))
+    async def _prepared(self, engine: Engine, texts: Sequence[str]) -> list[PreparedText]:
+        """Few short texts at once, since a thread costs more than they do; many or long ones beside the event loop."""
+        work = partial(prepared_texts, engine, texts, self.limits)
+        return work() if sum(map(len, texts)) <= TOKENIZE_AT_ONCE else await asyncio.to_thread(work)
 
-    def _ready(self) -> Model:
-        if self._model is None:
+    def _note(self, made: Sequence[Made | BaseException], times: Times) -> None:
+        done = [each for each in made if isinstance(each, Made)]
+        self.metrics.items(done)
+        times.decode = max((each.prepare_seconds for each in done), default=0.0)
+        times.queue = max((each.row.queue_seconds for each in done), default=0.0)
+        times.encode = max((each.row.encode_seconds for each in done), default=0.0)
+
+    def _died(self, error: BaseException) -> None:
+        self.status = f"the model's worker died ({error}); this sidecar ends"
+        self._engine = None
+        self._on_death(error)
+
+    def _ready(self) -> Engine:
+        if self._engine is None:
             raise Overloaded(self.status)
-        return self._model
+        return self._engine
 
 
-def prepared_texts(encoder: Encoder, texts: Sequence[str], limits: Limits) -> list[PreparedText]:
-    """Raises UnreadableText for a string that is not Unicode text (half of a surrogate pair)."""
-    seen = [text[: limits.max_text_characters] for text in texts]  # first: a text may be as long as a body
-    for index, text in enumerate(seen):
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UnreadableText(index, "holds half of a surrogate pair; send valid Unicode")
-    return [encoder.prepare_text(text) for text in seen]
+def places(inputs: Inputs) -> list[tuple[str, int]]:
+    return [(TEXTS, n) for n in range(len(inputs.texts))] + [(IMAGES, n) for n in range(len(inputs.images))]
 
 
-def pixels_of(encoder: Encoder, index: int, text: str, max_pixels: int) -> Pixels:
-    return encoder.prepare_image(read_image(index, protocol.image_bytes(index, text), max_pixels))
+def row_of(place: tuple[str, int], made: Made | BaseException) -> Vectors:
+    if isinstance(made, Made):
+        return made.row.vector
+    raise at(place, made) from made
 
 
-def rows(field: str, answers: Sequence[Answer]) -> list[Vectors]:
-    """Raises EncoderFailed naming the first item that has no vector."""
-    for index, answer in enumerate(answers):
-        if isinstance(answer, EncoderFailed):
-            raise EncoderFailed(f"{field}[{index}]: {answer}; send the other items again without it")
-    return [answer for answer in answers if not isinstance(answer, EncoderFailed)]
+def at(place: tuple[str, int], error: BaseException) -> BaseException:
+    """The error, told with the item's place in the request."""
+    field, index = place
+    if isinstance(error, ImageRefused):
+        too_large = error.status == TooLarge.status
+        return TooLarge(f"{field}[{index}]: {error.reason}") if too_large else UnreadableImage(index, error.reason)
+    if isinstance(error, EncoderFailed):
+        return EncoderFailed(f"{field}[{index}]: {error}; send the other items again without it")
+    return error
+
+
+def prepared_texts(engine: Engine, texts: Sequence[str], limits: Limits) -> list[PreparedText]:
+    """Each cut first, since a text may be as long as a body."""
+    return [engine.prepare_text(text[: limits.max_text_characters]) for text in texts]
 
 
 def warnings(prepared: Sequence[PreparedText], texts: Sequence[str], limits: Limits) -> list[str]:
@@ -92,6 +134,3 @@ def warnings(prepared: Sequence[PreparedText], texts: Sequence[str], limits: Lim
         for index, (item, text) in pairs
         if item.cut or len(text) > limits.max_text_characters
     ]
-
-
-Loader = Callable[[], Encoder]

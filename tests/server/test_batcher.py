@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -6,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import PreparedText
-from clip_vectorizer.server.batcher import Answer, Batcher
+from clip_vectorizer.server.batcher import Batch, Batcher, Kind, Row
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder, Scripted, free
 
 HASH = HashEncoder()
+Answer = Row | BaseException
 POISON = "poison"
 WORDS = st.lists(st.one_of(st.text(max_size=4), st.just(POISON)), max_size=9)
 
@@ -35,6 +37,25 @@ def refuse_poison(items: Sequence[PreparedText], rows: Vectors) -> Vectors:
     return rows
 
 
+async def ask(batcher: Batcher, *words: str) -> list[Answer]:
+    return await together(batcher, "text", texts(*words))
+
+
+async def together(batcher: Batcher, kind: Kind, items: Sequence[PreparedText] | Sequence[Pixels]) -> list[Answer]:
+    """The items of one request."""
+    owner = object()
+    return await asyncio.gather(*(batcher.encode(kind, owner, item) for item in items), return_exceptions=True)
+
+
+async def asked(encoder: HashEncoder, *words: str) -> list[Answer]:
+    return await ask(Batcher([encoder], 8), *words)
+
+
+def vectors(answers: Sequence[Answer]) -> Vectors:
+    assert all(isinstance(answer, Row) for answer in answers), answers
+    return np.stack([answer.vector for answer in answers if isinstance(answer, Row)])
+
+
 async def settled(ticks: int = 20) -> None:
     for _ in range(ticks):
         await asyncio.sleep(0.001)
@@ -48,8 +69,8 @@ def test_every_caller_gets_one_answer_an_item_in_its_order_and_only_poison_fails
     encoder = free(refuse_poison)
 
     async def ask_all() -> list[list[Answer]]:
-        batcher = Batcher(encoder, max_batch)
-        return await asyncio.gather(*(batcher.texts(texts(*words)) for words in requests))
+        batcher = Batcher([encoder], max_batch)
+        return await asyncio.gather(*(ask(batcher, *words) for words in requests))
 
     for words, answers in zip(requests, asyncio.run(ask_all()), strict=True):
         assert len(answers) == len(words)
@@ -57,7 +78,7 @@ def test_every_caller_gets_one_answer_an_item_in_its_order_and_only_poison_fails
             if word == POISON:
                 assert isinstance(answer, EncoderFailed)
             else:
-                np.testing.assert_array_equal(answer, expected([word])[0])
+                np.testing.assert_array_equal(vectors([answer]), expected([word]))
     assert all(size <= max_batch for _, size in encoder.batches)
 
 
@@ -67,10 +88,10 @@ def test_callers_that_leave_are_dropped_and_all_others_are_served(gone: set[int]
     encoder = Scripted()
 
     async def ask_and_leave() -> list[Answer]:
-        batcher = Batcher(encoder, 32)
-        busy = asyncio.create_task(batcher.texts(texts("first")))
+        batcher = Batcher([encoder], 32)
+        busy = asyncio.create_task(ask(batcher, "first"))
         await settled(3)
-        waiting = [asyncio.create_task(batcher.texts(texts(str(n)))) for n in range(8)]
+        waiting = [asyncio.create_task(ask(batcher, str(n))) for n in range(8)]
         await settled(3)
         for n in gone:
             waiting[n].cancel()
@@ -82,39 +103,39 @@ def test_callers_that_leave_are_dropped_and_all_others_are_served(gone: set[int]
     answers = asyncio.run(ask_and_leave())
     stayed = [str(n) for n in range(8) if n not in gone]
     if stayed:
-        np.testing.assert_array_equal(np.stack(answers), expected(stayed))
+        np.testing.assert_array_equal(vectors(answers), expected(stayed))
     assert encoder.batches == [("texts", 1)] + ([("texts", len(stayed))] if stayed else [])
 
 
 def test_what_arrives_while_the_device_is_busy_goes_through_together() -> None:
     encoder = Scripted()
 
-    async def ask() -> None:
-        batcher = Batcher(encoder, 32)
-        jobs = [asyncio.create_task(batcher.texts(texts("lone")))]
+    async def both() -> None:
+        batcher = Batcher([encoder], 32)
+        jobs = [asyncio.create_task(ask(batcher, "lone"))]
         await settled(3)
-        jobs += [asyncio.create_task(batcher.texts(texts(str(n)))) for n in range(5)]
+        jobs += [asyncio.create_task(ask(batcher, str(n))) for n in range(5)]
         await settled(3)
         encoder.free.set()
         await asyncio.gather(*jobs)
 
-    asyncio.run(ask())
+    asyncio.run(both())
     assert encoder.batches == [("texts", 1), ("texts", 5)]
 
 
 def test_a_text_waits_for_one_batch_of_images_and_not_for_all() -> None:
     encoder = Scripted()
 
-    async def ask() -> None:
-        batcher = Batcher(encoder, 4)
-        pictures = asyncio.create_task(batcher.images(images(12)))
+    async def both() -> None:
+        batcher = Batcher([encoder], 4)
+        pictures = asyncio.create_task(together(batcher, "image", images(12)))
         await settled(3)
-        words = asyncio.create_task(batcher.texts(texts("quick")))
+        words = asyncio.create_task(ask(batcher, "quick"))
         await settled(3)
         encoder.free.set()
         await asyncio.gather(pictures, words)
 
-    asyncio.run(ask())
+    asyncio.run(both())
     assert encoder.batches == [("images", 4), ("texts", 1), ("images", 4), ("images", 4)]
 
 
@@ -123,24 +144,140 @@ def test_a_row_that_is_not_finite_is_the_error_of_its_item_alone() -> None:
         rows[1] = np.nan
         return rows
 
-    answers = asyncio.run(Batcher(free(second_is_nan), 8).texts(texts("a", "b", "c")))
-    np.testing.assert_array_equal([answers[0], answers[2]], expected(["a", "c"]))
+    answers = asyncio.run(asked(free(second_is_nan), "a", "b", "c"))
+    np.testing.assert_array_equal(vectors([answers[0], answers[2]]), expected(["a", "c"]))
     assert isinstance(answers[1], EncoderFailed)
     assert "NaN" in str(answers[1])
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_model_that_gives_too_few_rows_is_an_error_for_every_item(count: int) -> None:
-    answers = asyncio.run(Batcher(free(lambda _items, rows: rows[:0]), 8).texts(texts(*"abc"[:count])))
+    answers = asyncio.run(asked(free(lambda _items, rows: rows[:0]), *"abc"[:count]))
     assert len(answers) == count
     assert all(isinstance(answer, EncoderFailed) for answer in answers)
 
 
 def test_the_batcher_lives_on_after_a_failure() -> None:
     async def ask_twice() -> list[list[Answer]]:
-        batcher = Batcher(free(refuse_poison), 8)
-        return [await batcher.texts(texts(POISON)), await batcher.texts(texts("fine"))]
+        batcher = Batcher([free(refuse_poison)], 8)
+        return [await ask(batcher, POISON), await ask(batcher, "fine")]
 
     failed, fine = asyncio.run(ask_twice())
     assert isinstance(failed[0], EncoderFailed)
-    np.testing.assert_array_equal(fine, expected(["fine"]))
+    np.testing.assert_array_equal(vectors(fine), expected(["fine"]))
+
+
+def test_a_lone_request_shares_each_batch_with_one_of_many_items() -> None:
+    encoder = Scripted()
+    order: list[bytes] = []
+    encoder.spoil = lambda items, rows: (order.extend(bytes(item.ids) for item in items), rows)[1]
+
+    async def both() -> None:
+        batcher = Batcher([encoder], 2)
+        many = asyncio.create_task(ask(batcher, *"abcdefgh"))
+        await settled(3)
+        lone = asyncio.create_task(ask(batcher, "lone"))
+        await settled(3)
+        encoder.free.set()
+        await asyncio.gather(many, lone)
+
+    asyncio.run(both())
+    assert order.index(b"lone") < 4, order
+
+
+def test_items_that_are_being_prepared_are_waited_for_and_a_lone_one_is_not_held() -> None:
+    encoder = free()
+
+    async def both() -> None:
+        batcher = Batcher([encoder], 32)
+        with batcher.announced("text"):
+            first = asyncio.create_task(ask(batcher, "first"))
+            await settled(5)
+            assert encoder.batches == []
+            second = asyncio.create_task(batcher.encode("text", object(), texts("second")[0]))
+        await asyncio.gather(first, second)
+        await ask(batcher, "third")
+
+    asyncio.run(both())
+    assert encoder.batches == [("texts", 2), ("texts", 1)]
+
+
+def test_an_announced_item_that_fails_holds_nobody() -> None:
+    async def both() -> list[Answer]:
+        batcher = Batcher([free()], 32)
+        with batcher.announced("text"):
+            first = asyncio.create_task(ask(batcher, "first"))
+            await settled(3)
+        return await asyncio.wait_for(first, 5)
+
+    np.testing.assert_array_equal(vectors(asyncio.run(both())), expected(["first"]))
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    encoder = free()
+
+    async def both() -> None:
+        batcher = Batcher([encoder], 2)
+        with batcher.announced("text"):
+            await asyncio.wait_for(ask(batcher, "a", "b"), 5)
+
+    asyncio.run(both())
+    assert encoder.batches == [("texts", 2)]
+
+
+def test_two_devices_work_at_once_on_the_same_queue() -> None:
+    encoders = [Scripted(), Scripted()]
+
+    async def both() -> None:
+        batcher = Batcher(encoders, 1)
+        jobs = [asyncio.create_task(ask(batcher, str(n))) for n in range(4)]
+        await settled(5)
+        assert [len(encoder.batches) for encoder in encoders] == [1, 1]
+        for encoder in encoders:
+            encoder.free.set()
+        await asyncio.gather(*jobs)
+
+    asyncio.run(both())
+    assert sum(len(encoder.batches) for encoder in encoders) == 4
+
+
+@pytest.mark.parametrize("end", [SystemExit("gone"), MemoryError("gone"), DeviceLost("gone")])
+def test_a_dead_worker_answers_all_who_wait_and_is_told_once_and_for_all(end: BaseException) -> None:
+    deaths: list[BaseException] = []
+
+    def die(items: Sequence[PreparedText], rows: Vectors) -> Vectors:
+        raise end
+
+    async def both() -> list[list[Answer]]:
+        batcher = Batcher([free(die)], 1, on_death=deaths.append)
+        before = await asyncio.wait_for(asyncio.gather(*(ask(batcher, word) for word in "abc")), 5)
+        return [*before, await ask(batcher, "late")]
+
+    answers = asyncio.run(both())
+    assert all(isinstance(answer, EncoderFailed) and "gone" in str(answer) for (answer,) in answers)
+    assert bool(deaths) == (not isinstance(end, Exception) or isinstance(end, DeviceLost))
+
+
+def test_a_pass_that_never_ends_is_a_dead_worker() -> None:
+    encoder, deaths = Scripted(free=threading.Event()), []
+
+    async def hang() -> list[Answer]:
+        batcher = Batcher([encoder], 1, on_death=deaths.append, hang_seconds=0.05)
+        answers = await asyncio.wait_for(ask(batcher, "a"), 5)
+        encoder.free.set()
+        await settled()
+        return answers
+
+    (answer,) = asyncio.run(hang())
+    assert "took over" in str(answer)
+    assert len(deaths) == 1
+
+
+def test_whoever_counts_hears_of_every_pass() -> None:
+    passes: list[Batch] = []
+
+    async def count() -> None:
+        await ask(Batcher([free()], 2, observe=passes.append), "a", "b", "c")
+
+    asyncio.run(count())
+    assert [(each.kind, each.size, len(each.waits_seconds)) for each in passes] == [("text", 2, 2), ("text", 1, 1)]

@@ -42,7 +42,8 @@ def bomb(side: int = 30_000) -> bytes:
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b'{"texts": [' + b"[" * 100_000, "texts[0] is a list"),
+        (b"[" * 100_000, "the body is a list"),
         (b"[]", "the body is a list"),
         (b"7", "the body is a number"),
         (b"null", "the body is null"),
@@ -100,9 +101,8 @@ def test_a_body_over_the_limit_is_a_413_announced_or_streamed(size: int, streame
     assert "CLIP_MAX_BODY_BYTES" in sentence_of(vectorize(content=content, max_body_bytes=100), 413)
 
 
-def test_half_a_surrogate_pair_is_a_422_that_names_its_index() -> None:
-    sentence = sentence_of(vectorize(content=b'{"texts": ["fine", "\\ud83d"]}'), 422)
-    assert sentence.startswith("texts[1]: ")
+def test_half_a_surrogate_pair_is_a_400_that_says_so() -> None:
+    assert "surrogate" in sentence_of(vectorize(content=b'{"texts": ["fine", "\\ud83d"]}'), 400)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.server.asking import ORIGIN, client_of
 
 @given(sizes=st.lists(st.integers(0, 9), max_size=20), room=st.integers(1, 20))
 def test_the_gate_never_lets_in_more_than_its_room_and_empties_again(sizes: list[int], room: int) -> None:
-    gate, held = Gate(room), []
+    gate, held = Gate(room, "items", "CLIP_MAX_QUEUE"), []
     for size in sizes:
         place = gate.enter(size)
         try:

@@ -50,11 +50,6 @@ def test_a_text_longer_than_any_context_is_cut_before_it_is_read() -> None:
     assert "texts[0]" in vectorize(json={"texts": ["x" * 50]}, max_text_characters=10).json()["warnings"][0]
 
 
-def test_only_the_part_of_a_text_that_is_read_is_checked() -> None:
-    answer = vectorize(content=b'{"texts": ["fine \\ud83d"]}', max_text_characters=4)
-    assert answer.status_code == 200 and answer.json()["warnings"]
-
-
 def test_probes_answer_204_and_meta_tells_the_model() -> None:
     assert ask("GET", "/.well-known/live").status_code == 204
     assert ask("GET", "/.well-known/ready").status_code == 204

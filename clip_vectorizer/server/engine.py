@@ -1,0 +1,92 @@
+"""From an item to its row: looked up, joined to equal work under way, or prepared and put into a batch."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
+from clip_vectorizer.server.batcher import Batcher, Row
+from clip_vectorizer.server.cache import VectorCache, key_of
+from clip_vectorizer.server.fair import FairPool
+from clip_vectorizer.server.flights import Flights
+from clip_vectorizer.server.images import look, prepared
+from clip_vectorizer.server.limits import Limits
+from clip_vectorizer.server.threads import DaemonThreads
+from clip_vectorizer.vectors import Pixels
+
+LIGHT_PIXELS = 16_000_000  # larger pictures are decoded one at a time: they take seconds and hundreds of megabytes
+HASH_AT_ONCE = 1_000_000  # bytes; hashing more would hold up the event loop for over a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row and how it came: `prepare_seconds` from the bytes to the queue, waiting for a thread included."""
+
+    row: Row
+    prepare_seconds: float = 0.0
+    cached: bool = False
+
+
+class Engine:
+    """Equal inputs get bit-equal rows: from the cache, or from the one pass that all who ask meanwhile wait for.
+
+    What has left the cache is computed again, in another batch perhaps, and may then differ in the last bits.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder], batcher: Batcher, limits: Limits, decode_threads: int) -> None:
+        self._encoder, self._batcher, self._limits = encoders[0], batcher, limits
+        self.cache = VectorCache(limits.cache_bytes)
+        self._flights: Flights[Made] = Flights()
+        threads = min(decode_threads, os.cpu_count() or 1)
+        self._light = FairPool(DaemonThreads(threads, "decode"), threads)
+        self._heavy = FairPool(DaemonThreads(1, "decode-large"), 1)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._encoder.info
+
+    def prepare_text(self, text: str) -> PreparedText:
+        return self._encoder.prepare_text(text)
+
+    async def text(self, owner: object, text: PreparedText) -> Made:
+        """Raises EncoderFailed."""
+        key = key_of(b"text", b"%d " * len(text.ids) % text.ids)
+        return self._known(key) or await self._flights.join(key, lambda: self._encoded_text(key, owner, text))
+
+    async def image(self, owner: object, data: bytes) -> Made:
+        """Raises ImageRefused, EncoderFailed."""
+        large = len(data) > HASH_AT_ONCE
+        key = await asyncio.to_thread(key_of, b"image", data) if large else key_of(b"image", data)
+        return self._known(key) or await self._flights.join(key, lambda: self._encoded_image(key, owner, data))
+
+    def _known(self, key: bytes) -> Made | None:
+        vector = self.cache.get(key)
+        return None if vector is None else Made(Row(vector), cached=True)
+
+    async def _encoded_text(self, key: bytes, owner: object, text: PreparedText) -> Made:
+        return self._kept(key, Made(await self._batcher.encode("text", owner, text)))
+
+    async def _encoded_image(self, key: bytes, owner: object, data: bytes) -> Made:
+        start = time.perf_counter()
+        pixels = await self._pixels(owner, data)
+        seconds = time.perf_counter() - start
+        return self._kept(key, Made(await self._batcher.encode("image", owner, pixels), seconds))
+
+    async def _pixels(self, owner: object, data: bytes) -> Pixels:
+        with self._batcher.announced("image"):
+            pixels = await self._light.run(owner, light, self._encoder, data, self._limits.max_pixels)
+        if pixels is None:
+            return await self._heavy.run(owner, prepared, self._encoder, data, self._limits.max_pixels)
+        return pixels
+
+    def _kept(self, key: bytes, made: Made) -> Made:
+        self.cache.put(key, made.row.vector)
+        vector = self.cache.get(key)
+        return made if vector is None else replace(made, row=replace(made.row, vector=vector))
+
+
+def light(encoder: Encoder, data: bytes, max_pixels: int) -> Pixels | None:
+    """The pixels of a picture of usual size, None for one that must go the other way."""
+    return None if look(data, max_pixels) > LIGHT_PIXELS else prepared(encoder, data, max_pixels)
