@@ -101,3 +101,27 @@ async def hang_up(app: ASGIApp) -> None:
 
     scope = {"type": "http", "method": "POST", "path": "/vectorize", "headers": [], "query_string": b""}
     await app(scope, receive, send)
+
+
+@given(amounts=st.lists(st.integers(0, 9), max_size=20), room=st.integers(9, 20), leavers=st.sets(st.integers(0, 19)))
+def test_bodies_wait_for_room_in_order_and_all_get_in(amounts: list[int], room: int, leavers: set[int]) -> None:
+    entered: list[int] = []
+
+    async def enter(gate: Gate, number: int, amount: int) -> None:
+        async with gate.wait(amount):
+            assert gate.inside <= room
+            entered.append(number)
+            await asyncio.sleep(0)
+
+    async def all_of_them() -> int:
+        gate = Gate(room, "bytes", "CLIP_MAX_QUEUE_BYTES")
+        tasks = [asyncio.create_task(enter(gate, *each)) for each in enumerate(amounts)]
+        await asyncio.sleep(0)
+        for number in leavers & set(range(len(tasks))):
+            tasks[number].cancel()
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        return gate.inside
+
+    assert asyncio.run(all_of_them()) == 0
+    assert entered == sorted(entered)
+    assert set(range(len(amounts))) - leavers <= set(entered)

@@ -1,0 +1,125 @@
+"""The same input gets the same bits, though the model's answers depend on the batch."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.models.encoder import PreparedText
+from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.engine import LIGHT_PIXELS, Engine, Made
+from clip_vectorizer.server.limits import Limits
+from clip_vectorizer.vectors import Pixels, Vectors
+from tests.fakes import HashEncoder
+from tests.server.asking import RED, file_of
+
+
+class Restless(HashEncoder):
+    """As real models: the last bits of a row depend on the batch it is in. Counts its passes."""
+
+    def __init__(self) -> None:
+        self.items = 0
+
+    def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
+        return self._shaken(super().encode_texts(texts))
+
+    def encode_images(self, images: Sequence[Pixels]) -> Vectors:
+        return self._shaken(super().encode_images(images))
+
+    def _shaken(self, rows: Vectors) -> Vectors:
+        self.items += len(rows)
+        return rows * np.float32(1 + 1e-6 * random.random())
+
+
+def engine_of(encoder: HashEncoder, **limits: int) -> Engine:
+    bounds = Limits(**limits)
+    return Engine([encoder], Batcher([encoder], bounds.max_batch), bounds, decode_threads=2)
+
+
+def picture(shade: int) -> bytes:
+    return file_of(Image.new("L", (5, 5), shade))
+
+
+@settings(max_examples=60, deadline=None)
+@given(requests=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), max_size=8), max_batch=st.integers(1, 4))
+def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[list[int]], max_batch: int) -> None:
+    encoder = Restless()
+
+    async def ask() -> list[list[Made]]:
+        engine = engine_of(encoder, max_batch=max_batch)
+
+        async def request(shades: list[int], delay: int) -> list[Made]:
+            for _ in range(delay):
+                await asyncio.sleep(0)
+            owner = object()
+            texts = [engine.text(owner, engine.prepare_text(f"shade {shade}")) for shade in shades]
+            images = [engine.image(owner, picture(shade)) for shade in shades]
+            return list(await asyncio.gather(*texts, *images))
+
+        return list(await asyncio.gather(*(request(shades, n * 3) for n, shades in enumerate(requests))))
+
+    seen: dict[tuple[bool, int], bytes] = {}
+    for shades, made in zip(requests, asyncio.run(ask()), strict=True):
+        for place, each in enumerate(made):
+            key = (place < len(shades), shades[place % len(shades)])
+            assert seen.setdefault(key, each.row.vector.tobytes()) == each.row.vector.tobytes()
+    assert encoder.items == len(seen)
+
+
+def test_without_a_cache_equal_work_at_once_is_still_done_once() -> None:
+    encoder = Restless()
+
+    async def ask() -> list[Made]:
+        engine = engine_of(encoder, cache_bytes=0)
+        together = await asyncio.gather(*(engine.image(object(), RED) for _ in range(5)))
+        return [*together, await engine.image(object(), RED)]
+
+    made = asyncio.run(ask())
+    assert len({each.row.vector.tobytes() for each in made[:5]}) == 1
+    assert encoder.items == 2
+
+
+def test_what_came_from_the_cache_says_so_and_took_no_pass() -> None:
+    async def ask() -> tuple[Made, Made]:
+        engine = engine_of(HashEncoder())
+        return await engine.image(object(), RED), await engine.image(object(), RED)
+
+    first, second = asyncio.run(ask())
+    assert (first.cached, second.cached) == (False, True)
+    assert second.row.encode_seconds == 0
+
+
+def test_a_large_picture_goes_another_way_and_small_ones_do_not_wait_for_it() -> None:
+    side = int(LIGHT_PIXELS**0.5) + 10
+    large = file_of(Image.new("L", (side, side), 7))
+    finished: list[str] = []
+
+    async def ask() -> None:
+        engine = engine_of(HashEncoder())
+
+        async def note(name: str, data: bytes) -> None:
+            await engine.image(object(), data)
+            finished.append(name)
+
+        larges = [note("large", large + b" " * n) for n in range(4)]  # different files, equal pictures
+        await asyncio.gather(*larges, note("small", RED))
+
+    asyncio.run(ask())
+    assert finished.index("small") < 2, finished
+
+
+def test_a_file_that_cannot_be_read_is_refused_and_not_kept() -> None:
+    async def ask() -> Made:
+        engine = engine_of(HashEncoder())
+        for _ in range(2):
+            with pytest.raises(ImageRefused):
+                await engine.image(object(), b"no image")
+        return await engine.image(object(), RED)
+
+    assert asyncio.run(ask()).row.vector.shape == (8,)
