@@ -32,7 +32,7 @@ def main() -> None:
 @click.option("--architecture", help="Of a checkpoint file, as open_clip names it.  [env: CLIP_ARCHITECTURE]")
 @click.option("--host", help="Address to listen on.  [env: CLIP_HOST; default: 127.0.0.1]")
 @click.option("--port", type=PORTS, help="Port to listen on; 0 takes a free one.  [env: CLIP_PORT; default: 9090]")
-@click.option("--device", help="cpu, cuda or cuda:N.  [env: CLIP_DEVICE; default: cpu]")
+@click.option("--device", help="cpu, cuda:N, cuda:all, or several with commas.  [env: CLIP_DEVICE]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
 @click.option("--threads", type=click.IntRange(0), help="Of one CPU pass; 0: as fits the model.  [env: CLIP_THREADS]")
 @click.option("--max-batch", type=click.IntRange(1), help="Items in one pass.  [env: CLIP_MAX_BATCH; default: 32]")
@@ -81,8 +81,10 @@ def models(words: tuple[str, ...]) -> None:
 
 @main.command(cls=FriendlyErrors)
 @click.option("--model", help="What to load and measure.  [env: CLIP_MODEL; default: emoji]")
-@click.option("--device", help="cpu, cuda or cuda:N.  [env: CLIP_DEVICE; default: cpu]")
+@click.option("--device", help="cpu, cuda:N, cuda:all, or several with commas.  [env: CLIP_DEVICE]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
+@click.option("--threads", type=click.IntRange(0), help="Of one CPU pass; 0: as fits the model.  [env: CLIP_THREADS]")
+@click.option("--max-batch", type=click.IntRange(1), help="Items in one pass.  [env: CLIP_MAX_BATCH; default: 32]")
 @click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="How long to measure each.")
 def doctor(seconds: float, **flags: str | int | None) -> None:
     """Say what this machine offers, load the model, and measure how fast it is.
