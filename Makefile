@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check test stack build up down
+.PHONY: demo setup format check test stack bench build up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -30,6 +30,8 @@ test: check
 
 stack: setup
 	$(BIN)/pytest -m stack
+bench: setup
+	$(BIN)/python benchmarks/table.py
 
 build: setup
 	$(BIN)/uv build --wheel

@@ -1,0 +1,140 @@
+"""What every script here shares: who measured, how values are summed up, and how figures are written.
+
+A script collects `Figure`s in a `Report`. A ratio is taken round by round, between neighbours in time, and summed up by
+its median and its spread: a machine that slows down in one round slows both sides.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import shlex
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TypeVar
+
+import click
+
+CPUINFO = Path("/proc/cpuinfo")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    median: float
+    least: float
+    most: float
+    rounds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        return cls(statistics.median(values), min(values), max(values), len(values))
+
+    def __str__(self) -> str:
+        return f"{number(self.median)} ({number(self.least)}-{number(self.most)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table: `ours` against `theirs`, measured in turns."""
+
+    what: str
+    unit: str
+    theirs: Spread | None
+    ours: Spread
+    ratio: Spread | None
+    against: str = ""  # what `theirs` is
+    target: str = ""  # of the ratio, as a sentence
+
+    def __str__(self) -> str:
+        theirs = f"{self.theirs} {self.unit} {self.against}, " if self.theirs else ""
+        ratio = f", ratio {self.ratio}" if self.ratio else ""
+        return f"{self.what}: {theirs}{self.ours} {self.unit} ours{ratio}" + (
+            f", wanted {self.target}" * bool(self.target)
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run of one script found. Prints each figure when it is there."""
+
+    claim: str
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        click.echo(f"# {self.claim}\nmachine: {machine()}\ndate: {today()}\ncommand: {command()}")
+
+    def add(self, figure: Figure) -> None:
+        self.figures.append(figure)
+        click.echo(str(figure))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        click.echo(sentence)
+
+    def write(self, file: Path | None) -> None:
+        if file:
+            facts = {"machine": machine(), "date": today(), "command": command()}
+            file.write_text(json.dumps({**facts, **dataclasses.asdict(self)}, indent=1) + "\n")
+
+
+def side_by_side(
+    what: str, unit: str, theirs: Sequence[float], ours: Sequence[float], against: str, target: str = ""
+) -> Figure:
+    """One value a round on each side; the ratio is ours / theirs of the same round."""
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return Figure(what, unit, Spread.of(theirs), Spread.of(ours), Spread.of(ratios), against, target)
+
+
+def number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def machine() -> str:
+    """The processor with the instructions that matter to a model, its cores, and Python."""
+    found = cpu_fields()
+    flags = [flag for flag in FLAGS if flag in found.get("flags", "").split()]
+    name = found.get("model name") or platform.processor() or platform.machine()
+    family = f"family {found.get('cpu family', '?')} model {found.get('model', '?')}"
+    known = " ".join(flags) or f"none of {' '.join(FLAGS)}"
+    return f"{name} ({family}; {known}), {cores()} cores, python {platform.python_version()}"
+
+
+def cpu_fields() -> dict[str, str]:
+    """Of the first core, as Linux tells it; elsewhere none."""
+    if not CPUINFO.exists():
+        return {}
+    lines = CPUINFO.read_text().split("\n\n")[0].splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_fast_bf16() -> bool:
+    return any(flag in cpu_fields().get("flags", "").split() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def today() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def command() -> str:
+    """As it can be typed in the repository's root, without the paths of this machine."""
+    script = Path(sys.argv[0])
+    words = [f"benchmarks/{script.name}", *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
+    return shlex.join(["python", *words])
+
+
+def json_option(function: Command) -> Command:
+    help_text = "Write the figures to this file too."
+    return click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help=help_text)(
+        function
+    )

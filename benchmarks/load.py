@@ -1,0 +1,149 @@
+"""A load like Weaviate's: one item a request, a fixed number in flight, connections kept alive, every item another.
+
+Plain threads with http.client: on a machine of two cores a client that parses and checks while it measures would be
+measured too. Answers are kept as bytes and checked afterwards.
+"""
+
+import base64
+import http.client
+import json
+import statistics
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+VECTORIZE = "/vectorize"
+HEADERS = {"Content-Type": "application/json"}
+TIMEOUT_SECONDS = 50  # Weaviate's
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    start: float  # seconds of time.perf_counter
+    end: float
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def milliseconds(self) -> float:
+        return (self.end - self.start) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came back between the end of the warm-up and the end of the time."""
+
+    seconds: float
+    answers: Sequence[Answered]
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.answers) / self.seconds
+
+    @property
+    def p50(self) -> float:
+        """Milliseconds."""
+        return statistics.median(each.milliseconds for each in self.answers)
+
+    def header(self, name: str) -> list[float]:
+        """A timing header of every answer, milliseconds; empty where the server sends none."""
+        return [float(each.headers[name]) for each in self.answers if name in each.headers]
+
+
+def drive(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True) -> Load:
+    """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
+
+    Ends early when `bodies` do. Raises AssertionError when an answer is no vector or, where bodies are `distinct`, the
+    same as another's.
+    """
+    shared = Shared(iter(bodies))
+    threads = [threading.Thread(target=post_all, args=(url, shared), daemon=True) for _ in range(in_flight)]
+    for thread in threads:
+        thread.start()
+    start = shared.wait_for(in_flight)
+    shared.end.wait(seconds)
+    end = time.perf_counter()
+    shared.end.set()
+    for thread in threads:
+        thread.join()
+    if shared.errors:
+        raise shared.errors[0]
+    load = Load(end - start, [each for each in shared.answers if start < each.end <= end])
+    check(shared.answers, distinct)
+    return load
+
+
+@dataclass(slots=True)
+class Shared:
+    """Between the threads of one load. `end` is set when the time is over, the bodies are, or a request failed."""
+
+    bodies: Iterator[bytes]
+    answers: list[Answered] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    end: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_body(self) -> bytes | None:
+        with self.lock:
+            body = None if self.end.is_set() else next(self.bodies, None)
+        if body is None:
+            self.end.set()
+        return body
+
+    def wait_for(self, count: int) -> float:
+        """When the first `count` answers were there, or the load ended."""
+        while len(self.answers) < count and not self.end.wait(0.001):
+            pass
+        return time.perf_counter()
+
+
+def post_all(url: str, shared: Shared) -> None:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+    try:
+        while (body := shared.next_body()) is not None:
+            shared.answers.append(post(connection, body))
+    except Exception as error:  # told to the thread that measures
+        shared.errors.append(error)
+        shared.end.set()
+    finally:
+        connection.close()
+
+
+def post(connection: http.client.HTTPConnection, body: bytes) -> Answered:
+    start = time.perf_counter()
+    connection.request("POST", VECTORIZE, body, HEADERS)
+    response = connection.getresponse()
+    answer = response.read()
+    end = time.perf_counter()
+    if response.status != 200:
+        raise AssertionError(f"{response.status} instead of a vector: {answer[:200]!r}")
+    return Answered(start, end, answer, {name.lower(): value for name, value in response.getheaders()})
+
+
+def check(answers: Sequence[Answered], distinct: bool) -> None:
+    """Every answer holds one vector, and no two the same: a server that answers from a cache is not measured."""
+    vectors = {tuple(vector_of(each.body)) for each in answers}
+    if distinct and len(vectors) != len(answers):
+        raise AssertionError(f"{len(answers)} different items got {len(vectors)} different vectors")
+
+
+def vector_of(answer: bytes) -> list[float]:
+    fields = json.loads(answer)
+    rows = [*(fields["textVectors"] or ()), *(fields["imageVectors"] or ())]
+    if len(rows) != 1:
+        raise AssertionError(f"{len(rows)} vectors in answer to one item")
+    row: list[float] = rows[0]
+    return row
+
+
+def image_bodies(files: Iterable[bytes]) -> list[bytes]:
+    """Weaviate's JSON, one image a request."""
+    return [b'{"images":["' + base64.b64encode(file) + b'"]}' for file in files]
+
+
+def text_bodies(texts: Iterable[str]) -> list[bytes]:
+    return [json.dumps({"texts": [text]}).encode() for text in texts]

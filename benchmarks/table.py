@@ -1,0 +1,94 @@
+"""Runs every claim's script, one after the other, and prints their figures as one table.
+
+Scripts that are not here are left out; one that ends with an error is named, and the table ends with that error too.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from benchmarks.common import machine, number, today
+
+HERE = Path(__file__).parent
+SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 12 minutes on two cores
+    "throughput.py": ("--rounds", "3", "--seconds", "4"),
+    "overhead.py": ("--rounds", "3"),
+    "decode.py": (),
+    "runtimes.py": (),
+    "gpu.py": (),
+}
+TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    script: str
+    seconds: float
+    exit_code: int
+    found: dict[str, Any] | None  # what it wrote
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(SCRIPTS)), help="One script; may be given several times.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
+def main(only: tuple[str, ...], markdown: Path | None) -> None:
+    """Run the benchmarks and print one table.
+
+    \b
+    Example:
+      python benchmarks/table.py --only throughput.py --only overhead.py
+    """
+    with TemporaryDirectory() as folder:
+        names = [name for name in only or SCRIPTS if (HERE / name).exists()]
+        runs = [run(name, Path(folder) / f"{name}.json") for name in names]
+    table = "\n".join(table_of(runs))
+    click.echo(f"\n{table}")
+    if markdown:
+        markdown.write_text(table + "\n")
+    sys.exit(any(each.exit_code for each in runs))
+
+
+def run(name: str, file: Path) -> Ran:
+    click.echo(f"\n## {name}", err=True)
+    start = time.monotonic()
+    words = [sys.executable, str(HERE / name), *SCRIPTS[name], "--json", str(file)]
+    try:
+        code = subprocess.run(words, timeout=TIMEOUT_SECONDS, check=False).returncode
+    except subprocess.TimeoutExpired:
+        code = 1
+    return Ran(name, time.monotonic() - start, code, json.loads(file.read_text()) if file.exists() else None)
+
+
+def table_of(runs: Sequence[Ran]) -> Iterator[str]:
+    yield f"{machine()}, {today()}; `make bench`. Medians, and the spread of the rounds; a ratio is ours / theirs.\n"
+    yield "| what | theirs | ours | ratio | wanted | by |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for each in runs:
+        yield from (row(each.script, figure) for figure in (each.found or {}).get("figures", ()))
+    for each in runs:
+        for note in (each.found or {}).get("notes", ()):
+            yield f"\n{each.script}: {note}"
+        state = f"ended with exit code {each.exit_code}" if each.exit_code else "ran"
+        yield f"\n{each.script} {state} ({each.seconds:.0f} s)"
+
+
+def row(script: str, figure: dict[str, Any]) -> str:
+    theirs = f"{spread(figure['theirs'])} ({figure['against']})" if figure.get("theirs") else "-"
+    cells = (figure["what"], theirs, spread(figure["ours"]), spread(figure.get("ratio")), figure.get("target") or "-")
+    return f"| {' | '.join(cells)} | {script} |"
+
+
+def spread(value: dict[str, float] | None) -> str:
+    return f"{number(value['median'])} ({number(value['least'])}-{number(value['most'])})" if value else "-"
+
+
+if __name__ == "__main__":
+    main()
