@@ -1,69 +1,21 @@
 """Micro-batches across requests: whatever waits when a device frees up goes through together.
 
 No timer. Items that are being prepared when the device is free are waited for, for they are known to come; a lone
-request never waits for company. Texts and images wait in lanes that take turns, so a text waits for one batch of
-images at most.
+request never waits for company. Texts and images wait in lanes. On an accelerator the lanes take turns, so a text
+waits for one batch of images at most. On a CPU each has a thread of its own, and the system shares the cores out: a
+text then takes some 75 ms beside a stream of images that would hold it up for 500.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.models.encoder import Encoder, PreparedText
 from clip_vectorizer.server.device import Answer, Device
-from clip_vectorizer.server.fair import FairQueue
-from clip_vectorizer.vectors import Pixels, Vectors
-
-Kind = Literal["text", "image"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A unit row (D,) and what it took: seconds in the queue, and of the pass it was in."""
-
-    vector: Vectors
-    queue_seconds: float = 0.0
-    encode_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    item: Any
-    row: "asyncio.Future[Row]"
-    since: float = field(default_factory=time.perf_counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one pass was: for whoever counts."""
-
-    kind: Kind
-    size: int
-    seconds: float
-    waits_seconds: tuple[float, ...]
-
-
-class Lane:
-    """Items of one kind: those that wait, and tickets of those that are being prepared."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.waiting: FairQueue[Waiting] = FairQueue()
-        self.coming: set[object] = set()
-
-    def take(self, limit: int) -> list[Waiting]:
-        """The next items whose callers are still there, at most `limit`."""
-        batch: list[Waiting] = []
-        while self.waiting and len(batch) < limit:
-            item = self.waiting.pop()
-            if not item.row.done():  # done: the client went away, or its deadline passed
-                batch.append(item)
-        return batch
+from clip_vectorizer.server.lanes import KINDS, Batch, Kind, Lane, Row, Waiting
+from clip_vectorizer.vectors import Pixels
 
 
 class Batcher:
@@ -80,9 +32,8 @@ class Batcher:
         """`on_death` hears when a device can serve no more: its worker died, or a pass took over `hang_seconds`."""
         self._max_batch, self._observe, self._on_death = max_batch, observe, on_death
         self._hang_seconds = hang_seconds
-        self._lanes: dict[Kind, Lane] = {"text": Lane("text"), "image": Lane("image")}
-        self._turns = deque(self._lanes.values())
-        self._idle = deque(Device(encoder, number) for number, encoder in enumerate(encoders))
+        self._lanes = {kind: Lane(kind) for kind in KINDS}
+        self._idle = [device for encoder in encoders for device in devices_of(encoder)]
         self._workers: set[asyncio.Task[None]] = set()
         self._changed: asyncio.Event = asyncio.Event()
         self.death: BaseException | None = None
@@ -108,11 +59,17 @@ class Batcher:
         waiting = Waiting(item, asyncio.get_running_loop().create_future())
         self._lanes[kind].waiting.push(owner, waiting)
         self._changed.set()
-        if self._idle:
-            worker = asyncio.create_task(self._work(self._idle.popleft()))
+        self._wake(kind)
+        return await waiting.row
+
+    def _wake(self, kind: Kind) -> None:
+        """The device that has been idle longest among those that take such items."""
+        device = next((each for each in self._idle if kind in each.kinds), None)
+        if device is not None:
+            self._idle.remove(device)
+            worker = asyncio.create_task(self._work(device))
             self._workers.add(worker)
             worker.add_done_callback(self._ended)
-        return await waiting.row
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         """A worker ends when nothing waits; one that ends by an error must not leave its callers waiting."""
@@ -122,20 +79,18 @@ class Batcher:
 
     async def _work(self, device: Device) -> None:
         """Runs while anything waits."""
-        while self.death is None and (lane := self._next_lane()):
+        while self.death is None and (lane := self._next_lane(device)):
             await self._company(lane)
             if batch := lane.take(self._max_batch):
                 await self._pass(device, lane.kind, batch)
         self._idle.append(device)
 
-    def _next_lane(self) -> Lane | None:
+    def _next_lane(self, device: Device) -> Lane | None:
         """The one whose turn it is among those in which anything waits."""
-        for _ in range(len(self._turns)):
-            lane = self._turns[0]
-            self._turns.rotate()
-            if lane.waiting:
-                return lane
-        return None
+        waiting = [self._lanes[kind] for kind in device.kinds if self._lanes[kind].waiting]
+        if waiting:
+            device.took(waiting[0].kind)
+        return waiting[0] if waiting else None
 
     async def _company(self, lane: Lane) -> None:
         """Until all that were being prepared at the beginning have come, or failed, or the batch is full."""
@@ -168,6 +123,12 @@ class Batcher:
             if not each.row.done():
                 each.row.set_exception(dead(error))
         self._on_death(error)
+
+
+def devices_of(encoder: Encoder) -> list[Device]:
+    """The workers of one encoder."""
+    apart = encoder.info.device == "cpu"
+    return [Device(encoder, [kind]) for kind in KINDS] if apart else [Device(encoder, list(KINDS))]
 
 
 def deliver(batch: Sequence[Waiting], answers: Sequence[Answer], start: float, seconds: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.server.lanes import Kind
 from clip_vectorizer.server.threads import DaemonThreads
 from clip_vectorizer.vectors import Vectors
 
@@ -19,11 +20,19 @@ Encode = Callable[[Any], Vectors]  # items in, (N, D) out
 
 
 class Device:
-    def __init__(self, encoder: Encoder, number: int) -> None:
-        self._encode: dict[str, Encode] = {"text": encoder.encode_texts, "image": encoder.encode_images}
-        self._thread = DaemonThreads(1, f"device-{number}")
+    """`kinds`: the items it takes, those whose turn it is first."""
 
-    async def encode(self, kind: str, items: Sequence[Any]) -> list[Answer]:
+    def __init__(self, encoder: Encoder, kinds: list[Kind]) -> None:
+        self.kinds = kinds
+        self._encode: dict[Kind, Encode] = {"text": encoder.encode_texts, "image": encoder.encode_images}
+        self._thread = DaemonThreads(1, f"{encoder.info.device} {' '.join(kinds)}")
+
+    def took(self, kind: Kind) -> None:
+        """The turn of all others comes first."""
+        self.kinds.remove(kind)
+        self.kinds.append(kind)
+
+    async def encode(self, kind: Kind, items: Sequence[Any]) -> list[Answer]:
         """One answer an item. Raises whatever ended the pass for good: DeviceLost, SystemExit, ..."""
         job = self._thread.submit(answers_or_end, self._encode[kind], items)
         answers, end = await asyncio.wrap_future(job)

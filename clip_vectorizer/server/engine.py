@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
-from clip_vectorizer.server.batcher import Batcher, Row
+from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.cache import VectorCache, key_of
 from clip_vectorizer.server.fair import FairPool
 from clip_vectorizer.server.flights import Flights
 from clip_vectorizer.server.images import look, prepared
+from clip_vectorizer.server.lanes import Row
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels

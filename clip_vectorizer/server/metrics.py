@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from clip_vectorizer.server.batcher import Batch, Kind
 from clip_vectorizer.server.cache import VectorCache
 from clip_vectorizer.server.engine import Made
+from clip_vectorizer.server.lanes import Batch, Kind
 from clip_vectorizer.server.limits import Gate
 from clip_vectorizer.server.times import Times
 

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import PreparedText
-from clip_vectorizer.server.batcher import Batch, Batcher, Kind, Row
+from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.lanes import Batch, Kind, Row
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder, Scripted, free
 
@@ -123,8 +125,9 @@ def test_what_arrives_while_the_device_is_busy_goes_through_together() -> None:
     assert encoder.batches == [("texts", 1), ("texts", 5)]
 
 
-def test_a_text_waits_for_one_batch_of_images_and_not_for_all() -> None:
+def test_on_an_accelerator_a_text_waits_for_one_batch_of_images_and_not_for_all() -> None:
     encoder = Scripted()
+    encoder.info = replace(encoder.info, device="cuda:0")
 
     async def both() -> None:
         batcher = Batcher([encoder], 4)
@@ -137,6 +140,23 @@ def test_a_text_waits_for_one_batch_of_images_and_not_for_all() -> None:
 
     asyncio.run(both())
     assert encoder.batches == [("images", 4), ("texts", 1), ("images", 4), ("images", 4)]
+
+
+def test_on_a_cpu_a_text_does_not_wait_for_images_at_all() -> None:
+    class Stuck(HashEncoder):
+        def encode_images(self, _images: Sequence[Pixels]) -> Vectors:
+            assert threading.Event().wait(10), "stuck"
+            raise AssertionError
+
+    async def both() -> list[Answer]:
+        batcher = Batcher([Stuck()], 4)
+        stuck = asyncio.create_task(together(batcher, "image", images(1)))
+        await settled(3)
+        answers = await asyncio.wait_for(ask(batcher, "quick"), 5)
+        stuck.cancel()
+        return answers
+
+    np.testing.assert_array_equal(vectors(asyncio.run(both())), expected(["quick"]))
 
 
 def test_a_row_that_is_not_finite_is_the_error_of_its_item_alone() -> None:
