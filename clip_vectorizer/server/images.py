@@ -16,7 +16,8 @@ from clip_vectorizer.vectors import Box, Pixels
 # to it: at 2 every photograph's vector is within cosine 0.999 of the full decode's, at 1.67 some are at 0.998, at 1.25
 # at 0.994 (benchmarks/decode.py --spare).
 SPARE = 2
-MAX_SCANS = 100  # of a progressive JPEG: encoders make about 10, and each costs a pass over the whole picture
+MAX_SCANS = 50  # of a progressive JPEG: encoders make about 10, and each costs a pass over the whole picture
+START_OF_SCAN = b"\xff\xda"  # in a JPEG's data no other 0xff comes before 0xda
 Answer = TypeVar("Answer")
 
 
@@ -35,7 +36,13 @@ def look(data: bytes, max_pixels: int) -> int:
 
 def read(data: bytes, least_side: int, max_pixels: int) -> tuple[Image.Image, Box]:
     """The first frame, upright, RGB, alpha on white, and its box; shrunk where no side comes under `least_side`."""
-    return opened(data, max_pixels, lambda image: small_rgb(image, least_side))
+
+    def small(image: Image.Image) -> tuple[Image.Image, Box]:
+        if "progressive" in image.info:
+            refuse_scans(data)
+        return small_rgb(image, least_side)
+
+    return opened(data, max_pixels, small)
 
 
 def pixels_of(image: Image.Image) -> int:
@@ -56,7 +63,7 @@ def opened(data: bytes, max_pixels: int, use: Callable[[Image.Image], Answer]) -
 def tried(data: bytes, max_pixels: int, use: Callable[[Image.Image], Answer]) -> Answer:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            refuse_bombs(image, data, max_pixels)
+            refuse_bombs(image, max_pixels)
             return use(image)
     except ImageRefused:
         raise
@@ -66,7 +73,7 @@ def tried(data: bytes, max_pixels: int, use: Callable[[Image.Image], Answer]) ->
         raise ImageRefused(422, f"broken or truncated ({error})") from error
 
 
-def refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
+def refuse_bombs(image: Image.Image, max_pixels: int) -> None:
     pixels = pixels_of(image)
     if pixels > max_pixels:
         raise ImageRefused(
@@ -74,5 +81,9 @@ def refuse_bombs(image: Image.Image, data: bytes, max_pixels: int) -> None:
             f"{image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; "
             f"the limit is {max_pixels / 1e6:.0f} (CLIP_MAX_PIXELS): send a smaller one",
         )
-    if "progressive" in image.info and data.count(b"\xff\xda") > MAX_SCANS:
+
+
+def refuse_scans(data: bytes) -> None:
+    """A progressive JPEG of a few bytes may ask for thousands of passes over all its pixels."""
+    if data.count(START_OF_SCAN) > MAX_SCANS:
         raise ImageRefused(422, f"a progressive JPEG of more than {MAX_SCANS} scans; save it anew")
