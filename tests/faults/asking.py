@@ -1,0 +1,112 @@
+"""Requests, good and bad, and what an answer must be."""
+
+import base64
+import itertools
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+
+from clip_vectorizer.vectors import Vectors
+from tests.fakes import vectors_of
+from tests.faults.processes import Sidecar, eventually
+
+PLENTY = 64  # threads, more than any test asks at once
+
+_numbers = itertools.count()
+
+
+def fresh(word: str) -> str:
+    """A text that starts with the mark `word` and that no cache knows."""
+    return f"{word} {next(_numbers)}"
+
+
+def expected(texts: Sequence[str]) -> Vectors:
+    """(N, D): what HashEncoder makes of texts of up to 16 bytes."""
+    return vectors_of([text.encode() for text in texts])
+
+
+def text_vectors(answer: httpx.Response) -> Vectors:
+    """(N, D) float32 of a good answer."""
+    assert answer.status_code == 200, answer.text
+    return np.array(answer.json()["textVectors"], dtype=np.float32)
+
+
+def refusal(answer: httpx.Response, *statuses: int) -> str:
+    """The sentence of an error answer, which must be as Weaviate can read it."""
+    assert answer.status_code in statuses, f"{answer.status_code}: {answer.text[:300]}"
+    assert answer.headers["content-type"].startswith("application/json")
+    sentence = json.loads(answer.content, parse_constant=no_constant)["error"]
+    assert isinstance(sentence, str) and sentence
+    return sentence
+
+
+def no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@contextmanager
+def together() -> Iterator[Callable[..., Future[Any]]]:
+    """Calls that run at the same time: `with together() as start: future = start(function, argument)`."""
+    with ThreadPoolExecutor(PLENTY) as pool:
+        yield pool.submit
+
+
+@contextmanager
+def held(sidecar: Sidecar, seconds: float) -> Iterator[None]:
+    """The device is busy for `seconds` from here on: what is asked meanwhile waits, and waits together."""
+    mark = fresh(f"sleep {seconds}")
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(sidecar.vectorize, [mark])
+        assert eventually(lambda: mark in sidecar.encoded()), "the holding text never reached the encoder"
+        yield
+        holder.result()
+
+
+def settle() -> None:
+    """Long enough for what was just sent over loopback to arrive."""
+    time.sleep(0.25)
+
+
+def post(body: bytes, path: str = "/vectorize", headers: str = "") -> bytes:
+    """A request as it is on the wire."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: sidecar\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n{headers}\r\n"
+    ).encode() + body
+
+
+def connection(sidecar: Sidecar, seconds: float = 30.0) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", sidecar.port), timeout=seconds)
+
+
+def read_until_closed(line: socket.socket) -> bytes:
+    """Everything that comes until the other side hangs up. Raises TimeoutError if it never does."""
+    pieces = []
+    try:
+        while piece := line.recv(65536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
+
+
+def exchange(sidecar: Sidecar, raw: bytes, seconds: float = 30.0) -> bytes:
+    """Sends `raw` and ends its own side: what comes back until the sidecar hangs up."""
+    with connection(sidecar, seconds) as line:
+        try:
+            line.sendall(raw)
+            line.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has hung up already; what it said is still to be read
+        return read_until_closed(line)

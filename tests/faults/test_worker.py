@@ -1,0 +1,58 @@
+"""The worker of a device dies or hangs: the process says so, and an orchestrator can act."""
+
+import signal
+
+import httpx
+import pytest
+
+from tests.faults.asking import fresh, refusal, together
+from tests.faults.processes import Sidecar, eventually, faulty
+
+ENDS_SECONDS = 20.0  # generous: `within seconds`, on a busy machine
+
+
+def states_until_the_end(sidecar: Sidecar) -> list[int]:
+    """What ready answered until nobody listened, 0 for no answer."""
+    states: list[int] = []
+
+    def ended() -> bool:
+        try:
+            states.append(httpx.get(f"{sidecar.url}/.well-known/ready", trust_env=False).status_code)
+        except httpx.HTTPError:
+            states.append(0)
+        return sidecar.child.poll() is not None
+
+    assert eventually(ended, ENDS_SECONDS), f"still there: {states[-1]}\n{sidecar.stderr()}"
+    return states
+
+
+@pytest.mark.parametrize("word", ["kill", "lost"])
+def test_a_dead_worker_is_not_ready_and_ends_the_process_with_an_error(word: str) -> None:
+    with faulty() as sidecar, together() as start:
+        waiting = start(sidecar.ask, "POST", "/vectorize", json={"texts": [fresh(word)]})
+        states = states_until_the_end(sidecar)
+        assert sidecar.child.returncode not in (0, -signal.SIGKILL), sidecar.stderr()
+        assert 503 in states, "ready never said that the worker is dead"
+        assert 204 not in states[states.index(503) :]
+        assert refusal(waiting.result(), 500, 503), "whoever waited is told"
+
+
+def test_a_dead_worker_leaves_nobody_waiting() -> None:
+    with faulty() as sidecar, together() as start:
+        waiting = [start(sidecar.vectorize, [fresh("sleep 0.5")])]
+        waiting += [start(sidecar.vectorize, [fresh("good")]) for _ in range(5)]
+        waiting += [start(sidecar.vectorize, [fresh("kill")])]
+        assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS)
+        for answer in waiting:
+            assert answer.result().status_code in (200, 500, 503)
+
+
+def test_a_hung_pass_lets_callers_go_at_the_deadline_and_the_process_end() -> None:
+    with faulty(CLIP_DEADLINE_SECONDS=1) as sidecar, together() as start:
+        stuck = [start(sidecar.vectorize, [text]) for text in (fresh("hang"), fresh("good"), fresh("good"))]
+        for answer in stuck:
+            assert "second" in refusal(answer.result(), 503)
+        assert sidecar.ask("GET", "/.well-known/live").status_code == 204
+        assert sidecar.ask("GET", "/meta").status_code == 200
+        sidecar.child.send_signal(signal.SIGTERM)
+        assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS), sidecar.stderr()
