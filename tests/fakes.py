@@ -16,13 +16,10 @@ DIMENSION, SIDE, CONTEXT = 8, 4, 16
 INFO = ModelInfo("hash", "0" * 16, DIMENSION, SIDE, CONTEXT, "squash-4-v1", 100.0, "cpu", "fp32")
 
 
-class HashEncoder:
-    """A text is its UTF-8 bytes, an image its 4 x 4 pixels; the vector is drawn from their hash."""
+class HashPreparer:
+    """A text is its UTF-8 bytes, an image its 4 x 4 pixels."""
 
     info = INFO
-
-    def warm_up(self, max_batch: int) -> None:
-        pass
 
     def prepare_text(self, text: str) -> PreparedText:
         ids = text.encode()
@@ -30,6 +27,17 @@ class HashEncoder:
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
         return np.array(image.resize((SIDE, SIDE), box=box))
+
+
+class HashEncoder(HashPreparer):
+    """The vector is drawn from the hash of what was prepared."""
+
+    @property
+    def preparer(self) -> HashPreparer:
+        return HashPreparer()
+
+    def warm_up(self, max_batch: int) -> None:
+        pass
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         return vectors_of([bytes(text.ids) for text in texts])

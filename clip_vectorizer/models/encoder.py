@@ -39,22 +39,30 @@ class PreparedText:
         return self.full_length > len(self.ids)
 
 
-class Encoder(Protocol):
-    """Texts and images in, unit vectors out. `prepare_*` may run in many threads at once, `encode_*` in one."""
+class Preparer(Protocol):
+    """Makes the model's inputs of texts and images; needs no weights. May run in many threads at once."""
 
     @property
     def info(self) -> ModelInfo: ...
+
+    def prepare_text(self, text: str) -> PreparedText: ...
+
+    def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
+        """(S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it."""
+
+
+class Encoder(Preparer, Protocol):
+    """Texts and images in, unit vectors out. Each `encode_*` may run in one thread at a time."""
+
+    @property
+    def preparer(self) -> Preparer:
+        """What prepares as this does, without the weights; it can be pickled for another process."""
 
     def warm_up(self, max_batch: int) -> None:
         """Does once what would make first batches slow, for batches of up to `max_batch` items.
 
         Shows now what cannot work later. Raises DeviceLost, and what the model raises.
         """
-
-    def prepare_text(self, text: str) -> PreparedText: ...
-
-    def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
-        """(S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it."""
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         """(N, D) float32, unit rows, same order as `texts`. Raises DeviceLost, and what the model raises."""

@@ -3,6 +3,8 @@
 N items · T tokens · D dimensions
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import open_clip
@@ -61,7 +63,12 @@ def reader_of(tokenizer: Any, context: int) -> TextReader:
         return ClipTokenizer(tokenizer, context)
     inner = getattr(tokenizer, "tokenizer", tokenizer)
     clean = getattr(tokenizer, "clean_fn", str)
-    return PaddedTokenizer(tokenizer, lambda text: len(inner(clean(text)).input_ids))
+    return PaddedTokenizer(tokenizer, partial(count_ids, inner, clean))
+
+
+def count_ids(tokenizer: Any, clean: Callable[[str], str], text: str) -> int:
+    """Tokens before any cut."""
+    return len(tokenizer(clean(text)).input_ids)
 
 
 def takes_short_texts(model: nn.Module) -> bool:

@@ -48,6 +48,10 @@ class PaddedTokenizer:
         self._tokenizer, self._count = tokenizer, count
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process without its lock."""
+        return PaddedTokenizer, (self._tokenizer, self._count)
+
     def __call__(self, text: str) -> PreparedText:
         with self._lock:
             row = self._tokenizer([text])[0].tolist()

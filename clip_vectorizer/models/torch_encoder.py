@@ -17,6 +17,7 @@ from clip_vectorizer.models.buckets import length_buckets, smallest_holding
 from clip_vectorizer.models.copies import copied
 from clip_vectorizer.models.device_errors import lost_device_told
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
+from clip_vectorizer.models.preparer import TorchPreparer
 from clip_vectorizer.models.preprocess import PixelRecipe, prepare
 from clip_vectorizer.models.runners import BucketRunner, EagerRunner, Recorder, Row, Runner
 from clip_vectorizer.models.tokens import TextReader
@@ -64,6 +65,10 @@ class TorchEncoder:
     @property
     def info(self) -> ModelInfo:
         return self._info
+
+    @property
+    def preparer(self) -> TorchPreparer:
+        return TorchPreparer(self._reader, self._recipe, self._info)
 
     def on(self, device: str) -> "TorchEncoder":
         """The same model on another device, or with the same weights for another worker on its own."""

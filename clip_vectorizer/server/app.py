@@ -77,7 +77,7 @@ def routes(service: Service) -> list[Route]:
         return JSONResponse({**dataclasses.asdict(service.info), "version": __version__})
 
     async def metrics(_request: Request) -> Response:
-        return Response(service.metrics.page(), media_type=PROMETHEUS)
+        return Response(await service.page(), media_type=PROMETHEUS)
 
     return [
         Route(VECTORIZE, vectorize, methods=["POST"]),

@@ -52,15 +52,19 @@ class Batcher:
             lane.coming.discard(ticket)
             self._changed.set()
 
-    async def encode(self, kind: Kind, owner: object, item: PreparedText | Pixels) -> Row:
+    async def encode(self, kind: Kind, owner: object, item: PreparedText | Pixels, _key: bytes = b"") -> Row:
         """Raises EncoderFailed for what the model cannot do, and for everything once a device is dead."""
+        return await self.hand_in(kind, owner, item)
+
+    def hand_in(self, kind: Kind, owner: object, item: PreparedText | Pixels) -> "asyncio.Future[Row]":
+        """The row to come; whoever cancels it gives its place up. Raises EncoderFailed once a device is dead."""
         if self.death is not None:
             raise dead(self.death)
         waiting = Waiting(item, asyncio.get_running_loop().create_future())
         self._lanes[kind].waiting.push(owner, waiting)
         self._changed.set()
         self._wake(kind)
-        return await waiting.row
+        return waiting.row
 
     def _wake(self, kind: Kind) -> None:
         """The device that has been idle longest among those that take such items."""

@@ -4,15 +4,16 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
-from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.server.cache import VectorCache, key_of
 from clip_vectorizer.server.fair import FairPool
 from clip_vectorizer.server.flights import Flights
 from clip_vectorizer.server.images import look, prepared
-from clip_vectorizer.server.lanes import Row
+from clip_vectorizer.server.lanes import Kind, Row
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
@@ -30,13 +31,23 @@ class Made:
     cached: bool = False
 
 
+class Rows(Protocol):
+    """Where prepared items become rows: a `Batcher`, or the process that has one."""
+
+    def announced(self, kind: Kind) -> AbstractContextManager[None]:
+        """While an item is being prepared that will be handed in right after."""
+
+    async def encode(self, kind: Kind, owner: object, item: PreparedText | Pixels, key: bytes) -> Row:
+        """Raises EncoderFailed. `key` is of the item's content: equal keys may share one pass."""
+
+
 class Engine:
     """Equal inputs get bit-equal rows: from the cache, or from the one pass that all who ask meanwhile wait for.
 
     What has left the cache is computed again, in another batch perhaps, and may then differ in the last bits.
     """
 
-    def __init__(self, encoders: Sequence[Encoder], batcher: Batcher, limits: Limits, decode_threads: int) -> None:
+    def __init__(self, encoders: Sequence[Preparer], batcher: Rows, limits: Limits, decode_threads: int) -> None:
         self._encoder, self._batcher, self._limits = encoders[0], batcher, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: Flights[Made] = Flights()
@@ -67,13 +78,13 @@ class Engine:
         return None if vector is None else Made(Row(vector), cached=True)
 
     async def _encoded_text(self, key: bytes, owner: object, text: PreparedText) -> Made:
-        return self._kept(key, Made(await self._batcher.encode("text", owner, text)))
+        return self._kept(key, made_of(await self._batcher.encode("text", owner, text, key)))
 
     async def _encoded_image(self, key: bytes, owner: object, data: bytes) -> Made:
         start = time.perf_counter()
         pixels = await self._pixels(owner, data)
         seconds = time.perf_counter() - start
-        return self._kept(key, Made(await self._batcher.encode("image", owner, pixels), seconds))
+        return self._kept(key, made_of(await self._batcher.encode("image", owner, pixels, key), seconds))
 
     async def _pixels(self, owner: object, data: bytes) -> Pixels:
         with self._batcher.announced("image"):
@@ -88,6 +99,10 @@ class Engine:
         return made if vector is None else replace(made, row=replace(made.row, vector=vector))
 
 
-def light(encoder: Encoder, data: bytes, max_pixels: int) -> Pixels | None:
+def made_of(row: Row, prepare_seconds: float = 0.0) -> Made:
+    return Made(row, prepare_seconds, row.cached)
+
+
+def light(encoder: Preparer, data: bytes, max_pixels: int) -> Pixels | None:
     """The pixels of a picture of usual size, None for one that must go the other way."""
     return None if look(data, max_pixels) > LIGHT_PIXELS else prepared(encoder, data, max_pixels)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
-from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.encoder import Preparer
 from clip_vectorizer.pictures import FORMATS, small_rgb
 from clip_vectorizer.server.png import without_texts
 from clip_vectorizer.vectors import Box, Pixels
@@ -21,7 +21,7 @@ START_OF_SCAN = b"\xff\xda"  # in a JPEG's data no other 0xff comes before 0xda
 Answer = TypeVar("Answer")
 
 
-def prepared(encoder: Encoder, data: bytes, max_pixels: int) -> Pixels:
+def prepared(encoder: Preparer, data: bytes, max_pixels: int) -> Pixels:
     """What `encoder.prepare_image` makes of the file's first frame: (S, S, 3) uint8. Any number of threads may ask.
 
     Raises ImageRefused: 413 before decoding more than `max_pixels`, 422 for what cannot be read.

@@ -22,6 +22,7 @@ class Row:
     vector: Vectors
     queue_seconds: float = 0.0
     encode_seconds: float = 0.0
+    cached: bool = False  # no pass was run for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,18 +53,21 @@ class Metrics:
         for seconds in batch.waits_seconds:
             self._waits.labels(batch.kind).observe(seconds)
 
-    def watch(self, depth: Callable[[Kind], int], cache: VectorCache, items: Gate, size: Gate) -> None:
-        """Gauges that are read when somebody asks."""
+    def watch_model(self, depth: Callable[[Kind], int], cache: VectorCache) -> None:
+        """Gauges that are read when somebody asks: where the model is."""
         waiting = Gauge("clip_queue_depth", "Items that wait for the model.", ["kind"], registry=self._registry)
         waiting.labels("text").set_function(lambda: depth("text"))
         waiting.labels("image").set_function(lambda: depth("image"))
-        for name, help_text, read in (
-            ("clip_items_in_flight", "Items of all requests in flight.", lambda: items.inside),
-            ("clip_bytes_in_flight", "Bytes of all bodies in flight.", lambda: size.inside),
-            ("clip_cache_rows", "Vectors in the cache.", lambda: len(cache)),
-            ("clip_cache_bytes", "Bytes of the cache.", lambda: cache.size_bytes),
-        ):
-            Gauge(name, help_text, registry=self._registry).set_function(read)
+        self._gauge("clip_cache_rows", "Vectors in the cache.", lambda: len(cache))
+        self._gauge("clip_cache_bytes", "Bytes of the cache.", lambda: cache.size_bytes)
+
+    def watch_gates(self, items: Gate, size: Gate) -> None:
+        """Gauges that are read when somebody asks: where the requests are."""
+        self._gauge("clip_items_in_flight", "Items of all requests in flight.", lambda: items.inside)
+        self._gauge("clip_bytes_in_flight", "Bytes of all bodies in flight.", lambda: size.inside)
+
+    def _gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        Gauge(name, help_text, registry=self._registry).set_function(read)
 
     def page(self) -> bytes:
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
 """One request's way: texts and files -> rows, or the sentence that says which item cannot have one."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,7 +46,9 @@ class Service:
             Gate(limits.max_queue, "items", "CLIP_MAX_QUEUE"),
             Gate(limits.max_queue_bytes, "bytes", "CLIP_MAX_QUEUE_BYTES"),
         )
+        self.metrics.watch_gates(self.items, self.bytes)
         self.status = "no model is loaded"  # why there is no answer: a sentence for callers
+        self.totals: Callable[[], Awaitable[bytes]] | None = None  # of all processes, where several serve
         self._decode_threads, self._on_death = decode_threads, on_death
         self._engine: Engine | None = None
 
@@ -54,8 +56,21 @@ class Service:
         """One encoder a device, all of the same weights."""
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._died, limits.hang_seconds)
-        self._engine = Engine(encoders, batcher, limits, self._decode_threads)
-        self.metrics.watch(batcher.depth, self._engine.cache, self.items, self.bytes)
+        engine = Engine(encoders, batcher, limits, self._decode_threads)
+        self.metrics.watch_model(batcher.depth, engine.cache)
+        self.take(engine)
+
+    def take(self, engine: Engine) -> None:
+        """From now on this service answers."""
+        self._engine = engine
+
+    def refuse(self, sentence: str) -> None:
+        """From now on nothing is ready, and callers hear why."""
+        self._engine, self.status = None, sentence
+
+    async def page(self) -> bytes:
+        """For Prometheus."""
+        return await self.totals() if self.totals else self.metrics.page()
 
     @property
     def info(self) -> ModelInfo:
@@ -90,8 +105,7 @@ class Service:
         times.encode = max((each.row.encode_seconds for each in done), default=0.0)
 
     def _died(self, error: BaseException) -> None:
-        self.status = f"the model's worker died ({error}); this sidecar ends"
-        self._engine = None
+        self.refuse(f"the model's worker died ({error}); this sidecar ends")
         self._on_death(error)
 
     def _ready(self) -> Engine:
