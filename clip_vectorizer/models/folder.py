@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.placement import Placement, digest
 from clip_vectorizer.models.preprocess import recipe_of
 from clip_vectorizer.models.tokens import OwnTokenizer
-from clip_vectorizer.models.torch_encoder import TorchEncoder
+from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
 OWN = "clip-vectorizer/"  # how `hf_tokenizer_name` starts where `train emoji` made the tokenizer
@@ -64,7 +65,15 @@ def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Place
         device=placement.device,
         precision=placement.precision,
     )
-    return TorchEncoder(placement.place(towers), OwnTokenizer(folder / TOKENIZER, context), recipe, info)
+    return TorchEncoder(placed(towers, placement), OwnTokenizer(folder / TOKENIZER, context), recipe, info)
+
+
+def placed(towers: plain.PlainClip, placement: Placement) -> Towers:
+    if placement.device != "cpu":
+        return placement.place(towers)
+    placement.limit_threads(towers)
+    images = None if towers.heads.image else towers.visual
+    return PackedClip.of(towers.state_dict(), towers.heads, placement, images)
 
 
 def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:

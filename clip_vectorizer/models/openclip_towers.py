@@ -13,12 +13,14 @@ from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import text_global_pool
 from torch import Tensor, nn
 
-from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.openclip_plain import plain_heads
+from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.placement import Placement, digest
 from clip_vectorizer.models.preprocess import PixelRecipe, recipe_of
 from clip_vectorizer.models.tokens import ClipTokenizer, OwnTokenizer, PaddedTokenizer, TextReader
-from clip_vectorizer.models.torch_encoder import TorchEncoder
+from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
 
 def encoder_of(name: str, model: Any, tokenizer: Any, placement: Placement) -> Encoder:
@@ -37,8 +39,25 @@ def encoder_of(name: str, model: Any, tokenizer: Any, placement: Placement) -> E
         device=placement.device,
         precision=placement.precision,
     )
+    return TorchEncoder(
+        placed(name, model, towers, placement),
+        reader_of(tokenizer, context),
+        recipe,
+        info,
+        least_tokens=0 if short else context,
+    )
+
+
+def placed(name: str, model: Any, towers: Any, placement: Placement) -> Towers:
+    """`towers` of `model`, or faster ones that compute the same. Raises SettingsError."""
+    if placement.device == "cpu" and (heads := plain_heads(model)):
+        placement.limit_threads(model)
+        return PackedClip.of(model.state_dict(), heads, placement)
+    if placement.precision == "int8":
+        raise SettingsError(f"CLIP_PRECISION='int8' is for plain CLIP transformers, not for {name}; use fp32 or bf16")
     placement.place(model)
-    return TorchEncoder(towers, reader_of(tokenizer, context), recipe, info, least_tokens=0 if short else context)
+    own: Towers = towers
+    return own
 
 
 def pixel_recipe(name: str, model: nn.Module) -> PixelRecipe:

@@ -20,7 +20,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`device` as torch names it, `precision` fp32 or bf16, `threads` of one pass on a CPU.
+    """`device` as torch names it, `precision` fp32, bf16 or int8, `threads` of one pass on a CPU.
 
     0 threads: one for a small model, else what torch chooses.
     """
@@ -30,9 +30,13 @@ class Placement:
     threads: int = 0
 
     def check(self) -> None:
-        """Raises SettingsError for a device that this machine does not have."""
+        """Raises SettingsError for a device that this machine does not have, or numbers that the device does not."""
         if self.threads:
             torch.set_num_threads(self.threads)
+        if self.precision == "int8" and self.device != "cpu":
+            raise SettingsError(
+                f"CLIP_PRECISION='int8' is for the CPU, not for CLIP_DEVICE={self.device!r}; use bf16 there"
+            )
         if self.device != "cpu" and not has_cuda(self.device):
             raise SettingsError(
                 f"CLIP_DEVICE={self.device!r}: torch {torch.__version__} has {torch.cuda.device_count()} CUDA devices; "
@@ -43,10 +47,13 @@ class Placement:
 
     def place(self, model: Module) -> Module:
         """In eval mode, without gradients, where and as it shall run."""
-        if not self.threads and self.device == "cpu" and sum(map(torch.numel, model.parameters())) < WORTH_THREADS:
-            torch.set_num_threads(1)
+        self.limit_threads(model)
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         return model.to(self.device, dtype).eval().requires_grad_(False)
+
+    def limit_threads(self, model: nn.Module) -> None:
+        if not self.threads and self.device == "cpu" and sum(map(torch.numel, model.parameters())) < WORTH_THREADS:
+            torch.set_num_threads(1)
 
 
 def has_cuda(device: str) -> bool:

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip_vectorizer.models import plain_resnet
+from clip_vectorizer.models.products import Heads
 
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 VISION_KEYS = {"image_size", "patch_size", "width", "layers", "head_width"}
+HEAD_WIDTH = 64  # what open_clip takes where `head_width` is not given
 TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "hf_tokenizer_name"}
 
 
@@ -37,11 +39,17 @@ def is_resnet(vision: Mapping[str, Any]) -> bool:
     return {**expected, "image_size": vision.get("image_size")} == dict(vision)
 
 
+def heads_of(vision: Mapping[str, Any]) -> int:
+    """0 for a ResNet."""
+    return 0 if is_resnet(vision) else int(vision["width"]) // int(vision.get("head_width", HEAD_WIDTH))
+
+
 class PlainClip(nn.Module):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         vision, text, width = config["vision_cfg"], config["text_cfg"], config["text_cfg"]["width"]
         quick = bool(config.get("quick_gelu"))
+        self.heads = Heads(heads_of(vision), text["heads"], "quick_gelu" if quick else "gelu")
         self.visual: nn.Module = (
             plain_resnet.ResNetTower(config["embed_dim"])
             if is_resnet(vision)
@@ -76,7 +84,7 @@ class VisionTower(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty((config["image_size"] // patch) ** 2 + 1, width))
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Transformer(width, config["layers"], width // config.get("head_width", 64), quick)
+        self.transformer = Transformer(width, config["layers"], width // config.get("head_width", HEAD_WIDTH), quick)
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(torch.empty(width, embedding))
 

@@ -9,7 +9,7 @@ from clip_vectorizer.server.limits import Limits
 
 DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
