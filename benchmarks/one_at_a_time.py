@@ -23,9 +23,10 @@ from starlette.routing import Route
 
 
 class OneAtATime:
-    def __init__(self, architecture: str) -> None:
+    def __init__(self, architecture: str, device: str) -> None:
         model, _, self._prepare = open_clip.create_model_and_transforms(architecture)
-        self._model = model.eval().requires_grad_(False)
+        self._device = device
+        self._model = model.to(device).eval().requires_grad_(False)
         self._tokens = open_clip.get_tokenizer(architecture)  # pads every text to the whole context
         self._lock = threading.Lock()
 
@@ -37,11 +38,11 @@ class OneAtATime:
         return {"textVectors": texts, "imageVectors": images}
 
     def _text(self, text: str) -> list[float]:
-        return unit(self._model.encode_text(self._tokens([text])))
+        return unit(self._model.encode_text(self._tokens([text]).to(self._device)))
 
     def _image(self, encoded: str) -> list[float]:
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
-            return unit(self._model.encode_image(self._prepare(picture)[None]))
+            return unit(self._model.encode_image(self._prepare(picture)[None].to(self._device)))
 
 
 def unit(rows_1d: torch.Tensor) -> list[float]:
@@ -66,14 +67,15 @@ def app_of(worker: OneAtATime) -> Starlette:
 @click.command()
 @click.option("--model", default="ViT-B-32", show_default=True, help="An architecture of open_clip; random weights.")
 @click.option("--port", type=int, default=9091, show_default=True)
-def main(model: str, port: int) -> None:
+@click.option("--device", default="cpu", show_default=True, help="As torch names it.")
+def main(model: str, port: int, device: str) -> None:
     """Serve one item at a time on 127.0.0.1.
 
     \b
     Example:
       python benchmarks/one_at_a_time.py --port 9091
     """
-    uvicorn.run(app_of(OneAtATime(model)), port=port, log_level="warning", timeout_keep_alive=120)
+    uvicorn.run(app_of(OneAtATime(model, device)), port=port, log_level="warning", timeout_keep_alive=120)
 
 
 if __name__ == "__main__":

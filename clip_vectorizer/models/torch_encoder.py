@@ -57,7 +57,7 @@ class TorchEncoder:
         self._mean, self._std = (
             torch.tensor(each, device=self._device).view(1, 3, 1, 1) for each in (recipe.mean, recipe.std)
         )
-        passes = self._text_pass, self._image_pass
+        passes = self.text_pass, self.image_pass
         self._texts, self._images = (
             BucketRunner(each, recorder) if recorder else EagerRunner(each, self._device) for each in passes
         )
@@ -106,11 +106,12 @@ class TorchEncoder:
         length = smallest_holding(longest, self._lengths) if self._lengths else max(longest, self._least_tokens)
         return [np.array(text.ids + (PAD,) * (length - len(text.ids)), np.int64) for text in texts]
 
-    def _text_pass(self, ids_nt: Tensor) -> Tensor:
+    def text_pass(self, ids_nt: Tensor) -> Tensor:
+        """(N, D) float32 unit rows on the device, of ids there."""
         return F.normalize(self._towers.encode_text(ids_nt).float(), dim=-1)
 
-    def _image_pass(self, bytes_nss3: Tensor) -> Tensor:
-        """Bytes travel; floats are made on the device."""
+    def image_pass(self, bytes_nss3: Tensor) -> Tensor:
+        """(N, D) float32 unit rows on the device, of pixels there: bytes travel, floats are made on arrival."""
         pixels_n3ss = (bytes_nss3.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
         return F.normalize(self._towers.encode_image(pixels_n3ss.to(self._dtype)).float(), dim=-1)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clip_vectorizer import __version__
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import app_of
 from clip_vectorizer.server.service import Service
@@ -56,11 +56,11 @@ class End:
 
 
 def load_as_set(settings: Settings) -> Sequence[Encoder]:
-    """Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds."""
+    """One encoder a device. Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds."""
     from clip_vectorizer.models.placement import Placement
 
     placement = Placement(settings.device, settings.precision, settings.threads)
-    return [load_encoder(ModelName(settings.model, settings.architecture), placement)]
+    return load_encoders(ModelName(settings.model, settings.architecture), placement)
 
 
 def listen(host: str, port: int) -> socket.socket:
