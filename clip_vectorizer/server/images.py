@@ -12,9 +12,9 @@ from clip_vectorizer.pictures import FORMATS, small_rgb
 from clip_vectorizer.server.png import without_texts
 from clip_vectorizer.vectors import Box, Pixels
 
-# How many times the model's side a picture keeps when it is decoded smaller. With the bundled model, the most sensitive
-# to it: at 2 every photograph's vector is within cosine 0.999 of the full decode's, at 1.67 some are at 0.998, at 1.25
-# at 0.994 (benchmarks/decode.py --spare).
+# How many times the model's side a picture keeps when it is decoded smaller (benchmarks/decode.py). With the bundled
+# model, which is sensitive to it, the least cosine to the full decode's vector was about 0.999 at 2, 0.998 at 1.67 and
+# 0.994 at 1.25; noise of one grey level costs as much as 2 does.
 SPARE = 2
 MAX_SCANS = 50  # of a progressive JPEG: encoders make about 10, and each costs a pass over the whole picture
 START_OF_SCAN = b"\xff\xda"  # in a JPEG's data no other 0xff comes before 0xda

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD, PixelRecipe, normalised, prepare, recipe_of
 
@@ -74,3 +74,19 @@ def test_what_a_configuration_leaves_out_is_as_in_openais_clip() -> None:
     squash = {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
     assert recipe_of(48, squash).version == "squash-48-bilinear-v2"
     assert recipe_of(48, squash).mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("resize", MODES)
+@pytest.mark.parametrize("corner", [(0.0, 0.0), (0.5, 0.25)])
+def test_a_box_is_cut_out_as_pillow_does(resize: str, corner: tuple[float, float]) -> None:
+    image, box = drawing((188, 188)), (*corner, 187.5, 187.75)
+    pixels = prepare(image, PixelRecipe(48, resize=resize), box).astype(int)
+    theirs = np.asarray(image.resize((48, 48), Image.Resampling.BICUBIC, box)).astype(int)
+    assert np.abs(pixels - theirs).mean() < MEAN_LEVELS
+
+
+def test_a_box_keeps_the_proportions_of_what_it_shows() -> None:
+    whole = drawing((500, 375)).filter(ImageFilter.GaussianBlur(6))  # then only the place of things differs, if at all
+    recipe = PixelRecipe(48)
+    exact, boxed = prepare(whole, recipe).astype(int), prepare(whole.reduce(2), recipe, (0, 0, 250, 187.5))
+    assert np.abs(exact - boxed).mean() < 1

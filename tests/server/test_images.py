@@ -1,6 +1,10 @@
 """Every way to store a picture gives the picture a person sees."""
 
 import json
+import struct
+import subprocess
+import sys
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -148,3 +152,67 @@ def test_a_picture_over_the_limit_is_refused_from_its_header_with_both_numbers()
 
 def test_nothing_outside_the_listed_formats_is_opened() -> None:
     assert refusal_of(file_of(Image.new("RGB", (4, 4)), "PPM")).reason == "not an image that can be read"
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+LONG = zlib.compress(b"x" * 3_000_000)  # a decoder's limit is 1 MB
+
+
+@pytest.mark.parametrize("text", [chunk(b"zTXt", b"Comment\0\0" + LONG), chunk(b"iCCP", b"profile\0\0" + LONG)])
+@pytest.mark.parametrize("place", [33, -12], ids=["before the pixels", "after them"])
+def test_a_long_text_in_a_png_does_not_lose_the_picture(text: bytes, place: int) -> None:
+    png = file_of(PICTURE)
+    data = png[:place] + text + png[place:]
+    assert look(data, LIMIT) == PICTURE.width * PICTURE.height
+    np.testing.assert_array_equal(seen(data), CORNERS)
+
+
+def test_a_broken_png_with_a_long_text_is_still_refused() -> None:
+    png = file_of(Image.effect_noise((90, 90), 80))
+    assert "truncated" in refusal_of((png[:33] + chunk(b"zTXt", b"Comment\0\0" + LONG) + png[33:])[:-900]).reason
+
+
+def test_a_progressive_jpeg_of_hundreds_of_scans_is_refused() -> None:
+    jpeg = file_of(Image.effect_noise((64, 64), 50), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    assert "scans" in refusal_of(jpeg[:-2] + 200 * last + jpeg[-2:]).reason
+    assert read(jpeg, 64, LIMIT)[0].size == (64, 64)
+
+
+def test_a_gif_frame_beyond_its_screen_counts_with_its_own_size() -> None:
+    gif = bytearray(file_of(Image.new("P", (8, 8), 1), "GIF"))
+    frame = gif.index(b",\0\0\0\0")
+    gif[frame + 5 : frame + 9] = struct.pack("<HH", 60_000, 60_000)
+    assert "60000 x 60000" in refusal_of(bytes(gif)).reason
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_decoded_smaller_is_the_same_picture(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((67, 99, 3), np.uint8)  # no multiple of any scale: the last row and column are filled in part
+    pixels[:30, :40], pixels[30:, 40:] = (255, 0, 0), (0, 0, 255)
+    data = file_of(Image.fromarray(pixels), "JPEG", exif=exif, quality=95, subsampling=0)
+    (small, box), (whole, _) = read(data, 16, LIMIT), read(data, 1000, LIMIT)
+    assert small.size == ((25, 17) if orientation < 5 else (17, 25))
+    ours, theirs = (
+        np.asarray(image.resize((12, 12), 3, at)).astype(int) for image, at in ((small, box), (whole, None))
+    )
+    assert np.abs(ours - theirs).mean() < 3
+
+
+def test_grey_and_cmyk_jpegs_are_decoded_smaller_too() -> None:
+    for mode, colour, expected in (("L", 77, (77, 77, 77)), ("CMYK", (0, 255, 255, 0), (255, 0, 0))):
+        small, _ = read(file_of(Image.new(mode, (80, 80), colour), "JPEG"), 10, LIMIT)
+        assert small.size == (10, 10)
+        assert np.abs(np.asarray(small).astype(int) - expected).max() <= 8
+
+
+def test_a_corrupt_exif_block_is_no_news_on_stderr() -> None:
+    data = file_of(PICTURE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01")
+    script = "import sys; from clip_vectorizer.server.images import read; read(sys.stdin.buffer.read(), 8, 9**9)"
+    done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
+    assert done.stderr == b""
