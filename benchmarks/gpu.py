@@ -12,7 +12,6 @@ import torch
 from benchmarks.common import Figure, Report, Spread, json_option, side_by_side
 from benchmarks.gpu_alone import TERA, operations, passes, peak_of, product_peak
 from benchmarks.many_clients import rate_of
-from benchmarks.photographs import photographs
 from benchmarks.servers import HERE, Server, ours, running
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.placement import Placement
@@ -21,7 +20,6 @@ from clip_vectorizer.models.torch_encoder import TorchEncoder
 CLAIM = "GPU: TFLOP/s of the model alone by batch size; images/s of the server by requests in flight"
 MODELS = ("ViT-B-32::random", "ViT-L-14::random")
 NO_GPU = "no CUDA device here, so nothing was measured; `--device cpu --max-batch 2` rehearses the code on the CPU"
-DIFFERENT = 64  # pictures
 TARGET = {64: ">= 30"}  # of ours / one at a time, by requests in flight
 
 
@@ -100,13 +98,12 @@ def peak_sentence(peak: float | None) -> str:
 def tell_servers(report: Report, plan: Plan, model: str) -> None:
     """Both servers stay up; each round asks each in turn."""
     rates: dict[tuple[str, int], list[float]] = {}
-    pictures = photographs(DIFFERENT)
     limits = {"CLIP_MAX_BATCH": str(plan.max_batch), "CLIP_DECODE_THREADS": str(plan.decode_threads)}
     with upstream_like(plan, model) as other, ours(plan.precision, model, CLIP_DEVICE=plan.device, **limits) as own:
         for number in range(plan.rounds):
             for load in plan.in_flight:
                 for server in (other, own):
-                    rate = rate_of(server.url, pictures, load, plan.seconds, f"{number}-{load}")
+                    rate = rate_of(server.url, load, plan.seconds, f"{number}-{load}")
                     rates.setdefault((server.name, load), []).append(rate)
     for load in plan.in_flight:
         theirs, mine = rates[other.name, load], rates[own.name, load]

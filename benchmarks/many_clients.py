@@ -1,45 +1,85 @@
 """A load of several client processes: one alone, being Python, is slower than a card.
 
-Each request sends one of some pictures with a comment of its own, so that no cache has seen its bytes.
+Each makes its pictures, says `ready`, begins when it is told to, and ends with its rate. Each request sends one of the
+pictures with a comment of its own, so that no cache has seen its bytes.
 """
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import count
-from typing import Any
 
 import click
 
 from benchmarks.load import drive, image_bodies
+from benchmarks.photographs import photographs
 
 CLIENT_LOAD = 32  # requests in flight that one process can keep up
-START_SECONDS = 120
+DIFFERENT = 64  # pictures
+Client = subprocess.Popen[str]
 
 
-def rate_of(url: str, pictures: Sequence[bytes], in_flight: int, seconds: float, stamp: str) -> float:
+def rate_of(url: str, in_flight: int, seconds: float, stamp: str) -> float:
     """Images a second over all clients, which begin together. No two calls with one server have the same `stamp`."""
-    clients = -(-in_flight // CLIENT_LOAD)
-    context = multiprocessing.get_context("spawn")  # a forked process would share this one's CUDA
-    with context.Manager() as manager, ProcessPoolExecutor(clients, mp_context=context) as pool:
-        line = manager.Barrier(clients, timeout=START_SECONDS)
-        jobs = [
-            pool.submit(client, line, url, list(pictures), share, seconds, f"{stamp}-{place}-")
-            for place, share in enumerate(shares(in_flight, clients))
-        ]
-        rate = sum(job.result() for job in jobs)
+    clients = [
+        started(url, share, seconds, f"{stamp}-{place}-") for place, share in enumerate(shares(in_flight, CLIENT_LOAD))
+    ]
+    try:
+        for each in clients:
+            line_of(each)
+        for each in clients:
+            begin(each)
+        rate = sum(float(line_of(each)) for each in clients)
+    finally:
+        for each in clients:
+            each.kill()
     if not rate:
         raise click.ClickException(f"no answer in {seconds} seconds with {in_flight} in flight: give it more --seconds")
     return rate
 
 
-def shares(in_flight: int, clients: int) -> list[int]:
+def shares(in_flight: int, most: int) -> list[int]:
+    clients = -(-in_flight // most)
     return [in_flight // clients + (each < in_flight % clients) for each in range(clients)]
 
 
-def client(line: Any, url: str, pictures: list[bytes], in_flight: int, seconds: float, stamp: str) -> float:
-    line.wait()
-    return drive(url, stamped(pictures, stamp), in_flight, seconds, distinct=False).rate
+def started(url: str, in_flight: int, seconds: float, stamp: str) -> Client:
+    words = ["--url", url, "--in-flight", str(in_flight), "--seconds", str(seconds), "--stamp", stamp]
+    return subprocess.Popen(
+        [sys.executable, __file__, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def begin(client: Client) -> None:
+    assert client.stdin
+    client.stdin.write("go\n")
+    client.stdin.flush()
+
+
+def line_of(client: Client) -> str:
+    """The next line that it says. Raises RuntimeError when it ended instead; why is on stderr."""
+    assert client.stdout
+    if not (line := client.stdout.readline()):
+        raise RuntimeError(f"a client process ended with {client.wait()}")
+    return line
+
+
+@click.command()
+@click.option("--url", required=True)
+@click.option("--in-flight", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--seconds", default=3.0, show_default=True)
+@click.option("--stamp", default="", help="What the comments in the pictures begin with.")
+def main(url: str, in_flight: int, seconds: float, stamp: str) -> None:
+    """Load a server with pictures once a line comes on stdin, and print the images a second.
+
+    \b
+    Example:
+      echo go | python benchmarks/many_clients.py --url http://127.0.0.1:9090 --in-flight 8
+    """
+    pictures = photographs(DIFFERENT)
+    click.echo("ready")
+    sys.stdin.readline()
+    click.echo(drive(url, stamped(pictures, stamp), in_flight, seconds, distinct=False).rate)
 
 
 def stamped(pictures: Sequence[bytes], stamp: str) -> Iterator[bytes]:
@@ -48,3 +88,7 @@ def stamped(pictures: Sequence[bytes], stamp: str) -> Iterator[bytes]:
         picture, comment = pictures[number % len(pictures)], f"{stamp}{number}".encode()
         segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
         yield image_bodies([picture[:2] + segment + picture[2:]])[0]
+
+
+if __name__ == "__main__":
+    main()
