@@ -117,9 +117,11 @@ def resized(image: Image.Image, box: Box, high: int, wide: int, interpolation: I
     across, down = sides(box)
     if wide > across or high > down or box[:2] != (0, 0):
         return np.asarray(image.resize((wide, high), PILLOW[interpolation], box))
-    picture = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]  # channels last in memory: the fast layout
+    # Channels last, and seen to be so by torch: then it neither packs nor unpacks, which it would do in as many threads
+    # as a model may use, each of them spinning beside the model's own.
+    picture = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
     small: Tensor = SHRINK[interpolation](picture, [high, wide], False, high / down, wide / across)
-    result: Pixels = small[0].permute(1, 2, 0).contiguous().numpy()
+    result: Pixels = small[0].permute(1, 2, 0).numpy()
     return result
 
 

@@ -90,3 +90,8 @@ def test_a_box_keeps_the_proportions_of_what_it_shows() -> None:
     recipe = PixelRecipe(48)
     exact, boxed = prepare(whole, recipe).astype(int), prepare(whole.reduce(2), recipe, (0, 0, 250, 187.5))
     assert np.abs(exact - boxed).mean() < 1
+
+
+@pytest.mark.parametrize("resize", MODES)
+def test_the_square_lies_in_memory_as_a_batch_needs_it(resize: str) -> None:
+    assert prepare(drawing((640, 480)), PixelRecipe(48, resize=resize)).flags.c_contiguous
