@@ -1,15 +1,14 @@
 """The command `clip-vectorizer`: serve, models, doctor, train."""
 
-import logging
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.server.settings import PRECISIONS, Settings, settings_from
+from clip_vectorizer.server.logs import set_up
+from clip_vectorizer.server.settings import LOG_LEVELS, PRECISIONS, Settings, settings_from
 
 PORTS = click.IntRange(0, 65535)
 
@@ -23,8 +22,7 @@ def main() -> None:
     Example:
       clip-vectorizer serve --model emoji
     """
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("clip_vectorizer").setLevel(logging.INFO)
+    set_up("info")
 
 
 @main.command(cls=FriendlyErrors)
@@ -36,6 +34,8 @@ def main() -> None:
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
 @click.option("--threads", type=click.IntRange(0), help="Of one CPU pass; 0: as fits the model.  [env: CLIP_THREADS]")
 @click.option("--max-batch", type=click.IntRange(1), help="Items in one pass.  [env: CLIP_MAX_BATCH; default: 32]")
+@click.option("--processes", type=click.IntRange(1), help="For HTTP and decoding.  [env: CLIP_PROCESSES; default: 1]")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="debug: a JSON line a request.  [env: CLIP_LOG_LEVEL]")
 def serve(**flags: str | int | None) -> None:
     """Run the sidecar that Weaviate's multi2vec-clip module calls, until SIGTERM or Ctrl-C.
 
@@ -45,12 +45,14 @@ def serve(**flags: str | int | None) -> None:
       curl -s localhost:9090/vectorize -d '{"texts": ["a red apple"]}'
 
     GET /.well-known/ready answers 204 once the model is loaded. Limits are set by CLIP_MAX_ITEMS, CLIP_MAX_QUEUE,
-    CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS; CLIP_BASIC_AUTH=user:password asks for a password.
+    CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS; CLIP_BASIC_AUTH=user:password asks for a password,
+    CLIP_API_KEYS=key1,key2 for a bearer key.
     """
     from clip_vectorizer.server.serve import load_as_set
     from clip_vectorizer.server.serve import serve as serve_until_signal
 
     settings = settings_of(flags)
+    set_up(settings.log_level)
     serve_until_signal(settings, lambda: load_as_set(settings))
 
 

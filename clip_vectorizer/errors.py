@@ -7,6 +7,9 @@ VectorizerError                     exit code 1
 │   ├── UnreadableImage             422, names the index
 │   ├── TooLarge                    413: bytes, pixels or items over a limit
 │   ├── BadRequest                  400: the body is not what the protocol says
+│   ├── Unauthorised                401: no key, or a wrong one
+│   ├── NotServed                   404 or 405: no such path, method or model
+│   ├── SlowBody                    408: the body did not arrive in time
 │   └── Overloaded                  503: the queue is full, or the deadline passed
 ├── ImageRefused                    422 or 413: one image's bytes, told before anybody knows its index
 ├── EncoderFailed                   500: the model itself failed
@@ -21,7 +24,11 @@ VectorizerError                     exit code 1
 └── TrainingDataError               the drawings or names to learn from are not there
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
+
+FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
 
 
 class VectorizerError(Exception):
@@ -39,7 +46,10 @@ class ModelUnavailable(VectorizerError):
 
 
 class RequestRefused(VectorizerError):
-    status: ClassVar[int] = 400
+    """`refused`: all images that cannot be read, by index, with a sentence each: the others may be sent again."""
+
+    status: int = 400
+    refused: Mapping[int, str] = MappingProxyType({})
 
 
 class BadRequest(RequestRefused):
@@ -50,7 +60,7 @@ class UnreadableImage(RequestRefused):
     status = 422
 
     def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"images[{index}]: {reason}; send base64 of a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+        super().__init__(f"images[{index}]: {reason}; send base64 of a {FORMATS}")
         self.index = index
         self.reason = reason
 
@@ -63,6 +73,20 @@ class Overloaded(RequestRefused):
     status = 503
 
 
+class Unauthorised(RequestRefused):
+    status = 401
+
+
+class NotServed(RequestRefused):
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class SlowBody(RequestRefused):
+    status = 408
+
+
 class ImageRefused(VectorizerError):
     """What is wrong with one image, for whoever knows its place to put `images[3]: ` before it.
 
@@ -73,6 +97,11 @@ class ImageRefused(VectorizerError):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+    @property
+    def about_it(self) -> str:
+        """The whole sentence for whoever knows which image is meant."""
+        return self.reason if self.status == TooLarge.status else f"{self.reason}; it must be a {FORMATS}"
 
 
 class EncoderFailed(VectorizerError):
@@ -96,11 +125,12 @@ class WeaviateUnreachable(Unreachable):
 
 
 class SidecarRefused(VectorizerError):
-    """The sidecar answered with an error; `status` is its HTTP status."""
+    """The sidecar answered with an error; `status` is its HTTP status, `refused` as in RequestRefused."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, refused: Mapping[int, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.refused = refused or {}
 
 
 class Mismatch(VectorizerError):

@@ -1,29 +1,35 @@
-"""HTTP Basic, the one way in which Weaviate can authenticate: `http://user:password@host` in CLIP_INFERENCE_API."""
+"""Who may ask: by HTTP Basic, all that Weaviate can send (`http://user:password@host` as its address), or by a key."""
 
 import base64
 import hmac
+from collections.abc import Sequence
 
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from clip_vectorizer.protocol import ERROR, LIVE, READY
+from clip_vectorizer.errors import Unauthorised
+from clip_vectorizer.protocol import LIVE, READY
 
 OPEN = (LIVE, READY)  # probes of an orchestrator carry no password
-REFUSAL = "this sidecar asks for a user and a password; put them into its address: http://user:password@host"
+REFUSAL = "this sidecar asks for a password or a key; {}"
+BASIC = "put the password into the address (http://user:password@host)"
+BEARER = "send a key as `Authorization: Bearer KEY` (our own commands take it from VECTORIZER_API_KEY)"
 
 
-class BasicAuth:
-    def __init__(self, app: ASGIApp, credentials: str) -> None:
-        """`credentials` as `user:password`."""
-        self._app = app
-        self._expected = b"Basic " + base64.b64encode(credentials.encode())
+class Keys:
+    """What opens: `user:password` by HTTP Basic, any of the keys as a bearer. Open where there is neither."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or self._allows(Headers(scope=scope)):
-            await self._app(scope, receive, send)
-        else:
-            await JSONResponse({ERROR: REFUSAL}, 401, {"WWW-Authenticate": "Basic"})(scope, receive, send)
+    def __init__(self, basic: str, bearers: Sequence[str]) -> None:
+        ways = [way for way, wanted in ((BASIC, basic), (BEARER, bearers)) if wanted]
+        self.sentence = REFUSAL.format(", or ".join(ways))
+        self.challenges = [b"Basic"] * bool(basic) + [b"Bearer"] * bool(bearers)
+        self._basic = [base64.b64encode(basic.encode())] if basic else []
+        self._bearers = [key.encode() for key in bearers]
 
-    def _allows(self, headers: Headers) -> bool:
-        return hmac.compare_digest(headers.get("authorization", "").encode(), self._expected)
+    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Raises Unauthorised."""
+        if self.challenges and path not in OPEN and not self._opens(dict(headers).get(b"authorization", b"")):
+            raise Unauthorised(self.sentence)
+
+    def _opens(self, authorization: bytes) -> bool:
+        scheme, _, secret = authorization.partition(b" ")
+        wanted = {b"basic": self._basic, b"bearer": self._bearers}.get(scheme.lower(), [])
+        found = [hmac.compare_digest(secret.strip(), each) for each in wanted]  # all of them: time tells nothing
+        return any(found)

@@ -1,21 +1,47 @@
-"""Reads a request's body within the limit, and watches whether its caller is still there."""
+"""Reads a request's body within the limits, and watches whether its caller is still there."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from clip_vectorizer.errors import TooLarge
+from clip_vectorizer.errors import Overloaded, SlowBody, TooLarge
+from clip_vectorizer.server.answering import Asked
+from clip_vectorizer.server.service import Service
+from clip_vectorizer.server.times import Times
 
 Result = TypeVar("Result")
+Answer = Callable[[bytes, Times], Awaitable[Response]]
 DRAIN_FACTOR = 4  # how far past the limit we go on reading, so that the caller gets to read our answer
+
+
+async def answered(service: Service, request: Asked, answer: Answer) -> Response:
+    """What `answer` makes of the body, within the deadline, for a caller who is still there."""
+    seconds, limit = service.limits.deadline_seconds, service.limits.max_body_bytes
+    try:
+        async with asyncio.timeout(seconds), service.bytes.wait(room_for(request, limit)):
+            request.reading = True
+            body = await read_body(request, limit)
+            times = request.begun(len(body))
+            return await while_connected(request, answer(body, times))
+    except TimeoutError as error:
+        if request.reading and request.times is None:
+            raise SlowBody(f"the body did not arrive within {seconds:.0f} seconds (CLIP_DEADLINE_SECONDS)") from error
+        raise Overloaded(f"no answer within {seconds:.0f} seconds; send fewer requests at once") from error
+
+
+def announced(request: Request) -> int | None:
+    value = request.headers.get("content-length")
+    return None if value is None else int(value)  # a number: the parser has checked it
 
 
 def room_for(request: Request, limit: int) -> int:
     """Bytes that the body will take: as announced, the limit where nothing is said, none where it will be refused."""
-    announced = int(request.headers.get("content-length", limit))  # a number: uvicorn has checked it
-    return announced if announced <= limit else 0
+    size = announced(request)
+    size = limit if size is None else size
+    return size if size <= limit else 0
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -23,8 +49,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     What is too much is read and dropped: a caller that is cut off while it sends sees a broken pipe, not our sentence.
     """
-    announced = int(request.headers.get("content-length", "0"))  # a number: uvicorn has checked it
-    if announced > limit * DRAIN_FACTOR:
+    if (announced(request) or 0) > limit * DRAIN_FACTOR:
         raise too_large(limit)
     pieces: list[bytes] = []
     size = 0
@@ -45,9 +70,9 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is over the limit of {limit} bytes (CLIP_MAX_BODY_BYTES); send fewer or smaller images")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
     """What `work` gives. Cancels it and raises ClientDisconnect when the caller hangs up first."""
-    task = asyncio.create_task(work)
+    task = asyncio.ensure_future(work)
     hang_up = asyncio.create_task(disconnected(request))
     try:
         await asyncio.wait((task, hang_up), return_when=asyncio.FIRST_COMPLETED)

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.server.cache import VectorCache, key_of
@@ -29,6 +29,7 @@ class Made:
     row: Row
     prepare_seconds: float = 0.0
     cached: bool = False
+    joined: bool = False  # to equal work that was under way
 
 
 class Rows(Protocol):
@@ -65,17 +66,22 @@ class Engine:
     async def text(self, owner: object, text: PreparedText) -> Made:
         """Raises EncoderFailed."""
         key = key_of(b"text", b"%d " * len(text.ids) % text.ids)
-        return self._known(key) or await self._flights.join(key, lambda: self._encoded_text(key, owner, text))
+        return self._known(key) or await self._joined(key, lambda: self._encoded_text(key, owner, text))
 
     async def image(self, owner: object, data: bytes) -> Made:
         """Raises ImageRefused, EncoderFailed."""
         large = len(data) > HASH_AT_ONCE
         key = await asyncio.to_thread(key_of, b"image", data) if large else key_of(b"image", data)
-        return self._known(key) or await self._flights.join(key, lambda: self._encoded_image(key, owner, data))
+        return self._known(key) or await self._joined(key, lambda: self._encoded_image(key, owner, data))
 
     def _known(self, key: bytes) -> Made | None:
         vector = self.cache.get(key)
         return None if vector is None else Made(Row(vector), cached=True)
+
+    async def _joined(self, key: bytes, start: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
+        under_way = key in self._flights
+        made = await self._flights.join(key, start)
+        return replace(made, joined=True) if under_way else made
 
     async def _encoded_text(self, key: bytes, owner: object, text: PreparedText) -> Made:
         return self._kept(key, made_of(await self._batcher.encode("text", owner, text, key)))

@@ -20,6 +20,9 @@ class Flights(Generic[Result]):
     def __init__(self) -> None:
         self._flights: dict[bytes, Flight[Result]] = {}
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._flights
+
     async def join(self, key: bytes, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """What the work under way for `key` gives, or `start()` where there is none."""
         flight = self._flights.get(key)

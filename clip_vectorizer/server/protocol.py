@@ -10,7 +10,7 @@ import msgspec
 import orjson
 import pybase64
 
-from clip_vectorizer.errors import BadRequest, TooLarge, UnreadableImage
+from clip_vectorizer.errors import BadRequest, ImageRefused, TooLarge
 from clip_vectorizer.protocol import IMAGE_VECTORS, TEXT_VECTORS, WARNINGS
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.vectors import Vectors
@@ -22,7 +22,7 @@ WHITESPACE = b" \t\r\n"
 @dataclass(frozen=True, slots=True)
 class Inputs:
     texts: Sequence[str]
-    images: Sequence[bytes]  # files
+    images: Sequence[bytes | ImageRefused]  # files, and what is no file at all
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.images)
@@ -42,7 +42,7 @@ KINDS = {"object": "an object", "array": "a list", "str": "a string", "bool": "a
 
 
 def parse(body: bytes, limits: Limits) -> Inputs:
-    """Raises BadRequest for a body the protocol does not know, TooLarge for too many items, UnreadableImage."""
+    """Raises BadRequest for a body the protocol does not know, TooLarge for too many items."""
     try:
         fields = BODY.decode(body)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors; it stops at the first wrong type
@@ -50,7 +50,7 @@ def parse(body: bytes, limits: Limits) -> Inputs:
         raise BadRequest(f'{why}; send {{"texts": [...], "images": [...]}}, lists of strings') from error
     texts, images = fields.texts or [], fields.images or []
     check_count(len(texts) + len(images), limits)
-    return Inputs(texts, [image_bytes(index, text) for index, text in enumerate(images)])
+    return Inputs(texts, [file_in(text) for text in images])
 
 
 def check_count(items: int, limits: Limits) -> None:
@@ -68,27 +68,35 @@ def sentence_of(error: Exception, body: bytes) -> str:
     return f"{place.removeprefix('$').lstrip('.') or 'the body'} is {kind}"
 
 
-def image_bytes(index: int, text: str) -> bytes:
+def file_in(text: str) -> bytes | ImageRefused:
+    """The error as a value: the good ones of a request are worth their work, and all bad ones are told at once."""
+    try:
+        return image_bytes(text)
+    except ImageRefused as error:
+        return error
+
+
+def image_bytes(text: str) -> bytes:
     """Standard or url-safe base64, padded or not, whitespace allowed, with or without a `data:` prefix.
 
-    Raises UnreadableImage naming `index`.
+    Raises ImageRefused.
     """
     encoded = data_of(text)
     try:
         data = pybase64.b64decode(encoded, validate=True)
     except ValueError:
-        data = loosely_decoded(index, encoded)
+        data = loosely_decoded(encoded)
     if not data:
-        raise UnreadableImage(index, "0 bytes")
+        raise ImageRefused(422, "0 bytes")
     return data
 
 
-def loosely_decoded(index: int, text: str) -> bytes:
+def loosely_decoded(text: str) -> bytes:
     try:
         encoded = text.encode("ascii").translate(URL_SAFE, WHITESPACE).rstrip(b"=")
         return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4), strict_mode=True)
     except ValueError as error:  # UnicodeEncodeError and binascii.Error too
-        raise UnreadableImage(index, "not base64") from error
+        raise ImageRefused(422, "not base64") from error
 
 
 def data_of(text: str) -> str:

@@ -1,9 +1,9 @@
 """Runs a sidecar: it listens at once, and answers when the model is loaded."""
 
-import asyncio
 import logging
-import signal
+import math
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,43 +16,38 @@ from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import app_of
+from clip_vectorizer.server.connection import connection_of
+from clip_vectorizer.server.ending import End, Server, run_until_signal
+from clip_vectorizer.server.limits import Limits
+from clip_vectorizer.server.open_files import files_allowed
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 
 log = logging.getLogger(__name__)
 Load = Callable[[], Sequence[Encoder]]  # one a device
 KEEP_ALIVE_SECONDS = 120  # Weaviate's pooled connections idle for 90
-DRAIN_SECONDS = 5  # what requests in flight get after SIGTERM
+SPARE_FILES = 64  # of those that the system lets us open: what is not a connection
+DRAIN_SECONDS = Limits().deadline_seconds  # what requests in flight get after SIGTERM, where nothing else is set
 BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(settings: Settings, load: Load) -> None:
     """Serves until SIGTERM or SIGINT. Raises VectorizerError when it cannot listen or load."""
+    if settings.processes > 1:
+        from clip_vectorizer.server.fronts.sidecar import serve_with_fronts
+
+        return serve_with_fronts(settings, load)
     end = End()
-    service = Service(settings.limits, settings.decode_threads, end.because)
+    service = Service(settings.limits, settings.decode_threads, end.at_once)
     service.status = f"loading {settings.model}; ask again in a moment"
     listener = listen(settings.host, settings.port)
     log.info("clip-vectorizer %s listens on %s", __version__, url_of(listener))
-    end.server = uvicorn.Server(config_of(service, settings))
+    end.server = Server(config_of(service, settings))
     Loading(service, load, end).start()
     run_until_signal(end.server, listener)
     if end.error:
         raise sentence_of(end.error, settings.model)
     log.info("stopped")
-
-
-class End:
-    """Why the server ends, where it is not a signal: the model could not be loaded, or its worker died."""
-
-    server: uvicorn.Server
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def because(self, error: BaseException) -> None:
-        """May be called from any thread; the first reason counts."""
-        self.error = self.error or error
-        self.server.should_exit = True
 
 
 def load_as_set(settings: Settings) -> Sequence[Encoder]:
@@ -65,9 +60,15 @@ def load_as_set(settings: Settings) -> Sequence[Encoder]:
 
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Raises VectorizerError when the address cannot be had."""
+    # The protocol by name: of connections of a socket without it asyncio takes Nagle's delay for wanted.
+    listener = socket.socket(family_of(host), socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family_of(host), backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        return listener
     except OSError as error:
+        listener.close()
         raise VectorizerError(
             f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port (CLIP_PORT)"
         ) from error
@@ -83,17 +84,19 @@ def url_of(listener: socket.socket) -> str:
 
 
 def config_of(service: Service, settings: Settings) -> uvicorn.Config:
+    deadline = settings.limits.deadline_seconds
+    most = min(settings.max_connections, files_allowed() - SPARE_FILES)
     return uvicorn.Config(
         app_of(service, settings),
-        http="h11",
+        http=connection_of(service.metrics, deadline, KEEP_ALIVE_SECONDS, most),
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=math.ceil(deadline),
     )
 
 
@@ -114,7 +117,13 @@ class Loading(threading.Thread):
             self._end.because(error)
             return
         self._service.use(*encoders)
-        log.info("ready after %.1f s: %s", time.monotonic() - start, encoders[0].info)
+        log.info("ready after %.1f s: %s", time.monotonic() - start, told(encoders))
+
+
+def told(encoders: Sequence[Encoder]) -> str:
+    info = encoders[0].info
+    devices = " ".join(encoder.info.device for encoder in encoders)
+    return f"{info.model}, {info.dimension} dimensions, {devices} {info.precision}"
 
 
 def sentence_of(error: BaseException, model: str) -> BaseException:
@@ -129,12 +138,3 @@ def warm_up(encoder: Encoder, max_batch: int) -> None:
     encoder.warm_up(max_batch)
     encoder.encode_texts([encoder.prepare_text("warm-up")])
     encoder.encode_images([encoder.prepare_image(Image.new("RGB", (8, 8)))])
-
-
-def run_until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
-    """SIGTERM is the normal end, with exit code 0, though uvicorn raises the signal once more when it has stopped."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        asyncio.run(server.serve(sockets=[listener]))
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -9,6 +9,7 @@ from clip_vectorizer.errors import (
     EncoderFailed,
     ImageRefused,
     Overloaded,
+    RequestRefused,
     TooLarge,
     UnreadableImage,
 )
@@ -32,6 +33,7 @@ class Embedded:
     texts: list[Vectors]
     images: list[Vectors]
     warnings: list[str]
+    tokens: int = 0  # that the model read of the texts, start and end included
 
 
 class Service:
@@ -57,7 +59,7 @@ class Service:
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._died, limits.hang_seconds)
         engine = Engine(encoders, batcher, limits, self._decode_threads)
-        self.metrics.watch_model(batcher.depth, engine.cache)
+        self.metrics.watch_model(batcher.depth, engine.cache, engine.info)
         self.take(engine)
 
     def take(self, engine: Engine) -> None:
@@ -84,22 +86,26 @@ class Service:
             texts = await self._prepared(engine, inputs.texts)
             made = await asyncio.gather(
                 *(engine.text(owner, text) for text in texts),
-                *(engine.image(owner, data) for data in inputs.images),
+                *(engine.image(owner, data) if isinstance(data, bytes) else refuse(data) for data in inputs.images),
                 return_exceptions=True,
             )
-        rows = [row_of(*each) for each in zip(places(inputs), made, strict=True)]
-        self._note(made, times)
         count = len(texts)
-        return Embedded(rows[:count], rows[count:], warnings(texts, inputs.texts, self.limits))
+        self._note(made, count, times)
+        rows = rows_of(inputs, made)
+        tokens = sum(len(text.ids) for text in texts)
+        return Embedded(rows[:count], rows[count:], warnings(texts, inputs.texts, self.limits), tokens)
 
     async def _prepared(self, engine: Engine, texts: Sequence[str]) -> list[PreparedText]:
         """Few short texts at once, since a thread costs more than they do; many or long ones beside the event loop."""
         work = partial(prepared_texts, engine, texts, self.limits)
         return work() if sum(map(len, texts)) <= TOKENIZE_AT_ONCE else await asyncio.to_thread(work)
 
-    def _note(self, made: Sequence[Made | BaseException], times: Times) -> None:
+    def _note(self, made: Sequence[Made | BaseException], texts: int, times: Times) -> None:
+        self.metrics.items("text", made[:texts])
+        self.metrics.items("image", made[texts:])
         done = [each for each in made if isinstance(each, Made)]
-        self.metrics.items(done)
+        times.texts, times.images = texts, len(made) - texts
+        times.cached = sum(each.cached for each in done)
         times.decode = max((each.prepare_seconds for each in done), default=0.0)
         times.queue = max((each.row.queue_seconds for each in done), default=0.0)
         times.encode = max((each.row.encode_seconds for each in done), default=0.0)
@@ -118,10 +124,21 @@ def places(inputs: Inputs) -> list[tuple[str, int]]:
     return [(TEXTS, n) for n in range(len(inputs.texts))] + [(IMAGES, n) for n in range(len(inputs.images))]
 
 
-def row_of(place: tuple[str, int], made: Made | BaseException) -> Vectors:
-    if isinstance(made, Made):
-        return made.row.vector
-    raise at(place, made) from made
+async def refuse(error: ImageRefused) -> Made:
+    raise error
+
+
+def rows_of(inputs: Inputs, made: Sequence[Made | BaseException]) -> list[Vectors]:
+    """Raises what is wrong with the first item that has no row; `refused` then tells of all images."""
+    pairs = zip(places(inputs), made, strict=True)
+    failed = next(((place, each) for place, each in pairs if isinstance(each, BaseException)), None)
+    if failed is None:
+        return [each.row.vector for each in made if isinstance(each, Made)]
+    error, cause = at(*failed), failed[1]
+    if isinstance(error, RequestRefused):
+        images = enumerate(made[len(inputs.texts) :])
+        error.refused = {index: each.about_it for index, each in images if isinstance(each, ImageRefused)}
+    raise error from cause
 
 
 def at(place: tuple[str, int], error: BaseException) -> BaseException:

@@ -9,7 +9,9 @@ from clip_vectorizer.server.limits import Limits
 
 DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
+LOG_LEVELS = ("info", "debug", "warning", "error")
 PRECISIONS = ("fp32", "bf16", "int8")
+MOST_PROCESSES = 256  # each takes some 300 MB with a torch model's preprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,11 @@ class Settings:
     precision: str = "fp32"
     threads: int = 0  # of one pass on a CPU; 0: as fits the model (models.placement)
     decode_threads: int = 2  # images decoded at once
-    basic_auth: str = ""  # `user:password`; empty: open
+    processes: int = 1  # that speak HTTP and decode; more than one stand before another that has the model
+    basic_auth: str = ""  # `user:password`
+    api_keys: tuple[str, ...] = ()  # any of them opens; with neither of the two all is open
+    max_connections: int = 4096  # at once; who comes later hears a 503
+    log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
 
 
@@ -38,7 +44,11 @@ def settings_from(env: Mapping[str, str]) -> Settings:
         precision=one_of(env, "CLIP_PRECISION", PRECISIONS),
         threads=whole(env, "CLIP_THREADS", usual.threads, least=0),
         decode_threads=whole(env, "CLIP_DECODE_THREADS", usual.decode_threads),
+        processes=whole(env, "CLIP_PROCESSES", usual.processes, most=MOST_PROCESSES),
         basic_auth=credentials(env),
+        api_keys=keys(env),
+        max_connections=whole(env, "CLIP_MAX_CONNECTIONS", usual.max_connections),
+        log_level=one_of(env, "CLIP_LOG_LEVEL", LOG_LEVELS),
         limits=limits_from(env),
     )
 
@@ -106,3 +116,11 @@ def credentials(env: Mapping[str, str]) -> str:
     if text and not all(text.partition(":")):
         raise SettingsError("CLIP_BASIC_AUTH: expected user:password")
     return text
+
+
+def keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """One key or several with commas between."""
+    parts = tuple(part.strip() for part in env.get("CLIP_API_KEYS", "").split(","))
+    if parts != ("",) and not all(part.isprintable() and part and " " not in part for part in parts):
+        raise SettingsError("CLIP_API_KEYS: expected keys without spaces, with commas between: key1,key2")
+    return () if parts == ("",) else parts

@@ -1,7 +1,10 @@
-"""Where the time of one request went, for its answer's headers and the log."""
+"""Where the time of one request went, for its answer's headers, the metrics and the log."""
 
 import time
 from dataclasses import dataclass, field
+
+STAGES = ("parse", "decode", "queue", "encode", "serialise", "total")
+HEADERS = tuple((stage, f"x-{stage}-time".encode()) for stage in STAGES)
 
 
 @dataclass(slots=True)
@@ -15,15 +18,16 @@ class Times:
     serialise: float = 0.0
     total: float = 0.0  # from the last byte of the body to the last of the answer
     start: float = field(default_factory=time.perf_counter)
+    texts: int = 0
+    images: int = 0
+    cached: int = 0  # texts and images whose rows were in the cache
 
     def since_start(self) -> float:
         return time.perf_counter() - self.start
 
-    def headers(self) -> dict[str, str]:
-        """`x-parse-time` and so on, in milliseconds."""
-        return {f"x-{stage}-time": f"{seconds * 1000:.3f}" for stage, seconds in self.stages().items()}
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """`x-parse-time` and so on, in milliseconds, as ASGI takes them."""
+        return [(name, b"%.3f" % (getattr(self, stage) * 1000)) for stage, name in HEADERS]
 
-    def stages(self) -> dict[str, float]:
-        self.total = self.since_start()
-        names = ("parse", "decode", "queue", "encode", "serialise", "total")
-        return {name: getattr(self, name) for name in names}
+    def milliseconds(self) -> dict[str, float]:
+        return {stage: round(getattr(self, stage) * 1000, 3) for stage in STAGES}
