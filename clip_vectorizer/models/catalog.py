@@ -38,10 +38,11 @@ def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
     The weights are read once and copied. Several workers on the CPU share its threads.
     Raises ModelUnavailable, SettingsError.
     """
-    from clip_vectorizer.models.devices import devices_of
+    from clip_vectorizer.models.devices import devices_of, keep_threads_within
     from clip_vectorizer.models.torch_encoder import TorchEncoder
 
     devices = devices_of(placement.device)
+    keep_threads_within(usable_cores())
     places = [replace(placement, device=each, threads=threads_each(placement, devices)) for each in devices]
     first = load_encoder(name, places[0])
     if isinstance(first, TorchEncoder):

@@ -36,3 +36,9 @@ def nothing_found() -> str:
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA; install one with it, or use cpu"
     return f"torch {torch.__version__} finds no CUDA device; use cpu, or install a driver for CUDA {torch.version.cuda}"
+
+
+def keep_threads_within(cores: int) -> None:
+    """torch starts a thread a core of the machine; where a quota allows fewer, they would wait for each other."""
+    if torch.get_num_threads() > cores:
+        torch.set_num_threads(cores)

@@ -8,7 +8,7 @@ import torch
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.models.catalog import ModelName, load_encoder, load_encoders
 from clip_vectorizer.models.copies import copied
-from clip_vectorizer.models.devices import devices_of
+from clip_vectorizer.models.devices import devices_of, keep_threads_within
 from clip_vectorizer.models.openclip_towers import ShortTexts
 from clip_vectorizer.models.placement import Placement
 from tests.models.small import CPU, TEXTS, random_clip, save_folder
@@ -84,3 +84,15 @@ def test_a_copy_computes_the_same() -> None:
 def test_a_missing_device_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CLIP_DEVICE"):
         load_encoders(ModelName(f"local-dir:{tmp_path}"), Placement(device="cuda:98,cuda:99"))
+
+
+def test_no_more_threads_than_usable_cores_and_no_fewer_than_asked_for() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        keep_threads_within(4)
+        assert torch.get_num_threads() == 3
+        keep_threads_within(2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
