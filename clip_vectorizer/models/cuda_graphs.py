@@ -5,6 +5,7 @@ than they compute.
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,17 +21,21 @@ WARM_UP_PASSES = 3  # libraries choose algorithms and allocate in the first ones
 
 
 class CudaGraphs:
-    """One stream and one pool of memory for all graphs of an encoder: no two of them run at once."""
+    """One stream and one pool of memory for all graphs of an encoder: no two of them run at once.
+
+    Graphs of one pool use the same memory, so an answer must be fetched before another graph runs: hence the lock.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self._lock = threading.Lock()
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
         torch.cuda.synchronize(device)  # the weights came by another stream
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        with torch.inference_mode(), torch.cuda.device(self.device), torch.cuda.stream(self._stream):
+        with self._lock, torch.inference_mode(), torch.cuda.device(self.device), torch.cuda.stream(self._stream):
             yield
 
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
