@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from benchmarks.common import Figure, Report, Spread, json_option, side_by_side
+from benchmarks.common import Report, json_option, side_by_side
 from benchmarks.photographs import files_in, photographs
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
@@ -107,12 +107,11 @@ def by_pillow(data: bytes, size: int) -> Pixels:
 
 def tell_nearness(report: Report, what: str, encoder: Encoder, files: Iterable[bytes]) -> None:
     near = nearness(encoder, files)
-    name = f"{what}, {encoder.info.model}"
-    report.add(Figure(f"{name}: cosine to Pillow's", "", None, Spread.of(near.cosines), None))
     cosines = np.array(near.cosines)
     report.note(
-        f"  cosine mean {cosines.mean():.6f}, least {cosines.min():.6f}, {(cosines >= NEAR).sum()} of {len(cosines)} "
-        f">= {NEAR}; grey levels of 255: mean {np.mean(near.mean_levels):.2f}, most {max(near.most_levels):.0f}"
+        f"{what}, {encoder.info.model}, to Pillow's: cosine mean {cosines.mean():.6f}, least {cosines.min():.6f}, "
+        f"{(cosines >= NEAR).sum()} of {len(cosines)} >= {NEAR}; "
+        f"grey levels of 255: mean {np.mean(near.mean_levels):.2f}, most {max(near.most_levels):.0f}"
     )
 
 

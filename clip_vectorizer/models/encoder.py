@@ -21,7 +21,7 @@ class ModelInfo:
     dimension: int
     image_size: int  # pixels, the input's side
     context_length: int  # tokens a text may have, start and end included
-    preprocessing: str  # version of the pixel path, for example `shortest-48-bicubic-v1`
+    preprocessing: str  # version of the pixel path, for example `shortest-48-bicubic-v2`
     logit_scale: float  # the factor before a softmax over cosines, not its logarithm
     device: str  # `cpu`, `cuda:0`
     precision: str  # `fp32`, `bf16`, ...
