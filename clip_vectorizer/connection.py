@@ -141,3 +141,11 @@ vectorizer_option = click.option(
     show_envvar=True,
     help="The sidecar, the same one that Weaviate uses.",
 )
+vectorizer_key_option = click.option(
+    "--vectorizer-api-key",
+    envvar="VECTORIZER_API_KEY",
+    default=None,
+    show_default="none",
+    show_envvar=True,
+    help="A key of the sidecar; a password goes into its address.",
+)

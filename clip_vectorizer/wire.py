@@ -5,21 +5,25 @@ A short, broken or foreign answer must never reach the database.
 N items · D dimensions
 """
 
+import io
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
 
 from clip_vectorizer.errors import SettingsError, SidecarRefused
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
-from clip_vectorizer.protocol import ERROR, META
+from clip_vectorizer.protocol import ERROR, META, NPY, REFUSED
 from clip_vectorizer.vectors import Vectors
 
 MAX_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
-MAX_CHARACTERS = 16_000_000  # a request of several items: base64 of 64 large photographs would pass every body limit
+MAX_SIZE = 16_000_000  # bytes or characters of a request of several items: 64 large photographs pass every body limit
+
+Item = TypeVar("Item", str, bytes)
 
 
 def read_address(url: str) -> httpx.URL:
@@ -32,31 +36,48 @@ def read_address(url: str) -> httpx.URL:
     return address
 
 
-def parts_of(items: Sequence[str]) -> Iterator[slice]:
-    """Consecutive parts within both limits of a request; an item over the limit of characters goes alone."""
-    start, characters = 0, 0
+def parts_of(items: Sequence[str] | Sequence[bytes]) -> Iterator[slice]:
+    """Consecutive parts within both limits of a request; an item over the limit of size goes alone."""
+    start, size = 0, 0
     for index, item in enumerate(items):
-        if index > start and (index - start == MAX_ITEMS or characters + len(item) > MAX_CHARACTERS):
+        if index > start and (index - start == MAX_ITEMS or size + len(item) > MAX_SIZE):
             yield slice(start, index)
-            start, characters = index, 0
-        characters += len(item)
+            start, size = index, 0
+        size += len(item)
     yield slice(start, len(items))
 
 
+def form_of(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
+    """A form of files (multipart/form-data), and its headers. No file holds the boundary but by a chance of 2^-128."""
+    boundary = secrets.token_hex(16)
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="image"\r\n\r\n'.encode()
+    content = b"".join(piece for file in files for piece in (head, file, b"\r\n")) + f"--{boundary}--\r\n".encode()
+    return content, {"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": NPY}
+
+
 def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:
-    """The JSON object of a good answer ({} for 204). Raises SidecarRefused with the sidecar's own sentence."""
-    if response.status_code == httpx.codes.NO_CONTENT:
-        return {}
+    """The JSON object of a good answer. Raises SidecarRefused when it is none."""
     body = _json_object(response)
-    if response.is_success and body is not None and not body.get(ERROR):
-        return body
-    if body is not None and isinstance(body.get(ERROR), str):
-        raise SidecarRefused(response.status_code, body[ERROR])
-    raise SidecarRefused(
+    if body is None or body.get(ERROR):
+        raise read_refusal(response, url)
+    return body
+
+
+def read_refusal(response: httpx.Response, url: str) -> SidecarRefused:
+    """With the sidecar's own sentence."""
+    body = _json_object(response) or {}
+    if isinstance(body.get(ERROR), str):
+        return SidecarRefused(response.status_code, body[ERROR], read_refused(body.get(REFUSED)))
+    return SidecarRefused(
         response.status_code,
         f"{url} answered {response.status_code} and no JSON of a sidecar ({response.text[:80]!r}); "
         "is something else running there?",
     )
+
+
+def read_refused(refused: Any) -> dict[int, str]:
+    pairs = refused.items() if isinstance(refused, dict) else ()
+    return {int(index): str(reason) for index, reason in pairs if index.isdecimal()}
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:
@@ -77,6 +98,15 @@ def read_model_info(body: dict[str, Any], url: str) -> ModelInfo:
             "start one with `clip-vectorizer serve`",
         )
     return ModelInfo(**{name: body[name] for name in names})
+
+
+def read_array(response: httpx.Response, count: int, url: str) -> Vectors:
+    """As `read_vectors`, from numpy's file format."""
+    try:
+        rows = np.load(io.BytesIO(response.content), allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        rows = None
+    return read_vectors(rows, count, url)
 
 
 def read_vectors(rows: Any, count: int, url: str) -> Vectors:
@@ -100,4 +130,4 @@ def shift_index(sentence: str, start: int) -> str:
 
 def about_one_file(sentence: str) -> str:
     """A refusal of one image for people who named a file: no index, and no base64, which is the client's business."""
-    return re.sub(r"^images\[\d+\]: ", "", sentence).replace("; send base64 of a", "; it must be a")
+    return re.sub(r"; send (base64 of )?a ", "; it must be a ", re.sub(r"^images\[\d+\]: ", "", sentence))

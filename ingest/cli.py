@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.connection import weaviate_options
+from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.pipeline import IngestSettings, ingest_listing
 from ingest.progress import progress_on_stderr
@@ -60,6 +60,7 @@ class SourcePath(click.Path):
     show_envvar=True,
     help="If given, this sidecar is checked to run the model of Weaviate's own.",
 )
+@vectorizer_key_option
 @click.pass_context
 def main(
     context: click.Context,
@@ -71,10 +72,13 @@ def main(
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
     vectorizer_url: str | None,
+    vectorizer_api_key: str | None,
 ) -> None:
     listing = list_sources(sources)  # a wrong SOURCE is told before anybody is asked for a connection
     with (
-        open_store(weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection) as store,
+        open_store(
+            weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key
+        ) as store,
         progress_on_stderr() as listener,
     ):
         report = ingest_listing(listing, store, listener, IngestSettings(workers=workers))

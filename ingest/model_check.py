@@ -11,11 +11,13 @@ from clip_vectorizer.wire import read_model_info
 MODULE = "multi2vec-clip"
 
 
-def agreed_model(client: WeaviateClient, weaviate_url: str, vectorizer_url: str | None) -> ModelInfo:
+def agreed_model(
+    client: WeaviateClient, weaviate_url: str, vectorizer_url: str | None, api_key: str | None = None
+) -> ModelInfo:
     """What Weaviate's sidecar runs. Raises SidecarUnreachable, Mismatch (the one at `vectorizer_url` differs)."""
     info = model_of_weaviate(client, weaviate_url)
     if vectorizer_url:
-        with VectorizerClient(vectorizer_url) as sidecar:
+        with VectorizerClient(vectorizer_url, api_key=api_key) as sidecar:
             other = sidecar.meta()
         if not StoredModel.of(info).agrees_with(other):
             raise Mismatch(

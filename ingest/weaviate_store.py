@@ -31,6 +31,7 @@ def open_store(
     api_key: str | None = None,
     vectorizer_url: str | None = None,
     collection: str = schema.IMAGE_COLLECTION,
+    vectorizer_api_key: str | None = None,
 ) -> Iterator["WeaviateStore"]:
     """The store of `collection`, made if it is not there, for the model that Weaviate's sidecar runs.
 
@@ -40,7 +41,7 @@ def open_store(
     silence_object_dumps()
     with connect_weaviate(weaviate_url, grpc_port, api_key) as client:
         with weaviate_errors(weaviate_url):
-            info = agreed_model(client, weaviate_url, vectorizer_url)
+            info = agreed_model(client, weaviate_url, vectorizer_url, vectorizer_api_key)
             model = schema.ensure_image_collection(client, info, collection)
         store = WeaviateStore(client, weaviate_url, collection, model.model)
         store.check_ports()

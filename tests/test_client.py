@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
-from clip_vectorizer.wire import MAX_CHARACTERS, MAX_ITEMS, parts_of
+from clip_vectorizer.wire import MAX_ITEMS, MAX_SIZE, parts_of
 from tests.fakes import INFO
 
 URL = "http://sidecar.test:9090"
@@ -32,6 +32,8 @@ class Recorder:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/meta":
             return httpx.Response(200, json={**asdict(INFO), "version": "0.1.0"})
+        if request.url.path != "/vectorize":  # as Weaviate's own container
+            return httpx.Response(404, json={"detail": "Not Found"})
         body = json.loads(request.content)
         texts, images = body.get("texts", []), [base64.b64decode(image) for image in body.get("images", [])]
         self.sizes.append(len(texts) + len(images))
@@ -199,14 +201,14 @@ def test_waiting_in_vain_tells_the_last_thing_heard() -> None:
         client(answering(503, json={"error": "the model is loading"})).wait_until_ready(seconds=0)
 
 
-@given(st.lists(st.integers(0, MAX_CHARACTERS + 5), min_size=1, max_size=200))
+@given(st.lists(st.integers(0, MAX_SIZE + 5), min_size=1, max_size=200))
 def test_parts_cover_all_items_once_and_stay_within_the_limits(lengths: list[int]) -> None:
     items = [Long(length) for length in lengths]
     parts = list(parts_of(items))  # type: ignore[arg-type]
     assert [item for part in parts for item in items[part]] == items
     for part in parts:
         assert 1 <= part.stop - part.start <= MAX_ITEMS
-        assert part.stop - part.start == 1 or sum(lengths[part]) <= MAX_CHARACTERS
+        assert part.stop - part.start == 1 or sum(lengths[part]) <= MAX_SIZE
 
 
 class Long:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.connection import vectorizer_option, weaviate_options
+from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.output import prepare_streams, show_classifications, show_hits
 from clip_vectorizer.query.prompts import PROMPTS, templates_named
@@ -30,6 +30,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 @collection_option
 @weaviate_options
 @vectorizer_option
+@vectorizer_key_option
 def search(
     text: tuple[str, ...],
     image: str | None,
@@ -40,6 +41,7 @@ def search(
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
     vectorizer_url: str,
+    vectorizer_api_key: str | None,
 ) -> None:
     """Find the images nearest to TEXT, or to an image file; best first.
 
@@ -55,7 +57,9 @@ def search(
     prepare_streams()
     if bool(text) == (image is not None):
         raise click.UsageError("say what to search with: either TEXT or --image FILE")
-    with ImageSearch.connect(weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection) as images:
+    with ImageSearch.connect(
+        weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key
+    ) as images:
         hits = images.by_image(image, limit) if image is not None else images.by_text(" ".join(text), limit)
     show_hits(hits, as_json)
 
@@ -81,6 +85,7 @@ def search(
 @collection_option
 @weaviate_options
 @vectorizer_option
+@vectorizer_key_option
 def classify(
     files: tuple[str, ...],
     label_options: tuple[str, ...],
@@ -93,6 +98,7 @@ def classify(
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
     vectorizer_url: str,
+    vectorizer_api_key: str | None,
 ) -> None:
     """Say which of the labels each image shows: FILES, or the whole collection when none are named.
 
@@ -111,7 +117,12 @@ def classify(
     chosen = templates_named(prompts) if prompts else templates or None
     labels = labels_from(label_options)
     with ImageSearch.connect(
-        weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, None if files else collection
+        weaviate_url,
+        weaviate_grpc_port,
+        weaviate_api_key,
+        vectorizer_url,
+        None if files else collection,
+        vectorizer_api_key,
     ) as images:
         failed = show_classifications(images.classify(files or None, labels, chosen, limit), as_json)
     sys.exit(SOME_FAILED if failed else 0)

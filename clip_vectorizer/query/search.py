@@ -49,6 +49,7 @@ class ImageSearch:
         api_key: str | None = None,
         vectorizer_url: str = DEFAULT_VECTORIZER_URL,
         collection: str | None = IMAGE_COLLECTION,
+        vectorizer_api_key: str | None = None,
     ) -> Self:
         """Checks first that the sidecar runs the model that made the collection's vectors.
 
@@ -56,7 +57,7 @@ class ImageSearch:
         SidecarUnreachable, InputError (no such collection), Mismatch (another model).
         """
         with ExitStack() as opened:
-            sidecar = opened.enter_context(VectorizerClient(vectorizer_url))
+            sidecar = opened.enter_context(VectorizerClient(vectorizer_url, api_key=vectorizer_api_key))
             client = opened.enter_context(connect_weaviate(weaviate_url, grpc_port, api_key))
             info = sidecar.meta()
             images = None

@@ -1,13 +1,13 @@
 """From an item to its row: looked up, joined to equal work under way, or prepared and put into a batch."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.server.cache import VectorCache, key_of
 from clip_vectorizer.server.fair import FairPool
@@ -18,6 +18,7 @@ from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
 
+QUICK_PIXELS, QUICK_BYTES = 2_000_000, 500_000  # decoded in some 10 ms
 LIGHT_PIXELS = 16_000_000  # larger pictures are decoded one at a time: they take seconds and hundreds of megabytes
 HASH_AT_ONCE = 1_000_000  # bytes; hashing more would hold up the event loop for over a millisecond
 
@@ -52,7 +53,7 @@ class Engine:
         self._encoder, self._batcher, self._limits = encoders[0], batcher, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: Flights[Made] = Flights()
-        threads = min(decode_threads, os.cpu_count() or 1)
+        threads = min(decode_threads, usable_cores())
         self._light = FairPool(DaemonThreads(threads, "decode"), threads)
         self._heavy = FairPool(DaemonThreads(1, "decode-large"), 1)
 
@@ -93,11 +94,13 @@ class Engine:
         return self._kept(key, made_of(await self._batcher.encode("image", owner, pixels, key), seconds))
 
     async def _pixels(self, owner: object, data: bytes) -> Pixels:
-        with self._batcher.announced("image"):
-            pixels = await self._light.run(owner, light, self._encoder, data, self._limits.max_pixels)
-        if pixels is None:
-            return await self._heavy.run(owner, prepared, self._encoder, data, self._limits.max_pixels)
-        return pixels
+        """A batch waits for those that take milliseconds, and for no other."""
+        work = self._encoder, data, self._limits.max_pixels
+        if len(data) <= QUICK_BYTES and look(data, self._limits.max_pixels) <= QUICK_PIXELS:
+            with self._batcher.announced("image"):
+                return await self._light.run(owner, prepared, *work)
+        pixels = await self._light.run(owner, light, *work)
+        return await self._heavy.run(owner, prepared, *work) if pixels is None else pixels
 
     def _kept(self, key: bytes, made: Made) -> Made:
         self.cache.put(key, made.row.vector)

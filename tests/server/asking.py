@@ -1,16 +1,24 @@
-"""Asks the real app without a socket."""
+"""Asks the real app, without a socket or with one."""
 
 import asyncio
 import base64
 import io
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import uvicorn
 from PIL import Image
 
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import create_app
 from clip_vectorizer.server.limits import Limits
+from clip_vectorizer.server.serve import config_of, listen, url_of
+from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from tests.fakes import HashEncoder
 
@@ -51,3 +59,42 @@ def file_of(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 RED = file_of(Image.new("RGB", (6, 6), "red"))
+
+
+@dataclass
+class Running:
+    """A real server on a real socket, in a thread of this process."""
+
+    url: str
+    port: int
+
+    def line(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+
+@contextmanager
+def serving(encoder: Encoder | None = None, **settings: Any) -> Iterator[Running]:
+    """`settings` of Settings or of Limits."""
+    limits = {name: settings.pop(name) for name in list(settings) if name in Limits.__dataclass_fields__}
+    chosen = Settings(limits=Limits(**limits), **settings)
+    service = Service(chosen.limits)
+    service.use(encoder or HashEncoder())
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(config_of(service, chosen))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    try:
+        yield Running(url_of(listener), port)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
+        listener.close()
+
+
+def read_all(line: socket.socket) -> bytes:
+    """Until the other side hangs up."""
+    pieces = []
+    while piece := line.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
