@@ -19,7 +19,7 @@ DRAIN_FACTOR = 4  # how far past the limit we go on reading, so that the caller 
 
 async def answered(service: Service, request: Asked, answer: Answer) -> Response:
     """What `answer` makes of the body, within the deadline, for a caller who is still there."""
-    seconds, limit = service.limits.deadline_seconds, service.limits.max_body_bytes
+    seconds, limit = service.limits.deadline_seconds, service.limits.body_bytes
     try:
         async with asyncio.timeout(seconds), service.bytes.wait(room_for(request, limit)):
             request.reading = True

@@ -24,6 +24,11 @@ class Limits:
     deadline_seconds: float = 45.0  # Weaviate hangs up after 50
     hang_seconds: float = 300.0  # a pass over this means that the device is lost
 
+    @property
+    def body_bytes(self) -> int:
+        """Of one body: what must fit into the queue at all."""
+        return min(self.max_body_bytes, self.max_queue_bytes)
+
 
 class Gate:
     """Counts what is in flight. Invariant: never more than `room`, and all that entered leaves."""

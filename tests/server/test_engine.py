@@ -123,3 +123,17 @@ def test_a_file_that_cannot_be_read_is_refused_and_not_kept() -> None:
         return await engine.image(object(), RED)
 
     assert asyncio.run(ask()).row.vector.shape == (8,)
+
+
+def test_a_batch_does_not_wait_for_pictures_that_take_long_to_decode() -> None:
+    large = file_of(Image.new("L", (3000, 2000), 7))
+
+    async def ask() -> Made:
+        engine = engine_of(HashEncoder())
+        larges = [asyncio.create_task(engine.image(object(), large + b" " * n)) for n in range(8)]
+        small = await engine.image(object(), RED)
+        assert not all(task.done() for task in larges)
+        await asyncio.gather(*larges)
+        return small
+
+    assert asyncio.run(ask()).row.vector.shape == (8,)
