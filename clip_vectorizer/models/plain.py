@@ -90,7 +90,7 @@ class VisionTower(nn.Module):
 
     def forward(self, pixels_b3ss: Tensor) -> Tensor:
         patches = self.conv1(pixels_b3ss).flatten(2).transpose(1, 2)
-        first = self.class_embedding.expand(len(patches), 1, -1)
+        first = self.class_embedding.expand(patches.shape[0], 1, -1)
         hidden = self.ln_pre(torch.cat([first, patches], 1) + self.positional_embedding)
         pooled: Tensor = self.ln_post(self.transformer(hidden)[:, 0])
         return pooled @ self.proj
