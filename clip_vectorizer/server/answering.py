@@ -48,13 +48,14 @@ class Answering:
         try:
             self._keys.check(path, scope["headers"])
             response = await self._handler(path, scope["method"])(request)
+            if request.times:
+                self._metrics.stages(finished(request.times))
         except Exception as error:
             response, sentence = reply_to(error, path)
             response.raw_headers += self._headers_for(error, response)
             self._metrics.error(kind_of(error))
         if request.times:
-            response.raw_headers += finished(request.times)
-            self._metrics.stages(request.times)
+            response.raw_headers += finished(request.times).headers()
         self._metrics.answered(path if path in self._routes else OTHER, response.status_code, request.size)
         await response(scope, receive, send)
         if log.isEnabledFor(logging.DEBUG):
@@ -81,9 +82,9 @@ class Answering:
         return headers
 
 
-def finished(times: Times) -> list[tuple[bytes, bytes]]:
+def finished(times: Times) -> Times:
     times.total = times.since_start()
-    return times.headers()
+    return times
 
 
 def line_of(request: Asked, response: Response, sentence: str, seconds: float) -> str:
