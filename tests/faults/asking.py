@@ -39,11 +39,17 @@ def text_vectors(answer: httpx.Response) -> Vectors:
 
 
 def refusal(answer: httpx.Response, *statuses: int) -> str:
-    """The sentence of an error answer, which must be as Weaviate can read it."""
+    """The sentence of an error answer of one of `statuses`."""
     assert answer.status_code in statuses, f"{answer.status_code}: {answer.text[:300]}"
+    return sentence_of(answer)
+
+
+def sentence_of(answer: httpx.Response) -> str:
+    """`error` is a sentence, as Weaviate reads it; below /v1 an object with one, as OpenAI's clients read it."""
     assert answer.headers["content-type"].startswith("application/json")
-    sentence = json.loads(answer.content, parse_constant=no_constant)["error"]
-    assert isinstance(sentence, str) and sentence
+    error = json.loads(answer.content, parse_constant=no_constant)["error"]
+    sentence = error["message"] if answer.request.url.path.startswith("/v1/") else error
+    assert isinstance(sentence, str) and sentence, error
     return sentence
 
 
