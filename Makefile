@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check test stack bench build up down
+.PHONY: demo setup format check test stack bench soak build up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -32,9 +32,9 @@ stack: setup
 	$(BIN)/pytest -m stack
 bench: setup
 	$(BIN)/python benchmarks/table.py
-
+soak: setup
+	$(BIN)/python -m tests.faults.soak
 build: setup
 	$(BIN)/uv build --wheel
-
 up down: setup
 	$(BIN)/clip-demo $@
