@@ -69,7 +69,12 @@ class Soak:
         yield f"wrong or lost  {len(self.wrong)}"
         yield f"vectors        {self.rows}, {self.equal_rows} equal to the last bit to those asked for alone"
         yield f"memory         {before:.0f} MB after warm-up, {after:.0f} MB at the end: {self.growth():+.1%}"
-        yield f"most           {max(self.resident) / 1e6:.0f} MB"
+        tenths = self.resident[:: max(1, self.requests // 10)]
+        yield (
+            "by tenths      "
+            + " ".join(f"{level / 1e6:.0f}" for level in (*tenths, max(self.resident)))
+            + " MB at most"
+        )
         yield "kinds          " + ", ".join(f"{kind} {number}" for kind, number in self.kinds.most_common())
         yield from self.wrong[:20]
 
