@@ -78,9 +78,11 @@ class Unauthorised(RequestRefused):
 
 
 class NotServed(RequestRefused):
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, methods: tuple[str, ...] = ()) -> None:
+        """`methods` that the path takes instead."""
         super().__init__(sentence)
         self.status = status
+        self.methods = methods
 
 
 class SlowBody(RequestRefused):

@@ -68,7 +68,8 @@ class Answering:
             raise NotServed(404, f"{path[:200]} is not a path of this server; it knows {known}")
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is None:
-            raise NotServed(405, f"{method[:20]} {path} is not possible; it takes {', '.join(methods)}")
+            allowed = (*methods, "HEAD") if "GET" in methods else tuple(methods)
+            raise NotServed(405, f"{method[:20]} {path} is not possible; it takes {' and '.join(allowed)}", allowed)
         return handler
 
     def _headers_for(self, error: Exception, response: Response) -> list[tuple[bytes, bytes]]:
@@ -77,6 +78,8 @@ class Answering:
             headers += [(b"www-authenticate", challenge) for challenge in self._keys.challenges]
         if response.status_code == 503:
             headers.append((b"retry-after", b"1"))
+        if isinstance(error, NotServed) and error.methods:
+            headers.append((b"allow", ", ".join(error.methods).encode()))
         if isinstance(error, SlowBody):
             headers.append((b"connection", b"close"))  # the rest of the body would be taken for the next request
         return headers
