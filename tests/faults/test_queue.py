@@ -54,6 +54,12 @@ def test_bodies_of_unknown_length_are_bounded_all_together() -> None:
         assert sidecar.serves()
 
 
+def test_a_small_body_of_unknown_length_fits_into_a_queue_smaller_than_the_largest_body() -> None:
+    with faulty(CLIP_MAX_QUEUE_BYTES=MEGABYTE) as sidecar:
+        answer = sidecar.ask("POST", "/vectorize", content=pieces(65536))
+        assert answer.status_code == 200, answer.text
+
+
 def pieces(size: int) -> Iterator[bytes]:
     yield b'{"texts": ["' + fresh("good").encode() + b'"], "padding": "'
     for _ in range(size // 65536):

@@ -3,7 +3,7 @@
 from tests.faults.soak import soak
 
 REQUESTS = 1000
-WARM_UP = 0.4  # so few requests warm up slowly: every size of batch must have been seen
+WARM_UP = 0.5  # so few requests warm up slowly: every size of batch must have been seen
 
 
 def test_a_thousand_requests_a_tenth_of_them_bad_get_the_right_answers_and_memory_stays() -> None:
