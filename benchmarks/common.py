@@ -52,11 +52,10 @@ class Figure:
     target: str = ""  # of the ratio, as a sentence
 
     def __str__(self) -> str:
-        theirs = f"{self.theirs} {self.unit} {self.against}, " if self.theirs else ""
-        ratio = f", ratio {self.ratio}" if self.ratio else ""
-        return f"{self.what}: {theirs}{self.ours} {self.unit} ours{ratio}" + (
-            f", wanted {self.target}" * bool(self.target)
-        )
+        theirs = f"; {self.against}: {self.theirs} {self.unit}" if self.theirs else ""
+        ratio = f"; ratio {self.ratio}" if self.ratio else ""
+        wanted = f", wanted {self.target}" if self.target else ""
+        return f"{self.what}: {self.ours} {self.unit}{theirs}{ratio}{wanted}"
 
 
 @dataclass(slots=True)

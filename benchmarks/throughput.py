@@ -136,7 +136,7 @@ def tell(report: Report, measured: Measured, rivals: Sequence[str], precisions: 
 def compare(report: Report, measured: Measured, rival: str, own: str, targets: Mapping[str, str]) -> None:
     for metric, theirs in measured.of[rival].items():
         mine = measured.of[own][metric]
-        report.add(side_by_side(f"{metric} {own}", metric, theirs, mine, rival, targets.get(metric, "")))
+        report.add(side_by_side(f"{metric}, {own}", metric.split()[-1], theirs, mine, rival, targets.get(metric, "")))
 
 
 if __name__ == "__main__":
