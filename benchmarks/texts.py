@@ -1,4 +1,4 @@
-"""Short captions, all different, as people type into a search box: 6 to 16 tokens."""
+"""Short captions, all different, as people type into a search box: 8 to 17 tokens, 14 in the mean."""
 
 import math
 
@@ -8,10 +8,9 @@ PARTS = (
     ("apple", "bicycle", "cat", "dog", "boat", "bridge", "teapot", "violin", "tractor", "chair", "steam engine"),
     ("and a horse", "and an umbrella", "and a lighthouse", "and a cathedral", "and a sunflower", "and a penguin"),
     ("", "on a table", "in the snow", "at the beach", "near a house", "by night", "in a field", "in the rain"),
-    ("", "seen from above", "in autumn", "with two children", "long ago", "far away", "in soft light", "in Paris"),
 )
 COUNT = math.prod(map(len, PARTS))
-STEP = 100_003  # a prime that does not divide COUNT: neighbours differ in many words, and none comes twice
+STEP = 17_623  # shares no factor with COUNT, so none comes twice; neighbours differ in most words
 
 
 def captions(count: int, first: int = 0) -> list[str]:
