@@ -51,7 +51,10 @@ def test_a_dead_worker_leaves_nobody_waiting() -> None:
 
 def test_a_hung_pass_lets_callers_go_at_the_deadline_and_the_process_end() -> None:
     with faulty(CLIP_DEADLINE_SECONDS=1) as sidecar, together() as start:
-        stuck = [start(sidecar.vectorize, [text]) for text in (fresh("hang"), fresh("good"), fresh("good"))]
+        hang = fresh("hang")
+        stuck = [start(sidecar.vectorize, [hang])]
+        assert eventually(lambda: hang in sidecar.encoded())
+        stuck += [start(sidecar.vectorize, [fresh("good")]) for _ in range(2)]
         for answer in stuck:
             assert "second" in refusal(answer.result(), 503)
         assert sidecar.ask("GET", "/.well-known/live").status_code == 204
