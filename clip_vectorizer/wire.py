@@ -51,8 +51,11 @@ def form_of(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
     """A form of files (multipart/form-data), and its headers. No file holds the boundary but by a chance of 2^-128."""
     boundary = secrets.token_hex(16)
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="image"\r\n\r\n'.encode()
-    content = b"".join(piece for file in files for piece in (head, file, b"\r\n")) + f"--{boundary}--\r\n".encode()
-    return content, {"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": NPY}
+    pieces = [piece for file in files for piece in (head, file, b"\r\n")]
+    return b"".join([*pieces, f"--{boundary}--\r\n".encode()]), {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Accept": NPY,
+    }
 
 
 def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:

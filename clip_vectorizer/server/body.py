@@ -13,6 +13,7 @@ from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.times import Times
 
 Result = TypeVar("Result")
+CLIENT_GONE = "the client hung up"  # what a cancelled task is told
 Answer = Callable[[bytes, Times], Awaitable[Response]]
 DRAIN_FACTOR = 4  # how far past the limit we go on reading, so that the caller gets to read our answer
 
@@ -71,18 +72,27 @@ def too_large(limit: int) -> TooLarge:
 
 
 async def while_connected(request: Request, work: Awaitable[Result]) -> Result:
-    """What `work` gives. Cancels it and raises ClientDisconnect when the caller hangs up first."""
-    task = asyncio.ensure_future(work)
-    hang_up = asyncio.create_task(disconnected(request))
+    """What `work` gives. Cancels it and raises ClientDisconnect when the caller hangs up first.
+
+    `work` runs in the task that asks: one of its own would cost a tenth of a short text's time.
+    """
+    task, watch = asyncio.current_task(), asyncio.create_task(disconnected(request))
+    working = True
+
+    def leave(watch: "asyncio.Task[None]") -> None:
+        if working and task and not watch.cancelled():
+            task.cancel(CLIENT_GONE)
+
+    watch.add_done_callback(leave)
     try:
-        await asyncio.wait((task, hang_up), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await work
+    except asyncio.CancelledError as error:
+        if CLIENT_GONE in error.args and task and not task.uncancel():  # else the deadline has passed too
+            raise ClientDisconnect from error
+        raise
     finally:
-        hang_up.cancel()
-        task.cancel()  # nothing happens to one that is done
-        await asyncio.wait((task, hang_up))  # its places in the queue are free before the caller hears of it
+        working = False
+        watch.cancel()
 
 
 async def disconnected(request: Request) -> None:

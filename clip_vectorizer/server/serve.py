@@ -95,6 +95,7 @@ def config_of(service: Service, settings: Settings) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody looks at a caller's address
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(deadline),
     )

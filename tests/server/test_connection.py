@@ -92,6 +92,21 @@ def test_who_has_ended_its_side_counts_as_gone_and_harms_nobody() -> None:
         assert httpx.post(f"{sidecar.url}/vectorize", content=BODY).status_code == 200
 
 
+def test_who_leaves_is_counted_and_nothing_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = Scripted()
+    with serving(encoder) as sidecar:
+        for _ in range(5):
+            with sidecar.line() as line:
+                line.sendall(HEAD + b"\r\n" + BODY)
+                while not encoder.batches:
+                    time.sleep(0.001)
+        encoder.free.set()
+        left = 'clip_errors_total{kind="client_gone"} 5.0'
+        while left not in httpx.get(f"{sidecar.url}/metrics").text:
+            time.sleep(0.01)
+    assert not caplog.records or all(record.levelname != "ERROR" for record in caplog.records), caplog.text
+
+
 def test_a_connection_too_many_hears_why_and_probes_are_answered() -> None:
     with serving(max_connections=1) as sidecar, sidecar.line() as first, httpx.Client(base_url=sidecar.url) as second:
         first.sendall(b"GET /meta HTTP/1.1\r\n\r\n")

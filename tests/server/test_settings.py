@@ -69,3 +69,17 @@ def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, 
 def test_a_value_that_cannot_be_used_is_refused(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings_from({name: text})
+
+
+def test_keys_come_with_commas_between() -> None:
+    assert settings_from({"CLIP_API_KEYS": " one, zwei "}).api_keys == ("one", "zwei")
+    assert settings_from({"CLIP_API_KEYS": ""}).api_keys == ()
+
+
+@pytest.mark.parametrize(
+    "env", [{"CLIP_API_KEYS": "a,,b"}, {"CLIP_API_KEYS": "a b"}, {"CLIP_API_KEYS": ","}, {"CLIP_LOG_LEVEL": "loud"}]
+)
+def test_what_cannot_be_a_key_or_a_level_names_its_variable_and_no_key(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(env))) as error:
+        settings_from(env)
+    assert "a b" not in str(error.value)

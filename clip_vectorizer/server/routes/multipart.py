@@ -1,6 +1,6 @@
 """The files of a form (multipart/form-data, RFC 7578) that is in memory already.
 
-A parser for streams looks at every byte in Python or copies through temporary files; here `bytes.find` does the work.
+`bytes.find` does the work, as fast as python-multipart does it and with one dependency less.
 """
 
 import re
