@@ -124,3 +124,10 @@ def test_a_thousand_connections_that_say_nothing_do_no_harm(sidecar: Sidecar) ->
     finally:
         for line in lines:
             line.close()
+
+
+def test_a_method_that_a_path_does_not_take_is_told_those_it_takes(sidecar: Sidecar) -> None:
+    """RFC 9110, 15.5.6."""
+    answer = sidecar.ask("DELETE", "/vectorize")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
