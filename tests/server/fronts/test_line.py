@@ -7,17 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.models.encoder import PreparedText
-from clip_vectorizer.server.fronts.line import HEADER, Line
+from clip_vectorizer.server.fronts.line import HEADER, SMALL_BYTES, Line
 from clip_vectorizer.server.fronts.words import Item, item_of, item_parts, row_of, row_parts
 from clip_vectorizer.server.lanes import Row
 from clip_vectorizer.vectors import Pixels
 
-FRAMES = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=50)), max_size=8)
+SIZES = st.one_of(st.integers(0, 40), st.integers(SMALL_BYTES - 8, SMALL_BYTES + 8), st.just(150_528))
+FRAMES = st.lists(
+    st.tuples(st.integers(0, 255), SIZES.map(lambda size: bytes(range(251)) * (size // 251) + b"e" * (size % 251))),
+    max_size=6,
+)
 KEYS = st.binary(min_size=16, max_size=16)
 BIG = st.integers(0, 2**64 - 1)
 
 
-@given(frames=FRAMES, cuts=st.lists(st.integers(0, 500), max_size=10))
+@given(frames=FRAMES, cuts=st.lists(st.integers(0, 700_000), max_size=10))
 def test_frames_arrive_whole_and_in_order_however_the_bytes_come(
     frames: list[tuple[int, bytes]], cuts: list[int]
 ) -> None:
@@ -26,8 +30,18 @@ def test_frames_arrive_whole_and_in_order_however_the_bytes_come(
     stream = b"".join(HEADER.pack(len(body), word) + body for word, body in frames)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     for start, end in pairwise(places):
-        line.data_received(stream[start:end])
+        feed(line, stream[start:end])
     assert heard == frames
+
+
+def feed(line: Line, data: bytes) -> None:
+    """As a transport does: into the buffer that it is given."""
+    while data:
+        buffer = line.get_buffer(-1)
+        count = min(len(data), len(buffer))
+        buffer[:count] = data[:count]
+        line.buffer_updated(count)
+        data = data[count:]
 
 
 @given(number=BIG, owner=BIG, key=KEYS, ids=st.lists(st.integers(0, 2**31 - 1), max_size=80))
