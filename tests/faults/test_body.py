@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.asking import base64_of, connection, fresh, refusal, together
+from tests.faults.asking import base64_of, connection, fresh, read_until_closed, refusal, together
 from tests.faults.memory import growth_of
 from tests.faults.pictures import BOMBS, cut, noise, plain
 from tests.faults.processes import Sidecar, faulty
@@ -78,7 +78,8 @@ def trickle(line: socket.socket) -> bytes | None:
     """What came back, None for nothing yet, b"" when the other side has hung up."""
     try:
         line.sendall(b" ")
-        return line.recv(65536)
+        first = line.recv(65536)
+        return first + read_until_closed(line) if first else first
     except TimeoutError:
         return None
     except OSError:
