@@ -56,7 +56,10 @@ class HandedListener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises BlockingIOError when nothing was handed over, ConnectionAbortedError when nothing will be."""
         data, descriptors, _, _ = socket.recv_fds(self, 1, 1)
-        if not data or not descriptors:
+        if not data:
+            raise ConnectionAbortedError
+        if not descriptors:  # this process may not open any more
+            self._report()
             raise ConnectionAbortedError
         connection = CountedSocket(fileno=descriptors[0])
         connection.report = self._report

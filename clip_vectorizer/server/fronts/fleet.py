@@ -45,6 +45,8 @@ class Fleet:
             front.use(decider, preparer)
 
     def refuse(self, sentence: str) -> None:
+        """There is no model any more; what ends now is not replaced."""
+        self._stopping = True
         for front in self._fronts:
             front.line.send(Word.REFUSE, sentence.encode())
 

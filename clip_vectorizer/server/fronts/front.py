@@ -50,8 +50,6 @@ async def serve_front(line: socket.socket, connections: socket.socket) -> None:
     front = Front()
     await asyncio.get_running_loop().create_unix_connection(lambda: front.line, sock=line)
     start = await front.started
-    front.service = Service(start.settings.limits, start.settings.decode_threads)
-    front.service.status, front.service.totals = start.status, front.totals
     server = Server(config_of(front.service, start.settings))
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more when it has stopped
     await server.serve(sockets=[connections])
@@ -103,7 +101,10 @@ class Front:
                 self._heard_totals(body)
 
     def _start(self, start: Start) -> None:
+        """At once: the next word may be about the service."""
         set_up(start.settings.log_level)
+        self.service = Service(start.settings.limits, start.settings.decode_threads)
+        self.service.status, self.service.totals = start.status, self.totals
         self.started.set_result(start)
 
     async def _prepare(self, pickled: bytes) -> None:

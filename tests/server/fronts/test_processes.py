@@ -145,12 +145,14 @@ def test_a_killed_front_takes_its_own_requests_with_it_and_is_replaced() -> None
                 asked = [start(sidecar.vectorize, [text]) for text in texts]
                 assert eventually(lambda: in_flight(sidecar) > len(texts))
                 os.kill(before[0], signal.SIGKILL)
+                assert httpx.get(f"{sidecar.url}/metrics").status_code == 200  # though one front only starts
             lost = [text for text, each in zip(texts, asked, strict=True) if each.exception()]
         for text, each in zip(texts, asked, strict=True):
             if text not in lost:
                 assert (text_vectors(each.result()) == expected([text])).all()
         assert 0 < len(lost) < len(texts)
         assert eventually(lambda: pids(sidecar) != before, ENDS_SECONDS), sidecar.stderr()
+        assert sidecar.stderr().count("in front ended with") == 1
         assert "signal 9" in sidecar.stderr()
         with connections(sidecar, 4) as lines:
             assert all(b"dimension" in answer(line, "/meta") for line in lines)
