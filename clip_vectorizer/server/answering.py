@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clip_vectorizer.errors import NotServed, SlowBody
-from clip_vectorizer.server.auth import Keys
+from clip_vectorizer.server.auth import OPEN, Keys
 from clip_vectorizer.server.metrics import Metrics
 from clip_vectorizer.server.replies import kind_of, reply_to
 from clip_vectorizer.server.times import Times
@@ -53,7 +53,8 @@ class Answering:
         except Exception as error:
             response, sentence = reply_to(error, path)
             response.raw_headers += self._headers_for(error, response)
-            self._metrics.error(kind_of(error))
+            if path not in OPEN:  # a probe that hears "not ready" is no error
+                self._metrics.error(kind_of(error))
         if request.times:
             response.raw_headers += finished(request.times).headers()
         self._metrics.answered(path if path in self._routes else OTHER, response.status_code, request.size)

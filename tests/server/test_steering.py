@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clip_vectorizer.server.app import routes_of
+from clip_vectorizer.server.app import app_of, routes_of
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.logs import Lines
 from clip_vectorizer.server.routes.state import description
@@ -62,6 +62,19 @@ def test_every_answer_is_counted_by_route_and_status_the_failed_ones_too() -> No
     }
     errors = {key[1]: value for key, value in samples.items() if key[0] == "clip_errors_total"}
     assert errors == {"unreadable_image": 1, "bad_request": 1, "not_served": 10}
+
+
+def test_a_probe_that_hears_not_ready_is_an_answer_and_no_error() -> None:
+    transport = httpx.ASGITransport(app=app_of(Service(Limits()), Settings()))
+
+    async def page() -> str:
+        async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
+            assert (await client.get("/.well-known/ready")).status_code == 503
+            return (await client.get("/metrics")).text
+
+    text = asyncio.run(page())
+    assert 'clip_requests_total{route="/.well-known/ready",status="503"} 1.0' in text
+    assert "clip_errors_total{" not in text
 
 
 def test_metrics_tell_stages_batches_memory_and_what_runs() -> None:
