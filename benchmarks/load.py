@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came back between the end of the warm-up and the end of the time."""
+    """What came back between the end of the warm-up and the last answer within the time."""
 
     seconds: float
     answers: Sequence[Answered]
@@ -71,7 +71,10 @@ def drive(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, dis
         thread.join()
     if shared.errors:
         raise shared.errors[0]
-    load = Load(end - start, [each for each in shared.answers if start < each.end <= end])
+    counted = [each for each in shared.answers if start < each.end <= end]
+    if not counted:
+        raise AssertionError(f"no answer within {seconds:g} seconds; measure for longer")
+    load = Load(max(each.end for each in counted) - start, counted)  # whole batches: a cut one would count as none
     check(shared.answers, distinct)
     return load
 
