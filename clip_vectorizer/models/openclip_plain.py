@@ -9,7 +9,8 @@ import torch
 from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
-from clip_vectorizer.models.packed import Kind, PackedClip
+from clip_vectorizer.models.packed import PackedClip
+from clip_vectorizer.models.packed_blocks import Kind
 from clip_vectorizer.models.products import Activation, Heads, StockProduct
 
 TOLERANCE = 1e-6  # of 1 - cosine: float32 strays by 1e-12, a GELU taken for a QuickGELU by 1e-4

@@ -2,22 +2,19 @@
 
 It computes what `plain.PlainClip` and `open_clip.CLIP` compute from the same weights; tests hold it to both.
 
-B items · T tokens · W width · R rows, B * T of them · D dimensions · S image side
+B items · T tokens · W width · R rows · D dimensions · S image side
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip_vectorizer.models.int8 import Int8Product
+from clip_vectorizer.models.packed_blocks import Block, Kind, Layout, Weights, blocks, norm, under
 from clip_vectorizer.models.placement import Placement
-from clip_vectorizer.models.products import Activation, Heads, MakeProduct, product
-
-Weights = Mapping[str, Tensor]  # names as in open_clip
+from clip_vectorizer.models.products import Activation, Heads
 
 
 class PackedClip:
@@ -31,24 +28,11 @@ class PackedClip:
         return cls.made(weights, heads, Kind.of(placement), images)
 
     @classmethod
-    def made(cls, weights: Weights, heads: Heads, kind: "Kind", images: nn.Module | None = None) -> Self:
+    def made(cls, weights: Weights, heads: Heads, kind: Kind, images: nn.Module | None = None) -> Self:
         texts = PackedTexts(weights, heads.text, heads.activation, kind)
         if images is not None:
             return cls(images.to(kind.dtype), texts)
         return cls(PackedImages(under(weights, "visual."), heads.image, heads.activation, kind), texts)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Numbers between the products, and the products."""
-
-    dtype: torch.dtype
-    make: MakeProduct
-
-    @classmethod
-    def of(cls, placement: Placement) -> Self:
-        dtype = torch.bfloat16 if placement.precision == "bf16" else torch.float32
-        return cls(dtype, Int8Product if placement.precision == "int8" else product)
 
 
 class PackedImages:
@@ -65,9 +49,10 @@ class PackedImages:
         patches = self._patches(in_patches(pixels_b3ss, self._patch))
         patches_btw = patches.view(len(pixels_b3ss), -1, patches.shape[1])
         start = self._start.expand(len(pixels_b3ss), 1, -1)
-        hidden_btw = torch.cat([start, patches_btw], 1) + self._positions
-        hidden_btw = through(self._blocks, self._before(hidden_btw), causal=False)
-        return self._after(hidden_btw[:, 0]).float() @ self._projection
+        hidden_btw = self._before(torch.cat([start, patches_btw], 1) + self._positions)
+        items, tokens, _ = hidden_btw.shape
+        layout = Layout(items, tokens, None, torch.arange(items) * tokens, causal=False)
+        return self._after(through(self._blocks, hidden_btw.flatten(0, 1), layout)).float() @ self._projection
 
 
 class PackedTexts:
@@ -79,40 +64,25 @@ class PackedTexts:
         self._projection = weights["text_projection"].float()
 
     def __call__(self, ids_bt: Tensor) -> Tensor:
+        layout = layout_of(ids_bt)
         hidden_btw = F.embedding(ids_bt, self._tokens) + self._positions[: ids_bt.shape[1]]
-        hidden_btw = through(self._blocks, hidden_btw, causal=True)
-        ends = hidden_btw[torch.arange(len(ids_bt)), ids_bt.argmax(1)]  # the end token has the largest id
-        return self._after(ends).float() @ self._projection
+        return self._after(through(self._blocks, layout.gathered(hidden_btw), layout)).float() @ self._projection
 
 
-class Block:
-    def __init__(self, weights: Weights, heads: int, activation: Activation, kind: Kind) -> None:
-        own = {name: value.to(kind.dtype) for name, value in weights.items()}
-        self._heads = heads
-        self._first, self._second = norm(own, "ln_1."), norm(own, "ln_2.")
-        self._joint = kind.make(own["attn.in_proj_weight"], own["attn.in_proj_bias"], "none")
-        self._out = kind.make(own["attn.out_proj.weight"], own["attn.out_proj.bias"], "none")
-        self._widen = kind.make(own["mlp.c_fc.weight"], own["mlp.c_fc.bias"], activation)
-        self._narrow = kind.make(own["mlp.c_proj.weight"], own["mlp.c_proj.bias"], "none")
-
-    def __call__(self, hidden_rw: Tensor, items: int, causal: bool) -> Tensor:
-        joint = self._joint(self._first(hidden_rw)).view(items, -1, 3, self._heads, hidden_rw.shape[1] // self._heads)
-        query, key, value = joint.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-        hidden_rw = self._out.onto(mixed.transpose(1, 2).reshape(hidden_rw.shape), hidden_rw)
-        return self._narrow.onto(self._widen(self._second(hidden_rw)), hidden_rw)
-
-
-def blocks(weights: Weights, heads: int, activation: Activation, kind: Kind) -> list[Block]:
-    count = len({name.split(".")[1] for name in weights if name.startswith("resblocks.")})
-    return [Block(under(weights, f"resblocks.{index}."), heads, activation, kind) for index in range(count)]
-
-
-def through(layers: list[Block], hidden_btw: Tensor, causal: bool) -> Tensor:
-    hidden_rw = hidden_btw.flatten(0, 1)
+def through(layers: Sequence[Block], hidden_rw: Tensor, layout: Layout) -> Tensor:
+    """(B, W): the rows that are read."""
     for layer in layers:
-        hidden_rw = layer(hidden_rw, len(hidden_btw), causal)
-    return hidden_rw.view(hidden_btw.shape)
+        hidden_rw = layer(hidden_rw, layout)
+    return hidden_rw
+
+
+def layout_of(ids_bt: Tensor) -> Layout:
+    """Each text up to its end token, which has the largest id. What comes after it nobody before it sees."""
+    ends_b1 = ids_bt.argmax(1, keepdim=True)
+    kept_bt = torch.arange(ids_bt.shape[1]) <= ends_b1
+    read = kept_bt.sum(1).cumsum(0) - 1
+    places = None if kept_bt.all() else kept_bt.flatten().nonzero()[:, 0]
+    return Layout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
 
 
 def in_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
@@ -122,12 +92,3 @@ def in_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
     whole = pixels_b3ss[:, :, : down * side, : along * side]
     grid = whole.reshape(items, colours, down, side, along, side).permute(0, 2, 4, 1, 3, 5)
     return grid.reshape(items * down * along, colours * side * side)
-
-
-def norm(weights: Weights, prefix: str) -> Callable[[Tensor], Tensor]:
-    gain, shift = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
-    return lambda rows: F.layer_norm(rows, gain.shape, gain, shift)
-
-
-def under(weights: Weights, prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
