@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip_vectorizer.models.packed_blocks import Block, Kind, Layout, Weights, blocks, norm, under
+from clip_vectorizer.models.pauses import pause
 from clip_vectorizer.models.placement import Placement
 from clip_vectorizer.models.products import Activation, Heads
 
@@ -72,6 +73,7 @@ class PackedTexts:
 def through(layers: Sequence[Block], hidden_rw: Tensor, layout: Layout) -> Tensor:
     """(B, W): the rows that are read."""
     for layer in layers:
+        pause()
         hidden_rw = layer(hidden_rw, layout)
     return hidden_rw
 

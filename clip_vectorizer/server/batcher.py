@@ -2,8 +2,7 @@
 
 No timer. Items that are being prepared when the device is free are waited for, for they are known to come; a lone
 request never waits for company. Texts and images wait in lanes. On an accelerator the lanes take turns, so a text
-waits for one batch of images at most. On a CPU each has a thread of its own, and the system shares the cores out: a
-text then takes some 75 ms beside a stream of images that would hold it up for 500.
+waits for one batch of images at most; on a CPU, where such a batch takes long, texts are let in between its layers.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.models.encoder import Encoder, PreparedText
-from clip_vectorizer.server.device import Answer, Device
+from clip_vectorizer.server.device import Answer, Device, devices_of
 from clip_vectorizer.server.lanes import KINDS, Batch, Kind, Lane, Row, Waiting
 from clip_vectorizer.vectors import Pixels
 
@@ -127,12 +126,6 @@ class Batcher:
             if not each.row.done():
                 each.row.set_exception(dead(error))
         self._on_death(error)
-
-
-def devices_of(encoder: Encoder) -> list[Device]:
-    """The workers of one encoder."""
-    apart = encoder.info.device == "cpu"
-    return [Device(encoder, [kind]) for kind in KINDS] if apart else [Device(encoder, list(KINDS))]
 
 
 def deliver(batch: Sequence[Waiting], answers: Sequence[Answer], start: float, seconds: float) -> None:

@@ -1,18 +1,19 @@
-"""A device's own thread: batches in, one answer an item out.
+"""A device: batches in, one answer an item out.
 
 N items · D dimensions
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.server.lanes import Kind
-from clip_vectorizer.server.threads import DaemonThreads
+from clip_vectorizer.server.device_thread import DeviceThread
+from clip_vectorizer.server.lanes import KINDS, Kind
 from clip_vectorizer.vectors import Vectors
 
 Answer = Vectors | EncoderFailed  # one unit row (D,), or why there is none
@@ -20,12 +21,12 @@ Encode = Callable[[Any], Vectors]  # items in, (N, D) out
 
 
 class Device:
-    """`kinds`: the items it takes, those whose turn it is first."""
+    """A worker's side of a device. `kinds`: the items it takes, those whose turn it is first."""
 
-    def __init__(self, encoder: Encoder, kinds: list[Kind]) -> None:
+    def __init__(self, encoder: Encoder, kinds: list[Kind], thread: DeviceThread, urgent: bool = False) -> None:
         self.kinds = kinds
         self._encode: dict[Kind, Encode] = {"text": encoder.encode_texts, "image": encoder.encode_images}
-        self._thread = DaemonThreads(1, f"{encoder.info.device} {' '.join(kinds)}")
+        self._thread, self._urgent = thread, urgent
 
     def took(self, kind: Kind) -> None:
         """The turn of all others comes first."""
@@ -34,11 +35,19 @@ class Device:
 
     async def encode(self, kind: Kind, items: Sequence[Any]) -> list[Answer]:
         """One answer an item. Raises whatever ended the pass for good: DeviceLost, SystemExit, ..."""
-        job = self._thread.submit(answers_or_end, self._encode[kind], items)
+        job = self._thread.submit(partial(answers_or_end, self._encode[kind], items), self._urgent)
         answers, end = await asyncio.wrap_future(job)
         if end is not None:
             raise end
         return answers
+
+
+def devices_of(encoder: Encoder) -> list[Device]:
+    """The workers of one encoder, on one thread. On a CPU texts are let in between the layers of a pass over images."""
+    thread = DeviceThread(encoder.info.device)
+    if encoder.info.device != "cpu":
+        return [Device(encoder, list(KINDS), thread)]
+    return [Device(encoder, ["text"], thread, urgent=True), Device(encoder, ["image"], thread)]
 
 
 def answers_or_end(encode: Encode, items: Sequence[Any]) -> tuple[list[Answer], BaseException | None]:

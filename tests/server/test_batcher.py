@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import PreparedText
+from clip_vectorizer.models.pauses import pause
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.lanes import Batch, Kind, Row
 from clip_vectorizer.vectors import Pixels, Vectors
@@ -142,21 +144,50 @@ def test_on_an_accelerator_a_text_waits_for_one_batch_of_images_and_not_for_all(
     assert encoder.batches == [("images", 4), ("texts", 1), ("images", 4), ("images", 4)]
 
 
-def test_on_a_cpu_a_text_does_not_wait_for_images_at_all() -> None:
-    class Stuck(HashEncoder):
-        def encode_images(self, _images: Sequence[Pixels]) -> Vectors:
-            assert threading.Event().wait(10), "stuck"
-            raise AssertionError
+def test_on_a_cpu_a_text_is_let_in_between_the_layers_of_a_pass_over_images() -> None:
+    class Layered(HashEncoder):
+        over = False
 
-    async def both() -> list[Answer]:
-        batcher = Batcher([Stuck()], 4)
-        stuck = asyncio.create_task(together(batcher, "image", images(1)))
+        def encode_images(self, items: Sequence[Pixels]) -> Vectors:
+            while not self.over:
+                pause()
+            return super().encode_images(items)
+
+    async def both() -> tuple[list[Answer], list[Answer]]:
+        encoder = Layered()
+        batcher = Batcher([encoder], 4)
+        pictures = asyncio.create_task(together(batcher, "image", images(2)))
         await settled(3)
-        answers = await asyncio.wait_for(ask(batcher, "quick"), 5)
-        stuck.cancel()
-        return answers
+        words = [await asyncio.wait_for(ask(batcher, word), 5) for word in "ab"]
+        assert not pictures.done()
+        encoder.over = True
+        return [answer for answers in words for answer in answers], await pictures
 
-    np.testing.assert_array_equal(vectors(asyncio.run(both())), expected(["quick"]))
+    words, pictures = asyncio.run(both())
+    np.testing.assert_array_equal(vectors(words), expected(["a", "b"]))
+    np.testing.assert_array_equal(vectors(pictures), HASH.encode_images(images(2)))
+
+
+def test_a_text_that_is_let_in_and_fails_leaves_the_pass_over_images_alone() -> None:
+    class Layered(HashEncoder):
+        def encode_images(self, items: Sequence[Pixels]) -> Vectors:
+            for _ in range(200):
+                pause()
+                time.sleep(0.001)
+            return super().encode_images(items)
+
+        def encode_texts(self, _texts: Sequence[PreparedText]) -> Vectors:
+            raise RuntimeError("broken")
+
+    async def both() -> tuple[list[Answer], list[Answer]]:
+        batcher = Batcher([Layered()], 4)
+        pictures = asyncio.create_task(together(batcher, "image", images(2)))
+        await settled(3)
+        return await ask(batcher, "a"), await pictures
+
+    (word,), pictures = asyncio.run(both())
+    assert isinstance(word, EncoderFailed)
+    np.testing.assert_array_equal(vectors(pictures), HASH.encode_images(images(2)))
 
 
 def test_a_row_that_is_not_finite_is_the_error_of_its_item_alone() -> None:
