@@ -19,10 +19,10 @@ from benchmarks.common import machine, number, today
 
 HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 12 minutes on two cores
-    "throughput.py": ("--rounds", "3", "--seconds", "4"),
-    "overhead.py": ("--rounds", "3"),
-    "decode.py": (),
-    "runtimes.py": (),
+    "throughput.py": ("--rounds", "3", "--seconds", "3"),
+    "overhead.py": ("--rounds", "2"),
+    "decode.py": ("--rounds", "2"),
+    "teams.py": ("--rounds", "2"),
     "gpu.py": (),
 }
 TIMEOUT_SECONDS = 600

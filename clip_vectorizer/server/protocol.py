@@ -16,6 +16,7 @@ from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.vectors import Vectors
 
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
+MANY_BYTES, MANY_ITEMS = 1_000_000, 100_000
 WHITESPACE = b" \t\r\n"
 
 
@@ -43,6 +44,7 @@ KINDS = {"object": "an object", "array": "a list", "str": "a string", "bool": "a
 
 def parse(body: bytes, limits: Limits) -> Inputs:
     """Raises BadRequest for a body the protocol does not know, TooLarge for too many items."""
+    check_size(body, limits)
     try:
         fields = BODY.decode(body)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors; it stops at the first wrong type
@@ -51,6 +53,12 @@ def parse(body: bytes, limits: Limits) -> Inputs:
     texts, images = fields.texts or [], fields.images or []
     check_count(len(texts) + len(images), limits)
     return Inputs(texts, [file_in(text) for text in images])
+
+
+def check_size(body: bytes, limits: Limits) -> None:
+    """Before it is read: ten million empty strings are a small body and a second of the event loop's time."""
+    if len(body) > MANY_BYTES and body.count(b'",') + body.count(b"},") > MANY_ITEMS:
+        raise TooLarge(f"over {MANY_ITEMS} items; one request takes {limits.max_items} (CLIP_MAX_ITEMS): send several")
 
 
 def check_count(items: int, limits: Limits) -> None:

@@ -15,7 +15,6 @@ from clip_vectorizer import __version__
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.server.allocator import keep_memory
 from clip_vectorizer.server.app import app_of
 from clip_vectorizer.server.connection import connection_of
 from clip_vectorizer.server.ending import End, Server, run_until_signal
@@ -34,7 +33,6 @@ BACKLOG = 2048  # connections that wait to be accepted
 
 def serve(settings: Settings, load: Load) -> None:
     """Serves until SIGTERM or SIGINT. Raises VectorizerError when it cannot listen or load."""
-    keep_memory()
     if settings.processes > 1:
         from clip_vectorizer.server.fronts.sidecar import serve_with_fronts
 

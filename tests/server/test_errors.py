@@ -171,3 +171,11 @@ def test_with_a_password_set_a_stranger_gets_to_the_probes_only(path: str, statu
     assert status == 204 or "user:password@" in answer.json()["error"]
     assert vectorize(json={"texts": ["a"]}, settings=closed, auth=("weaviate", "secret")).status_code == 200
     assert vectorize(json={"texts": ["a"]}, settings=closed, auth=("weaviate", "wrong")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/vectorize", "/v1/embeddings"])
+def test_a_million_items_are_refused_before_they_are_read(path: str) -> None:
+    field = "texts" if path == "/vectorize" else "input"
+    answer = ask("POST", path, content=b'{"%s": [%s""]}' % (field.encode(), b'"",' * 1_000_000))
+    assert answer.status_code == 413, answer.text
+    assert "over 100000 items" in answer.text

@@ -9,7 +9,7 @@ import msgspec
 from clip_vectorizer.errors import BadRequest, NotServed
 from clip_vectorizer.models.encoder import ModelInfo
 from clip_vectorizer.server.limits import Limits
-from clip_vectorizer.server.protocol import Inputs, check_count, file_in, sentence_of
+from clip_vectorizer.server.protocol import Inputs, check_count, check_size, file_in, sentence_of
 
 DATA_URI = "data:image/"
 SHAPE = '"input" is a text, an image as `data:image/...;base64,...`, {"text": ...}, {"image": ...}, or a list of these'
@@ -45,6 +45,7 @@ class Wanted:
 
 def parse(body: bytes, limits: Limits, info: ModelInfo) -> Wanted:
     """Raises BadRequest, TooLarge, and NotServed for another model than ours."""
+    check_size(body, limits)
     try:
         fields = BODY.decode(body)
     except (ValueError, RecursionError) as error:
