@@ -41,6 +41,7 @@ class Soak:
 
     requests: int
     warm_up: float  # share of the requests
+    memory_share: float = MEMORY_SHARE
     wrong: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     resident: list[int] = field(default_factory=list)  # bytes, after each request
@@ -59,7 +60,7 @@ class Soak:
         return after / before - 1
 
     def passed(self) -> bool:
-        return not self.wrong and sum(self.kinds.values()) == self.requests and abs(self.growth()) <= MEMORY_SHARE
+        return not self.wrong and sum(self.kinds.values()) == self.requests and abs(self.growth()) <= self.memory_share
 
     def report(self) -> Iterator[str]:
         before, after = (level / 1e6 for level in self.memory())
@@ -79,8 +80,9 @@ class Soak:
         yield from self.wrong[:20]
 
 
-def soak(requests: int, connections: int = 8, warm_up: float = 0.1) -> Soak:
-    result, stuff, numbers = Soak(requests, warm_up), material(random.Random(SEED)), itertools.count()
+def soak(requests: int, connections: int = 8, warm_up: float = 0.1, memory_share: float = MEMORY_SHARE) -> Soak:
+    result = Soak(requests, warm_up, memory_share)
+    stuff, numbers = material(random.Random(SEED)), itertools.count()
     with emoji(CLIP_MAX_BODY_BYTES=BODY_LIMIT, CLIP_CACHE_BYTES=CACHE_BYTES) as sidecar:
         vectors = vectors_alone(sidecar, stuff)
         start = time.monotonic()
