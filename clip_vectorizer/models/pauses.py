@@ -1,8 +1,8 @@
 """A long pass can let something short in between two of its layers: a text that waits while images are encoded.
 
 Both then run on the device's one thread. A second thread would bring a second team of OpenMP threads, and where these
-outnumber the cores libgomp no longer waits actively for the next piece of work: an int8 pass then takes three times as
-long (benchmarks/teams.py).
+outnumber the cores libgomp no longer waits actively for the next piece of work: an int8 pass then takes more than twice
+as long (benchmarks/teams.py).
 """
 
 import threading
