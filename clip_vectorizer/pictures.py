@@ -13,6 +13,8 @@ from PIL import ExifTags, Image
 
 from clip_vectorizer.vectors import Box
 
+# Raise it with every change of what becomes of a file's pixels: vectors of two versions must not mix.
+PIXELS_VERSION = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 WHITE = (255, 255, 255, 255)
 BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller picture is one band, and shrinking it first would gain nothing

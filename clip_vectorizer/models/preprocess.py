@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from clip_vectorizer.pictures import PIXELS_VERSION
 from clip_vectorizer.vectors import Box, Pixels
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-VERSION = 2  # raise it with every change of the pixels: vectors of two versions must not mix
 LONGEST_RATIO = 8  # of a picture's sides; what a crop to the square will drop is dropped before it is enlarged
 
 # What F.interpolate(antialias=True) calls; it takes a scale that is not the ratio of two whole sizes.
@@ -40,7 +40,7 @@ class PixelRecipe:
 
     @property
     def version(self) -> str:
-        return f"{self.resize}-{self.size}-{self.interpolation}-v{VERSION}"
+        return f"{self.resize}-{self.size}-{self.interpolation}-v{PIXELS_VERSION}"
 
 
 def recipe_of(size: int, config: Mapping[str, Any]) -> PixelRecipe:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import clip_vectorizer
 from clip_vectorizer.errors import InputError, SettingsError
+from clip_vectorizer.pictures import PIXELS_VERSION
 from ingest.embedded import LocalStack
 from ingest.embedded.locate import cache_dir
 
@@ -58,11 +59,11 @@ def endpoints_from(env: Mapping[str, str]) -> Endpoints | None:
 
 
 def data_dir(model: str, env: Mapping[str, str]) -> Path:
-    """One folder a model: their vectors never mix, and its images are there at the next start."""
+    """One folder a model and way of its pixels: vectors never mix, and images are there at the next start."""
     # The bundled model may learn more from one version of this package to the next: new weights, new folder.
     tells_apart = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED else model.encode()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
-    return cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}"
+    return cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}-v{PIXELS_VERSION}"
 
 
 def find_images(named: Path | None, checkout: Path = CHECKOUT) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from clip_vectorizer.errors import InputError, SettingsError
+from clip_vectorizer.pictures import PIXELS_VERSION
 from ingest.demo.places import Endpoints, data_dir, endpoints_from, find_images
 
 HERE = Endpoints("http://127.0.0.1:8081", 50052, "secret", "http://127.0.0.1:9091")
@@ -47,6 +48,7 @@ def test_every_model_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert len(folders) == len(models)
     assert {folder.parent for folder in folders} == {tmp_path / "clip-vectorizer" / "stacks"}
     assert data_dir("emoji", env) == data_dir("emoji", env)
+    assert all(folder.name.endswith(f"-v{PIXELS_VERSION}") for folder in folders), "pixels of two versions would mix"
 
 
 def test_images_are_the_named_folder_or_the_examples_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
