@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from clip_vectorizer.models.pauses import let_in
-from clip_vectorizer.server.threads import settle
+from clip_vectorizer.server.threads import Job, promised
 
 Result = TypeVar("Result")
 
@@ -17,8 +17,8 @@ class Line:
     """What waits for the thread, which sleeps while there is nothing: `waiting` counts both kinds."""
 
     def __init__(self) -> None:
-        self.urgent: deque[Callable[[], None]] = deque()
-        self.usual: deque[Callable[[], None]] = deque()
+        self.urgent: deque[Job] = deque()
+        self.usual: deque[Job] = deque()
         self.waiting = threading.Semaphore(0)
         self.over = False
 
@@ -47,12 +47,7 @@ class DeviceThread:
 
     def submit(self, work: Callable[[], Result], urgent: bool) -> "Future[Result]":
         """Work may raise anything: its future has it, the thread lives on."""
-        future: Future[Result] = Future()
-
-        def job() -> None:
-            if future.set_running_or_notify_cancel():
-                settle(future, work)
-
+        future, job = promised(work)
         (self._line.urgent if urgent else self._line.usual).append(job)
         self._line.waiting.release()
         return future

@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
@@ -28,12 +29,7 @@ class DaemonThreads(Executor):
     def submit(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        future: Future[Result] = Future()
-
-        def job() -> None:
-            if future.set_running_or_notify_cancel():
-                settle(future, lambda: work(*args, **kwargs))
-
+        future, job = promised(partial(work, *args, **kwargs))
         self._jobs.put(job)
         return future
 
@@ -47,6 +43,17 @@ def work_through(jobs: Jobs) -> None:
 def end(jobs: Jobs, count: int) -> None:
     for _ in range(count):
         jobs.put(None)
+
+
+def promised(work: Callable[[], Result]) -> tuple[Future[Result], Job]:
+    """The result to come, and what makes it come. Work may raise anything: the future has it."""
+    future: Future[Result] = Future()
+
+    def job() -> None:
+        if future.set_running_or_notify_cancel():
+            settle(future, work)
+
+    return future, job
 
 
 def settle(future: Future[Result], work: Callable[[], Result]) -> None:

@@ -23,11 +23,10 @@ from clip_vectorizer.server.fronts.decider import Decider
 from clip_vectorizer.server.fronts.fleet import Fleet
 from clip_vectorizer.server.fronts.start import check, start_of
 from clip_vectorizer.server.metrics import Metrics
-from clip_vectorizer.server.serve import listen, sentence_of, told, url_of, warm_up
+from clip_vectorizer.server.serve import Load, listen, sentence_of, told, url_of, warm_up
 from clip_vectorizer.server.settings import Settings
 
 log = logging.getLogger(__name__)
-Load = Callable[[], Sequence[Encoder]]
 LAST_WORDS_SECONDS = 0.5  # in which a probe hears that the model is dead, before nobody answers
 
 

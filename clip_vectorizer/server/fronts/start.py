@@ -28,7 +28,7 @@ def share_of(settings: Settings) -> Settings:
     share = replace(
         limits,
         max_queue=max(limits.max_queue // count, min(limits.max_queue, limits.max_items)),
-        max_queue_bytes=max(limits.max_queue_bytes // count, min(limits.max_queue_bytes, limits.max_body_bytes)),
+        max_queue_bytes=max(limits.max_queue_bytes // count, limits.body_bytes),
         cache_bytes=0,
     )
     most = max(settings.max_connections // count, 1)
