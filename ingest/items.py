@@ -1,48 +1,114 @@
-"""What travels through an ingest: a file found, the object made of it, and what became of it."""
+"""What travels through an ingest: what a source found, what it becomes, and what became of it.
 
-from dataclasses import dataclass
+    Item -> ImageObject (all of it goes into the database) or Amendment (its properties only) -> Outcome
+
+D dimensions
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+
+from clip_vectorizer.vectors import Vectors
+
+
+class UnusableFile(Exception):
+    """Why an image cannot be ingested, in words that follow its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFile:
-    file: Path  # absolute
-    key: str  # relative to the source, forward slashes: the object's path and, through its UUID, its identity
-    caption_file: Path | None = None
+class Place:
+    """Where a picture was taken, in degrees: north and east are positive."""
 
-    @property
-    def label(self) -> str:
-        return self.file.parent.name
+    latitude: float
+    longitude: float
+
+
+Value = str | int | float | bool | datetime | Place
+
+
+class Fit(StrEnum):
+    """What becomes of the long side, which the model's square input has no room for."""
+
+    CROP = "crop"  # the model's own way: most models cut off both ends
+    PAD = "pad"  # white is added on the short side, so that the whole page is seen
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """Equal fingerprints: nothing to upload."""
+class Facts:
+    """What a source tells of an image beside its pixels."""
+
+    label: str = ""
+    caption: str = ""
+    metadata: Mapping[str, Value] = field(default_factory=dict)  # by property; the type of a value is the property's
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image found. `read` and `facts` are called in worker threads, once each, and may raise UnusableFile."""
+
+    key: str  # the object's path and, through its UUID, its identity: forward slashes, valid UTF-8
+    source: str  # the folder, archive, table or address it was found in: what --prune looks at
+    stamp: str  # changes when bytes, facts or the way of reading them change; "" when that cannot be known unread
+    read: Callable[[], bytes]  # the image file, or one made of the page or frame
+    facts: Callable[[bytes], Facts]  # of what `read` gave
+    fit: Fit = Fit.CROP
+    held_bytes: int = 0  # of memory that the item holds on to, where it comes out of a stream
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the database has under a key."""
 
     sha256: str
-    label: str
-    caption: str
-    model: str  # the collection's model
+    fit: str
+    stamp: str
+    facts: str  # digest
+    source: str
+    duplicate_of: str
 
 
 @dataclass(frozen=True, slots=True)
 class ImageObject:
+    """What goes into the database."""
+
     key: str
-    fingerprint: Fingerprint
-    data: bytes  # the file as it is
-    thumbnail: bytes  # a JPEG
+    source: str
+    stamp: str
+    sha256: str  # hex digest of what was read
+    fit: Fit
+    facts: Facts
     mime: str
-    replaces: bool  # the database holds another version
+    size: int  # bytes of what was read
+    image: bytes  # what is embedded: what was read, or the padded picture
+    thumbnail: bytes | None = None  # a JPEG
+    phash: str = ""  # perceptual hash, 16 hex digits
+    vector_d: Vectors | None = None  # (D,); None: Weaviate's module makes it
+    duplicate_of: str = ""  # the key of an equal image that was there before
+    replaces: bool = False  # the database holds another version
 
     @property
-    def wire_bytes(self) -> int:
-        """About what the object takes on the wire, where the bytes go as base64."""
-        return (len(self.data) + len(self.thumbnail)) * 4 // 3 + 1024
+    def held_bytes(self) -> int:
+        return len(self.image) + len(self.thumbnail or b"") + 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """The bytes are what the database has: properties change, the vector stays."""
+
+    key: str
+    source: str
+    stamp: str
+    facts: Facts | None  # None: the facts are equal too, only the stamp is new
+
+    @property
+    def held_bytes(self) -> int:
+        return 2048
 
 
 class Fate(StrEnum):
-    """The buckets of a report: every file seen ends in exactly one."""
+    """The buckets of a report: every image seen ends in exactly one."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -55,4 +121,9 @@ class Outcome:
     key: str
     fate: Fate
     reason: str = ""  # why it failed
+    source: str = ""
     sha256: str = ""  # of what was uploaded
+
+    @property
+    def held_bytes(self) -> int:
+        return 512

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from clip_vectorizer.models.pauses import let_in
-from clip_vectorizer.server.threads import Job, promised
+from clip_vectorizer.threads import Job, promised
 
 Result = TypeVar("Result")
 

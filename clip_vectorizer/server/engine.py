@@ -15,7 +15,7 @@ from clip_vectorizer.server.flights import Flights
 from clip_vectorizer.server.images import look, prepared
 from clip_vectorizer.server.lanes import Kind, Row
 from clip_vectorizer.server.limits import Limits
-from clip_vectorizer.server.threads import DaemonThreads
+from clip_vectorizer.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
 
 QUICK_PIXELS, QUICK_BYTES = 2_000_000, 500_000  # decoded in some 10 ms

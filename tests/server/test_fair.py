@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.server.fair import FairPool, FairQueue
-from clip_vectorizer.server.threads import DaemonThreads
+from clip_vectorizer.threads import DaemonThreads
 
 
 @given(owners=st.lists(st.sampled_from("abc"), max_size=30))

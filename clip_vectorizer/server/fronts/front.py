@@ -27,7 +27,7 @@ from clip_vectorizer.server.fronts.words import NUMBER, Word
 from clip_vectorizer.server.logs import set_up
 from clip_vectorizer.server.serve import config_of
 from clip_vectorizer.server.service import Service
-from clip_vectorizer.server.threads import DaemonThreads
+from clip_vectorizer.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 LOST = 1  # exit code
