@@ -66,7 +66,7 @@ class Held:
     stamp: str
     facts: str  # digest
     source: str
-    duplicate_of: str
+    phash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class ImageObject:
     facts: Facts
     mime: str
     size: int  # bytes of what was read
-    image: bytes  # what is embedded: what was read, or the padded picture
+    image: bytes  # what is embedded: what was read, or the padded picture; let go of when nobody needs it any more
     thumbnail: bytes | None = None  # a JPEG
     phash: str = ""  # perceptual hash, 16 hex digits
     vector_d: Vectors | None = None  # (D,); None: Weaviate's module makes it
@@ -100,7 +100,8 @@ class Amendment:
     key: str
     source: str
     stamp: str
-    facts: Facts | None  # None: the facts are equal too, only the stamp is new
+    facts: Facts | None  # None: these are equal too
+    phash: str = ""  # "": as it is
 
     @property
     def held_bytes(self) -> int:
@@ -123,7 +124,4 @@ class Outcome:
     reason: str = ""  # why it failed
     source: str = ""
     sha256: str = ""  # of what was uploaded
-
-    @property
-    def held_bytes(self) -> int:
-        return 512
+    duplicate_of: str = ""  # the key of an equal image that was there before

@@ -1,126 +1,182 @@
 """Sources in, objects in the store, and a report whose numbers add up: the whole of `clip-ingest`."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import chain, islice
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeVar
 
-from ingest.items import Fate, Fingerprint, ImageFile, ImageObject, Outcome
-from ingest.prepare import prepare
+from ingest.embed import Change, Embedder, Twins, with_vectors
+from ingest.flow import Bound, Flow, Weighed
+from ingest.items import Fate, Held, ImageObject, Item, Outcome
+from ingest.listing import Selection, listed
+from ingest.patience import Patience
+from ingest.prepare import PrepareSettings, prepare, unchanged
 from ingest.report import IngestReport
-from ingest.sources import Listing, list_sources
-from ingest.store import ImageStore
-from ingest.uploads import UploadLimits, Uploads
+from ingest.sources import Source
+from ingest.store import ImageStore, Keep
+from ingest.uploads import upload
 
-LOOK_UP = 256  # files whose stored state is asked for in one request
+LOOK_UP = 256  # items whose stored state is asked for in one request
+EMBED_BATCH = Bound(64, 12_000_000)
+MODULE_BATCH = Bound(32, 9_000_000)  # Weaviate answers when its module has embedded the last of them
+UPLOAD_BATCH = Bound(128, 9_000_000)  # in memory a batch takes five times that, and gRPC takes 104,858,000 bytes
 
-Item = TypeVar("Item")
-Listener = Callable[[IngestReport], None]
+Thing = TypeVar("Thing")
+Heavy = TypeVar("Heavy", bound=Weighed)
+Listener = Callable[[IngestReport, object], None]
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
     workers: int = min(8, os.cpu_count() or 1)  # threads that read and decode
-    uploads: UploadLimits = field(default_factory=UploadLimits)
+    prepare: PrepareSettings = field(default_factory=PrepareSettings)
+    selection: Selection = field(default_factory=Selection)
+    checksum: bool = False  # read everything, whatever sizes and times say
+    patience_seconds: float = 300.0  # a database that restarts, a sidecar that loads another model
+    verify: bool = True
+    # Requests at once: while one waits for its last image, the other keeps the model or the database busy.
+    requests: int = 2
+    embed_batch: Bound = EMBED_BATCH
+    module_batch: Bound = MODULE_BATCH
+    upload_batch: Bound = UPLOAD_BATCH
 
 
-def silent(_: IngestReport) -> None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item and what the database has under its key."""
+
+    item: Item
+    held: Held | None
+
+    @property
+    def held_bytes(self) -> int:
+        return self.item.held_bytes
+
+
+def silent(_: IngestReport, __: object) -> None:
     """The listener that says nothing."""
 
 
 def ingest(
-    sources: Sequence[Path],
+    sources: Sequence[Source],
     store: ImageStore,
+    embedder: Embedder | None = None,
     on_progress: Listener = silent,
     settings: IngestSettings | None = None,
+    report: IngestReport | None = None,
 ) -> IngestReport:
     """Brings every image of `sources` into `store`, except those that it holds unchanged.
 
-    `on_progress` gets the report as it grows, once a file. A file that cannot be used is in the report's `failures`
-    and stops nothing. Raises InputError (a source that is missing or without images) and Unreachable (the store is
-    away for longer than the tries last: what is in stays in, and the next run goes on from there).
+    With an `embedder` objects are sent with their vectors; without, the store makes them. `on_progress` gets the
+    report as it grows, with what has just happened. An image that cannot be used is in the report's `failures` and
+    stops nothing. Raises InputError (a source that cannot be read) and Unreachable (store or sidecar are away for
+    longer than patience lasts: what is in stays in, and the next run goes on from there).
     """
-    return ingest_listing(list_sources(sources), store, on_progress, settings or IngestSettings())
-
-
-def ingest_listing(
-    listing: Listing, store: ImageStore, on_progress: Listener, settings: IngestSettings
-) -> IngestReport:
-    report = IngestReport(seen=len(listing.files) + len(listing.failures), skipped=listing.skipped)
+    settings, report = settings or IngestSettings(), report or IngestReport()
+    run = Run(sources, store, embedder, settings)
     uploaded: list[Outcome] = []
-    on_progress(report)
-    for outcome in chain(listing.failures, process(listing.files, store, settings)):
-        report.count(outcome)
-        on_progress(report)
-        if outcome.fate in (Fate.ADDED, Fate.UPDATED):
-            uploaded.append(outcome)
-    for outcome in lost_for_good(uploaded, listing.files, store, settings):
-        report.take_back(outcome, "Weaviate took it, but does not hold it; run the same command again")
-    on_progress(report)
+    for event in run.events(settings.selection):
+        report.take(event)
+        on_progress(report, event)
+        if isinstance(event, Outcome) and event.sha256:
+            uploaded.append(event)
+    for outcome in run.lost_for_good(uploaded) if settings.verify else ():
+        reason = "Weaviate took it, but does not hold it; run the same command again"
+        on_progress(report, report.take_back(outcome, reason))
     return report
 
 
-def process(files: Sequence[ImageFile], store: ImageStore, settings: IngestSettings) -> Iterator[Outcome]:
-    """One outcome a file. Files are read and decoded while others upload; few of them are in memory at a time."""
-    decoders = ThreadPoolExecutor(settings.workers, thread_name_prefix="decode")
-    uploads = Uploads(store, settings.uploads)
-    try:
-        for made in prepared(files, store, decoders, window=2 * settings.workers):
-            if isinstance(made, ImageObject):
-                yield from uploads.add(made)
+class Run:
+    """The stages, wired. Each may be read as a function of its own."""
+
+    def __init__(
+        self, sources: Sequence[Source], store: ImageStore, embedder: Embedder | None, settings: IngestSettings
+    ) -> None:
+        self._sources, self._store, self._embedder, self._settings = sources, store, embedder, settings
+        self._prepare = replace(settings.prepare, keep=store.keep)
+        self._twins = Twins(store)
+
+    def events(self, selection: Selection) -> Iterator[object]:
+        """Runs it all. What happens to each item, as it happens."""
+        settings = self._settings
+        with Flow() as flow:
+            self._flow = flow
+            self._patience = Patience(settings.patience_seconds, flow.pause, flow.tell)
+            items = flow.stage(listed(self._sources, selection, flow.tell), lambda item: (item,), Bound(20_000))
+            known = flow.stage(groups(items, LOOK_UP), self._look_up, Bound(2 * LOOK_UP), settings.requests)
+            made = flow.stage(known, self._read, Bound(256), settings.workers)
+            batch = settings.embed_batch if self._embedder else settings.module_batch
+            ready = flow.stage(batches(made, batch), self._embed, Bound(512), settings.requests)
+            batch = settings.upload_batch if self._embedder else settings.module_batch
+            sent = flow.stage(batches(ready, batch), self._upload, Bound(1), settings.requests)
+            yield from flow.events(sent)
+
+    def _look_up(self, items: Sequence[Item]) -> Iterator[Known]:
+        held = self._patience.call(lambda: self._store.held([item.key for item in items]))
+        for item in items:
+            known = Known(item, held.get(item.key))
+            if not self._settings.checksum and unchanged(item, known.held, self._prepare):
+                self._flow.tell(Outcome(item.key, Fate.UNCHANGED, source=item.source))
+            else:
+                yield known
+
+    def _read(self, known: Known) -> Iterator[Change]:
+        made = prepare(known.item, known.held, self._prepare)
+        if isinstance(made, Outcome):
+            self._flow.tell(made)
+        else:
+            yield made
+
+    def _embed(self, changes: Sequence[Change]) -> Iterator[Change]:
+        for made in with_vectors(changes, self._twins, self._embedder, self._patience):
+            if isinstance(made, Outcome):
+                self._flow.tell(made)
+            elif isinstance(made, ImageObject) and made.vector_d is not None and self._store.keep is not Keep.FULL:
+                yield replace(made, image=b"")  # it has done what it was needed for
             else:
                 yield made
-        yield from uploads.finish()
-    finally:
-        decoders.shutdown(wait=True, cancel_futures=True)
-        uploads.close()
+
+    def _upload(self, changes: Sequence[Change]) -> Iterator[ImageObject]:
+        for outcome in upload(changes, self._store, self._patience):
+            self._flow.tell(outcome)
+        return iter(())
+
+    def lost_for_good(self, uploaded: Sequence[Outcome]) -> list[Outcome]:
+        """Of what was sent, what the store does not hold even after it was removed and sent once more."""
+        patience = Patience(self._settings.patience_seconds, time.sleep)
+        lost = {outcome.key for outcome in self._not_held(uploaded, patience)}
+        if lost:
+            patience.call(lambda: self._store.forget(sorted(lost)))
+            for _ in self.events(replace(self._settings.selection, limit=None, only=lambda item: item.key in lost)):
+                pass  # the store, asked again below, tells more than the outcome
+        return list(self._not_held([outcome for outcome in uploaded if outcome.key in lost], patience))
+
+    def _not_held(self, uploaded: Sequence[Outcome], patience: Patience) -> Iterator[Outcome]:
+        for group in groups(uploaded, LOOK_UP):
+            held = patience.call(lambda: self._store.held([outcome.key for outcome in group]))  # noqa: B023
+            for outcome in group:
+                now = held.get(outcome.key)
+                if now is None or (now.sha256 != outcome.sha256 and self._store.keep is not Keep.NONE):
+                    yield outcome
 
 
-def prepared(
-    files: Sequence[ImageFile], store: ImageStore, decoders: ThreadPoolExecutor, window: int
-) -> Iterator[ImageObject | Outcome]:
-    """What `prepare` makes of each file, in order, at most `window` of them ahead of the caller."""
-    ahead: deque[Future[ImageObject | Outcome]] = deque()
-    for file, held in with_held(files, store):
-        ahead.append(decoders.submit(prepare, file, held, store.model))
-        if len(ahead) >= window:
-            yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
-
-
-def with_held(files: Sequence[ImageFile], store: ImageStore) -> Iterator[tuple[ImageFile, Fingerprint | None]]:
-    for group in groups(files, LOOK_UP):
-        held = store.held([file.key for file in group])
-        yield from ((file, held.get(file.key)) for file in group)
-
-
-def lost_for_good(
-    uploaded: Sequence[Outcome], files: Sequence[ImageFile], store: ImageStore, settings: IngestSettings
-) -> list[Outcome]:
-    """Of what was sent, what the store does not hold even after it was removed and sent once more."""
-    lost = {outcome.key for outcome in not_held(uploaded, store)}
-    if lost:
-        store.forget(sorted(lost))
-        for _ in process([file for file in files if file.key in lost], store, settings):
-            pass  # the store, asked again below, tells more than the outcome
-    return list(not_held([outcome for outcome in uploaded if outcome.key in lost], store))
-
-
-def not_held(uploaded: Sequence[Outcome], store: ImageStore) -> Iterator[Outcome]:
-    for group in groups(uploaded, LOOK_UP):
-        held = store.held([outcome.key for outcome in group])
-        for outcome in group:
-            now = held.get(outcome.key)
-            if now is None or now.sha256 != outcome.sha256:
-                yield outcome
-
-
-def groups(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
+def groups(items: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
     rest = iter(items)
     while group := list(islice(rest, size)):
         yield group
+
+
+def batches(stream: Iterable[Heavy], bound: Bound) -> Iterator[list[Heavy]]:
+    """Consecutive parts within the bound; an item over it goes alone."""
+    batch: list[Heavy] = []
+    size = 0
+    for item in stream:
+        if batch and (len(batch) >= bound.items or size + item.held_bytes > bound.bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.held_bytes
+    if batch:
+        yield batch

@@ -1,10 +1,15 @@
 """What an ingest did, in numbers that add up."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.items import Fate, Outcome
+from ingest.listing import Listed
+from ingest.near_duplicates import Pair
+from ingest.patience import Waiting
+from ingest.sources.base import Skipped
 
 SOME_FAILED = 3  # exit code
 
@@ -16,12 +21,17 @@ class IngestReport:
     `skipped` files are neither images nor captions by their extension, and are not seen.
     """
 
-    seen: int
+    seen: int = 0
+    complete: bool = False  # whether everything there is has been seen
     skipped: int = 0
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    duplicates: int = 0  # of those added or updated: equal to another image
+    pruned: int = 0
     failures: list[Outcome] = field(default_factory=list)
+    near_duplicates: Sequence[Pair] = ()
+    waiting: str = ""  # for whom, at this moment
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -37,8 +47,32 @@ class IngestReport:
     def exit_code(self) -> int:
         return SOME_FAILED if self.failures else 0
 
-    def count(self, outcome: Outcome) -> None:
+    def take(self, event: object) -> None:
+        """Counts what the stages tell."""
         self.seconds = time.monotonic() - self.started
+        self.waiting = event.reason if isinstance(event, Waiting) else ""
+        match event:
+            case Outcome():
+                self._count(event)
+            case Listed():
+                self.seen += event.count
+                self.complete = self.complete or event.complete
+            case Skipped():
+                self.skipped += 1
+
+    def take_back(self, outcome: Outcome, reason: str) -> Outcome:
+        """What was counted as uploaded turns out to be lost: it failed."""
+        if outcome.fate is Fate.ADDED:
+            self.added -= 1
+        else:
+            self.updated -= 1
+        self.duplicates -= bool(outcome.duplicate_of)
+        failed = Outcome(outcome.key, Fate.FAILED, reason, outcome.source)
+        self.take(failed)
+        return failed
+
+    def _count(self, outcome: Outcome) -> None:
+        self.duplicates += bool(outcome.duplicate_of)
         match outcome.fate:
             case Fate.ADDED:
                 self.added += 1
@@ -49,14 +83,6 @@ class IngestReport:
             case Fate.FAILED:
                 self.failures.append(outcome)
 
-    def take_back(self, outcome: Outcome, reason: str) -> None:
-        """What was counted as uploaded turns out to be lost: it failed."""
-        if outcome.fate is Fate.ADDED:
-            self.added -= 1
-        else:
-            self.updated -= 1
-        self.count(Outcome(outcome.key, Fate.FAILED, reason))
-
     def as_json(self) -> dict[str, Any]:
         return {
             "seen": self.seen,
@@ -65,15 +91,22 @@ class IngestReport:
             "unchanged": self.unchanged,
             "failed": self.failed,
             "skipped": self.skipped,
+            "duplicates": self.duplicates,
+            "pruned": self.pruned,
             "seconds": round(self.seconds, 3),
             "failures": [{"path": failure.key, "reason": failure.reason} for failure in self.failures],
+            "near_duplicates": [pair.as_json() for pair in self.near_duplicates],
         }
 
     def summary(self) -> str:
         images = "1 image" if self.seen == 1 else f"{self.seen} images"
         others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
-        skipped = f"; {others} skipped" if self.skipped else ""
+        extras = [
+            f"; {self.duplicates} of them equal to another" if self.duplicates else "",
+            f"; {self.pruned} vanished ones removed" if self.pruned else "",
+            f"; {others} skipped" if self.skipped else "",
+        ]
         return (
             f"{images}: {self.added} added, {self.updated} updated, {self.unchanged} unchanged, "
-            f"{self.failed} failed, in {self.seconds:.1f} s{skipped}"
+            f"{self.failed} failed, in {self.seconds:.1f} s{''.join(extras)}"
         )

@@ -61,3 +61,9 @@ class ImageStore(Protocol):
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
         """The keys of all objects that came from these sources."""
+
+    def phashes(self) -> Iterator[tuple[str, str]]:
+        """Key and perceptual hash of every object that has one and is no linked duplicate."""
+
+    def unlink(self, keys: Sequence[str]) -> None:
+        """Frees objects that are duplicates of these, which are about to go."""

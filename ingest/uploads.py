@@ -1,89 +1,62 @@
-"""Objects gathered into bounded batches and sent, a few batches at once, with another try where it may help."""
+"""Batches into the store, with another try where it may help. Every change comes out as exactly one outcome."""
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from clip_vectorizer.errors import Unreachable
-from ingest.items import Fate, ImageObject, Outcome
+from ingest.embed import Change
+from ingest.items import Amendment, Fate, ImageObject, Outcome
+from ingest.patience import NoProgress, Patience
 from ingest.store import ImageStore, Refusal
 
-
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
-    batch_objects: int = 32
-    batch_bytes: int = 12_000_000  # on the wire; in memory a batch is five times that, and gRPC takes 104,858,000 bytes
-    batches_at_once: int = 2  # while one waits for its last image, the other keeps the model busy
-    # Waits before another try, longer each time: 15 s in all let a sidecar or a server restart.
-    retry_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+Sent = TypeVar("Sent", ImageObject, Amendment)
 
 
-class Uploads:
-    """One owner (the thread that calls `add` and `finish`); every object added comes out as exactly one outcome.
+class Refused(NoProgress):
+    """All of a batch was refused for reasons that may pass."""
 
-    At most `batches_at_once` batches are under way and one is being filled: memory stays flat.
-    """
+    def __init__(self, answer: Mapping[str, Refusal]) -> None:
+        super().__init__(next(iter(answer.values())).reason)
+        self.answer = answer
 
-    def __init__(self, store: ImageStore, limits: UploadLimits, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._store, self._limits, self._sleep = store, limits, sleep
-        self._pool = ThreadPoolExecutor(limits.batches_at_once, thread_name_prefix="upload")
-        self._filling: list[ImageObject] = []
-        self._sent: deque[Future[list[Outcome]]] = deque()
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def add(self, item: ImageObject) -> Iterator[Outcome]:
-        """Takes `item`; yields what batches came to, waiting for one when too many are under way."""
-        if self._filling and not self._fits(item):
-            yield from self._send()
-        self._filling.append(item)
-
-    def finish(self) -> Iterator[Outcome]:
-        yield from self._send()
-        while self._sent:
-            yield from self._sent.popleft().result()
-
-    def _fits(self, item: ImageObject) -> bool:
-        total = sum(other.wire_bytes for other in self._filling) + item.wire_bytes
-        return len(self._filling) < self._limits.batch_objects and total <= self._limits.batch_bytes
-
-    def _send(self) -> Iterator[Outcome]:
-        while len(self._sent) >= self._limits.batches_at_once:
-            yield from self._sent.popleft().result()
-        batch, self._filling = self._filling, []
-        if batch:
-            self._sent.append(self._pool.submit(self._upload, batch))
-
-    def _upload(self, batch: list[ImageObject]) -> list[Outcome]:
-        refused = put_patiently(self._store, batch, self._limits.retry_seconds, self._sleep)
-        return [outcome(item, refused.get(item.key)) for item in batch]
+def upload(changes: Sequence[Change], store: ImageStore, patience: Patience) -> Iterator[Outcome]:
+    objects = [change for change in changes if isinstance(change, ImageObject)]
+    amendments = [change for change in changes if isinstance(change, Amendment)]
+    refused = {**put_patiently(store.put, objects, patience), **put_patiently(store.amend, amendments, patience)}
+    return (outcome(change, refused.get(change.key)) for change in changes)
 
 
 def put_patiently(
-    store: ImageStore, batch: Sequence[ImageObject], waits: Sequence[float], sleep: Callable[[float], None]
+    put: Callable[[Sequence[Sent]], Mapping[str, Refusal]], batch: Sequence[Sent], patience: Patience
 ) -> dict[str, Refusal]:
-    """Sends `batch`, and again what may pass the next time. Raises Unreachable when nobody came back in the end."""
+    """Sends `batch`, and again what may pass the next time. Answers what was refused for good, by key.
+
+    Raises Unreachable when nobody came back before patience ended.
+    """
     refused: dict[str, Refusal] = {}
-    for wait in (*waits, None):
+    while batch:
         try:
-            answer = store.put(batch)
-        except Unreachable:
-            if wait is None:
-                raise
-        else:
-            refused |= {key: refusal for key, refusal in answer.items() if not refusal.passing}
-            passing = {key: refusal for key, refusal in answer.items() if refusal.passing}
-            batch = [item for item in batch if item.key in passing]
-            if not batch or wait is None:
-                return refused | passing
-        sleep(wait)
+            answer = patience.call(lambda: some_accepted(put, batch))  # noqa: B023 - called at once
+        except Refused as stuck:
+            return refused | dict(stuck.answer)
+        refused |= {key: refusal for key, refusal in answer.items() if not refusal.passing}
+        batch = [change for change in batch if change.key in answer and change.key not in refused]
     return refused
 
 
-def outcome(item: ImageObject, refusal: Refusal | None) -> Outcome:
+def some_accepted(
+    put: Callable[[Sequence[Sent]], Mapping[str, Refusal]], batch: Sequence[Sent]
+) -> Mapping[str, Refusal]:
+    answer = put(batch)
+    if len(answer) == len(batch) and all(refusal.passing for refusal in answer.values()):
+        raise Refused(answer)
+    return answer
+
+
+def outcome(change: Change, refusal: Refusal | None) -> Outcome:
     if refusal:
-        return Outcome(item.key, Fate.FAILED, refusal.reason)
-    return Outcome(item.key, Fate.UPDATED if item.replaces else Fate.ADDED, sha256=item.fingerprint.sha256)
+        return Outcome(change.key, Fate.FAILED, refusal.reason, change.source)
+    if isinstance(change, Amendment):
+        return Outcome(change.key, Fate.UPDATED if change.facts else Fate.UNCHANGED, source=change.source)
+    fate = Fate.UPDATED if change.replaces else Fate.ADDED
+    return Outcome(change.key, fate, "", change.source, change.sha256, change.duplicate_of)

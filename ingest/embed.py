@@ -1,0 +1,105 @@
+"""Vectors for objects before they are sent: an equal image's from the database, or the sidecar's.
+
+D dimensions
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.identity import StoredModel
+from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.wire import about_one_file
+from ingest.items import Amendment, Fate, ImageObject, Outcome
+from ingest.patience import Patience
+from ingest.store import ImageStore, Keep
+
+Change = ImageObject | Amendment
+BUSY = (429, 502, 503, 504)  # the sidecar's own words, or those of a proxy before one that restarts
+
+
+def with_vectors(
+    changes: Sequence[Change], twins: "Twins", embedder: "Embedder | None", patience: Patience
+) -> Iterator[Change | Outcome]:
+    """The changes; with an `embedder`, every object with a vector, or an Outcome where it could not make one."""
+    objects = [change for change in changes if isinstance(change, ImageObject)]
+    yield from (change for change in changes if isinstance(change, Amendment))
+    linked = patience.call(lambda: list(twins.linked(objects)))
+    if embedder is None:
+        yield from linked
+        return
+    yield from (item for item in linked if item.vector_d is not None)
+    lacking = [item for item in linked if item.vector_d is None]
+    outcomes = patience.call(lambda: embedder.embed([item.image for item in lacking]))
+    for item, outcome in zip(lacking, outcomes, strict=True):
+        if isinstance(outcome, SidecarRefused):
+            yield Outcome(item.key, Fate.FAILED, about_one_file(str(outcome)), item.source)
+        else:
+            yield replace(item, vector_d=outcome)
+
+
+class Embedder(Protocol):
+    def embed(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
+        """For each its vector (D,), or why it has none. Raises SidecarUnreachable, Mismatch (another model)."""
+
+
+class SidecarEmbedder:
+    """Obeys Embedder: large batches through the sidecar's route for files."""
+
+    def __init__(self, sidecar: VectorizerClient, model: StoredModel) -> None:
+        self._sidecar, self._model = sidecar, model
+
+    def embed(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
+        try:
+            outcomes = self._sidecar.embed_each_image(images)
+            self._check_model()
+        except SidecarRefused as refusal:
+            if refusal.status in BUSY:
+                raise SidecarUnreachable(str(refusal)) from refusal
+            if refusal.status < 500:
+                raise
+            outcomes = [refusal]
+        if len(outcomes) == len(images):
+            return outcomes
+        half = len(images) // 2  # the model failed on one of them, and took all others with it
+        return [*self.embed(images[:half]), *self.embed(images[half:])]
+
+    def _check_model(self) -> None:
+        """After each answer: a sidecar that was restarted meanwhile may run another model of the same dimension."""
+        now = self._sidecar.meta()
+        if not self._model.agrees_with(now):
+            raise Mismatch(
+                f"the sidecar at {self._sidecar.url} runs {StoredModel.of(now)} now and ran {self._model} at the "
+                "start: nothing of it was stored; start the first model again, and the same command goes on"
+            )
+
+
+class Twins:
+    """Finds equal images, in the database and in this run."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+        self._first: dict[tuple[str, str], str] = {}  # key by content, of this run
+        self._lock = threading.Lock()
+
+    def linked(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
+        """The objects, those that are equal to another one with its key and, if that is stored, its vector."""
+        stored = self._store.twins([content(item) for item in objects]) if self._store.keep is not Keep.NONE else {}
+        for item in objects:
+            twin = stored.get(content(item))
+            first = self._first_of(item)
+            if twin:
+                yield replace(item, vector_d=twin.vector_d, duplicate_of=twin.key if twin.key != item.key else "")
+            else:
+                yield replace(item, duplicate_of=first if first != item.key else "")
+
+    def _first_of(self, item: ImageObject) -> str:
+        with self._lock:
+            return self._first.setdefault(content(item), item.key)
+
+
+def content(item: ImageObject) -> tuple[str, str]:
+    return item.sha256, str(item.fit)

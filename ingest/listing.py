@@ -1,0 +1,96 @@
+"""Everything that the sources find, once: what is listed, left out, or cannot be listed."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from uuid import UUID
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.schema import image_id
+from ingest.items import Fate, Item, Outcome
+from ingest.sources.base import Skipped, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The `index`th (from 1) of `count` parts of about equal size; together they are everything, without overlap."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """`2/8`. Raises InputError."""
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            raise InputError(f"{text!r} is no shard; write the part and how many there are, from 1/8 to 8/8")
+        return cls(int(index), int(count))
+
+    def has(self, key: str) -> bool:
+        return UUID(image_id(key)).int % self.count == self.index - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the items found are this run's, and what their keys begin with."""
+
+    prefix: str = ""
+    shard: Shard | None = None
+    limit: int | None = None
+    only: Callable[[Item], bool] = lambda _: True
+
+    def has(self, found: Item | Outcome) -> bool:
+        if self.shard and not self.shard.has(found.key):
+            return False
+        return not isinstance(found, Item) or self.only(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`count` more images are known of; `complete`: these are all."""
+
+    count: int
+    complete: bool = False
+
+
+def listed(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[Item]:
+    """The items of all sources. `tell` gets a Listed for each, a Skipped or a failed Outcome for what is no item.
+
+    Two different images with one key would overwrite each other: the first is taken, the second failed. The same one
+    named twice counts once.
+    """
+    for found in islice(chosen(sources, selection, tell), selection.limit):
+        tell(Listed(1))
+        if isinstance(found, Item):
+            yield found
+        else:
+            tell(found)
+    tell(Listed(0, complete=True))
+
+
+def chosen(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[Item | Outcome]:
+    taken: dict[str, str] = {}  # source by key; one source alone has no key twice
+    for found in chain.from_iterable(sources):
+        if isinstance(found, Skipped):
+            tell(found)
+            continue
+        found = dataclasses.replace(found, key=prefixed(found.key, selection.prefix))
+        if not selection.has(found):
+            continue
+        if isinstance(found, Item) and len(sources) > 1:
+            first = taken.get(found.key)
+            if first == found.source:
+                continue
+            found = clash(found, first) if first else found
+            taken.setdefault(found.key, found.source)
+        yield found
+
+
+def prefixed(key: str, prefix: str) -> str:
+    return f"{prefix.strip('/')}/{key}" if prefix else key
+
+
+def clash(second: Item, first: str) -> Outcome:
+    reason = f"{second.source} would overwrite what {first} has under this path; ingest one of them with --prefix NAME"
+    return Outcome(second.key, Fate.FAILED, reason, second.source)

@@ -1,0 +1,110 @@
+"""Captions and metadata that lie beside an image: x.txt or x.jpg.txt, x.json or x.jpg.json."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ingest.items import Facts, UnusableFile
+from ingest.sources.base import SourceOptions
+from ingest.sources.columns import properties_of, text_of
+
+CAPTION, METADATA, LABEL = ".txt", ".json", ".cls"  # .cls: WebDataset's class, in archives only
+MAX_CAPTION_BYTES = 100_000
+MAX_METADATA_BYTES = 16_000_000  # some labelling tools put the image itself into it
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A small file that belongs to an image. `read` gives no more bytes than asked for, and may raise OSError."""
+
+    name: str
+    read: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    caption: Note | None = None
+    metadata: Note | None = None
+    label: Note | None = None
+
+
+class Beside:
+    """Which of these names are notes, and of which image."""
+
+    def __init__(self, names: Iterable[str], kinds: tuple[str, ...] = (CAPTION, METADATA)) -> None:
+        self._names: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+        for name in names:
+            stem, kind = os.path.splitext(name)  # noqa: PTH122 - a Path a file is slow for a million files
+            if kind.lower() in self._names:
+                self._names[kind.lower()].setdefault(stem, name)
+
+    def __bool__(self) -> bool:
+        return any(self._names.values())
+
+    def of(self, image: str, kind: str) -> str | None:
+        """The note of an image. x.jpg.txt comes before x.txt, which x.png may share."""
+        by_stem = self._names.get(kind, {})
+        return next((by_stem[stem] for stem in stems(image) if stem in by_stem), None)
+
+    def without(self, images: Iterable[str]) -> list[str]:
+        """The notes that belong to none of the images."""
+        known = {stem for image in images for stem in stems(image)}
+        return [name for kind in self._names.values() for stem, name in kind.items() if stem not in known]
+
+
+def stems(image: str) -> tuple[str, str]:
+    return image, os.path.splitext(image)[0]  # noqa: PTH122
+
+
+def facts_of(notes: Notes, label: str, options: SourceOptions) -> Facts:
+    """What the notes tell; `label` is what the folder does.
+
+    A .txt file comes before the .json file's caption, the .json file's label before the folder's, and that before the
+    .cls file's. Raises OSError, and UnusableFile for a note that cannot be used.
+    """
+    fields = fields_of(notes.metadata) if notes.metadata else {}
+    caption = words_of(notes.caption, "caption") if notes.caption else ""
+    return Facts(
+        label=text_of(fields.get(options.label_column or "label")) or label or of_class(notes.label),
+        caption=caption or text_of(fields.get(options.caption_column or "caption")),
+        metadata=properties_of(fields, options.columns),
+    )
+
+
+def of_class(note: Note | None) -> str:
+    return words_of(note, "label") if note else ""
+
+
+def words_of(note: Note, what: str) -> str:
+    try:
+        return content(note, what, MAX_CAPTION_BYTES).decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise UnusableFile(f"its {what} {note.name} is not UTF-8 text; save it as UTF-8") from error
+
+
+def fields_of(note: Note) -> Mapping[str, object]:
+    try:
+        fields = json.loads(content(note, "metadata", MAX_METADATA_BYTES).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
+        raise UnusableFile(f"its metadata {note.name} is not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise UnusableFile(f"its metadata {note.name} is no JSON object but a {type(fields).__name__}")
+    return fields
+
+
+def content(note: Note, what: str, limit: int) -> bytes:
+    try:
+        data = note.read(limit + 1)
+    except UnusableFile as problem:
+        raise UnusableFile(f"its {what} {note.name} is {problem}") from problem
+    except OSError as error:
+        raise UnusableFile(f"its {what} {note.name} cannot be read ({error.strerror or error})") from error
+    if len(data) > limit:
+        raise UnusableFile(f"its {what} {note.name} is longer than {limit} bytes")
+    return data
+
+
+def options_stamp(options: SourceOptions) -> tuple[object, ...]:
+    """The options that change the facts."""
+    return options.exif, options.columns, options.label_column, options.caption_column

@@ -1,0 +1,65 @@
+"""A file read into memory, or the reason why not, in words that follow its name."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from ingest.items import UnusableFile
+
+MAX_FILE_BYTES = 70_000_000  # Weaviate's gRPC takes 104,858,000 bytes a message, and base64 adds a third
+MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
+# A pipe without a writer must not be waited for. Windows has neither the flag nor such pipes.
+WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
+BINARY = getattr(os, "O_BINARY", 0)
+
+
+def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
+    """All bytes of a file, 1 to MAX_FILE_BYTES of them. Raises UnusableFile."""
+    with reading(), open_file() as file:
+        refuse_large(known_size(file))
+        data = file.read(MAX_FILE_BYTES + 1)
+    refuse_large(len(data))
+    if not data:
+        raise UnusableFile("empty file (0 bytes)")
+    return data
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turns what the file system raises inside into UnusableFile."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise UnusableFile("a folder, not a file") from error
+    except OSError as error:
+        raise UnusableFile(f"cannot be read ({error.strerror or error or type(error).__name__})") from error
+
+
+def open_regular(file: str | os.PathLike[str]) -> BinaryIO:
+    """A file on disk opened for reading. Raises OSError, and UnusableFile for a folder, a pipe or a device."""
+    descriptor = os.open(file, os.O_RDONLY | WITHOUT_WAITING | BINARY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise UnusableFile("a folder, not a file")
+        if not stat.S_ISREG(mode):
+            raise UnusableFile("not a regular file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def known_size(file: BinaryIO) -> int:
+    """In bytes, where the operating system knows it; else 0."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
+        return 0
+
+
+def refuse_large(size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise UnusableFile(f"{size / 1e6:.0f} MB; Weaviate takes at most {MAX_FILE_BYTES / 1e6:.0f} MB an image")
