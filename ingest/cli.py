@@ -1,24 +1,31 @@
 """`clip-ingest`: parse, call, print."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
-from clip_vectorizer.schema import IMAGE_COLLECTION
-from ingest.pipeline import IngestSettings, ingest_listing
+from clip_vectorizer.errors import InputError, VectorizerError
+from ingest.job import Job, run
+from ingest.options import ingest_options, job_of
+from ingest.pipeline import Listener
 from ingest.progress import progress_on_stderr
-from ingest.sources import list_sources
-from ingest.weaviate_store import open_store
+from ingest.report import IngestReport
+from ingest.report_file import ReportFile
 
-HELP = """Bring every image under SOURCE into Weaviate, where the multi2vec-clip module makes the vectors.
+HELP = """Bring the images of every SOURCE into Weaviate, as objects with vectors.
 
-SOURCE is a folder or a file. An image's path relative to SOURCE identifies it; its folder's name becomes its label; a
-.txt file of the same name beside it, its caption. Files that the collection holds unchanged are skipped, so the same
-command run again resumes, or costs next to nothing. A file that cannot be used is named on stderr and stops nothing.
+SOURCE is a folder, a file, a pattern ('photos/**/*.jpg'), an archive (.tar, .tar.gz, .zip), a table of paths or
+addresses (.csv, .tsv, .ndjson, .parquet), a .pdf, an address (https://, s3://, gs://), or - for paths on standard
+input. An image's path relative to SOURCE identifies it; its folder's name becomes its label; a .txt file of the same
+name beside it, its caption.
+
+What the collection holds unchanged is skipped, so the same command run again resumes, or costs next to nothing. What
+cannot be used is named on stderr and stops nothing.
 
 \b
 Example, from nothing to a first search:
@@ -27,61 +34,73 @@ Example, from nothing to a first search:
   clip-search "a red apple"
 
 \b
+More:
+  clip-ingest ~/Pictures --embed client --exif --report report.jsonl
+  clip-ingest --retry-failed report.jsonl
+  clip-ingest ~/Pictures --prune --watch
+  clip-ingest shop.csv --property price:number --property brand
+  find . -name '*.png' -print0 | clip-ingest - -0
+
+\b
 Exit codes: 0 all in, 1 fatal, 2 usage, 3 some files failed, 4 Weaviate or its sidecar unreachable,
 5 the collection was made with another model, 130 interrupted
 """
 
 
-class SourcePath(click.Path):
-    """A path, but not the empty one: what an unset variable leaves would be taken for the present folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 @click.command(cls=FriendlyErrors, help=HELP)
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=SourcePath(path_type=Path))
-@click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Made if it is not there.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    default=IngestSettings().workers,
-    show_default="one a CPU core",
-    help="Threads that read and decode files.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a sentence.")
-@weaviate_options
-@click.option(
-    "--vectorizer-url",
-    envvar="VECTORIZER_URL",
-    default=None,
-    show_envvar=True,
-    help="If given, this sidecar is checked to run the model of Weaviate's own.",
-)
-@vectorizer_key_option
+@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@ingest_options
 @click.pass_context
 def main(
-    context: click.Context,
-    sources: tuple[Path, ...],
-    collection: str,
-    workers: int,
-    as_json: bool,
-    weaviate_url: str,
-    weaviate_grpc_port: int,
-    weaviate_api_key: str | None,
-    vectorizer_url: str | None,
-    vectorizer_api_key: str | None,
+    context: click.Context, sources: tuple[str, ...], report_file: Path | None, as_json: bool, **given: Any
 ) -> None:
-    listing = list_sources(sources)  # a wrong SOURCE is told before anybody is asked for a connection
-    with (
-        open_store(
-            weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key
-        ) as store,
-        progress_on_stderr() as listener,
-    ):
-        report = ingest_listing(listing, store, listener, IngestSettings(workers=workers))
-    about = {"collection": collection, "model": store.model}
-    click.echo(json.dumps(report.as_json() | about) if as_json else f"{report.summary()} -> {collection}")
-    context.exit(report.exit_code)
+    job = job_of(sources, **given)
+    check_sources(job)
+    report = IngestReport()
+    with progress_on_stderr() as progress, report_to(report_file) as written, told_also_when_broken(report, as_json):
+        model = run(job, report, both(progress, written))
+    tell(report, as_json, {"collection": job.collection, "model": model, "dry_run": job.dry_run})
+    problem = written.problem if written else ""
+    context.exit(report.exit_code or (1 if problem else 0))
+
+
+def check_sources(job: Job) -> None:
+    if not job.sources:
+        raise InputError("no SOURCE; name a folder, a file or an address, for example: clip-ingest examples/images")
+    if "" in job.sources:
+        raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")
+
+
+@contextmanager
+def report_to(file: Path | None) -> Iterator[ReportFile | None]:
+    with ReportFile(file, lambda sentence: click.echo(sentence, err=True)) if file else nullcontext() as written:
+        yield written
+
+
+@contextmanager
+def told_also_when_broken(report: IngestReport, as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except (VectorizerError, KeyboardInterrupt) as error:
+        if as_json and report.seen:
+            tell(report, as_json, {"error": str(error) or "interrupted"})
+        raise
+
+
+def both(progress: Listener, written: Listener | None) -> Listener:
+    def listen(report: IngestReport, event: object) -> None:
+        progress(report, event)
+        if written:
+            written(report, event)
+
+    return listen
+
+
+def tell(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
+    if as_json:
+        click.echo(json.dumps(report.as_json() | about, ensure_ascii=False))
+        return
+    where = "would go into" if about["dry_run"] else "->"
+    click.echo(f"{report.summary()} {where} {about['collection']}")
+    for pair in report.near_duplicates:
+        click.echo(f"alike ({pair.distance} bits apart): {pair.one}  {pair.other}")

@@ -8,15 +8,20 @@ from typing import Protocol
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ingest.items import Fate, Outcome
+from ingest.patience import Waiting
 from ingest.report import IngestReport
+from ingest.watch import Watching
 
 LINE_SECONDS = 5.0
+SHOW_SECONDS = 0.1
+RATE_SECONDS = 10.0  # the rate is that of the last so many
 
 
 class Display(Protocol):
-    def show(self, report: IngestReport) -> None: ...
+    def show(self, report: IngestReport, rate: float) -> None: ...
 
     def say(self, sentence: str) -> None: ...
 
@@ -37,26 +42,59 @@ def progress_on_stderr() -> Iterator["Listener"]:
 class Listener:
     def __init__(self, display: Display) -> None:
         self._display = display
-        self._named = 0  # failures told so far
         self._report: IngestReport | None = None
+        self._rate = Rate()
+        self._shown = 0.0
+        self._waiting = ""
 
-    def __call__(self, report: IngestReport) -> None:
+    def __call__(self, report: IngestReport, event: object) -> None:
         self._report = report
-        for failure in report.failures[self._named :]:
-            self._display.say(f"failed: {failure.key}: {failure.reason}")
-        self._named = report.failed
-        self._display.show(report)
+        if isinstance(event, Outcome) and event.fate is Fate.FAILED:
+            self._display.say(printable(f"failed: {event.key}: {event.reason}"))
+        if isinstance(event, Watching):
+            self._display.say("watching for changes; Ctrl-C ends it")
+        if isinstance(event, Waiting) and event.reason != self._waiting:
+            self._display.say(printable(f"waiting: {event.reason}"))
+        if isinstance(event, Waiting | Outcome):
+            self._waiting = event.reason if isinstance(event, Waiting) else ""
+        now = time.monotonic()
+        if now - self._shown >= SHOW_SECONDS:  # a hundred thousand images must not be drawn one by one
+            self._shown = now
+            self._display.show(report, self._rate.at(now, report.done))
 
     def broken_off(self) -> None:
-        if self._report and self._report.done < self._report.seen:
+        report = self._report
+        if report and (report.done < report.seen or not report.complete):
             self._display.say(
-                f"stopped after {self._report.done} of {self._report.seen} images; the same command goes on from there"
+                f"stopped after {report.done} of {total(report)} images; the same command goes on from there"
             )
+
+
+class Rate:
+    """Images a second over the last moments: a run that waits, or has come to large files, shows it at once."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def at(self, now: float, done: int) -> float:
+        self._marks = [mark for mark in self._marks if now - mark[0] <= RATE_SECONDS] or self._marks[-1:]
+        self._marks.append((now, done))
+        (then, before), seconds = self._marks[0], now - self._marks[0][0]
+        return (done - before) / seconds if seconds > 0 and then < now else 0.0
+
+
+def total(report: IngestReport) -> str:
+    return f"{report.seen}" if report.complete else f"{report.seen} or more"
+
+
+def printable(sentence: str) -> str:
+    """A file's name may hold anything, also what a terminal takes for a command."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
 
 
 @contextmanager
 def bar(console: Console) -> Iterator[Display]:
-    columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("ingest"), BarColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield Bar(progress)
 
@@ -64,13 +102,23 @@ def bar(console: Console) -> Iterator[Display]:
 class Bar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("ingest", total=None)
+        self._task = progress.add_task("ingest", total=None, words="")
 
-    def show(self, report: IngestReport) -> None:
-        self._progress.update(self._task, completed=report.done, total=report.seen)
+    def show(self, report: IngestReport, rate: float) -> None:
+        self._progress.update(
+            self._task,
+            completed=report.done,
+            total=report.seen if report.complete else None,
+            words=words(report, rate),
+        )
 
     def say(self, sentence: str) -> None:
         self._progress.console.print(escape(sentence), soft_wrap=True, highlight=False)
+
+
+def words(report: IngestReport, rate: float) -> str:
+    failed = f", {report.failed} failed" if report.failed else ""
+    return f"{report.done} of {total(report)}, {rate:.0f}/s{failed}{', waiting' if report.waiting else ''}"
 
 
 @contextmanager
@@ -82,10 +130,11 @@ class Lines:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def show(self, report: IngestReport) -> None:
+    def show(self, report: IngestReport, rate: float) -> None:
         if time.monotonic() - self._last >= LINE_SECONDS:
             self._last = time.monotonic()
-            self.say(f"{report.done} of {report.seen} images")
+            left = (report.seen - report.done) / rate if report.complete and rate else 0.0
+            self.say(f"{words(report, rate)}{f', about {left:.0f} s left' if left else ''}")
 
     def say(self, sentence: str) -> None:
         click.echo(sentence, err=True)

@@ -1,0 +1,110 @@
+"""Everything `clip-ingest` was asked for, done in its order: open, bring in, prune, tell what looks alike; watch."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL
+from clip_vectorizer.schema import IMAGE_COLLECTION
+from ingest.dry_run import ReadOnly
+from ingest.embed import Embedder, SidecarEmbedder
+from ingest.near_duplicates import near_duplicates
+from ingest.patience import Patience
+from ingest.pipeline import IngestSettings, Listener, ingest
+from ingest.prune import PruneLimit, Recorded, prune
+from ingest.report import IngestReport
+from ingest.sources import Source, SourceOptions, open_sources
+from ingest.store import ImageStore, Keep
+from ingest.watch import Changed, Watching, rounds
+from ingest.weaviate_store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    weaviate_url: str
+    grpc_port: int | None = None
+    api_key: str | None = None
+    vectorizer_url: str | None = None
+    vectorizer_api_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    sources: Sequence[str]
+    connection: Connection
+    options: SourceOptions = field(default_factory=SourceOptions)
+    settings: IngestSettings = field(default_factory=IngestSettings)
+    collection: str = IMAGE_COLLECTION
+    tenant: str | None = None
+    keep: Keep | None = None  # None: as the collection was made
+    embed_here: bool = False  # the sidecar is asked by us in large batches, not by Weaviate's module
+    prune: PruneLimit | None = None
+    alike_bits: int | None = None  # report images whose perceptual hashes are that many bits apart
+    dry_run: bool = False
+    watch: bool = False
+
+
+class Target(NamedTuple):
+    store: ImageStore
+    embedder: Embedder | None
+
+
+def run(job: Job, report: IngestReport, listener: Listener) -> str:
+    """Fills `report`, also when an error ends it; the name of the model. Raises what `ingest` does, and PruneRefused.
+
+    A job that watches ends when it is interrupted.
+    """
+    sources = [Recorded(source) for source in open_sources(job.sources, job.options)]
+    with target(job) as (store, embedder):
+        for settings in all_rounds(job, sources):
+            ingest(sources, store, embedder, listener, settings, report)
+            finish(job, sources, store, report)
+            if job.watch:
+                listener(report, Watching())
+    return store.model.model
+
+
+def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:
+    if not job.watch:
+        yield job.settings
+        return
+    changed = Changed()
+    for _ in rounds(sources, changed):
+        yield replace(job.settings, selection=replace(job.settings.selection, only=changed.has))
+
+
+def finish(job: Job, sources: Sequence[Recorded], store: ImageStore, report: IngestReport) -> None:
+    patience = Patience(job.settings.patience_seconds, time.sleep)
+    if limit := job.prune:
+        selection = job.settings.selection
+        report.pruned += patience.call(lambda: prune(sources, store, selection, limit, really=not job.dry_run))
+    if job.alike_bits is not None:
+        report.near_duplicates = near_duplicates(patience.call(lambda: list(store.phashes())), job.alike_bits)
+
+
+@contextmanager
+def target(job: Job) -> Iterator[Target]:
+    connection = job.connection
+    with open_store(
+        connection.weaviate_url,
+        connection.grpc_port,
+        connection.api_key,
+        connection.vectorizer_url,
+        job.collection,
+        connection.vectorizer_api_key,
+        keep=job.keep,
+        tenant=job.tenant,
+        create=not job.dry_run,
+        embed_here=job.embed_here,
+    ) as store:
+        if job.dry_run:
+            yield Target(ReadOnly(store), None)
+        elif job.embed_here:
+            url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
+            with VectorizerClient(url, api_key=connection.vectorizer_api_key) as sidecar:
+                yield Target(store, SidecarEmbedder(sidecar, store.model))
+        else:
+            yield Target(store, None)

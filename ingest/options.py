@@ -1,0 +1,190 @@
+"""The options of `clip-ingest`, and the job that they add up to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.schema import IMAGE_COLLECTION
+from ingest.items import Fit
+from ingest.job import Connection, Job
+from ingest.listing import Selection, Shard
+from ingest.near_duplicates import MOST_DISTANCE
+from ingest.pipeline import IngestSettings
+from ingest.prepare import PrepareSettings
+from ingest.prune import PruneLimit, check_prune
+from ingest.report_file import Failed
+from ingest.sources import Column, SourceOptions
+from ingest.store import Keep
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(dir_okay=False, path_type=Path)
+DEFAULTS = IngestSettings()
+
+OPTIONS = (
+    # where to
+    click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Made if it is not there."),
+    click.option("--tenant", help="Of a collection with a tenant each for people whose images must not mix."),
+    click.option(
+        "--embed",
+        type=click.Choice(["module", "client"]),
+        default="module",
+        show_default=True,
+        help="Who asks the sidecar: Weaviate, an image at a time, or this command, in large batches: the same vectors.",
+    ),
+    click.option(
+        "--store",
+        "keep",
+        type=click.Choice(list(Keep)),
+        help="What stays in the database: the file, a thumbnail, only its hash, nothing.  [default: thumbnail, or as "
+        "the collection was made]",
+    ),
+    # what of it
+    click.option("--ignore", multiple=True, metavar="PATTERN", help="Leave these out, as in .gitignore."),
+    click.option("--hidden", is_flag=True, help="Take files and folders whose names begin with a dot, too."),
+    click.option("--prefix", default="", metavar="NAME", help="Goes before every path."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N images."),
+    click.option("--shard", metavar="I/N", help="Only the Ith of N parts: for N commands at once, from 1/N to N/N."),
+    click.option("--retry-failed", type=FILE, help="Only what failed by this --report; without SOURCE, its sources."),
+    # how it is read
+    click.option("--fit", type=click.Choice(list(Fit)), help="Long sides: cut or kept.  [default: pages pad]"),
+    click.option("--dpi", type=click.IntRange(10, 1200), default=SourceOptions().dpi, show_default=True, help="Pages."),
+    click.option("--frames", is_flag=True, help="Every page of a TIFF and frame of a GIF, not only the first."),
+    click.option("--exif", is_flag=True, help="Time, camera and place become properties."),
+    click.option(
+        "--property",
+        "columns",
+        multiple=True,
+        metavar="COLUMN[=NAME][:TYPE]",
+        help="A column of a table, or a field of photo.json beside photo.jpg, becomes a property. TYPE: text, int, "
+        "number, boolean, date.",
+    ),
+    click.option("--path-column", help="Of a table: where its images are.  [default: path, file, image, url, ...]"),
+    click.option("--label-column", help="[default: label]"),
+    click.option("--caption-column", help="[default: caption]"),
+    click.option("--root", help="Where relative paths of a table or of `-` begin.  [default: the table's folder]"),
+    click.option("-0", "--null", "nul", is_flag=True, help="Paths on standard input end with NUL."),
+    click.option("--storage", multiple=True, metavar="KEY=VALUE", help="For s3://, gs://, ...: fsspec's options."),
+    click.option("--checksum", is_flag=True, help="Read all files, whatever their size and time say."),
+    click.option("--workers", type=click.IntRange(1, 64), default=DEFAULTS.workers, show_default="one a CPU core"),
+    # what else is done
+    click.option("--take-over", is_flag=True, help="Replace images that came from another source by the same path."),
+    click.option("--prune", is_flag=True, help="Remove images that have vanished from the source."),
+    click.option("--prune-limit", metavar="N|P%", help="How many may go at once.  [default: 10%]"),
+    click.option(
+        "--near-duplicates",
+        "alike_bits",
+        type=click.IntRange(0, MOST_DISTANCE),
+        metavar="BITS",
+        help="Report images that look alike: perceptual hashes at most BITS of 64 apart; 4 is strict, 10 is not.",
+    ),
+    click.option("--watch", is_flag=True, help="Stay, and bring in what changes."),
+    click.option("--dry-run", is_flag=True, help="Read and compare, and write nothing."),
+    click.option(
+        "--patience",
+        type=click.FloatRange(0),
+        default=DEFAULTS.patience_seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for a Weaviate or a sidecar that is away.",
+    ),
+    click.option("--report", "report_file", type=FILE, help="A line of JSON for every image: key, status, reason."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a sentence."),
+    weaviate_options,
+    click.option(
+        "--vectorizer-url",
+        envvar="VECTORIZER_URL",
+        show_envvar=True,
+        help="The sidecar: asked with --embed client, else only checked to run the model of Weaviate's own.",
+    ),
+    vectorizer_key_option,
+)
+
+
+def ingest_options(command: Command) -> Command:
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def job_of(sources: Sequence[str], **given: Any) -> Job:
+    """Raises InputError for what cannot be or does not go together."""
+    failed = Failed.read(given["retry_failed"]) if given["retry_failed"] else None
+    shard = Shard.parse(given["shard"]) if given["shard"] else None
+    selection = Selection(given["prefix"], shard, given["limit"])
+    if given["prune"] or given["prune_limit"]:
+        check_prune(selection, retry=failed is not None)
+    if failed:
+        selection = replace(selection, only=failed.has)
+        sources = sources or failed.sources
+    keep = Keep(given["keep"]) if given["keep"] else None
+    alike_bits = given["alike_bits"]
+    return Job(
+        sources=sources,
+        connection=connection_of(given),
+        options=source_options(given),
+        settings=IngestSettings(
+            workers=given["workers"],
+            prepare=PrepareSettings(near_duplicates=alike_bits is not None, take_over=given["take_over"]),
+            selection=selection,
+            checksum=given["checksum"],
+            patience_seconds=given["patience"],
+            verify=not given["dry_run"],
+        ),
+        collection=given["collection"],
+        tenant=given["tenant"],
+        keep=keep,
+        embed_here=given["embed"] == "client",
+        prune=PruneLimit.parse(given["prune_limit"] or "10%") if given["prune"] or given["prune_limit"] else None,
+        alike_bits=alike_bits,
+        dry_run=given["dry_run"],
+        watch=given["watch"],
+    )
+
+
+def connection_of(given: dict[str, Any]) -> Connection:
+    return Connection(
+        given["weaviate_url"],
+        given["weaviate_grpc_port"],
+        given["weaviate_api_key"],
+        given["vectorizer_url"],
+        given["vectorizer_api_key"],
+    )
+
+
+def source_options(given: dict[str, Any]) -> SourceOptions:
+    return SourceOptions(
+        ignore=given["ignore"],
+        hidden=given["hidden"],
+        fit=Fit(given["fit"]) if given["fit"] else None,
+        dpi=given["dpi"],
+        frames=given["frames"],
+        exif=given["exif"],
+        columns=tuple(map(column, given["columns"])),
+        path_column=given["path_column"],
+        label_column=given["label_column"],
+        caption_column=given["caption_column"],
+        root=given["root"],
+        nul=given["nul"],
+        storage=dict(map(pair, given["storage"])),
+    )
+
+
+def column(text: str) -> Column:
+    """`price`, `price:number`, `Price (EUR)=price:number`."""
+    words, colon, kind = text.rpartition(":")
+    if not colon or kind not in ("text", "int", "number", "boolean", "date"):
+        words, kind = text, ""
+    name, _, own = words.rpartition("=")
+    return Column(name or own, own, kind)
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InputError(f"--storage {text!r}: write KEY=VALUE, for example endpoint_url=http://localhost:9000")
+    return name, value

@@ -1,0 +1,97 @@
+"""`--prune`: objects whose images are gone from their source go too, behind a guard."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from clip_vectorizer.errors import InputError, VectorizerError
+from ingest.items import Item
+from ingest.listing import Selection, prefixed
+from ingest.pipeline import groups
+from ingest.sources.base import Found, Source
+from ingest.store import ImageStore
+
+REMOVE = 256  # objects in one request
+
+
+class PruneRefused(VectorizerError):
+    """More would go than a person may have meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneLimit:
+    """How much may go at once: a number of objects, or a share of what the sources brought in."""
+
+    objects: int | None = None
+    share: float = 0.1
+
+    @classmethod
+    def parse(cls, text: str) -> "PruneLimit":
+        """`500` or `20%`. Raises InputError."""
+        number = text.removesuffix("%")
+        if not number.isdecimal() or (text.endswith("%") and int(number) > 100):
+            raise InputError(f"{text!r} is no limit; write a number of objects or a share, for example 500 or 20%")
+        return cls(share=int(number) / 100) if text.endswith("%") else cls(objects=int(number))
+
+    def allows(self, vanished: int, of: int) -> bool:
+        return vanished <= (self.share * of if self.objects is None else self.objects)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A source that remembers what it found. Obeys Source."""
+
+    source: Source
+    keys: set[str] = field(default_factory=set)
+    trouble: str = ""  # what could not be listed, the first of it: it may still be there
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def __iter__(self) -> Iterator[Found]:
+        self.keys.clear()
+        self.trouble = ""
+        for found in self.source:
+            if isinstance(found, Item):
+                self.keys.add(found.key)
+            self.trouble = self.trouble or (f"{found.key}: {found.reason}" if hasattr(found, "reason") else "")
+            yield found
+
+
+def prune(
+    sources: Sequence[Recorded], store: ImageStore, selection: Selection, limit: PruneLimit, really: bool = True
+) -> int:
+    """Removes what vanished from the sources, after they were iterated over; how many objects that were.
+
+    Raises PruneRefused beyond `limit`, and when something could not be listed.
+    """
+    refuse_half_a_list(sources)
+    listed = {prefixed(key, selection.prefix) for source in sources for key in source.keys}
+    stored = [key for key in store.keys([source.name for source in sources]) if belongs(key, selection)]
+    vanished = [key for key in stored if key not in listed]
+    if not limit.allows(len(vanished), len(stored)):
+        raise PruneRefused(
+            f"{len(vanished)} of {len(stored)} images have vanished from the source, for example {vanished[0]}; "
+            f"nothing was removed: if that is right, say --prune-limit {len(vanished)} (or 100%)"
+        )
+    for group in groups(vanished, REMOVE) if really else ():
+        store.unlink(group)
+        store.forget(group)
+    return len(vanished)
+
+
+def refuse_half_a_list(sources: Sequence[Recorded]) -> None:
+    for source in sources:
+        if source.trouble:
+            raise PruneRefused(f"nothing was removed, for not all could be listed ({source.trouble})")
+
+
+def belongs(key: str, selection: Selection) -> bool:
+    prefix = prefixed("", selection.prefix) if selection.prefix else ""
+    return key.startswith(prefix) and (selection.shard is None or selection.shard.has(key))
+
+
+def check_prune(selection: Selection, retry: bool) -> None:
+    """Raises InputError where only a part is listed: all the rest would look vanished."""
+    if selection.limit is not None or retry:
+        raise InputError("--prune needs the whole source: leave out --limit and --retry-failed")
