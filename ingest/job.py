@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.dry_run import ReadOnly
 from ingest.embed import Embedder, SidecarEmbedder
@@ -61,10 +62,17 @@ def run(job: Job, report: IngestReport, listener: Listener) -> str:
     with target(job) as (store, embedder):
         for settings in all_rounds(job, sources):
             ingest(sources, store, embedder, listener, settings, report)
+            refuse_nothing(job, report)
             finish(job, sources, store, report)
             if job.watch:
                 listener(report, Watching())
     return store.model.model
+
+
+def refuse_nothing(job: Job, report: IngestReport) -> None:
+    """A folder without images is a mistake more often than not; for a watcher or a pruner it may be right."""
+    if not (report.seen or job.watch or job.prune or job.settings.selection.is_part):
+        raise InputError(f"{', '.join(job.sources)}: no images there ({report.skipped} other files)")
 
 
 def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:

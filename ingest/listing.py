@@ -38,12 +38,16 @@ class Selection:
     prefix: str = ""
     shard: Shard | None = None
     limit: int | None = None
-    only: Callable[[Item], bool] = lambda _: True
+    only: Callable[[Item | Outcome], bool] | None = None
+
+    @property
+    def is_part(self) -> bool:
+        return bool(self.shard or self.only)
 
     def has(self, found: Item | Outcome) -> bool:
         if self.shard and not self.shard.has(found.key):
             return False
-        return not isinstance(found, Item) or self.only(found)
+        return self.only is None or self.only(found)
 
 
 @dataclass(frozen=True, slots=True)

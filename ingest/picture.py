@@ -50,13 +50,19 @@ def seen(data: bytes, mime: str, picture: Image.Image, fit: Fit, with_thumbnail:
         whole = upright_rgb(loaded(picture))
         data = padded(whole)
     elif with_thumbnail or with_phash:
-        # A JPEG is decoded at the scale a thumbnail needs: all of the file is still read, and checked.
-        picture.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        # A JPEG is decoded at the least scale that is not smaller: all of the file is still read, and checked.
+        picture.draft("RGB", thumbnail_size(picture.size))
         whole = upright_rgb(loaded(picture))
     else:
         return Seen(mime, data)
-    whole.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return Seen(mime, data, jpeg(whole, THUMBNAIL_QUALITY) if with_thumbnail else None, difference_hash(whole))
+    small = whole.resize(thumbnail_size(whole.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return Seen(mime, data, jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None, difference_hash(small))
+
+
+def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The long side at most THUMBNAIL_SIDE; nothing is enlarged."""
+    shrink = min(1.0, THUMBNAIL_SIDE / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 
 
 def loaded(picture: Image.Image) -> Image.Image:

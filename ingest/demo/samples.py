@@ -1,10 +1,11 @@
 """Which images the show asks about: well-known ones of the examples, else a spread of whatever the folder holds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.items import ImageFile
-from ingest.sources import list_sources
+from ingest.items import Item
+from ingest.sources import SourceOptions, open_sources
 
 QUERY_IMAGE = "animals/cat.png"
 SHOWN = (
@@ -20,30 +21,43 @@ SHOWN = (
 CAPTION_GAP = "·"  # between the English and the Chinese name
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    file: Path
+    key: str
+    label: str
+    caption: str
+
+
 def query_image(images: Path) -> Path:
     return picked(images, [QUERY_IMAGE], count=1)[0].file
 
 
-def to_classify(images: Path) -> list[ImageFile]:
+def to_classify(images: Path) -> list[Sample]:
     return picked(images, SHOWN, count=len(SHOWN))
 
 
-def picked(images: Path, preferred: Sequence[str], count: int) -> list[ImageFile]:
+def picked(images: Path, preferred: Sequence[str], count: int) -> list[Sample]:
     """The preferred ones if all are there, else up to `count` at equal steps through the folder."""
-    every = list_sources([images]).files
-    known = {image.key: image for image in every}
+    [source] = open_sources([str(images)], SourceOptions())
+    every = [found for found in source if isinstance(found, Item)]
+    known = {item.key: item for item in every}
     if all(key in known for key in preferred):
-        return [known[key] for key in preferred]
-    return every[:: max(1, len(every) // count)][:count]
+        return [sample(images, known[key]) for key in preferred]
+    return [sample(images, item) for item in every[:: max(1, len(every) // count)][:count]]
 
 
-def names(images: Sequence[ImageFile]) -> list[str]:
+def sample(images: Path, item: Item) -> Sample:
+    facts = item.facts(b"")
+    return Sample(images / item.key, item.key, facts.label, facts.caption)
+
+
+def names(images: Sequence[Sample]) -> list[str]:
     """Labels to choose among, each once: the captions' first names, else the folders'."""
     return list(dict.fromkeys(name for image in images if (name := name_of(image))))
 
 
-def name_of(image: ImageFile) -> str:
-    if image.caption_file:
-        caption = image.caption_file.read_text("utf-8", errors="replace")
-        return " ".join(caption.split(CAPTION_GAP)[0].replace(",", " ").split())
+def name_of(image: Sample) -> str:
+    if image.caption:
+        return " ".join(image.caption.split(CAPTION_GAP)[0].replace(",", " ").split())
     return image.label

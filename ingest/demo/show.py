@@ -21,6 +21,7 @@ from ingest.demo.titles import quoted, stopwatch, title
 from ingest.demo.try_next import commands, shown
 from ingest.embedded import LocalStack
 from ingest.pipeline import ingest
+from ingest.sources import SourceOptions, open_sources
 from ingest.progress import progress_on_stderr
 from ingest.weaviate_store import open_store
 
@@ -87,9 +88,9 @@ def fill(stage: Stage, images: Path) -> int:
         open_store(where.weaviate_url, where.grpc_port, where.api_key, where.vectorizer_url, stage.collection) as store,
         progress_on_stderr() as listener,
     ):
-        report = ingest([images], store, listener)
+        report = ingest(open_sources([str(images)], SourceOptions()), store, on_progress=listener)
     title("ingest", f"clip-ingest {quoted(shown(images))}")
-    click.echo(textwrap.fill(f"{report.summary()} -> {stage.collection}, model {store.model}", WIDTH))
+    click.echo(textwrap.fill(f"{report.summary()} -> {stage.collection}, model {store.model.model}", WIDTH))
     return report.exit_code
 
 
