@@ -39,7 +39,7 @@ class Guarded(io.RawIOBase):
         except Exception as error:
             self._problem = self._problem or error
             return 0
-        buffer[: len(data)] = data
+        memoryview(buffer).cast("B")[: len(data)] = data
         return len(data)
 
     def close(self) -> None:

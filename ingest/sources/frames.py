@@ -1,0 +1,111 @@
+"""Frames of GIF and WebP, pages of TIFF, each as a picture of its own."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from PIL import Image, UnidentifiedImageError
+
+from clip_vectorizer.pictures import FORMATS, upright_rgb
+from ingest.items import UnusableFile
+from ingest.sources.base import Entry
+from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, reading
+
+MAX_FRAMES = 10_000
+# Frames build on each other. Threads ask for them nearly in order, so what is drawn on the way to one is kept.
+KEPT_FRAMES = 32
+KEPT_BYTES = 64_000_000
+
+
+def count_frames(entry: Entry) -> int:
+    """At least 1. Raises UnusableFile."""
+    with decoding(), entry.open() as file, Image.open(file, formats=FORMATS) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
+def frame_reader(entry: Entry) -> Callable[[int], bytes]:
+    """What makes a PNG file of frame `number`, from 1: upright RGB, on white. Raises UnusableFile."""
+    return Frames(entry).read
+
+
+class Frames:
+    """One owner of the decoder at a time; every frame is drawn once as long as it is asked for nearly in order."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry, self._lock = entry, threading.Lock()
+        self._image: Image.Image | None = None
+        self._at = 0  # frames drawn so far
+        self._kept: dict[int, bytes] = {}
+
+    def __del__(self) -> None:
+        self._close()
+
+    def read(self, number: int) -> bytes:
+        with self._lock, decoding():
+            try:
+                return self._kept.pop(number) if number in self._kept else self._draw(number)
+            except BaseException:
+                self._close()
+                raise
+
+    def _draw(self, number: int) -> bytes:
+        if self._image is None or number <= self._at:
+            self._open()
+        assert self._image is not None
+        builds_on_others = self._image.format != "TIFF"
+        for passed in range(self._at + 1, number) if builds_on_others else ():
+            self._keep(passed, png(self._image, passed))
+        data = png(self._image, number)
+        self._at = number
+        if number == getattr(self._image, "n_frames", 1):
+            self._close()
+        return data
+
+    def _keep(self, number: int, data: bytes) -> None:
+        self._at = number
+        self._kept[number] = data
+        while len(self._kept) > KEPT_FRAMES or sum(map(len, self._kept.values())) > KEPT_BYTES:
+            self._kept.pop(next(iter(self._kept)))
+
+    def _open(self) -> None:
+        self._close()
+        file = self._entry.open()
+        try:
+            self._image = Image.open(file, formats=FORMATS)
+            self._file = file
+        except BaseException:
+            file.close()
+            raise
+
+    def _close(self) -> None:
+        if self._image is not None:
+            self._image.close()
+            self._file.close()
+        self._image, self._at = None, 0
+
+
+def png(image: Image.Image, number: int) -> bytes:
+    image.seek(number - 1)
+    if image.width * image.height > MAX_PIXELS:
+        raise UnusableFile(f"a frame of {image.width} x {image.height}; the limit is {MAX_PIXELS / 1e6:.0f} megapixels")
+    image.load()
+    out = io.BytesIO()
+    upright_rgb(image).save(out, "PNG", compress_level=1)
+    if out.tell() > MAX_FILE_BYTES:
+        raise UnusableFile(f"a frame of {out.tell() / 1e6:.0f} MB; the limit is {MAX_FILE_BYTES / 1e6:.0f} MB")
+    return out.getvalue()
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Turns whatever a decoder raises inside into UnusableFile."""
+    try:
+        with reading():
+            yield
+    except UnusableFile as problem:
+        if isinstance(problem.__cause__, UnidentifiedImageError):  # an OSError too
+            raise UnusableFile(f"not an image that can be read (read are {', '.join(FORMATS)})") from problem
+        raise
+    except Exception as error:  # SyntaxError, ValueError, IndexError, struct.error, EOFError, ...
+        raise UnusableFile(f"broken or truncated image ({error})") from error

@@ -1,0 +1,171 @@
+"""Buckets and whatever else fsspec opens: s3://, gs://, az://, sftp://, memory://, ..."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, BinaryIO, NoReturn, TypeVar, cast
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from clip_vectorizer.errors import InputError, SettingsError
+from ingest.items import UnusableFile
+from ingest.sources.addresses import public, scheme_of
+from ingest.sources.base import settled, stamp_of
+from ingest.sources.ranged import RangedFile
+from ingest.sources.retries import Passing, Patience
+
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+# What tells one version of a file from the next, by the names that file systems have for it.
+MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "crc32c")
+TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "time", "created")
+SECRET = re.compile(r"key|secret|token|pass|credential|sig|connection", re.IGNORECASE)
+LASTING = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)
+ADDRESS = re.compile(r"\w+://[^\s'\"<>)]+")
+REASON_LENGTH = 300
+KNOWN = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")  # of many more
+
+Info = Mapping[str, Any]
+Result = TypeVar("Result")
+
+
+class Storage:
+    """May be used by many threads at once: file systems that may not are used by one at a time."""
+
+    def __init__(self, options: Mapping[str, str], patience: Patience) -> None:
+        self._options = {name: meaning(name, value) for name, value in options.items()}
+        self._secrets = [value for name, value in options.items() if SECRET.search(name) and len(value) > 3]
+        self._patience, self._lock = patience, threading.RLock()
+
+    def open(self, address: str, info: Info | None = None) -> BinaryIO:
+        def size() -> int:
+            return int((info or self.info(address)).get("size") or 0)
+
+        return cast(BinaryIO, RangedFile(partial(self._fetch, address, size), size))
+
+    def stamp(self, address: str) -> str:
+        try:
+            return stamp_of_info(self.info(address))
+        except (UnusableFile, InputError, SettingsError):  # reading will tell
+            return ""
+
+    def info(self, address: str) -> Info:
+        return self._ask(address, lambda system, path: cast(Info, system.info(path)))
+
+    def find(self, address: str) -> tuple[str, dict[str, Info]]:
+        """The folder's own path, and all files below it by theirs."""
+
+        def find(system: Any, path: str) -> tuple[str, dict[str, Info]]:
+            system.invalidate_cache()
+            return path, system.find(path, detail=True)
+
+        return self._ask(address, find)
+
+    def _fetch(self, address: str, size: Callable[[], int], start: int, end: int) -> bytes:
+        def fetch(system: Any, path: str) -> bytes:
+            if start == 0 and end >= whole:  # all there is, also where that is more by now
+                return cast(bytes, system.cat_file(path))
+            return cast(bytes, system.cat_file(path, start=start, end=min(end, whole)))
+
+        whole = size()
+        return self._ask(address, fetch) if start < whole else b""
+
+    def _ask(self, address: str, work: Callable[[Any, str], Result]) -> Result:
+        def once() -> Result:
+            system, path = self.system(address)
+            with self._alone(system), self._reasons():
+                return work(system, path)
+
+        return self._patience.over(once)
+
+    def system(self, address: str) -> tuple[Any, str]:
+        """The file system, and the path in it. Raises SettingsError and InputError."""
+        try:
+            return cast(tuple[Any, str], url_to_fs(address, **self._options))
+        except ImportError as error:
+            raise SettingsError(f"{public(address)}: {to_install(address, error)}") from error
+        except (ValueError, TypeError) as error:
+            reason = f"{self._told(error)}; known are {', '.join(KNOWN)}" if unknown(address) else self._told(error)
+            raise InputError(f"{public(address)}: {reason}") from None
+        except Exception as error:
+            raise InputError(f"{public(address)}: cannot be reached ({self._told(error)}); see --storage") from None
+
+    @contextmanager
+    def _alone(self, system: Any) -> Iterator[None]:
+        if getattr(system, "async_impl", False) or system.protocol == "memory":
+            yield
+        else:
+            with self._lock:
+                yield
+
+    @contextmanager
+    def _reasons(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._explain(error)
+
+    def _explain(self, error: Exception) -> NoReturn:
+        match error:
+            case FileNotFoundError():
+                raise UnusableFile("not found: no such bucket, folder or file") from None
+            case PermissionError():
+                raise UnusableFile(f"access refused ({self._told(error)}); see --storage") from None
+            case IsADirectoryError():
+                raise UnusableFile("a folder, not a file") from None
+            case _ if isinstance(error, LASTING) or "Credential" in type(error).__name__:
+                raise UnusableFile(f"cannot be read ({self._told(error)}); see --storage") from None
+        raise Passing(f"cannot be read ({self._told(error)})") from None
+
+    def _told(self, error: Exception) -> str:
+        """What `error` says in one line, without what is secret."""
+        text = " ".join(str(error).split()) or type(error).__name__
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return ADDRESS.sub(lambda found: public(found[0]), text)[:REASON_LENGTH].rstrip(" .")
+
+
+def stamp_of_info(info: Info) -> str:
+    """Of what a file system tells of a file; "" where that does not tell versions apart."""
+    size, marks = info.get("size"), [info[name] for name in MARKS if info.get(name)]
+    if marks:
+        return stamp_of(size, *marks)
+    time = next((nanoseconds(info[name]) for name in TIMES if info.get(name)), None)
+    return stamp_of(size, time) if time is not None and settled(time) else ""
+
+
+def nanoseconds(time: object) -> int | None:
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError:
+            return None
+    if isinstance(time, datetime):
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return int(time * 1e9) if isinstance(time, int | float) else None
+
+
+def meaning(name: str, value: str) -> object:
+    """`--storage NAME=VALUE` as the file system wants it: true, false, numbers and JSON objects; all else is text."""
+    number = value.isdecimal() and not SECRET.search(name)
+    if number or value in ("true", "false") or value.startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def unknown(address: str) -> bool:
+    return scheme_of(address) not in fsspec.available_protocols()
+
+
+def to_install(address: str, error: ImportError) -> str:
+    scheme = scheme_of(address)
+    if scheme in EXTRAS:
+        return f"needs a package that is not installed; `pip install clip-vectorizer[{EXTRAS[scheme]}]`"
+    return f"needs a package that is not installed ({error})"

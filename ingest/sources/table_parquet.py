@@ -1,0 +1,64 @@
+"""Rows of Parquet files, a batch at a time and only the columns that are used."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from clip_vectorizer.errors import InputError, SettingsError
+from ingest.sources.table_rows import BadRow, Row
+
+BATCH_ROWS = 1024
+
+try:
+    import pyarrow
+    import pyarrow.parquet
+except ImportError as error:
+    raise SettingsError(
+        "Parquet files need a package that is not installed; `pip install clip-vectorizer[parquet]`"
+    ) from error
+
+Open = Callable[[], BinaryIO]
+
+
+class Parquet:
+    def columns(self, open_file: Open) -> Sequence[str]:
+        with opened(open_file) as file:
+            return list(file.schema_arrow.names)
+
+    def rows(self, open_file: Open, used: Sequence[str]) -> Iterator[Row | BadRow]:
+        number = 0
+        with opened(open_file) as file:
+            refuse_unknown(file.schema_arrow, used)
+            try:
+                for batch in file.iter_batches(BATCH_ROWS, columns=list(used), use_threads=False):
+                    for fields in microseconds(batch).to_pylist():
+                        number += 1
+                        yield Row(number, fields)
+            except (pyarrow.ArrowException, ValueError) as error:
+                yield BadRow(number + 1, f"the table cannot be read from here on ({error})")
+
+
+@contextmanager
+def opened(open_file: Open) -> Iterator[Any]:
+    with open_file() as file:
+        try:
+            parquet = pyarrow.parquet.ParquetFile(file)
+        except pyarrow.ArrowException as error:
+            raise InputError(f"not a Parquet file, or a broken one ({error})") from error
+        with parquet:
+            yield parquet
+
+
+def refuse_unknown(schema: Any, used: Sequence[str]) -> None:
+    for name in used:
+        if pyarrow.types.is_binary(schema.field(name).type):
+            raise InputError(f"its column {name!r} holds {schema.field(name).type}, which no property takes")
+
+
+def microseconds(batch: Any) -> Any:
+    """Python has no nanoseconds."""
+    schema = batch.schema
+    for index, field in enumerate(schema):
+        if pyarrow.types.is_timestamp(field.type):
+            schema = schema.set(index, field.with_type(pyarrow.timestamp("us", field.type.tz)))
+    return batch.cast(schema, safe=False) if schema is not batch.schema else batch
