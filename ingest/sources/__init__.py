@@ -1,38 +1,59 @@
-"""Where images come from: every source becomes one `Listing`."""
+"""Where images come from: every SOURCE word becomes a `Source`."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
-from ingest.items import Fate, ImageFile, Outcome
-from ingest.sources.folder import Listing, list_source
+from clip_vectorizer.errors import InputError
+from ingest.sources.addresses import is_address
+from ingest.sources.archive import open_archive_on_disk
+from ingest.sources.base import Source, SourceOptions
+from ingest.sources.files import open_file
+from ingest.sources.folder import open_folder
+from ingest.sources.globs import is_glob, matches, open_glob
+from ingest.sources.names import is_archive, is_table
+from ingest.sources.remote import open_remote
+from ingest.sources.stdin import open_stdin
+from ingest.sources.table import open_table
 
-__all__ = ["Listing", "list_sources"]
+__all__ = ["open_sources"]
+
+STDIN = "-"
 
 
-def list_sources(sources: Sequence[Path]) -> Listing:
-    """The listings of all sources in one. Raises InputError for a source that is missing or holds no image.
+def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO | None = None) -> list[Source]:
+    """One or more sources a word. Raises InputError for a word that names nothing, or nothing with images in it.
 
-    Two different files with one key would overwrite each other: the first is taken, the second reported as failed.
-    The same file named twice counts once.
+    `-` reads paths from `stdin`, which is the standard input unless given.
     """
-    whole, taken = Listing(), dict[str, ImageFile]()
-    for source in sources:
-        listing = list_source(source)
-        whole.skipped += listing.skipped
-        whole.failures += listing.failures
-        for image in listing.files:
-            first = taken.setdefault(image.key, image)
-            if first is image:
-                whole.files.append(image)
-            elif not same_file(first, image):
-                whole.failures.append(clash(first, image))
-    return whole
+    if words.count(STDIN) > 1:
+        raise InputError("`-` is named twice; the standard input can be read once")
+    return [source for word in words for source in open_word(word, options, stdin)]
 
 
-def same_file(one: ImageFile, other: ImageFile) -> bool:
-    return one.file == other.file or (one.file.exists() and other.file.exists() and one.file.samefile(other.file))
+def open_word(word: str, options: SourceOptions, stdin: BinaryIO | None) -> Iterator[Source]:
+    if not word:
+        raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")
+    if word == STDIN:
+        yield open_stdin(stdin or sys.stdin.buffer, options)
+    elif is_address(word):
+        yield open_remote(word, options)
+    elif os.path.lexists(word):
+        yield open_path(word, options)
+    elif is_glob(word) and (is_archive(word) or is_table(word)):
+        yield from (open_path(path, options) for path in matches(word, options))
+    elif is_glob(word):
+        yield open_glob(word, options)
+    else:
+        raise InputError(f"{word}: no such file or folder")
 
 
-def clash(first: ImageFile, second: ImageFile) -> Outcome:
-    reason = f"{second.file} would overwrite {first.file}: both are {first.key} in their source; ingest a common parent"
-    return Outcome(second.key, Fate.FAILED, reason)
+def open_path(path: str, options: SourceOptions) -> Source:
+    if os.path.isdir(path):  # noqa: PTH112
+        return open_folder(path, options)
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise InputError(f"{path}: neither a file nor a folder; links to nothing, pipes and devices are not read")
+    if is_archive(path):
+        return open_archive_on_disk(path, options)
+    return open_table(path, options) if is_table(path) else open_file(path, options)

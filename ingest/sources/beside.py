@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.items import Facts, UnusableFile
@@ -29,10 +29,21 @@ class Notes:
     label: Note | None = None
 
 
+Stems = Callable[[str], Sequence[str]]
+
+
+def stems(image: str) -> Sequence[str]:
+    """What a note of this image may be called without its extension, the most particular first."""
+    return image, os.path.splitext(image)[0]  # noqa: PTH122
+
+
 class Beside:
     """Which of these names are notes, and of which image."""
 
-    def __init__(self, names: Iterable[str], kinds: tuple[str, ...] = (CAPTION, METADATA)) -> None:
+    def __init__(
+        self, names: Iterable[str], kinds: tuple[str, ...] = (CAPTION, METADATA), stems: Stems = stems
+    ) -> None:
+        self._stems = stems
         self._names: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
         for name in names:
             stem, kind = os.path.splitext(name)  # noqa: PTH122 - a Path a file is slow for a million files
@@ -45,28 +56,28 @@ class Beside:
     def of(self, image: str, kind: str) -> str | None:
         """The note of an image. x.jpg.txt comes before x.txt, which x.png may share."""
         by_stem = self._names.get(kind, {})
-        return next((by_stem[stem] for stem in stems(image) if stem in by_stem), None)
+        return next((by_stem[stem] for stem in self._stems(image) if stem in by_stem), None)
+
+    def has(self, name: str) -> bool:
+        stem, kind = os.path.splitext(name)  # noqa: PTH122
+        return self._names.get(kind.lower(), {}).get(stem) == name
 
     def without(self, images: Iterable[str]) -> list[str]:
         """The notes that belong to none of the images."""
-        known = {stem for image in images for stem in stems(image)}
+        known = {stem for image in images for stem in self._stems(image)}
         return [name for kind in self._names.values() for stem, name in kind.items() if stem not in known]
 
 
-def stems(image: str) -> tuple[str, str]:
-    return image, os.path.splitext(image)[0]  # noqa: PTH122
-
-
-def facts_of(notes: Notes, label: str, options: SourceOptions) -> Facts:
-    """What the notes tell; `label` is what the folder does.
+def facts_of(notes: Notes, label: str, options: SourceOptions, otherwise: str = "") -> Facts:
+    """What the notes tell; `label` is what the folder does, `otherwise` what counts when nothing else tells a label.
 
     A .txt file comes before the .json file's caption, the .json file's label before the folder's, and that before the
-    .cls file's. Raises OSError, and UnusableFile for a note that cannot be used.
+    .cls file's. Raises UnusableFile for a note that cannot be used.
     """
     fields = fields_of(notes.metadata) if notes.metadata else {}
     caption = words_of(notes.caption, "caption") if notes.caption else ""
     return Facts(
-        label=text_of(fields.get(options.label_column or "label")) or label or of_class(notes.label),
+        label=text_of(fields.get(options.label_column or "label")) or label or of_class(notes.label) or otherwise,
         caption=caption or text_of(fields.get(options.caption_column or "caption")),
         metadata=properties_of(fields, options.columns),
     )

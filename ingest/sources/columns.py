@@ -44,16 +44,17 @@ def text_of(raw: object) -> str:
     """A field as a label or a caption: what is no text is written as JSON writes it."""
     if raw is None:
         return ""
-    return raw.strip() if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+    text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace").decode("utf-8").strip()  # JSON can escape half a character: \ud83d
 
 
 def as_it_is(raw: object) -> Value:
-    if isinstance(raw, bool | str | datetime):
-        return as_date(raw) if isinstance(raw, datetime) else raw
-    if isinstance(raw, date):
+    if isinstance(raw, str):
+        return text_of(raw)
+    if isinstance(raw, date):  # a datetime is one too
         return as_date(raw)
     if isinstance(raw, int):
-        return as_int(raw)
+        return raw if isinstance(raw, bool) else as_int(raw)
     if isinstance(raw, float):
         return as_number(raw)
     raise TypeError

@@ -1,91 +1,83 @@
-"""A folder (or one file) on disk as a list of images, the same list every time."""
+"""A folder on disk, listed while it is walked: the same files in the same order every time."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from clip_vectorizer.errors import InputError
-from ingest.items import Fate, ImageFile, Outcome
+from ingest.items import Fate, Outcome
+from ingest.sources.base import Skipped, SourceOptions
+from ingest.sources.beside import Beside
+from ingest.sources.files import file_entry
+from ingest.sources.listing import Listed, Listing, sound_name
+from ingest.sources.names import ENTRIES, Names, is_entry, sound
 
-EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-CAPTION_EXTENSION = ".txt"
-
-
-@dataclass(slots=True)
-class Listing:
-    files: list[ImageFile] = field(default_factory=list)
-    failures: list[Outcome] = field(default_factory=list)  # folders that cannot be read, names that cannot be stored
-    skipped: int = 0
+Choose = Callable[[str], Callable[[str], bool]]  # given a folder: which of its names count
 
 
-def list_source(source: Path) -> Listing:
-    """The images under `source`, sorted by key. Hidden files and folders do not count.
-
-    A file named by itself is taken whatever its extension. Links are followed; every real folder is visited once, so
-    a loop ends. Raises InputError when there is no `source`, or no image in it.
-    """
-    root = Path(os.path.abspath(source))  # noqa: PTH100 - not resolve(): the label is the name the user sees
-    if not root.exists():
-        raise InputError(f"{source}: no such file or folder")
-    if not root.is_dir():
-        return Listing([ImageFile(root, root.name, caption_of(root))])
-    listing = list_folder(root)
-    if not listing.files and not listing.failures:
-        raise InputError(f"{source}: no images in this folder; looked for {', '.join(EXTENSIONS)} files")
+def open_folder(folder: str, options: SourceOptions) -> Listing:
+    """The images and PDF files under `folder`, sorted by key. Raises InputError where there are none."""
+    root = sound_name(os.path.abspath(folder))  # noqa: PTH100 - not resolve(): the label is the name the user sees
+    listing = Listing(root, partial(list_folder, root, options, Names(options)), options)
+    if all(isinstance(listed, Skipped) for listed in listing.entries()):
+        raise InputError(f"{folder}: no images in this folder; looked for {', '.join(ENTRIES)} files")
     return listing
 
 
-def caption_of(file: Path) -> Path | None:
-    caption = file.with_suffix(CAPTION_EXTENSION)
-    return caption if caption.is_file() and caption != file else None
+def everything(_: str) -> Callable[[str], bool]:
+    return lambda name: True
 
 
-def list_folder(root: Path) -> Listing:
-    listing = Listing()
-    for folder, entries in walk(root, listing):
-        captions = {Path(e.name).stem: Path(e.path) for e in entries if extension(e) == CAPTION_EXTENSION}
-        for entry in entries:
-            if extension(entry) in EXTENSIONS and is_readable_kind(entry):
-                key = Path(entry.path).relative_to(root).as_posix()
-                add_file(listing, ImageFile(folder / entry.name, key, captions.get(Path(entry.name).stem)))
-            elif extension(entry) != CAPTION_EXTENSION:
-                listing.skipped += 1
-    listing.files.sort(key=lambda image: image.key)
-    return listing
+def list_folder(root: str, options: SourceOptions, names: Names, choose: Choose = everything) -> Iterator[Listed]:
+    """Depth first, in the order of keys. Links are followed; every real folder is visited once, so a loop ends."""
+    walk = Walk(root, options, names, choose)
+    open_folders = [walk.folder("")]  # not recursion: folders nest deeper than Python's stack
+    while open_folders:
+        found = next(open_folders[-1], None)
+        if found is None:
+            open_folders.pop()
+        elif isinstance(found, str):
+            open_folders.append(walk.folder(found))
+        else:
+            yield found
 
 
-def walk(root: Path, listing: Listing) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
-    """Every folder under `root` with the entries that are not folders; folders that cannot be read go to failures."""
-    waiting, visited = [root], set[tuple[int, int]]()
-    while waiting:
-        folder = waiting.pop()
+class Walk:
+    """One way through a folder. `prefix`: a folder's path below the root, ending with a slash; "" for the root."""
+
+    def __init__(self, root: str, options: SourceOptions, names: Names, choose: Choose) -> None:
+        self._root, self._options, self._names, self._choose = root, options, names, choose
+        self._base = root.rstrip("/") + "/"
+        self._visited: set[tuple[int, int]] = set()
+
+    def folder(self, prefix: str) -> Iterator[Listed | str]:
+        """The files of a folder, and the prefixes of the folders in it at the place where they are to be visited."""
         try:
-            status = folder.stat()
-            with os.scandir(folder) as entries:
-                shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            names = self._names_in(prefix)
         except OSError as error:
-            key = folder.relative_to(root).as_posix()
-            listing.failures.append(Outcome(key, Fate.FAILED, f"folder cannot be read ({error.strerror})"))
-            continue
-        if (status.st_dev, status.st_ino) in visited:
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        waiting += [folder / entry.name for entry in reversed(shown) if is_folder(entry)]
-        yield folder, [entry for entry in shown if not is_folder(entry)]
+            reason = f"folder cannot be read ({error.strerror})"
+            yield Outcome(sound(prefix.rstrip("/") or "."), Fate.FAILED, reason, self._root)
+            return
+        chosen, beside = self._choose(prefix), Beside(names)
+        loose = set(beside.without(filter(is_entry, names))) if beside else set()
+        for name in filter(chosen, names):
+            if name.endswith("/"):
+                yield prefix + name
+            elif is_entry(name):
+                yield file_entry(self._base + prefix + name, prefix + name, self._root, beside, self._options)
+            elif name in loose or not beside.has(name):
+                yield Skipped(sound(prefix + name))
 
-
-def add_file(listing: Listing, image: ImageFile) -> None:
-    try:
-        image.key.encode("utf-8")
-        listing.files.append(image)
-    except UnicodeEncodeError:  # bytes that are no UTF-8 cannot be sent, nor be part of a UUID
-        shown = image.key.encode("utf-8", "backslashreplace").decode("utf-8")
-        listing.failures.append(Outcome(shown, Fate.FAILED, "the file's name is not UTF-8; rename it"))
-
-
-def extension(entry: os.DirEntry[str]) -> str:
-    return os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path a file is slow for a million files
+    def _names_in(self, prefix: str) -> list[str]:
+        """Sorted, those of folders with a slash at the end, which sorts them as the keys in them."""
+        status = os.stat(self._base + prefix)  # noqa: PTH116
+        if (status.st_dev, status.st_ino) in self._visited:
+            return []
+        with os.scandir(self._base + prefix) as entries:
+            shown = (entry for entry in entries if self._names.count_name(entry.name))
+            names = [entry.name + "/" * is_folder(entry) for entry in shown]
+        self._visited.add((status.st_dev, status.st_ino))
+        return sorted(name for name in names if self._names.count_path(prefix + name))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -93,11 +85,3 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def is_readable_kind(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link to nothing, which will be reported; not a pipe, which would block for ever."""
-    try:
-        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
-    except OSError:
-        return True

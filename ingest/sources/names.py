@@ -8,9 +8,9 @@ from pathspec import GitIgnoreSpec
 from clip_vectorizer.errors import InputError
 from ingest.items import Fate, Outcome
 from ingest.sources.base import SourceOptions
+from ingest.sources.kinds import EXTENSIONS
 
-EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-ENTRIES = (*EXTENSIONS, ".pdf")  # what `expand` makes items of
+ENTRIES = EXTENSIONS  # pictures and PDF files: what `expand` makes items of
 TAR_FILES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (*TAR_FILES, ".zip")
 TABLES = (".csv", ".tsv", ".ndjson", ".jsonl", ".parquet")
@@ -33,14 +33,18 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(TABLES)
 
 
+def sound(key: str) -> str:
+    """With what is no UTF-8 written in ASCII, so that it can at least be shown."""
+    return key.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def not_utf8(key: str, source: str, what: str = "the file's name") -> Outcome | None:
     """The failure of a key that cannot be sent, nor be part of a UUID; None where the key is sound."""
     try:
         key.encode("utf-8")
         return None
     except UnicodeEncodeError:
-        shown = key.encode("utf-8", "backslashreplace").decode("utf-8")
-        return Outcome(shown, Fate.FAILED, f"{what} is not UTF-8; rename it", source)
+        return Outcome(sound(key), Fate.FAILED, f"{what} is not UTF-8; rename it", source)
 
 
 class Names:

@@ -1,0 +1,69 @@
+"""Members of zip files, which are read wherever one likes."""
+
+import lzma
+import stat
+import struct
+import threading
+import weakref
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO
+
+from ingest.items import UnusableFile
+from ingest.sources.members import Member
+
+ENCRYPTED, UTF8 = 0x1, 0x800  # bits of a member's flags
+DOS = 0
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError, EOFError, ValueError)
+
+
+def zip_groups(open_file: Callable[[], BinaryIO]) -> Iterator[list[Member]]:
+    """All members in one group. Raises BadZipFile where the directory at the end is missing or broken."""
+    file = open_file()
+    try:
+        archive = zipfile.ZipFile(file)
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(archive, file.close)  # when the last member that may be read has gone
+    lock = threading.Lock()
+    yield [zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
+
+
+def zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> Member:
+    version = (info.CRC, info.date_time)
+    return Member(name_in(info), info.file_size, version, partial(read, archive, info, lock), problem=problem_of(info))
+
+
+def name_in(info: zipfile.ZipInfo) -> str:
+    """Some tools, macOS's among them, write UTF-8 and do not say so: zipfile takes it for cp437."""
+    name = info.filename
+    if not info.flag_bits & UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/") if info.create_system == DOS and "/" not in name else name
+
+
+def problem_of(info: zipfile.ZipInfo) -> str:
+    if info.flag_bits & ENCRYPTED:
+        return "encrypted; unpack the archive with its password and ingest the folder"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "a symbolic link in an archive; unpack it and ingest the folder"
+    return ""
+
+
+def read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock, most: int) -> bytes:
+    """With the checksum compared where all of it is read. The archive counts its open members without a lock."""
+    try:
+        with lock:
+            file = archive.open(info)
+        try:
+            return file.read(most)
+        finally:
+            with lock:
+                file.close()
+    except BROKEN as error:
+        raise UnusableFile(f"cannot be unpacked ({error})") from error
