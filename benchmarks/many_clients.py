@@ -12,7 +12,7 @@ from itertools import count
 import click
 
 from benchmarks.load import drive, image_bodies
-from benchmarks.photographs import photographs
+from benchmarks.photographs import photographs, with_comment
 
 CLIENT_LOAD = 32  # requests in flight that one process can keep up
 DIFFERENT = 64  # pictures
@@ -83,11 +83,9 @@ def main(url: str, in_flight: int, seconds: float, stamp: str) -> None:
 
 
 def stamped(pictures: Sequence[bytes], stamp: str) -> Iterator[bytes]:
-    """Requests without end, each of other bytes: a JPEG comment (marker FFFE) right after the start of the image."""
+    """Requests without end, each of other bytes."""
     for number in count():
-        picture, comment = pictures[number % len(pictures)], f"{stamp}{number}".encode()
-        segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        yield image_bodies([picture[:2] + segment + picture[2:]])[0]
+        yield image_bodies([with_comment(pictures[number % len(pictures)], f"{stamp}{number}".encode())])[0]
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ def jpeg(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def with_comment(picture: bytes, text: bytes) -> bytes:
+    """The same picture in other bytes: a comment (marker FFFE) right after the start of the image."""
+    return picture[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + picture[2:]
+
+
 def cut(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """(H, W) float32 out of the noise, from anywhere, either way round."""
     rows, columns = ((rng.integers(SIDE) + rng.choice((1, -1)) * np.arange(side)) % SIDE for side in size[::-1])
