@@ -52,7 +52,7 @@ Exit codes: 0 all in, 1 fatal, 2 usage, 3 some files failed, 4 Weaviate or its s
 @ingest_options
 @click.pass_context
 def main(
-    context: click.Context, sources: tuple[str, ...], report_file: Path | None, as_json: bool, **given: Any
+    context: click.Context, /, sources: tuple[str, ...], report_file: Path | None, as_json: bool, **given: Any
 ) -> None:
     job = job_of(sources, **given)
     check_sources(job)

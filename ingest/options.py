@@ -18,7 +18,7 @@ from ingest.pipeline import IngestSettings
 from ingest.prepare import PrepareSettings
 from ingest.prune import PruneLimit, check_prune
 from ingest.report_file import Failed
-from ingest.sources import Column, SourceOptions
+from ingest.sources.base import Column, SourceOptions
 from ingest.store import Keep
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -14,7 +14,7 @@ from ingest.listing import Selection, listed
 from ingest.patience import Patience
 from ingest.prepare import PrepareSettings, prepare, unchanged
 from ingest.report import IngestReport
-from ingest.sources import Source
+from ingest.sources.base import Source
 from ingest.store import ImageStore, Keep
 from ingest.uploads import upload
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.items import Item
-from ingest.sources import SourceOptions, open_sources
+from ingest.sources import open_sources
+from ingest.sources.base import SourceOptions
 
 QUERY_IMAGE = "animals/cat.png"
 SHOWN = (
