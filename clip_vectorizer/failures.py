@@ -29,7 +29,8 @@ UNAUTHORISED = (401, 403)
 # Weaviate's Go client, when its own request finds nobody. A request that ran out of time says `send POST request` too,
 # but also that it was `awaiting headers`: the sidecar is there, and slow.
 SIDECAR_SILENT = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
-WEAVIATE_SILENT = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED")
+# The last two: while it shuts down it still answers [1.39.0].
+WEAVIATE_SILENT = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "no read replica", "resolve node name")
 DETAIL = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
 REASON_LENGTH = 300
 

@@ -1,26 +1,22 @@
-"""The collections in Weaviate: their names, their properties, and the model guard.
+"""The names in Weaviate: collections, vectors, properties, ids. `ingest` writes by them, `query` reads.
 
-The names below are the contract between `ingest` (writes) and `query` (reads). A collection's description holds, as
-one JSON object, the model that made its vectors (`StoredModel`): whoever writes or searches checks it first.
+How collections are made and checked is in collections.py.
 """
 
 import re
 
-from weaviate import WeaviateClient
-from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
-from weaviate.collections.classes.config_vectors import VectorConfigCreate
-from weaviate.exceptions import UnexpectedStatusCodeError
+from weaviate.classes.config import DataType, Property, Tokenization
 from weaviate.util import generate_uuid5
 
-from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.identity import ModelIdentity, StoredModel
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.identity import FIRST_VECTOR
 
 IMAGE_COLLECTION = "Image"
 LABEL_COLLECTION = "ImageLabel"
-VECTOR = "clip"  # the named vector of both collections
+VECTOR = FIRST_VECTOR  # the named vector of both collections, until `clip-ingest --reindex` gives one another
 
 # Properties of IMAGE_COLLECTION
-IMAGE = "image"  # blob: the original file's bytes, standard base64; the only field of the vector
+IMAGE = "image"  # blob: the original file's bytes, standard base64, or only a hash of it; the vector's only field
 THUMBNAIL = "thumbnail"  # blob: a small JPEG
 PATH = "path"  # relative to the source's root, with forward slashes: the key of the object's UUID
 FILENAME = "filename"
@@ -30,80 +26,32 @@ SHA256 = "sha256"  # hex digest of the original bytes
 SIZE = "size"  # bytes
 MIME = "mime"
 MODEL = "model"  # the model that made the vector
+SOURCE = "source"  # the folder, archive, table or address it came from
+STAMP = "stamp"  # changes when the file does
+FACTS = "facts"  # digest of label, caption and metadata
+FIT = "fit"  # how it was brought into the model's square
+DUPLICATE_OF = "duplicate_of"  # the path of an equal image
+PHASH = "phash"  # perceptual hash, 16 hex digits
+REINDEXED = "reindexed"  # the vector that `--reindex` gave it
+
+# Metadata with names of its own
+PAGE = "page"  # from 1
+TAKEN_AT = "taken_at"
+CAMERA = "camera"
+LOCATION = "location"
 
 # Properties of LABEL_COLLECTION, beside LABEL and MODEL
 LABEL_SET = "label_set"  # names the labels that compete in one classification
 PROMPTS = "prompts"  # text[]: what was averaged into the vector
 
-COSINE = Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
+EXACT_TEXT = (PATH, FILENAME, LABEL, SHA256, MIME, MODEL, SOURCE, STAMP, FACTS, FIT, DUPLICATE_OF, PHASH, REINDEXED)
+METADATA = (PAGE, TAKEN_AT, CAMERA, LOCATION)
+OURS = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT))  # what metadata must not overwrite
+RESERVED = frozenset(("id", "_id", "vector", "_additional"))  # what Weaviate itself has
+
 COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
-
-
-def ensure_image_collection(
-    client: WeaviateClient, info: ModelIdentity, collection: str = IMAGE_COLLECTION
-) -> StoredModel:
-    """Makes the collection of images, or checks that `info` may write into the one that is there.
-
-    Raises Mismatch (made with another model, or not made by us), InputError (a name that Weaviate refuses).
-    """
-    vector = Configure.Vectors.multi2vec_clip(name=VECTOR, image_fields=[IMAGE], vector_index_config=COSINE)
-    return ensure_collection(client, info, collection, image_properties(), vector)
-
-
-def ensure_label_collection(
-    client: WeaviateClient, info: ModelIdentity, collection: str = LABEL_COLLECTION
-) -> StoredModel:
-    """The same for the collection of labels, whose vectors are given with the objects."""
-    vector = Configure.Vectors.self_provided(name=VECTOR, vector_index_config=COSINE)
-    return ensure_collection(client, info, collection, label_properties(), vector)
-
-
-def stored_model(client: WeaviateClient, collection: str = IMAGE_COLLECTION) -> StoredModel:
-    """The model that made `collection`. Raises InputError when there is no such collection, Mismatch when not ours."""
-    check_name(collection)
-    if not client.collections.exists(collection):
-        raise InputError(
-            f"Weaviate holds no collection {collection}; fill it with `clip-ingest FOLDER --collection {collection}`"
-        )
-    config = client.collections.use(collection).config.get()
-    model = StoredModel.from_json(config.description)
-    if model is None or VECTOR not in (config.vector_config or {}):
-        raise Mismatch(
-            f"the collection {collection} was not made by this project (it records no model); {way_out(collection)}"
-        )
-    return model
-
-
-def check_model(client: WeaviateClient, info: ModelIdentity, collection: str = IMAGE_COLLECTION) -> StoredModel:
-    """The stored model, if `info` makes the same vectors. Raises Mismatch naming both, InputError as above."""
-    stored = stored_model(client, collection)
-    if not stored.agrees_with(info):
-        raise Mismatch(
-            f"the collection {collection} was made with the model {stored}, but the sidecar runs "
-            f"{StoredModel.of(info)}; their vectors cannot be compared: start the sidecar with the first model, or "
-            f"{way_out(collection)}"
-        )
-    return stored
-
-
-def ensure_collection(
-    client: WeaviateClient,
-    info: ModelIdentity,
-    collection: str,
-    properties: list[Property],
-    vector: VectorConfigCreate,
-) -> StoredModel:
-    check_name(collection)
-    if not client.collections.exists(collection):
-        description = StoredModel.of(info).to_json()
-        try:
-            client.collections.create(
-                collection, description=description, properties=properties, vector_config=[vector]
-            )
-        except UnexpectedStatusCodeError:
-            if not client.collections.exists(collection):  # it does when another process was faster: check its model
-                raise
-    return check_model(client, info, collection)
+TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")
+PROPERTY_LENGTH = 200  # Weaviate takes 231
 
 
 def image_id(path: str) -> str:
@@ -119,20 +67,39 @@ def check_name(collection: str) -> None:
         )
 
 
-def way_out(collection: str) -> str:
-    return (
-        f"use another collection (--collection {collection}2), "
-        f"or delete this one (curl -X DELETE $WEAVIATE_URL/v1/schema/{collection})"
-    )
+def check_tenant(tenant: str) -> None:
+    if not TENANT_NAME.fullmatch(tenant):
+        raise InputError(f"{tenant!r} cannot name a tenant; take up to 64 letters, digits, _ or -")
 
 
-def image_properties() -> list[Property]:
+def property_name(column: str) -> str:
+    """What a column's property is called: `Brand name` becomes `brand_name`.
+
+    Raises InputError for a name of which nothing remains, or which means something else already.
+    """
+    name = re.sub(r"[^_0-9A-Za-z]+", "_", column).strip("_")[:PROPERTY_LENGTH]
+    name = f"_{name}" if name[:1].isdigit() else name[:1].lower() + name[1:]
+    if not name:
+        raise InputError(f"the column {column!r} cannot name a property; give it one, --property {column}=my_name")
+    if name in OURS or name in RESERVED:
+        raise InputError(
+            f"the column {column!r} would overwrite the property {name}; "
+            f"give it another name, --property {column}=my_{name}"
+        )
+    return name
+
+
+def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
+    """All but a user's own. `image_type` BLOB keeps the image, BLOB_HASH only tells whether it has changed."""
     return [
-        Property(name=IMAGE, data_type=DataType.BLOB),
+        Property(name=IMAGE, data_type=image_type),
         Property(name=THUMBNAIL, data_type=DataType.BLOB),
         Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
         Property(name=SIZE, data_type=DataType.INT, index_range_filters=True),
-        *(exact_text(name) for name in (PATH, FILENAME, LABEL, SHA256, MIME, MODEL)),
+        Property(name=PAGE, data_type=DataType.INT, index_range_filters=True),
+        Property(name=TAKEN_AT, data_type=DataType.DATE, index_range_filters=True),
+        Property(name=LOCATION, data_type=DataType.GEO_COORDINATES),
+        *(exact_text(name) for name in (*EXACT_TEXT, CAMERA)),
     ]
 
 
@@ -141,6 +108,14 @@ def label_properties() -> list[Property]:
         Property(name=PROMPTS, data_type=DataType.TEXT_ARRAY, tokenization=Tokenization.FIELD),
         *(exact_text(name) for name in (LABEL, LABEL_SET, MODEL)),
     ]
+
+
+def user_property(name: str, data_type: DataType) -> Property:
+    """A user's own column. Text is searched by words (BM25) and can be filtered too."""
+    if data_type is DataType.TEXT:
+        return Property(name=name, data_type=data_type, tokenization=Tokenization.WORD)
+    ranges = True if data_type in (DataType.INT, DataType.NUMBER, DataType.DATE) else None
+    return Property(name=name, data_type=data_type, index_range_filters=ranges)
 
 
 def exact_text(name: str) -> Property:

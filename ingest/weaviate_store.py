@@ -1,83 +1,99 @@
-"""The store of images in a real Weaviate: one collection, vectors made by Weaviate's own module."""
+"""The store of images in a real Weaviate: one collection, or one tenant of it. D dimensions"""
 
-import base64
-import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 from weaviate import WeaviateClient
-from weaviate.classes.data import DataObject
-from weaviate.collections.classes.types import WeaviateField
+from weaviate.classes.query import Filter
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
-from clip_vectorizer import schema
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.collections import Stored
 from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.failures import sidecar_is_silent, sidecar_unreachable, weaviate_errors
-from ingest.items import Fingerprint, ImageObject
-from ingest.model_check import agreed_model
-from ingest.store import Refusal
+from clip_vectorizer.identity import StoredModel
+from clip_vectorizer.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
+from ingest.columns import Columns
+from ingest.items import Amendment, Held, ImageObject
+from ingest.patches import THREADS, Patch, patch_all
+from ingest.refusals import refusal_of
+from ingest.scan import PAGE, PAGE_OF_IMAGES, Row, matching, path_of
+from ingest.store import Keep, Refusal, Twin
+from ingest.weaviate_objects import COMPARED, NewObject, changes_of, data_object, each_made, held_of
 
 ALL_ERRORS = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
-COMPARED = [schema.PATH, schema.SHA256, schema.LABEL, schema.CAPTION, schema.MODEL]
-PASSING = re.compile(r"status (429|502|503|504)|Client\.Timeout|deadline exceeded|timed? ?out", re.IGNORECASE)
-
-
-@contextmanager
-def open_store(
-    weaviate_url: str,
-    grpc_port: int | None = None,
-    api_key: str | None = None,
-    vectorizer_url: str | None = None,
-    collection: str = schema.IMAGE_COLLECTION,
-    vectorizer_api_key: str | None = None,
-) -> Iterator["WeaviateStore"]:
-    """The store of `collection`, made if it is not there, for the model that Weaviate's sidecar runs.
-
-    With `vectorizer_url` that sidecar is asked too and must run the same model. Raises WeaviateUnreachable,
-    SidecarUnreachable, Mismatch (another model made the collection), InputError, SettingsError.
-    """
-    silence_object_dumps()
-    with connect_weaviate(weaviate_url, grpc_port, api_key) as client:
-        with weaviate_errors(weaviate_url):
-            info = agreed_model(client, weaviate_url, vectorizer_url, vectorizer_api_key)
-            model = schema.ensure_image_collection(client, info, collection)
-        store = WeaviateStore(client, weaviate_url, collection, model.model)
-        store.check_ports()
-        yield store
+MOST_TWINS = 1000  # objects a look-up: a blank page may be there ten thousand times
 
 
 class WeaviateStore:
     """Obeys ImageStore."""
 
-    def __init__(self, client: WeaviateClient, url: str, collection: str, model: str) -> None:
-        self.url, self.name, self._model = url, collection, model
-        self._collection = client.collections.use(collection)
+    def __init__(
+        self, client: WeaviateClient, url: str, collection: str, stored: Stored, tenant: str | None = None
+    ) -> None:
+        self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
+        whole = client.collections.use(collection)
+        self._collection = whole.with_tenant(tenant) if tenant else whole
+        self._columns = Columns(whole.config, stored.properties)
 
     @property
-    def model(self) -> str:
-        return self._model
+    def model(self) -> StoredModel:
+        return self._description.model
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, Fingerprint]:
-        ids = [schema.image_id(key) for key in keys]
+    @property
+    def keep(self) -> Keep:
+        return Keep(self._description.keep)
+
+    def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
+        ids = [image_id(key) for key in keys]
         with weaviate_errors(self.url):
             found = self._collection.query.fetch_objects_by_ids(ids, limit=len(ids), return_properties=COMPARED)
-        return {str(each.properties[schema.PATH]): fingerprint(each.properties) for each in found.objects}
+        return {path_of(row): held_of(row.properties) for row in found.objects}
+
+    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Twin]:
+        found: dict[tuple[str, str], Twin] = {}
+        lacking = {sha256 for sha256, _ in contents if sha256}
+        while lacking:
+            rows = self._of_contents(lacking)
+            for row in sorted(rows, key=originals_first):
+                held = held_of(row.properties)
+                if vector := row.vector.get(self._description.vector):
+                    twin = Twin(path_of(row), np.asarray(vector, np.float32), str(row.properties[DUPLICATE_OF] or ""))
+                    found.setdefault((held.sha256, held.fit), twin)
+            # One content may fill an answer all alone: the others are asked for again.
+            lacking = lacking - {sha256 for sha256, _ in found} if len(rows) == MOST_TWINS else set()
+        return {content: found[content] for content in contents if content in found}
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
-        reasons = self._insert(objects)
+        made, refused = each_made(objects, lambda item: data_object(item, self._description, self._columns))
+        reasons = self._insert(made)
         for reason in reasons.values():
             if sidecar_is_silent(reason):
                 raise sidecar_unreachable(self.url, reason)
-        return {key: Refusal(reason, bool(PASSING.search(reason))) for key, reason in reasons.items()}
+        return refused | {key: refusal_of(reason) for key, reason in reasons.items()}
+
+    def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
+        made, refused = each_made(amendments, lambda each: Patch(changes_of(each, self._columns)))
+        return refused | self._patch(made)
 
     def forget(self, keys: Sequence[str]) -> None:
         """By id, past the index: a Weaviate that was killed may hold an object that its index has lost, and an equal
         object sent again does not mend the index [tried with 1.39.0]."""
-        with weaviate_errors(self.url):
-            for key in keys:
-                self._collection.data.delete_by_id(schema.image_id(key))
+        with weaviate_errors(self.url), ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(self._collection.data.delete_by_id, map(image_id, keys)))
+
+    def keys(self, sources: Sequence[str]) -> Iterator[str]:
+        return map(path_of, self._matching(Filter.by_property(SOURCE).contains_any(list(sources))))
+
+    def phashes(self) -> Iterator[tuple[str, str]]:
+        for row in self._matching(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
+            if not row.properties[DUPLICATE_OF]:
+                yield path_of(row), str(row.properties[PHASH])
+
+    def unlink(self, keys: Sequence[str]) -> None:
+        linked = list(self._matching(Filter.by_property(DUPLICATE_OF).contains_any(list(keys))))
+        self._patch({path_of(row): Patch({DUPLICATE_OF: None}) for row in linked})
 
     def check_ports(self) -> None:
         """Raises WeaviateUnreachable when the gRPC port belongs to another Weaviate than the HTTP port."""
@@ -89,49 +105,52 @@ class WeaviateStore:
                     "set WEAVIATE_GRPC_PORT (or --weaviate-grpc-port) to the GRPC_PORT of this one"
                 )
 
-    def _insert(self, objects: Sequence[ImageObject]) -> dict[str, str]:
+    def _matching(self, where: Any, *properties: str) -> Iterator[Row]:
+        with weaviate_errors(self.url):
+            page = PAGE_OF_IMAGES if self.keep is Keep.FULL else PAGE
+            yield from matching(self._collection, where, properties, page)
+
+    def _of_contents(self, hashes: set[str]) -> Sequence[Row]:
+        with weaviate_errors(self.url):
+            found = self._collection.query.fetch_objects(
+                filters=Filter.by_property(SHA256).contains_any(sorted(hashes)),
+                limit=MOST_TWINS,
+                include_vector=[self._description.vector],
+                return_properties=[PATH, SHA256, FIT, DUPLICATE_OF],
+            )
+        return found.objects
+
+    def _patch(self, patches: Mapping[str, Patch]) -> dict[str, Refusal]:
+        """In a tenant each with the vectors that the object has: else Weaviate makes them anew, of a hash or of
+        nothing, because it looks for the object outside of the tenant [tried with 1.39.0]."""
+        if self._stored.tenants and self._stored.by_module:
+            with weaviate_errors(self.url):
+                ids = [image_id(key) for key in patches]
+                found = self._collection.query.fetch_objects_by_ids(
+                    ids, limit=len(ids), include_vector=True, return_properties=[PATH]
+                )
+            vectors = {path_of(row): row.vector for row in found.objects}
+            patches = {key: Patch(patch.properties, vectors.get(key, {})) for key, patch in patches.items()}
+        return patch_all(self._collection, self.url, patches)
+
+    def _insert(self, objects: Mapping[str, NewObject]) -> dict[str, str]:
         """The reasons of those that Weaviate did not take, by key."""
+        if not objects:
+            return {}
+        keys = list(objects)
         with weaviate_errors(self.url):
             try:
-                answer = self._collection.data.insert_many([data_object(item) for item in objects])
+                answer = self._collection.data.insert_many(list(objects.values()))
             except WeaviateInsertManyAllFailedError as failed:
                 return self._reasons(objects, str(failed.message).partition(ALL_ERRORS)[2])
-        return {objects[index].key: error.message for index, error in answer.errors.items()}
+        return {keys[index]: error.message for index, error in answer.errors.items()}
 
-    def _reasons(self, objects: Sequence[ImageObject], reasons: str) -> dict[str, str]:
+    def _reasons(self, objects: Mapping[str, NewObject], reasons: str) -> dict[str, str]:
         """When all failed, the client tells the set of reasons, not whose they are: with several, ask again singly."""
         if len(objects) == 1 or "\n" not in reasons or sidecar_is_silent(reasons):
-            return dict.fromkeys((item.key for item in objects), reasons)
-        return {key: reason for item in objects for key, reason in self._insert([item]).items()}
+            return dict.fromkeys(objects, reasons)
+        return {key: reason for one in objects.items() for key, reason in self._insert(dict([one])).items()}
 
 
-def data_object(item: ImageObject) -> DataObject[dict[str, WeaviateField], None]:
-    properties: dict[str, WeaviateField] = {
-        schema.IMAGE: base64.b64encode(item.data).decode("ascii"),
-        schema.THUMBNAIL: base64.b64encode(item.thumbnail).decode("ascii"),
-        schema.PATH: item.key,
-        schema.FILENAME: item.key.rpartition("/")[2],
-        schema.LABEL: item.fingerprint.label,
-        schema.CAPTION: item.fingerprint.caption,
-        schema.SHA256: item.fingerprint.sha256,
-        schema.SIZE: len(item.data),
-        schema.MIME: item.mime,
-        schema.MODEL: item.fingerprint.model,
-    }
-    return DataObject(uuid=schema.image_id(item.key), properties=properties)
-
-
-def fingerprint(properties: Mapping[str, WeaviateField]) -> Fingerprint:
-    sha256, label, caption, model = (str(properties[name] or "") for name in COMPARED[1:])
-    return Fingerprint(sha256, label, caption, model)
-
-
-def silence_object_dumps() -> None:
-    """The Weaviate client logs refused objects whole, base64 and all; the report names them instead."""
-    logger = logging.getLogger("weaviate-client")
-    if tells_words not in logger.filters:
-        logger.addFilter(tells_words)
-
-
-def tells_words(record: logging.LogRecord) -> bool:
-    return not isinstance(record.msg, dict)
+def originals_first(row: Row) -> tuple[bool, str]:
+    return bool(row.properties[DUPLICATE_OF]), path_of(row)

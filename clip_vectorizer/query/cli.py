@@ -19,6 +19,9 @@ SOME_FAILED = 3
 LABELS_FROM_FILE = "@"
 
 collection_option = click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Which images.")
+tenant_option = click.option(
+    "--tenant", default=None, show_default="none", help="Whose, if the collection has tenants."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -28,6 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 @click.option("--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Most results.")
 @json_option
 @collection_option
+@tenant_option
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
@@ -37,6 +41,7 @@ def search(
     limit: int,
     as_json: bool,
     collection: str,
+    tenant: str | None,
     weaviate_url: str,
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
@@ -58,7 +63,7 @@ def search(
     if bool(text) == (image is not None):
         raise click.UsageError("say what to search with: either TEXT or --image FILE")
     with ImageSearch.connect(
-        weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key
+        weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key, tenant
     ) as images:
         hits = images.by_image(image, limit) if image is not None else images.by_text(" ".join(text), limit)
     show_hits(hits, as_json)
@@ -83,6 +88,7 @@ def search(
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many images.")
 @json_option
 @collection_option
+@tenant_option
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
@@ -94,6 +100,7 @@ def classify(
     limit: int | None,
     as_json: bool,
     collection: str,
+    tenant: str | None,
     weaviate_url: str,
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
@@ -123,6 +130,7 @@ def classify(
         vectorizer_url,
         None if files else collection,
         vectorizer_api_key,
+        tenant,
     ) as images:
         failed = show_classifications(images.classify(files or None, labels, chosen, limit), as_json)
     sys.exit(SOME_FAILED if failed else 0)

@@ -12,6 +12,7 @@ from weaviate.classes.query import Filter, MetadataQuery
 from weaviate.collections.classes.internal import Object, QueryReturn
 
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.collections import ensure_label_collection
 from clip_vectorizer.errors import Mismatch, VectorizerError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.query.labels import Label, Neighbour
@@ -25,7 +26,6 @@ from clip_vectorizer.schema import (
     PATH,
     PROMPTS,
     VECTOR,
-    ensure_label_collection,
 )
 from clip_vectorizer.vectors import Vectors
 
@@ -50,15 +50,19 @@ class Hit:
 class WeaviateImages:
     """Searches one collection of images. Every method raises Unreachable, or VectorizerError with Weaviate's words."""
 
-    def __init__(self, client: WeaviateClient, url: str, collection: str) -> None:
-        self._collection = client.collections.use(collection)
-        self._url = url
+    def __init__(
+        self, client: WeaviateClient, url: str, collection: str, vector: str = VECTOR, tenant: str | None = None
+    ) -> None:
+        """`vector`: the name of the one that is searched."""
+        whole = client.collections.use(collection)
+        self._collection = whole.with_tenant(tenant) if tenant else whole
+        self._url, self._vector = url, vector
 
     def near_text(self, text: str, limit: int) -> list[Hit]:
         """Nearest first. Weaviate has its own sidecar make the vector."""
         with weaviate_errors(self._url):
             found = self._collection.query.near_text(
-                text, limit=limit, target_vector=VECTOR, return_metadata=DISTANCE, return_properties=SHOWN
+                text, limit=limit, target_vector=self._vector, return_metadata=DISTANCE, return_properties=SHOWN
             )
         return hits(found)
 
@@ -66,7 +70,11 @@ class WeaviateImages:
         """Nearest first."""
         with weaviate_errors(self._url):
             found = self._collection.query.near_vector(
-                vector_d.tolist(), limit=limit, target_vector=VECTOR, return_metadata=DISTANCE, return_properties=SHOWN
+                vector_d.tolist(),
+                limit=limit,
+                target_vector=self._vector,
+                return_metadata=DISTANCE,
+                return_properties=SHOWN,
             )
         return hits(found)
 
@@ -76,7 +84,7 @@ class WeaviateImages:
         batch: list[Embedded] = []
         with weaviate_errors(self._url):
             for row in rows:
-                batch.append(stored(row))
+                batch.append(stored(row, self._vector))
                 if len(batch) == IMAGES_A_BATCH:
                     yield batch
                     batch = []
@@ -151,9 +159,9 @@ def distance_of(row: Row) -> float:
     return row.metadata.distance
 
 
-def stored(row: Row) -> Embedded:
+def stored(row: Row, name: str = VECTOR) -> Embedded:
     path = str(row.properties.get(PATH) or row.uuid)
-    vector = row.vector.get(VECTOR)
+    vector = row.vector.get(name)
     if not vector:
         return Embedded(path, None, f"stored without a vector; run clip-ingest on it again (id {row.uuid})")
     return Embedded(path, np.asarray(vector, dtype=np.float32))

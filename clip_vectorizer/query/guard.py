@@ -1,25 +1,50 @@
 """What must hold before a collection is searched: it exists, and every model that makes vectors for it is the same."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.collections import MODULE, Stored, check_model, look_at
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.failures import weaviate_errors
-from clip_vectorizer.schema import LABEL_COLLECTION, check_model
+from clip_vectorizer.schema import LABEL_COLLECTION, check_tenant
 
-MODULE = "multi2vec-clip"
+SHOWN_TENANTS = 10
 
 
-def check_search(client: WeaviateClient, url: str, info: ModelInfo, collection: str) -> None:
-    """Raises InputError (no such collection), Mismatch (the collection, our sidecar and Weaviate's do not agree)."""
+def check_search(
+    client: WeaviateClient, url: str, info: ModelInfo, collection: str, tenant: str | None = None
+) -> Stored:
+    """The collection. Raises InputError (no such one or tenant), Mismatch (the models do not agree)."""
     with weaviate_errors(url):
         check_exists(collection, client.collections.list_all(simple=True), url)
-        check_model(client, info, collection)
-        check_weaviates_sidecar(client.get_meta(), info)
+        stored = look_at(client, collection)
+        check_model(stored, info, collection)
+        if stored.inference_url is None:  # else Weaviate asks that one, which it tells us nothing of
+            check_weaviates_sidecar(client.get_meta(), info)
+        check_tenant_of(client, stored, collection, tenant)
+    return stored
+
+
+def check_tenant_of(client: WeaviateClient, stored: Stored, collection: str, tenant: str | None) -> None:
+    if not stored.tenants:
+        if tenant is not None:
+            raise InputError(f"the collection {collection} has no tenants; leave --tenant away")
+        return
+    tenants = client.collections.use(collection).tenants
+    if tenant is None:
+        raise InputError(f"the collection {collection} has tenants; name one with --tenant: {some(tenants.get())}")
+    check_tenant(tenant)
+    if not tenants.exists(tenant):
+        raise InputError(f"the collection {collection} has no tenant {tenant}; it has {some(tenants.get())}")
+
+
+def some(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return ", ".join([*found[:SHOWN_TENANTS], "..."] if len(found) > SHOWN_TENANTS else found) or "none yet"
 
 
 def check_exists(collection: str, names: Collection[str], url: str) -> None:

@@ -50,11 +50,13 @@ class ImageSearch:
         vectorizer_url: str = DEFAULT_VECTORIZER_URL,
         collection: str | None = IMAGE_COLLECTION,
         vectorizer_api_key: str | None = None,
+        tenant: str | None = None,
     ) -> Self:
         """Checks first that the sidecar runs the model that made the collection's vectors.
 
-        `collection` None: to classify files, with no images in the database. Raises WeaviateUnreachable,
-        SidecarUnreachable, InputError (no such collection), Mismatch (another model).
+        `collection` None: to classify files, with no images in the database. `tenant`: whose images, where the
+        collection has tenants. Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such collection or
+        tenant), Mismatch (another model).
         """
         with ExitStack() as opened:
             sidecar = opened.enter_context(VectorizerClient(vectorizer_url, api_key=vectorizer_api_key))
@@ -62,8 +64,8 @@ class ImageSearch:
             info = sidecar.meta()
             images = None
             if collection is not None:
-                check_search(client, weaviate_url, info, collection)
-                images = WeaviateImages(client, weaviate_url, collection)
+                vector = check_search(client, weaviate_url, info, collection, tenant).description.vector
+                images = WeaviateImages(client, weaviate_url, collection, vector, tenant)
             search = cls(info, sidecar, images, lambda: WeaviateLabels(client, weaviate_url, info))
             search._opened = opened.pop_all()
         return search
