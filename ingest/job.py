@@ -13,14 +13,15 @@ from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.dry_run import ReadOnly
 from ingest.embed import Embedder, SidecarEmbedder
 from ingest.near_duplicates import near_duplicates
+from ingest.open_store import open_store
 from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, Listener, ingest
 from ingest.prune import PruneLimit, Recorded, prune
 from ingest.report import IngestReport
-from ingest.sources import Source, SourceOptions, open_sources
+from ingest.sources import open_sources
+from ingest.sources.base import Source, SourceOptions
 from ingest.store import ImageStore, Keep
 from ingest.watch import Changed, Watching, rounds
-from ingest.weaviate_store import open_store
 
 
 @dataclass(frozen=True, slots=True)
