@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 import weaviate
 from weaviate.auth import Auth
-from weaviate.config import AdditionalConfig, Timeout
+from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
 from weaviate.connect import ConnectionParams, ProtocolParams
 from weaviate.exceptions import ResponseCannotBeDecodedError, UnexpectedStatusCodeError
 
@@ -22,6 +22,8 @@ DEFAULT_VECTORIZER_URL = "http://localhost:9090"
 # An insert answers when its last image has been vectorised: a large model on two cores needs minutes for a batch.
 TIMEOUTS = Timeout(init=5, query=60, insert=600)
 REACH_SECONDS = 5.0
+# After a long outage gRPC would wait up to two minutes before it looks again whether the server is back.
+RECONNECT = [("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 2000)]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,7 +86,7 @@ def open_client(address: Address, api_key: str | None) -> weaviate.WeaviateClien
             grpc=ProtocolParams(host=host, port=address.grpc_port, secure=address.secure),
         ),
         auth_client_secret=Auth.api_key(api_key) if api_key else None,
-        additional_config=AdditionalConfig(timeout=TIMEOUTS),
+        additional_config=AdditionalConfig(timeout=TIMEOUTS, grpc=GrpcConfig(channel_options=RECONNECT)),
         # The client's own checks ask pypi.org for a newer release at every start; `reach_grpc` replaces the useful one.
         skip_init_checks=True,
     )
