@@ -23,7 +23,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 15 mi
     "overhead.py": ("--rounds", "2"),
     "decode.py": ("--rounds", "2"),
     "teams.py": ("--rounds", "2"),
-    "ingest.py": ("--rounds", "2"),
+    "ingest": ("--rounds", "2"),
     "gpu.py": (),
 }
 TIMEOUT_SECONDS = 600

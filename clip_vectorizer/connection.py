@@ -86,7 +86,7 @@ def open_client(address: Address, api_key: str | None) -> weaviate.WeaviateClien
             grpc=ProtocolParams(host=host, port=address.grpc_port, secure=address.secure),
         ),
         auth_client_secret=Auth.api_key(api_key) if api_key else None,
-        additional_config=AdditionalConfig(timeout=TIMEOUTS, grpc=GrpcConfig(channel_options=RECONNECT)),
+        additional_config=AdditionalConfig(timeout=TIMEOUTS, grpc_config=GrpcConfig(channel_options=RECONNECT)),
         # The client's own checks ask pypi.org for a newer release at every start; `reach_grpc` replaces the useful one.
         skip_init_checks=True,
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.ingest_files import Kind, fill
-from benchmarks.ingest_sides import Took
+from benchmarks.ingest.files import Kind, fill
+from benchmarks.ingest.sides import Took
 from benchmarks.photographs import photograph, with_comment
 
 SMALL_MIX = (Kind((40, 30), 75, 3), Kind((64, 48), 25, 2))

@@ -29,7 +29,7 @@ def main(
 
     \b
     Example:
-      python benchmarks/ingest_documented.py examples/images/fruit
+      python benchmarks/ingest/documented.py examples/images/fruit
     """
     with connect_weaviate(weaviate_url, weaviate_grpc_port, weaviate_api_key) as client:
         make(client, collection)

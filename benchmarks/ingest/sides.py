@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.servers import HERE, ours
+from benchmarks.servers import ours
 from clip_vectorizer.client import VectorizerClient
 from ingest.embedded import LocalWeaviate
 
@@ -71,8 +71,8 @@ def ingest(servers: Stack, folders: Sequence[Path], collection: str, way: Sequen
 
 
 def documented(servers: Stack, folder: Path) -> Took:
-    """The loop of Weaviate's documentation: see ingest_documented.py."""
-    words = [str(HERE / "ingest_documented.py"), str(folder)]
+    """The loop of Weaviate's documentation: see documented.py."""
+    words = [str(Path(__file__).with_name("documented.py")), str(folder)]
     return run(servers, words, len(files_of(folder)), "added")
 
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from benchmarks.common import Figure, Report, Spread, json_option, side_by_side
-from benchmarks.ingest_files import fill
-from benchmarks.ingest_sides import CLIENT, MODULE, Took, documented, ingest, sidecar_alone, stack
+from benchmarks.ingest.files import fill
+from benchmarks.ingest.sides import CLIENT, MODULE, Took, documented, ingest, sidecar_alone, stack
 from benchmarks.servers import MODEL
 from clip_vectorizer.server.settings import PRECISIONS
 
@@ -56,7 +56,7 @@ def main(
 
     \b
     Example:
-      python benchmarks/ingest.py --files 600 --model-files 200 --precision fp32 --precision int8
+      python benchmarks/ingest --files 600 --model-files 200 --precision fp32 --precision int8
     """
     report = Report(CLAIM)
     report.begin()
