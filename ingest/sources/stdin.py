@@ -29,8 +29,9 @@ def open_stdin(stream: BinaryIO, options: SourceOptions, far: Far | None = None)
     given = options.root or os.getcwd()  # noqa: PTH109
     root = given if is_address(given) else os.path.abspath(given)  # noqa: PTH100
     paths = Paths(stream, b"\0" if options.nul else b"\n")
-    named = Named(sound_name(public(root)), root, options, Names(options), far or Far(options.storage))
-    return Listing(named.source, lambda: named.entries(paths), options)
+    source = public(root) if is_address(root) else sound_name(root)
+    named = Named(source, root, options, Names(options), far or Far(options.storage))
+    return Listing(source, lambda: named.entries(paths), options)
 
 
 class Paths:

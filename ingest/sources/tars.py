@@ -129,7 +129,7 @@ def stream_member(info: tarfile.TarInfo, tar: tarfile.TarFile) -> Member:
     if not info.isreg() or not (is_entry(info.name) or extension(info.name) in KINDS):
         return member
     if info.size > (MAX_FILE_BYTES if is_entry(info.name) else MAX_METADATA_BYTES):
-        return replace(member, problem=f"{info.size / 1e6:.0f} MB are too many")
+        return replace(member, problem=f"{info.size / 1e6:.0f} MB, which is too large")
     file = tar.extractfile(info)
     data = file.read() if file else b""
     return replace(member, read=lambda most: data[:most], held_bytes=len(data))
