@@ -14,6 +14,7 @@ SIGNED = re.compile(
 # Azure's names are short enough to be others': they count as signed beside its `sig` only.
 AZURE = re.compile(r"s(v|e|p|r|t|pr|ip|koid|ktid|kt|ke|ks|kv)", re.IGNORECASE)
 WEB = ("http", "https")
+ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def is_address(word: str) -> bool:
@@ -68,11 +69,14 @@ def name_of(address: str) -> str:
 
 
 def beside(address: str, path: str) -> str:
-    """The address of `path`, relative to the folder `address` (of which no query is kept)."""
+    """The address of `path`, relative to the folder `address` (of which no query is kept).
+
+    On the web, where a path may be written as in a page, with `%20` for a space, what is written so stays so.
+    """
     if is_web(address):
         parts = urlsplit(address)
         folder = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))
-        return folder + quote(path)
+        return folder + quote(path, safe="/%" if ESCAPED.search(path) else "/")
     return f"{address.rstrip('/')}/{path}"
 
 

@@ -25,6 +25,11 @@ class Far:
         """Of the file's version; "" when that cannot be known without reading it. Never raises."""
         return self.web.stamp(address) if is_web(address) else self.storage.stamp(address)
 
+    def close(self) -> None:
+        """Ends the connections to the web. Those that are left open end with the process."""
+        if "web" in self.__dict__:
+            self.web.close()
+
     @cached_property
     def web(self) -> Web:
         return Web(self.patience)

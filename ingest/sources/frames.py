@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from clip_vectorizer.pictures import FORMATS, upright_rgb
 from ingest.items import UnusableFile
 from ingest.sources.base import Entry
-from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, reading
+from ingest.sources.reading import MAX_PIXELS, reading, refuse_large
 
 MAX_FRAMES = 10_000
 # Frames build on each other. Threads ask for them nearly in order, so what is drawn on the way to one is kept.
@@ -32,7 +32,8 @@ def frame_reader(entry: Entry) -> Callable[[int], bytes]:
 class Frames:
     """One owner of the decoder at a time; every frame is drawn once as long as it is asked for nearly in order."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, most_pixels: int = MAX_PIXELS) -> None:
+        self._most_pixels = most_pixels
         self._entry, self._lock = entry, threading.Lock()
         self._image: Image.Image | None = None
         self._at = 0  # frames drawn so far
@@ -55,12 +56,25 @@ class Frames:
         assert self._image is not None
         builds_on_others = self._image.format != "TIFF"
         for passed in range(self._at + 1, number) if builds_on_others else ():
-            self._keep(passed, png(self._image, passed))
-        data = png(self._image, number)
+            self._keep(passed, self._png(passed))
+        data = self._png(number)
         self._at = number
         if number == getattr(self._image, "n_frames", 1):
             self._close()
         return data
+
+    def _png(self, number: int) -> bytes:
+        image = self._image
+        assert image is not None
+        image.seek(number - 1)
+        if image.width * image.height > self._most_pixels:
+            limit = f"the limit is {self._most_pixels / 1e6:g} megapixels"
+            raise UnusableFile(f"a frame of {image.width} x {image.height}; {limit}")
+        image.load()
+        out = io.BytesIO()
+        upright_rgb(image).save(out, "PNG", compress_level=1)
+        refuse_large(out.tell())
+        return out.getvalue()
 
     def _keep(self, number: int, data: bytes) -> None:
         self._at = number
@@ -83,18 +97,6 @@ class Frames:
             self._image.close()
             self._file.close()
         self._image, self._at = None, 0
-
-
-def png(image: Image.Image, number: int) -> bytes:
-    image.seek(number - 1)
-    if image.width * image.height > MAX_PIXELS:
-        raise UnusableFile(f"a frame of {image.width} x {image.height}; the limit is {MAX_PIXELS / 1e6:.0f} megapixels")
-    image.load()
-    out = io.BytesIO()
-    upright_rgb(image).save(out, "PNG", compress_level=1)
-    if out.tell() > MAX_FILE_BYTES:
-        raise UnusableFile(f"a frame of {out.tell() / 1e6:.0f} MB; the limit is {MAX_FILE_BYTES / 1e6:.0f} MB")
-    return out.getvalue()
 
 
 @contextmanager

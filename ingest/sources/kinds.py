@@ -54,17 +54,17 @@ def pages(entry: Entry, options: SourceOptions) -> Iterator[Found]:
         yield item(entry, options, read, fit, f"#page={number}", {"page": number}, dpi=options.dpi)
 
 
-def frames(entry: Entry, options: SourceOptions) -> Iterator[Found]:
+def frames(entry: Entry, options: SourceOptions, most: int = MAX_FRAMES) -> Iterator[Found]:
     count = count_frames(entry)
     fit = options.fit or Fit.CROP
     if count == 1:
         yield picture(entry, options)
         return
     read_frame = frame_reader(entry)
-    for number in range(1, min(count, MAX_FRAMES) + 1):
+    for number in range(1, min(count, most) + 1):
         yield item(entry, options, partial(read_frame, number), fit, f"#frame={number}", {"page": number})
-    if count > MAX_FRAMES:
-        yield failed(entry, f"more than {MAX_FRAMES} frames; only the first {MAX_FRAMES} are taken: split the file")
+    if count > most:
+        yield failed(entry, f"{count} frames; only the first {most} are taken: split the file")
 
 
 def item(

@@ -25,7 +25,8 @@ class Place:
 
 def locate(word: str, base: str, far: Far) -> Place:
     """`word` is absolute, or relative to the folder or address `base`. Raises UnusableFile."""
-    refuse_unsound(word)
+    if "\0" in word:
+        raise UnusableFile("its path has a zero byte in it")
     if is_address(word):
         return at_address(public(word), word, far)
     path = posixpath.normpath(word.replace(os.sep, "/"))
@@ -39,15 +40,6 @@ def locate(word: str, base: str, far: Far) -> Place:
 
 def at_address(key: str, address: str, far: Far) -> Place:
     return Place(key, partial(far.open, address), partial(far.stamp, address), is_far=True)
-
-
-def refuse_unsound(word: str) -> None:
-    try:
-        word.encode()
-    except UnicodeEncodeError as error:
-        raise UnusableFile("its path is not UTF-8 text; save the table as UTF-8") from error
-    if "\0" in word:
-        raise UnusableFile("its path has a zero byte in it")
 
 
 def stamp_on_disk(file: str) -> str:

@@ -33,8 +33,7 @@ PDFIUM = threading.RLock()
 logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of forms (XFA) that its build cannot draw
 
 REASONS = {
-    pdfium.FPDF_ERR_SUCCESS: "a PDF file without pages",
-    pdfium.FPDF_ERR_FORMAT: "not a PDF file, or a broken one",
+    pdfium.FPDF_ERR_FORMAT: "not a PDF file, or a broken one, or one without pages",
     pdfium.FPDF_ERR_PASSWORD: "an encrypted PDF file that asks for a password; save a copy without one",
     pdfium.FPDF_ERR_SECURITY: "a PDF file encrypted in a way that cannot be read; save a copy without encryption",
 }
@@ -90,15 +89,32 @@ OPEN: OrderedDict[Entry, Opened] = OrderedDict()  # the one used last at the end
 def open_document(entry: Entry) -> Opened:
     file = Guarded(entry.open())
     try:
-        pdf = pypdfium2.PdfDocument(file)
-        pdf.init_forms()
-        return Opened(pdf, file)
-    except pypdfium2.PdfiumError as error:
-        file.raise_problem()
-        raise UnusableFile(REASONS.get(error.err_code or 0, f"cannot be read as PDF ({error})")) from error
+        return Opened(load(file), file)
     except BaseException:
         file.close()
         raise
+
+
+def load(file: Guarded) -> pypdfium2.PdfDocument:
+    try:
+        pdf = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as error:
+        file.raise_problem()
+        reason = REASONS.get(why_not(file), f"cannot be read as PDF ({error})")
+        raise UnusableFile(reason) from error
+    pdf.init_forms()
+    return pdf
+
+
+def why_not(file: Guarded) -> int | None:
+    """PDFium's code: of the last failure of all. A file without pages is none, so one that is known is made before."""
+    code = None
+    for source in (b"no PDF", file):
+        try:
+            pypdfium2.PdfDocument(source)
+        except pypdfium2.PdfiumError as error:
+            code = error.err_code
+    return code
 
 
 def draw(pdf: pypdfium2.PdfDocument, number: int, dpi: int) -> Image.Image:

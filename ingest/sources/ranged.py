@@ -14,12 +14,19 @@ WHOLE_BYTES = 8_000_000  # whoever wants that much at once gets it in one reques
 class RangedFile(io.RawIOBase):
     """Reads blocks as they are asked for and holds a few of them. `size` is asked for when somebody needs it."""
 
-    def __init__(self, fetch: Fetch, size: Callable[[], int]) -> None:
+    def __init__(self, fetch: Fetch, size: Callable[[], int], on_close: Callable[[], None] = lambda: None) -> None:
         super().__init__()
+        self._on_close = on_close
         self._fetch, self._ask_size = fetch, size
         self._size: int | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._at = 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._blocks.clear()
+            self._on_close()
+        super().close()
 
     def readable(self) -> bool:
         return True

@@ -72,12 +72,17 @@ class Table:
         """One a row, in their order."""
         threads: list[DaemonThreads] = []  # none where all is on disk
         ahead: deque[Listed | Future[Listed]] = deque()
-        for listed in self._ask_ahead(threads):
-            ahead.append(listed)
-            if len(ahead) > ROWS_AHEAD:
+        try:
+            for listed in self._ask_ahead(threads):
+                ahead.append(listed)
+                if len(ahead) > ROWS_AHEAD:
+                    yield ready(ahead.popleft())
+            while ahead:
                 yield ready(ahead.popleft())
-        while ahead:
-            yield ready(ahead.popleft())
+        finally:  # whoever stops early has no use for what has not begun
+            for listed in ahead:
+                if isinstance(listed, Future):
+                    listed.cancel()
 
     def _ask_ahead(self, threads: list[DaemonThreads]) -> Iterator[Listed | Future[Listed]]:
         seen = Seen()
@@ -106,13 +111,13 @@ class Table:
     def _read(self, row: Row | BadRow) -> tuple[Place, Facts]:
         if isinstance(row, BadRow):
             raise UnusableFile(row.reason)
+        refuse_broken_text(*(row.fields.get(name) for name in self.chosen.used))
         word = row.fields.get(self.chosen.path)
         if not isinstance(word, str) or not word.strip():
             raise UnusableFile(f"its column {self.chosen.path!r} is {'no text' if word else 'empty'}")
         place = locate(word.strip(), self.base, self.far)
         label, caption = (text_of(row.fields.get(name)) if name else "" for name in self.chosen.words)
         facts = Facts(label, caption, properties_of(row.fields, self.options.columns))
-        refuse_broken_text(label, caption, *facts.metadata.values())
         return place, facts
 
     def _entry(self, place: Place, facts: Facts) -> Listed:

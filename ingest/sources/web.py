@@ -41,9 +41,12 @@ class Web:
         self._client = httpx.Client(headers=agent, timeout=timeout, limits=CONNECTIONS, follow_redirects=True)
         self.patience, self.longest = patience, longest
 
+    def close(self) -> None:
+        self._client.close()
+
     def open(self, address: str) -> BinaryIO:
         file = WebFile(self, address)
-        return cast(BinaryIO, RangedFile(file.fetch, file.size))
+        return cast(BinaryIO, RangedFile(file.fetch, file.size, file.close))
 
     def stamp(self, address: str) -> str:
         """By one HEAD request. A server that does not answer it is no failure yet: reading will tell."""
@@ -86,6 +89,10 @@ class WebFile:
         self._size: int | None = None
         self._whole: BinaryIO | None = None  # of a server without ranges
 
+    def close(self) -> None:
+        if self._whole:
+            self._whole.close()
+
     def size(self) -> int:
         """From the answer to the smallest range: signed addresses are often good for GET only."""
         if self._size is None:
@@ -119,7 +126,7 @@ class WebFile:
         if length.isdecimal():
             self._size = int(length)
         now = f"{answer.headers.get('ETag')} {answer.headers.get('Last-Modified')} {length}"
-        if self._version not in (None, now):
+        if not whole and self._version not in (None, now):
             raise UnusableFile("changed while it was being read; run the same command again")
         self._version = now
 

@@ -1,0 +1,45 @@
+import uuid
+from collections.abc import Iterator
+
+import fsspec
+import pytest
+
+from ingest.sources.far import Far
+from ingest.sources.retries import Patience
+from tests.ingest.sources.web_server import Site, serving
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Site]:
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture
+def site(server: Site) -> Site:
+    """Empty, and the same server for all tests."""
+    server.pages.clear()
+    server.asked.clear()
+    server.seen_headers.clear()
+    return server
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """The seconds that would have been slept."""
+    return []
+
+
+@pytest.fixture
+def far(waits: list[float]) -> Iterator[Far]:
+    far = Far({}, Patience(sleep=waits.append))
+    yield far
+    far.close()
+
+
+@pytest.fixture
+def bucket() -> str:
+    """The address of an empty folder in memory."""
+    folder = f"memory://{uuid.uuid4().hex}"
+    fsspec.filesystem("memory").mkdirs(folder)
+    return folder

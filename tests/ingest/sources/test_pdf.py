@@ -1,0 +1,196 @@
+import io
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from ingest.items import Fit, UnusableFile
+from ingest.sources import pdf as pdf_module
+from ingest.sources.pdf import MOST_OPEN, scale_of
+from ingest.sources.reading import MAX_PIXELS, open_regular
+from tests.ingest.sources.pdf_files import filled, pdf
+from tests.ingest.sources.pdf_files import written as pdf_of
+from tests.ingest.sources.support import expanded, failures, items, picture, reason, written
+
+RED, BLUE, WHITE = (254, 0, 0), (0, 0, 254), (255, 255, 255)
+
+
+def near(colour: object, wanted: tuple[int, int, int]) -> bool:
+    return isinstance(colour, tuple) and all(abs(one - other) < 12 for one, other in zip(colour, wanted, strict=True))
+
+
+def test_each_page_is_an_item_with_its_number_from_one() -> None:
+    found = items(expanded("plans/site.pdf", pdf(b"", b"", b"")))
+    assert [item.key for item in found] == [f"plans/site.pdf#page={number}" for number in (1, 2, 3)]
+    assert [item.facts(b"").metadata for item in found] == [{"page": number} for number in (1, 2, 3)]
+    assert {item.fit for item in found} == {Fit.PAD}
+
+
+def test_fit_of_the_options_comes_before_that_of_pages() -> None:
+    assert {item.fit for item in items(expanded("x.pdf", pdf(b""), fit=Fit.CROP))} == {Fit.CROP}
+
+
+def test_a_page_is_drawn_on_white_at_the_dots_per_inch_asked_for() -> None:
+    [item] = items(expanded("x.pdf", pdf(filled("1 0 0", 0, 0, 20, 20)), dpi=144))
+    image = picture(item.read())
+    assert (image.mode, image.size) == ("RGB", (400, 200))
+    assert near(image.getpixel((10, 190)), RED) and image.getpixel((390, 10)) == WHITE
+
+
+def test_the_title_block_at_the_lower_right_of_a_wide_drawing_is_in_the_picture() -> None:
+    drawing = pdf(filled("0 0 1", 1100, 0, 91, 60), media="0 0 1191 421")
+    [item] = items(expanded("x.pdf", drawing, dpi=72))
+    image = picture(item.read())
+    assert item.fit is Fit.PAD and near(image.getpixel((image.width - 5, image.height - 5)), BLUE)
+
+
+def test_a_turned_page_stands_upright() -> None:
+    [item] = items(expanded("x.pdf", pdf(filled("1 0 0", 0, 0, 20, 20), page="/Rotate 90"), dpi=72))
+    image = picture(item.read())
+    assert image.size == (100, 200) and near(image.getpixel((5, 5)), RED)
+
+
+def test_annotations_and_filled_forms_are_drawn() -> None:
+    form = b"<</Type/XObject/Subtype/Form/BBox[0 0 20 20]/Length 22>>stream\n1 0 0 rg 0 0 20 20 re f\nendstream"
+    stamp = b"<</Type/Annot/Subtype/Stamp/F 4/Rect[0 0 20 20]/AP<</N 5 0 R>>>>"
+    field = b"<</Type/Annot/Subtype/Widget/FT/Btn/Ff 65536/T(b)/F 4/Rect[100 0 120 20]/AP<</N 5 0 R>>>>"
+    data = pdf(b"", page="/Annots[6 0 R 7 0 R]", extra=(form, stamp, field))
+    data = data.replace(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[7 0 R]>>>>")
+    [item] = items(expanded("x.pdf", rebuilt(data), dpi=72))
+    image = picture(item.read())
+    assert near(image.getpixel((5, 95)), RED) and near(image.getpixel((105, 95)), RED)
+
+
+def rebuilt(data: bytes) -> bytes:
+    """With its table of places made anew."""
+    bodies = [part.partition(b" obj")[2] for part in data.partition(b"xref\n")[0].split(b"\nendobj\n")[:-1]]
+    return pdf_of(bodies)
+
+
+def test_a_page_gives_the_same_bytes_every_time() -> None:
+    data = pdf(b"0.5 w 0 0 m 200 100 l S")
+    first, again = (items(expanded("x.pdf", data))[0].read() for _ in range(2))
+    assert first == again
+
+
+def test_a_huge_page_is_drawn_smaller_and_not_refused() -> None:
+    a0 = (3370.0, 2384.0)
+    assert scale_of(a0, 150) == 150 / 72
+    assert MAX_PIXELS * 0.99 < 3370 * 2384 * scale_of(a0, 1200) ** 2 < MAX_PIXELS
+    assert 14_400 * scale_of((14_400.0, 1.0), 9600) < 65_500
+
+
+@pytest.mark.parametrize("size", [(0.0, 10.0), (float("nan"), 10.0), (float("inf"), 1.0), (-3.0, 1.0)])
+def test_a_page_without_a_size_cannot_be_drawn(size: tuple[float, float]) -> None:
+    with pytest.raises(UnusableFile, match="cannot be drawn"):
+        scale_of(size, 150)
+
+
+ENCRYPTED = b"/Encrypt<</Filter/Standard/V 1/R 2/Length 40/P -4/O<%s>/U<%s>>>/ID[<00><00>]" % (b"ab" * 32, b"cd" * 32)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "not a PDF file, or a broken one"),
+        (b"no PDF at all", "not a PDF file, or a broken one"),
+        (pdf(b"")[:60], "not a PDF file, or a broken one"),
+        (pdf(), "one without pages"),
+        (
+            pdf_of([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"], ENCRYPTED),
+            "asks for a password",
+        ),
+    ],
+    ids=["0 bytes", "text", "cut", "no pages", "encrypted"],
+)
+def test_a_file_that_is_no_pdf_is_one_failure_with_its_reason(data: bytes, why: str) -> None:
+    [(key, said)] = failures(expanded("x.pdf", data)).items()
+    assert key == "x.pdf" and why in said
+
+
+def test_a_page_that_fails_leaves_the_others() -> None:
+    whole = pdf(filled("1 0 0", 0, 0, 200, 100), b"", filled("0 0 1", 0, 0, 200, 100))
+    first, broken, last = items(expanded("x.pdf", whole.replace(b"[3 0 R 5 0 R", b"[3 0 R 9 0 R")))
+    assert "cannot be drawn" in reason(broken)
+    assert near(picture(first.read()).getpixel((9, 9)), RED) and near(picture(last.read()).getpixel((9, 9)), BLUE)
+
+
+def test_many_threads_read_many_files_at_once_and_each_gets_its_own_page() -> None:
+    def file(red: int) -> bytes:
+        return pdf(*[filled(f"{red / 10} 0 {page / 10}", 0, 0, 200, 100) for page in range(8)])
+
+    jobs = [(item, red, page) for red in range(9) for page, item in enumerate(items(expanded("x.pdf", file(red))))]
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda job: picture(job[0].read()).getpixel((20, 20)), jobs))
+    assert all(near(pixel, (25 * red, 0, 25 * page)) for pixel, (_, red, page) in zip(seen, jobs, strict=True))
+    assert len(pdf_module.OPEN) <= MOST_OPEN
+
+
+def test_a_file_that_cannot_be_read_any_more_says_why() -> None:
+    class Fails(io.BytesIO):
+        broken = False
+
+        def read(self, count: int | None = -1) -> bytes:
+            if self.broken:
+                raise UnusableFile("the connection failed (3 tries)")
+            return super().read(count)
+
+    file = Fails(pdf(b"", *[b"0 0 m %d 9 l S" % number + b" " * 5000 for number in range(300)]))
+    [first, *_, last] = items(expanded("x.pdf", lambda: file))
+    assert picture(first.read()).size == (417, 209)
+    file.broken = True
+    assert reason(last) == "the connection failed (3 tries)"
+
+
+def test_a_pdf_larger_than_an_image_may_be_is_read_from_disk_page_by_page(tmp_path: Path) -> None:
+    file = written(tmp_path / "x.pdf", pdf(b"", b"") + b"\n%" + b"x" * 1000)
+    reads: list[int] = []
+
+    class Counted(io.FileIO):
+        def read(self, count: int | None = -1) -> bytes:
+            reads.append(count or 0)
+            return super().read(count)
+
+    def opened() -> BinaryIO:
+        return io.BufferedReader(Counted(file))  # type: ignore[return-value]
+
+    with file.open("ab") as whole:
+        whole.truncate(100_000_000)  # sparse; the end of a PDF is looked for in its last kilobyte
+    with file.open("r+b") as whole:
+        whole.seek(100_000_000 - 1000)
+        whole.write(pdf(b"")[-60:].rjust(1000))
+    found = expanded("x.pdf", opened)
+    assert items(found) or failures(found)
+    assert sum(count for count in reads if count > 0) < 1_000_000
+
+
+def test_a_program_that_leaves_files_open_ends_in_peace(tmp_path: Path) -> None:
+    file = written(tmp_path / "x.pdf", pdf(b"", b""))
+    program = (
+        "import sys\n"
+        "from functools import partial\n"
+        "from ingest.items import Facts\n"
+        "from ingest.sources.base import Entry, SourceOptions\n"
+        "from ingest.sources.kinds import expand\n"
+        "from ingest.sources.reading import open_regular\n"
+        "entry = Entry('x.pdf', '/', '', partial(open_regular, sys.argv[1]), Facts)\n"
+        "print([len(item.read()) > 100 for item in expand(entry, SourceOptions())])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(file)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[True, True]", "")
+
+
+def test_a_lock_is_never_left_behind_by_a_failure() -> None:
+    assert failures(expanded("x.pdf", b"no PDF"))
+    free = threading.Thread(target=lambda: expanded("y.pdf", pdf(b"")))
+    free.start()
+    free.join(timeout=30)
+    assert not free.is_alive()
+
+
+def test_a_folder_called_pdf_is_a_failure(tmp_path: Path) -> None:
+    assert failures(expanded("x.pdf", lambda: open_regular(tmp_path))) == {"x.pdf": "a folder, not a file"}
