@@ -1,5 +1,6 @@
 """The store of images in a real Weaviate: one collection, or one tenant of it. D dimensions"""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,8 +10,8 @@ from weaviate import WeaviateClient
 from weaviate.classes.query import Filter
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
-from clip_vectorizer.collections import Stored
-from clip_vectorizer.errors import WeaviateUnreachable
+from clip_vectorizer.collections import Stored, look_at
+from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
 from clip_vectorizer.failures import sidecar_is_silent, sidecar_unreachable, weaviate_errors
 from clip_vectorizer.identity import StoredModel
 from clip_vectorizer.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
@@ -23,6 +24,7 @@ from ingest.store import Keep, Refusal, Twin
 from ingest.weaviate_objects import COMPARED, NewObject, changes_of, data_object, each_made, held_of
 
 ALL_ERRORS = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
+LOOK_SECONDS = 2.0  # how long an ingest may write after a --reindex has begun
 MOST_TWINS = 1000  # objects a look-up: a blank page may be there ten thousand times
 
 
@@ -33,6 +35,8 @@ class WeaviateStore:
         self, client: WeaviateClient, url: str, collection: str, stored: Stored, tenant: str | None = None
     ) -> None:
         self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
+        self._client = client
+        self._look_again = 0.0  # at the collection: when, by the monotonic clock
         whole = client.collections.use(collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
         self._columns = Columns(whole.config, stored.properties)
@@ -67,6 +71,7 @@ class WeaviateStore:
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
         made, refused = each_made(objects, lambda item: data_object(item, self._description, self._columns))
+        self._check_model()
         reasons = self._insert(made)
         for reason in reasons.values():
             if sidecar_is_silent(reason):
@@ -104,6 +109,20 @@ class WeaviateStore:
                     f"the gRPC port belongs to another Weaviate than {self.url}; "
                     "set WEAVIATE_GRPC_PORT (or --weaviate-grpc-port) to the GRPC_PORT of this one"
                 )
+
+    def _check_model(self) -> None:
+        """Raises Mismatch when somebody has begun to move the collection to another model, or has done so."""
+        now = time.monotonic()
+        if now < self._look_again:
+            return
+        with weaviate_errors(self.url):
+            there = look_at(self._client, self.name).description
+        if (there.vector, there.moving_to) != (self._description.vector, None):
+            raise Mismatch(
+                f"the collection {self.name} is being moved to the model {there.moving_to or there.model}; wait for "
+                "`clip-ingest --reindex` to end, then run the same command again"
+            )
+        self._look_again = now + LOOK_SECONDS
 
     def _matching(self, where: Any, *properties: str) -> Iterator[Row]:
         with weaviate_errors(self.url):

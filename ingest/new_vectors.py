@@ -1,0 +1,95 @@
+"""One collection, or one tenant of it, as `--reindex` sees it: which objects lack the new vector, and giving it.
+
+D dimensions
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from weaviate import WeaviateClient
+
+from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.schema import FIT, IMAGE, MODEL, PATH, REINDEXED, SHA256, STAMP, image_id
+from clip_vectorizer.vectors import Vectors
+from ingest.items import Fit
+from ingest.moving import Move
+from ingest.patches import Patch, patch_all
+from ingest.scan import PAGE, PAGE_OF_IMAGES, Row, path_of
+from ingest.store import Keep, Refusal
+from ingest.weaviate_objects import Properties
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An object, and whether it has the new vector."""
+
+    id: UUID
+    key: str
+    sha256: str
+    fit: Fit
+    stamp: str
+    done: bool
+
+    @property
+    def held_bytes(self) -> int:
+        return 1024
+
+
+class NewVectors:
+    """Every method raises Unreachable."""
+
+    def __init__(self, client: WeaviateClient, url: str, move: Move, tenant: str | None) -> None:
+        whole = client.collections.use(move.collection)
+        self._collection = whole.with_tenant(tenant) if tenant else whole
+        self._url, self._move = url, move
+        self._all_vectors = bool(tenant) and move.stored.by_module  # see WeaviateStore
+        self.keeps_images = move.stored.description.keep == Keep.FULL
+        self._page = PAGE_OF_IMAGES if self.keeps_images else PAGE
+
+    def count(self) -> int:
+        with weaviate_errors(self._url):
+            return self._collection.aggregate.over_all(total_count=True).total_count or 0
+
+    def page(self, after: UUID | None) -> list[State]:
+        """The next objects in the order of their ids; none at the end. Past all indexes: it misses nothing."""
+        with weaviate_errors(self._url):
+            found = self._collection.query.fetch_objects(limit=self._page, after=after, return_properties=ASKED)
+        return [self._state(row) for row in found.objects]
+
+    def states(self, keys: Sequence[str]) -> dict[str, State]:
+        return {path_of(row): self._state(row) for row in self._rows(keys, ASKED)}
+
+    def images(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The stored ones, as they were embedded."""
+        rows = self._rows(keys, [PATH, IMAGE])
+        return {path_of(row): base64.b64decode(str(row.properties[IMAGE])) for row in rows if row.properties[IMAGE]}
+
+    def write(self, vectors: Mapping[str, Vectors]) -> dict[str, Refusal]:
+        """Gives objects the new vector beside all that they have. Answers the refused ones by key."""
+        name, model = self._move.vector, self._move.model.model
+        present: dict[str, Any] = {}
+        if self._all_vectors:
+            present = {path_of(row): row.vector for row in self._rows(list(vectors), [PATH], True)}
+        properties: Properties = {MODEL: model, REINDEXED: name}
+        patches = {
+            key: Patch(properties, {**present.get(key, {}), name: vector_d.tolist()})
+            for key, vector_d in vectors.items()
+        }
+        return patch_all(self._collection, self._url, patches)
+
+    def _rows(self, keys: Sequence[str], properties: list[str], vectors: bool = False) -> Sequence[Row]:
+        ids = [image_id(key) for key in keys]
+        with weaviate_errors(self._url):
+            return self._collection.query.fetch_objects_by_ids(
+                ids, limit=len(ids), include_vector=vectors, return_properties=properties
+            ).objects
+
+    def _state(self, row: Row) -> State:
+        sha256, fit, stamp, reindexed = (str(row.properties[name] or "") for name in ASKED[1:])
+        return State(row.uuid, path_of(row), sha256, Fit(fit or Fit.CROP), stamp, reindexed == self._move.vector)
+
+
+ASKED = [PATH, SHA256, FIT, STAMP, REINDEXED]
