@@ -15,7 +15,7 @@ from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import about_one_file
 from ingest.items import Amendment, Fate, ImageObject, Outcome
 from ingest.patience import Patience
-from ingest.store import ImageStore, Keep
+from ingest.store import ImageStore, Keep, Twin
 
 Change = ImageObject | Amendment
 BUSY = (429, 502, 503, 504)  # the sidecar's own words, or those of a proxy before one that restarts
@@ -33,6 +33,8 @@ def with_vectors(
         return
     yield from (item for item in linked if item.vector_d is not None)
     lacking = [item for item in linked if item.vector_d is None]
+    if not lacking:
+        return
     outcomes = patience.call(lambda: embedder.embed([item.image for item in lacking]))
     for item, outcome in zip(lacking, outcomes, strict=True):
         if isinstance(outcome, SidecarRefused):
@@ -83,22 +85,41 @@ class Twins:
     def __init__(self, store: ImageStore) -> None:
         self._store = store
         self._first: dict[tuple[str, str], str] = {}  # key by content, of this run
+        self._replaced: set[str] = set()  # keys that have, or will have, another content than the store says
         self._lock = threading.Lock()
 
     def linked(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
         """The objects, those that are equal to another one with its key and, if that is stored, its vector."""
         stored = self._store.twins([content(item) for item in objects]) if self._store.keep is not Keep.NONE else {}
+        with self._lock:
+            self._replaced.update(item.key for item in objects if item.replaces)
         for item in objects:
             twin = stored.get(content(item))
-            first = self._first_of(item)
-            if twin:
-                yield replace(item, vector_d=twin.vector_d, duplicate_of=twin.key if twin.key != item.key else "")
-            else:
-                yield replace(item, duplicate_of=first if first != item.key else "")
+            first = self._first_of(item, twin)
+            vector_d = twin.vector_d if twin else item.vector_d
+            yield replace(item, vector_d=vector_d, duplicate_of=first if first != item.key else "")
 
-    def _first_of(self, item: ImageObject) -> str:
+    def _first_of(self, item: ImageObject, twin: Twin | None) -> str:
+        """What all equal ones are linked to: the twin's own link, if it has one, lest two are linked to each other."""
         with self._lock:
+            stored = (twin.duplicate_of or twin.key) if twin else ""
+            if stored and stored not in self._replaced:
+                return stored
             return self._first.setdefault(content(item), item.key)
+
+    def relinked(self, change: Change) -> Change:
+        """Linked to another one where what it was equal to in the database has turned out to be replaced since."""
+        if not isinstance(change, ImageObject) or not self.outdated([change]):
+            return change
+        with self._lock:
+            first = self._first.setdefault(content(change), change.key)
+        return replace(change, duplicate_of=first if first != change.key else "")
+
+    def outdated(self, changes: Sequence[Change]) -> list[str]:
+        """The keys of those that `changes` are linked to and that have, or will have, another content."""
+        with self._lock:
+            linked = [item for item in changes if isinstance(item, ImageObject) and item.duplicate_of in self._replaced]
+            return [item.duplicate_of for item in linked if self._first.get(content(item)) != item.duplicate_of]
 
 
 def content(item: ImageObject) -> tuple[str, str]:

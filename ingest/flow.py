@@ -9,14 +9,16 @@ reads the events, past all other stages. The first error of any thread halts the
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-JOIN_SECONDS = 1.0  # a thread may be in the middle of a request; it is a daemon and does not hold up the end
+JOIN_SECONDS = 2.0  # for all: one may be in the middle of a request; it is a daemon and does not hold up the end
 
 
 class Weighed(Protocol):
@@ -100,7 +102,7 @@ class Flow:
 
     def __init__(self) -> None:
         self._events: Lane[Any] = Lane(None, lambda _: 0)
-        self._lanes: list[Lane[Any]] = [self._events]
+        self._lanes: list[Lane[Any]] = []
         self._threads: list[threading.Thread] = []
         self._halted = threading.Event()
         self._error: BaseException | None = None
@@ -110,8 +112,10 @@ class Flow:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.halt()
+        self._events.halt()
+        until = time.monotonic() + JOIN_SECONDS
         for thread in self._threads:
-            thread.join(JOIN_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def stage(
         self, stream: Iterable[In], work: Callable[[In], Iterable[Out]], bound: Bound, threads: int = 1
@@ -125,7 +129,8 @@ class Flow:
         return lane
 
     def events(self, last: Iterable[object]) -> Iterator[Any]:
-        """What is told, until `last`, the last stage, has ended. Raises the first error of any stage."""
+        """What is told, until `last`, the last stage, has ended. Raises the first error of any stage, after all that
+        was told before it."""
         self._start(lambda: self._drain(last))
         with suppress(Halted):
             yield from self._events
@@ -143,6 +148,7 @@ class Flow:
     def fail(self, error: BaseException) -> None:
         self._error = self._error or error
         self.halt()
+        self._events.end()
 
     def halt(self) -> None:
         self._halted.set()
@@ -179,10 +185,8 @@ class Crew(Generic[In, Out]):
 
     def run(self) -> None:
         try:
-            for item in self._items():
-                for result in self._work(item):
-                    self._lane.put(result)
-                del item  # it holds an image, perhaps, until the next one comes
+            while self._work_on_one():
+                pass
         except Halted:
             return
         except BaseException as error:
@@ -193,14 +197,17 @@ class Crew(Generic[In, Out]):
             if not self._running:
                 self._lane.end()
 
-    def _items(self) -> Iterator[In]:
-        while True:
-            with self._turn:
-                if self._over:
-                    return
-                try:
-                    item = next(self._stream)
-                except StopIteration:
-                    self._over = True
-                    return
-            yield item
+    def _work_on_one(self) -> bool:
+        """Whether there was one. It may hold an image: nobody knows it any more while the next one is waited for."""
+        for item in self._next():
+            for result in self._work(item):
+                self._lane.put(result)
+            return True
+        return False
+
+    def _next(self) -> list[In]:
+        """One item, or none at the end of the stream."""
+        with self._turn:
+            items = [] if self._over else list(islice(self._stream, 1))
+            self._over = not items
+            return items

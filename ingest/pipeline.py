@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
@@ -18,7 +19,8 @@ from ingest.sources.base import Source
 from ingest.store import ImageStore, Keep
 from ingest.uploads import upload
 
-LOOK_UP = 256  # items whose stored state is asked for in one request
+LOOK_UP = 256  # keys whose stored state is asked for in one request
+LOOK_UP_BATCH = Bound(LOOK_UP, 32_000_000)  # what comes out of a stream is held in memory
 EMBED_BATCH = Bound(64, 12_000_000)
 MODULE_BATCH = Bound(32, 9_000_000)  # Weaviate answers when its module has embedded the last of them
 UPLOAD_BATCH = Bound(128, 9_000_000)  # in memory a batch takes five times that, and gRPC takes 104,858,000 bytes
@@ -77,11 +79,12 @@ def ingest(
     settings, report = settings or IngestSettings(), report or IngestReport()
     run = Run(sources, store, embedder, settings)
     uploaded: list[Outcome] = []
-    for event in run.events(settings.selection):
-        report.take(event)
-        on_progress(report, event)
-        if isinstance(event, Outcome) and event.sha256:
-            uploaded.append(event)
+    with closing(run.events(settings.selection)) as events:  # a listener that raises must end the stages too
+        for event in events:
+            report.take(event)
+            on_progress(report, event)
+            if isinstance(event, Outcome) and event.sha256:
+                uploaded.append(event)
     for outcome in run.lost_for_good(uploaded) if settings.verify else ():
         reason = "Weaviate took it, but does not hold it; run the same command again"
         on_progress(report, report.take_back(outcome, reason))
@@ -98,14 +101,14 @@ class Run:
         self._prepare = replace(settings.prepare, keep=store.keep)
         self._twins = Twins(store)
 
-    def events(self, selection: Selection) -> Iterator[object]:
+    def events(self, selection: Selection) -> Generator[object]:
         """Runs it all. What happens to each item, as it happens."""
         settings = self._settings
         with Flow() as flow:
             self._flow = flow
             self._patience = Patience(settings.patience_seconds, flow.pause, flow.tell)
             items = flow.stage(listed(self._sources, selection, flow.tell), lambda item: (item,), Bound(20_000))
-            known = flow.stage(groups(items, LOOK_UP), self._look_up, Bound(2 * LOOK_UP), settings.requests)
+            known = flow.stage(batches(items, LOOK_UP_BATCH), self._look_up, Bound(2 * LOOK_UP), settings.requests)
             made = flow.stage(known, self._read, Bound(256), settings.workers)
             batch = settings.embed_batch if self._embedder else settings.module_batch
             ready = flow.stage(batches(made, batch), self._embed, Bound(512), settings.requests)
@@ -114,13 +117,11 @@ class Run:
             yield from flow.events(sent)
 
     def _look_up(self, items: Sequence[Item]) -> Iterator[Known]:
-        held = self._patience.call(lambda: self._store.held([item.key for item in items]))
-        for item in items:
-            known = Known(item, held.get(item.key))
-            if not self._settings.checksum and unchanged(item, known.held, self._prepare):
-                self._flow.tell(Outcome(item.key, Fate.UNCHANGED, source=item.source))
+        for found in look_up(items, self._store, self._prepare, self._settings.checksum, self._patience):
+            if isinstance(found, Outcome):
+                self._flow.tell(found)
             else:
-                yield known
+                yield found
 
     def _read(self, known: Known) -> Iterator[Change]:
         made = prepare(known.item, known.held, self._prepare)
@@ -133,33 +134,56 @@ class Run:
         for made in with_vectors(changes, self._twins, self._embedder, self._patience):
             if isinstance(made, Outcome):
                 self._flow.tell(made)
-            elif isinstance(made, ImageObject) and made.vector_d is not None and self._store.keep is not Keep.FULL:
-                yield replace(made, image=b"")  # it has done what it was needed for
             else:
-                yield made
+                yield lightened(made, self._store.keep)
 
     def _upload(self, changes: Sequence[Change]) -> Iterator[ImageObject]:
+        changes = [self._twins.relinked(change) for change in changes]
         for outcome in upload(changes, self._store, self._patience):
             self._flow.tell(outcome)
+        if outdated := self._twins.outdated(changes):  # in the meantime
+            self._patience.call(lambda: self._store.unlink(outdated))
         return iter(())
 
     def lost_for_good(self, uploaded: Sequence[Outcome]) -> list[Outcome]:
         """Of what was sent, what the store does not hold even after it was removed and sent once more."""
         patience = Patience(self._settings.patience_seconds, time.sleep)
-        lost = {outcome.key for outcome in self._not_held(uploaded, patience)}
+        lost = {outcome.key for outcome in not_held(uploaded, self._store, patience)}
         if lost:
             patience.call(lambda: self._store.forget(sorted(lost)))
             for _ in self.events(replace(self._settings.selection, limit=None, only=lambda item: item.key in lost)):
                 pass  # the store, asked again below, tells more than the outcome
-        return list(self._not_held([outcome for outcome in uploaded if outcome.key in lost], patience))
+        return list(not_held([outcome for outcome in uploaded if outcome.key in lost], self._store, patience))
 
-    def _not_held(self, uploaded: Sequence[Outcome], patience: Patience) -> Iterator[Outcome]:
-        for group in groups(uploaded, LOOK_UP):
-            held = patience.call(lambda: self._store.held([outcome.key for outcome in group]))  # noqa: B023
-            for outcome in group:
-                now = held.get(outcome.key)
-                if now is None or (now.sha256 != outcome.sha256 and self._store.keep is not Keep.NONE):
-                    yield outcome
+
+def look_up(
+    items: Sequence[Item], store: ImageStore, settings: PrepareSettings, checksum: bool, patience: Patience
+) -> Iterator[Known | Outcome]:
+    """Each item with what the store has of it, or the outcome where it need not be read. One request."""
+    held = patience.call(lambda: store.held([item.key for item in items]))
+    for item in items:
+        known = Known(item, held.get(item.key))
+        if not checksum and unchanged(item, known.held, settings):
+            yield Outcome(item.key, Fate.UNCHANGED, source=item.source)
+        else:
+            yield known
+
+
+def lightened(change: Change, keep: Keep) -> Change:
+    """Without the image, where it has done what it was needed for."""
+    if isinstance(change, ImageObject) and change.vector_d is not None and keep is not Keep.FULL:
+        return replace(change, image=b"")
+    return change
+
+
+def not_held(uploaded: Sequence[Outcome], store: ImageStore, patience: Patience) -> Iterator[Outcome]:
+    """Of what was sent, what the store does not hold."""
+    for group in groups(uploaded, LOOK_UP):
+        held = patience.call(lambda: store.held([outcome.key for outcome in group]))  # noqa: B023
+        for outcome in group:
+            now = held.get(outcome.key)
+            if now is None or (now.sha256 != outcome.sha256 and store.keep is not Keep.NONE):
+                yield outcome
 
 
 def groups(items: Iterable[Thing], size: int) -> Iterator[list[Thing]]:

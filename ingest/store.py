@@ -31,6 +31,7 @@ class Twin:
 
     key: str
     vector_d: Vectors  # (D,)
+    duplicate_of: str = ""  # the object that it is linked to itself
 
 
 class ImageStore(Protocol):

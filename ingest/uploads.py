@@ -22,6 +22,8 @@ class Refused(NoProgress):
 def upload(changes: Sequence[Change], store: ImageStore, patience: Patience) -> Iterator[Outcome]:
     objects = [change for change in changes if isinstance(change, ImageObject)]
     amendments = [change for change in changes if isinstance(change, Amendment)]
+    if replaced := [item.key for item in objects if item.replaces]:
+        patience.call(lambda: store.unlink(replaced))  # what was equal to them is so no longer
     refused = {**put_patiently(store.put, objects, patience), **put_patiently(store.amend, amendments, patience)}
     return (outcome(change, refused.get(change.key)) for change in changes)
 
