@@ -13,7 +13,7 @@ from clip_vectorizer.errors import InputError, VectorizerError
 from ingest.job import Job, run
 from ingest.options import ingest_options, job_of
 from ingest.pipeline import Listener
-from ingest.progress import progress_on_stderr
+from ingest.progress import printable, progress_on_stderr
 from ingest.report import IngestReport
 from ingest.report_file import ReportFile
 
@@ -103,4 +103,4 @@ def tell(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
     where = "would go into" if about["dry_run"] else "->"
     click.echo(f"{report.summary()} {where} {about['collection']}")
     for pair in report.near_duplicates:
-        click.echo(f"alike ({pair.distance} bits apart): {pair.one}  {pair.other}")
+        click.echo(printable(f"alike ({pair.distance} bits apart): {pair.one}  {pair.other}"))

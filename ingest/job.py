@@ -80,9 +80,10 @@ def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:
     if not job.watch:
         yield job.settings
         return
-    changed = Changed()
+    changed, selection = Changed(), job.settings.selection
     for _ in rounds(sources, changed):
-        yield replace(job.settings, selection=replace(job.settings.selection, only=changed.has))
+        only = replace(selection, only=lambda found: selection.has(found) and changed.has(found))
+        yield replace(job.settings, selection=only)
 
 
 def finish(job: Job, sources: Sequence[Recorded], store: ImageStore, report: IngestReport) -> None:

@@ -45,8 +45,6 @@ class Selection:
         return bool(self.shard or self.only)
 
     def has(self, found: Item | Outcome) -> bool:
-        if self.shard and not self.shard.has(found.key):
-            return False
         return self.only is None or self.only(found)
 
 
@@ -77,10 +75,11 @@ def chosen(sources: Sequence[Source], selection: Selection, tell: Callable[[obje
     taken: dict[str, str] = {}  # source by key; one source alone has no key twice
     for found in chain.from_iterable(sources):
         if isinstance(found, Skipped):
-            tell(found)
+            if not selection.shard or selection.shard.has(found.key):  # all parts together tell it once
+                tell(found)
             continue
         found = dataclasses.replace(found, key=prefixed(found.key, selection.prefix))
-        if not selection.has(found):
+        if selection.shard and not selection.shard.has(found.key):
             continue
         if isinstance(found, Item) and len(sources) > 1:
             first = taken.get(found.key)
@@ -88,11 +87,13 @@ def chosen(sources: Sequence[Source], selection: Selection, tell: Callable[[obje
                 continue
             found = clash(found, first) if first else found
             taken.setdefault(found.key, found.source)
-        yield found
+        if selection.has(found):
+            yield found
 
 
 def prefixed(key: str, prefix: str) -> str:
-    return f"{prefix.strip('/')}/{key}" if prefix else key
+    name = prefix.strip("/")
+    return f"{name}/{key}" if name else key
 
 
 def clash(second: Item, first: str) -> Outcome:

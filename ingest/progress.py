@@ -7,7 +7,6 @@ from typing import Protocol
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ingest.items import Fate, Outcome
@@ -113,7 +112,7 @@ class Bar:
         )
 
     def say(self, sentence: str) -> None:
-        self._progress.console.print(escape(sentence), soft_wrap=True, highlight=False)
+        self._progress.console.print(sentence, markup=False, emoji=False, soft_wrap=True, highlight=False)
 
 
 def words(report: IngestReport, rate: float) -> str:

@@ -22,7 +22,7 @@ class PruneLimit:
     """How much may go at once: a number of objects, or a share of what the sources brought in."""
 
     objects: int | None = None
-    share: float = 0.1
+    percent: int = 10
 
     @classmethod
     def parse(cls, text: str) -> "PruneLimit":
@@ -30,10 +30,10 @@ class PruneLimit:
         number = text.removesuffix("%")
         if not number.isdecimal() or (text.endswith("%") and int(number) > 100):
             raise InputError(f"{text!r} is no limit; write a number of objects or a share, for example 500 or 20%")
-        return cls(share=int(number) / 100) if text.endswith("%") else cls(objects=int(number))
+        return cls(percent=int(number)) if text.endswith("%") else cls(objects=int(number))
 
     def allows(self, vanished: int, of: int) -> bool:
-        return vanished <= (self.share * of if self.objects is None else self.objects)
+        return 100 * vanished <= self.percent * of if self.objects is None else vanished <= self.objects
 
 
 @dataclass(slots=True)
@@ -87,8 +87,7 @@ def refuse_half_a_list(sources: Sequence[Recorded]) -> None:
 
 
 def belongs(key: str, selection: Selection) -> bool:
-    prefix = prefixed("", selection.prefix) if selection.prefix else ""
-    return key.startswith(prefix) and (selection.shard is None or selection.shard.has(key))
+    return key.startswith(prefixed("", selection.prefix)) and (selection.shard is None or selection.shard.has(key))
 
 
 def check_prune(selection: Selection, retry: bool) -> None:

@@ -1,7 +1,8 @@
 """`--report`: a line of JSON for every image seen, and the way back from it to what failed."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,8 @@ class ReportFile:
         self._uploaded: dict[str, Outcome] = {}
         self.problem = ""
         try:
-            self._out: IO[str] = file.open("w", encoding="utf-8")
+            # What is no UTF-8, in a path or an error's words, comes out as JSON writes it: \udce9
+            self._out: IO[str] = file.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise InputError(f"--report {file} cannot be written ({error.strerror})") from error
 
@@ -65,18 +67,26 @@ class Failed:
 
     keys: frozenset[str]
     sources: tuple[str, ...]  # in the order of the report
-    whole: frozenset[str]  # sources of which something failed that is no image: a row, a folder, an archive's end
+    whole: frozenset[str]  # sources of which something failed that has no key of its own: a row, the folder itself
 
     @classmethod
     def read(cls, file: Path) -> "Failed":
         """Raises InputError for what is no report, naming the line."""
         lines = [line for line in read_lines(file) if line["status"] == Fate.FAILED]
         named = dict.fromkeys(line["source"] for line in lines if line["source"])
-        parts = {line["source"] for line in lines if "#" in line["key"] or line["key"].endswith("::")}
+        parts = {line["source"] for line in lines if "#row=" in line["key"] or line["key"].split("/")[-1] == "."}
         return cls(frozenset(line["key"] for line in lines), tuple(named), frozenset(parts))
 
     def has(self, found: Item | Outcome) -> bool:
-        return found.key in self.keys or found.source in self.whole
+        return found.source in self.whole or any(key in self.keys for key in wholes(found.key))
+
+
+def wholes(key: str) -> Iterator[str]:
+    """The key, and those of all that it is a part of: folders, archives, documents."""
+    yield key
+    for border in re.finditer("/|::|#", key):
+        yield key[: border.start()]
+        yield key[: border.end()]
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
@@ -84,7 +94,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--retry-failed {file} cannot be read ({error})") from error
-    return [read_line(file, number, line) for number, line in enumerate(text.splitlines(), 1) if line]
+    return [read_line(file, number, line) for number, line in enumerate(text.split("\n"), 1) if line]
 
 
 def read_line(file: Path, number: int, line: str) -> dict[str, Any]:

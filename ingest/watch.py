@@ -39,8 +39,9 @@ class Changed:
             self._unsettled[found.key] += 1
             self.waiting = True
             return False
+        if stamp:
+            del self._unsettled[found.key]
         known, self._stamps[found.key] = self._stamps.get(found.key), stamp
-        del self._unsettled[found.key]
         return known is None or known != stamp
 
 
@@ -56,7 +57,8 @@ def rounds(sources: Sequence[Source], changed: Changed, sleep: Callable[[float],
 
 def changes(sources: Sequence[Source], sleep: Callable[[float], None]) -> Iterator[bool]:
     """Whether something may have changed, every SETTLED_SECONDS or as soon as it does."""
-    folders = {path if path.is_dir() else path.parent for path in map(Path, (s.name for s in sources)) if path.exists()}
+    paths = [Path(source.name) for source in sources if "://" not in source.name]
+    folders = {path if path.is_dir() else path.parent for path in paths if path.exists()}
     looked = time.monotonic()
     for events in hints([folder.resolve() for folder in folders], sleep):
         due = time.monotonic() - looked > LOOK_SECONDS

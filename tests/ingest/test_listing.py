@@ -1,0 +1,116 @@
+from collections.abc import Sequence
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_vectorizer.errors import InputError
+from ingest.items import Fate, Item, Outcome
+from ingest.listing import Listed, Selection, Shard, listed
+from ingest.sources.base import Skipped
+from tests.ingest.fakes import ListSource, pictures, png
+
+ALL = Selection()
+
+
+def told(sources: Sequence[ListSource], selection: Selection = ALL) -> tuple[list[Item], list[object]]:
+    events: list[object] = []
+    return list(listed(sources, selection, events.append)), events
+
+
+def keys(sources: Sequence[ListSource], selection: Selection = ALL) -> list[str]:
+    return [item.key for item in told(sources, selection)[0]]
+
+
+def failures(events: list[object]) -> list[Outcome]:
+    return [event for event in events if isinstance(event, Outcome)]
+
+
+def test_everything_found_is_an_item_a_failure_or_skipped_and_nothing_is_read() -> None:
+    gone = Outcome("gone", Fate.FAILED, "cannot be read")
+    source = ListSource(pictures(2), others=[gone, Skipped("notes.md")])
+    items, events = told([source])
+    assert [item.key for item in items] == list(pictures(2)) and not source.reads
+    assert events == [Listed(1), Listed(1), Listed(1), gone, Skipped("notes.md"), Listed(0, complete=True)]
+
+
+def test_items_come_as_they_are_found() -> None:
+    def endless() -> object:
+        yield from iter(ListSource(pictures(3)))
+        raise AssertionError("looked further than was asked for")
+
+    assert len(list(islice(listed([endless()], ALL, lambda _: None), 3))) == 3  # type: ignore[list-item]
+
+
+def test_two_images_with_one_key_never_overwrite_each_other() -> None:
+    one, two = ListSource({"x.png": png()}, "/one"), ListSource({"x.png": png(), "y.png": png()}, "/two")
+    items, events = told([one, two])
+    assert [(item.key, item.source) for item in items] == [("x.png", "/one"), ("y.png", "/two")]
+    [failure] = failures(events)
+    assert failure.key == "x.png" and "/two would overwrite what /one has" in failure.reason
+    assert "--prefix" in failure.reason
+
+
+def test_one_source_named_twice_counts_once() -> None:
+    source = ListSource(pictures(3))
+    items, events = told([source, source])
+    assert len(items) == 3 and not failures(events)
+
+
+def test_two_images_with_one_key_are_told_apart_also_where_only_one_is_chosen() -> None:
+    one, two = ListSource({"x.png": png()}, "/one"), ListSource({"x.png": png()}, "/two")
+    assert keys([one, two], Selection(only=lambda found: found.source == "/two" and isinstance(found, Item))) == []
+
+
+def test_what_could_not_be_listed_is_chosen_like_all_else() -> None:
+    source = ListSource(pictures(1), others=[Outcome("gone", Fate.FAILED, "cannot be read")])
+    _, events = told([source], Selection(only=lambda found: found.key != "gone"))
+    assert not failures(events)
+
+
+@pytest.mark.parametrize("prefix", ["shop", "/shop/", "shop/"])
+def test_a_prefix_goes_before_every_key(prefix: str) -> None:
+    source = ListSource({"x.png": png()}, others=[Outcome("gone", Fate.FAILED, "cannot be read")])
+    items, events = told([source], Selection(prefix))
+    assert [item.key for item in items] == ["shop/x.png"] and failures(events)[0].key == "shop/gone"
+
+
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_an_empty_prefix_changes_nothing(prefix: str) -> None:
+    assert keys([ListSource({"x.png": png()})], Selection(prefix)) == ["x.png"]
+
+
+def test_a_limit_takes_the_first_and_looks_no_further() -> None:
+    source = ListSource(pictures(5))
+    items, events = told([source], Selection(limit=2))
+    assert [item.key for item in items] == list(pictures(2)) and events[-1] == Listed(0, complete=True)
+
+
+@given(st.sets(st.text(min_size=1), max_size=40), st.integers(1, 7))
+def test_shards_are_disjoint_and_together_everything(names: set[str], count: int) -> None:
+    sound = sorted(name for name in names if name.isprintable())
+    source = ListSource(dict.fromkeys(sound, b""))
+    parts = [keys([source], Selection(shard=Shard(index, count))) for index in range(1, count + 1)]
+    assert sorted(key for part in parts for key in part) == sound
+
+
+def test_shards_are_of_about_equal_size() -> None:
+    source = ListSource(dict.fromkeys(map(str, range(4000)), b""))
+    assert all(900 < len(keys([source], Selection(shard=Shard(index, 4)))) < 1100 for index in range(1, 5))
+
+
+def test_a_key_is_in_the_same_shard_whatever_source_it_comes_from() -> None:
+    one, two = ListSource(pictures(50), "/one"), ListSource(pictures(50), "/two")
+    part = Selection(shard=Shard(2, 3))
+    assert keys([one], part) == keys([two], part)
+
+
+@pytest.mark.parametrize("text", ["", "2", "0/8", "9/8", "1/0", "-1/2", "a/b", "1/2/3", " 1/2", "1.5/2"])
+def test_what_is_no_shard_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(InputError, match="from 1/8 to 8/8"):
+        Shard.parse(text)
+
+
+def test_a_shard_is_read_as_it_is_written() -> None:
+    assert Shard.parse("2/8") == Shard(2, 8)
