@@ -38,6 +38,7 @@ More:
   clip-ingest ~/Pictures --embed client --exif --report report.jsonl
   clip-ingest --retry-failed report.jsonl
   clip-ingest ~/Pictures --prune --watch
+  clip-ingest ~/Pictures --reindex --vectorizer-url http://localhost:9191
   clip-ingest shop.csv --property price:number --property brand
   find . -name '*.png' -print0 | clip-ingest - -0
 
@@ -65,7 +66,7 @@ def main(
 
 
 def check_sources(job: Job) -> None:
-    if not job.sources:
+    if not (job.sources or job.reindex):
         raise InputError("no SOURCE; name a folder, a file or an address, for example: clip-ingest examples/images")
     if "" in job.sources:
         raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")

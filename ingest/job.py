@@ -17,6 +17,7 @@ from ingest.open_store import open_store
 from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, Listener, ingest
 from ingest.prune import PruneLimit, Recorded, prune
+from ingest.reindex import Images, reindex
 from ingest.report import IngestReport
 from ingest.sources import open_sources
 from ingest.sources.base import Source, SourceOptions
@@ -47,6 +48,8 @@ class Job:
     alike_bits: int | None = None  # report images whose perceptual hashes are that many bits apart
     dry_run: bool = False
     watch: bool = False
+    reindex: bool = False  # instead of all that: every object gets a vector of the model that vectorizer_url runs
+    inference_url: str | None = None  # that sidecar as Weaviate reaches it
 
 
 class Target(NamedTuple):
@@ -59,6 +62,8 @@ def run(job: Job, report: IngestReport, listener: Listener) -> str:
 
     A job that watches ends when it is interrupted.
     """
+    if job.reindex:
+        return move(job, report, listener)
     sources = [Recorded(source) for source in open_sources(job.sources, job.options)]
     with target(job) as (store, embedder):
         for settings in all_rounds(job, sources):
@@ -74,6 +79,27 @@ def refuse_nothing(job: Job, report: IngestReport) -> None:
     """A folder without images is a mistake more often than not; for a watcher or a pruner it may be right."""
     if not (report.seen or job.watch or job.prune or job.settings.selection.is_part):
         raise InputError(f"{', '.join(job.sources)}: no images there ({report.skipped} other files)")
+
+
+def move(job: Job, report: IngestReport, listener: Listener) -> str:
+    """Moves the collection to another model, whose name it answers. Raises what `reindex` does."""
+    connection = job.connection
+    images = Images(open_sources(job.sources, job.options), job.tenant)
+    url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
+    with VectorizerClient(url, api_key=connection.vectorizer_api_key) as sidecar:
+        reindex(
+            connection.weaviate_url,
+            connection.grpc_port,
+            connection.api_key,
+            sidecar,
+            images,
+            job.collection,
+            job.inference_url,
+            listener,
+            job.settings,
+            report,
+        )
+        return sidecar.meta().model
 
 
 def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:

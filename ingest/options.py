@@ -83,6 +83,12 @@ OPTIONS = (
         help="Report images that look alike: perceptual hashes at most BITS of 64 apart; 4 is strict, 10 is not.",
     ),
     click.option("--watch", is_flag=True, help="Stay, and bring in what changes."),
+    click.option(
+        "--reindex",
+        is_flag=True,
+        help="Move the collection to the model that --vectorizer-url runs: a new vector for every object, then a switch.",
+    ),
+    click.option("--inference-url", help="With --reindex: that sidecar as Weaviate reaches it, if not by its default."),
     click.option("--dry-run", is_flag=True, help="Read and compare, and write nothing."),
     click.option(
         "--patience",
@@ -143,6 +149,8 @@ def job_of(sources: Sequence[str], **given: Any) -> Job:
         alike_bits=alike_bits,
         dry_run=given["dry_run"],
         watch=given["watch"],
+        reindex=given["reindex"],
+        inference_url=given["inference_url"],
     )
 
 

@@ -39,7 +39,7 @@ def compared(item: Item, data: bytes, held: Held | None, settings: PrepareSettin
     sha256 = hashlib.sha256(data).hexdigest()
     facts = item.facts(data)
     if held is None or (held.sha256, held.fit) != (sha256, str(item.fit)):
-        if held and held.source != item.source and not settings.take_over:
+        if held and held.source not in ("", item.source) and not settings.take_over:
             return failed(item, taken(held))
         return made(item, data, sha256, facts, held, settings)
     phash = look_at(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not held.phash else ""
