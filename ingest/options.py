@@ -86,7 +86,7 @@ OPTIONS = (
     click.option(
         "--reindex",
         is_flag=True,
-        help="Move the collection to the model that --vectorizer-url runs: a new vector for every object, then a switch.",
+        help="Move the collection to the model that --vectorizer-url runs: a new vector for each object, then a switch.",
     ),
     click.option("--inference-url", help="With --reindex: that sidecar as Weaviate reaches it, if not by its default."),
     click.option("--dry-run", is_flag=True, help="Read and compare, and write nothing."),

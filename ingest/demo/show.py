@@ -20,11 +20,11 @@ from ingest.demo.state import files, running
 from ingest.demo.titles import quoted, stopwatch, title
 from ingest.demo.try_next import commands, shown
 from ingest.embedded import LocalStack
+from ingest.open_store import open_store
 from ingest.pipeline import ingest
+from ingest.progress import progress_on_stderr
 from ingest.sources import open_sources
 from ingest.sources.base import SourceOptions
-from ingest.progress import progress_on_stderr
-from ingest.open_store import open_store
 
 FOREIGN_COLLECTION = "ClipDemo"  # in a Weaviate that is not the demo's own, Image may be somebody's
 TEXT = "a red apple"
