@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from weaviate import Collection
+from weaviate.collections import Collection
 from weaviate.exceptions import UnexpectedStatusCodeError
 
 from clip_vectorizer.failures import UNAUTHORISED, sidecar_is_silent, sidecar_unreachable, weaviate_errors

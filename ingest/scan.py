@@ -7,14 +7,14 @@ it reads every one of them [440 objects a second of 400 KB].
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from weaviate import Collection
 from weaviate.classes.query import Filter
+from weaviate.collections import Collection
 from weaviate.collections.classes.filters import _Filters
 from weaviate.collections.classes.internal import Object
 
 from clip_vectorizer.schema import PATH
 
-PAGE = 2000
+PAGE = 5000
 PAGE_OF_IMAGES = 100  # the server has all of a page in memory, images and all
 
 Row = Object[Any, Any]

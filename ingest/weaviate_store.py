@@ -66,7 +66,7 @@ class WeaviateStore:
                     twin = Twin(path_of(row), np.asarray(vector, np.float32), str(row.properties[DUPLICATE_OF] or ""))
                     found.setdefault((held.sha256, held.fit), twin)
             # One content may fill an answer all alone: the others are asked for again.
-            lacking = lacking - {sha256 for sha256, _ in found} if len(rows) == MOST_TWINS else set()
+            lacking = lacking - {row.properties[SHA256] for row in rows} if len(rows) == MOST_TWINS else set()
         return {content: found[content] for content in contents if content in found}
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:

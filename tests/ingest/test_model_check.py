@@ -83,3 +83,25 @@ def test_a_weaviate_without_the_module_says_how_to_start_it() -> None:
 def test_a_sidecar_of_another_make_is_refused() -> None:
     with pytest.raises(SidecarRefused, match="does not tell model"):
         agreed_model(weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), URL, None)
+
+
+def test_where_we_embed_our_sidecar_decides_and_weaviate_need_not_have_one() -> None:
+    module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
+    with sidecar_with(EMOJI) as sidecar:
+        for weaviate in (weaviate_that_says(), weaviate_that_says(**{"multi2vec-clip": module}), weaviate_with(EMOJI)):
+            assert agreed_model(weaviate, URL, sidecar, embed_here=True) == EMOJI
+
+
+def test_where_we_embed_weaviates_sidecar_must_agree_if_it_answers() -> None:
+    other = replace(EMOJI, revision="def")
+    with sidecar_with(other) as sidecar, pytest.raises(Mismatch):
+        agreed_model(weaviate_with(EMOJI), URL, sidecar, embed_here=True)
+
+
+def test_a_collection_with_a_sidecar_of_its_own_is_asked_by_that_one() -> None:
+    other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
+    with sidecar_with(other) as sidecar:
+        assert agreed_model(weaviate_with(EMOJI), URL, None, inference_url=sidecar) == other
+        assert agreed_model(weaviate_with(EMOJI), URL, sidecar, inference_url="http://127.0.0.1:9") == other
+    with pytest.raises(SidecarUnreachable):
+        agreed_model(weaviate_with(EMOJI), URL, None, inference_url="http://127.0.0.1:9")

@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 
+from clip_vectorizer.collections import Stored
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.query.guard import check_exists, check_weaviates_sidecar
+from clip_vectorizer.identity import Description, StoredModel
+from clip_vectorizer.query.guard import check_exists, check_tenant_of, check_weaviates_sidecar
 from tests.query.fakes import INFO
 
 URL = "http://weaviate.test:8080"
@@ -41,3 +45,37 @@ def test_weaviate_with_another_sidecar_than_ours_is_a_mismatch() -> None:
 @pytest.mark.parametrize("module", [{}, None, {"revision": INFO.revision}, {"documentationHref": "..."}])
 def test_the_same_sidecar_or_one_that_does_not_tell_passes(module: dict[str, str] | None) -> None:
     check_weaviates_sidecar({"modules": {"multi2vec-clip": module}}, INFO)
+
+
+TENANTS = {name: object() for name in ("bob", "ann")}
+
+
+def check_tenant(tenant: str | None, has_tenants: bool = True, tenants: dict[str, object] = TENANTS) -> None:
+    held = SimpleNamespace(get=lambda: tenants, exists=tenants.__contains__)
+    client = SimpleNamespace(collections=SimpleNamespace(use=lambda _: SimpleNamespace(tenants=held)))
+    stored = Stored(Description(StoredModel.of(INFO)), {}, has_tenants, by_module=True)
+    check_tenant_of(client, stored, "Image", tenant)
+
+
+def test_a_tenant_that_exists_passes_and_so_does_none_where_there_are_none() -> None:
+    check_tenant("bob")
+    check_tenant(None, has_tenants=False)
+
+
+def test_a_collection_with_tenants_needs_one_and_names_those_it_has() -> None:
+    with pytest.raises(InputError, match=r"name one with --tenant: ann, bob$"):
+        check_tenant(None)
+    with pytest.raises(InputError, match=r"no tenant eve; it has ann, bob$"):
+        check_tenant("eve")
+
+
+def test_of_many_tenants_only_some_are_named() -> None:
+    with pytest.raises(InputError, match=r"t00, .*t09, \.\.\.$"):
+        check_tenant("eve", tenants={f"t{number:02}": object() for number in range(50)})
+    with pytest.raises(InputError, match=r"none yet$"):
+        check_tenant(None, tenants={})
+
+
+def test_a_tenant_of_a_collection_without_is_refused() -> None:
+    with pytest.raises(InputError, match="has no tenants; leave --tenant away"):
+        check_tenant("bob", has_tenants=False)
