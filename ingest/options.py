@@ -39,7 +39,7 @@ OPTIONS = (
     click.option(
         "--store",
         "keep",
-        type=click.Choice(list(Keep)),
+        type=click.Choice([str(keep) for keep in Keep]),
         help="What stays in the database: the file, a thumbnail, only its hash, nothing.  [default: thumbnail, or as "
         "the collection was made]",
     ),
@@ -51,7 +51,9 @@ OPTIONS = (
     click.option("--shard", metavar="I/N", help="Only the Ith of N parts: for N commands at once, from 1/N to N/N."),
     click.option("--retry-failed", type=FILE, help="Only what failed by this --report; without SOURCE, its sources."),
     # how it is read
-    click.option("--fit", type=click.Choice(list(Fit)), help="Long sides: cut or kept.  [default: pages pad]"),
+    click.option(
+        "--fit", type=click.Choice([str(fit) for fit in Fit]), help="Long sides: cut or kept.  [default: pages pad]"
+    ),
     click.option("--dpi", type=click.IntRange(10, 1200), default=SourceOptions().dpi, show_default=True, help="Pages."),
     click.option("--frames", is_flag=True, help="Every page of a TIFF and frame of a GIF, not only the first."),
     click.option("--exif", is_flag=True, help="Time, camera and place become properties."),
@@ -86,7 +88,7 @@ OPTIONS = (
     click.option(
         "--reindex",
         is_flag=True,
-        help="Move the collection to the model that --vectorizer-url runs: a new vector for each object, then a switch.",
+        help="Move the collection to the model that --vectorizer-url runs: a new vector an object, then a switch.",
     ),
     click.option("--inference-url", help="With --reindex: that sidecar as Weaviate reaches it, if not by its default."),
     click.option("--dry-run", is_flag=True, help="Read and compare, and write nothing."),
@@ -183,11 +185,13 @@ def source_options(given: dict[str, Any]) -> SourceOptions:
 
 
 def column(text: str) -> Column:
-    """`price`, `price:number`, `Price (EUR)=price:number`."""
+    """`price`, `price:number`, `Price (EUR)=price:number`. Raises InputError."""
     words, colon, kind = text.rpartition(":")
     if not colon or kind not in ("text", "int", "number", "boolean", "date"):
         words, kind = text, ""
     name, _, own = words.rpartition("=")
+    if not own:
+        raise InputError(f"--property {text!r}: write COLUMN[=NAME][:TYPE], for example price:number")
     return Column(name or own, own, kind)
 
 

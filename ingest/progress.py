@@ -1,7 +1,7 @@
 """How far an ingest is, on stderr: a bar on a terminal, a line now and then elsewhere. Failures at once, by name."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -126,12 +126,13 @@ def lines() -> Iterator[Display]:
 
 
 class Lines:
-    def __init__(self) -> None:
-        self._last = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
 
     def show(self, report: IngestReport, rate: float) -> None:
-        if time.monotonic() - self._last >= LINE_SECONDS:
-            self._last = time.monotonic()
+        if self._clock() - self._last >= LINE_SECONDS:
+            self._last = self._clock()
             left = (report.seen - report.done) / rate if report.complete and rate else 0.0
             self.say(f"{words(report, rate)}{f', about {left:.0f} s left' if left else ''}")
 

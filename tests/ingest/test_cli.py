@@ -1,10 +1,15 @@
+import json
 import socket
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from ingest.cli import main
+from clip_vectorizer.errors import WeaviateUnreachable
+from ingest.cli import main, tell, told_also_when_broken
+from ingest.near_duplicates import Pair
+from ingest.report import IngestReport
+from tests.ingest.fakes import png, write
 
 
 def run(*arguments: str, **env: str) -> Result:
@@ -27,23 +32,68 @@ def test_an_empty_source_is_not_taken_for_the_present_folder() -> None:
     assert "a SOURCE is empty" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["empty", "missing"])
-def test_a_source_without_images_is_told_before_weaviate_is_asked(tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    result = run(str(tmp_path / name), WEAVIATE_URL="http://127.0.0.1:9")
-    assert result.exit_code == 2 and result.stderr.startswith(f"error: {tmp_path}/{name}: no ") and not result.stdout
+def test_a_source_that_is_not_there_is_told_before_weaviate_is_asked(tmp_path: Path) -> None:
+    result = run(str(tmp_path / "missing"), WEAVIATE_URL="http://127.0.0.1:9")
+    assert result.exit_code == 2 and result.stderr.startswith(f"error: {tmp_path}/missing: no ") and not result.stdout
 
 
 def test_an_unreachable_weaviate_is_exit_4_with_its_url(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"")
+    write(tmp_path / "x.png", png())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    result = run(str(tmp_path), "--json", WEAVIATE_URL=url)
+    result = run(str(tmp_path), "--json", "--patience", "0", WEAVIATE_URL=url)
     assert result.exit_code == 4 and f"no Weaviate answers at {url}" in result.stderr and not result.stdout
 
 
 def test_a_url_that_cannot_be_one_is_exit_2(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"")
+    write(tmp_path / "x.png", png())
     result = run(str(tmp_path), WEAVIATE_URL="localhost:8080")
     assert result.exit_code == 2 and "WEAVIATE_URL='localhost:8080'" in result.stderr
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    write(tmp_path / "x.png", png())
+    result = run(str(tmp_path), "--report", str(tmp_path / "nowhere" / "r.jsonl"), WEAVIATE_URL="http://127.0.0.1:9")
+    assert result.exit_code == 2 and "--report" in result.stderr and not result.stdout
+
+
+REPORT = IngestReport(seen=1, complete=True, added=1, near_duplicates=[Pair("a\x1b[2J", "猫", 3)])
+ABOUT = {"collection": "ClipImage", "model": "emoji", "dry_run": False}
+
+
+def test_the_summary_names_the_collection_and_the_images_that_look_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(REPORT, False, ABOUT)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 image: 1 added") and first.endswith(" -> ClipImage")
+    assert second == "alike (3 bits apart): a\\x1b[2J  猫"
+
+
+def test_a_dry_run_says_that_nothing_has_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(REPORT, False, ABOUT | {"dry_run": True})
+    assert "would go into ClipImage" in capsys.readouterr().out
+
+
+def test_json_is_one_object_with_the_numbers_and_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(REPORT, True, ABOUT)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["added"], told["model"], told["near_duplicates"][0]["paths"]) == (1, "emoji", ["a\x1b[2J", "猫"])
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(WeaviateUnreachable("away"), "away"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_json_tells_how_far_it_came_also_when_an_error_ended_it(
+    capsys: pytest.CaptureFixture[str], error: BaseException, words: str
+) -> None:
+    with pytest.raises(type(error)), told_also_when_broken(REPORT, as_json=True):
+        raise error
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == words and told["added"] == 1
+
+
+def test_nothing_is_told_on_stdout_when_nothing_was_seen_or_no_json_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    for report, as_json in ((IngestReport(), True), (REPORT, False)):
+        with pytest.raises(WeaviateUnreachable), told_also_when_broken(report, as_json):
+            raise WeaviateUnreachable("away")
+    assert not capsys.readouterr().out

@@ -1,13 +1,19 @@
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ingest.items import Fate, Outcome
+from ingest.listing import Listed
+from ingest.patience import Waiting
 from ingest.report import IngestReport
+from ingest.sources.base import Skipped
 
 
 def report_of(*outcomes: Outcome) -> IngestReport:
-    report = IngestReport(seen=len(outcomes), skipped=1)
-    for outcome in outcomes:
-        report.count(outcome)
+    report = IngestReport()
+    for event in (*outcomes, Listed(len(outcomes)), Listed(0, complete=True), Skipped("notes.md")):
+        report.take(event)
     return report
 
 
@@ -19,10 +25,17 @@ MIXED = report_of(
 )
 
 
+@given(st.lists(st.sampled_from(list(Fate))))
+def test_the_numbers_add_up_to_what_was_seen(fates: list[Fate]) -> None:
+    told = report_of(*(Outcome(str(number), fate) for number, fate in enumerate(fates))).as_json()
+    assert told["seen"] == len(fates) == told["added"] + told["updated"] + told["unchanged"] + told["failed"]
+
+
 def test_json_holds_the_numbers_and_the_failures_by_name() -> None:
     told = json.loads(json.dumps(MIXED.as_json()))
     assert [told[name] for name in ("seen", "added", "updated", "unchanged", "failed", "skipped")] == [4, 1, 1, 1, 1, 1]
     assert told["failures"] == [{"path": "d", "reason": "broken"}] and told["seconds"] >= 0
+    assert told["duplicates"] == told["pruned"] == 0 and told["near_duplicates"] == []
 
 
 def test_the_exit_code_is_3_when_some_failed_and_0_otherwise() -> None:
@@ -31,10 +44,35 @@ def test_the_exit_code_is_3_when_some_failed_and_0_otherwise() -> None:
 
 def test_the_summary_is_one_sentence() -> None:
     assert MIXED.summary().startswith("4 images: 1 added, 1 updated, 1 unchanged, 1 failed, in ")
+    assert MIXED.summary().endswith("; 1 other file skipped") and "equal" not in MIXED.summary()
+
+
+def test_the_summary_tells_of_duplicates_and_of_what_was_removed() -> None:
+    report = report_of(Outcome("a", Fate.ADDED, sha256="x", duplicate_of="b"))
+    report.pruned = 2
+    assert report.summary().startswith("1 image: ")
+    assert "; 1 of them equal to another; 2 vanished ones removed;" in report.summary()
 
 
 def test_what_is_taken_back_moves_to_failed() -> None:
-    sent = Outcome("a", Fate.UPDATED, sha256="x")
+    sent = Outcome("a", Fate.UPDATED, sha256="x", duplicate_of="b")
     report = report_of(sent)
-    report.take_back(sent, "lost")
-    assert (report.updated, report.failed, report.done) == (0, 1, 1)
+    failed = report.take_back(sent, "lost")
+    assert (report.updated, report.duplicates, report.failed, report.done) == (0, 0, 1, 1)
+    assert (failed.key, failed.fate, failed.reason) == ("a", Fate.FAILED, "lost")
+
+
+def test_it_waits_until_something_happens() -> None:
+    report = IngestReport()
+    report.take(Waiting("nobody there"))
+    assert report.waiting == "nobody there"
+    report.take(Outcome("a", Fate.ADDED))
+    assert not report.waiting
+
+
+def test_it_is_complete_when_all_has_been_listed() -> None:
+    report = IngestReport()
+    report.take(Listed(1))
+    assert not report.complete
+    report.take(Listed(0, complete=True))
+    assert report.complete

@@ -1,0 +1,181 @@
+from pathlib import Path
+
+import click
+import pytest
+
+from clip_vectorizer.errors import InputError
+from ingest.cli import main
+from ingest.items import Fate, Fit, Outcome
+from ingest.job import Job
+from ingest.listing import Shard
+from ingest.options import column, job_of
+from ingest.prune import PruneLimit
+from ingest.report import IngestReport
+from ingest.report_file import ReportFile
+from ingest.sources.base import Column
+from ingest.store import Keep
+
+
+def job(*arguments: str) -> Job:
+    given = main.make_context("clip-ingest", list(arguments)).params
+    return job_of(**{name: value for name, value in given.items() if name not in ("report_file", "as_json")})
+
+
+def report_of(tmp_path: Path, *outcomes: Outcome) -> str:
+    with ReportFile(tmp_path / "r.jsonl", lambda _: None) as report:
+        for outcome in outcomes:
+            report(IngestReport(), outcome)
+    return str(tmp_path / "r.jsonl")
+
+
+def test_without_options_a_collection_is_filled_by_weaviates_module_as_it_was_made() -> None:
+    plain = job("photos")
+    assert plain.sources == ("photos",) and plain.collection == "Image" and not plain.embed_here
+    assert (plain.keep, plain.prune, plain.alike_bits, plain.tenant) == (None, None, None, None)
+    assert not (plain.dry_run or plain.watch or plain.settings.checksum or plain.settings.prepare.take_over)
+    assert plain.settings.verify and plain.settings.patience_seconds == 300
+    assert not plain.settings.selection.is_part and plain.options.fit is None
+
+
+def test_every_option_reaches_the_job() -> None:
+    asked = job(
+        *(
+            "one",
+            "two",
+            "--collection",
+            "Mine",
+            "--tenant",
+            "t",
+            "--embed",
+            "client",
+            "--store",
+            "hash",
+            "--workers",
+            "3",
+        ),
+        *("--ignore", "*.tmp", "--ignore", "x/", "--hidden", "--fit", "pad", "--dpi", "72", "--frames", "--exif"),
+        *("--path-column", "p", "--label-column", "l", "--caption-column", "c", "--root", "r", "-0", "--checksum"),
+        *("--storage", "anon=true", "--storage", "endpoint_url=http://x/?a=b", "--prefix", "shop", "--take-over"),
+        *("--limit", "5", "--shard", "2/8", "--near-duplicates", "4", "--patience", "7.5", "--watch"),
+    )
+    assert (asked.sources, asked.collection, asked.tenant) == (("one", "two"), "Mine", "t")
+    assert asked.embed_here and asked.keep is Keep.HASH and asked.watch and asked.alike_bits == 4
+    options, settings = asked.options, asked.settings
+    assert options.ignore == ("*.tmp", "x/") and options.hidden and options.fit is Fit.PAD and options.dpi == 72
+    assert options.frames and options.exif and options.nul and options.root == "r"
+    assert (options.path_column, options.label_column, options.caption_column) == ("p", "l", "c")
+    assert options.storage == {"anon": "true", "endpoint_url": "http://x/?a=b"}
+    assert settings.workers == 3 and settings.checksum and settings.patience_seconds == 7.5
+    assert settings.prepare.take_over and settings.prepare.near_duplicates
+    assert settings.selection.prefix == "shop" and settings.selection.limit == 5
+    assert settings.selection.shard == Shard(2, 8)
+
+
+def test_the_connection_is_read_from_options_and_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVIATE_URL", "http://w:1")
+    monkeypatch.setenv("WEAVIATE_API_KEY", "secret")
+    connection = job("photos", "--vectorizer-url", "http://v:2").connection
+    assert (connection.weaviate_url, connection.api_key, connection.vectorizer_url) == (
+        "http://w:1",
+        "secret",
+        "http://v:2",
+    )
+
+
+def test_a_dry_run_does_not_ask_afterwards_for_what_it_has_not_sent() -> None:
+    dry = job("photos", "--dry-run")
+    assert dry.dry_run and not dry.settings.verify
+
+
+@pytest.mark.parametrize("keep", ["full", "thumbnail", "hash", "none"])
+def test_what_stays_is_named_as_the_help_names_it(keep: str) -> None:
+    assert job("photos", "--store", keep).keep == Keep(keep)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_fit_is_named_as_the_help_names_it(fit: str) -> None:
+    assert job("photos", "--fit", fit).options.fit == Fit(fit)
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        (["--prune"], PruneLimit(percent=10)),
+        (["--prune", "--prune-limit", "500"], PruneLimit(500)),
+        (["--prune-limit", "30%"], PruneLimit(percent=30)),
+    ],
+)
+def test_prune_has_a_guard_of_ten_percent_unless_told_otherwise(options: list[str], limit: PruneLimit) -> None:
+    assert job("photos", *options).prune == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("price", Column("price", "price", "")),
+        ("price:number", Column("price", "price", "number")),
+        ("Price (EUR)=price:number", Column("Price (EUR)", "price", "number")),
+        ("a=b=c", Column("a=b", "c", "")),
+        ("og:title=title:text", Column("og:title", "title", "text")),
+        ("og:title", Column("og:title", "og:title", "")),
+        ("=price", Column("price", "price", "")),
+    ],
+)
+def test_a_column_becomes_a_property_of_a_name_and_a_type(text: str, expected: Column) -> None:
+    assert column(text) == expected and job("x.csv", "--property", text).options.columns == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--property", "price="], "COLUMN"),
+        (["--property", ":int"], "COLUMN"),
+        (["--property", ""], "COLUMN"),
+        (["--storage", "anon"], "KEY=VALUE"),
+        (["--storage", "=x"], "KEY=VALUE"),
+        (["--shard", "9/8"], "from 1/8 to 8/8"),
+        (["--prune", "--prune-limit", "most"], "500 or 20%"),
+        (["--prune", "--limit", "5"], "--prune needs the whole source"),
+        (["--retry-failed", "/nowhere/r.jsonl"], "--retry-failed /nowhere/r.jsonl cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_told_with_what_can(options: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        job("photos", *options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--limit", "0"],
+        ["--workers", "0"],
+        ["--dpi", "5"],
+        ["--store", "half"],
+        ["--fit", "squash"],
+        ["--embed", "me"],
+        ["--near-duplicates", "16"],
+        ["--patience", "-1"],
+    ],
+)
+def test_a_value_out_of_range_is_a_usage_error(options: list[str]) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        job("photos", *options)
+    assert options[0] in caught.value.format_message()
+
+
+def test_a_retry_without_a_source_takes_those_of_the_report(tmp_path: Path) -> None:
+    report = report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b"), Outcome("y", Fate.FAILED, "", "/a"))
+    assert job("--retry-failed", report).sources == ("/b", "/a")
+    assert job("photos", "--retry-failed", report).sources == ("photos",)
+
+
+def test_a_retry_chooses_what_failed_among_what_is_listed(tmp_path: Path) -> None:
+    report = report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b"), Outcome("y", Fate.ADDED, "", "/b"))
+    selection = job("--retry-failed", report, "--shard", "1/1").settings.selection
+    assert selection.is_part and selection.shard == Shard(1, 1)
+    assert selection.has(Outcome("x", Fate.FAILED)) and not selection.has(Outcome("y", Fate.FAILED))
+
+
+def test_a_retry_cannot_prune(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="whole source"):
+        job("--prune", "--retry-failed", report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b")))
