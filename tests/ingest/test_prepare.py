@@ -1,128 +1,106 @@
+"""What becomes of one item, by what the database holds; test_pipeline.py has the whole way of it."""
+
 import hashlib
-import io
-import os
-import struct
-import zlib
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from PIL import Image
 
-from ingest.items import Fate, Fingerprint, ImageFile, ImageObject, Outcome
-from ingest.prepare import THUMBNAIL_SIDE, prepare
-from tests.ingest.fakes import encoded, png, write
+from ingest.facts import digest
+from ingest.items import Amendment, Facts, Fate, Fit, Held, ImageObject, Item, Outcome, UnusableFile
+from ingest.prepare import Prepared, PrepareSettings, prepare, unchanged
+from ingest.store import Keep
+from tests.ingest.fakes import BROKEN, File, ListSource, png
 
-
-def prepared(file: Path, held: Fingerprint | None = None, caption: Path | None = None) -> ImageObject | Outcome:
-    return prepare(ImageFile(file, file.name, caption), held, "fake")
-
-
-def thumbnail_of(data: bytes, tmp_path: Path) -> Image.Image:
-    made = prepared(write(tmp_path / "x.png", data))
-    assert isinstance(made, ImageObject), made
-    thumbnail = Image.open(io.BytesIO(made.thumbnail))
-    assert thumbnail.format == "JPEG" and thumbnail.mode == "RGB"
-    return thumbnail
+PNG = png()
+HELD = Held(hashlib.sha256(PNG).hexdigest(), "crop", "s", digest(Facts()), "/photos", "")
 
 
-def reason_for(data: bytes, tmp_path: Path) -> str:
-    made = prepared(write(tmp_path / "x.png", data))
-    assert isinstance(made, Outcome) and made.fate is Fate.FAILED, made
-    return made.reason
+def item(data: bytes | Exception = PNG, facts: Facts | None = None, stamp: str = "s") -> Item:
+    [found] = ListSource({"x.png": File(data, facts or Facts(), stamp)})
+    assert isinstance(found, Item)
+    return found
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that says it is that large, with no pixels."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
+def prepared(found: Item, held: Held | None = HELD, **settings: bool) -> Prepared:
+    return prepare(found, held, PrepareSettings(keep=Keep.HASH, **settings))
 
 
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+def test_a_new_image_is_made_with_the_hash_of_its_bytes() -> None:
+    made = prepared(item(facts=Facts("cats")), None)
+    assert isinstance(made, ImageObject) and not made.replaces
+    assert (made.sha256, made.size, made.image, made.facts) == (HELD.sha256, len(PNG), PNG, Facts("cats"))
 
 
-def test_the_object_holds_the_file_as_it_is(tmp_path: Path) -> None:
-    data = png()
-    made = prepared(write(tmp_path / "cats" / "x.png", data), caption=write(tmp_path / "x.txt", "\ufeff  a cat 猫\n"))
-    assert isinstance(made, ImageObject)
-    assert made.data == data and made.mime == "image/png" and not made.replaces
-    assert made.fingerprint == Fingerprint(hashlib.sha256(data).hexdigest(), "cats", "a cat 猫", "fake")
-
-
-def test_the_type_comes_from_the_bytes_not_from_the_name(tmp_path: Path) -> None:
-    made = prepared(write(tmp_path / "x.png", encoded(Image.new("RGB", (4, 4)), "JPEG")))
-    assert isinstance(made, ImageObject) and made.mime == "image/jpeg"
-
-
-def test_an_equal_fingerprint_is_unchanged_and_is_not_decoded(tmp_path: Path) -> None:
-    held = Fingerprint(hashlib.sha256(b"no image").hexdigest(), tmp_path.name, "", "fake")
-    assert prepared(write(tmp_path / "x.png", b"no image"), held) == Outcome("x.png", Fate.UNCHANGED)
-
-
-@pytest.mark.parametrize("other", [{"sha256": "0"}, {"label": "dogs"}, {"caption": "x"}, {"model": "other"}])
-def test_any_difference_replaces_what_is_held(tmp_path: Path, other: dict[str, str]) -> None:
-    same = {"sha256": hashlib.sha256(png()).hexdigest(), "label": tmp_path.name, "caption": "", "model": "fake"}
-    made = prepared(write(tmp_path / "x.png", png()), Fingerprint(**same | other))
+@pytest.mark.parametrize("held", [replace(HELD, sha256="0"), replace(HELD, fit="pad")])
+def test_other_bytes_or_another_fit_replace_what_is_held(held: Held) -> None:
+    made = prepared(item(), held)
     assert isinstance(made, ImageObject) and made.replaces
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "CMYK", "I;16", "1"])
-def test_every_mode_gets_a_small_rgb_thumbnail(tmp_path: Path, mode: str) -> None:
-    kind = "TIFF" if mode in ("CMYK", "I;16") else "PNG"
-    assert thumbnail_of(encoded(Image.new(mode, (600, 300)), kind), tmp_path).size == (THUMBNAIL_SIDE, 128)
+def test_what_is_equal_is_unchanged_and_not_even_decoded() -> None:
+    held = replace(HELD, sha256=hashlib.sha256(BROKEN).hexdigest())
+    assert prepared(item(BROKEN), held) == Outcome("x.png", Fate.UNCHANGED, source="/photos")
 
 
-def test_a_large_jpeg_gets_a_thumbnail_of_the_same_size(tmp_path: Path) -> None:
-    assert thumbnail_of(encoded(Image.new("RGB", (3000, 1500)), "JPEG"), tmp_path).size == (THUMBNAIL_SIDE, 128)
+@pytest.mark.parametrize("held", [replace(HELD, stamp="old"), replace(HELD, source="/other")])
+def test_another_stamp_or_source_is_all_that_is_amended(held: Held) -> None:
+    assert prepared(item(), held) == Amendment("x.png", "/photos", "s", None)
 
 
-def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
-    thumbnail = thumbnail_of(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG"), tmp_path)
-    assert thumbnail.getpixel((4, 4)) == (255, 255, 255)
+def test_other_facts_are_amended() -> None:
+    assert prepared(item(facts=Facts("dogs"))) == Amendment("x.png", "/photos", "s", Facts("dogs"))
 
 
-def test_a_photo_taken_sideways_stands_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn 90 degrees clockwise
-    assert thumbnail_of(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif), tmp_path).size == (20, 40)
+def test_a_perceptual_hash_is_added_where_it_is_wanted_and_missing() -> None:
+    made = prepared(item(), near_duplicates=True)
+    assert isinstance(made, Amendment) and made.facts is None and len(made.phash) == 16
+    assert isinstance(prepared(item(), replace(HELD, phash="0" * 16), near_duplicates=True), Outcome)
+
+
+def test_another_sources_image_is_replaced_only_when_it_is_taken_over() -> None:
+    held = replace(HELD, sha256="0", source="/other")
+    refused = prepared(item(), held)
+    assert isinstance(refused, Outcome) and refused.fate is Fate.FAILED and "--take-over" in refused.reason
+    assert isinstance(prepared(item(), held, take_over=True), ImageObject)
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("error", "reason"),
     [
-        (b"", "empty file"),
-        (b"hello, I am text", "not an image"),
-        (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-200], "truncated"),
-        (encoded(Image.effect_noise((64, 64), 50), "PNG")[:-900], "truncated"),
-        (png_header(30_000, 30_000), "30000 x 30000 is 900 megapixels"),
+        (UnusableFile("cannot be read (gone)"), "cannot be read (gone)"),
+        (MemoryError("too large"), "MemoryError: too large"),
+        (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error"),
     ],
-    ids=["0 bytes", "text", "cut JPEG", "cut PNG", "bomb"],
 )
-def test_a_bad_file_is_told_by_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
-    assert reason in reason_for(data, tmp_path)
+def test_whatever_reading_raises_is_the_reason_of_a_failure(error: Exception, reason: str) -> None:
+    assert prepared(item(error)) == Outcome("x.png", Fate.FAILED, reason, "/photos")
 
 
-def test_a_file_that_is_gone_is_told_by_its_reason(tmp_path: Path) -> None:
-    made = prepared(tmp_path / "gone.png")
-    assert isinstance(made, Outcome) and made.reason == "cannot be read (No such file or directory)"
+def test_facts_that_cannot_be_had_fail_their_image() -> None:
+    def no_facts(_: bytes) -> Facts:
+        raise UnusableFile("its caption x.txt is not UTF-8")
+
+    made = prepared(replace(item(), facts=no_facts))
+    assert isinstance(made, Outcome) and made.reason == "its caption x.txt is not UTF-8"
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    made = [prepared(tmp_path / "pipe"), prepared(write(tmp_path / "x.png", png()), caption=tmp_path / "pipe")]
-    reasons = [outcome.reason for outcome in made if isinstance(outcome, Outcome)]
-    assert reasons == ["not a regular file", "its caption pipe is not a regular file"]
+@pytest.mark.parametrize(
+    ("found", "held", "expected"),
+    [
+        (item(), HELD, True),
+        (item(), None, False),
+        (item(stamp="new"), HELD, False),
+        (item(stamp=""), replace(HELD, stamp=""), False),
+        (item(), replace(HELD, source="/other"), False),
+        (replace(item(), fit=Fit.PAD), HELD, False),
+    ],
+)
+def test_unread_it_is_unchanged_by_its_stamp_its_source_and_its_fit(
+    found: Item, held: Held | None, expected: bool
+) -> None:
+    assert unchanged(found, held, PrepareSettings()) is expected
 
 
-def test_a_file_too_large_to_send_is_refused_unread(tmp_path: Path) -> None:
-    file = tmp_path / "x.png"
-    with file.open("wb") as opened:
-        opened.truncate(80_000_000)  # sparse
-    made = prepared(file)
-    assert isinstance(made, Outcome) and "80 MB; Weaviate takes at most 70 MB" in made.reason
-
-
-@pytest.mark.parametrize(("caption", "reason"), [(b"caf\xe9", "is not UTF-8"), (b"x" * 200_000, "longer than")])
-def test_a_caption_that_cannot_be_kept_fails_its_image_by_name(tmp_path: Path, caption: bytes, reason: str) -> None:
-    made = prepared(write(tmp_path / "x.png", png()), caption=write(tmp_path / "x.txt", caption))
-    assert isinstance(made, Outcome) and made.reason.startswith("its caption x.txt") and reason in made.reason
+def test_unread_it_is_not_unchanged_where_its_perceptual_hash_is_missing() -> None:
+    assert not unchanged(item(), HELD, PrepareSettings(near_duplicates=True))
+    assert unchanged(item(), replace(HELD, phash="0" * 16), PrepareSettings(near_duplicates=True))
