@@ -1,0 +1,11 @@
+"""The same ingest on many machines, by Ray Data: `pip install clip-vectorizer[ray]`.
+
+    from ingest.distributed import RaySettings, ingest_with_ray
+
+Nothing here imports Ray until it is used.
+"""
+
+from ingest.distributed.driver import ingest_with_ray
+from ingest.distributed.settings import RaySettings
+
+__all__ = ["RaySettings", "ingest_with_ray"]
