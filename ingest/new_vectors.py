@@ -17,9 +17,12 @@ from clip_vectorizer.vectors import Vectors
 from ingest.items import Fit
 from ingest.moving import Move
 from ingest.patches import Patch, patch_all
-from ingest.scan import PAGE, PAGE_OF_IMAGES, Row, path_of
+from ingest.scan import PAGE_OF_IMAGES, Row, path_of
 from ingest.store import Keep, Refusal
 from ingest.weaviate_objects import Properties
+
+
+PAGE = 1000  # objects; one that keeps its image is read with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from clip_vectorizer.query import ImageSearch
+from tests.stack.storing import Place
 from tests.stack.support import EXAMPLES, Ran, Stack, run_command
 
 Run = Callable[..., Ran]
+New = Callable[..., Place]
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +43,20 @@ def fresh_collection(stack: Stack) -> Iterator[str]:
     name = f"Test{uuid4().hex[:12]}"
     yield name
     stack.weaviate("DELETE", f"/v1/schema/{name}").raise_for_status()
+
+
+@pytest.fixture
+def new(stack: Stack) -> Iterator[New]:
+    """Collections that a test fills by Python, as it wants them; dropped afterwards."""
+    names: list[str] = []
+
+    def new(**wanted: Any) -> Place:
+        names.append(f"Test{uuid4().hex[:12]}")
+        return Place(stack, names[-1], **wanted)
+
+    yield new
+    for name in names:
+        stack.weaviate("DELETE", f"/v1/schema/{name}").raise_for_status()
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -13,14 +14,16 @@ REVISION = "0123456789abcdef"
 
 
 @contextmanager
-def other_model(sidecar_url: str) -> Iterator[str]:
-    """Its address. It answers as a sidecar does, but for the binary route, which it does not have."""
+def other_model(sidecar_url: str, pause_seconds: float = 0.0) -> Iterator[str]:
+    """Its address. It answers as a sidecar does, but for the binary route, which it does not have, and takes a pause
+    before every answer."""
+    sidecar = httpx.Client(base_url=sidecar_url, timeout=60, trust_env=False, verify=False)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            meta = httpx.get(f"{sidecar_url}{self.path}", trust_env=False)
+            meta = sidecar.get(self.path)
             changed = {"model": "other", "revision": REVISION, "dimension": DIMENSION}
             self._answer(meta.status_code, meta.json() | changed if self.path == "/meta" else {})
 
@@ -29,7 +32,8 @@ def other_model(sidecar_url: str) -> Iterator[str]:
             if self.path != "/vectorize":
                 self._answer(404, {"error": "no such path"})
                 return
-            found = httpx.post(f"{sidecar_url}{self.path}", content=body, headers=JSON, timeout=60, trust_env=False)
+            time.sleep(pause_seconds)
+            found = sidecar.post(self.path, content=body, headers=JSON)
             answer = found.json()
             for name in ("imageVectors", "textVectors"):
                 answer[name] = [mirrored(vector) for vector in answer.get(name) or ()]
@@ -37,15 +41,16 @@ def other_model(sidecar_url: str) -> Iterator[str]:
 
         def _answer(self, status: int, body: object) -> None:
             content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, *_: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with sidecar, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
