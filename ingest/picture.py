@@ -15,7 +15,7 @@ from ingest.items import Fit, UnusableFile
 from ingest.store import Keep
 
 THUMBNAIL_SIDE = 256  # pixels
-THUMBNAIL_QUALITY = 85
+THUMBNAIL_QUALITY = 75  # Weaviate checks every character of it: see ARCHITECTURE.md
 PADDED_QUALITY = 95
 PADDED_SIDE = 2048  # pixels; several times what any model looks at
 MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
@@ -55,7 +55,7 @@ def seen(data: bytes, mime: str, picture: Image.Image, fit: Fit, with_thumbnail:
         whole = upright_rgb(loaded(picture))
     else:
         return Seen(mime, data)
-    small = whole.resize(thumbnail_size(whole.size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    small = whole.resize(thumbnail_size(whole.size), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return Seen(mime, data, jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None, difference_hash(small))
 
 
@@ -98,5 +98,5 @@ def jpeg(picture: Image.Image, quality: int) -> bytes:
 
 def difference_hash(picture: Image.Image) -> str:
     """64 bits in 16 hex digits: is each of 8 x 8 cells brighter than its right neighbour? Survives scaling and JPEG."""
-    grey = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    grey = np.asarray(picture.resize((9, 8), Image.Resampling.BOX).convert("L"), dtype=np.int16)
     return np.packbits(grey[:, :-1] > grey[:, 1:]).tobytes().hex()

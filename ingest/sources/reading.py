@@ -18,8 +18,10 @@ BINARY = getattr(os, "O_BINARY", 0)
 def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
     """All bytes of a file, 1 to MAX_FILE_BYTES of them. Raises UnusableFile."""
     with reading(), open_file() as file:
-        refuse_large(known_size(file))
-        data = file.read(MAX_FILE_BYTES + 1)
+        refuse_large(size := known_size(file))
+        data = file.read(size + 1)  # no more: Python makes room for all that is asked for
+        if len(data) > size:  # unknown, or it grows
+            data += file.read(MAX_FILE_BYTES + 1 - len(data))
     refuse_large(len(data))
     if not data:
         raise UnusableFile("empty file (0 bytes)")
