@@ -10,7 +10,7 @@ from ingest.items import Facts, Fate, Fit, Item, Outcome, UnusableFile, Value
 from ingest.sources import heif
 from ingest.sources.base import Entry, Found, SourceOptions, stamp_of
 from ingest.sources.exif import exif_metadata
-from ingest.sources.frames import MAX_FRAMES, count_frames, frame_reader
+from ingest.sources.frames import MAX_FRAMES, Frames, count_frames
 from ingest.sources.pdf import count_pages, read_page
 from ingest.sources.reading import read_whole
 
@@ -55,16 +55,17 @@ def pages(entry: Entry, options: SourceOptions) -> Iterator[Found]:
 
 
 def frames(entry: Entry, options: SourceOptions, most: int = MAX_FRAMES) -> Iterator[Found]:
-    count = count_frames(entry)
+    count = count_frames(entry, most)
     fit = options.fit or Fit.CROP
     if count == 1:
         yield picture(entry, options)
         return
-    read_frame = frame_reader(entry)
-    for number in range(1, min(count, most) + 1):
+    taken = min(count, most)
+    read_frame = Frames(entry, taken).read
+    for number in range(1, taken + 1):
         yield item(entry, options, partial(read_frame, number), fit, f"#frame={number}", {"page": number})
     if count > most:
-        yield failed(entry, f"{count} frames; only the first {most} are taken: split the file")
+        yield failed(entry, f"more than {most} frames; only the first {most} are taken: split the file")
 
 
 def item(

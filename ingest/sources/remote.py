@@ -1,15 +1,16 @@
 """What a SOURCE with `://` in it is: a folder, an archive, a table, a PDF file or a picture somewhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
 from ingest.items import Facts, UnusableFile
-from ingest.sources.addresses import is_web, name_of, public
+from ingest.sources.addresses import folder_of, is_web, name_of, public
 from ingest.sources.archive import open_archive
 from ingest.sources.base import Entry, Skipped, Source, SourceOptions, stamp_of
-from ingest.sources.beside import CAPTION, METADATA, Beside, Note, Notes, facts_of, options_stamp
+from ingest.sources.beside import CAPTION, METADATA, Beside, Note, Notes, facts_of, options_stamp, stems
 from ingest.sources.far import Far
 from ingest.sources.kinds import EXTENSIONS
 from ingest.sources.listing import Listed, Listing
@@ -34,89 +35,103 @@ def open_web(address: str, options: SourceOptions, far: Far) -> Source:
     content = far.web.content_type(address)
     if content == "text/html" and not (is_table(name) or is_archive(name)):
         raise UnusableFile("a web page, not an image; the web has no folders: list the images in a table")
-    return open_one(address, options, far, far.web.stamp(address), TYPES.get(content, ""))
+    if is_table(name) or is_archive(name):
+        return open_holder(address, options, far)
+    key = name if is_entry(name) else name + TYPES.get(content, "")
+    source = public(address)
+
+    def entries() -> Iterator[Listed]:
+        yield Entry(key, source, far.stamp(address), partial(far.open, address), Facts)
+
+    return Listing(source, entries, options)
 
 
 def open_storage(address: str, options: SourceOptions, far: Far) -> Source:
-    info = None if address.endswith("/") else far.storage.info(address)
-    if info and info.get("type") != "directory":
-        return open_one(address, options, far, stamp_of_info(info))
-    folder = address if address.endswith("/") else f"{address}/"
-    listing = Listing(public(address), partial(list_folder, folder, options, far), options)
-    if all(isinstance(listed, Skipped) for listed in listing.entries()):
-        raise UnusableFile(f"no images in this folder; looked for {', '.join(EXTENSIONS)} files")
-    return listing
+    name = name_of(address)
+    if address.endswith("/") or far.storage.info(address).get("type") == "directory":
+        return open_folder(f"{address.rstrip('/')}/", options, far)
+    if is_table(name) or is_archive(name):
+        return open_holder(address, options, far)
+    return Listing(public(address), partial(lone_file, address, options, far), options)
 
 
-def open_one(address: str, options: SourceOptions, far: Far, stamp: str, otherwise: str = "") -> Source:
-    """One file; `otherwise`: its extension where its name has none that is known."""
-    source, name = public(address), name_of(address)
-    if is_table(name):
+def open_holder(address: str, options: SourceOptions, far: Far) -> Source:
+    """Of a table or an archive."""
+    if is_table(name_of(address)):
         return open_far_table(address, options, far)
-    if is_archive(name):
-        return open_archive(source, partial(far.open, address), stamp, options)
-    entry = Entry(
-        name if is_entry(name) else name + otherwise, source, stamp, partial(far.open, address), lambda: Facts()
-    )
-    return Listing(source, lambda: iter([entry]), options)
+    return open_archive(public(address), partial(far.open, address), partial(far.stamp, address), options)
 
 
-def list_folder(address: str, options: SourceOptions, far: Far) -> Iterator[Listed]:
-    """Sorted by key. The whole list is held: a bucket has no folders that could be listed one by one."""
-    files = sizes_and_stamps(address, options, far)
-    beside = Beside(files)
-    loose = set(beside.without(filter(is_entry, files))) if beside else set()
-    for name in sorted(files):
-        if is_entry(name):
-            yield far_entry(address, name, files, beside, options, far)
-        elif name in loose or not beside.has(name):
-            yield Skipped(name)
+def open_folder(address: str, options: SourceOptions, far: Far) -> Source:
+    folder = FarFolder(address, public(address).rstrip("/"), options, far)
+    if not any(map(is_entry, folder.look())):
+        raise UnusableFile(f"no images in this folder; looked for {', '.join(EXTENSIONS)} files")
+    return Listing(folder.source, folder.entries, options)
 
 
-def sizes_and_stamps(address: str, options: SourceOptions, far: Far) -> dict[str, tuple[int, str]]:
-    """By path relative to the folder: of a file system's word for a file little more is needed."""
-    root, found = far.storage.find(address)
-    names, start = Names(options), len(root.rstrip("/")) + 1
-    files = {path[start:]: info for path, info in found.items() if is_file(path, info)}
-    return {
-        name: (int(info.get("size") or 0), stamp_of_info(info)) for name, info in files.items() if names.count_all(name)
-    }
+def lone_file(address: str, options: SourceOptions, far: Far) -> Iterator[Listed]:
+    """A file whose folder is not listed: its notes are looked for one by one."""
+    folder, name = folder_of(address), address.rpartition("/")[2]
+    possible = [stem + kind for stem in stems(name) for kind in (CAPTION, METADATA)]
+    stamps = {note: found for note in possible if (found := far.storage.stamp_of_known(folder + note)) is not None}
+    here = FarFolder(folder, public(address), options, far)
+    yield here.entry(name, {**stamps, name: far.stamp(address)}, Beside(stamps))
+
+
+@dataclass
+class FarFolder:
+    address: str  # ends with a slash
+    source: str
+    options: SourceOptions
+    far: Far
+    _looked: dict[str, str] | None = None  # what was found when the folder was opened, for the first who iterates
+
+    def entries(self) -> Iterator[Listed]:
+        """Sorted by key. The whole list is held: a bucket has no folders that could be listed one by one."""
+        files, self._looked = self._looked or self.look(), None
+        beside = Beside(files)
+        loose = set(beside.without(filter(is_entry, files))) if beside else set()
+        for name in sorted(files):
+            if is_entry(name):
+                yield self.entry(name, files, beside)
+            elif name in loose or not beside.has(name):
+                yield Skipped(name)
+
+    def look(self) -> dict[str, str]:
+        """The stamps of all files by their paths below the folder: all that is needed of what is told of them."""
+        root, found = self.far.storage.find(self.address)
+        names, start = Names(self.options), len(root.rstrip("/")) + 1
+        files = {path[start:]: info for path, info in found.items() if is_file(path, info)}
+        self._looked = {name: stamp_of_info(info) for name, info in files.items() if names.count_all(name)}
+        return self._looked
+
+    def entry(self, name: str, files: Mapping[str, str], beside: Beside) -> Listed:
+        if failure := not_utf8(name, self.source):
+            return failure
+        notes = {kind: note for kind in (CAPTION, METADATA) if beside and (note := beside.of(name, kind))}
+        label = name_of((self.address + name).rpartition("/")[0])
+        stamps = [files[seen] for seen in (name, *notes.values())]
+        stamp = stamp_of("far", stamps, sorted(notes), label, options_stamp(self.options)) if all(stamps) else ""
+        return Entry(name, self.source, stamp, self._opener(name), partial(self._facts, notes, label))
+
+    def _opener(self, name: str) -> Callable[[], BinaryIO]:
+        return partial(self.far.open, self.address + name)
+
+    def _facts(self, notes: Mapping[str, str], label: str) -> Facts:
+        caption, metadata = (self._note(notes.get(kind)) for kind in (CAPTION, METADATA))
+        return facts_of(Notes(caption, metadata), label, self.options)
+
+    def _note(self, name: str | None) -> Note | None:
+        if name is None:
+            return None
+
+        def read(length: int) -> bytes:
+            with self._opener(name)() as file:
+                return file.read(length)
+
+        return Note(name.rpartition("/")[2], read)
 
 
 def is_file(path: str, info: Info) -> bool:
     """Buckets hold empty objects that stand for folders."""
     return info.get("type") != "directory" and not path.endswith("/")
-
-
-def far_entry(
-    address: str, name: str, files: dict[str, tuple[int, str]], beside: Beside, options: SourceOptions, far: Far
-) -> Listed:
-    source = public(address).rstrip("/")
-    if failure := not_utf8(name, source):
-        return failure
-    notes = {kind: note for kind in (CAPTION, METADATA) if beside and (note := beside.of(name, kind))}
-    label = name_of(f"{source}/{name}".rpartition("/")[0])
-    stamps = [files[seen][1] for seen in (name, *notes.values())]
-    stamp = stamp_of("far", stamps, sorted(notes), label, options_stamp(options)) if all(stamps) else ""
-    at = partial(opened, far, address)
-
-    def facts() -> Facts:
-        caption, metadata = (far_note(notes.get(kind), at) for kind in (CAPTION, METADATA))
-        return facts_of(Notes(caption, metadata), label, options)
-
-    return Entry(name, source, stamp, partial(at, name), facts)
-
-
-def opened(far: Far, address: str, name: str) -> Any:
-    return far.open(address + name)
-
-
-def far_note(name: str | None, at: Any) -> Note | None:
-    if name is None:
-        return None
-
-    def read(length: int) -> bytes:
-        with at(name) as file:
-            return bytes(file.read(length))
-
-    return Note(name.rpartition("/")[2], read)

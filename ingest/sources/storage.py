@@ -48,13 +48,23 @@ class Storage:
         return cast(BinaryIO, RangedFile(partial(self._fetch, address, size), size))
 
     def stamp(self, address: str) -> str:
+        return self.stamp_of_known(address) or ""
+
+    def stamp_of_known(self, address: str) -> str | None:
+        """None for what is not there, or cannot be looked at: reading will tell."""
         try:
             return stamp_of_info(self.info(address))
-        except (UnusableFile, InputError, SettingsError):  # reading will tell
-            return ""
+        except (UnusableFile, InputError, SettingsError):
+            return None
 
     def info(self, address: str) -> Info:
-        return self._ask(address, lambda system, path: cast(Info, system.info(path)))
+        """As it is now. Raises UnusableFile, InputError and SettingsError."""
+
+        def info(system: Any, path: str) -> Info:
+            system.invalidate_cache(system._parent(path))
+            return cast(Info, system.info(path))
+
+        return self._ask(address, info)
 
     def find(self, address: str) -> tuple[str, dict[str, Info]]:
         """The folder's own path, and all files below it by theirs."""

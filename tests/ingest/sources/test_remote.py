@@ -50,6 +50,7 @@ def test_a_folder_is_searched_to_all_depths_in_order(bucket: str, far: Far) -> N
         put(f"{bucket}/{name}", png())
     found = listed(bucket, far)
     assert keys(found) == ["a/deep/y.JPG", "b/x.png", "z.webp"] == keys(listed(f"{bucket}/", far))
+    assert open_remote(f"{bucket}/", SourceOptions(), far).name == bucket
     assert [one.key for one in found if isinstance(one, Skipped)] == ["notes.md"]
     assert {item.source for item in items(found)} == {bucket} and items(found)[0].read() == png()
 
@@ -64,8 +65,23 @@ def test_patterns_and_captions_count_as_on_disk(bucket: str, far: Far) -> None:
 
 
 def test_a_single_file_has_its_own_name(bucket: str, far: Far) -> None:
+    put(f"{bucket}/a/x.png.txt", "a caption")
     [item] = items(listed(put(f"{bucket}/a/x.png", png()), far))
     assert (item.key, item.source, item.read()) == ("x.png", f"{bucket}/a/x.png", png())
+    assert item.facts(png()) == Facts("a", "a caption")
+
+
+def test_a_source_looks_afresh_each_time(bucket: str, site: Site, far: Far) -> None:
+    site.add("/x.png", png())
+    put(f"{bucket}/x.png", png())
+    for word in (bucket, f"{bucket}/x.png", f"{site.address}/x.png"):
+        source = open_remote(word, SourceOptions(), far)
+        first, again = (items(source) for _ in range(2))
+        put(f"{bucket}/x.png", png((9, 9, 9)))
+        site.add("/x.png", png((len(word), 9, 9)))
+        [changed] = items(source)
+        assert first[0].stamp == again[0].stamp and (changed.stamp != first[0].stamp or not changed.stamp)
+        assert source.name == first[0].source
 
 
 def test_a_pdf_far_away_becomes_its_pages(bucket: str, far: Far, site: Site) -> None:
