@@ -56,8 +56,11 @@ def main(
     context: click.Context, /, sources: tuple[str, ...], report_file: Path | None, as_json: bool, **given: Any
 ) -> None:
     job = job_of(sources, **given)
-    check_sources(job)
     report = IngestReport()
+    if given["retry_failed"] and not job.sources:
+        tell(report, as_json, {"collection": job.collection, "dry_run": job.dry_run})
+        context.exit(0)  # nothing has failed
+    check_sources(job)
     with progress_on_stderr() as progress, report_to(report_file) as written, told_also_when_broken(report, as_json):
         model = run(job, report, both(progress, written))
     tell(report, as_json, {"collection": job.collection, "model": model, "dry_run": job.dry_run})

@@ -4,6 +4,7 @@ D dimensions
 """
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -19,6 +20,9 @@ from ingest.store import ImageStore, Keep, Twin
 
 Change = ImageObject | Amendment
 BUSY = (429, 502, 503, 504)  # the sidecar's own words, or those of a proxy before one that restarts
+FIRST_REQUEST, LARGEST_REQUEST = 16, 64  # images
+# A large model on a CPU takes seconds for an image, and a sidecar answers 503 after 45.
+REQUEST_SECONDS = 10.0
 
 
 def with_vectors(
@@ -49,12 +53,23 @@ class Embedder(Protocol):
 
 
 class SidecarEmbedder:
-    """Obeys Embedder: large batches through the sidecar's route for files."""
+    """Obeys Embedder: requests through the sidecar's route for files, as large as it can answer soon."""
 
     def __init__(self, sidecar: VectorizerClient, model: StoredModel) -> None:
         self._sidecar, self._model = sidecar, model
+        self._size = FIRST_REQUEST
 
     def embed(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
+        outcomes: list[Vectors | SidecarRefused] = []
+        while rest := images[len(outcomes) :]:
+            start = time.monotonic()
+            part = rest[: self._size]
+            outcomes += self._embed(part)
+            each = (time.monotonic() - start) / len(part)
+            self._size = max(1, min(LARGEST_REQUEST, 2 * len(part), int(REQUEST_SECONDS / each)))
+        return outcomes
+
+    def _embed(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
         try:
             outcomes = self._sidecar.embed_each_image(images)
             self._check_model()
@@ -67,7 +82,7 @@ class SidecarEmbedder:
         if len(outcomes) == len(images):
             return outcomes
         half = len(images) // 2  # the model failed on one of them, and took all others with it
-        return [*self.embed(images[:half]), *self.embed(images[half:])]
+        return [*self._embed(images[:half]), *self._embed(images[half:])]
 
     def _check_model(self) -> None:
         """After each answer: a sidecar that was restarted meanwhile may run another model of the same dimension."""

@@ -16,7 +16,7 @@ from ingest.near_duplicates import near_duplicates
 from ingest.open_store import open_store
 from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, Listener, ingest
-from ingest.prune import PruneLimit, Recorded, prune
+from ingest.prune import PruneLimit, PruneRefused, Recorded, prune
 from ingest.reindex import Images, reindex
 from ingest.report import IngestReport
 from ingest.sources import open_sources
@@ -67,9 +67,15 @@ def run(job: Job, report: IngestReport, listener: Listener) -> str:
     sources = [Recorded(source) for source in open_sources(job.sources, job.options)]
     with target(job) as (store, embedder):
         for settings in all_rounds(job, sources):
+            report.skipped = 0  # a round sees them all again
             ingest(sources, store, embedder, listener, settings, report)
             refuse_nothing(job, report)
-            finish(job, sources, store, report)
+            try:
+                finish(job, sources, store, report)
+            except PruneRefused as refused:
+                if not job.watch:
+                    raise
+                listener(report, refused)
             if job.watch:
                 listener(report, Watching())
     return store.model.model
@@ -115,8 +121,7 @@ def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:
 def finish(job: Job, sources: Sequence[Recorded], store: ImageStore, report: IngestReport) -> None:
     patience = Patience(job.settings.patience_seconds, time.sleep)
     if limit := job.prune:
-        selection = job.settings.selection
-        report.pruned += patience.call(lambda: prune(sources, store, selection, limit, really=not job.dry_run))
+        report.pruned += prune(sources, store, job.settings.selection, limit, patience, really=not job.dry_run)
     if job.alike_bits is not None:
         report.near_duplicates = near_duplicates(patience.call(lambda: list(store.phashes())), job.alike_bits)
 

@@ -10,7 +10,7 @@ from clip_vectorizer.errors import Unreachable
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
-TRIES = 6  # while others succeed: then it is not that somebody is away
+TRIES = 6  # 15 s in all, while others succeed: then it is not that somebody is away
 
 Result = TypeVar("Result")
 
@@ -41,15 +41,18 @@ class Patience:
     _successes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def call(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives. Raises its last Unreachable when patience has come to its end."""
-        before = self._successes
-        for tries, wait in enumerate(waits(), 1):
+    def call(self, work: Callable[[], Result], alive: bool = False) -> Result:
+        """What `work` gives. Raises its last Unreachable when patience has come to its end.
+
+        `alive`: somebody was there a moment ago, so that NoProgress tells of what was asked, not of who was asked.
+        """
+        before, stuck = self._successes, 0
+        for wait in waits():
             try:
                 result = work()
             except Unreachable as error:
-                others_succeed = self._successes > before
-                if self._exhausted() or (isinstance(error, NoProgress) and tries >= TRIES and others_succeed):
+                stuck += isinstance(error, NoProgress)
+                if self._exhausted() or (stuck >= TRIES and (alive or self._successes > before)):
                     raise
                 self.tell(Waiting(str(error)))
                 self.pause(min(wait, self.seconds))
@@ -58,11 +61,15 @@ class Patience:
                 return result
         raise AssertionError("waits never end")
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the last failure was one too many."""
+        return self._since is not None and self.clock() - self._since >= self.seconds
+
     def _exhausted(self) -> bool:
         with self._lock:
-            now = self.clock()
-            self._since = now if self._since is None else self._since
-            return now - self._since >= self.seconds
+            self._since = self.clock() if self._since is None else self._since
+            return self.is_exhausted
 
     def _succeeded(self) -> None:
         with self._lock:

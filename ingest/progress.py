@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clip_vectorizer.errors import VectorizerError
 from ingest.items import Fate, Outcome
 from ingest.patience import Waiting
 from ingest.report import IngestReport
@@ -50,6 +51,8 @@ class Listener:
         self._report = report
         if isinstance(event, Outcome) and event.fate is Fate.FAILED:
             self._display.say(printable(f"failed: {event.key}: {event.reason}"))
+        if isinstance(event, VectorizerError):
+            self._display.say(printable(f"warning: {event}"))
         if isinstance(event, Watching):
             self._display.say("watching for changes; Ctrl-C ends it")
         if isinstance(event, Waiting) and event.reason != self._waiting:

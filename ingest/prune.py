@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from clip_vectorizer.errors import InputError, VectorizerError
 from ingest.items import Item
 from ingest.listing import Selection, prefixed
+from ingest.patience import Patience
 from ingest.pipeline import groups
 from ingest.sources.base import Found, Source
 from ingest.store import ImageStore
@@ -59,15 +60,21 @@ class Recorded:
 
 
 def prune(
-    sources: Sequence[Recorded], store: ImageStore, selection: Selection, limit: PruneLimit, really: bool = True
+    sources: Sequence[Recorded],
+    store: ImageStore,
+    selection: Selection,
+    limit: PruneLimit,
+    patience: Patience,
+    really: bool = True,
 ) -> int:
     """Removes what vanished from the sources, after they were iterated over; how many objects that were.
 
-    Raises PruneRefused beyond `limit`, and when something could not be listed.
+    Raises PruneRefused beyond `limit`, and when something could not be listed; Unreachable.
     """
     refuse_half_a_list(sources)
     listed = {prefixed(key, selection.prefix) for source in sources for key in source.keys}
-    stored = [key for key in store.keys([source.name for source in sources]) if belongs(key, selection)]
+    known = patience.call(lambda: list(store.keys([source.name for source in sources])))
+    stored = [key for key in known if belongs(key, selection)]
     vanished = [key for key in stored if key not in listed]
     if not limit.allows(len(vanished), len(stored)):
         raise PruneRefused(
@@ -75,8 +82,8 @@ def prune(
             f"nothing was removed: if that is right, say --prune-limit {len(vanished)} (or 100%)"
         )
     for group in groups(vanished, REMOVE) if really else ():
-        store.unlink(group)
-        store.forget(group)
+        patience.call(lambda: store.unlink(group))  # noqa: B023 - called at once
+        patience.call(lambda: store.forget(group))  # noqa: B023
     return len(vanished)
 
 

@@ -33,14 +33,18 @@ def put_patiently(
 ) -> dict[str, Refusal]:
     """Sends `batch`, and again what may pass the next time. Answers what was refused for good, by key.
 
-    Raises Unreachable when nobody came back before patience ended.
+    Raises Unreachable when nobody came back, or took anything, before patience ended.
     """
     refused: dict[str, Refusal] = {}
+    some_are_in = False
     while batch:
         try:
-            answer = patience.call(lambda: some_accepted(put, batch))  # noqa: B023 - called at once
+            answer = patience.call(lambda: some_accepted(put, batch), some_are_in)  # noqa: B023 - called at once
         except Refused as stuck:
+            if patience.is_exhausted and not some_are_in:
+                raise
             return refused | dict(stuck.answer)
+        some_are_in = True
         refused |= {key: refusal for key, refusal in answer.items() if not refusal.passing}
         batch = [change for change in batch if change.key in answer and change.key not in refused]
     return refused

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from clip_vectorizer.errors import InputError
 from ingest.items import Fate, Outcome
 from ingest.listing import Selection, Shard
+from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, ingest
 from ingest.prune import PruneLimit, PruneRefused, Recorded, check_prune, prune
 from ingest.store import ImageStore
@@ -20,7 +21,7 @@ def brought_in(source: ListSource, store: FakeStore, selection: Selection | None
 
 
 def pruned(recorded: Recorded, store: ImageStore, limit: PruneLimit = ANY, really: bool = True) -> int:
-    return prune([recorded], store, Selection(), limit, really)
+    return prune([recorded], store, Selection(), limit, Patience(0), really)
 
 
 def without(source: ListSource, *keys: str) -> ListSource:
@@ -115,7 +116,7 @@ def test_a_prefix_and_a_shard_have_only_their_own_pruned() -> None:
     source.files.clear()
     recorded = brought_in(source, store, selection)
     mine = {key for key in store.objects if key.startswith("a/") and Shard(1, 2).has(key)}
-    assert prune([recorded], store, selection, ANY) == len(mine) > 0
+    assert prune([recorded], store, selection, ANY, Patience(0)) == len(mine) > 0
     assert len(store.objects) == 120 - len(mine) and not mine & set(store.objects)
 
 

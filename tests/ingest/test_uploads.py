@@ -108,9 +108,15 @@ def test_a_permanent_refusal_is_kept_when_the_rest_is_tried_again() -> None:
     assert set(store.objects) == {"b"}
 
 
-def test_what_never_passes_is_refused_when_patience_ends() -> None:
+def test_when_nothing_passes_before_patience_ends_somebody_is_away() -> None:
     store = FakeStore(refuse=lambda _: BUSY)
-    assert put_patiently(store.put, [image("a")], patience(10)) == {"a": BUSY}
+    with pytest.raises(Unreachable, match="503"):
+        put_patiently(store.put, [image("a")], patience(10))
+
+
+def test_what_never_passes_is_refused_when_others_of_its_batch_are_in() -> None:
+    store = FakeStore(refuse=lambda change: BUSY if change.key == "a" else None)
+    assert put_patiently(store.put, [image("a"), image("b")], patience(10_000)) == {"a": BUSY}
 
 
 def test_one_that_never_passes_does_not_use_up_the_patience_while_others_are_taken() -> None:
