@@ -127,8 +127,8 @@ def today() -> str:
 
 def command() -> str:
     """As it can be typed in the repository's root, without the paths of this machine."""
-    script = Path(sys.argv[0])
-    words = [f"benchmarks/{script.name}", *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
+    script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
+    words = [script.as_posix(), *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
     return shlex.join(["python", *words])
 
 
