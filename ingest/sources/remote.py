@@ -15,7 +15,7 @@ from ingest.sources.far import Far
 from ingest.sources.kinds import EXTENSIONS
 from ingest.sources.listing import Listed, Listing
 from ingest.sources.names import Names, is_archive, is_entry, is_table, not_utf8
-from ingest.sources.storage import Info, stamp_of_info
+from ingest.sources.storage_words import Info, stamp_of_info
 from ingest.sources.table import open_far_table
 
 TYPES = {"application/pdf": ".pdf"}  # by Content-Type, for addresses whose names do not tell

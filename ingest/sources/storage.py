@@ -1,11 +1,9 @@
 """Buckets and whatever else fsspec opens: s3://, gs://, az://, sftp://, memory://, ..."""
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
@@ -15,21 +13,16 @@ from fsspec.core import url_to_fs
 from clip_vectorizer.errors import InputError, SettingsError
 from ingest.items import UnusableFile
 from ingest.sources.addresses import public, scheme_of
-from ingest.sources.base import settled, stamp_of
 from ingest.sources.ranged import RangedFile
 from ingest.sources.retries import Passing, Patience
+from ingest.sources.storage_words import SECRET, Info, meaning, stamp_of_info
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-# What tells one version of a file from the next, by the names that file systems have for it.
-MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "crc32c")
-TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "time", "created")
-SECRET = re.compile(r"key|secret|token|pass|credential|sig|connection", re.IGNORECASE)
 LASTING = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)
 ADDRESS = re.compile(r"\w+://[^\s'\"<>)]+")
 REASON_LENGTH = 300
 KNOWN = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")  # of many more
 
-Info = Mapping[str, Any]
 Result = TypeVar("Result")
 
 
@@ -137,37 +130,6 @@ class Storage:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return ADDRESS.sub(lambda found: public(found[0]), text)[:REASON_LENGTH].rstrip(" .")
-
-
-def stamp_of_info(info: Info) -> str:
-    """Of what a file system tells of a file; "" where that does not tell versions apart."""
-    size, marks = info.get("size"), [info[name] for name in MARKS if info.get(name)]
-    if marks:
-        return stamp_of(size, *marks)
-    time = next((nanoseconds(info[name]) for name in TIMES if info.get(name)), None)
-    return stamp_of(size, time) if time is not None and settled(time) else ""
-
-
-def nanoseconds(time: object) -> int | None:
-    if isinstance(time, str):
-        try:
-            time = datetime.fromisoformat(time)
-        except ValueError:
-            return None
-    if isinstance(time, datetime):
-        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    return int(time * 1e9) if isinstance(time, int | float) else None
-
-
-def meaning(name: str, value: str) -> object:
-    """`--storage NAME=VALUE` as the file system wants it: true, false, numbers and JSON objects; all else is text."""
-    number = value.isdecimal() and not SECRET.search(name)
-    if number or value in ("true", "false") or value.startswith(("{", "[")):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def unknown(address: str) -> bool:

@@ -47,7 +47,7 @@ class Format(Protocol):
 def format_of(name: str) -> Format:
     kind = extension(name)
     if kind == ".parquet":
-        from ingest.sources.table_parquet import Parquet
+        from ingest.sources.table_parquet import Parquet  # needs an extra
 
         return Parquet()
     return JsonLines() if kind in (".ndjson", ".jsonl") else Csv("\t" if kind == ".tsv" else "")

@@ -11,7 +11,8 @@ from ingest.sources.base import Found, Skipped, SourceOptions
 from ingest.sources.far import Far
 from ingest.sources.remote import open_remote
 from ingest.sources.retries import Patience
-from ingest.sources.storage import Storage, meaning, stamp_of_info
+from ingest.sources.storage import Storage
+from ingest.sources.storage_words import meaning, stamp_of_info
 from tests.ingest.fakes import png
 from tests.ingest.sources.pdf_files import pdf
 from tests.ingest.sources.support import failures, items, reason

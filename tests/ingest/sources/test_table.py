@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -187,6 +189,14 @@ def test_a_table_that_cannot_be_used_is_refused_by_name(
 )
 def test_a_file_of_another_format_is_refused(folder: Path, name: str, data: bytes) -> None:
     assert refusal(folder, data, name)
+
+
+def test_parquet_without_its_package_says_what_to_install(folder: Path) -> None:
+    program = (
+        "import sys; sys.modules['pyarrow'] = None; from ingest.sources.table_rows import *; format_of('x.parquet')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "SettingsError" in done.stderr and "pip install clip-vectorizer[parquet]" in done.stderr
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
