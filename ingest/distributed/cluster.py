@@ -67,7 +67,6 @@ def environment(local: bool) -> Iterator[None]:
     if local:
         # Ray's name for "the cluster is this machine": its ports are bound to loopback only.
         wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-        wanted |= {"RAY_BACKEND_LOG_LEVEL": "fatal"}  # what is wrong is raised, too
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token()}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)

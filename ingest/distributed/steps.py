@@ -32,21 +32,28 @@ from ingest.uploads import upload
 
 
 def read_part(part: Part, job: Job) -> Iterator[Packed]:
-    """The rows of a part. Raises nothing of ours: an error is the last row."""
-    told: list[object] = []
+    """The rows of a part, packed. An error of ours is the last row."""
     number = -1
     with ExitStack() as until:
         try:
-            reader = Reader(
-                job, open_patiently(job, until), until.enter_context(ThreadPoolExecutor(job.settings.workers))
-            )
-            items = listed(open_sources(part.words, job.options), part.selection, told.append)
-            for number, group in enumerate(groups(items, GROUP)):
-                yield pack(row_of(part.number, number, reader.read(group), told))
-                told.clear()
-            yield pack(Row(part.number, number + 1, events=told, is_last=True))
+            threads = until.enter_context(ThreadPoolExecutor(job.settings.workers))
+            reader = Reader(job, open_patiently(job, until), threads)
+            for row in rows_of_part(part, open_sources(part.words, job.options), reader):
+                number = row.number
+                yield pack(row)
         except VectorizerError as error:
-            yield pack(Row(part.number, number + 1, events=told, error=portable(error)))
+            yield pack(Row(part.number, number + 1, error=portable(error)))
+
+
+def rows_of_part(part: Part, sources: Sequence[Source], reader: "Reader") -> Iterator[Row]:
+    """The same groups of items whenever a part is read again, whatever the store has by then. The last one has none."""
+    told: list[object] = []
+    number = -1
+    items = listed(sources, part.selection, told.append)
+    for number, group in enumerate(groups(items, reader.group)):
+        yield row_of(part.number, number, reader.read(group), told)
+        told.clear()
+    yield Row(part.number, number + 1, events=told, is_last=True)
 
 
 class Reader:
