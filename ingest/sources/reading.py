@@ -19,7 +19,7 @@ def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
     """All bytes of a file, 1 to MAX_FILE_BYTES of them. Raises UnusableFile."""
     with reading(), open_file() as file:
         refuse_large(size := known_size(file))
-        # No more than there is, for Python makes room for all that is asked for; of what is far away all in one request.
+        # No more than there is: Python makes room for all that is asked for. What is far away: all in one request.
         data = file.read(size + 1 if size else MAX_FILE_BYTES + 1)
         if len(data) > size > 0:  # it grows
             data += file.read(MAX_FILE_BYTES + 1 - len(data))
