@@ -1,6 +1,6 @@
 """The names in Weaviate: collections, vectors, properties, ids. `ingest` writes by them, `query` reads.
 
-How collections are made and checked is in collections.py.
+How collections are made and checked is in making.py and collections.py.
 """
 
 import re

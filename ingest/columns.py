@@ -9,8 +9,8 @@ from weaviate.classes.data import GeoCoordinate
 from weaviate.collections.classes.types import WeaviateField
 from weaviate.collections.config import _ConfigCollection
 
-from clip_vectorizer.collections import add_property
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.making import add_property
 from clip_vectorizer.schema import METADATA, property_name, user_property
 from ingest.items import Place, UnusableFile, Value
 

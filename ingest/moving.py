@@ -9,9 +9,10 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import Configure
 from weaviate.exceptions import UnexpectedStatusCodeError
 
-from clip_vectorizer.collections import COSINE, Stored, add_property, look_at
+from clip_vectorizer.collections import Stored, look_at
 from clip_vectorizer.errors import Mismatch
 from clip_vectorizer.identity import Description, ModelIdentity, StoredModel
+from clip_vectorizer.making import COSINE, add_property
 from clip_vectorizer.schema import IMAGE, REINDEXED, exact_text
 
 TRIES = 5  # of a description that is changed while somebody adds a property: Weaviate refuses the older of the two

@@ -21,7 +21,6 @@ from ingest.scan import PAGE_OF_IMAGES, Row, path_of
 from ingest.store import Keep, Refusal
 from ingest.weaviate_objects import Properties
 
-
 PAGE = 1000  # objects; one that keeps its image is read with it
 
 

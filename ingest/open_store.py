@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from weaviate import WeaviateClient
 from weaviate.classes.config import DataType
 
-from clip_vectorizer.collections import Stored, Wish, check_image_collection, ensure_image_collection, find
+from clip_vectorizer.collections import Stored, Wish, check_image_collection, find
 from clip_vectorizer.connection import connect_weaviate
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.identity import StoredModel
+from clip_vectorizer.making import ensure_image_collection
 from clip_vectorizer.schema import IMAGE, IMAGE_COLLECTION, check_name, check_tenant
 from ingest.empty_store import EmptyStore
 from ingest.model_check import agreed_model, has_module

@@ -7,7 +7,8 @@ from ingest.store import Refusal
 
 PASSING = re.compile(
     r"status (429|502|503|504)|Client\.Timeout|deadline exceeded|timed? ?out|context canceled|shut(ting)? ?down"
-    r"|resolve node name|no read replica|read-only|leader not found|not enough memory|memory pressure|too many requests",
+    r"|resolve node name|no read replica|read-only|leader not found"
+    r"|not enough memory|memory pressure|too many requests",
     re.IGNORECASE,
 )
 # Weaviate's own words before those of the sidecar, or of the part that refused the object.

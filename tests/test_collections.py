@@ -7,17 +7,10 @@ import pytest
 from weaviate.classes.config import DataType
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInvalidInputError
 
-from clip_vectorizer.collections import (
-    Stored,
-    Wish,
-    add_property,
-    check_model,
-    ensure_image_collection,
-    ensure_label_collection,
-    look_at,
-)
+from clip_vectorizer.collections import Stored, Wish, check_model, look_at
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.identity import Description, StoredModel
+from clip_vectorizer.making import add_property, ensure_image_collection, ensure_label_collection
 from clip_vectorizer.schema import exact_text, image_properties
 
 EMOJI = StoredModel("emoji", "abc", 192, "shortest-48-bicubic-v1")

@@ -12,9 +12,9 @@ from weaviate.classes.query import Filter, MetadataQuery
 from weaviate.collections.classes.internal import Object, QueryReturn
 
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.collections import ensure_label_collection
 from clip_vectorizer.errors import Mismatch, VectorizerError
 from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.making import ensure_label_collection
 from clip_vectorizer.query.labels import Label, Neighbour
 from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
 from clip_vectorizer.schema import (

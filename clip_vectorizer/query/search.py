@@ -62,18 +62,28 @@ class ImageSearch:
             sidecar = opened.enter_context(VectorizerClient(vectorizer_url, api_key=vectorizer_api_key))
             client = opened.enter_context(connect_weaviate(weaviate_url, grpc_port, api_key))
             info = sidecar.meta()
-            images = None
+            images, by_module = None, True
             if collection is not None:
-                vector = check_search(client, weaviate_url, info, collection, tenant).description.vector
-                images = WeaviateImages(client, weaviate_url, collection, vector, tenant)
-            search = cls(info, sidecar, images, lambda: WeaviateLabels(client, weaviate_url, info))
+                stored = check_search(client, weaviate_url, info, collection, tenant)
+                images = WeaviateImages(client, weaviate_url, collection, stored.description.vector, tenant)
+                by_module = stored.by_module
+            search = cls(info, sidecar, images, lambda: WeaviateLabels(client, weaviate_url, info), by_module)
             search._opened = opened.pop_all()
         return search
 
     def __init__(
-        self, info: ModelInfo, sidecar: Sidecar, images: ImageStore | None, labels: Callable[[], LabelStore]
+        self,
+        info: ModelInfo,
+        sidecar: Sidecar,
+        images: ImageStore | None,
+        labels: Callable[[], LabelStore],
+        by_module: bool = True,
     ) -> None:
-        """`connect` is the way in; this takes the parts, whatever they are. `labels` is called when one classifies."""
+        """`connect` is the way in; this takes the parts, whatever they are. `labels` is called when one classifies.
+
+        `by_module`: whether the database can embed a text itself.
+        """
+        self._by_module = by_module
         self.info = info
         self._sidecar = sidecar
         self._images = images
@@ -95,6 +105,8 @@ class ImageSearch:
         if not text:
             raise InputError("the query is empty; say what the images should show, for example 'a red apple'")
         images = self._searched(limit)
+        if not self._by_module:
+            return images.near_vector(self._sidecar.embed_texts([text])[0], limit)
         if len(text.encode()) + START_AND_END > self.info.context_length:  # else no tokenizer makes too many tokens
             self._sidecar.embed_texts([text])  # for its warnings, which Weaviate drops; nearText then finds it cached
         return images.near_text(text, limit)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, WeaviateUnreachable
-from clip_vectorizer.query import ImageSearch
+from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.labels import LabelStore
 from clip_vectorizer.query.search import ImageStore
 from tests.query.fakes import INFO, FakeImages, FakeLabels, FakeSidecar, picture
@@ -55,6 +55,18 @@ def test_only_a_text_that_may_be_cut_is_shown_to_the_sidecar_for_its_warning() -
     assert sidecar.texts == []
     search_in(sidecar=sidecar).by_text("red " * 10)
     assert sidecar.texts == [("red " * 10).strip()]
+
+
+class NoModule(FakeImages):
+    def near_text(self, text: str, limit: int) -> list[Hit]:
+        raise AssertionError("this database cannot embed a text")
+
+
+def test_a_database_that_cannot_embed_a_text_is_given_its_vector() -> None:
+    sidecar = FakeSidecar()
+    search = ImageSearch(INFO, sidecar, NoModule(), FakeLabels, by_module=False)
+    assert search.by_text("a green apple", 1)[0].path == "green.png"
+    assert sidecar.texts == ["a green apple"]
 
 
 def test_a_vector_of_another_dimension_is_a_mismatch() -> None:
