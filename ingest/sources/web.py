@@ -7,6 +7,7 @@ addresses with their signatures, and it takes links in a page for files in a fol
 import io
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -32,6 +33,7 @@ class Web:
         agent = {"User-Agent": f"clip-ingest/{version('clip-vectorizer')}", "Accept-Encoding": "identity"}
         self._client = httpx.Client(headers=agent, timeout=timeout, limits=CONNECTIONS, follow_redirects=True)
         self.patience, self.longest = patience, longest
+        weakref.finalize(self, self._client.close)  # sources are iterated over as often as one likes: they have no end
 
     def close(self) -> None:
         self._client.close()
