@@ -17,6 +17,8 @@ from ingest.progress import printable, progress_on_stderr
 from ingest.report import IngestReport
 from ingest.report_file import ReportFile
 
+SHOWN = 10  # of images that look alike; --json has them all
+
 HELP = """Bring the images of every SOURCE into Weaviate, as objects with vectors.
 
 SOURCE is a folder, a file, a pattern ('photos/**/*.jpg'), an archive (.tar, .tar.gz, .zip), a table of paths or
@@ -106,5 +108,6 @@ def tell(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
         return
     where = "would go into" if about["dry_run"] else "->"
     click.echo(f"{report.summary()} {where} {about['collection']}")
-    for pair in report.near_duplicates:
-        click.echo(printable(f"alike ({pair.distance} bits apart): {pair.one}  {pair.other}"))
+    for group in report.near_duplicates:
+        more = f"  and {len(group.keys) - SHOWN} more" if len(group.keys) > SHOWN else ""
+        click.echo(printable(f"alike: {'  '.join(group.keys[:SHOWN])}{more}"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.items import Fate, Outcome
 from ingest.listing import Listed
-from ingest.near_duplicates import Pair
+from ingest.near_duplicates import Alike
 from ingest.patience import Waiting
 from ingest.sources.base import Skipped
 
@@ -30,7 +30,7 @@ class IngestReport:
     duplicates: int = 0  # of those added or updated: equal to another image
     pruned: int = 0
     failures: list[Outcome] = field(default_factory=list)
-    near_duplicates: Sequence[Pair] = ()
+    near_duplicates: Sequence[Alike] = ()
     waiting: str = ""  # for whom, at this moment
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -95,7 +95,7 @@ class IngestReport:
             "pruned": self.pruned,
             "seconds": round(self.seconds, 3),
             "failures": [{"path": failure.key, "reason": failure.reason} for failure in self.failures],
-            "near_duplicates": [pair.as_json() for pair in self.near_duplicates],
+            "near_duplicates": [group.as_json() for group in self.near_duplicates],
         }
 
     def summary(self) -> str:

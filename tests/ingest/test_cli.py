@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from clip_vectorizer.errors import WeaviateUnreachable
 from ingest.cli import main, tell, told_also_when_broken
-from ingest.near_duplicates import Pair
+from ingest.near_duplicates import Alike
 from ingest.report import IngestReport
 from tests.ingest.fakes import png, write
 
@@ -58,7 +58,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(tmp_pat
     assert result.exit_code == 2 and "--report" in result.stderr and not result.stdout
 
 
-REPORT = IngestReport(seen=1, complete=True, added=1, near_duplicates=[Pair("a\x1b[2J", "猫", 3)])
+REPORT = IngestReport(seen=1, complete=True, added=1, near_duplicates=[Alike(("a\x1b[2J", "猫"))])
 ABOUT = {"collection": "ClipImage", "model": "emoji", "dry_run": False}
 
 
@@ -66,7 +66,7 @@ def test_the_summary_names_the_collection_and_the_images_that_look_alike(capsys:
     tell(REPORT, False, ABOUT)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("1 image: 1 added") and first.endswith(" -> ClipImage")
-    assert second == "alike (3 bits apart): a\\x1b[2J  猫"
+    assert second == "alike: a\\x1b[2J  猫"
 
 
 def test_a_dry_run_says_that_nothing_has_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
