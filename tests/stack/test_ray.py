@@ -32,6 +32,7 @@ pytestmark = [
 ]
 
 COUNT, EVERY_BROKEN, EQUAL = 240, 20, 5
+BROKEN = COUNT // EVERY_BROKEN
 SAME = 1e-6  # each number of two unit vectors that should be equal
 RAY = RaySettings(cpus=2, parts=2, embedders=1, writers=1)
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::ffff:127\.0\.0\.1\]|\[::1\]):\d+")
@@ -63,23 +64,19 @@ def images() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, images: dict[str, bytes]) -> Path:
-    place = tmp_path_factory.mktemp("ray") / "pictures"
-    for name, data in images.items():
-        file = place / name[-5] / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-        os.utime(file, (1e9, 1e9))
-    (place / "notes.xyz").write_text("no image")
-    return place
+def site() -> Iterator[Site]:
+    with serving() as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
-def job(stack: Stack, folder: Path) -> Iterator[Job]:
+def job(stack: Stack, site: Site, images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     """Of one process, done."""
+    table = tmp_path_factory.mktemp("ray") / "images.csv"
+    table.write_text("\n".join(["url", *(site.add(f"/{name}", data) for name, data in images.items())]))
     connection = Connection(stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url)
-    settings = IngestSettings(embed_batch=Bound(8))
-    done = Job([str(folder)], connection, settings=settings, collection=fresh(), embed_here=True)
+    settings = IngestSettings(embed_batch=Bound(8), workers=1)
+    done = Job([str(table)], connection, settings=settings, collection=fresh(), embed_here=True)
     run(done, IngestReport(), silent)
     yield done
     drop(stack, done.collection)
@@ -92,56 +89,31 @@ def collection(stack: Stack) -> Iterator[str]:
     drop(stack, name)
 
 
-def test_ray_stores_what_one_process_stores_and_a_second_run_adds_nothing(
-    stack: Stack, job: Job, collection: str, on_ray: None
-) -> None:
-    on_many = replace(job, collection=collection)
-    report = ingest_with_ray(on_many, RAY)
-    broken = COUNT // EVERY_BROKEN
-    assert numbers(report) == (COUNT + EQUAL, COUNT + EQUAL - broken, 0, broken)
-    assert (report.skipped, report.duplicates, report.complete) == (1, EQUAL, True)
-    assert_equal(held(stack, collection), held(stack, job.collection))
-    again = ingest_with_ray(on_many, RAY)
-    assert numbers(again) == (COUNT + EQUAL, 0, COUNT + EQUAL - broken, broken)
-
-
-def test_killed_workers_lose_nothing_and_count_nothing_twice(
-    stack: Stack, job: Job, collection: str, images: dict[str, bytes], tmp_path: Path, on_ray: None
+def test_killed_workers_leave_what_one_process_stores_and_a_second_run_adds_nothing(
+    stack: Stack, job: Job, collection: str, site: Site, on_ray: None
 ) -> None:
     victims = ["FlatMap(read)", "MapWorker(Map(Embed))", "MapWorker(Map(Write))"]
 
-    with serving() as site:
+    def kill_one_of_each(report: IngestReport, event: object) -> None:
+        if isinstance(event, Outcome) and victims and kill_one(victims[0]):
+            victims.pop(0)
+        if not victims:
+            delay(site, 0)
 
-        def kill_one_of_each(report: IngestReport, event: object) -> None:
-            if isinstance(event, Outcome) and victims and kill_one(victims[0]):
-                victims.pop(0)
-            if not victims:
-                hurry(site)
-
-        table = write_table(tmp_path / "images.csv", site, images)
-        slow = replace(job.settings, workers=1)
-        from_web = replace(job, sources=[str(table)], collection=collection, settings=slow)
-        report = ingest_with_ray(from_web, RAY, kill_one_of_each)
+    delay(site, 0.2)  # until all are killed, lest the run is over before
+    on_many = replace(job, collection=collection)
+    report = ingest_with_ray(on_many, RAY, kill_one_of_each)
     assert not victims, f"the run was over before {victims} could be killed"
-    broken = COUNT // EVERY_BROKEN
-    assert numbers(report) == (COUNT + EQUAL, COUNT + EQUAL - broken, 0, broken)
-    objects = held(stack, collection)
-    assert len(objects) == COUNT + EQUAL - broken
-    right = {row["properties"]["sha256"]: row for row in held(stack, job.collection).values()}
-    for row in objects.values():
-        assert_near(row, right[row["properties"]["sha256"]])
+    assert numbers(report) == (COUNT + EQUAL, COUNT + EQUAL - BROKEN, 0, BROKEN)
+    assert (report.duplicates, report.complete) == (EQUAL, True)
+    assert_equal(held(stack, collection), held(stack, job.collection))
+    again = ingest_with_ray(on_many, RAY)
+    assert numbers(again) == (COUNT + EQUAL, 0, COUNT + EQUAL - BROKEN, BROKEN)
 
 
-def write_table(file: Path, site: Site, images: dict[str, bytes]) -> Path:
-    """Addresses of a server that takes its time, so that the run can be hit in the middle."""
-    addresses = [site.add(f"/{name}", data, slow_seconds=0.2) for name, data in images.items()]
-    file.write_text("\n".join(["url", *addresses]))
-    return file
-
-
-def hurry(site: Site) -> None:
+def delay(site: Site, seconds: float) -> None:
     for page in site.pages.values():
-        page.slow_seconds = 0
+        page.slow_seconds = seconds
 
 
 def numbers(report: IngestReport) -> tuple[int, int, int, int]:
