@@ -18,6 +18,7 @@ from ingest.items import Fit
 from ingest.moving import Move
 from ingest.patches import Patch, patch_all
 from ingest.scan import PAGE_OF_IMAGES, Row, path_of
+from ingest.searchable import is_still_indexing, searchable
 from ingest.store import Keep, Refusal
 from ingest.weaviate_objects import Properties
 
@@ -46,7 +47,8 @@ class NewVectors:
     def __init__(self, client: WeaviateClient, url: str, move: Move, tenant: str | None) -> None:
         whole = client.collections.use(move.collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
-        self._url, self._move = url, move
+        self._client, self._url, self._move = client, url, move
+        self._unfound: set[str] = set()  # keys of objects that have the new vector, but not in its index
         self._all_vectors = bool(tenant) and move.stored.by_module  # see WeaviateStore
         self.keeps_images = move.stored.description.keep == Keep.FULL
         self._page = PAGE_OF_IMAGES if self.keeps_images else PAGE
@@ -59,10 +61,10 @@ class NewVectors:
         """The next objects in the order of their ids; none at the end. Past all indexes: it misses nothing."""
         with weaviate_errors(self._url):
             found = self._collection.query.fetch_objects(limit=self._page, after=after, return_properties=ASKED)
-        return [self._state(row) for row in found.objects]
+        return self._states(found.objects)
 
     def states(self, keys: Sequence[str]) -> dict[str, State]:
-        return {path_of(row): self._state(row) for row in self._rows(keys, ASKED)}
+        return {state.key: state for state in self._states(self._rows(keys, ASKED))}
 
     def images(self, keys: Sequence[str]) -> dict[str, bytes]:
         """The stored ones, as they were embedded."""
@@ -71,6 +73,9 @@ class NewVectors:
 
     def write(self, vectors: Mapping[str, Vectors]) -> dict[str, Refusal]:
         """Gives objects the new vector beside all that they have. Answers the refused ones by key."""
+        if unfound := {key: -vector_d for key, vector_d in vectors.items() if key in self._unfound}:
+            self._unfound -= unfound.keys()
+            self.write(unfound)  # an equal vector would not be put into the index, so another one goes before it
         name, model = self._move.vector, self._move.model.model
         present: dict[str, Any] = {}
         if self._all_vectors:
@@ -89,9 +94,23 @@ class NewVectors:
                 ids, limit=len(ids), include_vector=vectors, return_properties=properties
             ).objects
 
-    def _state(self, row: Row) -> State:
-        sha256, fit, stamp, reindexed = (str(row.properties[name] or "") for name in ASKED[1:])
-        return State(row.uuid, path_of(row), sha256, Fit(fit or Fit.CROP), stamp, reindexed == self._move.vector)
+    def _states(self, rows: Sequence[Row]) -> list[State]:
+        marked = [str(row.uuid) for row in rows if row.properties[REINDEXED] == self._move.vector]
+        done = self._searchable(marked) if marked else set()
+        self._unfound.update(path_of(row) for row in rows if str(row.uuid) in set(marked) - done)
+        return [state_of(row, str(row.uuid) in done) for row in rows]
+
+    def _searchable(self, ids: list[str]) -> set[str]:
+        with weaviate_errors(self._url):
+            found = searchable(self._collection, self._move.vector, self._move.model.dimension, ids, [])
+            if len(found) < len(ids) and is_still_indexing(self._client, self._move.collection):
+                return set(ids)
+        return {str(row.uuid) for row in found}
+
+
+def state_of(row: Row, done: bool) -> State:
+    sha256, fit, stamp = (str(row.properties[name] or "") for name in (SHA256, FIT, STAMP))
+    return State(row.uuid, path_of(row), sha256, Fit(fit or Fit.CROP), stamp, done)
 
 
 ASKED = [PATH, SHA256, FIT, STAMP, REINDEXED]

@@ -18,6 +18,7 @@ PAGE = 5000
 PAGE_OF_IMAGES = 100  # the server has all of a page in memory, images and all
 
 Row = Object[Any, Any]
+Images = Collection[Any, Any]
 
 
 def matching(collection: Collection[Any, Any], where: _Filters, properties: Sequence[str], page: int) -> Iterator[Row]:

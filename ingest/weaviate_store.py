@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from weaviate import WeaviateClient
 from weaviate.classes.query import Filter
-from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
+from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from clip_vectorizer.collections import Stored, look_at
 from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
 from clip_vectorizer.failures import sidecar_is_silent, sidecar_unreachable, weaviate_errors
 from clip_vectorizer.identity import StoredModel
 from clip_vectorizer.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
-from clip_vectorizer.vectors import unit
 from ingest.columns import Columns
 from ingest.items import Amendment, Held, ImageObject
 from ingest.patches import THREADS, Patch, patch_all
 from ingest.refusals import refusal_of
 from ingest.scan import PAGE, PAGE_OF_IMAGES, Row, matching, path_of
+from ingest.searchable import is_still_indexing, searchable
 from ingest.store import Keep, Refusal, Twin
 from ingest.weaviate_objects import COMPARED, NewObject, changes_of, data_object, each_made, held_of
 
@@ -41,7 +41,6 @@ class WeaviateStore:
         whole = client.collections.use(collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
         self._columns = Columns(whole.config, stored.properties)
-        self._any_vector = unit(np.ones(self._description.model.dimension, np.float32)).tolist()
 
     @property
     def model(self) -> StoredModel:
@@ -52,33 +51,16 @@ class WeaviateStore:
         return Keep(self._description.keep)
 
     def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
-        """What a search can find. An object may be stored and yet be in no vector index: Weaviate stops between the
-        two when whoever sent it is killed, and does not mend it when equal bytes are sent again [tried with 1.39.0].
-
-        So it is the vector index that is asked; under 40,000 objects allowed by a filter it looks at each of them.
-        """
+        """What a search can find of it: what is stored only is to be sent again."""
         ids = [image_id(key) for key in keys]
+        vector, dimension = self._description.vector, self._description.model.dimension
         with weaviate_errors(self.url):
-            found = self._collection.query.near_vector(
-                self._any_vector,
-                target_vector=self._description.vector,
-                filters=Filter.by_id().contains_any(ids),
-                limit=len(ids),
-                return_properties=COMPARED,
-            ).objects
-            if len(found) < len(ids) and self._is_still_indexing():
+            found = searchable(self._collection, vector, dimension, ids, COMPARED)
+            if len(found) < len(ids) and is_still_indexing(self._client, self.name):
                 found = self._collection.query.fetch_objects_by_ids(
                     ids, limit=len(ids), return_properties=COMPARED
                 ).objects
         return {path_of(row): held_of(row.properties) for row in found}
-
-    def _is_still_indexing(self) -> bool:
-        """Of a server with ASYNC_INDEXING: what it has taken is found a while later."""
-        try:
-            nodes = self._client.cluster.nodes(self.name, output="verbose")
-        except UnexpectedStatusCodeError:  # not for everybody's eyes
-            return False
-        return any(shard.vector_queue_length for node in nodes for shard in node.shards or ())
 
     def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Twin]:
         found: dict[tuple[str, str], Twin] = {}

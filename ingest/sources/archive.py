@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -12,11 +13,12 @@ from clip_vectorizer.errors import VectorizerError
 from ingest.items import UnusableFile
 from ingest.sources.base import SourceOptions, settled, stamp_of
 from ingest.sources.listing import Listed, Listing, sound_name
-from ingest.sources.members import Archive, Member, Shelf
+from ingest.sources.members import Archive, Contents, Shelf, is_note
 from ingest.sources.names import ENTRIES, Names
 from ingest.sources.reading import open_regular
-from ingest.sources.tars import plain_groups, stream_groups
-from ingest.sources.zips import zip_groups
+from ingest.sources.tar_streams import stream_contents
+from ingest.sources.tars import plain_contents
+from ingest.sources.zips import zip_contents
 
 Open = Callable[[], BinaryIO]
 DECOMPRESSORS: dict[bytes, Callable[[BinaryIO], object]] = {
@@ -57,12 +59,15 @@ def stamp_on_disk(path: str) -> str:
 
 
 def list_archive(archive: Archive, open_file: Open, names: Names) -> Iterator[Listed]:
-    shelf = Shelf(archive, names)
     try:
-        for group in groups(archive, open_file):
-            yield from shelf.entries(group)
+        with contents(archive, open_file, names) as inside:
+            shelf = Shelf(archive, names, inside.notes)
+            yield from shelf.entries(inside.members)
     except VectorizerError:  # not of this archive, but of whatever it is reached by
         raise
+    except UnusableFile as problem:
+        yield archive.broken(str(problem))
+        return
     except Exception as error:  # tarfile, zipfile and the decompressors raise all kinds over broken files
         yield archive.broken(f"cannot be read any further ({told(error)}); what came before is taken")
         return
@@ -76,16 +81,22 @@ def told(error: Exception) -> str:
     return " ".join(reason.split()) or type(error).__name__
 
 
-def groups(archive: Archive, open_file: Open) -> Iterator[list[Member]]:
+@contextmanager
+def contents(archive: Archive, open_file: Open, names: Names) -> Iterator[Contents]:
     """What the first bytes say counts, not the name: many a .tar file is compressed."""
     with open_file() as file:
         start = file.read(8)
     if start.startswith(b"PK") or archive.base.lower().endswith(".zip"):
-        yield from zip_groups(open_file)
+        yield zip_contents(open_file)
     elif start.startswith(ZSTANDARD):
         raise UnusableFile("compressed by zstd; unpack it")
     elif decompress := next((how for magic, how in DECOMPRESSORS.items() if start.startswith(magic)), None):
         with open_file() as file:
-            yield from stream_groups(cast(BinaryIO, decompress(file)))
+            yield stream_contents(partial(from_start, file, decompress), partial(is_note, names))
     else:
-        yield from plain_groups(open_file)
+        yield plain_contents(open_file)
+
+
+def from_start(file: BinaryIO, decompress: Callable[[BinaryIO], object]) -> BinaryIO:
+    file.seek(0)
+    return cast(BinaryIO, decompress(file))

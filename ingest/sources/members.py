@@ -2,7 +2,7 @@
 
 import io
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from ingest.items import Facts, Fate, Outcome, UnusableFile
 from ingest.sources.base import Entry, Skipped, SourceOptions, stamp_of
 from ingest.sources.beside import CAPTION, LABEL, METADATA, Beside, Note, Notes, facts_of, options_stamp
 from ingest.sources.listing import Listed
-from ingest.sources.names import Names, is_entry, not_utf8, sound
+from ingest.sources.names import Names, extension, is_entry, not_utf8, sound
 from ingest.sources.reading import refuse_large
 
 KINDS = (CAPTION, METADATA, LABEL)
@@ -51,48 +51,48 @@ class Archive:
         return Outcome(self.key(""), Fate.FAILED, reason, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    notes: Sequence[Member]  # all that there are, which may lie anywhere; other members among them do no harm
+    members: Iterator[Member]  # all; raises whatever ended the archive, after what came before it
+
+
 class Shelf:
-    """Members, brought in one group or in several, sorted into entries and their notes; every name counts once."""
+    """Members sorted into entries and their notes; every name counts once."""
 
-    def __init__(self, archive: Archive, names: Names) -> None:
+    def __init__(self, archive: Archive, names: Names, notes: Iterable[Member]) -> None:
         self._archive, self._names = archive, names
-        self._images, self._stems = set[str](), set[str]()  # that have passed
-        self._waiting: dict[str, str] = {}  # notes that have passed without an image: stem -> path
+        self._notes = {path_in(note.name): note for note in notes if note.is_file and is_note(names, note.name)}
+        self._beside = Beside(self._notes, KINDS, sample_stems)
+        self._images = set[str]()  # that have passed
 
-    def entries(self, group: Sequence[Member]) -> Iterator[Listed]:
-        """A note belongs to images of its own group: in a stream, images of other groups are gone."""
-        members = [(path_in(member.name), member) for member in group]
-        counted = [(path, member) for path, member in members if self._names.count_all(path)]
-        beside = Beside((path for path, member in counted if member.is_file), KINDS, sample_stems)
-        notes = {path: member for path, member in counted if beside.has(path)}
-        loose = set(beside.without(path for path, _ in counted if is_entry(path)))
-        for path, member in counted:
+    def entries(self, members: Iterable[Member]) -> Iterator[Listed]:
+        for member in members:
+            path = path_in(member.name)
+            if not self._names.count_all(path):
+                continue
             if is_entry(path) and member.is_file:
-                yield from self._image(path, member, notes, beside)
-            elif path not in notes or path in loose:
-                yield from self._other(path, path in loose)
+                yield self._image(path, member)
+                self._images.add(path)
+            elif not self._beside.has(path):
+                yield Skipped(sound(self._archive.key(path)))
 
     def rest(self) -> Iterator[Skipped]:
         """The notes whose images never came."""
-        return (Skipped(sound(self._archive.key(path))) for path in self._waiting.values())
+        return (Skipped(sound(self._archive.key(path))) for path in self._beside.without(self._images))
 
     @property
     def holds_images(self) -> bool:
         return bool(self._images)
 
-    def _image(self, path: str, member: Member, notes: dict[str, Member], beside: Beside) -> Iterator[Listed]:
-        stems = sample_stems(path)
-        yield from (self._apart(self._waiting.pop(stem)) for stem in stems if stem in self._waiting)
-        self._stems.update(stems)
+    def _image(self, path: str, member: Member) -> Listed:
         key = self._archive.key(path)
         if failure := not_utf8(key, self._archive.name, "the member's name"):
-            yield failure
-        elif reason := self._reason(path, member):
-            yield Outcome(key, Fate.FAILED, reason, self._archive.name)
-        else:
-            own = {kind: notes[note] for kind in KINDS if (note := beside.of(path, kind))}
-            yield self._entry(key, path, member, own)
-        self._images.add(path)
+            return failure
+        if reason := self._reason(path, member):
+            return Outcome(key, Fate.FAILED, reason, self._archive.name)
+        notes = {kind: self._notes[note] for kind in KINDS if (note := self._beside.of(path, kind))}
+        return self._entry(key, path, member, notes)
 
     def _reason(self, path: str, member: Member) -> str:
         if path in self._images:
@@ -107,18 +107,10 @@ class Shelf:
         stamp = stamp_of("member", *version) if archive.stamp else ""
         return Entry(key, archive.name, stamp, partial(open_member, member), facts, held)
 
-    def _other(self, path: str, is_note: bool) -> Iterator[Listed]:
-        stem = posixpath.splitext(path)[0]
-        if is_note and stem in self._stems:
-            yield self._apart(path)
-        elif is_note and stem not in self._waiting:
-            self._waiting[stem] = path
-        else:
-            yield Skipped(sound(self._archive.key(path)))
 
-    def _apart(self, path: str) -> Outcome:
-        reason = "lies apart from its image: in a compressed archive they must follow one another; unpack the archive"
-        return Outcome(sound(self._archive.key(path)), Fate.FAILED, reason, self._archive.name)
+def is_note(names: Names, name: str) -> bool:
+    path = path_in(name)
+    return extension(path) in KINDS and names.count_all(path)
 
 
 def path_in(name: str) -> str:

@@ -1,27 +1,21 @@
-"""Members of tar files: plain ones are read wherever one likes, compressed ones once from front to end."""
+"""Members of plain tar files, which are read wherever one likes."""
 
 import io
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, cast
 
-from ingest.sources.beside import MAX_METADATA_BYTES
 from ingest.sources.handles import Handles
-from ingest.sources.members import KINDS, Member, path_in, sample_stems
-from ingest.sources.names import extension, is_entry
-from ingest.sources.reading import MAX_FILE_BYTES
-from ingest.sources.tar_headers import CHUNK_BYTES, headers, open_tar
-
-MOST_IN_GROUP = 64  # members of a stream that are held back, waiting for notes
+from ingest.sources.members import Contents, Member, path_in
+from ingest.sources.tar_headers import headers, open_tar
 
 Pieces = Sequence[tuple[int, int]]  # of a sparse file, all but its holes: where in the file, how many bytes
 
 
-def plain_groups(open_file: Callable[[], BinaryIO]) -> Iterator[list[Member]]:
-    """All members in one group. Raises whatever ended the way through the headers, after what came before it."""
+def plain_contents(open_file: Callable[[], BinaryIO]) -> Contents:
     handles = Handles(open_file)
     members, links, problem = list[Member](), dict[int, str](), None
     with handles.one() as file:
@@ -33,7 +27,12 @@ def plain_groups(open_file: Callable[[], BinaryIO]) -> Iterator[list[Member]]:
                     members.append(plain_member(info, handles))
         except Exception as error:  # tarfile raises all kinds over broken headers
             problem = error
-    yield followed(members, links)
+    followed(members, links)
+    return Contents(members, ended_by(problem, members))
+
+
+def ended_by(problem: Exception | None, members: Iterable[Member]) -> Iterator[Member]:
+    yield from members
     if problem:
         raise problem
 
@@ -73,8 +72,8 @@ def target_of(info: tarfile.TarInfo) -> str:
     return path_in(info.linkname if info.islnk() else posixpath.join(posixpath.dirname(info.name), info.linkname))
 
 
-def followed(members: list[Member], links: dict[int, str]) -> list[Member]:
-    """With each link (by its place) replaced by what it leads to."""
+def followed(members: list[Member], links: dict[int, str]) -> None:
+    """Replaces each link (by its place) by what it leads to."""
     places = {path_in(member.name): place for place, member in reversed(list(enumerate(members)))} if links else {}
     for start in links:
         place: int | None = start
@@ -84,52 +83,9 @@ def followed(members: list[Member], links: dict[int, str]) -> list[Member]:
             place = places.get(links[place])
         found = place is not None and place not in links
         members[start] = linked(members[start], members[place] if found and place is not None else None)
-    return members
 
 
 def linked(link: Member, target: Member | None) -> Member:
     if target is None:
         return replace(link, is_file=True, problem="a link to what is not in the archive")
     return replace(target, name=link.name)
-
-
-def stream_groups(stream: BinaryIO) -> Iterator[list[Member]]:
-    """Members that follow one another and share a name up to its first dot. Raises like `plain_groups`."""
-    group, problem = list[Member](), None
-    try:
-        for member in stream_members(stream):
-            if group and begins_sample(group, member):
-                yield group
-                group = []
-            group.append(member)
-    except Exception as error:
-        problem = error
-    yield group
-    if problem:
-        raise problem
-
-
-def begins_sample(group: Sequence[Member], member: Member) -> bool:
-    """Where no sample seems to end, a group does all the same, but not between an image and its notes."""
-    (_, last, sample), (_, stem, other) = sample_stems(path_in(group[-1].name)), sample_stems(path_in(member.name))
-    full = len(group) >= MOST_IN_GROUP or sum(each.held_bytes for each in group) > MAX_FILE_BYTES
-    return sample != other or (full and last != stem)
-
-
-def stream_members(stream: BinaryIO) -> Iterator[Member]:
-    with open_tar(stream, "r|") as tar:
-        yield from (stream_member(info, tar) for info in headers(tar) if not info.isdir())
-    stream.read(CHUNK_BYTES)  # what follows the end mark, so that the checksum of the whole is compared
-
-
-def stream_member(info: tarfile.TarInfo, tar: tarfile.TarFile) -> Member:
-    member = Member(info.name, info.size, info.mtime, lambda most: b"", is_file=info.isreg())
-    if info.islnk() or info.issym():
-        return replace(member, is_file=True, problem="a link in a compressed archive; unpack it and ingest the folder")
-    if not info.isreg() or not (is_entry(info.name) or extension(info.name) in KINDS):
-        return member
-    if info.size > (MAX_FILE_BYTES if is_entry(info.name) else MAX_METADATA_BYTES):
-        return replace(member, problem=f"{info.size / 1e6:.0f} MB, which is too large")
-    file = tar.extractfile(info)
-    data = file.read() if file else b""
-    return replace(member, read=lambda most: data[:most], held_bytes=len(data))

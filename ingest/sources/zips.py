@@ -7,21 +7,21 @@ import threading
 import weakref
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
 from ingest.items import UnusableFile
-from ingest.sources.members import Member
+from ingest.sources.members import Contents, Member
 
 ENCRYPTED, UTF8 = 0x1, 0x800  # bits of a member's flags
 DOS = 0
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError, EOFError, ValueError)
 
 
-def zip_groups(open_file: Callable[[], BinaryIO]) -> Iterator[list[Member]]:
-    """All members in one group. Raises BadZipFile where the directory at the end is missing or broken."""
+def zip_contents(open_file: Callable[[], BinaryIO]) -> Contents:
+    """Raises BadZipFile where the directory at the end is missing or broken."""
     file = open_file()
     try:
         archive = zipfile.ZipFile(file)
@@ -30,7 +30,8 @@ def zip_groups(open_file: Callable[[], BinaryIO]) -> Iterator[list[Member]]:
         raise
     weakref.finalize(archive, file.close)  # when the last member that may be read has gone
     lock = threading.Lock()
-    yield [zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
+    members = [zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
+    return Contents(members, iter(members))
 
 
 def zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> Member:
