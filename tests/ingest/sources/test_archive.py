@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ingest.items import Facts, UnusableFile
 from ingest.sources import open_sources
 from ingest.sources.archive import open_archive
 from ingest.sources.base import Column, SourceOptions
+from ingest.sources.reading import open_regular
 from ingest.sources.tar_headers import BEFORE_A_MEMBER
 from tests.ingest.sources.listed import (
     add,
@@ -104,19 +106,34 @@ def test_samples_of_webdataset_belong_together(tmp_path: Path, make: Make) -> No
     assert not skipped(listed) and not failures(listed)
 
 
-def test_notes_lie_anywhere_in_a_plain_archive(tmp_path: Path) -> None:
-    members: dict[str, str | bytes] = {"a.txt": "one", "z.png": png(), "a.png": png(), "z.txt": "two"}
-    for make in (plain, zipped):
-        listed = found(make(tmp_path, members))
-        assert [fact.caption for fact in facts(listed).values()] == ["two", "one"] and not skipped(listed)
+@every_kind
+def test_notes_lie_anywhere(tmp_path: Path, make: Make) -> None:
+    members: dict[str, str | bytes] = {"a.txt": "1", "b.png": png(), "c.txt": "", "a.png": png(), "b.cls": "2"}
+    file = make(tmp_path, members)
+    listed = found(file)
+    assert list(facts(listed).values()) == [Facts("2"), Facts("a", "1")] and not failures(listed)
+    assert skipped(listed) == [f"{file.name}::c.txt"]
 
 
-def test_notes_apart_from_their_images_are_failures_in_a_stream(tmp_path: Path) -> None:
-    members: dict[str, str | bytes] = {"a.txt": "1", "b.png": png(), "a.png": png(), "b.txt": "2", "c.txt": "3"}
-    listed = found(gz(tmp_path, members))
-    assert keys(listed) == ["a.tar.gz::b.png", "a.tar.gz::a.png"] and skipped(listed) == ["a.tar.gz::c.txt"]
-    assert set(failures(listed)) == {"a.tar.gz::a.txt", "a.tar.gz::b.txt"}
-    assert "lies apart from its image" in failures(listed)["a.tar.gz::a.txt"]
+@settings(max_examples=20, deadline=None)
+@given(
+    names=st.permutations(["x.png", "x.txt", "x.cls", "y.left.png", "y.json", "z/y.png", "z/y.TXT", "loose.txt", ".h"])
+)
+def test_a_compressed_archive_tells_what_the_plain_one_does(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        members: dict[str, str | bytes] = {name: f'{{"caption": "{name}"}}' for name in names}
+        one, other = found(plain(Path(folder), members)), found(gz(Path(folder), members))
+        assert list(facts(one).values()) == list(facts(other).values())
+        assert len(skipped(one)) == len(skipped(other)) == 1 and not failures(one) and not failures(other)
+
+
+@every_kind
+def test_notes_that_are_too_long_are_failures_of_their_images(tmp_path: Path, make: Make) -> None:
+    listed = items(found(make(tmp_path, {"x.txt": "x" * 100_001, "x.png": png(), "y.txt": "", "y.png": png()})))
+    first, second = listed.values()
+    assert second.facts(b"").caption == ""
+    with pytest.raises(UnusableFile, match=r"its caption x\.txt is longer than 100000 bytes"):
+        first.facts(b"")
 
 
 def test_only_streams_hold_bytes(tmp_path: Path) -> None:
@@ -317,7 +334,7 @@ def test_headers_that_point_backwards_end_the_archive(tmp_path: Path) -> None:
 
 
 def test_members_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w:gz") as tar:
+    with tarfile.open(tmp_path / "a.tar", "w:gz", compresslevel=1) as tar:
         info = tarfile.TarInfo("bomb.png")
         info.size = 71_000_000
         with tempfile.TemporaryFile() as zeros:
@@ -378,10 +395,10 @@ def test_many_threads_read_one_archive(tmp_path: Path) -> None:
         assert read == list(members.values())
 
 
-def test_a_tar_file_of_ten_thousand_members_is_listed_and_read_anywhere(tmp_path: Path) -> None:
-    listed = found(plain(tmp_path, {f"{n:05}.png": f"{n}" for n in range(10_000)}))
-    assert keys(listed) == [f"a.tar::{n:05}.png" for n in range(10_000)]
-    assert items(listed)["a.tar::09999.png"].read() == b"9999"
+def test_a_tar_file_of_three_thousand_members_is_listed_and_read_anywhere(tmp_path: Path) -> None:
+    listed = found(plain(tmp_path, {f"{n:04}.png": f"{n}" for n in range(3000)}))
+    assert keys(listed) == [f"a.tar::{n:04}.png" for n in range(3000)]
+    assert items(listed)["a.tar::2999.png"].read() == b"2999"
 
 
 def test_open_files_are_closed_when_the_last_member_has_gone(tmp_path: Path) -> None:
@@ -412,6 +429,13 @@ def test_stamps_change_with_the_archive_and_what_is_asked_of_it(tmp_path: Path) 
     assert not set(stamps()) & set(first)
     (tmp_path / "a.tar").touch()
     assert set(stamps()) == {""}
+
+
+def test_a_stamp_that_is_a_function_is_asked_each_time(tmp_path: Path) -> None:
+    file, stamps = gz(tmp_path, {"x.png": png()}), iter(["one", "one", "two"])
+    source = open_archive(str(file), partial(open_regular, file), lambda: next(stamps), SourceOptions())
+    first, again, changed = ([item.stamp for item in items(source).values()] for _ in range(3))
+    assert first == again != changed
 
 
 def test_a_source_notices_that_its_archive_has_changed(tmp_path: Path) -> None:
