@@ -53,6 +53,7 @@ def serving() -> Iterator[Site]:
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64  # with 5, of 16 who connect at once some wait for a second
 
     def handle_error(self, *_: object) -> None:
         """Callers who hang up are part of the tests."""
@@ -60,6 +61,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and a body are two writes, and the second would wait for 40 ms
 
     def log_message(self, *_: object) -> None:
         pass
