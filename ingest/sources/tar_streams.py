@@ -4,10 +4,11 @@ A caption may lie anywhere, and tar packs a folder in no order at all: so the fi
 notes, which are small, then for the images, each of which leaves with its own.
 """
 
+import io
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from clip_vectorizer.errors import VectorizerError
 from ingest.items import UnusableFile
@@ -57,9 +58,16 @@ def wanted_notes(stream: BinaryIO, wanted: Callable[[str], bool], most: int) -> 
 
 def stream_members(stream: BinaryIO, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """All of them; with their bytes those whose names are wanted."""
-    with open_tar(stream, "r|") as tar:
+    with open_tar(cast(BinaryIO, Eager(stream)), "r|") as tar:
         yield from (stream_member(info, tar, wanted) for info in headers(tar) if not info.isdir())
     stream.read(CHUNK_BYTES)  # what follows the end mark, so that the checksum of the whole is compared
+
+
+class Eager:
+    """Gives what it has: read() of what is cut off raises instead, and up to a CHUNK_BYTES would be lost."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = cast(io.BufferedReader, stream).read1  # all decompressors have it
 
 
 def stream_member(info: tarfile.TarInfo, tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> Member:

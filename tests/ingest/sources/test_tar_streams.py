@@ -9,7 +9,7 @@ from ingest.items import UnusableFile
 from ingest.sources.archive import open_archive
 from ingest.sources.base import SourceOptions
 from ingest.sources.tar_streams import stream_contents
-from tests.ingest.sources.listed import failures, png, tar_of
+from tests.ingest.sources.listed import failures, keys, png, tar_of
 
 
 def tar_stream(folder: Path, members: dict[str, str | bytes], mode: str = "w:") -> bytes:
@@ -43,3 +43,11 @@ def test_images_are_not_taken_without_notes_that_could_not_be_reached(tmp_path: 
     data = tar_stream(tmp_path, {f"{n}.png": os.urandom(900) for n in range(9)}, "w:gz")
     listed = list(open_archive("/a.tar.gz", lambda: Gone(data), "stamp", SourceOptions()))
     assert failures(listed) == {"a.tar.gz::": "timed out (3 tries)"} and len(listed) == 1
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_of_an_archive_cut_off_all_that_can_be_unpacked_is_taken(tmp_path: Path, mode: str) -> None:
+    whole = tar_stream(tmp_path, {f"{n}.png": os.urandom(30_000) for n in range(40)}, mode)
+    cut = whole[: int(len(whole) * 0.8)]  # bzip2 packs 900 kB at a time, so that the last 300 kB are gone
+    listed = list(open_archive("/a.tar.gz", lambda: io.BytesIO(cut), "stamp", SourceOptions()))
+    assert list(failures(listed)) == ["a.tar.gz::"] and 28 < len(keys(listed)) < 33
