@@ -17,6 +17,7 @@ from ingest.progress import printable, progress_on_stderr
 from ingest.report import IngestReport
 from ingest.report_file import ReportFile
 
+USAGE = 2  # exit code
 SHOWN = 10  # of images that look alike; --json has them all
 
 HELP = """Bring the images of every SOURCE into Weaviate, as objects with vectors.
@@ -88,7 +89,7 @@ def told_also_when_broken(report: IngestReport, as_json: bool) -> Iterator[None]
     try:
         yield
     except (VectorizerError, KeyboardInterrupt) as error:
-        if as_json and report.seen:
+        if as_json and getattr(error, "exit_code", 0) != USAGE:
             tell(report, as_json, {"error": str(error) or "interrupted"})
         raise
 

@@ -85,7 +85,8 @@ class IngestReport:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "seen": self.seen,
+            "seen": self.done,
+            "unfinished": self.seen - self.done,  # of a run that was broken off: listed, but nobody knows
             "added": self.added,
             "updated": self.updated,
             "unchanged": self.unchanged,

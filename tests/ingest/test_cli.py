@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from clip_vectorizer.errors import WeaviateUnreachable
+from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
 from ingest.cli import main, tell, told_also_when_broken
 from ingest.near_duplicates import Alike
 from ingest.report import IngestReport
@@ -43,7 +43,8 @@ def test_an_unreachable_weaviate_is_exit_4_with_its_url(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     result = run(str(tmp_path), "--json", "--patience", "0", WEAVIATE_URL=url)
-    assert result.exit_code == 4 and f"no Weaviate answers at {url}" in result.stderr and not result.stdout
+    assert result.exit_code == 4 and f"no Weaviate answers at {url}" in result.stderr
+    assert url in json.loads(result.stdout)["error"]
 
 
 def test_a_url_that_cannot_be_one_is_exit_2(tmp_path: Path) -> None:
@@ -92,8 +93,12 @@ def test_json_tells_how_far_it_came_also_when_an_error_ended_it(
     assert told["error"] == words and told["added"] == 1
 
 
-def test_nothing_is_told_on_stdout_when_nothing_was_seen_or_no_json_wanted(capsys: pytest.CaptureFixture[str]) -> None:
-    for report, as_json in ((IngestReport(), True), (REPORT, False)):
-        with pytest.raises(WeaviateUnreachable), told_also_when_broken(report, as_json):
-            raise WeaviateUnreachable("away")
+@pytest.mark.parametrize(
+    ("error", "as_json"), [(InputError("no such folder"), True), (WeaviateUnreachable("away"), False)]
+)
+def test_nothing_is_told_on_stdout_of_a_wrong_use_or_without_json(
+    error: VectorizerError, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)), told_also_when_broken(REPORT, as_json):
+        raise error
     assert not capsys.readouterr().out
