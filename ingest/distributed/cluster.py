@@ -12,11 +12,13 @@ from typing import Any
 from clip_vectorizer.errors import InputError, VectorizerError
 from ingest.distributed.settings import RaySettings
 
+LOCAL = "local"
+
 
 @contextmanager
 def cluster(settings: RaySettings) -> Iterator[Any]:
     """Ray's module, connected. One that was started here ends with the context. Raises InputError without Ray."""
-    with environment(local=settings.address is None):
+    with environment(local=settings.address in (None, LOCAL)):
         ray = imported_ray()
         if ray.is_initialized():
             yield ray
@@ -49,10 +51,10 @@ def imported_ray() -> Any:
 
 
 def arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
-    if settings.address:
+    if settings.address not in (None, LOCAL):
         return {"address": settings.address}
     return {
-        "address": "local",
+        "address": LOCAL,
         "num_cpus": settings.cpus,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
@@ -67,6 +69,7 @@ def environment(local: bool) -> Iterator[None]:
     if local:
         # Ray's name for "the cluster is this machine": its ports are bound to loopback only.
         wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+        wanted |= {"PYTHONWARNINGS": "ignore"}  # of its workers, where weaviate-client would turn all on
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token()}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)

@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 def store_of(job: Job) -> Iterator[ImageStore]:
     """The job's store, which the driver has made and whose model it has checked. Raises WeaviateUnreachable."""
     silence_object_dumps()
-    warnings.simplefilter("ignore", ResourceWarning)  # weaviate-client turns all on; Ray leaves its logs open
     to = job.connection
     with connect_weaviate(to.weaviate_url, to.grpc_port, to.api_key) as client:
         with weaviate_errors(to.weaviate_url):

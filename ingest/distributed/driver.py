@@ -31,7 +31,13 @@ def ingest_with_ray(
     an error ends the run: what is in stays in, and the same call goes on from there. Raises what `ingest` does, and
     VectorizerError when Ray gives up.
     """
-    settings, report = settings or RaySettings(), report or IngestReport()
+    report = report or IngestReport()
+    run_with_ray(job, report, listener, settings or RaySettings())
+    return report
+
+
+def run_with_ray(job: Job, report: IngestReport, listener: Listener, settings: RaySettings) -> str:
+    """The same for a command: answers the name of the model."""
     job = spread_out(job, settings)
     parts = parts_of(job, settings.parts)
     with ExitStack() as until:
@@ -43,7 +49,7 @@ def ingest_with_ray(
             raise VectorizerError(f"Ray gave up; the same command goes on from there ({said(error)})") from error
         refuse_nothing(job, report)
         finish(job, (), store, report)
-    return report
+    return store.model.model
 
 
 def spread_out(job: Job, settings: RaySettings) -> Job:
@@ -53,6 +59,7 @@ def spread_out(job: Job, settings: RaySettings) -> Job:
         "--prune": job.prune is not None,
         "--limit": job.settings.selection.limit is not None,
         "--dry-run": job.dry_run,
+        "--reindex": job.reindex,
     }
     if asked := [option for option, given in alone.items() if given]:
         raise InputError(f"{asked[0]} cannot be shared out by Ray; run it in one process")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.errors import InputError, VectorizerError
 from ingest.distributed.connections import open_patiently, patience_of, portable
 from ingest.distributed.parts import Part
 from ingest.distributed.rows import Packed, Row, unpack
@@ -20,6 +20,8 @@ from ingest.pipeline import groups, not_held
 ROWS_A_CHECK = 250
 CHECKS_AT_ONCE = 8
 RETRIES = 3  # of what a worker did not survive; also Ray's own number for readers
+# A sidecar decodes beside its model. Not 1 as a reader has: Ray would make one worker of both, and read in no other.
+SIDECAR_CPUS = 2
 
 
 def rows_of(ray: Any, parts: Sequence[Part], job: Job, settings: RaySettings, desk: Any) -> Iterator[Row]:
@@ -27,6 +29,8 @@ def rows_of(ray: Any, parts: Sequence[Part], job: Job, settings: RaySettings, de
     data = ray.data
     configure(data)
     own = bool(settings.model)
+    if own:
+        refuse_few_cpus(ray.cluster_resources().get("CPU", 0), settings)
     done = (
         data.from_items([{"part": pickle.dumps(part)} for part in parts], override_num_blocks=len(parts))
         .flat_map(read, fn_args=(job,), num_cpus=1)
@@ -34,12 +38,22 @@ def rows_of(ray: Any, parts: Sequence[Part], job: Job, settings: RaySettings, de
             Embed,
             fn_constructor_args=(job, settings, desk),
             compute=data.ActorPoolStrategy(size=settings.embedders),
-            num_cpus=1 if own else 0,
+            num_cpus=SIDECAR_CPUS if own else 0,
             num_gpus=settings.gpus if own else 0,
         )
         .map(Write, fn_constructor_args=(job,), compute=data.ActorPoolStrategy(size=settings.writers), num_cpus=0)
     )
     return (unpack(packed) for packed in done.iter_rows())
+
+
+def refuse_few_cpus(cpus: float, settings: RaySettings) -> None:
+    """Ray would wait for ever."""
+    needed = settings.embedders * SIDECAR_CPUS + 1
+    if cpus < needed:
+        raise InputError(
+            f"Ray has {cpus:.0f} CPUs and needs {needed}: {SIDECAR_CPUS} for the sidecar of each embedder, "
+            "and one to read; take fewer embedders, or sidecars that run already"
+        )
 
 
 def configure(data: Any) -> None:

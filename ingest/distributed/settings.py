@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class RaySettings:
     """The readers are as many as the cluster has CPUs left; the others are told here."""
 
-    address: str | None = None  # of a cluster; None: the one this process is connected to, else one on this machine
+    address: str | None = None  # of a cluster; None or "local": what this process has started, else one on this machine
     cpus: int | None = None  # of one on this machine
     parts: int = 8  # how often folders and tables are listed, each time for another part of their images
     embedders: int = 2

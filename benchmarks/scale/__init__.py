@@ -1,0 +1,1 @@
+"""What 100 million images need, from rates measured here."""
