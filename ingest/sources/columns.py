@@ -32,7 +32,12 @@ def value_of(raw: object, column: Column) -> Value | None:
         return READERS[column.type](raw)
     except (ValueError, TypeError, OverflowError) as error:
         wanted = f"no {column.type}" if column.type else "neither text nor a number, boolean or date"
-        raise UnusableFile(f"its column {column.name!r} is {wanted}: {shown(raw)}") from error
+        way_out = f"; to take it as text, --property {shown_option(column)}:text"
+        raise UnusableFile(f"its column {column.name!r} is {wanted}: {shown(raw)}{way_out}") from error
+
+
+def shown_option(column: Column) -> str:
+    return column.name if column.name == column.property else f"{column.name}={column.property}"
 
 
 def shown(raw: object) -> str:

@@ -114,7 +114,9 @@ class Table:
         refuse_broken_text(*(row.fields.get(name) for name in self.chosen.used))
         word = row.fields.get(self.chosen.path)
         if not isinstance(word, str) or not word.strip():
-            raise UnusableFile(f"its column {self.chosen.path!r} is {'no text' if word else 'empty'}")
+            raise UnusableFile(
+                f"its column {self.chosen.path!r} is {'no text; choose another by --path-column' if word else 'empty'}"
+            )
         place = locate(word.strip(), self.base, self.far)
         label, caption = (text_of(row.fields.get(name)) if name else "" for name in self.chosen.words)
         facts = Facts(label, caption, properties_of(row.fields, self.options.columns))
@@ -150,4 +152,4 @@ def refuse_broken_text(*values: object) -> None:
     try:
         "".join(value for value in values if isinstance(value, str)).encode()
     except UnicodeEncodeError as error:
-        raise UnusableFile("not UTF-8 text; save the table as UTF-8") from error
+        raise UnusableFile("not UTF-8 text; save the table as UTF-8 (Excel: CSV UTF-8)") from error

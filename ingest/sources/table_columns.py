@@ -34,6 +34,7 @@ def choose(columns: Sequence[str], options: SourceOptions) -> Chosen:
     """Raises InputError, which lists the columns, where one is not there."""
     path = named(options.path_column, columns, "--path-column") or usual(PATHS, columns)
     if path is None:
+        refuse_broken_names(columns)
         raise InputError(f"none of its columns is called {', '.join(PATHS)}; {has(columns)}; choose by --path-column")
     label = named(options.label_column, columns, "--label-column") or usual(("label",), columns)
     caption = named(options.caption_column, columns, "--caption-column") or usual(("caption",), columns)
@@ -48,9 +49,18 @@ def choose(columns: Sequence[str], options: SourceOptions) -> Chosen:
 def named(name: str | None, columns: Sequence[str], option: str) -> str | None:
     if name is None or name in columns:
         return name
+    refuse_broken_names(columns)
     close = get_close_matches(name, columns, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
     raise InputError(f"has no column {name!r}, which {option} names{meant} ({has(columns)})")
+
+
+def refuse_broken_names(columns: Sequence[str]) -> None:
+    """They could not be named on a command line, nor be shown."""
+    try:
+        "".join(columns).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the names of its columns are not UTF-8 text; save it as UTF-8 (Excel: CSV UTF-8)") from error
 
 
 def usual(names: Sequence[str], columns: Sequence[str]) -> str | None:

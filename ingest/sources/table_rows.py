@@ -74,7 +74,7 @@ class Csv:
                     continue
                 if record is None:
                     return
-                if record:
+                if any(record):  # Excel ends a table with rows of nothing but separators
                     yield as_row(number, header, record)
 
     def _header(self, lines: TextIO) -> tuple["_csv.Reader", list[str]]:

@@ -144,8 +144,27 @@ def test_rows_that_are_not_utf8_fail_and_say_what_to_do(folder: Path) -> None:
 
 
 def test_a_quoted_field_may_hold_line_ends(folder: Path) -> None:
-    found = listed(folder, 'path,caption\na.png,"one\ntwo"\n,\n')
+    found = listed(folder, 'path,caption\na.png,"one\ntwo"\n,three\n')
     assert facts(items(found)[0]).caption == "one\ntwo" and "t.csv#row=4" in failures(found)
+
+
+def test_rows_of_separators_alone_are_no_rows(folder: Path) -> None:
+    found = listed(folder, "path;caption\r\na.png;one\r\n;\r\n;\r\n")
+    assert keys(found) == ["a.png"] and not failures(found)
+
+
+def test_names_of_columns_that_are_not_utf8_say_what_to_do_where_one_is_looked_for(folder: Path) -> None:
+    table = "Datei;Größe\na.png;1\n".encode("cp1252")
+    assert "save it as UTF-8" in refusal(folder, table)
+    assert "save it as UTF-8" in refusal(folder, table, path_column="Datei", columns=(Column("Größe", "size"),))
+    assert keys(listed(folder, table, path_column="Datei")) == ["a.png"]
+
+
+def test_a_value_of_another_type_says_how_it_could_be_taken(folder: Path) -> None:
+    found = listed(folder, "path;cost\na.png;0,5\n", columns=(Column("cost", "price", "number"),))
+    assert failures(found)["t.csv#row=2"].endswith(
+        "is no number: '0,5'; to take it as text, --property cost=price:text"
+    )
 
 
 def test_a_quote_that_is_never_closed_ends_in_a_failure(folder: Path) -> None:
