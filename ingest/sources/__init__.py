@@ -29,6 +29,7 @@ def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO |
     """
     if words.count(STDIN) > 1:
         raise InputError("`-` is named twice; the standard input can be read once")
+    check_root(options.root)
     return [source for word in words for source in open_word(word, options, stdin)]
 
 
@@ -36,7 +37,7 @@ def open_word(word: str, options: SourceOptions, stdin: BinaryIO | None) -> Iter
     if not word:
         raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")
     if word == STDIN:
-        yield open_stdin(stdin or sys.stdin.buffer, options)
+        yield open_stdin(stdin or standard_input(), options)
     elif is_address(word):
         yield open_remote(word, options)
     elif os.path.lexists(word):
@@ -47,6 +48,17 @@ def open_word(word: str, options: SourceOptions, stdin: BinaryIO | None) -> Iter
         yield open_glob(word, options)
     else:
         raise InputError(f"{word}: no such file or folder")
+
+
+def standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise InputError("`-`: the standard input is closed; pipe paths into it")
+    return sys.stdin.buffer
+
+
+def check_root(root: str | None) -> None:
+    if root is not None and not is_address(root) and not os.path.isdir(root):  # noqa: PTH112
+        raise InputError(f"--root {root}: no such folder")
 
 
 def open_path(path: str, options: SourceOptions) -> Source:

@@ -10,7 +10,7 @@ from ingest.sources.base import Skipped, SourceOptions
 from ingest.sources.beside import Beside
 from ingest.sources.files import file_entry
 from ingest.sources.listing import Listed, Listing, sound_name
-from ingest.sources.names import ENTRIES, Names, is_entry, sound
+from ingest.sources.names import ENTRIES, Names, is_archive, is_entry, is_table, sound
 
 Choose = Callable[[str], Callable[[str], bool]]  # given a folder: which of its names count
 
@@ -20,8 +20,17 @@ def open_folder(folder: str, options: SourceOptions) -> Listing:
     root = sound_name(os.path.abspath(folder))  # noqa: PTH100 - not resolve(): the label is the name the user sees
     listing = Listing(root, partial(list_folder, root, options, Names(options)), options)
     if all(isinstance(listed, Skipped) for listed in listing.entries()):
-        raise InputError(f"{folder}: no images in this folder; looked for {', '.join(ENTRIES)} files")
+        looked_for = f"looked for {', '.join(ENTRIES)} files"
+        raise InputError(f"{folder}: no images in this folder; {looked_for}{perhaps(listing, options)}")
     return listing
+
+
+def perhaps(listing: Listing, options: SourceOptions) -> str:
+    """What else may have been meant."""
+    for listed in listing.entries():
+        if isinstance(listed, Skipped) and (is_archive(listed.key) or is_table(listed.key)):
+            return f"; it holds {listed.key}: make that a SOURCE"
+    return f"; left out was {', '.join(options.ignore)} (--ignore)" if options.ignore else ""
 
 
 def everything(_: str) -> Callable[[str], bool]:

@@ -94,6 +94,9 @@ class Named:
 
     def _found(self, path: str) -> Listed | Place | None:
         """None: it does not count."""
+        if "\0" in path:
+            reason = "ends with NUL, not with a new line; add -0"
+            return Outcome(sound(path.partition("\0")[0]), Fate.FAILED, reason, self.source)
         if is_address(path) or is_address(self.root):
             try:
                 return locate(path, self.root, self.far)

@@ -200,6 +200,15 @@ def test_a_folder_without_images_says_what_was_looked_for(tmp_path: Path) -> Non
         found(tmp_path)
 
 
+def test_a_folder_that_holds_an_archive_or_only_what_is_ignored_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "x.png", png())
+    with pytest.raises(InputError, match=r"left out was \*\.png \(--ignore\)"):
+        found(tmp_path, options=SourceOptions(ignore=("*.png",)))
+    write(tmp_path / "x.zip", b"")
+    with pytest.raises(InputError, match=r"it holds x\.zip: make that a SOURCE"):
+        found(tmp_path, options=SourceOptions(ignore=("*.png",)))
+
+
 NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=6)
 PATHS = st.lists(st.tuples(st.lists(NAMES, max_size=2), NAMES), min_size=1, max_size=8)
 

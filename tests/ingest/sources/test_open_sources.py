@@ -45,6 +45,11 @@ def test_what_is_not_there_or_cannot_be_read_is_refused_with_its_name(tmp_path: 
         found("")
 
 
+def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--root /nowhere: no such folder"):
+        open_sources([str(tmp_path)], SourceOptions(root="/nowhere"))
+
+
 def test_a_folder_whose_path_is_not_utf8_is_refused(tmp_path: Path) -> None:
     write(tmp_path / os.fsdecode(b"caf\xe9") / "x.png", png())
     with pytest.raises(InputError, match=r"caf\\udce9: the path is not UTF-8"):

@@ -66,6 +66,17 @@ def test_names_with_newlines_come_with_nul(here: Path) -> None:
     assert keys(found("-", stdin=b"a\nb.png\0a.png\0", options=SourceOptions(nul=True))) == ["a\nb.png", "a.png"]
 
 
+def test_names_that_end_with_nul_where_lines_are_expected_say_what_to_do(here: Path) -> None:
+    [reason] = failures(found("-", stdin=b"one.png\0two.png\0")).values()
+    assert reason == "ends with NUL, not with a new line; add -0"
+
+
+def test_a_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="closed"):
+        open_sources(["-"], SourceOptions())
+
+
 def test_lines_may_end_as_windows_ends_them_and_empty_ones_do_not_count(here: Path) -> None:
     assert keys(found("-", stdin=b"a.png\r\n\r\n\ncats/b.png\r\n")) == ["a.png", "cats/b.png"]
 
