@@ -9,7 +9,7 @@ import click
 
 from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.schema import IMAGE_COLLECTION
+from clip_vectorizer.schema import IMAGE_COLLECTION, METADATA, property_name
 from ingest.items import Fit
 from ingest.job import Connection, Job
 from ingest.listing import Selection, Shard
@@ -49,7 +49,11 @@ OPTIONS = (
     click.option("--prefix", default="", metavar="NAME", help="Goes before every path."),
     click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N images."),
     click.option("--shard", metavar="I/N", help="Only the Ith of N parts: for N commands at once, from 1/N to N/N."),
-    click.option("--retry-failed", type=FILE, help="Only what failed by this --report; without SOURCE, its sources."),
+    click.option(
+        "--retry-failed",
+        type=FILE,
+        help="Only what failed by this --report; without SOURCE, its sources. Give the options of that run again.",
+    ),
     # how it is read
     click.option(
         "--fit", type=click.Choice([str(fit) for fit in Fit]), help="Long sides: cut or kept.  [default: pages pad]"
@@ -76,7 +80,7 @@ OPTIONS = (
     # what else is done
     click.option("--take-over", is_flag=True, help="Replace images that came from another source by the same path."),
     click.option("--prune", is_flag=True, help="Remove images that have vanished from the source."),
-    click.option("--prune-limit", metavar="N|P%", help="How many may go at once.  [default: 10%]"),
+    click.option("--prune-limit", metavar="N|P%", help="With --prune: how many may go at once.  [default: 10%]"),
     click.option(
         "--near-duplicates",
         "alike_bits",
@@ -123,8 +127,9 @@ def job_of(sources: Sequence[str], **given: Any) -> Job:
     """Raises InputError for what cannot be or does not go together."""
     failed = Failed.read(given["retry_failed"]) if given["retry_failed"] else None
     shard = Shard.parse(given["shard"]) if given["shard"] else None
-    selection = Selection(given["prefix"], shard, given["limit"])
-    if given["prune"] or given["prune_limit"]:
+    selection = Selection(sound_prefix(given["prefix"]), shard, given["limit"])
+    prune = prune_limit(given["prune"], given["prune_limit"])
+    if prune:
         check_prune(selection, retry=failed is not None)
     if failed:
         selection = replace(selection, only=failed.has)
@@ -147,13 +152,29 @@ def job_of(sources: Sequence[str], **given: Any) -> Job:
         tenant=given["tenant"],
         keep=keep,
         embed_here=given["embed"] == "client",
-        prune=PruneLimit.parse(given["prune_limit"] or "10%") if given["prune"] or given["prune_limit"] else None,
+        prune=prune,
         alike_bits=alike_bits,
         dry_run=given["dry_run"],
         watch=given["watch"],
         reindex=given["reindex"],
         inference_url=given["inference_url"],
     )
+
+
+def sound_prefix(prefix: str) -> str:
+    try:
+        prefix.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"--prefix {prefix!r}: not UTF-8 text; take other letters, or a terminal set to UTF-8"
+        ) from error
+    return prefix
+
+
+def prune_limit(asked: bool, limit: str | None) -> PruneLimit | None:
+    if limit and not asked:
+        raise InputError(f"--prune-limit {limit} removes nothing by itself; add --prune")
+    return PruneLimit.parse(limit or "10%") if asked else None
 
 
 def connection_of(given: dict[str, Any]) -> Connection:
@@ -192,7 +213,20 @@ def column(text: str) -> Column:
     name, _, own = words.rpartition("=")
     if not own:
         raise InputError(f"--property {text!r}: write COLUMN[=NAME][:TYPE], for example price:number")
+    check_property(text, name or own, own)
     return Column(name or own, own, kind)
+
+
+def check_property(text: str, name: str, own: str) -> None:
+    """Better told once than for every image."""
+    try:
+        if own not in METADATA:
+            property_name(own)
+    except InputError as error:
+        raise InputError(
+            f"--property {text!r}: no property of yours can be called {own!r}; give it another name, "
+            f"--property {name!r}=my_name"
+        ) from error
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -90,7 +90,10 @@ def prune(
 def refuse_half_a_list(sources: Sequence[Recorded]) -> None:
     for source in sources:
         if source.trouble:
-            raise PruneRefused(f"nothing was removed, for not all could be listed ({source.trouble})")
+            raise PruneRefused(
+                f"nothing was removed, for not all could be listed ({source.trouble}); mend or remove that, "
+                "or leave it out with --ignore, and what it held is removed, too"
+            )
 
 
 def belongs(key: str, selection: Selection) -> bool:

@@ -102,7 +102,7 @@ def test_a_fit_is_named_as_the_help_names_it(fit: str) -> None:
     [
         (["--prune"], PruneLimit(percent=10)),
         (["--prune", "--prune-limit", "500"], PruneLimit(500)),
-        (["--prune-limit", "30%"], PruneLimit(percent=30)),
+        (["--prune", "--prune-limit", "30%"], PruneLimit(percent=30)),
     ],
 )
 def test_prune_has_a_guard_of_ten_percent_unless_told_otherwise(options: list[str], limit: PruneLimit) -> None:
@@ -118,6 +118,7 @@ def test_prune_has_a_guard_of_ten_percent_unless_told_otherwise(options: list[st
         ("a=b=c", Column("a=b", "c", "")),
         ("og:title=title:text", Column("og:title", "title", "text")),
         ("og:title", Column("og:title", "og:title", "")),
+        ("camera", Column("camera", "camera", "")),
         ("=price", Column("price", "price", "")),
     ],
 )
@@ -136,6 +137,10 @@ def test_a_column_becomes_a_property_of_a_name_and_a_type(text: str, expected: C
         (["--shard", "9/8"], "from 1/8 to 8/8"),
         (["--prune", "--prune-limit", "most"], "500 or 20%"),
         (["--prune", "--limit", "5"], "--prune needs the whole source"),
+        (["--prune-limit", "5"], "removes nothing by itself; add --prune"),
+        (["--property", "price=path"], "called 'path'; give it another name, --property 'price'=my_name"),
+        (["--property", "价格"], "called '价格'; give it another name, --property '价格'=my_name"),
+        (["--prefix", "\udcff"], "not UTF-8 text"),
         (["--retry-failed", "/nowhere/r.jsonl"], "--retry-failed /nowhere/r.jsonl cannot be read"),
     ],
 )
