@@ -107,8 +107,8 @@ def tell(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
     if as_json:
         click.echo(json.dumps(report.as_json() | about, ensure_ascii=False))
         return
-    where = "would go into" if about["dry_run"] else "->"
-    click.echo(f"{report.summary()} {where} {about['collection']}")
+    dry = " (a dry run: nothing was written)" if about["dry_run"] else ""
+    click.echo(f"{report.summary()} -> {about['collection']}{dry}")
     for group in report.near_duplicates:
         more = f"  and {len(group.keys) - SHOWN} more" if len(group.keys) > SHOWN else ""
         click.echo(printable(f"alike: {'  '.join(group.keys[:SHOWN])}{more}"))

@@ -84,7 +84,7 @@ def run(job: Job, report: IngestReport, listener: Listener) -> str:
 def refuse_nothing(job: Job, report: IngestReport) -> None:
     """A folder without images is a mistake more often than not; for a watcher or a pruner it may be right."""
     if not (report.seen or job.watch or job.prune or job.settings.selection.is_part):
-        raise InputError(f"{', '.join(job.sources)}: no images there ({report.skipped} other files)")
+        raise InputError(f"{', '.join(job.sources)}: no images there (other files: {report.skipped})")
 
 
 def move(job: Job, report: IngestReport, listener: Listener) -> str:

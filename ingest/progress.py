@@ -46,6 +46,7 @@ class Listener:
         self._rate = Rate()
         self._shown = 0.0
         self._waiting = ""
+        self._watched: tuple[int, int] | None = None
 
     def __call__(self, report: IngestReport, event: object) -> None:
         self._report = report
@@ -54,7 +55,7 @@ class Listener:
         if isinstance(event, VectorizerError):
             self._display.say(printable(f"warning: {event}"))
         if isinstance(event, Watching):
-            self._display.say("watching for changes; Ctrl-C ends it")
+            self._watching(report)
         if isinstance(event, Waiting) and event.reason != self._waiting:
             self._display.say(printable(f"waiting: {event.reason}"))
         if isinstance(event, Waiting | Outcome):
@@ -63,6 +64,13 @@ class Listener:
         if now - self._shown >= SHOW_SECONDS:  # a hundred thousand images must not be drawn one by one
             self._shown = now
             self._display.show(report, self._rate.at(now, report.done))
+
+    def _watching(self, report: IngestReport) -> None:
+        """What a round has changed; one that found nothing new is passed over in silence."""
+        now = report.done, report.pruned
+        if now != self._watched:
+            self._display.say(f"{report.summary()}; watching for changes, Ctrl-C ends it")
+        self._watched = now
 
     def broken_off(self) -> None:
         report = self._report

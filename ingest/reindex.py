@@ -11,6 +11,7 @@ from weaviate import WeaviateClient
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.embed import Embedder, SidecarEmbedder
@@ -26,6 +27,8 @@ from ingest.report import IngestReport
 from ingest.sources.base import Source
 
 NOT_NAMED = "none of the sources named holds it; name the folder or table it came from, and run --reindex again"
+
+NOTHING_TO_MOVE = "and is now on its way to no other; name a sidecar that runs another with --vectorizer-url"
 
 Parts = Mapping[str | None, NewVectors]  # by tenant; None: the whole collection, which has none
 
@@ -65,6 +68,7 @@ def reindex(
             info = sidecar.meta()
             move = begin(client, collection, info, inference_url)
         if move is None:
+            on_progress(report, InputError(f"{collection} has the vectors of {info.model}, {NOTHING_TO_MOVE}"))
             return report
         embedder = SidecarEmbedder(sidecar, move.model)
         run = Run(client, weaviate_url, move, embedder, settings, Telling(report, on_progress))

@@ -104,7 +104,7 @@ class IngestReport:
         others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
         extras = [
             f"; {self.duplicates} of them equal to another" if self.duplicates else "",
-            f"; {self.pruned} vanished ones removed" if self.pruned else "",
+            f"; {self.pruned} vanished {'one' if self.pruned == 1 else 'ones'} removed" if self.pruned else "",
             f"; {others} skipped" if self.skipped else "",
         ]
         return (

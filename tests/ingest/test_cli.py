@@ -72,7 +72,7 @@ def test_the_summary_names_the_collection_and_the_images_that_look_alike(capsys:
 
 def test_a_dry_run_says_that_nothing_has_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
     tell(REPORT, False, ABOUT | {"dry_run": True})
-    assert "would go into ClipImage" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[0].endswith(" -> ClipImage (a dry run: nothing was written)")
 
 
 def test_json_is_one_object_with_the_numbers_and_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,16 @@ def test_a_reason_to_wait_is_told_once_until_something_happens() -> None:
 
 
 def test_who_watches_is_told_how_to_end_it() -> None:
-    assert said(Watching()) == ["watching for changes; Ctrl-C ends it"]
+    [sentence] = said(Watching())
+    assert sentence.endswith("; watching for changes, Ctrl-C ends it")
+
+
+def test_who_watches_is_told_what_has_changed_and_not_that_nothing_has() -> None:
+    display = Said()
+    listener = Listener(display)
+    for added in (7, 7, 8):
+        listener(IngestReport(seen=added, complete=True, added=added), Watching())
+    assert [sentence.split(" added")[0] for sentence in display.sentences] == ["7 images: 7", "8 images: 8"]
 
 
 def test_what_a_terminal_takes_for_a_command_is_shown_as_text() -> None:
