@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from clip_vectorizer.errors import InputError
 from ingest.facts import digest
 from ingest.items import Amendment, Facts, Fate, Held, ImageObject, Item, Outcome, UnusableFile
 from ingest.picture import look_at
@@ -29,8 +30,8 @@ def prepare(item: Item, held: Held | None, settings: PrepareSettings) -> Prepare
     """What to upload, or the outcome when there is nothing: unchanged, or failed with the reason. Never raises."""
     try:
         return compared(item, item.read(), held, settings)
-    except UnusableFile as problem:
-        return failed(item, str(problem))
+    except (UnusableFile, InputError) as problem:
+        return failed(item, str(problem).removeprefix(f"{item.key}: "))
     except Exception as error:  # whatever a file can do to a decoder, it must not stop the run
         return failed(item, f"{type(error).__name__}: {error}")
 

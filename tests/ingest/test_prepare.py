@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from clip_vectorizer.errors import InputError
 from ingest.facts import digest
 from ingest.items import Amendment, Facts, Fate, Fit, Held, ImageObject, Item, Outcome, UnusableFile
 from ingest.prepare import Prepared, PrepareSettings, prepare, unchanged
@@ -68,6 +69,7 @@ def test_another_sources_image_is_replaced_only_when_it_is_taken_over() -> None:
     ("error", "reason"),
     [
         (UnusableFile("cannot be read (gone)"), "cannot be read (gone)"),
+        (InputError("x.png: cannot be reached"), "cannot be reached"),
         (MemoryError("too large"), "MemoryError: too large"),
         (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error"),
     ],
