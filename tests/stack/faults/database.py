@@ -1,0 +1,129 @@
+"""What a database really holds, asked by REST and GraphQL alone: nothing here runs code of the ingest."""
+
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.stack.faults.servers import World
+from tests.stack.support import Stack, base64_of
+
+PAGE = 100
+NIL = "00000000-0000-0000-0000-000000000000"
+SAME = 1e-6  # each number of two unit vectors that should be equal
+Row = dict[str, Any]
+Vector = npt.NDArray[np.float64]
+
+
+def exists(stack: Stack, collection: str) -> bool:
+    return stack.weaviate("GET", f"/v1/schema/{collection}").status_code == 200
+
+
+def rows(stack: Stack, collection: str, tenant: str | None = None) -> list[Row]:
+    """Every object, by a cursor through all; none when there is no such collection."""
+    if not exists(stack, collection):
+        return []
+    found: list[Row] = []
+    while True:
+        after = found[-1]["id"] if found else NIL
+        query = f"/v1/objects?class={collection}&limit={PAGE}&after={after}&include=vector"
+        answer = stack.weaviate("GET", query + (f"&tenant={tenant}" if tenant else ""))
+        assert answer.status_code == 200, answer.text
+        page = answer.json()["objects"]
+        found += page
+        if len(page) < PAGE:
+            return found
+
+
+def held(stack: Stack, collection: str, tenant: str | None = None) -> dict[str, Row]:
+    """Every object by its path; two of one path, or one id twice, is an error."""
+    all_rows = rows(stack, collection, tenant)
+    by_path = {row["properties"]["path"]: row for row in all_rows}
+    assert len(by_path) == len({row["id"] for row in all_rows}) == len(all_rows), "an image is there twice"
+    return by_path
+
+
+def count(stack: Stack, collection: str, tenant: str | None = None) -> int:
+    """As the database counts; none when there is no such collection or tenant."""
+    named = f'{collection}(tenant: "{tenant}")' if tenant else collection
+    answer = stack.weaviate("POST", "/v1/graphql", {"query": f"{{ Aggregate {{ {named} {{ meta {{ count }} }} }} }}"})
+    found = (answer.json().get("data") or {}).get("Aggregate", {}).get(collection)
+    return int(found[0]["meta"]["count"]) if found else 0
+
+
+def assert_exact(world: World, collection: str, files: Mapping[str, bytes], tenant: str | None = None) -> None:
+    """The database holds these images and no others, each with its own id and vector, and finds every one."""
+    objects = held(world.truth, collection, tenant)
+    assert objects.keys() == files.keys(), told(objects.keys(), files.keys())
+    assert count(world.truth, collection, tenant) == len(files)
+    assert {path: row["id"] for path, row in objects.items()} == {path: id_of(path) for path in files}
+    right = vectors_of(world, list(files.values()))
+    for path, content in files.items():
+        assert_same(vector(objects[path]), right[digest(content)], path)
+    if files:
+        assert_found(world.truth, collection, objects, tenant)
+
+
+def told(there: Any, wanted: Any) -> str:
+    missing, extra = sorted(wanted - there), sorted(there - wanted)
+    return f"{len(missing)} missing {missing[:5]}, {len(extra)} too many {extra[:5]}"
+
+
+def id_of(path: str) -> str:
+    """As weaviate-client's generate_uuid5(path, "Image") makes it."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"Image{path}"))
+
+
+def vector(row: Row, name: str = "clip") -> Vector:
+    assert row["vectors"].get(name), f"{row['properties']['path']} has no vector"
+    return np.array(row["vectors"][name])
+
+
+def assert_same(one: Vector, other: Vector, what: str) -> None:
+    assert one.shape == other.shape, f"{what}: {one.shape} and {other.shape}"
+    apart = float(np.abs(one - other).max())
+    assert apart <= SAME, f"{what}: the vectors differ by {apart:.2e}"
+
+
+def assert_found(stack: Stack, collection: str, objects: Mapping[str, Row], tenant: str | None = None) -> None:
+    """By both indexes, not only by id: objects that an index has lost are there, and no search finds them.
+
+    A search among given ids compares with every one that the vector index has: no recall to allow for.
+    """
+    numbers = vector(next(iter(objects.values()))).tolist()
+    ids = json.dumps([row["id"] for row in objects.values()])
+    near = f'nearVector: {{vector: {json.dumps(numbers)}, targetVectors: ["clip"]}}'
+    among = f'where: {{path: ["id"], operator: ContainsAny, valueText: {ids}}}'
+    filtered = 'where: {path: ["path"], operator: Like, valueText: "*"}'
+    owner = f', tenant: "{tenant}"' if tenant else ""
+    for way, words in {"the vector index": f"{near}, {among}", "the path": filtered}.items():
+        query = f"{{ Get {{ {collection}({words}, limit: {len(objects) + 50}{owner}) {{ path }} }} }}"
+        found = {str(row["path"]) for row in stack.graphql(query)}
+        assert found == objects.keys(), f"{collection} by {way}: {told(found, objects.keys())}"
+
+
+def vectors_of(world: World, contents: list[bytes]) -> dict[str, Vector]:
+    """What a run without faults would store, by the content's digest: the sidecar is asked directly, once each."""
+    missing = [content for content in dict.fromkeys(contents) if digest(content) not in REMEMBERED]
+    for start in range(0, len(missing), 32):
+        batch = missing[start : start + 32]
+        answer = world.truth.vectorize(images=[base64_of(content) for content in batch])
+        assert answer.status_code == 200, answer.text
+        REMEMBERED.update(zip(map(digest, batch), map(np.array, answer.json()["imageVectors"]), strict=True))
+    return {digest(content): REMEMBERED[digest(content)] for content in contents}
+
+
+REMEMBERED: dict[str, Vector] = {}  # of the emoji model
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def blob(row: Row, name: str) -> bytes:
+    return base64.b64decode(row["properties"].get(name) or "")
