@@ -100,11 +100,11 @@ def check_image_collection(stored: Stored, info: ModelIdentity, collection: str,
     if wish.keep not in (None, keep):
         raise InputError(
             f"the collection {collection} was made with --store {keep}; leave --store {wish.keep} away, or "
-            f"{way_out(collection)}"
+            f"use another collection (--collection {collection}2)"
         )
     if stored.tenants != wish.tenants:
         has, do = ("has", "name one (--tenant NAME)") if stored.tenants else ("has no", "leave --tenant away")
-        raise InputError(f"the collection {collection} {has} tenants; {do}, or {way_out(collection)}")
+        raise InputError(f"the collection {collection} {has} tenants; {do}, or use --collection {collection}2")
 
 
 def way_out(collection: str) -> str:

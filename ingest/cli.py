@@ -10,6 +10,7 @@ import click
 
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.errors import InputError, VectorizerError
+from ingest.distributed import RaySettings, run_with_ray
 from ingest.job import Job, run
 from ingest.options import ingest_options, job_of
 from ingest.pipeline import Listener
@@ -56,7 +57,13 @@ Exit codes: 0 all in, 1 fatal, 2 usage, 3 some files failed, 4 Weaviate or its s
 @ingest_options
 @click.pass_context
 def main(
-    context: click.Context, /, sources: tuple[str, ...], report_file: Path | None, as_json: bool, **given: Any
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    report_file: Path | None,
+    as_json: bool,
+    ray_address: str | None,
+    **given: Any,
 ) -> None:
     job = job_of(sources, **given)
     report = IngestReport()
@@ -65,7 +72,9 @@ def main(
         context.exit(0)  # nothing has failed
     check_sources(job)
     with progress_on_stderr() as progress, report_to(report_file) as written, told_also_when_broken(report, as_json):
-        model = run(job, report, both(progress, written))
+        listener = both(progress, written)
+        ray = RaySettings(address=ray_address) if ray_address else None
+        model = run_with_ray(job, report, listener, ray) if ray else run(job, report, listener)
     tell(report, as_json, {"collection": job.collection, "model": model, "dry_run": job.dry_run})
     problem = written.problem if written else ""
     context.exit(report.exit_code or (1 if problem else 0))

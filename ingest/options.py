@@ -88,6 +88,12 @@ OPTIONS = (
         metavar="BITS",
         help="Report images that look alike: perceptual hashes at most BITS of 64 apart; 4 is strict, 10 is not.",
     ),
+    click.option(
+        "--ray",
+        "ray_address",
+        metavar="ADDRESS",
+        help="Share the work out by Ray, with --embed client: `local`, `auto` or HOST:PORT.",
+    ),
     click.option("--watch", is_flag=True, help="Stay, and bring in what changes."),
     click.option(
         "--reindex",

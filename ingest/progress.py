@@ -51,7 +51,7 @@ class Listener:
     def __call__(self, report: IngestReport, event: object) -> None:
         self._report = report
         if isinstance(event, Outcome) and event.fate is Fate.FAILED:
-            self._display.say(printable(f"failed: {event.key}: {event.reason}"))
+            self._display.say(printable(f"failed: {event.key.removesuffix('::')}: {event.reason}"))
         if isinstance(event, VectorizerError):
             self._display.say(printable(f"warning: {event}"))
         if isinstance(event, Watching):

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from ingest.items import Item
+from ingest.items import Outcome
 from ingest.listing import Selection, prefixed
 from ingest.patience import Patience
 from ingest.pipeline import groups
-from ingest.sources.base import Found, Source
+from ingest.sources.base import Found, Skipped, Source
 from ingest.store import ImageStore
 
 REMOVE = 256  # objects in one request
@@ -43,7 +43,7 @@ class Recorded:
 
     source: Source
     keys: set[str] = field(default_factory=set)
-    trouble: str = ""  # what could not be listed, the first of it: it may still be there
+    unlisted: list[Outcome] = field(default_factory=list)  # what could not be listed: it may still be there
 
     @property
     def name(self) -> str:
@@ -51,11 +51,12 @@ class Recorded:
 
     def __iter__(self) -> Iterator[Found]:
         self.keys.clear()
-        self.trouble = ""
+        self.unlisted.clear()
         for found in self.source:
-            if isinstance(found, Item):
+            if not isinstance(found, Skipped):
                 self.keys.add(found.key)
-            self.trouble = self.trouble or (f"{found.key}: {found.reason}" if hasattr(found, "reason") else "")
+            if isinstance(found, Outcome):
+                self.unlisted.append(found)
             yield found
 
 
@@ -69,13 +70,14 @@ def prune(
 ) -> int:
     """Removes what vanished from the sources, after they were iterated over; how many objects that were.
 
-    Raises PruneRefused beyond `limit`, and when something could not be listed; Unreachable.
+    Raises PruneRefused beyond `limit`, and when something may lie in what could not be listed; Unreachable.
     """
-    refuse_half_a_list(sources)
     listed = {prefixed(key, selection.prefix) for source in sources for key in source.keys}
     known = patience.call(lambda: list(store.keys([source.name for source in sources])))
     stored = [key for key in known if belongs(key, selection)]
     vanished = [key for key in stored if key not in listed]
+    for source in sources:
+        refuse_half_a_list(source, vanished, selection.prefix)
     if not limit.allows(len(vanished), len(stored)):
         raise PruneRefused(
             f"{len(vanished)} of {len(stored)} images have vanished from the source, for example {vanished[0]}; "
@@ -87,13 +89,22 @@ def prune(
     return len(vanished)
 
 
-def refuse_half_a_list(sources: Sequence[Recorded]) -> None:
-    for source in sources:
-        if source.trouble:
+def refuse_half_a_list(source: Recorded, vanished: Sequence[str], prefix: str) -> None:
+    for unlisted in source.unlisted:
+        inside = inside_of(prefixed(unlisted.key, prefix))
+        if any(key.startswith(inside) for key in vanished):
             raise PruneRefused(
-                f"nothing was removed, for not all could be listed ({source.trouble}); mend or remove that, "
-                "or leave it out with --ignore, and what it held is removed, too"
+                f"nothing was removed, for not all could be listed ({unlisted.key}: {unlisted.reason}); mend or remove "
+                "that, or leave it out with --ignore, and what it held is removed, too"
             )
+
+
+def inside_of(key: str) -> tuple[str, ...]:
+    """How the keys begin of all that may lie in a folder, an archive or a document; of a row nobody knows it."""
+    if "#row=" in key or key.split("/")[-1] == ".":
+        return ("",)
+    whole = key.removesuffix("::")
+    return f"{whole}/", f"{whole}::", f"{whole}#"
 
 
 def belongs(key: str, selection: Selection) -> bool:

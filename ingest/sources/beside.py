@@ -74,7 +74,7 @@ def facts_of(notes: Notes, label: str, options: SourceOptions, otherwise: str = 
     A .txt file comes before the .json file's caption, the .json file's label before the folder's, and that before the
     .cls file's. Raises UnusableFile for a note that cannot be used.
     """
-    fields = fields_of(notes.metadata) if notes.metadata else {}
+    fields = fields_of(notes.metadata, wanted=bool(options.columns)) if notes.metadata else {}
     caption = words_of(notes.caption, "caption") if notes.caption else ""
     return Facts(
         label=text_of(fields.get(options.label_column or "label")) or label or of_class(notes.label) or otherwise,
@@ -94,14 +94,16 @@ def words_of(note: Note, what: str) -> str:
         raise UnusableFile(f"its {what} {note.name} is not UTF-8 text; save it as UTF-8") from error
 
 
-def fields_of(note: Note) -> Mapping[str, object]:
+def fields_of(note: Note, wanted: bool) -> Mapping[str, object]:
+    """Unless properties are wanted, what is no JSON object is somebody else's file, and no reason to lose an image."""
     try:
         fields = json.loads(content(note, "metadata", MAX_METADATA_BYTES).decode("utf-8-sig"))
+        problem = "" if isinstance(fields, dict) else f"no JSON object but a {type(fields).__name__}"
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
-        raise UnusableFile(f"its metadata {note.name} is not JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise UnusableFile(f"its metadata {note.name} is no JSON object but a {type(fields).__name__}")
-    return fields
+        problem = f"not JSON ({error})"
+    if problem and wanted:
+        raise UnusableFile(f"its metadata {note.name} is {problem}")
+    return {} if problem else fields
 
 
 def content(note: Note, what: str, limit: int) -> bytes:

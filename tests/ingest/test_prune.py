@@ -9,7 +9,7 @@ from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, ingest
 from ingest.prune import PruneLimit, PruneRefused, Recorded, check_prune, prune
 from ingest.store import ImageStore
-from tests.ingest.fakes import FakeStore, ListSource, pictures, png
+from tests.ingest.fakes import FakeStore, File, ListSource, pictures, png
 
 ANY = PruneLimit(percent=100)
 
@@ -74,14 +74,32 @@ def test_an_emptied_source_removes_nothing_unless_all_may_go() -> None:
     assert pruned(recorded, store, ANY) == 5
 
 
-def test_nothing_goes_when_not_all_could_be_listed() -> None:
+@pytest.mark.parametrize(
+    ("whole", "gone"),
+    [
+        ("sub", "sub/x.png"),
+        ("a.tar::", "a.tar::x.png"),
+        ("a.pdf", "a.pdf#page=2"),
+        (".", "x.png"),
+        ("t#row=3", "x.png"),
+    ],
+)
+def test_nothing_goes_when_it_may_lie_in_what_could_not_be_listed(whole: str, gone: str) -> None:
+    source, store = ListSource(pictures(20) | {gone: File(png())}), FakeStore()
+    brought_in(source, store)
+    source.others = [Outcome(whole, Fate.FAILED, "cannot be read")]
+    recorded = brought_in(without(source, gone), store)
+    with pytest.raises(PruneRefused, match=r"cannot be read.*--ignore"):
+        pruned(recorded, store)
+    assert len(store.objects) == 21
+
+
+def test_what_could_not_be_listed_keeps_itself_and_nothing_beside_it() -> None:
     source, store = ListSource(pictures(20)), FakeStore()
     brought_in(source, store)
-    source.others = [Outcome("sub", Fate.FAILED, "folder cannot be read")]
-    recorded = brought_in(without(source, "0000.png"), store)
-    with pytest.raises(PruneRefused, match=r"sub: folder cannot be read.*--ignore"):
-        pruned(recorded, store)
-    assert len(store.objects) == 20
+    source.others = [Outcome("0001.png", Fate.FAILED, "a link to nothing"), Outcome("sub", Fate.FAILED, "no folder")]
+    assert pruned(brought_in(without(source, "0000.png", "0001.png"), store), store) == 1
+    assert "0001.png" in store.objects and "0000.png" not in store.objects
 
 
 def test_a_file_that_is_there_and_broken_has_not_vanished() -> None:

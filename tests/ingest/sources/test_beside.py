@@ -51,21 +51,29 @@ def test_other_fields_can_be_chosen_and_mapped() -> None:
     assert found == Facts("b", "a", {"rating": 5, "day": datetime(2024, 5, 6, tzinfo=UTC)})
 
 
+STARS = (Column("stars", "stars"),)
+
+
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
         (lambda: told(b"caf\xe9"), r"its caption x\.txt is not UTF-8 text; save it as UTF-8"),
         (lambda: told("x" * 100_001), r"its caption x\.txt is longer than 100000 bytes"),
-        (lambda: told(None, "{"), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, b"\xff"), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, "[" * 100_000), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, "[1]"), r"its metadata x\.json is no JSON object but a list"),
+        (lambda: told(None, "{", columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: told(None, b"\xff", columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: told(None, "[" * 100_000, columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: told(None, "[1]", columns=STARS), r"its metadata x\.json is no JSON object but a list"),
         (lambda: told(None, '{"a": "b"}', columns=(Column("a", "a", "int"),)), "its column 'a' is no int: 'b'"),
     ],
 )
 def test_a_note_that_cannot_be_used_is_named_with_the_reason(use: Callable[[], Facts], reason: str) -> None:
     with pytest.raises(UnusableFile, match=reason):
         use()
+
+
+@pytest.mark.parametrize("json", ["{", b"\xff", "[1]"])
+def test_somebody_elses_json_loses_no_image_that_wants_nothing_of_it(json: str | bytes) -> None:
+    assert told("a cat", json) == Facts("folder", "a cat")
 
 
 def test_a_note_that_cannot_be_read_is_named() -> None:
