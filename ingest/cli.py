@@ -10,9 +10,10 @@ import click
 
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.errors import InputError, VectorizerError
+from ingest.asked import job_of
 from ingest.distributed import RaySettings, run_with_ray
 from ingest.job import Job, run
-from ingest.options import ingest_options, job_of
+from ingest.options import ingest_options
 from ingest.pipeline import Listener
 from ingest.progress import printable, progress_on_stderr
 from ingest.report import IngestReport

@@ -4,11 +4,11 @@ import click
 import pytest
 
 from clip_vectorizer.errors import InputError
+from ingest.asked import column, job_of
 from ingest.cli import main
 from ingest.items import Fate, Fit, Outcome
 from ingest.job import Job
 from ingest.listing import Shard
-from ingest.options import column, job_of
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport
 from ingest.report_file import ReportFile
