@@ -1,7 +1,8 @@
 """`clip-vectorizer train emoji`: from npm packages to the weights in `clip_vectorizer/models/emoji`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,21 @@ class Plan:
 def train_emoji(plan: Plan) -> None:
     """Trains both stages, measures both on the held-out art and exports the one that ships."""
     plan.work.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down
+    with flushed_denormals():
+        train_both(plan)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Denormal numbers slow a CPU down; whoever calls us may count on them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def train_both(plan: Plan) -> None:
     packages = art.fetch_packages(plan.work / "packages")
     concepts = art.load_concepts(packages)
     drawings = Drawings(concepts, rendered_training_art(plan.work, packages, concepts))
