@@ -91,20 +91,29 @@ def assert_same(one: Vector, other: Vector, what: str) -> None:
 
 
 def assert_found(stack: Stack, collection: str, objects: Mapping[str, Row], tenant: str | None = None) -> None:
-    """By both indexes, not only by id: objects that an index has lost are there, and no search finds them.
+    """By both indexes, not only by id: objects that an index has lost are there, and no search finds them."""
+    like = 'where: {path: ["path"], operator: Like, valueText: "*"}'
+    by_path = paths(stack, collection, like, len(objects), tenant)
+    assert by_path == objects.keys(), f"{collection} by path: {told(by_path, objects.keys())}"
+    by_vector = found_by_vector(stack, collection, tenant)
+    assert by_vector == objects.keys(), f"{collection} by vector: {told(by_vector, objects.keys())}"
 
-    A search among given ids compares with every one that the vector index has: no recall to allow for.
-    """
-    numbers = vector(next(iter(objects.values()))).tolist()
-    ids = json.dumps([row["id"] for row in objects.values()])
-    near = f'nearVector: {{vector: {json.dumps(numbers)}, targetVectors: ["clip"]}}'
+
+def found_by_vector(stack: Stack, collection: str, tenant: str | None = None) -> set[str]:
+    """What the vector index has. A search among given ids compares with all of them: no recall to allow for."""
+    all_rows = rows(stack, collection, tenant)
+    if not all_rows:
+        return set()
+    near = f'nearVector: {{vector: {json.dumps(vector(all_rows[0]).tolist())}, targetVectors: ["clip"]}}'
+    ids = json.dumps([row["id"] for row in all_rows])
     among = f'where: {{path: ["id"], operator: ContainsAny, valueText: {ids}}}'
-    filtered = 'where: {path: ["path"], operator: Like, valueText: "*"}'
+    return paths(stack, collection, f"{near}, {among}", len(all_rows), tenant)
+
+
+def paths(stack: Stack, collection: str, search: str, count: int, tenant: str | None) -> set[str]:
     owner = f', tenant: "{tenant}"' if tenant else ""
-    for way, words in {"the vector index": f"{near}, {among}", "the path": filtered}.items():
-        query = f"{{ Get {{ {collection}({words}, limit: {len(objects) + 50}{owner}) {{ path }} }} }}"
-        found = {str(row["path"]) for row in stack.graphql(query)}
-        assert found == objects.keys(), f"{collection} by {way}: {told(found, objects.keys())}"
+    query = f"{{ Get {{ {collection}({search}, limit: {count + 50}{owner}) {{ path }} }} }}"
+    return {str(row["path"]) for row in stack.graphql(query)}
 
 
 def vectors_of(world: World, contents: list[bytes]) -> dict[str, Vector]:
