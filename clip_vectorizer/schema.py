@@ -49,6 +49,8 @@ METADATA = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 OURS = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT))  # what metadata must not overwrite
 RESERVED = frozenset(("id", "_id", "vector", "_additional"))  # what Weaviate itself has
 
+NEVER_FILTERED = (STAMP, FACTS, FIT)  # they are read, and compared by us
+
 COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
 TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")
 PROPERTY_LENGTH = 200  # Weaviate takes 231
@@ -119,5 +121,11 @@ def user_property(name: str, data_type: DataType) -> Property:
 
 
 def exact_text(name: str) -> Property:
-    """Text that is filtered by its whole value, not searched by words."""
-    return Property(name=name, data_type=DataType.TEXT, tokenization=Tokenization.FIELD)
+    """Text that is filtered by its whole value, not searched by words. An index that nobody asks costs every insert."""
+    return Property(
+        name=name,
+        data_type=DataType.TEXT,
+        tokenization=Tokenization.FIELD,
+        index_searchable=False,
+        index_filterable=name not in NEVER_FILTERED,
+    )

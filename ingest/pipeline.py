@@ -77,6 +77,8 @@ def ingest(
     longer than patience lasts: what is in stays in, and the next run goes on from there).
     """
     settings, report = settings or IngestSettings(), report or IngestReport()
+    if not report.seen:  # a later round of the same report goes on counting
+        report.started = time.monotonic()
     run = Run(sources, store, embedder, settings)
     uploaded: list[Outcome] = []
     with closing(run.events(settings.selection)) as events:  # a listener that raises must end the stages too
