@@ -8,6 +8,8 @@ What a stage hands to the next one waits in a `Lane`. What it has to tell (`flow
 reads the events, past all other stages. The first error of any thread halts them all and is raised there.
 """
 
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -18,6 +20,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+BACKGROUND = 10  # of -20 (first) to 19 (last)
 JOIN_SECONDS = 2.0  # for all: one may be in the middle of a request; it is a daemon and does not hold up the end
 
 
@@ -118,14 +121,22 @@ class Flow:
             thread.join(max(0.0, until - time.monotonic()))
 
     def stage(
-        self, stream: Iterable[In], work: Callable[[In], Iterable[Out]], bound: Bound, threads: int = 1
+        self,
+        stream: Iterable[In],
+        work: Callable[[In], Iterable[Out]],
+        bound: Bound,
+        threads: int = 1,
+        background: bool = False,
     ) -> Iterator[Out]:
-        """All that `work` makes of what `stream` gives, as it comes: with several threads in no certain order."""
+        """All that `work` makes of what `stream` gives, as it comes: with several threads in no certain order.
+
+        `background`: they compute, and should take the cores only when nobody else wants them.
+        """
         lane: Lane[Out] = Lane(bound, lambda item: item.held_bytes)
         self._lanes.append(lane)
         crew = Crew(iter(stream), work, lane, self.fail, threads)
         for _ in range(threads):
-            self._start(crew.run)
+            self._start(crew.run_in_background if background else crew.run)
         return lane
 
     def events(self, last: Iterable[object]) -> Iterator[Any]:
@@ -183,6 +194,10 @@ class Crew(Generic[In, Out]):
         self._running = threads
         self._over = False
 
+    def run_in_background(self) -> None:
+        stand_back()
+        self.run()
+
     def run(self) -> None:
         try:
             while self._work_on_one():
@@ -211,3 +226,11 @@ class Crew(Generic[In, Out]):
             items = [] if self._over else list(islice(self._stream, 1))
             self._over = not items
             return items
+
+
+def stand_back() -> None:
+    """Lowers this thread's priority. A sidecar's passes wait for the slowest of their threads: where it shares our
+    cores, one millisecond of ours costs it several."""
+    if sys.platform == "linux":  # elsewhere a thread's number is some other process
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND)

@@ -111,7 +111,7 @@ class Run:
             self._patience = Patience(settings.patience_seconds, flow.pause, flow.tell)
             items = flow.stage(listed(self._sources, selection, flow.tell), lambda item: (item,), Bound(20_000))
             known = flow.stage(batches(items, LOOK_UP_BATCH), self._look_up, Bound(2 * LOOK_UP), settings.requests)
-            made = flow.stage(known, self._read, Bound(256), settings.workers)
+            made = flow.stage(known, self._read, Bound(256), settings.workers, background=True)
             batch = settings.embed_batch if self._embedder else settings.module_batch
             ready = flow.stage(batches(made, batch), self._embed, Bound(512), settings.requests)
             batch = settings.upload_batch if self._embedder else settings.module_batch

@@ -1,3 +1,5 @@
+import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.flow import Bound, Flow
+from ingest.flow import BACKGROUND, Bound, Flow
 
 WIDE = Bound(1000)
 ATTEMPTS = 3
@@ -191,3 +193,15 @@ def test_a_stage_lets_go_of_what_it_has_worked_on() -> None:
     with Flow() as flow:
         results = list(flow.events(flow.stage(stream(), lambda thing: (), WIDE)))
     assert not results and gone.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads priorities of their own")
+def test_threads_that_compute_in_the_background_stand_back_and_no_others() -> None:
+    def priority(item: Thing) -> list[Thing]:
+        return [Thing(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))]
+
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with Flow() as flow:
+        behind = flow.stage([Thing(0)], priority, Bound(1), background=True)
+        assert [thing.number for thing in behind] == [max(here, BACKGROUND)]
+        assert [thing.number for thing in flow.stage([Thing(0)], priority, Bound(1))] == [here]

@@ -43,6 +43,17 @@ def test_a_weaviate_that_is_restarted_in_mid_run_is_waited_for(
     assert any(WAITS.search(each.talk) for each in jobs), "nobody said what was waited for"
 
 
+def test_what_a_database_lost_that_was_killed_after_a_run_comes_back_with_the_next_one(
+    world: World, both: Both, folder: Path, many: dict[str, bytes]
+) -> None:
+    """Weaviate keeps the last writes to its vector index in memory, however long ago they were."""
+    jobs = [each.start() for each in both(folder)]
+    assert_all_in(world, jobs, many)
+    world.weaviate.end(signal.SIGKILL)
+    world.weaviate.start()
+    assert_all_in(world, [each.start() for each in jobs], many)
+
+
 def kill_sidecar(world: World) -> None:
     world.sidecar.kill()
     time.sleep(0.5)
