@@ -5,6 +5,7 @@ CLIP_TEST_STACK=auto|docker|binary decides; `auto` is the default. A stack that 
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.stack.support import REPOSITORY, Stack
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test must hear it
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
 # Port 0 is a free one, so that a stack of the person at this machine may run beside the tests'.
