@@ -94,17 +94,21 @@ def test_who_has_ended_its_side_counts_as_gone_and_harms_nobody() -> None:
 
 def test_who_leaves_is_counted_and_nothing_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     encoder = Scripted()
-    with serving(encoder) as sidecar:
-        for _ in range(5):
+    with serving(encoder) as sidecar, httpx.Client(base_url=sidecar.url) as client:
+        for gone in range(1, 6):
             with sidecar.line() as line:
                 line.sendall(HEAD + b"\r\n" + BODY)
-                while not encoder.batches:
-                    time.sleep(0.001)
+                until_told(client, "clip_items_in_flight 1.0")
+            until_told(client, f'clip_errors_total{{kind="client_gone"}} {gone}.0')
         encoder.free.set()
-        left = 'clip_errors_total{kind="client_gone"} 5.0'
-        while left not in httpx.get(f"{sidecar.url}/metrics").text:
-            time.sleep(0.01)
     assert not caplog.records or all(record.levelname != "ERROR" for record in caplog.records), caplog.text
+
+
+def until_told(client: httpx.Client, line: str) -> None:
+    deadline = time.monotonic() + 30
+    while line not in (told := client.get("/metrics").text):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.01)
 
 
 def test_a_connection_too_many_hears_why_and_probes_are_answered() -> None:
