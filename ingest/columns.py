@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from weaviate.classes.config import DataType
 from weaviate.classes.data import GeoCoordinate
@@ -12,6 +12,7 @@ from weaviate.collections.config import _ConfigCollection
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.making import add_property
 from clip_vectorizer.schema import METADATA, property_name, user_property
+from ingest.facts import zoned
 from ingest.items import Place, UnusableFile, Value
 
 TYPES: dict[type, DataType] = {
@@ -78,5 +79,5 @@ def as_field(value: Value) -> WeaviateField:
     if isinstance(value, Place):
         return GeoCoordinate(latitude=value.latitude, longitude=value.longitude)
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        return zoned(value)
     return value

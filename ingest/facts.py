@@ -21,5 +21,10 @@ def plain(value: Value) -> str | int | float | bool | list[float]:
 
 
 def rfc3339(time: datetime) -> str:
-    """As Weaviate wants a date; a time that names no zone is taken as UTC."""
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+    """As Weaviate wants a date."""
+    return zoned(time).isoformat()
+
+
+def zoned(time: datetime) -> datetime:
+    """A time that names no zone is taken as UTC."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -12,13 +12,13 @@ from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.pictures import FORMATS, upright_rgb
 from ingest.items import Fit, UnusableFile
+from ingest.sources.reading import MAX_PIXELS
 from ingest.store import Keep
 
 THUMBNAIL_SIDE = 256  # pixels
 THUMBNAIL_QUALITY = 75  # Weaviate checks every character of it: see ARCHITECTURE.md
 PADDED_QUALITY = 95
 PADDED_SIDE = 2048  # pixels; several times what any model looks at
-MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
 WHITE = (255, 255, 255)
 
 

@@ -1,6 +1,5 @@
 import ast
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.connection import connect_weaviate, parse_address, vectorizer_option, weaviate_options
 from clip_vectorizer.errors import SettingsError, WeaviateUnreachable
+from tests.http_server import running
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -31,14 +31,8 @@ class Answer(BaseHTTPRequestHandler):
 @contextmanager
 def http_server(status: int, body: bytes) -> Iterator[str]:
     handler = type("Handler", (Answer,), {"status": status, "body": body})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(HTTPServer(("127.0.0.1", 0), handler)) as url:
+        yield url
 
 
 def closed_port() -> int:

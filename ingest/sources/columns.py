@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from ingest.facts import zoned
 from ingest.items import UnusableFile, Value
 from ingest.sources.base import Column
 
@@ -99,7 +100,7 @@ def as_date(raw: object) -> datetime:
     if isinstance(raw, date) and not isinstance(raw, datetime):
         raw = datetime(raw.year, raw.month, raw.day)
     when = raw if isinstance(raw, datetime) else datetime.fromisoformat(str(raw).strip())
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return zoned(when)
 
 
 READERS = {

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from ingest.facts import zoned
 from ingest.sources.base import settled, stamp_of
 
 Info = Mapping[str, Any]
@@ -32,7 +33,7 @@ def nanoseconds(time: object) -> int | None:
         except ValueError:
             return None
     if isinstance(time, datetime):
-        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+        time = zoned(time).timestamp()
     return int(time * 1e9) if isinstance(time, int | float) else None
 
 

@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -12,6 +11,7 @@ import pytest
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable, VectorizerError
 from ingest.model_check import agreed_model
+from tests.http_server import running
 
 EMOJI = ModelInfo("emoji", "abc", 192, 48, 32, "shortest-48-bicubic-v1", 14.3, "cpu", "fp32")
 URL = "http://weaviate:8080"
@@ -37,14 +37,8 @@ def sidecar_with(info: ModelInfo) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with HTTPServer(("127.0.0.1", 0), Meta) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(HTTPServer(("127.0.0.1", 0), Meta)) as url:
+        yield url
 
 
 def test_the_model_is_what_weaviates_own_sidecar_says() -> None:

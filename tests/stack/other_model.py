@@ -1,13 +1,14 @@
 """A second sidecar whose model is another one: the first sidecar's vectors, mirrored and cut to fewer dimensions."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+
+from tests.http_server import running
 
 DIMENSION = 96
 REVISION = "0123456789abcdef"
@@ -50,15 +51,10 @@ def other_model(sidecar_url: str, pause_seconds: float = 0.0) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with sidecar, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with sidecar, running(server) as url:
+        yield url
 
 
 JSON = {"Content-Type": "application/json"}

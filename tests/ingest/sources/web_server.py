@@ -1,6 +1,5 @@
 """A small web server in a thread, which fails as it is told to."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,6 +8,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.http_server import running
 
 
 @dataclass
@@ -43,12 +44,8 @@ def serving() -> Iterator[Site]:
     server = Server(("127.0.0.1", 0), Handler)
     site = Site(f"http://127.0.0.1:{server.server_address[1]}")
     server.site = site  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
+    with running(server):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Server(ThreadingHTTPServer):
