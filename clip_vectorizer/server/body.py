@@ -15,6 +15,7 @@ from clip_vectorizer.server.times import Times
 Result = TypeVar("Result")
 CLIENT_GONE = "the client hung up"  # what a cancelled task is told
 Answer = Callable[[bytes, Times], Awaitable[Response]]
+PARSE_AT_ONCE = 1_000_000  # bytes; parsing 30 million would hold up the event loop for 100 ms and more
 DRAIN_FACTOR = 4  # how far past the limit we go on reading, so that the caller gets to read our answer
 
 
@@ -65,6 +66,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     if size > limit:
         raise too_large(limit)
     return b"".join(pieces)
+
+
+async def parsed(parse: Callable[[bytes], Result], body: bytes) -> Result:
+    """What `parse` makes of the body; of a large one in a thread, so that probes are answered between its steps."""
+    return await asyncio.to_thread(parse, body) if len(body) > PARSE_AT_ONCE else parse(body)
 
 
 def too_large(limit: int) -> TooLarge:

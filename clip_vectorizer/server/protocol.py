@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 import orjson
 import pybase64
 
@@ -57,8 +58,15 @@ def parse(body: bytes, limits: Limits) -> Inputs:
 
 def check_size(body: bytes, limits: Limits) -> None:
     """Before it is read: ten million empty strings are a small body and a second of the event loop's time."""
-    if len(body) > MANY_BYTES and body.count(b'",') + body.count(b"},") > MANY_ITEMS:
+    if len(body) > MANY_BYTES and count_of_items(body) > MANY_ITEMS:
         raise TooLarge(f"over {MANY_ITEMS} items; one request takes {limits.max_items} (CLIP_MAX_ITEMS): send several")
+
+
+def count_of_items(body: bytes) -> int:
+    """Commas that end a string or an object. By numpy, which lets other threads go on; bytes.count does not."""
+    letters = np.frombuffer(body, np.uint8)
+    before, comma = letters[:-1], letters[1:] == ord(",")
+    return int(np.count_nonzero(comma & ((before == ord('"')) | (before == ord("}")))))
 
 
 def check_count(items: int, limits: Limits) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from clip_vectorizer.errors import EncoderFailed, RequestRefused
 from clip_vectorizer.protocol import WARNINGS
 from clip_vectorizer.server.answering import Asked, Handler
-from clip_vectorizer.server.body import answered
+from clip_vectorizer.server.body import answered, parsed
 from clip_vectorizer.server.replies import JSON
 from clip_vectorizer.server.routes.openai_body import Wanted, parse
 from clip_vectorizer.server.service import Embedded, Service
@@ -24,7 +24,7 @@ PLACE = re.compile(r"^(texts|images)\[(\d+)\]")
 
 def embeddings_of(service: Service) -> Handler:
     async def answer(body: bytes, times: Times) -> Response:
-        wanted = parse(body, service.limits, service.info)
+        wanted = await parsed(lambda body: parse(body, service.limits, service.info), body)
         times.parse = times.since_start()
         try:
             embedded = await service.embed(wanted.inputs, times)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from clip_vectorizer.server import protocol
 from clip_vectorizer.server.answering import Asked, Handler
-from clip_vectorizer.server.body import answered
+from clip_vectorizer.server.body import answered, parsed
 from clip_vectorizer.server.replies import JSON
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.times import Times
@@ -14,7 +14,7 @@ from clip_vectorizer.server.times import Times
 
 def vectorize_of(service: Service) -> Handler:
     async def answer(body: bytes, times: Times) -> Response:
-        inputs = protocol.parse(body, service.limits)
+        inputs = await parsed(lambda body: protocol.parse(body, service.limits), body)
         times.parse = times.since_start()
         embedded = await service.embed(inputs, times)
         written = time.perf_counter()
