@@ -5,7 +5,13 @@ import sys
 
 import pytest
 
-READ_AND_WRITE = ["clip_vectorizer.query", "clip_vectorizer.query.cli", "ingest", "ingest.cli"]
+READ_AND_WRITE = [
+    "clip_vectorizer.query",
+    "clip_vectorizer.query.cli.search",
+    "clip_vectorizer.query.cli.classify",
+    "ingest",
+    "ingest.cli",
+]
 # What a clean process prints: every module of torch, of the sidecar, or of the models beside their contract.
 LOADED = """
 import importlib, sys

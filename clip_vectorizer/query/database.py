@@ -2,7 +2,6 @@
 
 from collections.abc import Collection as Several
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import Mismatch, VectorizerError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.making import ensure_label_collection
+from clip_vectorizer.query.hits import Hit
 from clip_vectorizer.query.labels import Label, Neighbour
 from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
 from clip_vectorizer.schema import (
@@ -33,18 +33,6 @@ DISTANCE = MetadataQuery(distance=True)
 SHOWN = [PATH, LABEL, CAPTION]
 
 Row = Object[Mapping[str, Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One image found."""
-
-    path: str  # relative to the folder that was ingested
-    similarity: float  # cosine, -1..1: 1 - distance. Between a text and a good image about 0.2 to 0.35
-    distance: float  # as Weaviate gives it
-    id: str
-    label: str
-    caption: str
 
 
 class WeaviateImages:

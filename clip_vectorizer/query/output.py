@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clip_vectorizer.query.database import Hit
+from clip_vectorizer.query.hits import Hit
 from clip_vectorizer.query.zeroshot import Classification
 
 Cells = Sequence[str]
@@ -33,12 +33,21 @@ def prepare_streams() -> None:
 def show_hits(hits: Sequence[Hit], as_json: bool) -> None:
     if as_json:
         for hit in hits:
-            show_json(asdict(hit))
+            show_json(hit_json(hit))
     elif hits:
         rows = [(f"{hit.similarity:.3f}", hit.path, hit.label, hit.caption) for hit in hits]
         show_table(("similarity", "path", "label", "caption"), rows)
     else:
         click.echo("nothing found: the collection is empty; fill it with `clip-ingest FOLDER`", err=True)
+
+
+def hit_json(hit: Hit) -> dict[str, object]:
+    """What every hit has, and of the rest what it has."""
+    always = ("path", "similarity", "distance", "id", "label", "caption")
+    values = {name: getattr(hit, name) for name in always}
+    if hit.vector is not None:
+        values["vector"] = hit.vector.tolist()
+    return values
 
 
 def show_classifications(results: Iterable[Classification], as_json: bool) -> int:

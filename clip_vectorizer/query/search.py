@@ -11,8 +11,9 @@ import numpy.typing as npt
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, connect_weaviate
 from clip_vectorizer.errors import InputError, Mismatch, SidecarRefused
-from clip_vectorizer.query.database import Hit, WeaviateImages, WeaviateLabels
+from clip_vectorizer.query.database import WeaviateImages, WeaviateLabels
 from clip_vectorizer.query.guard import check_search
+from clip_vectorizer.query.hits import Hit
 from clip_vectorizer.query.labels import LabelStore, label_set, store_labels
 from clip_vectorizer.query.pictures import Picture, embedded_picture, embedded_pictures
 from clip_vectorizer.query.prompts import plain

@@ -5,7 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.cli import classify, labels_from, search
+from clip_vectorizer.query.cli.classify import labels_from
+from clip_vectorizer.query.cli.classify import main as classify
+from clip_vectorizer.query.cli.search import main as search
 
 NOWHERE = ["--weaviate-url", "http://127.0.0.1:1", "--vectorizer-url", "http://127.0.0.1:1"]
 
@@ -35,7 +37,7 @@ def test_a_label_file_that_cannot_be_read_is_named(tmp_path: Path, content: byte
 def test_help_shows_examples(command: click.Command) -> None:
     shown = CliRunner().invoke(command, ["--help"])
     assert shown.exit_code == 0
-    assert f"clip-{command.name} " in shown.output.partition("Examples:")[2]
+    assert f"{command.name} " in shown.output.partition("Examples:")[2]
 
 
 @pytest.mark.parametrize("arguments", [[], ["apple", "--image", "apple.png"], ["apple", "--limit", "0"]])
