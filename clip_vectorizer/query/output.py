@@ -1,21 +1,20 @@
 """How the commands show rows: a table for people, aligned text for pipes, one JSON object a line for programs."""
 
+import errno
 import io
 import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from clip_vectorizer.query.hits import Hit
-from clip_vectorizer.query.zeroshot import Classification
+from weaviate.collections.classes.types import GeoCoordinate
 
 Cells = Sequence[str]
 GAP = "  "
@@ -30,65 +29,37 @@ def prepare_streams() -> None:
     logging.getLogger("clip_vectorizer").setLevel(logging.INFO)  # a thousand labels take minutes: show it
 
 
-def show_hits(hits: Sequence[Hit], as_json: bool) -> None:
-    if as_json:
-        for hit in hits:
-            show_json(hit_json(hit))
-    elif hits:
-        rows = [(f"{hit.similarity:.3f}", hit.path, hit.label, hit.caption) for hit in hits]
-        show_table(("similarity", "path", "label", "caption"), rows)
-    else:
-        click.echo("nothing found: the collection is empty; fill it with `clip-ingest FOLDER`", err=True)
+def show_json(row: Mapping[str, object]) -> None:
+    say(json.dumps(row, ensure_ascii=False, default=plain_value))
 
 
-def hit_json(hit: Hit) -> dict[str, object]:
-    """What every hit has, and of the rest what it has."""
-    always = ("path", "similarity", "distance", "id", "label", "caption")
-    values = {name: getattr(hit, name) for name in always}
-    if hit.vector is not None:
-        values["vector"] = hit.vector.tolist()
-    return values
+def plain_value(value: object) -> object:
+    """What Weaviate gives beside JSON's own types, in JSON: times by RFC 3339, ids as text, a place as numbers."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, GeoCoordinate):
+        return {"latitude": value.latitude, "longitude": value.longitude}
+    return str(value)
 
 
-def show_classifications(results: Iterable[Classification], as_json: bool) -> int:
-    """Shows all of them, the JSON lines as they come, and returns how many images could not be classified."""
-    done: list[Classification] = []
-    for result in results:
-        done.append(result)
-        if result.error:
-            click.echo(f"{result.path}: {result.error}", err=True)
-        if as_json:
-            show_json(classification_json(result))
-    good = [result for result in done if not result.error]
-    if good and not as_json:
-        rows = [(each.path, each.label, f"{each.score:.3f}", f"{each.margin:.3f}", each.runner_up) for each in good]
-        show_table(("path", "label", "score", "margin", "runner-up"), rows)
-    failed = len(done) - len(good)
-    if failed:
-        click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
-    if not done:
-        click.echo("nothing to classify: the collection is empty; fill it with `clip-ingest FOLDER`", err=True)
-    return failed
-
-
-def classification_json(result: Classification) -> dict[str, object]:
-    """Every line has the same keys; one that failed has nulls, and `error`."""
-    if not result.error:
-        return {key: value for key, value in asdict(result).items() if key != "error"}
-    return {"path": result.path, "label": None, "score": None, "margin": None, "runner_up": None, "error": result.error}
-
-
-def show_json(row: dict[str, object]) -> None:
-    click.echo(json.dumps(row, ensure_ascii=False))
+def say(data: str | bytes, newline: bool = True) -> None:
+    """All data of a command goes this way: a closed stdout (`>&-`) is an error, never lost in silence."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    click.echo(data, nl=newline)
 
 
 def show_table(head: Cells, rows: Sequence[Cells]) -> None:
     rows = [[on_one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if is_terminal():
         Console().print(terminal_table(head, rows))
         return
     for line in aligned([head, *rows]):
-        click.echo(line)
+        say(line)
+
+
+def is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def on_one_line(cell: str) -> str:

@@ -54,6 +54,6 @@ def test_a_label_deleted_meanwhile_is_an_error_and_not_a_wrong_answer() -> None:
 
 @given(COSINES, st.floats(0.1, 1000))
 def test_shares_add_up_to_one_and_keep_the_order(cosines: list[float], scale: float) -> None:
-    shares = softmax(np.array(sorted(cosines, reverse=True)), scale)
+    shares = softmax(scale * np.array(sorted(cosines, reverse=True))).tolist()
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)

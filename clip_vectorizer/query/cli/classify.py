@@ -10,8 +10,9 @@ import click
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.cli.classified import show_classifications
 from clip_vectorizer.query.cli.options import collection_option, json_option, tenant_option
-from clip_vectorizer.query.output import prepare_streams, show_classifications
+from clip_vectorizer.query.output import prepare_streams
 from clip_vectorizer.query.prompts import PROMPTS, templates_named
 from clip_vectorizer.query.search import ImageSearch
 

@@ -1,0 +1,44 @@
+"""How `clip-classify` shows its answers: a table for people, one JSON object a line for programs."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import click
+
+from clip_vectorizer.query.output import show_json, show_table
+from clip_vectorizer.query.zeroshot import Classification
+
+HEAD = ("path", "label", "score", "margin", "runner-up")
+
+
+def show_classifications(results: Iterable[Classification], as_json: bool) -> int:
+    """Shows all of them, the JSON lines as they come, and returns how many images could not be classified."""
+    done: list[Classification] = []
+    for result in results:
+        done.append(result)
+        if result.error:
+            click.echo(f"{result.path}: {result.error}", err=True)
+        if as_json:
+            show_json(classification_json(result))
+    good = [result for result in done if not result.error]
+    if good and not as_json:
+        show_table(HEAD, [cells(each) for each in good])
+    failed = len(done) - len(good)
+    if failed:
+        click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
+    if not done:
+        click.echo("nothing to classify: no image is there; fill the collection with `clip-ingest FOLDER`", err=True)
+    return failed
+
+
+def cells(result: Classification) -> tuple[str, ...]:
+    return result.path, result.label, f"{result.score:.3f}", f"{result.margin:.3f}", result.runner_up
+
+
+def classification_json(result: Classification) -> dict[str, object]:
+    """Every line has the same keys; one that failed has nulls, and `error`."""
+    values = asdict(result)
+    error = values.pop("error")
+    if not error:
+        return values
+    return dict.fromkeys(values) | {"path": result.path, "id": result.id, "error": error}

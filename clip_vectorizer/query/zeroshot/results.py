@@ -1,0 +1,46 @@
+"""What goes into a classification and what comes out of it. N images · D dimensions"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clip_vectorizer.vectors import Vectors
+
+IMAGES_A_BATCH = 32  # files embedded by one request; also how many results wait for each other
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An image on its way: its vector (D,), or why it has none."""
+
+    path: str
+    vector: Vectors | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What one image shows. With `error` nothing could be said: the other fields but `path` and `id` are empty or 0."""
+
+    path: str
+    label: str = ""
+    score: float = 0.0  # 0..1, softmax over all labels
+    margin: float = 0.0  # score less the runner-up's
+    runner_up: str = ""
+    error: str = ""
+    similarity: float = (
+        0.0  # the best label's logit by the logit scale: its cosine. --other is a threshold of it
+    )
+    id: str = ""  # of the object, where the image is in the database
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some images, in order, with their vectors. An image that has none is named in `errors`, its row is zeros."""
+
+    ids: Sequence[str]  # of the objects; a file that is in no database has an empty one
+    paths: Sequence[str]
+    vectors_nd: Vectors  # (N, D) float32, unit rows; (N, 0) where nobody asked for vectors
+    errors: Mapping[int, str] = field(default_factory=dict)  # by index in this block
+
+    def __len__(self) -> int:
+        return len(self.paths)
