@@ -4,8 +4,10 @@ import click
 
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.cli.found import Details, show_as_json, show_for_people
 from clip_vectorizer.query.cli.options import collection_option, json_option, tenant_option
-from clip_vectorizer.query.output import prepare_streams, show_hits
+from clip_vectorizer.query.hits import Group
+from clip_vectorizer.query.output import prepare_streams
 from clip_vectorizer.query.search import MAX_LIMIT, ImageSearch
 
 
@@ -50,4 +52,8 @@ def main(
         weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key, tenant
     ) as images:
         hits = images.by_image(image, limit) if image is not None else images.by_text(" ".join(text), limit)
-    show_hits(hits, as_json)
+    found = [Group("", tuple(hits))]
+    if as_json:
+        show_as_json(found, Details())
+    else:
+        show_for_people(found, Details(), None)

@@ -1,0 +1,141 @@
+"""Small pictures between the lines of a terminal, each by the best way that the terminal has.
+
+kitty     https://sw.kovidgoyal.net/kitty/graphics-protocol/: PNG, base64, at most 4,096 characters a sequence
+iterm     https://iterm2.com/documentation-images.html: the file as it is, base64, in one sequence
+blocks    U+2580, the upper half of a cell in one colour, the lower in another: two pixels a cell
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from PIL import Image
+from rich.color import Color
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import ControlType, Segment
+from rich.style import Style
+from rich.text import Text
+
+COLUMNS, ROWS = 12, 6  # a cell is about twice as high as it is wide: a square
+LEAST_COLUMNS = 60  # a narrower terminal needs all of them for the path
+CHUNK = 4096  # base64 characters; kitty's limit of one sequence
+UPPER_HALF = "▀"
+MOST_PIXELS = 1_000_000  # a thumbnail has at most 65,536
+
+
+class Way(StrEnum):
+    KITTY = "kitty"
+    ITERM = "iterm"
+    BLOCKS = "blocks"
+
+
+def way_to_draw(env: Mapping[str, str], is_terminal: bool, wanted: bool | None, columns: int = 80) -> Way | None:
+    """How thumbnails can be shown here. None: they cannot, or nobody wants them (`wanted` False).
+
+    `wanted` True: where nothing better is known, blocks, also into a pipe.
+    """
+    hindered = not is_terminal or env.get("NO_COLOR") or env.get("TERM") == "dumb" or columns < LEAST_COLUMNS
+    if wanted is False or (wanted is None and hindered):
+        return None
+    if is_terminal and (way := own_way(env)):
+        return way
+    return Way.BLOCKS if wanted or env.get("COLORTERM") in ("truecolor", "24bit") else None
+
+
+def own_way(env: Mapping[str, str]) -> Way | None:
+    """The terminal's protocol for pictures, as far as the environment tells."""
+    term, program = env.get("TERM", ""), env.get("TERM_PROGRAM", "")
+    if "TMUX" in env or term.startswith(("tmux", "screen")):
+        return None  # these pass no pictures on
+    if "kitty" in term or "ghostty" in term or "KITTY_WINDOW_ID" in env or program == "ghostty":
+        return Way.KITTY
+    if program in ("iTerm.app", "WezTerm", "mintty") or env.get("LC_TERMINAL") == "iTerm2":
+        return Way.ITERM
+    return None
+
+
+def picture(jpeg: bytes | None, way: Way) -> RenderableType:
+    """What shows one thumbnail, COLUMNS wide; blank where there is none or it cannot be read."""
+    if not jpeg:
+        return Text("")
+    image = decoded(jpeg)
+    if image is None:
+        return Text("")
+    if way is Way.BLOCKS:
+        return blocks(image)
+    columns, half_rows = fitted(image, COLUMNS, 2 * ROWS)
+    rows = max(1, half_rows // 2)
+    return Inline(kitty(image, columns, rows) if way is Way.KITTY else iterm(jpeg, columns, rows), rows)
+
+
+def decoded(jpeg: bytes) -> Image.Image | None:
+    try:
+        with Image.open(io.BytesIO(jpeg)) as opened:
+            return opened.convert("RGB") if opened.width * opened.height <= MOST_PIXELS else None
+    except Exception:  # Pillow raises what it likes on broken files; a result without its picture is still one
+        return None
+
+
+def blocks(image: Image.Image) -> Text:
+    """Each cell two pixels, one above the other."""
+    width, height = fitted(image, COLUMNS, 2 * ROWS)
+    small = image.resize((width, height + height % 2), Image.Resampling.LANCZOS)
+    lines = [line_of_blocks(small, row) for row in range(0, small.height, 2)]
+    return Text("\n").join(lines)
+
+
+def line_of_blocks(small: Image.Image, row: int) -> Text:
+    line = Text(no_wrap=True)
+    for column in range(small.width):
+        line.append(UPPER_HALF, Style(color=colour(small, column, row), bgcolor=colour(small, column, row + 1)))
+    return line
+
+
+def colour(small: Image.Image, column: int, row: int) -> Color:
+    red, green, blue = small.getpixel((column, row))  # type: ignore[misc]  # RGB: three of them
+    return Color.from_rgb(red, green, blue)
+
+
+def fitted(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """The size of the picture when it just fits; no side under 1."""
+    scale = min(width / image.width, height / image.height)
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A picture that the terminal itself draws, once its last row has been printed: so nothing needs to scroll."""
+
+    sequence: str
+    rows: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        blank = " " * COLUMNS
+        for _ in range(self.rows - 1):
+            yield Segment(blank)
+            yield Segment.line()
+        yield Segment(blank)
+        yield Segment(self._placed(), None, [(ControlType.CURSOR_UP, 0)])
+
+    def _placed(self) -> str:
+        """Drawn from the first row and column of its cell; the cursor stays where it was."""
+        up = f"\x1b[{self.rows - 1}A" if self.rows > 1 else ""
+        return f"\x1b7{up}\x1b[{COLUMNS}D{self.sequence}\x1b8"
+
+
+def kitty(image: Image.Image, columns: int, rows: int) -> str:
+    """As PNG (f=100), shown at once (a=T) over that many cells, with no answer from the terminal (q=2)."""
+    file = io.BytesIO()
+    image.save(file, format="PNG", compress_level=1)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
+    keys = [f"a=T,f=100,q=2,C=1,c={columns},r={rows},", *[""] * (len(chunks) - 1)]
+    more = [1] * (len(chunks) - 1) + [0]
+    return "".join(f"\x1b_G{key}m={m};{chunk}\x1b\\" for key, m, chunk in zip(keys, more, chunks, strict=True))
+
+
+def iterm(jpeg: bytes, columns: int, rows: int) -> str:
+    data = base64.b64encode(jpeg).decode("ascii")
+    return f"\x1b]1337;File=inline=1;size={len(jpeg)};width={columns};height={rows};preserveAspectRatio=1:{data}\x07"
