@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weaviate import WeaviateClient
 from weaviate.classes.config import DataType
-from weaviate.collections.classes.config import CollectionConfig
+from weaviate.collections.classes.config import CollectionConfig, RQConfig
 
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.identity import Description, ModelIdentity, StoredModel
@@ -19,6 +19,7 @@ from clip_vectorizer.schema import (
 )
 
 MODULE = "multi2vec-clip"
+UNQUANTIZED = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Stored:
     tenants: bool  # every object belongs to one
     by_module: bool  # whether Weaviate can make the vectors
     inference_url: str | None = None  # the sidecar that it asks, where that is not its default
+    quantizer: str = UNQUANTIZED  # how the vector index holds vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Wish:
     tenants: bool = False
     by_module: bool = True  # a new one's vectors can be made by Weaviate, which has the module
     embed_here: bool = False  # though it will not be asked for these
+    quantizer: str | None = None  # None: as it is; a new one holds vectors whole
 
 
 def look_at(client: WeaviateClient, collection: str = IMAGE_COLLECTION) -> Stored:
@@ -67,14 +70,24 @@ def find(client: WeaviateClient, collection: str) -> Stored | None:
 
 
 def stored_as(config: CollectionConfig, description: Description) -> Stored:
-    vectorizer = (config.vector_config or {})[description.vector].vectorizer
+    vector = (config.vector_config or {})[description.vector]
+    vectorizer = vector.vectorizer
     return Stored(
         description,
         {each.name: each.data_type for each in config.properties},
         config.multi_tenancy_config.enabled,
         vectorizer.vectorizer == MODULE,
         vectorizer.model.get("inferenceUrl") or None,
+        quantizer_of(vector.vector_index_config),
     )
+
+
+def quantizer_of(index: object) -> str:
+    """`rq-8`, `rq-1`, `none`, or that it is another one, which somebody gave it."""
+    quantizer = getattr(index, "quantizer", None)
+    if quantizer is None:
+        return UNQUANTIZED
+    return f"rq-{quantizer.bits}" if isinstance(quantizer, RQConfig) else "another one"
 
 
 def check_model(stored: Stored, info: ModelIdentity, collection: str) -> None:
@@ -101,6 +114,11 @@ def check_image_collection(stored: Stored, info: ModelIdentity, collection: str,
         raise InputError(
             f"the collection {collection} was made with --store {keep}; leave --store {wish.keep} away, or "
             f"use another collection (--collection {collection}2)"
+        )
+    if wish.quantizer not in (None, stored.quantizer) and stored.quantizer != UNQUANTIZED:
+        raise InputError(
+            f"the collection {collection} was made with --quantizer {stored.quantizer}, for good; leave --quantizer "
+            f"{wish.quantizer} away, or use another collection (--collection {collection}2)"
         )
     if stored.tenants != wish.tenants:
         has, do = ("has", "name one (--tenant NAME)") if stored.tenants else ("has no", "leave --tenant away")

@@ -46,6 +46,7 @@ def job_of(sources: Sequence[str], **given: Any) -> Job:
         tenant=given["tenant"],
         keep=keep,
         embed_here=given["embed"] == "client",
+        quantizer=given["quantizer"],
         prune=prune,
         alike_bits=alike_bits,
         dry_run=given["dry_run"],

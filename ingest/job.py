@@ -44,6 +44,7 @@ class Job:
     tenant: str | None = None
     keep: Keep | None = None  # None: as the collection was made
     embed_here: bool = False  # the sidecar is asked by us in large batches, not by Weaviate's module
+    quantizer: str | None = None  # None: as the collection was made
     prune: PruneLimit | None = None
     alike_bits: int | None = None  # report images whose perceptual hashes are that many bits apart
     dry_run: bool = False
@@ -140,6 +141,7 @@ def target(job: Job) -> Iterator[Target]:
         tenant=job.tenant,
         create=not job.dry_run,
         embed_here=job.embed_here,
+        quantizer=job.quantizer,
     ) as store:
         if job.dry_run:
             yield Target(ReadOnly(store), None)

@@ -32,13 +32,14 @@ def open_store(
     tenant: str | None = None,
     create: bool = True,
     embed_here: bool = False,
+    quantizer: str | None = None,
 ) -> Iterator[ImageStore]:
     """The store of `collection`, made if it is not there, for the model of the sidecar that makes the vectors.
 
     That is Weaviate's own; with `embed_here` the one at `vectorizer_url`, and Weaviate's need not answer. Where both
     are known and answer they must run the same model. `keep` None: as the collection was made; a new one keeps
-    thumbnails. `tenant`: of a collection that has tenants; one that is not there comes into being. Without `create`
-    nothing is changed: a collection or tenant that is not there holds nothing.
+    thumbnails; `quantizer` likewise, a new one has none. `tenant`: of a collection that has tenants; one that is not
+    there comes into being. Without `create` nothing is changed: a collection or tenant that is not there holds nothing.
     Raises WeaviateUnreachable, SidecarUnreachable, Mismatch (another model made the collection), InputError,
     SettingsError.
     """
@@ -52,7 +53,7 @@ def open_store(
             check_way(there, keep, embed_here, collection)
             inference_url = there.inference_url if there else None
             info = agreed_model(client, weaviate_url, vectorizer_url, vectorizer_api_key, embed_here, inference_url)
-            wish = Wish(keep, tenant is not None, has_module(client), embed_here)
+            wish = Wish(keep, tenant is not None, has_module(client), embed_here, quantizer)
             if create:
                 there = ensure_image_collection(client, info, collection, wish)
             elif there:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
+from clip_vectorizer.making import QUANTIZERS
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.items import Fit
 from ingest.near_duplicates import MOST_DISTANCE
@@ -35,6 +36,12 @@ OPTIONS = (
         type=click.Choice([str(keep) for keep in Keep]),
         help="What stays in the database: the file, a thumbnail, only its hash, nothing.  [default: thumbnail, or as "
         "the collection was made]",
+    ),
+    click.option(
+        "--quantizer",
+        type=click.Choice(list(QUANTIZERS)),
+        help="How the vector index holds vectors: whole, or 8 bits or 1 bit a dimension.  [default: none, or as the "
+        "collection was made]",
     ),
     # what of it
     click.option("--ignore", multiple=True, metavar="PATTERN", help="Leave these out, as in .gitignore."),

@@ -46,7 +46,10 @@ class FakeClient:
 
 def found(settings: dict[str, Any]) -> Any:
     """As the client tells it."""
-    vectors = {vector.name: SimpleNamespace(vectorizer=vectorizer(vector)) for vector in settings["vector_config"]}
+    vectors = {
+        vector.name: SimpleNamespace(vectorizer=vectorizer(vector), vector_index_config=None)
+        for vector in settings["vector_config"]
+    }
     return SimpleNamespace(
         description=settings["description"],
         vector_config=vectors,

@@ -33,7 +33,10 @@ class FakeClient:
 
     def get(self) -> Any:
         vectors = {
-            name: SimpleNamespace(vectorizer=SimpleNamespace(vectorizer="multi2vec-clip", model={"inferenceUrl": url}))
+            name: SimpleNamespace(
+                vectorizer=SimpleNamespace(vectorizer="multi2vec-clip", model={"inferenceUrl": url}),
+                vector_index_config=None,
+            )
             for name, url in self.vectors.items()
         }
         return SimpleNamespace(

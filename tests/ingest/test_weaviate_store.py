@@ -51,7 +51,7 @@ class FakeCollection:
         return SimpleNamespace(
             description=self.there.to_json(),
             properties=[],
-            vector_config={self.there.vector: SimpleNamespace(vectorizer=vectorizer)},
+            vector_config={self.there.vector: SimpleNamespace(vectorizer=vectorizer, vector_index_config=None)},
             multi_tenancy_config=SimpleNamespace(enabled=False),
         )
 
