@@ -1,0 +1,56 @@
+"""Tables: what an evaluation says, for people, for programs and for a report alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clip_vectorizer.query.evaluation.intervals import Share
+
+Value = str | int | float | Share | Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of named values. `name` is the key of machine-readable rows, `title` a sentence above it."""
+
+    name: str
+    title: str
+    rows: Sequence[Mapping[str, Value]]
+
+    @property
+    def head(self) -> list[str]:
+        return [head for key, value in self.rows[0].items() for head in heads_of(key, value)] if self.rows else []
+
+    def cells(self) -> list[list[str]]:
+        return [[cell for value in row.values() for cell in cells_of(value)] for row in self.rows]
+
+    def json_rows(self) -> list[dict[str, object]]:
+        return [{"table": self.name} | flattened(row) for row in self.rows]
+
+
+def heads_of(key: str, value: Value) -> list[str]:
+    """Counts by name take a column each, numbered, for names would be too wide."""
+    if isinstance(value, Mapping):
+        return [str(number) for number in range(1, len(value) + 1)]
+    return [key.replace("_", " ")]
+
+
+def cells_of(value: Value) -> list[str]:
+    """A share as `0.443 (0.419-0.468)`, its 95 % interval in brackets."""
+    if isinstance(value, Mapping):
+        return [str(count) if count else "." for count in value.values()]
+    if isinstance(value, Share):
+        low, high = value.interval
+        return [f"{value.value:.3f} ({low:.3f}-{high:.3f})"]
+    return [f"{value:.3f}" if isinstance(value, float) else str(value)]
+
+
+def flattened(row: Mapping[str, Value]) -> dict[str, object]:
+    """A share becomes its value, `..._low` and `..._high`."""
+    flat: dict[str, object] = {}
+    for key, value in row.items():
+        if isinstance(value, Share):
+            low, high = value.interval
+            flat |= {key: round(value.value, 6), f"{key}_low": round(low, 6), f"{key}_high": round(high, 6)}
+        else:
+            flat[key] = round(value, 6) if isinstance(value, float) else value
+    return flat
