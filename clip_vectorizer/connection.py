@@ -28,6 +28,17 @@ RECONNECT = [("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_ba
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where Weaviate and the sidecar answer, and the keys of both."""
+
+    weaviate_url: str = DEFAULT_URL
+    grpc_port: int | None = None
+    api_key: str | None = None
+    vectorizer_url: str | None = None  # None: not named, so the default where it is needed
+    vectorizer_api_key: str | None = None
+
+
 def connect_weaviate(url: str, grpc_port: int | None = None, api_key: str | None = None) -> weaviate.WeaviateClient:
     """A connected client (a context manager: leave it to close the connection).
 

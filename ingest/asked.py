@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from clip_vectorizer.connection import Connection
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.schema import METADATA, property_name
 from ingest.items import Fit
-from ingest.job import Connection, Job
+from ingest.job import Job
 from ingest.listing import Selection, Shard
 from ingest.pipeline import IngestSettings
 from ingest.prepare import PrepareSettings

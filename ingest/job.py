@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL
+from clip_vectorizer.collections import Wish
+from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, Connection
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.dry_run import ReadOnly
@@ -23,15 +24,6 @@ from ingest.sources import open_sources
 from ingest.sources.base import Source, SourceOptions
 from ingest.store import ImageStore, Keep
 from ingest.watch import Changed, Watching, rounds
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    weaviate_url: str
-    grpc_port: int | None = None
-    api_key: str | None = None
-    vectorizer_url: str | None = None
-    vectorizer_api_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +87,7 @@ def move(job: Job, report: IngestReport, listener: Listener) -> str:
     url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
     with VectorizerClient(url, api_key=connection.vectorizer_api_key) as sidecar:
         reindex(
-            connection.weaviate_url,
-            connection.grpc_port,
-            connection.api_key,
+            connection,
             sidecar,
             images,
             job.collection,
@@ -131,17 +121,11 @@ def finish(job: Job, sources: Sequence[Recorded], store: ImageStore, report: Ing
 def target(job: Job) -> Iterator[Target]:
     connection = job.connection
     with open_store(
-        connection.weaviate_url,
-        connection.grpc_port,
-        connection.api_key,
-        connection.vectorizer_url,
+        connection,
         job.collection,
-        connection.vectorizer_api_key,
-        keep=job.keep,
-        tenant=job.tenant,
+        Wish(job.keep, embed_here=job.embed_here, quantizer=job.quantizer),
+        job.tenant,
         create=not job.dry_run,
-        embed_here=job.embed_here,
-        quantizer=job.quantizer,
     ) as store:
         if job.dry_run:
             yield Target(ReadOnly(store), None)

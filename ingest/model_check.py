@@ -6,7 +6,7 @@ from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.collections import MODULE
-from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL
+from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, Connection
 from clip_vectorizer.errors import Mismatch, SidecarUnreachable, VectorizerError
 from clip_vectorizer.failures import sidecar_unreachable
 from clip_vectorizer.identity import StoredModel
@@ -15,9 +15,7 @@ from clip_vectorizer.wire import read_model_info
 
 def agreed_model(
     client: WeaviateClient,
-    weaviate_url: str,
-    vectorizer_url: str | None,
-    api_key: str | None = None,
+    connection: Connection,
     embed_here: bool = False,
     inference_url: str | None = None,
 ) -> ModelInfo:
@@ -26,12 +24,14 @@ def agreed_model(
     `inference_url`: the sidecar that Weaviate asks for this collection, where it is not its default. Raises
     SidecarUnreachable (the one that is needed), Mismatch (both answer, and differ).
     """
-    ours = meta(vectorizer_url or DEFAULT_VECTORIZER_URL, api_key) if vectorizer_url or embed_here else None
-    theirs = model_of_weaviate(client, weaviate_url, inference_url, ours, needed=not embed_here)
+    url, named = connection.weaviate_url, connection.vectorizer_url
+    asked = named or embed_here
+    ours = meta(named or DEFAULT_VECTORIZER_URL, connection.vectorizer_api_key) if asked else None
+    theirs = model_of_weaviate(client, url, inference_url, ours, needed=not embed_here)
     if ours and theirs and not StoredModel.of(theirs).agrees_with(ours):
         raise Mismatch(
-            f"Weaviate at {weaviate_url} uses a sidecar with {StoredModel.of(theirs)}, but VECTORIZER_URL "
-            f"{vectorizer_url} runs {StoredModel.of(ours)}; point both at one sidecar"
+            f"Weaviate at {url} uses a sidecar with {StoredModel.of(theirs)}, but VECTORIZER_URL "
+            f"{named} runs {StoredModel.of(ours)}; point both at one sidecar"
         )
     info = ours if embed_here else theirs
     assert info is not None

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from weaviate import WeaviateClient
 from weaviate.classes.config import DataType
 
 from clip_vectorizer.collections import Stored, Wish, check_image_collection, find
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.connection import Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.identity import StoredModel
@@ -22,23 +23,16 @@ from ingest.weaviate_store import WeaviateStore
 
 @contextmanager
 def open_store(
-    weaviate_url: str,
-    grpc_port: int | None = None,
-    api_key: str | None = None,
-    vectorizer_url: str | None = None,
+    connection: Connection,
     collection: str = IMAGE_COLLECTION,
-    vectorizer_api_key: str | None = None,
-    keep: Keep | None = None,
+    wish: Wish | None = None,
     tenant: str | None = None,
     create: bool = True,
-    embed_here: bool = False,
-    quantizer: str | None = None,
 ) -> Iterator[ImageStore]:
     """The store of `collection`, made if it is not there, for the model of the sidecar that makes the vectors.
 
-    That is Weaviate's own; with `embed_here` the one at `vectorizer_url`, and Weaviate's need not answer. Where both
-    are known and answer they must run the same model. `keep` None: as the collection was made; a new one keeps
-    thumbnails; `quantizer` likewise, a new one has none. `tenant`: of a collection that has tenants; one that is not
+    That is Weaviate's own; with `wish.embed_here` the one at `vectorizer_url`, and Weaviate's need not answer. Where
+    both are known and answer they must run the same model. `tenant`: of a collection that has tenants; one that is not
     there comes into being. Without `create` nothing is changed: a collection or tenant that is not there holds nothing.
     Raises WeaviateUnreachable, SidecarUnreachable, Mismatch (another model made the collection), InputError,
     SettingsError.
@@ -47,33 +41,35 @@ def open_store(
     check_name(collection)
     if tenant is not None:
         check_tenant(tenant)
-    with connect_weaviate(weaviate_url, grpc_port, api_key) as client:
-        with weaviate_errors(weaviate_url):
+    wish, url = wish or Wish(), connection.weaviate_url
+    with connect_weaviate(url, connection.grpc_port, connection.api_key) as client:
+        with weaviate_errors(url):
             there = find(client, collection)
-            check_way(there, keep, embed_here, collection)
+            check_way(there, wish, collection)
             inference_url = there.inference_url if there else None
-            info = agreed_model(client, weaviate_url, vectorizer_url, vectorizer_api_key, embed_here, inference_url)
-            wish = Wish(keep, tenant is not None, has_module(client), embed_here, quantizer)
+            info = agreed_model(client, connection, wish.embed_here, inference_url)
+            wish = replace(wish, tenants=tenant is not None, by_module=has_module(client))
             if create:
                 there = ensure_image_collection(client, info, collection, wish)
             elif there:
                 check_image_collection(there, info, collection, wish)
             holds = there is not None and has_tenant(client, collection, tenant, create)
         if there is None or not holds:
-            yield EmptyStore(StoredModel.of(info), Keep(there.description.keep) if there else keep or Keep.THUMBNAIL)
+            keep = there.description.keep if there else wish.keep or Keep.THUMBNAIL
+            yield EmptyStore(StoredModel.of(info), Keep(keep))
             return
-        store = WeaviateStore(client, weaviate_url, collection, there, tenant)
+        store = WeaviateStore(client, url, collection, there, tenant)
         store.check_ports()
         yield store
 
 
-def check_way(there: Stored | None, keep: Keep | None, embed_here: bool, collection: str) -> None:
+def check_way(there: Stored | None, wish: Wish, collection: str) -> None:
     """Raises InputError where Weaviate could not make the vectors that it is asked for."""
-    if embed_here:
+    if wish.embed_here:
         return
     if there and not (there.by_module and keeps_as_told(there)):
         raise InputError(f"Weaviate cannot make the vectors of the collection {collection}; add --embed client")
-    if Keep.NONE in (keep, there and there.description.keep):
+    if Keep.NONE in (wish.keep, there and there.description.keep):
         raise InputError("--store none keeps nothing that Weaviate could tell a changed image by; add --embed client")
 
 

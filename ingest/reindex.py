@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from weaviate import WeaviateClient
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.connection import Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.schema import IMAGE_COLLECTION
@@ -42,9 +42,7 @@ class Images:
 
 
 def reindex(
-    weaviate_url: str,
-    grpc_port: int | None,
-    api_key: str | None,
+    connection: Connection,
     sidecar: VectorizerClient,
     images: Images,
     collection: str = IMAGE_COLLECTION,
@@ -63,17 +61,18 @@ def reindex(
     """
     settings, report = settings or IngestSettings(), report or IngestReport()
     silence_object_dumps()
-    with connect_weaviate(weaviate_url, grpc_port, api_key) as client:
-        with weaviate_errors(weaviate_url):
+    url = connection.weaviate_url
+    with connect_weaviate(url, connection.grpc_port, connection.api_key) as client:
+        with weaviate_errors(url):
             info = sidecar.meta()
             move = begin(client, collection, info, inference_url)
         if move is None:
             on_progress(report, InputError(f"{collection} has the vectors of {info.model}, {NOTHING_TO_MOVE}"))
             return report
         embedder = SidecarEmbedder(sidecar, move.model)
-        run = Run(client, weaviate_url, move, embedder, settings, Telling(report, on_progress))
+        run = Run(client, url, move, embedder, settings, Telling(report, on_progress))
         if run.everything(images):
-            with weaviate_errors(weaviate_url):
+            with weaviate_errors(url):
                 finish(client, move)
     return report
 

@@ -14,6 +14,8 @@ import numpy as np
 from benchmarks.photographs import photographs
 from benchmarks.scale.rates import seconds, thumbnail_of
 from benchmarks.servers import ours
+from clip_vectorizer.collections import Wish
+from clip_vectorizer.connection import Connection
 from ingest.embedded import LocalWeaviate
 from ingest.items import Facts, Fit, ImageObject
 from ingest.open_store import open_store
@@ -43,8 +45,8 @@ def in_weaviate(count: int) -> dict[str, float]:
 def with_server(data: Path, url: str, keep: Keep, count: int) -> dict[str, float]:
     with LocalWeaviate(data, url) as weaviate:
         empty = disk_bytes(data)
-        where = (weaviate.url, weaviate.grpc_port, weaviate.api_key, url, "Scale")
-        with open_store(*where, keep=keep, embed_here=True) as store:
+        where = Connection(weaviate.url, weaviate.grpc_port, weaviate.api_key, url)
+        with open_store(where, "Scale", Wish(keep, embed_here=True)) as store:
             found = with_store(store, keep, count)
     return found | {"disk_bytes": (disk_bytes(data) - empty) / count}  # it has ended, and written all
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from clip_vectorizer.connection import Connection
 from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.output import show_table
 from clip_vectorizer.query.prompts import default_templates
@@ -85,8 +86,9 @@ def new_stack(model: str, env: Mapping[str, str]) -> Iterator[LocalStack]:
 
 def fill(stage: Stage, images: Path) -> int:
     where = stage.endpoints
+    connection = Connection(where.weaviate_url, where.grpc_port, where.api_key, where.vectorizer_url)
     with (
-        open_store(where.weaviate_url, where.grpc_port, where.api_key, where.vectorizer_url, stage.collection) as store,
+        open_store(connection, stage.collection) as store,
         progress_on_stderr() as listener,
     ):
         report = ingest(open_sources([str(images)], SourceOptions()), store, on_progress=listener)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clip_vectorizer.connection import Connection
 from clip_vectorizer.errors import InputError, SidecarRefused, SidecarUnreachable, VectorizerError
 from clip_vectorizer.vectors import Vectors
 from ingest.distributed import ingest_with_ray
@@ -25,7 +26,7 @@ from ingest.distributed.twins import TwinsAtDesk
 from ingest.embed import Twins, with_vectors
 from ingest.flow import Bound
 from ingest.items import Fate, ImageObject, Outcome
-from ingest.job import Connection, Job
+from ingest.job import Job
 from ingest.listing import Listed, Selection, Shard, listed
 from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, silent

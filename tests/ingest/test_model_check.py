@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.connection import Connection
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable, VectorizerError
 from ingest.model_check import agreed_model
 from tests.http_server import running
@@ -42,60 +43,65 @@ def sidecar_with(info: ModelInfo) -> Iterator[str]:
 
 
 def test_the_model_is_what_weaviates_own_sidecar_says() -> None:
-    assert agreed_model(weaviate_with(EMOJI), URL, None) == EMOJI
+    assert agreed_model(weaviate_with(EMOJI), Connection(URL)) == EMOJI
 
 
 def test_a_second_opinion_that_agrees_changes_nothing() -> None:
     with sidecar_with(EMOJI) as sidecar:
-        assert agreed_model(weaviate_with(EMOJI), URL, sidecar) == EMOJI
+        assert agreed_model(weaviate_with(EMOJI), Connection(URL, vectorizer_url=sidecar)) == EMOJI
 
 
 def test_two_sidecars_with_different_models_are_told_apart() -> None:
     other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
     with sidecar_with(other) as sidecar, pytest.raises(Mismatch) as raised:
-        agreed_model(weaviate_with(EMOJI), URL, sidecar)
+        agreed_model(weaviate_with(EMOJI), Connection(URL, vectorizer_url=sidecar))
     for part in ("emoji", "ViT-B-32::openai", URL, sidecar):
         assert part in str(raised.value)
 
 
 def test_a_vectorizer_url_where_nobody_answers_is_unreachable() -> None:
     with pytest.raises(SidecarUnreachable, match=r"http://127\.0\.0\.1:9"):
-        agreed_model(weaviate_with(EMOJI), URL, "http://127.0.0.1:9")
+        agreed_model(weaviate_with(EMOJI), Connection(URL, vectorizer_url="http://127.0.0.1:9"))
 
 
 def test_a_sidecar_that_weaviate_cannot_reach_is_named_by_its_url() -> None:
     module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
     with pytest.raises(SidecarUnreachable, match=r"http://sidecar:9090/meta.*clip-vectorizer serve"):
-        agreed_model(weaviate_that_says(**{"multi2vec-clip": module}), URL, None)
+        agreed_model(weaviate_that_says(**{"multi2vec-clip": module}), Connection(URL))
 
 
 def test_a_weaviate_without_the_module_says_how_to_start_it() -> None:
     with pytest.raises(VectorizerError, match="ENABLE_MODULES=multi2vec-clip"):
-        agreed_model(weaviate_that_says(), URL, None)
+        agreed_model(weaviate_that_says(), Connection(URL))
 
 
 def test_a_sidecar_of_another_make_is_refused() -> None:
     with pytest.raises(SidecarRefused, match="does not tell model"):
-        agreed_model(weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), URL, None)
+        agreed_model(weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), Connection(URL))
 
 
 def test_where_we_embed_our_sidecar_decides_and_weaviate_need_not_have_one() -> None:
     module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
     with sidecar_with(EMOJI) as sidecar:
         for weaviate in (weaviate_that_says(), weaviate_that_says(**{"multi2vec-clip": module}), weaviate_with(EMOJI)):
-            assert agreed_model(weaviate, URL, sidecar, embed_here=True) == EMOJI
+            assert agreed_model(weaviate, Connection(URL, vectorizer_url=sidecar), embed_here=True) == EMOJI
 
 
 def test_where_we_embed_weaviates_sidecar_must_agree_if_it_answers() -> None:
     other = replace(EMOJI, revision="def")
     with sidecar_with(other) as sidecar, pytest.raises(Mismatch):
-        agreed_model(weaviate_with(EMOJI), URL, sidecar, embed_here=True)
+        agreed_model(weaviate_with(EMOJI), Connection(URL, vectorizer_url=sidecar), embed_here=True)
 
 
 def test_a_collection_with_a_sidecar_of_its_own_is_asked_by_that_one() -> None:
     other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
     with sidecar_with(other) as sidecar:
-        assert agreed_model(weaviate_with(EMOJI), URL, None, inference_url=sidecar) == other
-        assert agreed_model(weaviate_with(EMOJI), URL, sidecar, inference_url="http://127.0.0.1:9") == other
+        assert agreed_model(weaviate_with(EMOJI), Connection(URL), inference_url=sidecar) == other
+        assert (
+            agreed_model(
+                weaviate_with(EMOJI), Connection(URL, vectorizer_url=sidecar), inference_url="http://127.0.0.1:9"
+            )
+            == other
+        )
     with pytest.raises(SidecarUnreachable):
-        agreed_model(weaviate_with(EMOJI), URL, None, inference_url="http://127.0.0.1:9")
+        agreed_model(weaviate_with(EMOJI), Connection(URL), inference_url="http://127.0.0.1:9")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.collections import Wish
 from clip_vectorizer.vectors import Vectors
 from ingest.embed import SidecarEmbedder
 from ingest.items import Facts, Fit, ImageObject, Item
@@ -45,12 +46,12 @@ class Place:
     keep: Keep | None = None
     tenant: str | None = None
     embed_here: bool = False
+    quantizer: str | None = None
 
-    def open(self, **changes: Any) -> AbstractContextManager[ImageStore]:
-        stack = self.stack
-        wanted: dict[str, Any] = {"keep": self.keep, "tenant": self.tenant, "embed_here": self.embed_here}
-        address = (stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url)
-        return open_store(*address, self.collection, **wanted | changes)
+    def open(self, create: bool = True, **changes: Any) -> AbstractContextManager[ImageStore]:
+        place = replace(self, **changes)
+        wish = Wish(place.keep, embed_here=place.embed_here, quantizer=place.quantizer)
+        return open_store(place.stack.connection, place.collection, wish, place.tenant, create)
 
     def ingest(self, files: Mapping[str, bytes]) -> IngestReport:
         with self.open() as store, VectorizerClient(self.stack.vectorizer_url) as sidecar:

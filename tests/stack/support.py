@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from clip_vectorizer.connection import Connection
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples" / "images"
 BIN = Path(sysconfig.get_path("scripts"))
@@ -26,6 +28,10 @@ class Stack:
     grpc_port: int
     api_key: str | None
     vectorizer_url: str
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.weaviate_url, self.grpc_port, self.api_key, self.vectorizer_url)
 
     @property
     def env(self) -> dict[str, str]:

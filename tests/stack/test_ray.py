@@ -17,7 +17,7 @@ from ingest.distributed import RaySettings, ingest_with_ray
 from ingest.distributed.cluster import cluster
 from ingest.flow import Bound
 from ingest.items import Outcome
-from ingest.job import Connection, Job, run
+from ingest.job import Job, run
 from ingest.pipeline import IngestSettings, silent
 from ingest.report import IngestReport
 from tests.ingest.sources.web_server import Site, serving
@@ -74,9 +74,8 @@ def job(stack: Stack, site: Site, images: dict[str, bytes], tmp_path_factory: py
     """Of one process, done."""
     table = tmp_path_factory.mktemp("ray") / "images.csv"
     table.write_text("\n".join(["url", *(site.add(f"/{name}", data) for name, data in images.items())]))
-    connection = Connection(stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url)
     settings = IngestSettings(embed_batch=Bound(8), workers=1)
-    done = Job([str(table)], connection, settings=settings, collection=fresh(), embed_here=True)
+    done = Job([str(table)], stack.connection, settings=settings, collection=fresh(), embed_here=True)
     run(done, IngestReport(), silent)
     yield done
     drop(stack, done.collection)

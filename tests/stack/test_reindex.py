@@ -32,13 +32,9 @@ def other(stack: Stack) -> Iterator[str]:
 
 
 def move(place: Place, url: str, files: dict[str, bytes], inference_url: str | None = None) -> IngestReport:
-    stack = place.stack
     images = Images([Pictures(files)] if files else [], place.tenant)
     with VectorizerClient(url) as sidecar:
-        return reindex(
-            *(stack.weaviate_url, stack.grpc_port, stack.api_key, sidecar, images, place.collection),
-            inference_url=inference_url,
-        )
+        return reindex(place.stack.connection, sidecar, images, place.collection, inference_url)
 
 
 def search(place: Place) -> ImageSearch:
