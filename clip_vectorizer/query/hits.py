@@ -30,3 +30,16 @@ class Group:
 
     name: str
     hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One image of the collection, as a listing names it. What was not asked for is None or empty."""
+
+    path: str
+    id: str
+    label: str
+    caption: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    vector: Vectors | None = None  # (D,)
+    thumbnail: bytes | None = None  # a JPEG

@@ -1,0 +1,68 @@
+"""What a search asks of the world, one step after the other, and who answers: here a thread or an event loop.
+
+A `Flow` is a generator: it yields steps, is sent their answers, and returns its result. So every search is written
+once, and `explain` can look on.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from clip_vectorizer.query.pictures import Picture
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedTexts:
+    """Answered by (N, D) float32."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedImage:
+    """Answered by (D,) float32."""
+
+    image: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A method of weaviate-client's `collection.query` and its arguments. Answered by what that returns."""
+
+    method: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, query: Any) -> Any:
+        """With the async client's query, an awaitable."""
+        return getattr(query, self.method)(**self.arguments)
+
+    def changed(self, **arguments: Any) -> "Call":
+        return Call(self.method, {**self.arguments, **arguments})
+
+
+Step = EmbedTexts | EmbedImage | Call
+Flow = Generator[Step, Any, Result]
+
+
+def run(flow: Flow[Result], answer: Callable[[Step], Any]) -> Result:
+    """The flow's result, each step answered by `answer`, whose errors end it."""
+    reply = None
+    try:
+        while True:
+            reply = answer(flow.send(reply))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+async def run_async(flow: Flow[Result], answer: Callable[[Step], Awaitable[Any]]) -> Result:
+    """The same, where answers are awaited."""
+    reply = None
+    try:
+        while True:
+            reply = await answer(flow.send(reply))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
