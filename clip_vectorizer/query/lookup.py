@@ -3,14 +3,22 @@
 N strings · k of them
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from clip_vectorizer.errors import InputError
+
+BLOCK = 25_000  # strings a thread compares before it hears how near the others have come
+THREADS = min(os.cpu_count() or 1, 8)  # of more, the first ones would all compare without a bound
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +31,57 @@ class Similar:
 def similar_strings(query: str, strings: Sequence[str], k: int = 10) -> list[Similar]:
     """The k nearest, nearest first; equally near ones in the order of `strings`; all of them where there are fewer.
 
-    Raises InputError for k below 1.
+    Exact. Block by block: what comes later must be nearer than the k-th so far, and of most strings it is soon clear
+    that they are not (benchmarks/lookup.py). Raises InputError for k below 1.
     """
     if k < 1:
-        raise InputError(f"k {k}: expected at least 1 string to look for")
-    distances_n = cdist([query], strings, scorer=Levenshtein.distance, dtype=np.int32, workers=-1)[0]
-    return [Similar(strings[i], int(distances_n[i]), int(i)) for i in np.argsort(distances_n, kind="stable")[:k]]
+        raise InputError(f"k={k}: expected at least 1 string to look for")
+    best = Nearest.nothing()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for starts in waves(len(strings)):
+            most = None if len(best.indices) < k else int(best.distances[-1]) - 1
+            if most == -1:  # k strings equal the query
+                break
+            found = pool.map(lambda start, most=most: within(query, strings, start, most), starts)
+            best = best.joined(found, k)
+    pairs = zip(best.indices.tolist(), best.distances.tolist(), strict=True)
+    return [Similar(strings[index], distance, index) for index, distance in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Sorted by distance, then index. (k,) each."""
+
+    distances: Numbers
+    indices: Numbers
+
+    @classmethod
+    def nothing(cls) -> "Nearest":
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def joined(self, later: Iterable["Nearest"], k: int) -> "Nearest":
+        """The k nearest of all. `later` have larger indices, so a stable sort keeps ties in their order."""
+        all_of_them = [self, *later]
+        distances = np.concatenate([each.distances for each in all_of_them])
+        indices = np.concatenate([each.indices for each in all_of_them])
+        order = np.argsort(distances, kind="stable")[:k]
+        return Nearest(distances[order], indices[order])
+
+
+def waves(count: int) -> Iterator[range]:
+    """Where the blocks begin that are compared at the same time."""
+    wave = BLOCK * THREADS
+    for start in range(0, count, wave):
+        yield range(start, min(start + wave, count), BLOCK)
+
+
+def within(query: str, strings: Sequence[str], start: int, most: int | None) -> Nearest:
+    """Those of the block at `start` that are at most `most` away, in their order; None: all of them."""
+    block = strings[start : start + BLOCK]
+    # int32: by default distances above 255 would wrap. What is farther than the cutoff is told as cutoff + 1.
+    distances_n = cdist([query], block, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32)[0]
+    near = np.flatnonzero(distances_n <= (np.iinfo(np.int32).max if most is None else most))
+    return Nearest(distances_n[near].astype(np.int64), near + start)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
