@@ -42,6 +42,13 @@ def plain_value(value: object) -> object:
     return str(value)
 
 
+def value_text(value: object) -> str:
+    """A property for people: text as it is, nothing for none, all else as JSON has it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False, default=plain_value).strip('"')
+
+
 def say(data: str | bytes, newline: bool = True) -> None:
     """All data of a command goes this way: a closed stdout (`>&-`) is an error, never lost in silence."""
     if sys.stdout is None:

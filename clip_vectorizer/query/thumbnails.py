@@ -14,6 +14,7 @@ from enum import StrEnum
 from PIL import Image
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.segment import ControlType, Segment
 from rich.style import Style
 from rich.text import Text
@@ -118,6 +119,9 @@ class Inline:
             yield Segment.line()
         yield Segment(blank)
         yield Segment(self._placed(), None, [(ControlType.CURSOR_UP, 0)])
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(COLUMNS, COLUMNS)
 
     def _placed(self) -> str:
         """Drawn from the first row and column of its cell; the cursor stays where it was."""

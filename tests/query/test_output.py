@@ -1,40 +1,38 @@
 import json
-from dataclasses import replace
+import sys
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from weaviate.classes.data import GeoCoordinate
 
-from clip_vectorizer.query import Hit
-from clip_vectorizer.query.output import aligned, show_hits, terminal_table
-
-HIT = Hit("food/[red] apple.png", 0.312, 0.688, "id-1", "food", "red apple · 红苹果")
+from clip_vectorizer.query.output import aligned, prepare_streams, show_json, show_table, terminal_table, value_text
 
 
-def test_hits_as_json_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    show_hits([HIT, HIT], as_json=True)
-    [first, _] = map(json.loads, capsys.readouterr().out.splitlines())
-    assert list(first) == ["path", "similarity", "distance", "id", "label", "caption"]
-    assert first["caption"] == "red apple · 红苹果"
+def test_a_closed_stdout_is_an_error_and_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it under `>&-`
+    prepare_streams()
+    with pytest.raises(OSError, match="standard output is closed"):
+        show_table(("path",), [("a.png",)])
 
 
-def test_hits_in_a_pipe_are_aligned_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    show_hits([HIT], as_json=False)
-    head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["similarity", "path", "label", "caption"]
-    assert row.startswith("0.312       food/[red] apple.png  food")
+def test_what_json_lacks_is_written_as_people_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+    place, time = GeoCoordinate(latitude=52.5, longitude=13.4), datetime(2024, 5, 1, tzinfo=UTC)
+    show_json({"at": place, "when": time, "which": UUID(int=1)})
+    assert json.loads(capsys.readouterr().out) == {
+        "at": {"latitude": 52.5, "longitude": 13.4},
+        "when": "2024-05-01T00:00:00Z",
+        "which": str(UUID(int=1)),
+    }
 
 
-def test_a_caption_of_several_lines_and_an_odd_name_stay_on_their_row(capsys: pytest.CaptureFixture[str]) -> None:
-    show_hits([replace(HIT, path="a\x1b[31m\udcff.png", caption="one\ntwo\u3000三")], as_json=False)
-    [_, row] = capsys.readouterr().out.splitlines()
-    assert row == "0.312       a\\x1b[31m\\udcff.png  food   one\\ntwo\u3000三"
-
-
-def test_no_hits_are_no_data_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    show_hits([], as_json=False)
-    out, err = capsys.readouterr()
-    assert out == "" and "clip-ingest" in err
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, ""), ('say "hi"', 'say "hi"'), (9.5, "9.5"), (True, "true"), (["a", "b"], '["a", "b"]')]
+)
+def test_a_property_is_shown_as_text_or_as_json(value: object, shown: str) -> None:
+    assert value_text(value) == shown
 
 
 def test_wide_characters_take_two_cells() -> None:

@@ -1,7 +1,6 @@
 """How `clip-search` shows what it found: lines of JSON, paths, a table, or each hit beside its thumbnail."""
 
 import base64
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clip_vectorizer.query.hits import Group, Hit
-from clip_vectorizer.query.output import is_terminal, on_one_line, plain_value, say, show_json, show_table
+from clip_vectorizer.query.output import is_terminal, on_one_line, say, show_json, show_table, value_text
 from clip_vectorizer.query.thumbnails import COLUMNS, Way, picture, way_to_draw
 
 ALWAYS = ("path", "similarity", "distance", "id", "label", "caption")
@@ -102,13 +101,6 @@ def cells(hit: Hit, details: Details) -> list[str]:
     return [f"{hit.similarity:.3f}", hit.path, hit.label, hit.caption, *asked, *values]
 
 
-def value_text(value: object) -> str:
-    """A property for people: text as it is, nothing for none, all else as JSON has it."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, ensure_ascii=False, default=plain_value).strip('"')
-
-
 def cards(hits: Sequence[Hit], details: Details, way: Way) -> Table:
     """A picture to the left, to the right of it what is told of the hit; long paths fold."""
     table = Table(box=None, pad_edge=False, show_header=False, leading=1)
@@ -121,7 +113,7 @@ def cards(hits: Sequence[Hit], details: Details, way: Way) -> Table:
 
 def card(hit: Hit, details: Details) -> Text:
     similarity, path, label, caption, *more = (on_one_line(cell) for cell in cells(hit, details))
-    lines = [Text.assemble((similarity, "bold"), "  ", path), Text(label, "dim"), Text(caption)]
+    lines = [Text(path, "bold"), Text("  ".join(filter(None, [similarity, label]))), Text(caption)]
     named = zip(columns(details)[4:], more, strict=True)
     lines += [Text(f"{name}: {value}") for name, value in named if value]
     return Text("\n").join(line for line in lines if line)

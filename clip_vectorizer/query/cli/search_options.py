@@ -1,0 +1,83 @@
+"""The options of `clip-search`."""
+
+from pathlib import Path
+
+import click
+
+from clip_vectorizer.query.asking import MAX_RESULTS
+from clip_vectorizer.query.cli.options import all_of, option
+
+WHAT, WHICH, HOW, OUTPUT = "What to look for (all of it together)", "Which images", "In what order", "Output"
+SHARE = click.FloatRange(0, 1)
+
+search_options = all_of(
+    (
+        option(WHAT, "--image", "images", multiple=True, metavar="FILE|URL|-", help="An image. May be repeated."),
+        option(WHAT, "--like", multiple=True, metavar="PATH|ID", help="An image that is in the collection."),
+        option(WHAT, "--vector", "vectors_of", multiple=True, metavar="FILE.npy", help="A vector, as numpy saves it."),
+        option(WHAT, "--plus", multiple=True, metavar="TEXT", help="A text more. May be repeated."),
+        option(WHAT, "--minus", multiple=True, metavar="TEXT", help="What they should not show. May be repeated."),
+        option(WHAT, "--plain", is_flag=True, help="TEXT is one text, whatever + - * it holds."),
+        option(WHAT, "--move-to", metavar="TEXT", help="Moves the search towards this, as nearText's moveTo."),
+        option(WHAT, "--move-away", metavar="TEXT", help="Away from this, as nearText's moveAwayFrom."),
+        option(WHAT, "--force", type=click.FloatRange(0), help="How far it is moved.  [default: 0.5]"),
+        option(
+            WHICH,
+            "--where",
+            multiple=True,
+            metavar="EXPR",
+            help="label=fruit, label=fruit|birds, price<=9.5, taken_at>=2024-01-01, path~*.png, camera?, !camera?. "
+            "Repeated: all must hold.",
+        ),
+        option(WHICH, "--min-similarity", type=click.FloatRange(-1, 1), help="Only images at least so near (cosine)."),
+        option(WHICH, "--auto-limit", type=click.IntRange(1), metavar="N", help="End at the Nth jump of the distance."),
+        option(WHICH, "--limit", type=click.IntRange(1, MAX_RESULTS), default=10, show_default=True, help="Most."),
+        option(WHICH, "--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N."),
+        option(WHICH, "--fold", is_flag=True, help="Equal images count as one, which names its copies."),
+        option(
+            HOW,
+            "--diversity",
+            type=SHARE,
+            help="0: only nearness counts, 1: only being unlike those above (MMR).",
+        ),
+        option(
+            HOW,
+            "--captions",
+            type=SHARE,
+            metavar="SHARE",
+            help="A search of the captions' words counts so much beside the images (hybrid search).",
+        ),
+        option(HOW, "--group-by", metavar="PROPERTY", help="--limit groups, one a value, each with its best images."),
+        option(HOW, "--per-group", type=click.IntRange(1, MAX_RESULTS), help="Images a group.  [default: 3]"),
+        option(OUTPUT, "--json", "as_json", is_flag=True, help="One JSON object a line."),
+        option(OUTPUT, "-0", "--null", "nul", is_flag=True, help="Paths, each ended by NUL, for xargs -0."),
+        option(
+            OUTPUT,
+            "--html",
+            type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+            metavar="FILE|-",
+            help="A contact sheet: one page that holds everything.",
+        ),
+        option(OUTPUT, "--explain", is_flag=True, help="Show what Weaviate and the sidecar are asked."),
+        option(OUTPUT, "--property", "properties", multiple=True, metavar="NAME", help="Show it too. May be repeated."),
+        option(OUTPUT, "--vectors", is_flag=True, help="With --json: the vectors too."),
+        option(
+            OUTPUT,
+            "--thumbnails/--no-thumbnails",
+            default=None,
+            help="[default: in a terminal that can show them, and in --html]",
+        ),
+        option(
+            OUTPUT,
+            "--similar-strings",
+            metavar="FILE|-|PROPERTY:NAME",
+            help="No search of images: the lines of FILE, or a property's values, by least edit distance to TEXT.",
+        ),
+    )
+)
+consistency_option = click.option(
+    "--consistency",
+    type=click.Choice(["ONE", "QUORUM", "ALL"], case_sensitive=False),
+    show_default="Weaviate's",
+    help="How many replicas must answer.",
+)
