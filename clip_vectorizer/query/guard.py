@@ -1,6 +1,5 @@
 """What must hold before a collection is searched: it exists, and every model that makes vectors for it is the same."""
 
-import difflib
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.collections import MODULE, Stored, check_model, look_at
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.query.lookup import did_you_mean
 from clip_vectorizer.schema import LABEL_COLLECTION, check_tenant
 
 SHOWN_TENANTS = 10
@@ -39,7 +39,10 @@ def check_tenant_of(client: WeaviateClient, stored: Stored, collection: str, ten
         raise InputError(f"the collection {collection} has tenants; name one with --tenant: {some(tenants.get())}")
     check_tenant(tenant)
     if not tenants.exists(tenant):
-        raise InputError(f"the collection {collection} has no tenant {tenant}; it has {some(tenants.get())}")
+        names = sorted(tenants.get())
+        raise InputError(
+            f"the collection {collection} has no tenant {tenant}; {did_you_mean(tenant, names)}it has {some(names)}"
+        )
 
 
 def some(names: Iterable[str]) -> str:
@@ -53,11 +56,8 @@ def check_exists(collection: str, names: Collection[str], url: str) -> None:
         return
     if not images:
         raise InputError(f"Weaviate at {url} holds no collection of images yet; fill it with `clip-ingest FOLDER`")
-    lower = {name.lower(): name for name in images}
-    close = difflib.get_close_matches(collection.lower(), lower, n=1)
-    meant = f"did you mean {lower[close[0]]}? " if close else ""
     raise InputError(
-        f"Weaviate at {url} holds no collection of images called {collection}; {meant}"
+        f"Weaviate at {url} holds no collection of images called {collection}; {did_you_mean(collection, images)}"
         f"it holds {', '.join(images)} (--collection NAME)"
     )
 

@@ -37,10 +37,10 @@ OPERATORS = {
 def where_filter(where: Where, properties: Mapping[str, DataType]) -> FilterReturn | None:
     """What meets all of the expressions; a filter of weaviate-client stays as it is.
 
-    `properties`: the collection's. An expression is a property, one of = != < <= > >= ~, and a value. After = != ~ there
-    may be several, with | between, of which any will do. ~ takes a pattern: * is anything, ? one letter. `label?` has a
-    value, `!label?` has none. Texts of many words, like a caption, are compared by their words: = finds all of them in
-    any order. Times without a zone are UTC. Raises InputError that names the expression.
+    `properties`: the collection's. An expression is a property, one of = != < <= > >= ~, and a value; after = != ~ also
+    several with | between, of which any will do. ~ takes a pattern: * is anything, ? one letter. `label?` has a value,
+    `!label?` has none. Texts of many words, like a caption, are compared by their words: = finds all of them in any
+    order. Times without a zone are UTC. Raises InputError that names the expression.
     """
     if where is None or isinstance(where, FilterReturn):
         return where

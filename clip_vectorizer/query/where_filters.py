@@ -14,6 +14,7 @@ from clip_vectorizer.query.where_values import (
     Kind,
     circle,
     number,
+    pattern,
     period,
     some_words,
     truth,
@@ -76,6 +77,9 @@ def has_value(by: By, kind: Kind) -> FilterReturn:
 
 def compared(by: By, wanted: Condition) -> FilterReturn:
     """Texts, numbers, true and false. What has no value at all is != to everything."""
+    if wanted.operator == "~":
+        read = pattern if wanted.kind is Kind.WORDS else str
+        return any_of([by.like(read(value)) for value in wanted.values])
     values = [READ[wanted.kind](value) for value in wanted.values]
     found: FilterReturn
     match wanted.operator:
@@ -83,8 +87,6 @@ def compared(by: By, wanted: Condition) -> FilterReturn:
             found = by.contains_any(values) if len(values) > 1 else by.equal(values[0])
         case "!=":
             found = by.contains_none(values) if len(values) > 1 else by.not_equal(values[0])
-        case "~":
-            found = any_of([by.like(value) for value in values])
         case operator:
             found = getattr(by, METHODS[operator])(values[0])
     return found

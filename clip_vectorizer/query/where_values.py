@@ -17,6 +17,7 @@ LATEST = datetime(2262, 1, 1, tzinfo=UTC)
 EVERYWHERE = (GeoCoordinate(latitude=0, longitude=0), 2.1e7)  # metres: farther than the other side of the earth
 CIRCLE = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)\s*@\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)")
 METRES = {"m": 1.0, "km": 1000.0}
+DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}")
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 WORD = re.compile(r"[^\W_]+")
 # Weaviate's own list for English: a text of nothing else cannot be looked for.
@@ -63,6 +64,13 @@ def kind_of(name: str, data_type: DataType) -> Kind | None:
     if name in NEVER_FILTERED:
         return None
     return Kind.EXACT if name in (*EXACT_TEXT, CAMERA) else KINDS.get(data_type)
+
+
+def pattern(text: str) -> str:
+    """`text`, if words can be compared with it. Raises BadValue."""
+    if not re.search(r"[^\W_]|[*?]", text):
+        raise BadValue(f"{text!r} has no letter, number, * or ?")
+    return text
 
 
 def some_words(text: str) -> str:
@@ -122,7 +130,7 @@ def span(text: str) -> tuple[datetime, datetime]:
         return first, (first + timedelta(days=31)).replace(day=1)
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment, moment + timedelta(days=1) if re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{8}", text) else moment
+    return moment, moment + timedelta(days=1) if DAY.fullmatch(text) else moment
 
 
 def checked(start: datetime, end: datetime) -> tuple[datetime, datetime]:
