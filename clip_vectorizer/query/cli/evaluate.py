@@ -9,6 +9,7 @@ import click
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import connect_weaviate, vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.cli.evaluate_index import index_command
 from clip_vectorizer.query.cli.evaluated import SOME_FAILED, show_evaluation, telling
 from clip_vectorizer.query.cli.options import json_option, tenant_option
 from clip_vectorizer.query.evaluation.data import Labelled, Progress
@@ -105,3 +106,6 @@ def from_weaviate(
     with connect_weaviate(weaviate_url, weaviate_grpc_port, weaviate_api_key) as client:
         vector = check_search(client, weaviate_url, info, collection, tenant).description.vector
         return labelled_collection(client, weaviate_url, collection, vector, tenant, progress)
+
+
+main.add_command(index_command)
