@@ -69,6 +69,11 @@ def test_a_collection_with_tenants_needs_one_and_names_those_it_has() -> None:
         check_tenant("eve")
 
 
+def test_a_tenant_misspelt_is_answered_with_the_one_meant() -> None:
+    with pytest.raises(InputError, match=r"no tenant Bbo; did you mean bob[?] it has ann, bob$"):
+        check_tenant("Bbo")
+
+
 def test_of_many_tenants_only_some_are_named() -> None:
     with pytest.raises(InputError, match=r"t00, .*t09, \.\.\.$"):
         check_tenant("eve", tenants={f"t{number:02}": object() for number in range(50)})
