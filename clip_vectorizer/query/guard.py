@@ -19,12 +19,19 @@ def check_search(
     client: WeaviateClient, url: str, info: ModelInfo, collection: str, tenant: str | None = None
 ) -> Stored:
     """The collection. Raises InputError (no such one or tenant), Mismatch (the models do not agree)."""
+    stored = check_collection(client, url, collection, tenant)
+    check_model(stored, info, collection)
+    if stored.inference_url is None:  # else Weaviate asks that one, which it tells us nothing of
+        with weaviate_errors(url):
+            check_weaviates_sidecar(client.get_meta(), info)
+    return stored
+
+
+def check_collection(client: WeaviateClient, url: str, collection: str, tenant: str | None = None) -> Stored:
+    """The collection, for whoever needs no vectors. Raises InputError, Mismatch (not made by us)."""
     with weaviate_errors(url):
         check_exists(collection, client.collections.list_all(simple=True), url)
         stored = look_at(client, collection)
-        check_model(stored, info, collection)
-        if stored.inference_url is None:  # else Weaviate asks that one, which it tells us nothing of
-            check_weaviates_sidecar(client.get_meta(), info)
         check_tenant_of(client, stored, collection, tenant)
     return stored
 
