@@ -1,0 +1,77 @@
+"""A linear probe: logistic regression on stored vectors, with each label's text as one more example of it.
+
+Radford et al. 2021, section 3.2, fit it on images alone; Lin et al. 2023 (cross-modal adaptation) add the texts, which
+helps most where shots are few, and leaves a label without any with its text. M shots · L labels · D dimensions
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.adapting.few_shot import Classes
+from clip_vectorizer.vectors import Vectors
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # C: how far the weights may follow the examples
+FOLDS = 5
+MOST_STEPS = 2_000  # of L-BFGS
+
+
+@dataclass(frozen=True, slots=True)
+class LinearProbe:
+    """Fitted. It knows the shots by heart, so its answers about them are better than those about other images."""
+
+    model: "LogisticRegression"
+    strength: float  # C
+
+    @classmethod
+    def fit(cls, shots_md: Vectors, classes_m: Classes, texts_ld: Vectors | None = None) -> "LinearProbe":
+        """C by cross-validation over the shots: the least cross-entropy. Without texts every class needs two shots.
+
+        Raises InputError without scikit-learn.
+        """
+        texts_ld = shots_md[:0] if texts_ld is None else texts_ld
+        order = np.argsort(classes_m, kind="stable")
+        shots_md, classes_m = shots_md[order], classes_m[order]
+        folds_m = np.arange(len(classes_m)) % FOLDS  # neighbours in class go to different folds
+        losses = {each: validated(shots_md, classes_m, texts_ld, folds_m, each) for each in STRENGTHS}
+        strength = min(losses, key=lambda each: losses[each])
+        return cls(fitted(shots_md, classes_m, texts_ld, strength), strength)
+
+    def logits(self, images_nd: Vectors) -> Vectors:
+        """(N, L) float32 log-probabilities: a softmax of them gives the probe's own probabilities."""
+        logs: Vectors = self.model.predict_log_proba(images_nd.astype(np.float64)).astype(np.float32)
+        return logs
+
+
+def validated(shots_md: Vectors, classes_m: Classes, texts_ld: Vectors, folds_m: Classes, strength: float) -> float:
+    """Cross-entropy of the shots, each judged by a model that was fitted without its fold."""
+    total = 0.0
+    for fold in np.unique(folds_m):
+        held = folds_m == fold
+        model = fitted(shots_md[~held], classes_m[~held], texts_ld, strength)
+        logs = model.predict_log_proba(shots_md[held].astype(np.float64))
+        total -= float(logs[np.arange(held.sum()), classes_m[held]].sum())
+    return total / len(classes_m)
+
+
+def fitted(shots_md: Vectors, classes_m: Classes, texts_ld: Vectors, strength: float) -> "LogisticRegression":
+    """Where every label has at least its text, the model's classes are the labels, in their order."""
+    examples = np.concatenate([shots_md, texts_ld]).astype(np.float64)
+    truth = np.concatenate([classes_m, np.arange(len(texts_ld))])
+    return regression()(C=strength, max_iter=MOST_STEPS).fit(examples, truth)
+
+
+def regression() -> Any:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise InputError(
+            "a linear probe needs scikit-learn, which is not installed; pip install 'clip-vectorizer[eval]', "
+            "or take the few-shot cache (--few-shot), which needs nothing"
+        ) from error
+    return LogisticRegression
