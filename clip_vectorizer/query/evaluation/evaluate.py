@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.query.evaluation.data import Labelled, Progress, captions_by_language
+from clip_vectorizer.query.evaluation.few_shot import few_shot_table
 from clip_vectorizer.query.evaluation.retrieval import Retrieved, retrieval_table, retrieved
 from clip_vectorizer.query.evaluation.tables import Table
 from clip_vectorizer.query.evaluation.texts import TextEncoder
@@ -47,7 +48,8 @@ def evaluate(
     answers, left_out = answered(asked, model.model, encoder, progress, None if whole else MAX_PROMPTS)
     searches = [found for answer in answers if answer.question.classes_are == NAMES for found in retrieved(answer)]
     shown = best_known(answers)
-    tables = [zero_shot_table(answers), class_table(shown), confusion_table(shown)]
+    tables = [zero_shot_table(answers), few_shot_table(shown, model.logit_scale, progress, probe=whole)]
+    tables += [class_table(shown), confusion_table(shown)]
     if searches:
         tables.append(retrieval_table(searches))
     return Evaluation(model, labelled, answers, searches, tables, notes_of(labelled, left_out, bool(captions)))
