@@ -103,10 +103,12 @@ def cells(hit: Hit, details: Details) -> list[str]:
 
 def cards(hits: Sequence[Hit], details: Details, way: Way) -> Table:
     """A picture to the left, to the right of it what is told of the hit; long paths fold."""
-    table = Table(box=None, pad_edge=False, show_header=False, leading=1)
+    table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(width=COLUMNS)
     table.add_column(overflow="fold")
-    for hit in hits:
+    for number, hit in enumerate(hits):
+        if number:
+            table.add_row()  # two pictures that touch look like one
         table.add_row(picture(hit.thumbnail, way), card(hit, details))
     return table
 

@@ -9,12 +9,15 @@ import click
 
 from clip_vectorizer.query.asking import Asked, Move
 from clip_vectorizer.query.cli.found import Details, terminal_way
+from clip_vectorizer.query.cli.options import GroupedOption
 from clip_vectorizer.query.cli.parts import what_of, words_of
 from clip_vectorizer.query.mixture import Mixture
 from clip_vectorizer.query.thumbnails import Way
 
 PER_GROUP = 3
 STDOUT = Path("-")
+SAID = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+WITH_SIMILAR_STRINGS = ("similar_strings", "limit", "as_json")  # all others are about images
 NARROWING = ("where", "min_similarity", "auto_limit", "offset")
 OUTPUTS = {"as_json": "--json", "nul": "-0", "html": "--html", "explain": "--explain"}
 # What an option needs beside it: the options by parameter, the sentence by what is missing.
@@ -28,6 +31,7 @@ NEEDS: Sequence[tuple[str, tuple[str, ...], str]] = (
 EXCLUDES: Sequence[tuple[str, str, str]] = (
     ("nul", "properties", "-0 prints paths and nothing else; take --json to have --property too"),
     ("nul", "thumbnails", "-0 prints paths and nothing else; take --json to have --thumbnails too"),
+    ("explain", "group_by", "--explain shows the search itself; leave --group-by away"),
     ("group_by", "offset", "--group-by has no --offset; raise --limit, the number of groups"),
 )
 
@@ -87,6 +91,17 @@ def check_together(given: Mapping[str, Any]) -> None:
         if given[one] and given[other]:
             raise click.UsageError(sentence)
     check_folder(given["html"])
+
+
+def check_similar(context: click.Context) -> None:
+    """--similar-strings finds strings: what is about images cannot stand beside it. Raises click.UsageError."""
+    if not context.params["text"]:
+        raise click.UsageError("--similar-strings compares strings with TEXT: say one")
+    options = [option for option in context.command.params if isinstance(option, GroupedOption)]
+    others = [option for option in options if option.name not in WITH_SIMILAR_STRINGS]
+    given = [option.opts[0] for option in others if context.get_parameter_source(str(option.name)) in SAID]
+    if given:
+        raise click.UsageError(f"--similar-strings goes with --limit and --json, not with {', '.join(given)}")
 
 
 def check_folder(file: Path | None) -> None:

@@ -1,59 +1,110 @@
-"""The command `clip-search`."""
+"""`clip-search`: parse, call, print."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
-from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.query.cli.found import Details, show_as_json, show_for_people
-from clip_vectorizer.query.cli.options import collection_option, json_option, tenant_option
+from clip_vectorizer.connection import Connection, vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.cli.found import show_as_json, show_for_people, show_paths
+from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
+from clip_vectorizer.query.cli.request import Request, check_similar, request_of
+from clip_vectorizer.query.cli.search_options import consistency_option, search_options
+from clip_vectorizer.query.cli.sheet import write_sheet
+from clip_vectorizer.query.cli.similar import show_similar
 from clip_vectorizer.query.hits import Group
-from clip_vectorizer.query.output import prepare_streams
-from clip_vectorizer.query.search import MAX_LIMIT, ImageSearch
+from clip_vectorizer.query.output import prepare_streams, say
+from clip_vectorizer.query.search import ImageSearch
+
+HELP = """Find the images nearest to TEXT, to an image, or to several of them added up; best first.
+
+\b
+Examples:
+  clip-search red apple
+  clip-search 草莓 --limit 3 --json
+  clip-search "horse + stripes - fruit"
+  clip-search --image examples/images/fruit/mango.png --minus fruit
+  clip-search --like animals/cat.png --where label!=animals
+  clip-search animal --group-by label --limit 3 --per-group 2
+  clip-search fruit --fold --diversity 0.5 --html sheet.html
+  clip-search music --captions 0.5 --min-similarity 0.2 --property filename
+  clip-search "a red apple" --explain
+  clip-search guitar -0 | (cd examples/images && xargs -0 ls -l)
+
+In TEXT, + and - with spaces around them add and take away, 2*stripes counts twice. Similarity is the cosine: between a
+text and the right image it is rarely above 0.4. The environment variables below are what `clip-demo up` prints.
+
+\b
+Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
+4 Weaviate or its sidecar unreachable, 5 another model made the collection
+"""
 
 
-@click.command("clip-search", cls=FriendlyErrors)
+@click.command("clip-search", cls=GroupedHelp, help=HELP)
 @click.argument("text", nargs=-1)
-@click.option("--image", type=click.Path(), help="Search with this image file instead of a text.")
-@click.option("--limit", type=click.IntRange(1, MAX_LIMIT), default=10, show_default=True, help="Most results.")
-@json_option
+@search_options
 @collection_option
 @tenant_option
+@consistency_option
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
-def main(
-    text: tuple[str, ...],
-    image: str | None,
-    limit: int,
-    as_json: bool,
-    collection: str,
-    tenant: str | None,
-    weaviate_url: str,
-    weaviate_grpc_port: int,
-    weaviate_api_key: str | None,
-    vectorizer_url: str,
-    vectorizer_api_key: str | None,
-) -> None:
-    """Find the images nearest to TEXT, or to an image file; best first.
-
-    \b
-    Examples:
-      clip-search red apple
-      clip-search 红苹果 --limit 3
-      clip-search --image examples/images/fruit/mango.png --json
-
-    Similarity is the cosine: between a text and the right image it is rarely above 0.4. The environment variables
-    below are what `clip-demo up` prints.
-    """
+@click.pass_context
+def main(context: click.Context, /, **given: Any) -> None:
     prepare_streams()
-    if bool(text) == (image is not None):
-        raise click.UsageError("say what to search with: either TEXT or --image FILE")
+    if given["similar_strings"]:
+        check_similar(context)
+        similar(given)
+        return
+    request = request_of(given)
+    with connected(given) as images:
+        if request.explain:
+            say(str(images.explain(request.what, **request.asked)))
+            return
+        sections = search(images, request)
+    show(sections, request, given["collection"])
+
+
+@contextmanager
+def connected(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
     with ImageSearch.connect(
-        weaviate_url, weaviate_grpc_port, weaviate_api_key, vectorizer_url, collection, vectorizer_api_key, tenant
+        given["weaviate_url"],
+        given["weaviate_grpc_port"],
+        given["weaviate_api_key"],
+        given["vectorizer_url"],
+        given["collection"],
+        given["vectorizer_api_key"],
+        given["tenant"],
+        given["consistency"],
     ) as images:
-        hits = images.by_image(image, limit) if image is not None else images.by_text(" ".join(text), limit)
-    found = [Group("", tuple(hits))]
-    if as_json:
-        show_as_json(found, Details())
-    else:
-        show_for_people(found, Details(), None)
+        yield images
+
+
+def similar(given: Mapping[str, Any]) -> None:
+    weaviate = Connection(given["weaviate_url"], given["weaviate_grpc_port"], given["weaviate_api_key"])
+    words, source = " ".join(given["text"]), given["similar_strings"]
+    show_similar(words, source, given["limit"], given["as_json"], weaviate, given["collection"], given["tenant"])
+
+
+def search(images: ImageSearch, request: Request) -> list[Group]:
+    """Its groups; without --group-by a single one that holds all."""
+    if request.group_by is None:
+        return [Group("", tuple(images.find(request.what, **request.asked)))]
+    asked = request.asked.copy()
+    groups = asked.pop("limit")
+    return images.groups(request.what, request.group_by, request.per_group, groups, **asked)
+
+
+def show(sections: Sequence[Group], request: Request, collection: str) -> None:
+    found = any(section.hits for section in sections)
+    if not found:
+        click.echo(f"nothing found: {request.why_nothing}", err=True)
+    if request.html:
+        write_sheet(request.html, request.title, collection, sections, request.details.group)
+    elif request.as_json:
+        show_as_json(sections, request.details)
+    elif request.nul:
+        show_paths(sections)
+    elif found:
+        show_for_people(sections, request.details, request.way)
