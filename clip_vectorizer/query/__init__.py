@@ -1,8 +1,23 @@
 """Reads Weaviate: search by text, image or vector, and zero-shot classification. numpy, no torch."""
 
-from clip_vectorizer.query.hits import Hit
+from clip_vectorizer.query.asking import Move
+from clip_vectorizer.query.hits import Group, Hit, Listed
+from clip_vectorizer.query.mixture import Mixture, image, stored, text, vector
 from clip_vectorizer.query.prompts import PROMPTS
 from clip_vectorizer.query.search import ImageSearch
 from clip_vectorizer.query.zeroshot import Classification
 
-__all__ = ["PROMPTS", "Classification", "Hit", "ImageSearch"]
+__all__ = [
+    "PROMPTS",
+    "Classification",
+    "Group",
+    "Hit",
+    "ImageSearch",
+    "Listed",
+    "Mixture",
+    "Move",
+    "image",
+    "stored",
+    "text",
+    "vector",
+]

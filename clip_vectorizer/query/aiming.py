@@ -10,9 +10,10 @@ from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.query.asking import MAX_RESULTS, Question
 from clip_vectorizer.query.blending import blend, moved, moved_away
-from clip_vectorizer.query.calls import Plan, Searched, hybrid, moves_of, near_text, near_vector
+from clip_vectorizer.query.calls import Plan, Searched, common, hybrid, moves_of, near_text, near_vector
+from clip_vectorizer.query.lookup import did_you_mean
 from clip_vectorizer.query.mixture import Given, InCollection, Mixture, Shown, Source, Text
-from clip_vectorizer.query.reading import Row
+from clip_vectorizer.query.reading import Row, text_of
 from clip_vectorizer.query.steps import Call, EmbedImage, EmbedTexts, Flow
 from clip_vectorizer.schema import PATH, image_id
 from clip_vectorizer.vectors import Vectors
@@ -29,7 +30,7 @@ def planned(what: Mixture, question: Question, searched: Searched, info: ModelIn
         return plan
     if question.captions and not what.words:
         raise InputError("captions are searched by words: give a text, or leave captions away")
-    near_vector(np.ones(1, dtype=np.float32), question, searched)  # what cannot be asked is refused before anything is
+    common(question, searched)  # what cannot be asked is refused before anything is embedded
     rows = yield from stored_rows(what, searched)
     vector_d = yield from vector_of(what, question, searched, info, rows)
     but = [str(row.uuid) for source, row in rows.items() if not source.itself]
@@ -98,7 +99,13 @@ def stored_rows(what: Mixture, searched: Searched) -> "Flow[dict[InCollection, R
     if not wanted:
         return {}
     found = yield stored_call([source.key for source in wanted], searched)
-    return {source: named(source.key, found.objects, searched) for source in wanted}
+    rows: dict[InCollection, Row] = {}
+    for source in wanted:
+        row = named(source.key, found.objects)
+        if row is None:
+            raise (yield from nowhere(source.key, searched))
+        rows[source] = row
+    return rows
 
 
 def stored_call(keys: Sequence[str], searched: Searched) -> Call:
@@ -125,13 +132,17 @@ def is_id(key: str) -> bool:
         return False
 
 
-def named(key: str, rows: Sequence[Row], searched: Searched) -> Row:
-    for row in rows:
-        if key in (str(row.uuid), row.properties.get(PATH)) or key.lower() == str(row.uuid):
-            return row
-    raise InputError(
-        f"the collection {searched.collection} holds no image {key}; name it by its path there or its id, as "
-        "clip-search --json prints them"
+def named(key: str, rows: Sequence[Row]) -> Row | None:
+    return next((row for row in rows if key.lower() == str(row.uuid) or key == row.properties.get(PATH)), None)
+
+
+def nowhere(key: str, searched: Searched) -> Flow[InputError]:
+    """What is said of an image that is not there; it names a near path, if there is one among the first 10,000."""
+    answer = yield Call("fetch_objects", {"limit": MAX_RESULTS, "return_properties": [PATH]})
+    paths = [text_of(row, PATH) for row in answer.objects]
+    return InputError(
+        f"the collection {searched.collection} holds no image {key}; {did_you_mean(key, paths)}"
+        "name it by its path there or its id, as clip-search --json prints them"
     )
 
 

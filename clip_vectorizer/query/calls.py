@@ -90,7 +90,7 @@ def group_call(plan: Plan, by: str, per_group: int, groups: int) -> Call:
     )
 
 
-def common(question: Question, searched: Searched, but: Sequence[str]) -> dict[str, Any]:
+def common(question: Question, searched: Searched, but: Sequence[str] = ()) -> dict[str, Any]:
     """Arguments of every search. `but`: ids that are not to be found."""
     filters = all_of([where_filter(question.where, searched.properties), *(Filter.by_id().not_equal(id) for id in but)])
     arguments: dict[str, Any] = {

@@ -8,31 +8,24 @@ from clip_vectorizer.query.calls import Plan, Searched, group_call, known, windo
 from clip_vectorizer.query.folding import folded
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.query.reading import Row, hit
-from clip_vectorizer.query.steps import Flow
+from clip_vectorizer.query.steps import Call, Flow
 
 MORE = 4  # so many times as much is asked for, when equal images took the places
-ROUNDING = 1e-5  # between a similarity of Weaviate's and the same one here
 
 
 def found(plan: Plan, searched: Searched, limit: int, offset: int = 0) -> Flow[list[Hit]]:
     """Hits `offset` .. `offset + limit`, best first; fewer where there are no more."""
-    if sifted(plan):
-        return (yield from sifting(plan, searched, limit, offset))
+    if plan.question.fold:
+        return (yield from different(plan, searched, limit, offset))
     call, left_out = window(plan, limit, offset)
     answer = yield call
     return hits(answer.objects, plan, searched)[left_out:]
 
 
-def sifted(plan: Plan) -> bool:
-    """Whether some of what Weaviate finds falls away here: copies, and what only the words found."""
-    question = plan.question
-    return question.fold or (question.captions > 0 and question.min_similarity is not None)
-
-
-def sifting(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[list[Hit]]:
-    """The same, counted in hits that stay. Asks from the beginning, for more and more, until there are enough."""
+def different(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[list[Hit]]:
+    """The same, counted in images that differ. Asks from the beginning, for more and more, until there are enough."""
     wanted = offset + limit
-    asked = min(wanted + limit, MAX_RESULTS)
+    asked = asked_at_first(limit, offset)
     while True:
         call, _ = window(plan, asked)
         answer = yield call
@@ -43,6 +36,18 @@ def sifting(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[lis
         asked = min(MORE * asked, MAX_RESULTS)
 
 
+def asked_at_first(limit: int, offset: int) -> int:
+    """How many images are fetched where equal ones will be folded."""
+    return min(offset + 2 * limit, MAX_RESULTS)
+
+
+def first_call(plan: Plan) -> Call:
+    question = plan.question
+    if question.fold:
+        return window(plan, asked_at_first(question.limit, question.offset))[0]
+    return window(plan, question.limit, question.offset)[0]
+
+
 def grouped(plan: Plan, searched: Searched, by: str, per_group: int, count: int) -> Flow[list[Group]]:
     """The best `count` values of the property `by`, each with its best hits."""
     answer = yield group_call(plan, by, per_group, count)
@@ -51,21 +56,20 @@ def grouped(plan: Plan, searched: Searched, by: str, per_group: int, count: int)
 
 
 def hits(rows: Sequence[Row], plan: Plan, searched: Searched) -> list[Hit]:
-    """In the order of the rows: those that are similar enough, equal ones folded where that is asked."""
-    least = plan.question.min_similarity
-    near = [(hit(row, plan, searched), row) for row in rows]
-    if least is not None:
-        near = [(each, row) for each, row in near if each.similarity >= least - ROUNDING]
-    return folded(near) if plan.question.fold else [each for each, _ in near]
+    """In the order of the rows, equal ones folded where that is asked."""
+    rows_of = [(hit(row, plan, searched), row) for row in rows]
+    return folded(rows_of) if plan.question.fold else [each for each, _ in rows_of]
 
 
-def check_groups(plan: Plan, searched: Searched, by: str, per_group: int, count: int) -> None:
+def check_groups(question: Question, searched: Searched, by: str, per_group: int, count: int) -> None:
     """Raises InputError for what cannot be grouped."""
     known(by, searched)
     whole("per_group", per_group, 1)
     whole("groups", count, 1)
-    if plan.question.diversity is not None:
+    if question.diversity is not None:
         raise InputError("groups are made of the nearest images; leave diversity away")
+    if question.offset or question.auto_limit:
+        raise InputError("Weaviate makes groups from the nearest image on; leave offset and auto_limit away")
 
 
 def windows(question: Question, size: int) -> Iterator[tuple[int, int]]:

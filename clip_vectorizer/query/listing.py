@@ -7,6 +7,7 @@ from typing import Any
 from weaviate.classes.query import Filter, FilterReturn, Sort
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.aiming import is_id
 from clip_vectorizer.query.asking import Question
 from clip_vectorizer.query.calls import Searched, all_of, returned
 from clip_vectorizer.query.hits import Listed
@@ -23,6 +24,7 @@ A_PAGE_OF_PICTURES = 200  # thumbnails are some 12 KB each
 class Listing:
     """What is listed. By the database's own cursor; with a filter, which excludes that one, in the order of paths."""
 
+    searched: Searched
     question: Question
     filters: FilterReturn | None
 
@@ -33,50 +35,45 @@ class Listing:
         """Raises InputError for a property that is not there."""
         question = Question(properties=properties, vectors=vectors, thumbnails=thumbnails)
         returned(question, searched)
-        return cls(question, where_filter(where, searched.properties))
+        return cls(searched, question, where_filter(where, searched.properties))
 
+    def start_after(self, id: str | None) -> Flow[Row | None]:
+        """The object with this id, to go on after it. Raises InputError when it is gone."""
+        if id is None:
+            return None
+        if not is_id(id):
+            raise InputError(f"after {id!r}: expected the id of an image, as everything() and clip-search --json tell")
+        arguments = {"filters": Filter.by_id().equal(id), "limit": 1, "return_properties": [PATH]}
+        rows: list[Row] = (yield Call("fetch_objects", arguments)).objects
+        if not rows:
+            raise InputError(f"the collection {self.searched.collection} holds no image {id}, so none comes after it")
+        return rows[0]
 
-def page(listing: Listing, searched: Searched, last: Row | None) -> Flow[list[Row]]:
-    """The rows after `last`; none when that was the last one."""
-    rows: list[Row] = (yield page_call(listing, searched, last)).objects
-    return rows
+    def page(self, last: Row | None) -> Flow[list[Row]]:
+        """The rows after `last`; none when that was the last one."""
+        rows: list[Row] = (yield self.call(last)).objects
+        return rows
 
-
-def page_call(listing: Listing, searched: Searched, last: Row | None) -> Call:
-    question = listing.question
-    arguments: dict[str, Any] = {
-        "limit": A_PAGE_OF_PICTURES if question.thumbnails else A_PAGE,
-        "return_properties": returned(question, searched),
-    }
-    if question.vectors:
-        arguments["include_vector"] = [searched.vector]
-    if listing.filters is None:
-        arguments |= {"after": str(last.uuid)} if last else {}
-    else:
+    def call(self, last: Row | None) -> Call:
+        arguments: dict[str, Any] = {
+            "limit": A_PAGE_OF_PICTURES if self.question.thumbnails else A_PAGE,
+            "return_properties": returned(self.question, self.searched),
+        }
+        if self.question.vectors:
+            arguments["include_vector"] = [self.searched.vector]
+        if self.filters is None:
+            return Call("fetch_objects", arguments | ({"after": str(last.uuid)} if last else {}))
         beyond = Filter.by_property(PATH).greater_than(text_of(last, PATH)) if last else None
-        arguments |= {"filters": all_of([listing.filters, beyond]), "sort": Sort.by_property(PATH)}
-    return Call("fetch_objects", arguments)
+        in_order = {"filters": all_of([self.filters, beyond]), "sort": Sort.by_property(PATH)}
+        return Call("fetch_objects", arguments | in_order)
 
-
-def start_after(id: str | None, listing: Listing, searched: Searched) -> Flow[Row | None]:
-    """The object with this id, to go on after it. Raises InputError when it is gone and its place is not known."""
-    if id is None:
-        return None
-    arguments = {"filters": Filter.by_id().equal(id), "limit": 1, "return_properties": [PATH]}
-    rows: list[Row] = (yield Call("fetch_objects", arguments)).objects
-    if not rows:
-        raise InputError(f"the collection {searched.collection} holds no image with the id {id}, so none is after it")
-    return rows[0]
-
-
-def listed(row: Row, listing: Listing, searched: Searched) -> Listed:
-    question = listing.question
-    return Listed(
-        text_of(row, PATH),
-        str(row.uuid),
-        text_of(row, LABEL),
-        text_of(row, CAPTION),
-        {name: row.properties.get(name) for name in question.properties},
-        vector_in(row, searched) if question.vectors else None,
-        thumbnail_of(row, question),
-    )
+    def listed(self, row: Row) -> Listed:
+        return Listed(
+            text_of(row, PATH),
+            str(row.uuid),
+            text_of(row, LABEL),
+            text_of(row, CAPTION),
+            {name: row.properties.get(name) for name in self.question.properties},
+            vector_in(row, self.searched) if self.question.vectors else None,
+            thumbnail_of(row, self.question),
+        )

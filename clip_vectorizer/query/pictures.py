@@ -1,4 +1,4 @@
-"""What may be searched with or classified: a path, a file's bytes, or a PIL image. All become a file's bytes.
+"""What may be searched with or classified: a path, an address, bytes, or a PIL image. All become a file's bytes.
 
 D dimensions
 """
@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.pictures import upright_rgb
+from clip_vectorizer.query.download import downloaded, is_address
 from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
 from clip_vectorizer.vectors import Vectors
 
@@ -66,9 +67,11 @@ def file_or_error(picture: Picture) -> bytes | InputError:
 
 
 def file_bytes(picture: Picture) -> bytes:
-    """Raises OSError (no such file, truncated), InputError (an empty file)."""
+    """Raises OSError (no such file, truncated), InputError (an empty file, an address that gives none)."""
     if isinstance(picture, Image.Image):
         return png_bytes(picture)
+    if isinstance(picture, str) and is_address(picture):
+        return downloaded(picture)
     data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     if not data:
         raise InputError("the file is empty (0 bytes)")

@@ -27,7 +27,7 @@ def hit(row: Row, plan: Plan, searched: Searched) -> Hit:
         str(row.uuid),
         text_of(row, LABEL),
         text_of(row, CAPTION),
-        row.metadata.score if question.captions else None,
+        getattr(row.metadata, "score", None) if question.captions else None,  # within a group it has none
         properties={name: row.properties.get(name) for name in question.properties},
         vector=vector_in(row, searched) if question.vectors else None,
         thumbnail=thumbnail_of(row, question),
@@ -39,8 +39,8 @@ def text_of(row: Row, name: str) -> str:
 
 
 def distance_of(row: Row, plan: Plan, searched: Searched) -> float:
-    """Weaviate's; of a hybrid search, which tells none, worked out from the vectors."""
-    if row.metadata.distance is not None:
+    """Weaviate's. A hybrid search tells none, or 0 within a group, so there it is worked out from the vectors."""
+    if row.metadata.distance is not None and not plan.question.captions:
         return float(row.metadata.distance)
     vector_d = vector_in(row, searched)
     if vector_d is None or plan.vector is None:

@@ -2,38 +2,33 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
-from typing import Protocol, Self
+from typing import Self, Unpack
 
-import numpy as np
 import numpy.typing as npt
 
-from clip_vectorizer.client import ModelInfo, VectorizerClient
-from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, connect_weaviate
-from clip_vectorizer.errors import InputError, Mismatch, SidecarRefused
-from clip_vectorizer.query.database import WeaviateImages, WeaviateLabels
-from clip_vectorizer.query.guard import check_search
-from clip_vectorizer.query.hits import Hit
-from clip_vectorizer.query.labels import LabelStore, label_set, store_labels
-from clip_vectorizer.query.pictures import Picture, embedded_picture, embedded_pictures
-from clip_vectorizer.query.prompts import plain
-from clip_vectorizer.query.zeroshot import Classification, Embedded, classified
-from clip_vectorizer.schema import IMAGE_COLLECTION
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, Connection
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.answering import ImageStore, Sidecar, answer
+from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Beside
+from clip_vectorizer.query.connecting import connect
+from clip_vectorizer.query.database import WeaviateImages
+from clip_vectorizer.query.explaining import Explanation
+from clip_vectorizer.query.finding import windows
+from clip_vectorizer.query.hits import Group, Hit, Listed
+from clip_vectorizer.query.mixture import What, text, vector
+from clip_vectorizer.query.mixture import image as picture
+from clip_vectorizer.query.pictures import Picture
+from clip_vectorizer.query.searches import Searches
+from clip_vectorizer.query.steps import Flow, Result, run
+from clip_vectorizer.query.where import Where
+from clip_vectorizer.query.zeroshot import Classification
+from clip_vectorizer.query.zeroshot.asking import How, Images, Wanted
+from clip_vectorizer.query.zeroshot.flow import Parts, classify
+from clip_vectorizer.query.zeroshot.shelf import Shelf, open_shelf
+from clip_vectorizer.schema import IMAGE_COLLECTION, LABEL
 
-MAX_LIMIT = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS
-START_AND_END = 2  # tokens that every text has beside its own
-
-
-class ImageStore(Protocol):
-    def near_text(self, text: str, limit: int) -> list[Hit]: ...
-    def near_vector(self, vector_d: Vectors, limit: int) -> list[Hit]: ...
-    def embedded(self) -> Iterator[list[Embedded]]: ...
-
-
-class Sidecar(Protocol):
-    def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
-    def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]: ...
+MAX_LIMIT = MAX_RESULTS
 
 
 class ImageSearch:
@@ -52,43 +47,31 @@ class ImageSearch:
         collection: str | None = IMAGE_COLLECTION,
         vectorizer_api_key: str | None = None,
         tenant: str | None = None,
+        consistency: str | None = None,
     ) -> Self:
         """Checks first that the sidecar runs the model that made the collection's vectors.
 
         `collection` None: to classify files, with no images in the database. `tenant`: whose images, where the
-        collection has tenants. Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such collection or
-        tenant), Mismatch (another model).
+        collection has tenants. `consistency`: how many replicas must agree, ONE, QUORUM or ALL, where there are some.
+        Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such collection or tenant), Mismatch (another
+        model).
         """
-        with ExitStack() as opened:
-            sidecar = opened.enter_context(VectorizerClient(vectorizer_url, api_key=vectorizer_api_key))
-            client = opened.enter_context(connect_weaviate(weaviate_url, grpc_port, api_key))
-            info = sidecar.meta()
-            images, by_module = None, True
-            if collection is not None:
-                stored = check_search(client, weaviate_url, info, collection, tenant)
-                images = WeaviateImages(client, weaviate_url, collection, stored.description.vector, tenant)
-                by_module = stored.by_module
-            search = cls(info, sidecar, images, lambda: WeaviateLabels(client, weaviate_url, info), by_module)
-            search._opened = opened.pop_all()
+        where = Connection(weaviate_url, grpc_port, api_key, vectorizer_url, vectorizer_api_key)
+        connected = connect(where, collection, tenant, consistency)
+        client, info, searched = connected.client, connected.info, connected.searched
+        images = WeaviateImages(client, weaviate_url, searched) if searched else None
+        search = cls(info, connected.sidecar, images, lambda: open_shelf(client, weaviate_url, info, searched))
+        search._opened = connected.opened
         return search
 
     def __init__(
-        self,
-        info: ModelInfo,
-        sidecar: Sidecar,
-        images: ImageStore | None,
-        labels: Callable[[], LabelStore],
-        by_module: bool = True,
+        self, info: ModelInfo, sidecar: Sidecar, images: ImageStore | None, shelf: Callable[[], Shelf]
     ) -> None:
-        """`connect` is the way in; this takes the parts, whatever they are. `labels` is called when one classifies.
-
-        `by_module`: whether the database can embed a text itself.
-        """
-        self._by_module = by_module
+        """`connect` is the way in; this takes the parts, whatever they are. `shelf` is called when one classifies."""
         self.info = info
         self._sidecar = sidecar
         self._images = images
-        self._labels = labels
+        self._shelf = shelf
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -100,57 +83,97 @@ class ImageSearch:
     def close(self) -> None:
         self._opened.close()
 
-    def by_text(self, query: str, limit: int = 10) -> list[Hit]:
+    def find(self, what: What, **asked: Unpack[Asked]) -> list[Hit]:
+        """The images nearest to `what`, best first.
+
+        A str is a text; a path, bytes or a PIL image an image; `text`, `image`, `stored` and `vector` say which, and
+        can be added up: `search.find(text("horse") + text("stripes") - 0.5 * text("fruit"), limit=5)`.
+        """
+        return self._run(self._searches.find(what, **asked))
+
+    def by_text(self, query: str, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
         """The images nearest to a text, best first. A text cut to the model's context is a logged warning."""
-        text = plain(query)
-        if not text:
-            raise InputError("the query is empty; say what the images should show, for example 'a red apple'")
-        images = self._searched(limit)
-        if not self._by_module:
-            return images.near_vector(self._sidecar.embed_texts([text])[0], limit)
-        if len(text.encode()) + START_AND_END > self.info.context_length:  # else no tokenizer makes too many tokens
-            self._sidecar.embed_texts([text])  # for its warnings, which Weaviate drops; nearText then finds it cached
-        return images.near_text(text, limit)
+        return self.find(text(query), limit=limit, **asked)
 
-    def by_image(self, image: Picture, limit: int = 10) -> list[Hit]:
-        """The images nearest to a path, a file's bytes or a PIL image, best first."""
-        images = self._searched(limit)
-        return images.near_vector(embedded_picture(image, self._sidecar), limit)
+    def by_image(self, image: Picture, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
+        """The images nearest to a path, an https:// address, a file's bytes or a PIL image, best first."""
+        return self.find(picture(image), limit=limit, **asked)
 
-    def by_vector(self, vector: Sequence[float] | npt.NDArray[np.floating], limit: int = 10) -> list[Hit]:
+    def by_vector(self, values: npt.ArrayLike, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
         """The images nearest to a vector (D,) of the collection's model, best first. Raises Mismatch for another D."""
-        images = self._searched(limit)
-        vector_d: Vectors = np.asarray(vector, dtype=np.float32)
-        if vector_d.shape != (self.info.dimension,):
-            raise Mismatch(f"a vector of shape {vector_d.shape}; {self.info.model} makes ({self.info.dimension},)")
-        if not (np.isfinite(vector_d).all() and vector_d.any()):
-            raise InputError("a vector of zeros, NaN or infinity has no direction; nothing is near it")
-        return images.near_vector(vector_d, limit)
+        return self.find(vector(values), limit=limit, **asked)
+
+    def groups(
+        self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
+    ) -> list[Group]:
+        """The nearest images by the value of a property, best group first: `search.groups("owl", by="label")`.
+
+        Among the `limit` nearest (default 1,000), which are also how far it looks for groups.
+        """
+        return self._run(self._searches.groups(what, by, per_group, groups, **asked))
+
+    def pages(self, what: What, size: int = 100, **asked: Unpack[Asked]) -> Iterator[list[Hit]]:
+        """All hits, best first, a page at a time, until none are left or Weaviate's 10,000 have been seen.
+
+        `offset` begins later, `limit` ends earlier. `for page in search.pages("owl", size=50): ...`
+        """
+        plan = self._run(self._searches.all_pages(what, **asked))
+        for limit, offset in windows(plan.question, size):
+            if hits := self._run(self._searches.page(plan, limit, offset)):
+                yield hits
+            if len(hits) < limit:
+                return
+
+    def everything(
+        self,
+        after: str | None = None,
+        where: Where = None,
+        properties: Iterable[str] = (),
+        vectors: bool = False,
+        thumbnails: bool = False,
+    ) -> Iterator[Listed]:
+        """Every image of the collection, in an order that stays; with `where`, those that match, by their paths.
+
+        `after` goes on behind the image with this id. `for image in search.everything(where="label=birds"): ...`
+        """
+        listing = self._searches.listing(where, properties, vectors, thumbnails)
+        last = self._run(listing.start_after(after))
+        while rows := self._run(listing.page(last)):
+            yield from map(listing.listed, rows)
+            last = rows[-1]
+
+    def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
+        """What `find` would send to Weaviate, and what it asks the sidecar before: `print(search.explain("owl"))`."""
+        return self._run(self._searches.explain(what, **asked))
 
     def classify(
         self,
-        images: Iterable[Picture] | None,
-        labels: Sequence[str],
+        images: Images,
+        labels: Sequence[str] | None = None,
         templates: Sequence[str] | None = None,
         limit: int | None = None,
+        **how: Unpack[How],
     ) -> Iterator[Classification]:
-        """The most likely of `labels` for each image, in order; `images` None: the whole collection, as stored.
+        """The most likely of `labels` for each image, in order.
 
+        `images`: files (paths, bytes, PIL images), hits of a search, or None for the whole collection, as stored.
         Zero-shot: each label's prompts (`templates`, each with one {}; None: a set for the label's language and the
-        model) make one vector, kept in the database, where nearVector decides. An image that cannot be read is a
-        Classification with an `error`. `limit`: the first so many images. Raises InputError for labels that cannot be
-        used, before the first image.
+        model) make one vector, kept in the database; the nearest label wins. A label may have descriptions:
+        "crane: a construction crane / a wading bird". An image that cannot be read is a Classification with an
+        `error`, in its place. `limit`: the first so many images. See How for the rest.
+        Raises InputError (labels, prompts or a filter that cannot be used) or Mismatch (a label set of another model)
+        before the first image.
         """
-        competing = label_set(labels, templates, self.info)
-        store = self._labels()
-        store_labels(competing, self.info.dimension, self._sidecar, store)
-        batches = self._collected().embedded() if images is None else embedded_pictures(images, self._sidecar)
-        return islice(classified(batches, competing, store, self.info.logit_scale), limit)
+        parts = Parts(self.info, self._sidecar, self._shelf())
+        return classify(images, labels, templates, limit, Wanted(**how), parts)
 
-    def _searched(self, limit: int) -> ImageStore:
-        if not 1 <= limit <= MAX_LIMIT:
-            raise InputError(f"limit {limit}: expected 1 to {MAX_LIMIT} results")
-        return self._collected()
+    @property
+    def _searches(self) -> Searches:
+        return Searches(self._collected().searched, self.info)
+
+    def _run(self, flow: Flow[Result]) -> Result:
+        images = self._collected()
+        return run(flow, lambda step: answer(step, self._sidecar, images))
 
     def _collected(self) -> ImageStore:
         if self._images is None:

@@ -5,7 +5,7 @@ once, and `explain` can look on.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from clip_vectorizer.query.pictures import Picture
@@ -33,13 +33,14 @@ class Call:
 
     method: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    part: str = "query"  # of the collection; the other one that is used is `aggregate`
 
-    def __call__(self, query: Any) -> Any:
-        """With the async client's query, an awaitable."""
-        return getattr(query, self.method)(**self.arguments)
+    def __call__(self, collection: Any) -> Any:
+        """With a collection of the async client, an awaitable."""
+        return getattr(getattr(collection, self.part), self.method)(**self.arguments)
 
     def changed(self, **arguments: Any) -> "Call":
-        return Call(self.method, {**self.arguments, **arguments})
+        return replace(self, arguments={**self.arguments, **arguments})
 
 
 Step = EmbedTexts | EmbedImage | Call
@@ -63,6 +64,19 @@ async def run_async(flow: Flow[Result], answer: Callable[[Step], Awaitable[Any]]
     try:
         while True:
             reply = await answer(flow.send(reply))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def noted(flow: Flow[Result], steps: list[Step]) -> Flow[Result]:
+    """The same flow, whose steps are put into a list as they are taken."""
+    reply = None
+    try:
+        while True:
+            step = flow.send(reply)
+            steps.append(step)
+            reply = yield step
     except StopIteration as end:
         result: Result = end.value
         return result

@@ -1,0 +1,55 @@
+"""Every search of one collection as a flow, from the arguments to the answer: what both clients run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Unpack
+
+from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.query.aiming import planned
+from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Question
+from clip_vectorizer.query.calls import Plan, Searched
+from clip_vectorizer.query.explaining import Explanation, explained
+from clip_vectorizer.query.finding import check_groups, found, grouped
+from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.query.listing import Listing
+from clip_vectorizer.query.mixture import What, mixture
+from clip_vectorizer.query.steps import Flow, Step, noted
+from clip_vectorizer.query.where import Where
+
+GROUPED = 1_000  # images among which groups are made
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    searched: Searched
+    info: ModelInfo
+
+    def find(self, what: What, **asked: Unpack[Asked]) -> Flow[list[Hit]]:
+        plan = yield from self.plan(what, Question(**asked))
+        return (yield from self.page(plan, plan.question.limit, plan.question.offset))
+
+    def groups(self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]) -> Flow[list[Group]]:
+        asked.setdefault("limit", GROUPED)
+        question = Question(**asked)
+        check_groups(question, self.searched, by, per_group, groups)
+        plan = yield from self.plan(what, question)
+        return (yield from grouped(plan, self.searched, by, per_group, groups))
+
+    def explain(self, what: What, **asked: Unpack[Asked]) -> Flow[Explanation]:
+        steps: list[Step] = []
+        plan = yield from noted(self.plan(what, Question(**asked)), steps)
+        return explained(plan, self.searched, steps)
+
+    def all_pages(self, what: What, **asked: Unpack[Asked]) -> Flow[Plan]:
+        """What all pages have in common: their vector is made once."""
+        asked.setdefault("limit", MAX_RESULTS - asked.get("offset", 0))
+        return (yield from self.plan(what, Question(**asked)))
+
+    def page(self, plan: Plan, limit: int, offset: int) -> Flow[list[Hit]]:
+        return (yield from found(plan, self.searched, limit, offset))
+
+    def plan(self, what: What, question: Question) -> Flow[Plan]:
+        return (yield from planned(mixture(what), question, self.searched, self.info))
+
+    def listing(self, where: Where, properties: Iterable[str], vectors: bool, thumbnails: bool) -> Listing:
+        return Listing.of(self.searched, where, properties, vectors, thumbnails)
