@@ -1,0 +1,56 @@
+"""A gallery of which all is known, ways to ask for its images, and files to classify."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.query import ImageSearch
+from tests.stack.acceptance.gallery import COLUMNS, write_gallery
+from tests.stack.acceptance.in_process import Ask, connection, ran
+from tests.stack.conftest import fresh_collection
+from tests.stack.support import Stack
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_gallery(tmp_path_factory.mktemp("gallery"))
+
+
+@pytest.fixture(scope="session")
+def gallery(stack: Stack, gallery_folder: Path) -> Iterator[str]:
+    """The name of the collection that holds gallery.py's images."""
+    for name in fresh_collection(stack):
+        ran(stack.env, "clip-ingest", gallery_folder, "--collection", name, *COLUMNS)
+        yield name
+
+
+@pytest.fixture(scope="session")
+def ask(stack: Stack, gallery: str) -> Ask:
+    """clip-search in the gallery."""
+    return partial(in_collection, stack, gallery, "clip-search")
+
+
+@pytest.fixture(scope="session")
+def classify(stack: Stack, gallery: str) -> Ask:
+    """clip-classify, of files or of the gallery."""
+    return partial(in_collection, stack, gallery, "clip-classify")
+
+
+def in_collection(stack: Stack, collection: str, command: str, *words: object, **more: object) -> object:
+    return ran(stack.env, command, *words, "--collection", collection, **more)
+
+
+@pytest.fixture(scope="session")
+def pictures(stack: Stack, gallery: str) -> Iterator[ImageSearch]:
+    """Python's way to the gallery."""
+    with ImageSearch.connect(**connection(stack), collection=gallery) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def encoder(stack: Stack) -> Iterator[VectorizerClient]:
+    with VectorizerClient(stack.vectorizer_url) as client:
+        yield client

@@ -1,0 +1,64 @@
+"""Commands run inside the test's own process: the same words and exit codes, without the seconds of a start."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from clip_vectorizer.query import Hit
+from clip_vectorizer.query.cli.classify import main as clip_classify
+from clip_vectorizer.query.cli.search import main as clip_search
+from ingest.cli import main as clip_ingest
+from tests.stack.support import OURS, Ran, Stack
+
+Ask = Callable[..., Ran]
+
+COMMANDS: Mapping[str, click.Command] = {
+    "clip-search": clip_search,
+    "clip-classify": clip_classify,
+    "clip-ingest": clip_ingest,
+}
+
+
+def ran(
+    env: Mapping[str, str], command: str, *words: str | Path | float, expect: int | None = 0, stdin: str | None = None
+) -> Ran:
+    """As `support.run_command`. What escapes a command is the stack trace that its user would see."""
+    settings = {name: None for name in os.environ if name.startswith(OURS)} | dict(env)
+    done = CliRunner().invoke(COMMANDS[command], list(map(str, words)), stdin, env=settings)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert "Traceback" not in done.stderr, done.stderr
+    if expect is not None:
+        said = f"{command} {words} ended {done.exit_code}, not {expect}:\n{done.stdout}\n{done.stderr}"
+        assert done.exit_code == expect, said
+    return Ran(done.exit_code, done.stdout, done.stderr)
+
+
+def connection(stack: Stack) -> dict[str, Any]:
+    """For ImageSearch.connect."""
+    return {
+        "weaviate_url": stack.weaviate_url,
+        "grpc_port": stack.grpc_port,
+        "api_key": stack.api_key,
+        "vectorizer_url": stack.vectorizer_url,
+    }
+
+
+def paths(hits: Sequence[Hit]) -> list[str]:
+    return [hit.path for hit in hits]
+
+
+def same_answer(one: Sequence[Hit], other: Sequence[Hit]) -> bool:
+    """The same images, as near; which of two equal images is first may differ."""
+    one_by_path, other_by_path = ({hit.path: hit.similarity for hit in hits} for hits in (one, other))
+    return bool(one_by_path == pytest.approx(other_by_path, abs=2e-6))
+
+
+def unit(vector_d: np.ndarray) -> np.ndarray:
+    return np.asarray(vector_d / np.linalg.norm(vector_d))

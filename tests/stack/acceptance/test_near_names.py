@@ -1,0 +1,82 @@
+"""A name that does not exist is answered by the nearest that does; strings near a string."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.stack.acceptance.in_process import Ask, ran
+from tests.stack.support import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["--where", "labl=fruit"], "label"),
+        (["--where", "label=friut"], "fruit"),
+        (["--where", "brandd=Ajax"], "brand"),
+        (["--group-by", "labels"], "label"),
+        (["--property", "prise"], "price"),
+    ],
+    ids=str,
+)
+def test_a_name_that_does_not_exist_is_answered_by_the_nearest_that_does(ask: Ask, words: list[str], near: str) -> None:
+    refused = ask("a thing", *words, expect=None)
+    assert f"did you mean {near}?" in refused.stderr
+    assert refused.stdout == ""
+    assert refused.exit_code == (0 if words[1] == "label=friut" else 2)  # a value that nothing has is an empty answer
+
+
+def test_a_collection_nobody_made_is_answered_by_the_nearest_one(stack: Stack, gallery: str) -> None:
+    refused = ran(stack.env, "clip-search", "a thing", "--collection", gallery + "x", expect=2)
+    assert f"did you mean {gallery}?" in refused.stderr
+
+
+STRINGS = [
+    "kitten",
+    "sitting",
+    "mitten",
+    "smitten",
+    "bitten",
+    "Kitten",
+    "köln",
+    "ko\u0308ln",
+    "koln",
+    "猫",
+    "狗",
+    "熊猫",
+]
+
+
+@pytest.mark.parametrize("query", ["kitten", "ko\u0308ln", "köln", "猫", "xyz" * 5, "👩‍🔬"])
+def test_similar_strings_are_those_of_least_edit_distance_and_ties_keep_their_order(
+    stack: Stack, query: str, tmp_path: Path
+) -> None:
+    lines = tmp_path / "strings.txt"
+    lines.write_text("\n".join(STRINGS) + "\n", encoding="utf-8")
+    wanted = sorted(range(len(STRINGS)), key=lambda index: (edits(query, STRINGS[index]), index))
+    for limit in (1, 5, 100):
+        words = (query, "--similar-strings", lines, "--limit", limit, "--json")
+        rows = ran(stack.env, "clip-search", *words).rows
+        found = [(row["text"], row["distance"]) for row in rows]
+        assert found == [(STRINGS[index], edits(query, STRINGS[index])) for index in wanted[:limit]]
+
+
+def edits(one: str, other: str) -> int:
+    """Levenshtein's distance by code points, by the book."""
+    row = list(range(len(other) + 1))
+    for index, letter in enumerate(one, 1):
+        before, row = row, [index]
+        for place, (left, above) in enumerate(pairwise(before)):
+            row.append(min(row[-1] + 1, above + 1, left + (letter != other[place])))
+    return row[-1]
+
+
+def test_similar_strings_may_come_by_a_pipe_or_from_a_property(ask: Ask) -> None:
+    piped = ask("kiten", "--similar-strings", "-", "--limit", 1, "--json", stdin="\n".join(STRINGS)).rows
+    assert [(row["text"], row["distance"]) for row in piped] == [("kitten", 1)]
+    stored_values = ask("friut", "--similar-strings", "PROPERTY:label", "--limit", 2, "--json").rows
+    assert next((row["text"], row["distance"]) for row in stored_values) == ("fruit", 2)
+    assert len({row["text"] for row in stored_values}) == 2, "each value once"

@@ -1,0 +1,119 @@
+"""What one may search with: texts, pictures, vectors, what is stored, and mixtures of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.query import ImageSearch, Mixture, Move, image, stored, text, vector
+from tests.ingest.sources.web_server import serving
+from tests.stack.acceptance.in_process import Ask, paths, same_answer, unit
+from tests.stack.support import EXAMPLES, Ran
+
+BANANA, GUITAR = EXAMPLES / "fruit" / "banana.png", EXAMPLES / "musical instruments" / "guitar.png"
+
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_picture_finds_the_same_whichever_way_it_is_given(pictures: ImageSearch, encoder: VectorizerClient) -> None:
+    wanted = pictures.by_image(GUITAR, limit=13)
+    [vector_d] = encoder.embed_images([GUITAR.read_bytes()])
+    with Image.open(GUITAR) as opened, serving() as site:
+        ways = [
+            GUITAR,
+            GUITAR.read_bytes(),
+            opened,
+            image(str(GUITAR)),
+            image(site.add("/guitar.png", GUITAR.read_bytes())),
+            stored("musical instruments/guitar.png", itself=True),
+            stored(wanted[0].id, itself=True),
+            vector(vector_d),
+        ]
+        for way in ways:
+            assert same_answer(pictures.find(way, limit=13), wanted), way
+
+
+def test_a_string_is_a_text_even_where_a_file_has_that_name(pictures: ImageSearch) -> None:
+    assert same_answer(pictures.find(str(GUITAR), limit=13), pictures.by_text(str(GUITAR), limit=13))
+
+
+def test_a_mixture_is_the_unit_sum_of_its_weighted_unit_vectors(
+    pictures: ImageSearch, encoder: VectorizerClient
+) -> None:
+    apple, green, red = encoder.embed_texts(["apple", "green", "red"])
+    wanted = pictures.by_vector(unit(unit(apple) + 2 * unit(green) - 0.5 * unit(red)), limit=13)
+    assert same_answer(pictures.find(text("apple") + 2 * text("green") - 0.5 * text("red"), limit=13), wanted)
+    assert same_answer(pictures.find(Mixture.parse("apple + 2*green - 0.5*red"), limit=13), wanted)
+
+
+def test_plus_and_minus_turn_a_red_apple_into_a_green_one(pictures: ImageSearch) -> None:
+    assert paths(pictures.find("apple", limit=1)) == ["fruit/red-apple.png"]
+    assert paths(pictures.find(Mixture.parse("apple + green - red"), limit=1)) == ["fruit/green-apple.png"]
+
+
+def test_texts_and_pictures_mix(pictures: ImageSearch, encoder: VectorizerClient) -> None:
+    [guitar], [blue] = encoder.embed_images([GUITAR.read_bytes()]), encoder.embed_texts(["blue"])
+    mixed = pictures.find(image(GUITAR) + text("blue"), limit=13)
+    assert same_answer(mixed, pictures.by_vector(unit(unit(guitar) + unit(blue)), limit=13))
+
+
+@pytest.mark.parametrize(
+    ("words", "mixture"),
+    [
+        (["apple", "+", "green", "-", "red"], "apple + green - red"),
+        (["apple + 2*green"], "apple + 2*green"),
+        (["apple", "--minus", "red"], "apple - red"),
+        (["apple", "--plus", "green", "--minus", "red", "--minus", "heart"], "apple + green - red - heart"),
+    ],
+    ids=str,
+)
+def test_the_command_mixes_as_python_does(ask: Ask, pictures: ImageSearch, words: list[str], mixture: str) -> None:
+    wanted = pictures.find(Mixture.parse(mixture), limit=5)
+    assert similarities(ask(*words, "--limit", 5, "--json")) == pytest.approx(
+        [hit.similarity for hit in wanted], abs=2e-6
+    )
+
+
+def similarities(answer: Ran) -> list[float]:
+    return [row["similarity"] for row in answer.rows]
+
+
+def test_the_command_takes_a_text_as_it_is_on_demand(ask: Ask, pictures: ImageSearch) -> None:
+    plain = similarities(ask("apple - red", "--plain", "--json"))
+    assert plain == pytest.approx([hit.similarity for hit in pictures.by_text("apple - red")], abs=2e-6)
+    assert plain != pytest.approx(similarities(ask("apple - red", "--json")), abs=1e-3)
+
+
+def test_the_command_takes_a_file_an_address_and_an_array(ask: Ask, pictures: ImageSearch, tmp_path: Path) -> None:
+    [hit] = pictures.by_image(GUITAR, limit=1, vectors=True)
+    np.save(tmp_path / "guitar.npy", hit.vector)
+    with serving() as site:
+        address = site.add("/guitar.png", GUITAR.read_bytes())
+        for option, value in (("--image", GUITAR), ("--image", address), ("--vector", tmp_path / "guitar.npy")):
+            first, second = ask(option, value, "--limit", 2, "--json").rows
+            assert (first["path"], first["similarity"]) == (hit.path, pytest.approx(1, abs=1e-5)), value
+            assert second["similarity"] < 0.999
+
+
+def test_what_is_like_a_stored_image_is_everything_near_it_but_itself(ask: Ask, pictures: ImageSearch) -> None:
+    itself, *others = pictures.by_image(GUITAR, limit=4)
+    assert same_answer(pictures.find(stored(itself.path), limit=3), others)
+    for name in (itself.path, itself.id):
+        rows = ask("--like", name, "--limit", 3, "--json").rows
+        assert [row["path"] for row in rows] == paths(others)
+
+
+def test_moving_a_question_pulls_what_it_is_moved_to_and_pushes_the_rest(ask: Ask, pictures: ImageSearch) -> None:
+    def rank(path: str, **asked: Any) -> int:
+        return paths(pictures.find("fruit", limit=13, **asked)).index(path)
+
+    still = rank("hearts/blue-heart.png")
+    assert rank("hearts/blue-heart.png", move_to=Move("blue heart", 0.9)) < still
+    assert rank("fruit/banana.png", move_away=Move("banana", 0.9)) > rank("fruit/banana.png")
+    moved = pictures.find("fruit", limit=5, move_to=Move("blue heart", 0.9))
+    answer = ask("fruit", "--move-to", "blue heart", "--force", "0.9", "--limit", 5, "--json")
+    assert similarities(answer) == pytest.approx([hit.similarity for hit in moved], abs=2e-6)
