@@ -1,0 +1,55 @@
+"""Executes the notebooks beside this file and stores them with their outputs. The kernel is the Python that runs it.
+
+eval "$(clip-demo up)"
+python examples/run_notebooks.py                           # all, in place
+python examples/run_notebooks.py --into OUT a.ipynb        # some, each into the folder OUT
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+CELL_SECONDS = 120
+PYTHON = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+class ThisPython(AsyncKernelManager):
+    """Kernels of the interpreter that runs this, whatever is installed as `python3`; on loopback."""
+
+    ip = "127.0.0.1"
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, language="python", display_name="Python 3")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Execute notebooks and store them with their outputs.")
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(HERE.glob("*.ipynb")))
+    parser.add_argument("--into", type=Path, help="a folder; without it, in place")
+    asked = parser.parse_args()
+    for file in asked.notebooks:
+        target = asked.into / file.name if asked.into else file
+        nbformat.write(executed(file), target)
+
+
+def executed(file: Path) -> nbformat.NotebookNode:
+    """Raises CellExecutionError, which holds the cell and its traceback."""
+    notebook = nbformat.read(file, as_version=4)
+    where = {"metadata": {"path": str(HERE)}}
+    client = NotebookClient(notebook, km=ThisPython(), timeout=CELL_SECONDS, record_timing=False, resources=where)
+    client.execute(env=os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"})
+    notebook.metadata = {"kernelspec": PYTHON, "language_info": {"name": "python"}}
+    return notebook
+
+
+if __name__ == "__main__":
+    main()
