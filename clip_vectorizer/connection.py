@@ -1,7 +1,8 @@
 """How every client reaches Weaviate: the connection, and the command-line options that name it."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -89,18 +90,36 @@ def bad_url(url: str, reason: str) -> SettingsError:
     return SettingsError(f"WEAVIATE_URL={url!r}: {reason}; expected http://HOST:PORT, for example {DEFAULT_URL}")
 
 
+@asynccontextmanager
+async def connect_weaviate_async(
+    url: str, grpc_port: int | None = None, api_key: str | None = None
+) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
+    """The same for asyncio. What is wrong with the address is found out sooner by `connect_weaviate`."""
+    client = weaviate.WeaviateAsyncClient(**settings_of(parse_address(url, grpc_port), api_key))
+    with weaviate_errors(url):
+        await client.connect()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 def open_client(address: Address, api_key: str | None) -> weaviate.WeaviateClient:
+    return weaviate.WeaviateClient(**settings_of(address, api_key))
+
+
+def settings_of(address: Address, api_key: str | None) -> dict[str, Any]:
     host = f"[{address.host}]" if ":" in address.host else address.host
-    return weaviate.WeaviateClient(
-        connection_params=ConnectionParams(
+    return {
+        "connection_params": ConnectionParams(
             http=ProtocolParams(host=host, port=address.port, secure=address.secure),
             grpc=ProtocolParams(host=host, port=address.grpc_port, secure=address.secure),
         ),
-        auth_client_secret=Auth.api_key(api_key) if api_key else None,
-        additional_config=AdditionalConfig(timeout=TIMEOUTS, grpc_config=GrpcConfig(channel_options=RECONNECT)),
+        "auth_client_secret": Auth.api_key(api_key) if api_key else None,
+        "additional_config": AdditionalConfig(timeout=TIMEOUTS, grpc_config=GrpcConfig(channel_options=RECONNECT)),
         # The client's own checks ask pypi.org for a newer release at every start; `reach_grpc` replaces the useful one.
-        skip_init_checks=True,
-    )
+        "skip_init_checks": True,
+    }
 
 
 def say_hello(client: weaviate.WeaviateClient, url: str) -> None:

@@ -1,6 +1,7 @@
 """Reads Weaviate: search by text, image or vector, and zero-shot classification. numpy, no torch."""
 
 from clip_vectorizer.query.asking import Move
+from clip_vectorizer.query.asynchronous import AsyncImageSearch
 from clip_vectorizer.query.hits import Group, Hit, Listed
 from clip_vectorizer.query.mixture import Mixture, image, stored, text, vector
 from clip_vectorizer.query.prompts import PROMPTS
@@ -9,6 +10,7 @@ from clip_vectorizer.query.zeroshot import Classification
 
 __all__ = [
     "PROMPTS",
+    "AsyncImageSearch",
     "Classification",
     "Group",
     "Hit",

@@ -69,7 +69,7 @@ class ImageSearch:
     ) -> None:
         """`connect` is the way in; this takes the parts, whatever they are. `shelf` is called when one classifies."""
         self.info = info
-        self._sidecar = sidecar
+        self.sidecar = sidecar
         self._images = images
         self._shelf = shelf
         self._opened = ExitStack()
@@ -89,7 +89,7 @@ class ImageSearch:
         A str is a text; a path, bytes or a PIL image an image; `text`, `image`, `stored` and `vector` say which, and
         can be added up: `search.find(text("horse") + text("stripes") - 0.5 * text("fruit"), limit=5)`.
         """
-        return self._run(self._searches.find(what, **asked))
+        return self._run(self.searches.find(what, **asked))
 
     def by_text(self, query: str, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
         """The images nearest to a text, best first. A text cut to the model's context is a logged warning."""
@@ -110,16 +110,16 @@ class ImageSearch:
 
         Among the `limit` nearest (default 1,000), which are also how far it looks for groups.
         """
-        return self._run(self._searches.groups(what, by, per_group, groups, **asked))
+        return self._run(self.searches.groups(what, by, per_group, groups, **asked))
 
     def pages(self, what: What, size: int = 100, **asked: Unpack[Asked]) -> Iterator[list[Hit]]:
         """All hits, best first, a page at a time, until none are left or Weaviate's 10,000 have been seen.
 
         `offset` begins later, `limit` ends earlier. `for page in search.pages("owl", size=50): ...`
         """
-        plan = self._run(self._searches.all_pages(what, **asked))
+        plan = self._run(self.searches.all_pages(what, **asked))
         for limit, offset in windows(plan.question, size):
-            if hits := self._run(self._searches.page(plan, limit, offset)):
+            if hits := self._run(self.searches.page(plan, limit, offset)):
                 yield hits
             if len(hits) < limit:
                 return
@@ -136,7 +136,7 @@ class ImageSearch:
 
         `after` goes on behind the image with this id. `for image in search.everything(where="label=birds"): ...`
         """
-        listing = self._searches.listing(where, properties, vectors, thumbnails)
+        listing = self.searches.listing(where, properties, vectors, thumbnails)
         last = self._run(listing.start_after(after))
         while rows := self._run(listing.page(last)):
             yield from map(listing.listed, rows)
@@ -144,7 +144,7 @@ class ImageSearch:
 
     def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
         """What `find` would send to Weaviate, and what it asks the sidecar before: `print(search.explain("owl"))`."""
-        return self._run(self._searches.explain(what, **asked))
+        return self._run(self.searches.explain(what, **asked))
 
     def classify(
         self,
@@ -164,16 +164,17 @@ class ImageSearch:
         Raises InputError (labels, prompts or a filter that cannot be used) or Mismatch (a label set of another model)
         before the first image.
         """
-        parts = Parts(self.info, self._sidecar, self._shelf())
+        parts = Parts(self.info, self.sidecar, self._shelf(), self._images)
         return classify(images, labels, templates, limit, Wanted(**how), parts)
 
     @property
-    def _searches(self) -> Searches:
+    def searches(self) -> Searches:
+        """The searches as flows, for whoever answers their steps in another way."""
         return Searches(self._collected().searched, self.info)
 
     def _run(self, flow: Flow[Result]) -> Result:
         images = self._collected()
-        return run(flow, lambda step: answer(step, self._sidecar, images))
+        return run(flow, lambda step: answer(step, self.sidecar, images))
 
     def _collected(self) -> ImageStore:
         if self._images is None:

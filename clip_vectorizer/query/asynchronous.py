@@ -1,0 +1,150 @@
+"""ImageSearch for asyncio: the same searches, on weaviate's own async client. D dimensions"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self, Unpack
+
+import numpy.typing as npt
+
+from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, connect_weaviate_async
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.query.answering import embed
+from clip_vectorizer.query.asking import Asked, Beside
+from clip_vectorizer.query.database import at
+from clip_vectorizer.query.explaining import Explanation
+from clip_vectorizer.query.finding import windows
+from clip_vectorizer.query.hits import Group, Hit, Listed
+from clip_vectorizer.query.mixture import What, text, vector
+from clip_vectorizer.query.mixture import image as picture
+from clip_vectorizer.query.pictures import Picture
+from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.searches import Searches
+from clip_vectorizer.query.steps import Call, Flow, Result, Step, run_async
+from clip_vectorizer.query.where import Where
+from clip_vectorizer.query.zeroshot import Classification
+from clip_vectorizer.query.zeroshot.asking import How, Images
+from clip_vectorizer.schema import IMAGE_COLLECTION, LABEL
+
+
+class AsyncImageSearch:
+    """ImageSearch's methods, to be awaited; those that go on and on are async iterators. Each is described there.
+
+    `async with await AsyncImageSearch.connect(...) as search: hits = await search.find("owl")`
+    One may be used by many tasks at once. Weaviate is asked by its async client, the sidecar in threads.
+    """
+
+    @classmethod
+    async def connect(
+        cls,
+        weaviate_url: str = DEFAULT_URL,
+        grpc_port: int | None = None,
+        api_key: str | None = None,
+        vectorizer_url: str = DEFAULT_VECTORIZER_URL,
+        collection: str | None = IMAGE_COLLECTION,
+        vectorizer_api_key: str | None = None,
+        tenant: str | None = None,
+        consistency: str | None = None,
+    ) -> Self:
+        """As ImageSearch.connect, and with what it raises."""
+        where = (weaviate_url, grpc_port, api_key, vectorizer_url, collection)
+        whose = (vectorizer_api_key, tenant, consistency)
+        async with AsyncExitStack() as opened:
+            search = await asyncio.to_thread(ImageSearch.connect, *where, *whose)
+            opened.callback(search.close)
+            client = await opened.enter_async_context(connect_weaviate_async(weaviate_url, grpc_port, api_key))
+            images = at(client.collections.use(collection), search.searches.searched) if collection else None
+            connected = cls(search, images, weaviate_url)
+            connected._opened = opened.pop_all()
+        return connected
+
+    def __init__(self, search: ImageSearch, images: Any, url: str) -> None:
+        """`connect` is the way in. `images`: the collection, of the async client; `search` has the rest."""
+        self.info = search.info
+        self._search, self._images, self._url = search, images, url
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._opened.aclose()
+
+    async def find(self, what: What, **asked: Unpack[Asked]) -> list[Hit]:
+        return await self._run(self._searches.find(what, **asked))
+
+    async def by_text(self, query: str, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
+        return await self.find(text(query), limit=limit, **asked)
+
+    async def by_image(self, image: Picture, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
+        return await self.find(picture(image), limit=limit, **asked)
+
+    async def by_vector(self, values: npt.ArrayLike, limit: int = 10, **asked: Unpack[Beside]) -> list[Hit]:
+        return await self.find(vector(values), limit=limit, **asked)
+
+    async def groups(
+        self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
+    ) -> list[Group]:
+        return await self._run(self._searches.groups(what, by, per_group, groups, **asked))
+
+    async def pages(self, what: What, size: int = 100, **asked: Unpack[Asked]) -> AsyncIterator[list[Hit]]:
+        plan = await self._run(self._searches.all_pages(what, **asked))
+        for limit, offset in windows(plan.question, size):
+            if hits := await self._run(self._searches.page(plan, limit, offset)):
+                yield hits
+            if len(hits) < limit:
+                return
+
+    async def everything(
+        self,
+        after: str | None = None,
+        where: Where = None,
+        properties: Iterable[str] = (),
+        vectors: bool = False,
+        thumbnails: bool = False,
+    ) -> AsyncIterator[Listed]:
+        listing = self._searches.listing(where, properties, vectors, thumbnails)
+        last = await self._run(listing.start_after(after))
+        while rows := await self._run(listing.page(last)):
+            for row in rows:
+                yield listing.listed(row)
+            last = rows[-1]
+
+    async def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
+        return await self._run(self._searches.explain(what, **asked))
+
+    async def classify(
+        self,
+        images: Images,
+        labels: Sequence[str] | None = None,
+        templates: Sequence[str] | None = None,
+        limit: int | None = None,
+        **how: Unpack[How],
+    ) -> AsyncIterator[Classification]:
+        """In a thread, one result after the other."""
+
+        def classified() -> Iterator[Classification]:
+            return self._search.classify(images, labels, templates, limit, **how)
+
+        results = await asyncio.to_thread(classified)
+        while (result := await asyncio.to_thread(next, results, None)) is not None:
+            yield result
+
+    @property
+    def _searches(self) -> Searches:
+        return self._search.searches
+
+    async def _run(self, flow: Flow[Result]) -> Result:
+        return await run_async(flow, self._answer)
+
+    async def _answer(self, step: Step) -> Any:
+        if not isinstance(step, Call):
+            return await asyncio.to_thread(embed, step, self._search.sidecar)
+        if self._images is None:
+            raise InputError("connected without a collection; name one: AsyncImageSearch.connect(collection='Image')")
+        with weaviate_errors(self._url):
+            return await step(self._images)
