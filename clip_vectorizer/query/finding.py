@@ -1,14 +1,18 @@
 """The searches, as flows: what is asked of Weaviate and what is made of its answers."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.asking import MAX_RESULTS, Question, whole
 from clip_vectorizer.query.calls import Plan, Searched, group_call, known, window
+from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
 from clip_vectorizer.query.folding import folded
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.query.reading import Row, hit
 from clip_vectorizer.query.steps import Call, Flow
+
+logger = logging.getLogger(__name__)
 
 MORE = 4  # so many times as much is asked for, when equal images took the places
 
@@ -78,3 +82,13 @@ def windows(question: Question, size: int) -> Iterator[tuple[int, int]]:
     end = question.offset + question.limit
     for offset in range(question.offset, end, size):
         yield min(size, end - offset), offset
+
+
+def empty_told(question: Question, searched: Searched) -> Flow[None]:
+    """Nothing was found: logs which value of `where` no image has. Raises InputError where another one was meant."""
+    asked = values_asked(question.where, searched.properties)
+    held: dict[str, list[str]] = {}
+    for name in asked:
+        held[name] = values_of((yield Call("over_all", grouping(name), part="aggregate")))
+    if hint := explain_empty(asked, held):
+        logger.warning("%s", hint)

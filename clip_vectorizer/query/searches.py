@@ -9,7 +9,7 @@ from clip_vectorizer.query.aiming import planned
 from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Question
 from clip_vectorizer.query.calls import Plan, Searched
 from clip_vectorizer.query.explaining import Explanation, explained
-from clip_vectorizer.query.finding import check_groups, found, grouped
+from clip_vectorizer.query.finding import check_groups, empty_told, found, grouped
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.query.listing import Listing
 from clip_vectorizer.query.mixture import What, mixture
@@ -33,7 +33,10 @@ class Searches:
         question = Question(**asked)
         check_groups(question, self.searched, by, per_group, groups)
         plan = yield from self.plan(what, question)
-        return (yield from grouped(plan, self.searched, by, per_group, groups))
+        made = yield from grouped(plan, self.searched, by, per_group, groups)
+        if not made:
+            yield from empty_told(question, self.searched)
+        return made
 
     def explain(self, what: What, **asked: Unpack[Asked]) -> Flow[Explanation]:
         steps: list[Step] = []
@@ -46,7 +49,10 @@ class Searches:
         return (yield from self.plan(what, Question(**asked)))
 
     def page(self, plan: Plan, limit: int, offset: int) -> Flow[list[Hit]]:
-        return (yield from found(plan, self.searched, limit, offset))
+        hits = yield from found(plan, self.searched, limit, offset)
+        if not hits and not offset:
+            yield from empty_told(plan.question, self.searched)
+        return hits
 
     def plan(self, what: What, question: Question) -> Flow[Plan]:
         return (yield from planned(mixture(what), question, self.searched, self.info))
