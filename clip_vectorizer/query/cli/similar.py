@@ -1,9 +1,8 @@
 """`clip-search --similar-strings`: the strings nearest to a text, from a file or from a property of the images."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import click
 
 from clip_vectorizer.connection import Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
@@ -50,10 +49,7 @@ def lines_of(source: str) -> list[str]:
 
 
 def bytes_of(source: str) -> bytes:
-    if source != STDIN:
-        return Path(source).read_bytes()
-    data: bytes = click.get_binary_stream("stdin").read()
-    return data
+    return sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
 
 
 def show(similar: Sequence[Similar], as_json: bool) -> None:

@@ -1,0 +1,178 @@
+"""Filter expressions, near values and near strings against the real database: one collection with every type."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from weaviate import WeaviateClient
+from weaviate.classes.query import Filter
+
+from clip_vectorizer.collections import look_at
+from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
+from clip_vectorizer.query.values import property_values
+from clip_vectorizer.query.where import where_filter
+from ingest.items import Facts
+from ingest.items import Place as Spot
+from ingest.store import Keep
+from tests.stack.conftest import fresh_collection
+from tests.stack.storing import RED, Place, picture, vector_of
+from tests.stack.support import Stack
+
+pytestmark = pytest.mark.stack
+
+BERLIN, POTSDAM = Spot(52.52, 13.40), Spot(52.40, 13.06)  # 26 km apart
+NEW_YEAR = datetime(2024, 1, 1, 12, 30, tzinfo=UTC)
+APPLE = {"brand": "Ajax und Söhne", "price": 2.5, "stock": 7, "sold": True, "taken_at": NEW_YEAR, "location": BERLIN}
+PEA = {"brand": "Zorn", "price": -3.0, "stock": 20, "sold": False, "location": POTSDAM, "camera": "Nikon D40"}
+PEA |= {"taken_at": datetime(2024, 1, 31, 23, 59, 59, tzinfo=UTC)}
+IMAGES = {
+    "a.png": Facts("fruit", "A red apple, fresh", APPLE),
+    "p.png": Facts("vegetables", "a green pea", PEA),
+    "sub/l.png": Facts("Fruit", "", {"taken_at": datetime(2023, 12, 31, tzinfo=UTC)}),
+    "sub/none.jpg": Facts("", "", {}),
+}
+A, P, L, NONE = IMAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The collection, asked through weaviate-client with nothing between."""
+
+    client: WeaviateClient
+    url: str
+    name: str
+
+    @property
+    def properties(self) -> Any:
+        return look_at(self.client, self.name).properties
+
+    @property
+    def images(self) -> Any:
+        return self.client.collections.use(self.name)
+
+    def left_by(self, *expressions: str) -> list[str]:
+        filters = where_filter(list(expressions), self.properties)
+        return sorted(row.properties["path"] for row in self.images.query.fetch_objects(filters=filters).objects)
+
+
+@pytest.fixture(scope="module")
+def filled(stack: Stack) -> Iterator[Filled]:
+    for name in fresh_collection(stack):
+        place, vector_d = Place(stack, name, Keep.NONE, embed_here=True), vector_of(stack, RED)
+        with place.open() as store:
+            assert store.put([picture(key, RED, vector_d, facts=facts) for key, facts in IMAGES.items()]) == {}
+        with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
+            yield Filled(client, stack.weaviate_url, name)
+
+
+ASKED = {
+    "label=fruit": [A],
+    "label!=fruit": [P, L, NONE],
+    "label=fruit|vegetables": [A, P],
+    "label!=fruit|vegetables": [L, NONE],
+    "label~?ruit": [A, L],
+    'label=""': [NONE],
+    "label?": [A, P, L],
+    "!label?": [NONE],
+    "path~sub/*": [L, NONE],
+    "path~a*|*.jpg": [A, NONE],
+    "path>=p": [P, L, NONE],
+    "label<b": [L, NONE],
+    "caption=fresh red": [A],
+    "caption=the apple": [A],
+    "caption!=apple": [P, L, NONE],
+    "caption=red apple|pea": [A, P],
+    "caption~app*": [A],
+    "!caption?": [L, NONE],
+    "brand=söhne": [A],
+    "brand?": [A, P],
+    'camera="Nikon D40"': [P],
+    "!camera?": [A, L, NONE],
+    "stock>=7": [A, P],
+    "stock<20": [A],
+    "stock=7|20": [A, P],
+    "stock!=7": [P, L, NONE],
+    "stock>1e1": [P],
+    "!stock?": [L, NONE],
+    "price<=-3": [P],
+    "price>-3": [A],
+    "price=2.5": [A],
+    "price?": [A, P],
+    "sold=true": [A],
+    "sold=no": [P],
+    "sold!=true": [P, L, NONE],
+    "sold?": [A, P],
+    "taken_at=2024": [A, P],
+    "taken_at=2024-01": [A, P],
+    "taken_at=2024-01-01": [A],
+    "taken_at!=2024-01-01": [P, L, NONE],
+    "taken_at<=2024-01-31": [A, P, L],
+    "taken_at>2024-01-31": [],
+    "taken_at<2024": [L],
+    "taken_at>=2023-12-31": [A, P, L],
+    "taken_at=2024-01-01T13:30+01:00": [A],
+    "taken_at>2024-01-01T12:30": [P],
+    "taken_at=2023|2024-01-01": [A, L],
+    "!taken_at?": [NONE],
+    "location<10km@52.5,13.4": [A],
+    "location<=50km@52.5,13.4": [A, P],
+    "location>10km@52.5,13.4": [P],
+    "location?": [A, P],
+    "!location?": [L, NONE],
+}
+
+
+@pytest.mark.parametrize("expression", ASKED)
+def test_an_expression_leaves_the_images_that_a_person_would_expect(filled: Filled, expression: str) -> None:
+    assert filled.left_by(expression) == ASKED[expression]
+
+
+def test_all_expressions_must_hold(filled: Filled) -> None:
+    assert filled.left_by("taken_at=2024", "price>0", "!camera?") == [A]
+
+
+def test_weaviates_own_filters_and_none_at_all_pass_through(filled: Filled) -> None:
+    own = where_filter(Filter.by_property("stock").greater_than(7), filled.properties)
+    assert [row.properties["path"] for row in filled.images.query.fetch_objects(filters=own).objects] == [P]
+    assert filled.left_by() == sorted(IMAGES)
+
+
+@pytest.mark.parametrize("name", ["stamp", "facts", "fit", "image", "thumbnail"])
+def test_what_has_no_index_is_refused_before_weaviate_is_asked(filled: Filled, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} has no index to filter by"):
+        filled.left_by(f"{name}=x")
+
+
+def why_empty(filled: Filled, *where: str) -> str:
+    asked = values_asked(where, filled.properties)
+    return explain_empty(asked, {name: values_of(filled.images.aggregate.over_all(**grouping(name))) for name in asked})
+
+
+def test_a_value_that_no_image_has_is_answered_with_the_one_meant(filled: Filled) -> None:
+    with pytest.raises(InputError, match=r"no image has the label 'vegtables'; did you mean vegetables\?"):
+        why_empty(filled, "label=vegtables")
+    with pytest.raises(InputError, match=r"no image has the camera 'nikon D40'; did you mean Nikon D40\?"):
+        why_empty(filled, "stock>0", "camera=nikon D40")
+
+
+def test_a_value_unlike_any_is_answered_with_those_there_are(filled: Filled) -> None:
+    assert why_empty(filled, "label=bird").startswith("no image has the label 'bird'; there are ")
+    assert why_empty(filled, "label=fruit", "stock=20") == ""
+
+
+def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
+    def values(name: str) -> list[str]:
+        return property_values(filled.client, filled.url, name, filled.name)
+
+    assert values("label") == ["Fruit", "fruit", "vegetables"]
+    assert values("caption") == ["A red apple, fresh", "a green pea"]
+    with pytest.raises(InputError, match=r"has no property lable; did you mean label\? those with texts are brand, "):
+        values("lable")
+    with pytest.raises(InputError, match="holds no texts in stock; those with texts are brand, "):
+        values("stock")
+    with pytest.raises(InputError, match=f"did you mean {filled.name}[?]"):
+        property_values(filled.client, filled.url, "label", f"{filled.name}x")
