@@ -1,6 +1,8 @@
 """How collections come into being, and how those of earlier versions get what they lack."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure, DataType, Property, Reconfigure, VectorDistances
@@ -12,14 +14,15 @@ from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInvalidInputE
 from clip_vectorizer.collections import UNQUANTIZED, Stored, Wish, check_image_collection, check_model, look_at
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.identity import Description, ModelIdentity, StoredModel
+from clip_vectorizer.label_schema import label_properties, label_set_properties, predicted_properties
 from clip_vectorizer.schema import (
     IMAGE,
     IMAGE_COLLECTION,
     LABEL_COLLECTION,
+    LABEL_SET_COLLECTION,
     VECTOR,
     check_name,
     image_properties,
-    label_properties,
 )
 
 FULL, THUMBNAIL = "full", "thumbnail"
@@ -73,7 +76,30 @@ def ensure_label_collection(client: WeaviateClient, info: ModelIdentity, collect
     """The same for the collection of labels, whose vectors are given with the objects."""
     vector = Configure.Vectors.self_provided(name=VECTOR, vector_index_config=COSINE)
     ensure_collection(client, Description(StoredModel.of(info)), collection, label_properties(), vector)
-    check_model(look_at(client, collection), info, collection)
+    stored = look_at(client, collection)
+    check_model(stored, info, collection)
+    add_lacking(client, collection, stored, label_properties())
+
+
+def ensure_label_set_collection(client: WeaviateClient) -> None:
+    """For the sets of all models: their objects have no vectors."""
+    if client.collections.exists(LABEL_SET_COLLECTION):
+        return
+    vector = Configure.Vectors.self_provided(name=VECTOR)
+    create(client, LABEL_SET_COLLECTION, properties=label_set_properties(), vector_config=[vector])
+
+
+def ensure_predictions(client: WeaviateClient, collection: str) -> None:
+    """The collection of images gets the properties that classifications are written to."""
+    add_lacking(client, collection, look_at(client, collection), predicted_properties())
+
+
+def add_lacking(client: WeaviateClient, collection: str, stored: Stored, properties: Sequence[Property]) -> bool:
+    """Whether any had to be added."""
+    lacking = [each for each in properties if each.name not in stored.properties]
+    for each in lacking:
+        add_property(client.collections.use(collection).config, each)
+    return bool(lacking)
 
 
 def image_type(client: WeaviateClient, wish: Wish, keep: str) -> DataType:
@@ -101,16 +127,22 @@ def ensure_collection(
         return
     # Tenants come into being with their first object, and are woken where they sleep.
     tenancy = Configure.multi_tenancy(auto_tenant_creation=True, auto_tenant_activation=True) if tenants else None
+    create(
+        client,
+        collection,
+        description=description.to_json(),
+        properties=properties,
+        vector_config=[vector],
+        multi_tenancy_config=tenancy,
+    )
+
+
+def create(client: WeaviateClient, collection: str, **what: Any) -> None:
+    """Also when another process was faster."""
     try:
-        client.collections.create(
-            collection,
-            description=description.to_json(),
-            properties=properties,
-            vector_config=[vector],
-            multi_tenancy_config=tenancy,
-        )
+        client.collections.create(collection, **what)
     except UnexpectedStatusCodeError:
-        if not client.collections.exists(collection):  # it does when another process was faster
+        if not client.collections.exists(collection):
             raise
 
 

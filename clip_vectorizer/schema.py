@@ -13,6 +13,7 @@ from clip_vectorizer.identity import FIRST_VECTOR
 
 IMAGE_COLLECTION = "Image"
 LABEL_COLLECTION = "ImageLabel"
+LABEL_SET_COLLECTION = "ImageLabelSet"
 VECTOR = FIRST_VECTOR  # the named vector of both collections, until `clip-ingest --reindex` gives one another
 
 # Properties of IMAGE_COLLECTION
@@ -34,19 +35,23 @@ DUPLICATE_OF = "duplicate_of"  # the path of an equal image
 PHASH = "phash"  # perceptual hash, 16 hex digits
 REINDEXED = "reindexed"  # the vector that `--reindex` gave it
 
+# What `clip-classify --write` says of an image
+PREDICTED_LABEL = "predicted_label"
+PREDICTED_SCORE = "predicted_score"
+PREDICTED_MARGIN = "predicted_margin"
+PREDICTED_RUNNER_UP = "predicted_runner_up"
+PREDICTED_BY = "predicted_by"  # the labels that competed: a set's name and digest
+
 # Metadata with names of its own
 PAGE = "page"  # from 1
 TAKEN_AT = "taken_at"
 CAMERA = "camera"
 LOCATION = "location"
 
-# Properties of LABEL_COLLECTION, beside LABEL and MODEL
-LABEL_SET = "label_set"  # names the labels that compete in one classification
-PROMPTS = "prompts"  # text[]: what was averaged into the vector
-
 EXACT_TEXT = (PATH, FILENAME, LABEL, SHA256, MIME, MODEL, SOURCE, STAMP, FACTS, FIT, DUPLICATE_OF, PHASH, REINDEXED)
 METADATA = (PAGE, TAKEN_AT, CAMERA, LOCATION)
-OURS = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT))  # what metadata must not overwrite
+PREDICTED = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
+OURS = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT, *PREDICTED))  # what metadata must not overwrite
 RESERVED = frozenset(("id", "_id", "vector", "_additional"))  # what Weaviate itself has
 
 NEVER_FILTERED = (STAMP, FACTS, FIT)  # they are read, and compared by us
@@ -102,13 +107,6 @@ def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
         Property(name=TAKEN_AT, data_type=DataType.DATE, index_range_filters=True),
         Property(name=LOCATION, data_type=DataType.GEO_COORDINATES),
         *(exact_text(name) for name in (*EXACT_TEXT, CAMERA)),
-    ]
-
-
-def label_properties() -> list[Property]:
-    return [
-        Property(name=PROMPTS, data_type=DataType.TEXT_ARRAY, tokenization=Tokenization.FIELD),
-        *(exact_text(name) for name in (LABEL, LABEL_SET, MODEL)),
     ]
 
 

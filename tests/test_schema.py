@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weaviate.classes.config import DataType, Tokenization
 
-from clip_vectorizer import schema
+from clip_vectorizer import label_schema, schema
 from clip_vectorizer.errors import InputError
 
 
 def test_the_collections_hold_the_properties_of_the_contract() -> None:
     images = sorted(each.name for each in schema.image_properties())
-    labels = sorted(each.name for each in schema.label_properties())
-    assert images == sorted([*schema.OURS, *schema.METADATA])
+    labels = sorted(each.name for each in label_schema.label_properties())
+    assert images == sorted([*schema.OURS.difference(schema.PREDICTED), *schema.METADATA])
     assert ",".join(images) == (
         "camera,caption,duplicate_of,facts,filename,fit,image,label,location,mime,model,page,path,phash,reindexed,"
         "sha256,size,source,stamp,taken_at,thumbnail"
     )
-    assert ",".join(labels) == "label,label_set,model,prompts"
+    assert ",".join(labels) == "label,label_set,model,prompt_set,prompt_version,prompts"
 
 
 def test_an_image_that_is_not_kept_can_still_be_compared() -> None:

@@ -6,10 +6,19 @@ on ImageNet, an ensemble +3.5 more (Radford et al. 2021, section 3.1.4).
 
 import re
 from collections.abc import Sequence
+from importlib.resources import files
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.lookup import did_you_mean
 
 BLANK = "{}"  # where the label goes
+
+
+def packaged(name: str) -> tuple[str, ...]:
+    """The lines of a file in templates/."""
+    text = files("clip_vectorizer.query").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
 
 PROMPTS: dict[str, tuple[str, ...]] = {
     "word": ("{}",),
@@ -24,6 +33,7 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "art of the {}.",
         "a photo of the small {}.",
     ),
+    "photo-80": packaged("photo-80"),  # the paper's own, as open_clip lists them
     "drawing": ("a drawing of {}",),
     "drawing-7": (
         "{}",
@@ -44,6 +54,7 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "许多{}的照片。",
         "{}的艺术作品。",
     ),
+    "zh-photo-80": packaged("zh-photo-80"),  # what photo-80 varies, said in Chinese
     "zh-drawing": ("{}的图画",),
     "zh-drawing-7": ("{}", "{}的图画", "{}的表情符号", "一张{}的图片", "{}图标", "一个{}", "{}的插画"),
 }
@@ -54,14 +65,19 @@ DRAWING_MODELS = ("emoji",)  # learned from drawings and their names, not from p
 
 def default_templates(label: str, model: str) -> tuple[str, ...]:
     """Seven templates in the language of `label`, in the manner of the pictures that `model` learned from."""
+    return PROMPTS[default_name(label, model)]
+
+
+def default_name(label: str, model: str) -> str:
     manner = "drawing-7" if model in DRAWING_MODELS else "photo-7"
-    return PROMPTS[f"zh-{manner}" if HAN.search(label) else manner]
+    return f"zh-{manner}" if HAN.search(label) else manner
 
 
 def templates_named(name: str) -> tuple[str, ...]:
     """The templates of one set. Raises InputError that lists the names there are."""
     if name not in PROMPTS:
-        raise InputError(f"no prompt set is called {name!r}; there are {', '.join(PROMPTS)}")
+        meant = did_you_mean(name, PROMPTS)
+        raise InputError(f"no prompt set is called {name!r}; {meant}there are {', '.join(PROMPTS)}")
     return PROMPTS[name]
 
 

@@ -4,17 +4,22 @@ Vectors live in three dimensions, red, green and blue; `white` is the same dista
 """
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 from PIL import Image
+from weaviate.classes.config import DataType
+from weaviate.collections.classes.internal import MetadataReturn, Object, QueryReturn
 
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.query import Hit
-from clip_vectorizer.query.labels import Label, Neighbour
-from clip_vectorizer.query.zeroshot import Embedded
+from clip_vectorizer.query.calls import Searched
+from clip_vectorizer.query.label_store import Neighbour
+from clip_vectorizer.query.labels import Label
+from clip_vectorizer.query.steps import Call
 from clip_vectorizer.vectors import Vectors, unit
 from tests.fakes import INFO as HASH_INFO
 
@@ -72,25 +77,45 @@ class FakeLabels:
         found = [Neighbour(id, 1 - float(self.rows[id][1] @ vector_d)) for id in ids if id in self.rows]
         return sorted(found, key=lambda neighbour: neighbour.distance)
 
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        return {id: self.rows[id][1] for id in ids if id in self.rows}
+
     @property
     def texts(self) -> list[str]:
         return [label.text for label, _ in self.rows.values()]
 
 
+PROPERTIES = dict.fromkeys(("path", "label", "caption", "sha256", "duplicate_of", "thumbnail"), DataType.TEXT)
+SEARCHED = Searched("Colours", PROPERTIES)
+
+
 @dataclass
 class FakeImages:
-    """An ImageStore of images named by their colours."""
+    """Images named by their colours; obeys the calls a search makes, filters and groups left out."""
 
     paths: Sequence[str] = ("red.png", "green.png", "blue.png")
+    searched: Searched = SEARCHED
+    calls: list[Call] = field(default_factory=list)
+    hashes: Mapping[str, str] = field(default_factory=dict)  # of the bytes, by path; the path where there is none
 
-    def near_text(self, text: str, limit: int) -> list[Hit]:
-        return self.near_vector(vector_of(text), limit)
+    def ask(self, call: Call) -> Any:
+        self.calls.append(call)
+        match call.method:
+            case "near_text":
+                return self._near(vector_of(call.arguments["query"]), call)
+            case "near_vector":
+                return self._near(np.array(call.arguments["near_vector"], dtype=np.float32), call)
+        raise AssertionError(f"{call.method} was not expected")
 
-    def near_vector(self, vector_d: Vectors, limit: int) -> list[Hit]:
-        cosines = {path: float(vector_of(path) @ vector_d) for path in self.paths}
-        best = sorted(cosines, key=lambda path: -cosines[path])[:limit]
-        return [Hit(path, cosines[path], 1 - cosines[path], path, "colours", "") for path in best]
+    def _near(self, vector_d: Vectors, call: Call) -> QueryReturn[Any, Any]:
+        cosines = {path: float(vector_of(path) @ unit(vector_d)) for path in self.paths}
+        first = call.arguments.get("offset", 0)
+        best = sorted(cosines, key=lambda path: -cosines[path])[first : first + call.arguments["limit"]]
+        return QueryReturn([self._row(path, 1 - cosines[path]) for path in best])
 
-    def embedded(self) -> Iterator[list[Embedded]]:
-        for path in self.paths:
-            yield [Embedded(path, vector_of(path)), Embedded(f"lost-{path}", None, "stored without a vector")]
+    def _row(self, path: str, distance: float) -> Object[Any, Any]:
+        properties = {"path": path, "label": "colours", "caption": "", "sha256": self.hashes.get(path, path)}
+        vector = {"clip": vector_of(path).tolist()}
+        return Object(
+            uuid5(NAMESPACE_URL, path), MetadataReturn(distance=distance), properties, None, vector, "Colours"
+        )

@@ -10,8 +10,9 @@ import pytest
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.connection import connect_weaviate
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.database import WeaviateLabels, label_collection
-from clip_vectorizer.query.labels import label_set, store_labels
+from clip_vectorizer.query.label_database import WeaviateLabels, label_collection
+from clip_vectorizer.query.label_store import store_labels
+from clip_vectorizer.query.labels import label_set
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.stack.support import EXAMPLES, Stack
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.query.labels import Label, checked_labels, label_set, label_vectors, store_labels
+from clip_vectorizer.query.label_store import label_vectors, store_labels
+from clip_vectorizer.query.labels import Label, checked_labels, described, label_set
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
 
 
@@ -71,8 +72,8 @@ def test_a_growing_set_embeds_the_new_label_only_and_keeps_the_callers_order() -
 
 def test_progress_is_logged_for_those_who_wait(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        stored([f"label {number}" for number in range(40)], FakeLabels())
-    assert caplog.messages == ["32 of 40 new labels embedded and stored", "40 of 40 new labels embedded and stored"]
+        stored([f"label {number}" for number in range(60)], FakeLabels(), [f"{{}} {number}" for number in range(8)])
+    assert caplog.messages == ["32 of 60 new labels embedded and stored", "60 of 60 new labels embedded and stored"]
 
 
 def test_other_prompts_or_another_model_make_another_label() -> None:
@@ -102,3 +103,46 @@ def test_labels_that_are_never_found_are_an_error() -> None:
     labels = label_set(["red", "blue"], None, INFO)
     with pytest.raises(VectorizerError, match="2 of 2 labels cannot be found"):
         store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(deaf=True), searchable_seconds=0)
+
+
+def test_descriptions_stand_for_the_name_in_every_template() -> None:
+    [crane, _] = label_set(["crane: a building crane / a wading bird", "bat"], ["{}", "a photo of a {}."], INFO)
+    assert crane.text == "crane"
+    assert crane.prompts == (
+        *("a building crane", "a wading bird"),
+        *("a photo of a building crane.", "a photo of a wading bird."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "descriptions"),
+    [
+        ("bat", "bat", ()),
+        ("16:9", "16:9", ()),
+        ("and/or", "and/or", ()),
+        ("crane: a bird", "crane", ("a bird",)),
+        ("crane: a bird / a bird / a machine", "crane", ("a bird", "a machine")),
+        ("鹤\uff1a一种涉禽 / 白鹤", "鹤", ("一种涉禽", "白鹤")),
+    ],
+)
+def test_a_colon_and_a_space_begin_descriptions(said: str, name: str, descriptions: tuple[str, ...]) -> None:
+    assert described(said) == (name, descriptions)
+
+
+@pytest.mark.parametrize("said", ["crane:", "crane: a bird / ", "crane: / a bird", "crane: a /  / b"])
+def test_an_empty_description_is_named(said: str) -> None:
+    with pytest.raises(InputError, match=r"a colon and no description|an empty description"):
+        label_set([said, "bat"], None, INFO)
+
+
+def test_other_descriptions_make_another_label_but_not_another_name() -> None:
+    one, other = (label_set([f"crane: {each}", "bat"], ["{}"], INFO)[0] for each in ("a bird", "a machine"))
+    assert one.id != other.id and one.text == other.text
+    with pytest.raises(InputError, match="'Crane' is given twice"):
+        label_set(["crane: a bird", "Crane: a machine"], ["{}"], INFO)
+
+
+def test_a_label_remembers_its_prompt_set_and_the_sets_version() -> None:
+    [english, chinese] = label_set(["apple", "苹果"], None, INFO)
+    assert (english.prompt_set, chinese.prompt_set) == ("photo-7", "zh-photo-7")
+    assert len({english.version, chinese.version}) == 2 and len(english.version) == 8

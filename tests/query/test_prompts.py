@@ -1,7 +1,15 @@
 import pytest
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.prompts import PROMPTS, checked_templates, default_templates, fill, templates_named
+from clip_vectorizer.query.prompts import (
+    BLANK,
+    HAN,
+    PROMPTS,
+    checked_templates,
+    default_templates,
+    fill,
+    templates_named,
+)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -16,7 +24,7 @@ def test_a_set_named_7_has_seven(name: str) -> None:
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'foto'; there are word, photo, photo-7"):
+    with pytest.raises(InputError, match=r"'foto'; did you mean photo\? there are word, photo, photo-7"):
         templates_named("foto")
 
 
@@ -29,6 +37,26 @@ def test_a_template_needs_one_place_for_the_label(template: str) -> None:
 def test_no_templates_is_an_error_too() -> None:
     with pytest.raises(InputError, match="no prompt template"):
         checked_templates([])
+
+
+def test_photo_80_is_open_clips_list() -> None:
+    from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+    assert PROMPTS["photo-80"] == tuple(template(BLANK) for template in OPENAI_IMAGENET_TEMPLATES)
+
+
+@pytest.mark.parametrize("name", ["photo-80", "zh-photo-80"])
+def test_a_set_named_80_has_eighty(name: str) -> None:
+    assert len(PROMPTS[name]) == 80
+
+
+def test_the_chinese_eighty_are_chinese() -> None:
+    assert all(HAN.search(template) and template.isprintable() for template in PROMPTS["zh-photo-80"])
+
+
+def test_a_set_that_is_nearly_named_is_offered() -> None:
+    with pytest.raises(InputError, match=r"did you mean photo-80\?"):
+        templates_named("foto-80")
 
 
 def test_braces_of_a_label_are_left_alone() -> None:

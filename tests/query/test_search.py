@@ -1,21 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, WeaviateUnreachable
-from clip_vectorizer.query import Hit, ImageSearch
-from clip_vectorizer.query.labels import LabelStore
+from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.search import ImageStore
-from tests.query.fakes import INFO, FakeImages, FakeLabels, FakeSidecar, picture
+from tests.query.fakes import INFO, SEARCHED, FakeImages, FakeSidecar, picture
+from tests.query.zeroshot_fakes import shelf
 
 NOWHERE = "http://127.0.0.1:1"
 
 
-def no_labels() -> LabelStore:
-    raise AssertionError("the label collection was opened")
-
-
 def search_in(images: ImageStore | None = None, sidecar: FakeSidecar | None = None) -> ImageSearch:
-    return ImageSearch(INFO, sidecar or FakeSidecar(), images or FakeImages(), FakeLabels)
+    return ImageSearch(INFO, sidecar or FakeSidecar(), images or FakeImages(), shelf)
 
 
 def test_a_text_finds_its_image_first() -> None:
@@ -57,16 +55,13 @@ def test_only_a_text_that_may_be_cut_is_shown_to_the_sidecar_for_its_warning() -
     assert sidecar.texts == [("red " * 10).strip()]
 
 
-class NoModule(FakeImages):
-    def near_text(self, text: str, limit: int) -> list[Hit]:
-        raise AssertionError("this database cannot embed a text")
-
-
 def test_a_database_that_cannot_embed_a_text_is_given_its_vector() -> None:
     sidecar = FakeSidecar()
-    search = ImageSearch(INFO, sidecar, NoModule(), FakeLabels, by_module=False)
+    images = FakeImages(searched=replace(SEARCHED, by_module=False))
+    search = search_in(images, sidecar)
     assert search.by_text("a green apple", 1)[0].path == "green.png"
     assert sidecar.texts == ["a green apple"]
+    assert [call.method for call in images.calls] == ["near_vector"]
 
 
 def test_a_vector_of_another_dimension_is_a_mismatch() -> None:
@@ -88,8 +83,8 @@ def test_files_are_classified_in_order_and_a_broken_one_stops_nothing() -> None:
 def test_no_files_mean_the_whole_collection_with_the_vectors_it_has() -> None:
     sidecar = FakeSidecar()
     results = list(search_in(sidecar=sidecar).classify(None, ["blue", "red", "green"]))
-    assert [result.label for result in results if not result.error] == ["red", "green", "blue"]
-    assert [result.path for result in results if result.error] == ["lost-red.png", "lost-green.png", "lost-blue.png"]
+    assert [result.label for result in results] == ["red", "green", "blue", "blue", ""]
+    assert "stored without a vector" in results[-1].error
     assert sidecar.batches == []
 
 
@@ -97,17 +92,20 @@ def test_a_limit_classifies_the_first_so_many() -> None:
     assert len(list(search_in().classify(None, ["blue", "red"], limit=3))) == 3
 
 
-def test_labels_are_checked_before_a_collection_is_made_for_them() -> None:
-    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), no_labels)
+def test_labels_are_checked_before_anything_is_embedded() -> None:
+    sidecar = FakeSidecar()
     with pytest.raises(InputError, match="given twice"):
-        search.classify(None, ["red", "red"])
+        search_in(sidecar=sidecar).classify(None, ["red", "red"])
     with pytest.raises(InputError, match="where the label goes"):
-        search.classify(None, ["red", "blue"], templates=["a photo"])
+        search_in(sidecar=sidecar).classify(None, ["red", "blue"], templates=["a photo"])
+    assert sidecar.texts == []
 
 
 def test_files_can_be_classified_with_no_collection_but_not_searched() -> None:
-    search = ImageSearch(INFO, FakeSidecar(), None, FakeLabels)
+    search = ImageSearch(INFO, FakeSidecar(), None, lambda: replace(shelf(), images=None))
     assert [result.label for result in search.classify([picture("red")], ["blue", "red"])] == ["red"]
+    with pytest.raises(InputError, match="connected without a collection"):
+        search.classify(None, ["blue", "red"])
     with pytest.raises(InputError, match="connected without a collection"):
         search.by_text("red")
 

@@ -5,12 +5,15 @@ N images · L labels · D dimensions
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.vectors import Vectors
+
+if TYPE_CHECKING:  # it needs pictures, which need blocks
+    from clip_vectorizer.query.answering import ImageStore
 
 Shares = npt.NDArray[np.float64]
 
@@ -26,8 +29,13 @@ class Scorer(Protocol):
 class Boost(Protocol):
     """What makes a better scorer, once the labels' vectors are there: a few-shot cache, a probe, removed means."""
 
-    def scorer(self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float) -> Scorer:
-        """`labels` in the order of the rows of `labels_ld`, (L, D) float32, unit. Raises InputError."""
+    def scorer(
+        self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: "ImageStore | None"
+    ) -> Scorer:
+        """`labels` in the order of the rows of `labels_ld`, (L, D) float32, unit; `images`: the collection.
+
+        Raises InputError.
+        """
 
 
 @dataclass(frozen=True, slots=True)

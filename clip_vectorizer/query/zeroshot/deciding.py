@@ -1,0 +1,99 @@
+"""Which label wins: the same one however the similarities were found.
+
+Weaviate's distances, a matrix product here and one on another machine differ in their last bits. Where two labels are
+nearer to each other than that, float64 decides, from the stored vectors; and the order of the labels where even that
+finds them equal. N images · L labels · D dimensions
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clip_vectorizer.query.zeroshot.results import Block, Classification
+from clip_vectorizer.query.zeroshot.scoring import softmax
+from clip_vectorizer.vectors import Vectors
+
+Exact = npt.NDArray[np.float64]
+ROUNDING = 1e-5  # of a float32 cosine of up to 1,024 dimensions; found were 1e-6 at most
+OTHER = "other"  # the label of an image that shows none of the labels
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What every image of a run is decided by."""
+
+    names: Sequence[str]
+    labels_ld: Vectors
+    logit_scale: float
+    other: float | None = None  # the least similarity of a label; below it the image shows something else
+    exact: bool = True  # whether the logits are plain cosines, so that close ones can be compared anew
+
+    def classified(
+        self, block: Block, logits_nl: Vectors, vectors_of: Callable[[Sequence[int]], Vectors]
+    ) -> list[Classification]:
+        """One for each image of `block`, in order. `vectors_of` gives the vectors (n, D) of some of them, by index."""
+        good = [index for index in range(len(block)) if index not in block.errors]
+        logits = self._with_other(np.asarray(logits_nl, dtype=np.float64)[good])
+        if self.exact:
+            close = close_rows(logits, self.logit_scale * ROUNDING)
+            if close.size:
+                vectors_nd = vectors_of([good[row] for row in close])
+                for row, vector_d in zip(close, vectors_nd, strict=True):
+                    if vector_d.any():  # an image that was removed meanwhile has none
+                        self._decide_anew(logits[row], vector_d)
+        told = iter(self._told(block, good, logits))
+        return [failed(block, index) if index in block.errors else next(told) for index in range(len(block))]
+
+    def _with_other(self, logits_nl: Exact) -> Exact:
+        """ "None of these" is one more label, whose similarity to everything is the threshold."""
+        if self.other is None:
+            return logits_nl
+        return np.column_stack([logits_nl, np.full(len(logits_nl), self.other * self.logit_scale)])
+
+    def _decide_anew(self, logits_l: Exact, vector_d: Vectors) -> None:
+        """The best two, and all that come near the second, get their logits in float64."""
+        second = np.partition(logits_l, -2)[-2]
+        near = np.flatnonzero(logits_l >= second - self.logit_scale * ROUNDING)
+        near = near[near < len(self.labels_ld)]  # `other` is what it is
+        # A sum a row, not a product of matrices: equal rows give equal sums, wherever they stand.
+        products = self.labels_ld[near].astype(np.float64) * vector_d.astype(np.float64)
+        logits_l[near] = self.logit_scale * products.sum(axis=1)
+
+    def _told(self, block: Block, good: Sequence[int], logits_nl: Exact) -> list[Classification]:
+        if not good:
+            return []
+        names = [*self.names, OTHER]
+        rows = np.arange(len(good))
+        best = logits_nl.argmax(axis=1)  # of equal ones the first
+        shares = softmax(logits_nl)
+        rest = logits_nl.copy()
+        rest[rows, best] = -np.inf
+        second = rest.argmax(axis=1)
+        similarities = (logits_nl[:, : len(self.names)].max(axis=1) / self.logit_scale).tolist()
+        scores, seconds = shares[rows, best].tolist(), shares[rows, second].tolist()
+        return [
+            Classification(
+                block.paths[index],
+                names[best[row]],
+                scores[row],
+                scores[row] - seconds[row],
+                names[second[row]],
+                similarity=similarities[row],
+                id=block.ids[index],
+            )
+            for row, index in enumerate(good)
+        ]
+
+
+def close_rows(logits_nl: Exact, rounding: float) -> npt.NDArray[np.intp]:
+    """The rows whose first or second place float32 may not have decided: (N, L) in, indices out."""
+    third = min(3, logits_nl.shape[1])
+    top = np.sort(np.partition(logits_nl, -third, axis=1)[:, -third:], axis=1)
+    gaps = np.diff(top, axis=1)  # third to second, where there is a third; second to first
+    return np.flatnonzero((gaps <= rounding).any(axis=1))
+
+
+def failed(block: Block, index: int) -> Classification:
+    return Classification(block.paths[index], error=block.errors[index], id=block.ids[index])

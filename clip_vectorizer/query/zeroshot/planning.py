@@ -1,0 +1,35 @@
+"""Which way of comparing is the fastest for so many images and labels: a cost model in seconds.
+
+Its figures are those of benchmarks/zeroshot.py on two cores with Weaviate on the same machine. Another machine's are
+larger or smaller together, so the choice stays; and all ways give the same labels.
+"""
+
+from dataclasses import dataclass
+
+IMAGES, LABELS, MATMUL, AUTO = "images", "labels", "matmul", "auto"
+STRATEGIES = (AUTO, IMAGES, LABELS, MATMUL)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds."""
+
+    query: float = 4e-3  # one nearVector, whatever it finds
+    row: float = 25e-6  # each id and distance that it answers
+    vector: float = 60e-6  # reading one image with its vector and path
+    path: float = 50e-6  # reading it without the vector
+
+
+def seconds(images: int, labels: int, in_files: bool, costs: Costs | None = None) -> dict[str, float]:
+    """What each strategy would take, by name. `in_files`: the images' vectors come from the sidecar in any case."""
+    costs = costs or Costs()
+    read = 0.0 if in_files else images * costs.vector
+    by_image = {IMAGES: read + images * (costs.query + labels * costs.row), MATMUL: read}
+    if in_files:
+        return by_image
+    return by_image | {LABELS: images * costs.path + labels * (costs.query + images * costs.row)}
+
+
+def fastest(images: int, labels: int, in_files: bool) -> str:
+    costs = seconds(images, labels, in_files)
+    return min(costs, key=lambda name: costs[name])
