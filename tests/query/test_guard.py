@@ -70,8 +70,8 @@ def test_a_collection_with_tenants_needs_one_and_names_those_it_has() -> None:
 
 
 def test_a_tenant_misspelt_is_answered_with_the_one_meant() -> None:
-    with pytest.raises(InputError, match=r"no tenant Bbo; did you mean bob[?] it has ann, bob$"):
-        check_tenant("Bbo")
+    with pytest.raises(InputError, match=r"no tenant BOBB; did you mean bob[?] it has ann, bob$"):
+        check_tenant("BOBB")
 
 
 def test_of_many_tenants_only_some_are_named() -> None:
