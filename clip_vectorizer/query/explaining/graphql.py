@@ -11,7 +11,7 @@ from weaviate.classes.query import Move as WeaviateMove
 from weaviate.collections.classes.filters import _FilterValue
 
 from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.explaining.layout import Node, Tree, laid_out, with_name
+from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree, laid_out, with_name
 from clip_vectorizer.query.steps import Call
 
 VALUES = {
@@ -34,11 +34,11 @@ def graphql_source(call: Call, searched: Searched, values: Write) -> str | None:
     if "diversity_selection" in call.arguments:
         return None
     arguments = [*near(call, searched, values), *beside(call, searched, values)]
-    fields = Tree(" { ", selected(call, searched), " }")
-    whole = Tree(f"{{ Get {{ {searched.collection}(", arguments, ")")
-    lines = laid_out(whole) + laid_out(fields).lstrip(" ").join((" ", " } }"))
-    note = f"# replicated collections also take consistencyLevel: {searched.consistency}\n"
-    return (note if searched.consistency else "") + lines
+    *lines, last = laid_out(Tree(f"{{ Get {{ {searched.collection}(", arguments, ")"), WIDTH - 2).splitlines()
+    lines.append(laid_out(Tree(f"{last} {{ ", selected(call, searched), " } } }")))
+    if searched.consistency:
+        lines.insert(0, f"# replicated collections also take consistencyLevel: {searched.consistency}")
+    return "\n".join(lines)
 
 
 def near(call: Call, searched: Searched, values: Write) -> list[Node]:
