@@ -51,9 +51,13 @@ def value_text(value: object) -> str:
 
 def say(data: str | bytes, newline: bool = True) -> None:
     """All data of a command goes this way: a closed stdout (`>&-`) is an error, never lost in silence."""
+    check_stdout()
+    click.echo(data, nl=newline)
+
+
+def check_stdout() -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
-    click.echo(data, nl=newline)
 
 
 def show_table(head: Cells, rows: Sequence[Cells]) -> None:

@@ -88,4 +88,4 @@ def test_beside_a_thumbnail_stands_all_that_is_told_and_a_long_path_folds() -> N
     assert max(map(cell_len, lines)) <= 80
     texts = [line[COLUMNS + 2 :].strip() for line in lines[:6]]
     assert "".join(texts[:2]) == path
-    assert texts[2:] == ["0.500  food", "红苹果", "copies: b.png", "price: 9"]
+    assert texts[2:] == ["similarity 0.500 · food", "红苹果", "copies: b.png", "price: 9"]

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from clip_vectorizer.query.hits import Group, Hit
-from clip_vectorizer.query.output import is_terminal, on_one_line, say, show_json, show_table, value_text
+from clip_vectorizer.query.output import check_stdout, is_terminal, on_one_line, say, show_json, show_table, value_text
 from clip_vectorizer.query.thumbnails import COLUMNS, Way, picture, way_to_draw
 
 ALWAYS = ("path", "similarity", "distance", "id", "label", "caption")
@@ -78,13 +79,14 @@ def terminal_way(thumbnails: bool | None) -> Way | None:
 
 
 def heading(section: Group) -> str:
-    return on_one_line(section.name) or NO_VALUE
+    return click.style(on_one_line(section.name) or NO_VALUE, bold=True, underline=True)
 
 
 def show_section(hits: Sequence[Hit], details: Details, way: Way | None) -> None:
     if way is None:
         show_table(columns(details), [cells(hit, details) for hit in hits])
     else:
+        check_stdout()
         console = Console(force_terminal=True, color_system="truecolor", highlight=False)
         console.print(cards(hits, details, way))
 
@@ -115,7 +117,7 @@ def cards(hits: Sequence[Hit], details: Details, way: Way) -> Table:
 
 def card(hit: Hit, details: Details) -> Text:
     similarity, path, label, caption, *more = (on_one_line(cell) for cell in cells(hit, details))
-    lines = [Text(path, "bold"), Text("  ".join(filter(None, [similarity, label]))), Text(caption)]
+    lines = [Text(path, "bold"), Text(" · ".join(filter(None, [f"similarity {similarity}", label]))), Text(caption)]
     named = zip(columns(details)[4:], more, strict=True)
     lines += [Text(f"{name}: {value}") for name, value in named if value]
     return Text("\n").join(line for line in lines if line)

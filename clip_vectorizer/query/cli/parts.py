@@ -39,10 +39,20 @@ def parts_of(given: Mapping[str, Any]) -> Iterator[Mixture]:
 def picture(name: str) -> Mixture:
     """A file, an address, or - for standard input."""
     if name == STDIN:
-        return image(sys.stdin.buffer.read())
-    if "://" not in name:
+        return image(standard_input())
+    scheme, separator, _ = name.partition("://")
+    if separator and scheme.lower() not in ("http", "https"):
+        raise InputError(f"--image {name}: an address begins with https:// or http://")
+    if not separator:
         check_file("--image", name)
     return image(name)
+
+
+def standard_input() -> bytes:
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    if not data:
+        raise InputError("--image -: standard input is closed or empty; send an image file's bytes there")
+    return data
 
 
 def saved_vector(name: str) -> Mixture:

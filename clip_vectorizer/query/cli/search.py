@@ -24,7 +24,7 @@ Examples:
   clip-search red apple
   clip-search 草莓 --limit 3 --json
   clip-search "horse + stripes - fruit"
-  clip-search --image examples/images/fruit/mango.png --minus fruit
+  clip-search --image examples/images/fruit/red-apple.png --plus green --minus red
   clip-search --like animals/cat.png --where label!=animals
   clip-search animal --group-by label --limit 3 --per-group 2
   clip-search fruit --fold --diversity 0.5 --html sheet.html
