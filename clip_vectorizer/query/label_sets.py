@@ -49,6 +49,14 @@ def named_labels(
     return labels, None if after == held else after
 
 
+def labels_in(name: str, sets: LabelSetStore) -> list[str]:
+    """The labels of a set as they were given, with descriptions. Raises InputError when there is no such set."""
+    held = sets.get(checked_name(name))
+    if held is None:
+        raise unknown(name, sets.names())
+    return list(held.said)
+
+
 def checked_name(name: str) -> str:
     name = plain(name)
     if not name:

@@ -16,6 +16,7 @@ from clip_vectorizer.query.database import WeaviateImages
 from clip_vectorizer.query.explaining import Explanation
 from clip_vectorizer.query.finding import windows
 from clip_vectorizer.query.hits import Group, Hit, Listed
+from clip_vectorizer.query.label_sets import labels_in
 from clip_vectorizer.query.mixture import What, text, vector
 from clip_vectorizer.query.mixture import image as picture
 from clip_vectorizer.query.pictures import Picture
@@ -166,6 +167,10 @@ class ImageSearch:
         """
         parts = Parts(self.info, self.sidecar, self._shelf(), self._images)
         return classify(images, labels, templates, limit, Wanted(**how), parts)
+
+    def label_set(self, name: str) -> list[str]:
+        """The labels of a named set as they were given, with descriptions. Raises InputError when there is none."""
+        return labels_in(name, self._shelf().sets)
 
     @property
     def searches(self) -> Searches:

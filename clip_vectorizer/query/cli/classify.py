@@ -1,103 +1,119 @@
-"""The command `clip-classify`."""
+"""`clip-classify`: parse, call, print."""
 
-import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import click
 
-from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.adapting.boosts import few_shot, linear_probe, remove_means
 from clip_vectorizer.query.cli.classified import show_classifications
-from clip_vectorizer.query.cli.options import collection_option, json_option, tenant_option
+from clip_vectorizer.query.cli.classify_options import classify_options, labels_from
+from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
+from clip_vectorizer.query.cli.other import other_of
+from clip_vectorizer.query.cli.progress import with_progress
+from clip_vectorizer.query.cli.search_options import consistency_option
 from clip_vectorizer.query.output import prepare_streams
-from clip_vectorizer.query.prompts import PROMPTS, templates_named
+from clip_vectorizer.query.prompt_sets import prompt_set
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.zeroshot.asking import How, Images
+from clip_vectorizer.query.zeroshot.scoring import Boost
 
 SOME_FAILED = 3
-LABELS_FROM_FILE = "@"
+OF_A_QUERY = 10  # images, where no --limit is given
+
+HELP = """Say which of the labels each image shows: FILES, what --query finds, or the whole collection.
+
+\b
+Examples:
+  clip-classify --labels "mango,red apple,dog" examples/images/fruit/*.png
+  clip-classify --labels 苹果,狗,汽车 --limit 5
+  clip-classify --labels cat,dog --template "a drawing of a {}" --json
+  clip-classify --labels "crane: a building crane / a wading bird,bat" --prompts photo-80
+  clip-classify --labels animal,food,tool --label-set things --write
+  clip-classify --label-set things --query "something red" --limit 50
+  clip-classify --labels cat,dog,horse --where label=animals --other 0.3
+
+No training: each label is put into several prompts, their vectors are averaged, and the nearest label wins.
+
+\b
+Exit codes: 0 all in, 1 fatal, 2 usage, 3 some images could not be classified; each is named on stderr,
+4 Weaviate or its sidecar unreachable, 5 another model made the collection or the label set
+"""
 
 
-@click.command("clip-classify", cls=FriendlyErrors)
+@click.command("clip-classify", cls=GroupedHelp, help=HELP)
 @click.argument("files", nargs=-1, type=click.Path())
-@click.option(
-    "--labels",
-    "label_options",
-    multiple=True,
-    required=True,
-    metavar="A,B,...|@FILE",
-    help="What to choose from: names with commas between, or a file of one name a line. May be repeated.",
-)
-@click.option(
-    "--prompts",
-    metavar="NAME",
-    help=f"A set of prompt templates: {', '.join(PROMPTS)}.  [default: by the label's language and the model]",
-)
-@click.option("--template", "templates", multiple=True, help="Your own, with {} for the label. May be repeated.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many images.")
-@json_option
+@classify_options
 @collection_option
 @tenant_option
+@consistency_option
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
-def main(
-    files: tuple[str, ...],
-    label_options: tuple[str, ...],
-    prompts: str | None,
-    templates: tuple[str, ...],
-    limit: int | None,
-    as_json: bool,
-    collection: str,
-    tenant: str | None,
-    weaviate_url: str,
-    weaviate_grpc_port: int,
-    weaviate_api_key: str | None,
-    vectorizer_url: str,
-    vectorizer_api_key: str | None,
-) -> None:
-    """Say which of the labels each image shows: FILES, or the whole collection when none are named.
-
-    \b
-    Examples:
-      clip-classify --labels "mango,red apple,dog" examples/images/fruit/*.png
-      clip-classify --labels 苹果,狗,汽车 --limit 5
-      clip-classify --labels cat,dog --template "a drawing of a {}" --json
-
-    No training: each label is put into several prompts, their vectors are averaged, and the nearest label wins.
-    Exit code 3: some of the files could not be read; each is named on stderr.
-    """
+def main(**given: Any) -> None:
     prepare_streams()
-    if prompts and templates:
-        raise click.UsageError("--prompts and --template exclude each other: name a set, or give your own templates")
-    chosen = templates_named(prompts) if prompts else templates or None
-    labels = labels_from(label_options)
-    with ImageSearch.connect(
-        weaviate_url,
-        weaviate_grpc_port,
-        weaviate_api_key,
-        vectorizer_url,
-        None if files else collection,
-        vectorizer_api_key,
-        tenant,
-    ) as images:
-        failed = show_classifications(images.classify(files or None, labels, chosen, limit), as_json)
+    check(given)
+    labels, how = labels_from(given["labels"]), how_of(given)
+    with connected(given) as search:
+        how["other"] = other_of(given["other"], given["other_from"], search, labels, how)
+        results = search.classify(images_of(given, search), labels, limit=given["limit"], **how)
+        failed = show_classifications(with_progress(results, given["as_json"]), given["as_json"])
     sys.exit(SOME_FAILED if failed else 0)
 
 
-def labels_from(options: Sequence[str]) -> list[str]:
-    """All labels of all `--labels`: comma-separated, or the lines of a file. Raises InputError."""
-    return [label for option in options for label in labels_of(option)]
+def check(given: Mapping[str, Any]) -> None:
+    """Raises click.UsageError for what contradicts itself."""
+    if not given["labels"] and not given["label_set"]:
+        raise click.UsageError("say what to choose from: --labels A,B,... or --label-set NAME")
+    if given["prompts"] and given["templates"]:
+        raise click.UsageError("--prompts and --template exclude each other: name a set, or give your own templates")
+    if given["files"] and (given["query"] or given["where"]):
+        raise click.UsageError("FILES are classified as they are; leave --query and --where away")
+    if sum(map(bool, (given["few_shot"], given["linear_probe"], given["remove_means"]))) > 1:
+        raise click.UsageError("--few-shot, --linear-probe and --remove-means exclude each other; take one")
 
 
-def labels_of(option: str) -> list[str]:
-    if not option.startswith(LABELS_FROM_FILE):
-        return re.split("[,，、]", option)  # noqa: RUF001 - the commas of Chinese
-    path = Path(option.removeprefix(LABELS_FROM_FILE))
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--labels {option}: {error}; name a UTF-8 text file with one label a line") from error
-    return [line for line in lines if line.strip()]
+def how_of(given: Mapping[str, Any]) -> How:
+    """Raises InputError for prompts that cannot be used."""
+    how = How(
+        prompts=prompt_set(given["prompts"], given["templates"] or None),
+        label_set=given["label_set"],
+        strategy=given["strategy"],
+        boost=boost_of(given),
+        write=given["write"],
+    )
+    if given["where"] and not given["query"]:
+        how["where"] = given["where"]
+    return how
+
+
+def boost_of(given: Mapping[str, Any]) -> Boost | None:
+    if given["few_shot"]:
+        return few_shot(given["few_shot"], given["shots"])
+    if given["linear_probe"]:
+        return linear_probe(given["linear_probe"], given["shots"])
+    return remove_means() if given["remove_means"] else None
+
+
+def connected(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
+    """Files need a collection only where its images help to judge them."""
+    helped = given["few_shot"] or given["linear_probe"] or given["remove_means"]
+    return ImageSearch.connect(
+        given["weaviate_url"],
+        given["weaviate_grpc_port"],
+        given["weaviate_api_key"],
+        given["vectorizer_url"],
+        None if given["files"] and not helped else given["collection"],
+        given["vectorizer_api_key"],
+        given["tenant"],
+        given["consistency"],
+    )
+
+
+def images_of(given: Mapping[str, Any], search: ImageSearch) -> Images:
+    if given["query"] is not None:
+        return search.by_text(given["query"], given["limit"] or OF_A_QUERY, where=given["where"] or None)
+    return given["files"] or None
