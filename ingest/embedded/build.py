@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from clip_vectorizer.child import Child
 from clip_vectorizer.errors import StackError
-from ingest.embedded.child import Child
 from ingest.embedded.disk import need_space
 from ingest.embedded.progress import Progress
 from ingest.embedded.toolchain import find_go, needed_version

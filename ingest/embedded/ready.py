@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import httpx
 
+from clip_vectorizer.child import Child
 from clip_vectorizer.errors import StackError
-from ingest.embedded.child import Child
 from ingest.embedded.ports import PortTaken, tells_of_taken_port
 
 LOOK_SECONDS = 0.1

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from clip_vectorizer.child import Child
 from clip_vectorizer.errors import StackError
 from clip_vectorizer.protocol import READY
-from ingest.embedded.child import Child
 from ingest.embedded.ports import LOOPBACK, free_ports
 from ingest.embedded.ready import status_of, wait_until
 from ingest.embedded.server import LocalServer

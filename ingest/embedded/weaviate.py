@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from clip_vectorizer.child import Child
 from clip_vectorizer.errors import StackError
-from ingest.embedded.child import Child
 from ingest.embedded.locate import find_weaviate
 from ingest.embedded.lock import Busy, locked
 from ingest.embedded.ports import LOOPBACK, free_pair, free_ports

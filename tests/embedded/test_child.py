@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.embedded.child import Child
+from clip_vectorizer.child import Child
 from tests.embedded.processes import eventually, lives, number_in, python
 
 TELL_PID_AND_SLEEP = """
@@ -17,7 +17,7 @@ DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + TELL_PID
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ingest.embedded.child import Child
+from clip_vectorizer.child import Child
 folder = Path(sys.argv[1])
 child = Child([sys.executable, "-c", sys.argv[2], str(folder / "pid")], folder / "log")
 time.sleep(600)

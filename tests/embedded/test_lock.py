@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.embedded.child import Child
+from clip_vectorizer.child import Child
 from ingest.embedded.lock import Busy, locked
 from tests.embedded.processes import eventually, number_in, python
 

@@ -9,6 +9,7 @@ import click
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import connect_weaviate, vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.cli.evaluate_compare import compare_command
 from clip_vectorizer.query.cli.evaluate_index import index_command
 from clip_vectorizer.query.cli.evaluated import SOME_FAILED, show_evaluation, telling
 from clip_vectorizer.query.cli.options import json_option, tenant_option
@@ -108,4 +109,5 @@ def from_weaviate(
         return labelled_collection(client, weaviate_url, collection, vector, tenant, progress)
 
 
+main.add_command(compare_command)
 main.add_command(index_command)

@@ -1,12 +1,13 @@
 """How `clip-eval` shows what it found: tables for people, one JSON object a line for programs, files for a report."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from clip_vectorizer.query.evaluation.data import Progress
 from clip_vectorizer.query.evaluation.evaluate import Evaluation
 from clip_vectorizer.query.evaluation.tables import Table
 from clip_vectorizer.query.output import show_json, show_table
@@ -17,8 +18,7 @@ WIDEST = 25  # classes whose confusion matrix fits a terminal
 
 def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) -> None:
     labelled, model = evaluation.labelled, evaluation.model
-    for path, reason in labelled.left_out:
-        click.echo(f"{path}: {reason}; left out", err=True)
+    show_left_out(labelled.left_out)
     click.echo(
         f"{len(labelled.items)} images in {len(labelled.classes)} classes of {labelled.source}, model {model.model}",
         err=True,
@@ -30,6 +30,11 @@ def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) 
         from clip_vectorizer.query.evaluation.report import write_report
 
         click.echo(f"report: {write_report(evaluation, report, command_line())}", err=True)
+
+
+def show_left_out(left_out: Iterable[tuple[str, str]]) -> None:
+    for path, reason in left_out:
+        click.echo(f"{path}: {reason}; left out", err=True)
 
 
 def show_tables(tables: Sequence[Table], as_json: bool) -> None:
@@ -53,7 +58,7 @@ def command_line() -> str:
 
 
 @contextmanager
-def telling() -> Iterator[Callable[[str], None]]:
+def telling() -> Iterator[Progress]:
     """Progress on stderr: one line that is written over in a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -21,6 +21,8 @@ from clip_vectorizer.query.evaluation.zero_shot import (
     zero_shot_table,
 )
 
+SEVEN = "-7"  # how the prompt sets are called that classification takes
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -46,7 +48,7 @@ def evaluate(
     captions = captions_by_language(labelled.items)
     asked = questions(labelled, captions, other_names)
     answers, left_out = answered(asked, model.model, encoder, progress, None if whole else MAX_PROMPTS)
-    searches = [found for answer in answers if answer.question.classes_are == NAMES for found in retrieved(answer)]
+    searches = searches_of(answers)
     shown = best_known(answers)
     tables = [zero_shot_table(answers), few_shot_table(shown, model.logit_scale, progress, probe=whole)]
     tables += [class_table(shown), confusion_table(shown)]
@@ -55,10 +57,14 @@ def evaluate(
     return Evaluation(model, labelled, answers, searches, tables, notes_of(labelled, left_out, bool(captions)))
 
 
+def searches_of(answers: Sequence[Answer]) -> list[Retrieved]:
+    return [found for answer in answers if answer.question.classes_are == NAMES for found in retrieved(answer)]
+
+
 def best_known(answers: Sequence[Answer]) -> Answer:
     """The one whose classes are looked at one by one: by folder, with the seven prompts that classification takes."""
     by_folder = [answer for answer in answers if answer.question.classes_are == KINDS]
-    return next((answer for answer in by_folder if answer.prompts.endswith("-7")), by_folder[0])
+    return next((answer for answer in by_folder if answer.prompts.endswith(SEVEN)), by_folder[0])
 
 
 def notes_of(labelled: Labelled, left_out: Sequence[str], captioned: bool) -> list[str]:

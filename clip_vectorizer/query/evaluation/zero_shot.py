@@ -67,12 +67,20 @@ def majority(names: Sequence[str]) -> str:
 
 
 def answered(
-    asked: Iterable[Question], model: str, encoder: TextEncoder, progress: Progress, most: int | None = MAX_PROMPTS
+    asked: Iterable[Question],
+    model: str,
+    encoder: TextEncoder,
+    progress: Progress,
+    most: int | None = MAX_PROMPTS,
+    wanted: str = "",
 ) -> tuple[list[Answer], list[str]]:
-    """An answer for each prompt set, and sentences about those left out for needing more than `most` prompts."""
+    """An answer for each prompt set, and sentences about those left out for needing more than `most` prompts.
+
+    `wanted`: how the names of the sets end.
+    """
     answers, left_out = [], []
     for question in asked:
-        for prompts in prompt_sets(question.language, model):
+        for prompts in (name for name in prompt_sets(question.language, model) if name.endswith(wanted)):
             count = len(question.classes) * len(PROMPTS[prompts])
             if most is not None and count > most:
                 left_out.append(f"{prompts} for {len(question.classes)} names in {question.language} ({count} texts)")

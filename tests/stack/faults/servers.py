@@ -5,8 +5,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from clip_vectorizer.child import Child
 from ingest.embedded import LocalSidecar, LocalWeaviate
-from ingest.embedded.child import Child
 from ingest.embedded.lock import locked
 from ingest.embedded.ports import LOOPBACK, free_ports
 from tests.stack.faults.proxy import FlakySidecar

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from ingest.embedded import keeper
+from clip_vectorizer import keeper
 
 STOP_SECONDS = keeper.GRACE_SECONDS + 4  # the keeper kills before that
 TAIL_LINES = 15
