@@ -4,6 +4,7 @@ Radford et al. 2021, section 3.2, fit it on images alone; Lin et al. 2023 (cross
 helps most where shots are few, and leaves a label without any with its text. M shots · L labels · D dimensions
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from clip_vectorizer.vectors import Vectors
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # C: how far the weights may follow the examples
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C: how far the weights may follow the examples
+STRENGTH = 10.0  # with one shot a label, where nothing is left to choose by
 FOLDS = 5
 MOST_STEPS = 2_000  # of L-BFGS
 
@@ -30,16 +32,18 @@ class LinearProbe:
 
     @classmethod
     def fit(cls, shots_md: Vectors, classes_m: Classes, texts_ld: Vectors | None = None) -> "LinearProbe":
-        """C by cross-validation over the shots: the least cross-entropy. Without texts every class needs two shots.
+        """C by cross-validation on the shots: the least cross-entropy. Without texts every class needs two shots.
 
         Raises InputError without scikit-learn.
         """
         texts_ld = shots_md[:0] if texts_ld is None else texts_ld
         order = np.argsort(classes_m, kind="stable")
         shots_md, classes_m = shots_md[order], classes_m[order]
-        folds_m = np.arange(len(classes_m)) % FOLDS  # neighbours in class go to different folds
-        losses = {each: validated(shots_md, classes_m, texts_ld, folds_m, each) for each in STRENGTHS}
-        strength = min(losses, key=lambda each: losses[each])
+        strength = STRENGTH
+        if np.bincount(classes_m).max() > 1:
+            folds_m = np.arange(len(classes_m)) % FOLDS  # neighbours in class go to different folds
+            losses = {each: validated(shots_md, classes_m, texts_ld, folds_m, each) for each in STRENGTHS}
+            strength = min(losses, key=lambda each: losses[each])
         return cls(fitted(shots_md, classes_m, texts_ld, strength), strength)
 
     def logits(self, images_nd: Vectors) -> Vectors:
@@ -63,7 +67,9 @@ def fitted(shots_md: Vectors, classes_m: Classes, texts_ld: Vectors, strength: f
     """Where every label has at least its text, the model's classes are the labels, in their order."""
     examples = np.concatenate([shots_md, texts_ld]).astype(np.float64)
     truth = np.concatenate([classes_m, np.arange(len(texts_ld))])
-    return regression()(C=strength, max_iter=MOST_STEPS).fit(examples, truth)
+    with warnings.catch_warnings():  # few examples of many labels are what this is for
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return regression()(C=strength, max_iter=MOST_STEPS).fit(examples, truth)
 
 
 def regression() -> Any:
