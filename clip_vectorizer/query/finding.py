@@ -14,6 +14,7 @@ from clip_vectorizer.query.steps import Call, Flow
 
 logger = logging.getLogger(__name__)
 
+ROUNDING = 1e-5  # between the similarities of equal images
 MORE = 4  # so many times as much is asked for, when equal images took the places
 
 
@@ -34,10 +35,19 @@ def different(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[l
         call, _ = window(plan, asked)
         answer = yield call
         kept = hits(answer.objects, plan, searched)
-        # One more than wanted: equal images are equally near, so the last one's copies have all been seen by then.
-        if len(kept) > wanted or len(answer.objects) < asked or asked == MAX_RESULTS:
+        if beyond(kept, wanted, plan.question) or len(answer.objects) < asked or asked == MAX_RESULTS:
             return kept[offset:wanted]
         asked = min(MORE * asked, MAX_RESULTS)
+
+
+def beyond(kept: Sequence[Hit], wanted: int, question: Question) -> bool:
+    """Whether all copies of the `wanted` first are seen: equal images are equally near, so by one that is less near.
+
+    Where hits are not in the order of their similarity, one more has to do.
+    """
+    if len(kept) <= wanted or question.captions or question.diversity is not None:
+        return len(kept) > wanted
+    return kept[-1].similarity < kept[wanted - 1].similarity - ROUNDING
 
 
 def asked_at_first(limit: int, offset: int) -> int:

@@ -70,12 +70,14 @@ def file_bytes(picture: Picture) -> bytes:
     """Raises OSError (no such file, truncated), InputError (an empty file, an address that gives none)."""
     if isinstance(picture, Image.Image):
         return png_bytes(picture)
-    if isinstance(picture, str) and is_address(picture):
-        return downloaded(picture)
-    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    data = picture if isinstance(picture, bytes) else read(picture)
     if not data:
         raise InputError("the file is empty (0 bytes)")
     return data
+
+
+def read(name: str | os.PathLike[str]) -> bytes:
+    return downloaded(name) if isinstance(name, str) and is_address(name) else Path(name).read_bytes()
 
 
 def png_bytes(image: Image.Image) -> bytes:

@@ -105,7 +105,18 @@ class FakeImages:
                 return self._near(vector_of(call.arguments["query"]), call)
             case "near_vector":
                 return self._near(np.array(call.arguments["near_vector"], dtype=np.float32), call)
+            case "fetch_objects":
+                return QueryReturn(self._after(call))
         raise AssertionError(f"{call.method} was not expected")
+
+    def _after(self, call: Call) -> list[Object[Any, Any]]:
+        """All that come after the last one, which is named by its id, or by its path in a filter."""
+        rows = [self._row(path, 0) for path in self.paths]
+        if filters := [each for each in getattr(call.arguments.get("filters"), "filters", []) if each.target == "path"]:
+            last = next((i for i, path in enumerate(self.paths) if path == filters[0].value), None)
+        else:
+            last = next((i for i, row in enumerate(rows) if str(row.uuid) == call.arguments.get("after")), None)
+        return rows if last is None else rows[last + 1 :]
 
     def _near(self, vector_d: Vectors, call: Call) -> QueryReturn[Any, Any]:
         cosines = {path: float(vector_of(path) @ unit(vector_d)) for path in self.paths}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from clip_vectorizer.query.calls import Plan, Searched
 from clip_vectorizer.query.explaining import graphql, python
-from clip_vectorizer.query.explaining.layout import WIDTH, Node
+from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree
 from clip_vectorizer.query.finding import first_call
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.steps import Call, EmbedImage, EmbedTexts, Step
@@ -86,6 +86,8 @@ def shortened(write: Callable[[Any], Node]) -> Callable[[Any], Node]:
     def short(value: Any) -> Node:
         if isinstance(value, list) and len(value) > SHOWN_NUMBERS and isinstance(value[0], float):
             return f"[{', '.join(f'{number:.4f}' for number in value[:SHOWN_NUMBERS])}, ... {len(value)} numbers]"
+        if isinstance(value, list):
+            return Tree("[", [short(each) for each in value], "]")
         if isinstance(value, str) and len(value) > SHOWN_LETTERS:
             return write(value[: SHOWN_LETTERS - 3] + "...")
         return write(value)
