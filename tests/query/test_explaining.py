@@ -73,7 +73,7 @@ def test_a_place_on_earth_is_written_too() -> None:
     assert "geoCoordinates: {latitude: 1.5, longitude: 2.0}, distance: {max: 100" in flat(where(near, {}, literal))
 
 
-@given(st.text() | st.lists(st.floats(allow_nan=False)) | st.lists(st.text()) | st.integers() | st.booleans())
+@given(st.text() | st.lists(st.floats(allow_nan=False, allow_infinity=False)) | st.lists(st.text()) | st.integers() | st.booleans())
 def test_plain_values_are_python_that_gives_them_back(value: object) -> None:
     assert eval(flat(python_literal(value))) == value
 
