@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from weaviate import WeaviateClient
+from weaviate.classes.config import DataType, Property
 from weaviate.classes.query import Filter
 
 from clip_vectorizer.collections import look_at
@@ -15,12 +16,14 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
 from clip_vectorizer.query.values import property_values
 from clip_vectorizer.query.where import where_filter
+from clip_vectorizer.schema import VECTOR, image_id
+from clip_vectorizer.vectors import Vectors
 from ingest.items import Facts
 from ingest.items import Place as Spot
 from ingest.store import Keep
-from tests.stack.conftest import fresh_collection
+from tests.stack.conftest import New, Run, fresh_collection
 from tests.stack.storing import RED, Place, picture, vector_of
-from tests.stack.support import Stack
+from tests.stack.support import NOWHERE, Stack
 
 pytestmark = pytest.mark.stack
 
@@ -66,7 +69,16 @@ def filled(stack: Stack) -> Iterator[Filled]:
         with place.open() as store:
             assert store.put([picture(key, RED, vector_d, facts=facts) for key, facts in IMAGES.items()]) == {}
         with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
+            add_lists(client.collections.use(name), vector_d)
             yield Filled(client, stack.weaviate_url, name)
+
+
+def add_lists(images: Any, vector_d: Vectors) -> None:
+    """Properties that we never make, but others may add."""
+    for name, data_type in (("tags", DataType.TEXT_ARRAY), ("ratings", DataType.INT_ARRAY)):
+        images.config.add_property(Property(name=name, data_type=data_type))
+    lists = {"tags": ["red one", "round"], "ratings": [3, 5]}
+    images.data.update(image_id(A), properties=lists, vector={VECTOR: vector_d.tolist()})
 
 
 ASKED = {
@@ -123,6 +135,13 @@ ASKED = {
     "location>10km@52.5,13.4": [P],
     "location?": [A, P],
     "!location?": [L, NONE],
+    "tags=red": [A],
+    "tags!=round|blue": [P, L, NONE],
+    "tags~roun*": [A],
+    "!tags?": [P, L, NONE],
+    "ratings>4": [A],
+    "ratings=4": [],
+    "ratings?": [A],
 }
 
 
@@ -169,6 +188,7 @@ def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
         return property_values(filled.client, filled.url, name, filled.name)
 
     assert values("label") == ["Fruit", "fruit", "vegetables"]
+    assert values("tags") == ["red one", "round"]
     assert values("caption") == ["A red apple, fresh", "a green pea"]
     with pytest.raises(InputError, match=r"has no property lable; did you mean label\? those with texts are brand, "):
         values("lable")
@@ -176,3 +196,24 @@ def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
         values("stock")
     with pytest.raises(InputError, match=f"did you mean {filled.name}[?]"):
         property_values(filled.client, filled.url, "label", f"{filled.name}x")
+
+
+def test_a_tenants_values_are_those_of_its_own_images(new: New, stack: Stack) -> None:
+    place = new(keep=Keep.NONE, embed_here=True, tenant="bob")
+    with place.open() as store:
+        store.put([picture("a.png", RED, vector_of(stack, RED), facts=Facts("fruit"))])
+    with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
+        assert property_values(client, stack.weaviate_url, "label", place.collection, "bob") == ["fruit"]
+        with pytest.raises(InputError, match=r"no tenant bobb; did you mean bob\? it has bob"):
+            property_values(client, stack.weaviate_url, "label", place.collection, "bobb")
+
+
+def test_the_command_finds_near_values_of_a_property(filled: Filled, run: Run) -> None:
+    where = ("--similar-strings", "PROPERTY:label", "--collection", filled.name, "--json")
+    rows = run("clip-search", "frut", *where, "--limit", "2", env={"VECTORIZER_URL": NOWHERE}).rows
+    assert rows == [{"text": "fruit", "distance": 1}, {"text": "Fruit", "distance": 2}]
+
+
+def test_the_command_tells_which_value_was_meant(filled: Filled, run: Run) -> None:
+    ran = run("clip-search", "apple", "--where", "label=fruti", "--collection", filled.name, expect=2)
+    assert ran.stderr == "error: no image has the label 'fruti'; did you mean fruit?\n" and not ran.stdout
