@@ -38,6 +38,9 @@ class FakeCollected:
     deaf: Collection[str] = ()
     read: list[bool] = field(default_factory=list)  # for each fetch whether vectors were asked for
 
+    def check(self, where: Where) -> None:
+        pass
+
     def count(self, where: Where) -> int:
         return len(self.rows)
 

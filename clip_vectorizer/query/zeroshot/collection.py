@@ -23,6 +23,9 @@ DISTANCE = MetadataQuery(distance=True)
 class Collected(Protocol):
     """Every method raises Unreachable, or VectorizerError with Weaviate's words."""
 
+    def check(self, where: Where) -> None:
+        """Raises InputError for a filter that cannot be used."""
+
     def count(self, where: Where) -> int: ...
 
     def ids(self, where: Where, most: int | None = None) -> Iterator[list[str]]:
@@ -44,6 +47,9 @@ class WeaviateCollected:
     def __init__(self, client: WeaviateClient, url: str, searched: Searched) -> None:
         self._collection = at(client.collections.use(searched.collection), searched)
         self._url, self._searched = url, searched
+
+    def check(self, where: Where) -> None:
+        self._filter(where)
 
     def count(self, where: Where) -> int:
         with weaviate_errors(self._url):

@@ -48,7 +48,9 @@ def source_of(
     """Raises InputError for what `wanted` cannot be asked of such images."""
     if images is None:
         wanted.check_source(are_files=False, is_everything=True)
-        return Everything(collection_of(collected), wanted.where, limit)
+        there = collection_of(collected)
+        there.check(wanted.where)
+        return Everything(there, wanted.where, limit)
     given = iter(images)
     head = list(islice(given, 1))
     are_hits = bool(head) and isinstance(head[0], Hit)

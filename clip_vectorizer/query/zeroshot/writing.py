@@ -10,6 +10,7 @@ from weaviate import WeaviateClient
 from weaviate.exceptions import UnexpectedStatusCodeError
 
 from clip_vectorizer.failures import reason_of, weaviate_errors
+from clip_vectorizer.label_schema import predicted_properties
 from clip_vectorizer.making import ensure_predictions
 from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.database import at
@@ -58,6 +59,8 @@ class WeaviatePredictions:
     def prepare(self) -> None:
         with weaviate_errors(self._url):
             ensure_predictions(self._client, self._searched.collection)
+        if isinstance(self._searched.properties, dict):  # whoever goes on searching may ask for them
+            self._searched.properties.update({each.name: each.dataType for each in predicted_properties()})
 
     def write(self, results: Sequence[Classification], by: str) -> Mapping[str, str]:
         if not results:
