@@ -1,7 +1,7 @@
 """How pictures are drawn: matplotlib loaded late and without a screen, letters that its fonts have, PNG files."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import InputError
@@ -36,13 +36,9 @@ def installed_fonts() -> set[str]:
     return {font.name for font in font_manager.fontManager.ttflist}
 
 
-def has_han_font() -> bool:
-    return bool(installed_fonts() & set(HAN_FONTS))
-
-
-def readable(names: Sequence[str]) -> list[str]:
-    """Names that the fonts have letters for; others become `class 3`, never boxes."""
-    if has_han_font():
+def readable(names: Sequence[str], fonts: Set[str] | None = None) -> list[str]:
+    """Names that the fonts have letters for; others become `class 3`, never boxes. `fonts` None: those installed."""
+    if (installed_fonts() if fonts is None else fonts) & set(HAN_FONTS):
         return list(names)
     return [name if drawable(name) else f"class {number}" for number, name in enumerate(names, start=1)]
 
