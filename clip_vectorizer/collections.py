@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from weaviate import WeaviateClient
-from weaviate.classes.config import DataType
+from weaviate.classes.config import DataType, Tokenization
 from weaviate.collections.classes.config import CollectionConfig, RQConfig
 
 from clip_vectorizer.errors import InputError, Mismatch
@@ -32,6 +32,7 @@ class Stored:
     by_module: bool  # whether Weaviate can make the vectors
     inference_url: str | None = None  # the sidecar that it asks, where that is not its default
     quantizer: str = UNQUANTIZED  # how the vector index holds vectors
+    words: tuple[str, ...] = ()  # the text that can be searched by words (BM25); our own names and paths are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def stored_as(config: CollectionConfig, description: Description) -> Stored:
         vectorizer.vectorizer == MODULE,
         vectorizer.model.get("inferenceUrl") or None,
         quantizer_of(vector.vector_index_config),
+        tuple(each.name for each in config.properties if each.tokenization is Tokenization.WORD),
     )
 
 

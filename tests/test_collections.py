@@ -53,7 +53,10 @@ def found(settings: dict[str, Any]) -> Any:
     return SimpleNamespace(
         description=settings["description"],
         vector_config=vectors,
-        properties=[SimpleNamespace(name=each.name, data_type=each.dataType) for each in settings["properties"]],
+        properties=[
+            SimpleNamespace(name=each.name, data_type=each.dataType, tokenization=each.tokenization)
+            for each in settings["properties"]
+        ],
         multi_tenancy_config=SimpleNamespace(enabled=settings.get("multi_tenancy_config") is not None),
     )
 
@@ -75,6 +78,7 @@ def test_a_collection_remembers_the_model_that_made_it_and_what_it_keeps() -> No
 def test_a_new_collection_keeps_thumbnails_and_tells_images_apart_without_keeping_them() -> None:
     stored = made(FakeClient())
     assert (stored.description.keep, stored.properties["image"]) == ("thumbnail", DataType.BLOB_HASH)
+    assert stored.words == ("caption",)
     assert made(FakeClient(), keep="full").properties["image"] is DataType.BLOB
 
 

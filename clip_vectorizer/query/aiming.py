@@ -28,8 +28,8 @@ def planned(what: Mixture, question: Question, searched: Searched, info: ModelIn
         plan = near_text(words, question, searched)
         yield from cut_texts_told((words, *moving_texts(question)), info)
         return plan
-    if question.captions and not what.words:
-        raise InputError("captions are searched by words: give a text, or leave captions away")
+    if question.captions:
+        check_words(what, searched)
     common(question, searched)  # what cannot be asked is refused before anything is embedded
     rows = yield from stored_rows(what, searched)
     vector_d = yield from vector_of(what, question, searched, info, rows)
@@ -37,6 +37,13 @@ def planned(what: Mixture, question: Question, searched: Searched, info: ModelIn
     if question.captions:
         return hybrid(what.words, vector_d, question, searched, but)
     return near_vector(vector_d, question, searched, but)
+
+
+def check_words(what: Mixture, searched: Searched) -> None:
+    if not what.words:
+        raise InputError("captions are searched by words: give a text, or leave captions away")
+    if not searched.words:  # Weaviate would look into paths and hashes
+        raise InputError(f"the collection {searched.collection} has no text to search by words; leave captions away")
 
 
 def cut_texts_told(texts: Sequence[str], info: ModelInfo) -> Flow[None]:

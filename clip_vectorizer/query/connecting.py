@@ -9,7 +9,6 @@ from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.database import text_by_words
 from clip_vectorizer.query.guard import check_search
 from clip_vectorizer.query.lookup import did_you_mean
 
@@ -52,5 +51,4 @@ def check_consistency(consistency: str | None) -> None:
 
 def look_at(client: WeaviateClient, info: ModelInfo, url: str, collection: str, tenant: str | None) -> Searched:
     stored = check_search(client, url, info, collection, tenant)
-    words = text_by_words(client, url, collection)
-    return Searched(collection, stored.properties, words, stored.description.vector, stored.by_module)
+    return Searched(collection, stored.properties, stored.words, stored.description.vector, stored.by_module)

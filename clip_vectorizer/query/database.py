@@ -3,7 +3,7 @@
 from typing import Any
 
 from weaviate import WeaviateClient
-from weaviate.classes.config import ConsistencyLevel, Tokenization
+from weaviate.classes.config import ConsistencyLevel
 
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.query.calls import Searched
@@ -31,10 +31,3 @@ def at(collection: Any, searched: Searched) -> Any:
     if searched.consistency:
         collection = collection.with_consistency_level(ConsistencyLevel[searched.consistency])
     return collection
-
-
-def text_by_words(client: WeaviateClient, url: str, collection: str) -> tuple[str, ...]:
-    """The properties that a search by words (BM25) can look into, which is what our own text is not indexed for."""
-    with weaviate_errors(url):
-        properties = client.collections.use(collection).config.get().properties
-    return tuple(each.name for each in properties if each.tokenization is Tokenization.WORD and each.index_searchable)

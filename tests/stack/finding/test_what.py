@@ -1,0 +1,107 @@
+"""What is looked for, against the real Weaviate and sums in numpy over the vectors it holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from weaviate import WeaviateClient
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query import (
+    ImageSearch,
+    Mixture,
+    Move,
+    image,
+    stored,
+    text,
+)
+from clip_vectorizer.query.asking import Asked
+from clip_vectorizer.query.database import WeaviateImages
+from clip_vectorizer.query.mixture import What
+from clip_vectorizer.query.zeroshot.shelf import Shelf
+from tests.stack.finding.held import LEMON, OWL, ROUNDING, Held, paths
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_mixture_is_the_weighted_sum_of_unit_vectors(found: ImageSearch, held: Held) -> None:
+    words_pd = found.sidecar.embed_texts(["a yellow fruit", "a dog"])
+    sum_d = words_pd[0] + 0.5 * held.of("fruit/lemon.png") - 0.25 * words_pd[1] + 2 * held.of("birds/owl.png")
+    what = text("a yellow fruit") + 0.5 * image(LEMON) - 0.25 * text("a dog") + 2 * stored("birds/owl.png", itself=True)
+    hits = found.find(what, limit=30)
+    assert paths(hits) == held.nearest(sum_d, 30)
+    expected = np.sort(held.cosines(sum_d))[::-1][:30]
+    np.testing.assert_allclose([hit.similarity for hit in hits], expected, atol=ROUNDING)
+
+
+def test_a_typed_mixture_finds_what_the_same_one_in_python_does(found: ImageSearch) -> None:
+    assert found.find(Mixture.parse("banana + 2*dog - car")) == found.find(text("banana") + 2 * text("dog") - "car")
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        {"move_to": Move("the sea", 0.8)},
+        {"move_away": Move("an animal", 1.5)},
+        {"move_to": Move("the sea", 0.3), "move_away": Move("an animal", 0.7)},
+        {"move_to": Move("the sea", 0.0)},
+    ],
+)
+def test_moving_here_is_what_weaviate_does(found: ImageSearch, client: WeaviateClient, moves: Asked) -> None:
+    here = without_module(found, client)
+    theirs, ours = (search.find("a fish", limit=50, **moves) for search in (found, here))
+    assert [call_of(found, moves), call_of(here, moves)] == ["near_text", "near_vector"]
+    by_path = {hit.path: hit.distance for hit in ours}
+    np.testing.assert_allclose([hit.distance for hit in theirs], [by_path[hit.path] for hit in theirs], atol=ROUNDING)
+
+
+def call_of(search: ImageSearch, moves: Asked) -> str:
+    return search.explain("a fish", **moves).call.method
+
+
+def without_module(search: ImageSearch, client: WeaviateClient) -> ImageSearch:
+    """The same collection, as if its Weaviate could not embed a text."""
+    images = WeaviateImages(client, "", replace(search.searches.searched, by_module=False))
+    return ImageSearch(search.info, search.sidecar, images, no_labels)
+
+
+def no_labels() -> Shelf:
+    raise AssertionError("labels were asked for")
+
+
+def test_an_image_may_be_a_path_bytes_a_picture_or_stored(found: ImageSearch) -> None:
+    expected = found.by_image(OWL, limit=5)
+    with Image.open(OWL) as opened:
+        picture = opened.convert("RGBA")
+    for what in (OWL, str(OWL), OWL.read_bytes(), picture):
+        assert paths(found.by_image(what, limit=5)) == paths(expected)
+    assert paths(found.find(OWL, limit=5)) == paths(expected)
+    assert paths(found.find(stored("birds/owl.png"), limit=4)) == paths(expected)[1:]
+    assert paths(found.find(stored(expected[0].id), limit=4)) == paths(expected)[1:]
+    assert paths(found.find(stored("birds/owl.png", itself=True), limit=5)) == paths(expected)
+
+
+def test_a_stored_image_that_is_not_there_is_answered_with_a_near_one(found: ImageSearch) -> None:
+    with pytest.raises(InputError, match=r"holds no image fruit/banan\.png; did you mean fruit/banana\.png"):
+        found.find(stored("fruit/banan.png"))
+    with pytest.raises(InputError, match="holds no image 00000000-0000-0000-0000-000000000000; name it"):
+        found.find(stored("00000000-0000-0000-0000-000000000000"))
+
+
+@pytest.mark.parametrize(
+    ("what", "asked", "said"),
+    [
+        ("owl", {"limit": 6000, "offset": 6000}, "10000 best"),
+        ("owl", {"properties": ["siz"]}, "did you mean size"),
+        ("owl", {"where": "lable=fruit"}, "did you mean label"),
+        ("owl", {"where": "label=frut"}, "did you mean fruit"),
+        (text("owl") - "owl", {}, "cancel each other out"),
+        (image(OWL), {"captions": 0.5}, "searched by words"),
+        (image("nowhere.png"), {}, "nowhere.png: No such file"),
+        (image("http://127.0.0.1:1/owl.png"), {}, "http://127.0.0.1:1/owl.png: cannot be downloaded"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_in_a_sentence(found: ImageSearch, what: What, asked: Asked, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        found.find(what, **asked)
