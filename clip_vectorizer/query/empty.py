@@ -15,9 +15,19 @@ from weaviate.collections.classes.aggregate import AggregateGroupByReturn
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.lookup import did_you_mean
 from clip_vectorizer.query.where import Where, condition, expressions
-from clip_vectorizer.schema import CAMERA, LABEL, MIME, MODEL, SOURCE
+from clip_vectorizer.schema import (
+    CAMERA,
+    LABEL,
+    MIME,
+    MODEL,
+    PREDICTED_BY,
+    PREDICTED_LABEL,
+    PREDICTED_RUNNER_UP,
+    SOURCE,
+)
 
-FEW_VALUES = (LABEL, CAMERA, MIME, MODEL, SOURCE)  # Weaviate takes seconds to list thousands of values, as paths are
+# Weaviate takes seconds to list thousands of values, as paths are.
+FEW_VALUES = (LABEL, CAMERA, MIME, MODEL, SOURCE, PREDICTED_LABEL, PREDICTED_RUNNER_UP, PREDICTED_BY)
 MOST_VALUES = 2_000
 SHOWN = 10
 

@@ -8,7 +8,7 @@ from enum import Enum
 from weaviate.classes.config import DataType
 from weaviate.classes.query import GeoCoordinate
 
-from clip_vectorizer.schema import CAMERA, EXACT_TEXT, NEVER_FILTERED
+from clip_vectorizer.schema import CAMERA, EXACT_TEXT, NEVER_FILTERED, PREDICTED
 
 EXACT_INTEGERS = 2**53  # Weaviate's filters take numbers as doubles
 LEAST = -1.7976931348623157e308  # of all doubles
@@ -63,7 +63,8 @@ def kind_of(name: str, data_type: DataType) -> Kind | None:
     """None: it has no index to filter by."""
     if name in NEVER_FILTERED:
         return None
-    return Kind.EXACT if name in (*EXACT_TEXT, CAMERA) else KINDS.get(data_type)
+    exact = data_type is DataType.TEXT and name in (*EXACT_TEXT, *PREDICTED, CAMERA)
+    return Kind.EXACT if exact else KINDS.get(data_type)
 
 
 def pattern(text: str) -> str:

@@ -18,6 +18,8 @@ PROPERTIES = {each.name: each.dataType for each in image_properties()} | {
     "brand": DataType.TEXT,
     "pages": DataType.INT_ARRAY,
     "owner": DataType.OBJECT,
+    "predicted_label": DataType.TEXT,
+    "predicted_score": DataType.NUMBER,
 }
 
 
@@ -87,6 +89,8 @@ def test_all_of_several_expressions_must_hold() -> None:
         ("taken_at>=2024", ("taken_at", "GreaterThanEqual", day(2024, 1, 1))),
         ("taken_at<=2024-02", ("taken_at", "LessThan", day(2024, 3, 1))),
         ("taken_at<2024-02-29", ("taken_at", "LessThan", day(2024, 2, 29))),
+        ("predicted_label=on", ("predicted_label", "Equal", "on")),
+        ("predicted_score>=0.5", ("predicted_score", "GreaterThanEqual", 0.5)),
         ("location<10km@52.5,-13.4", ("location", "WithinGeoRange", (52.5, -13.4, 10_000.0))),
         ("location<= 500 m @ 52, 13", ("location", "WithinGeoRange", (52.0, 13.0, 500.0))),
     ],
