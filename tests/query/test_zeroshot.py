@@ -122,6 +122,8 @@ def test_an_image_unlike_every_label_shows_something_else() -> None:
 
 def test_what_is_better_than_plain_decides() -> None:
     class Reversed:
+        cosines = True
+
         def scorer(self, labels: Sequence[str], *_: Any) -> "Reversed":
             return self
 

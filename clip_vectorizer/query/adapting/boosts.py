@@ -59,6 +59,7 @@ class FewShotBoost:
 class WithCache:
     plain: Plain
     cache: FewShot
+    cosines: bool = False
 
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         return self.cache.logits(images_nd, ids, self.plain.logits(images_nd, ids))
@@ -80,6 +81,7 @@ class ProbeBoost:
 @dataclass(frozen=True, slots=True)
 class ByProbe:
     probe: LinearProbe
+    cosines: bool = False
 
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         return self.probe.logits(images_nd)
@@ -98,6 +100,7 @@ class MeansBoost:
 class WithoutMean:
     plain: Plain
     mean_d: Vectors  # (D,) of the collection's images
+    cosines: bool = True
 
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         return self.plain.logits(remove(images_nd, self.mean_d), ids)

@@ -63,7 +63,7 @@ classify_options = all_of(
             metavar="[THRESHOLD]",
             is_flag=False,
             flag_value="",
-            help="An image below this similarity shows none of the labels. Without a number: --other-from.",
+            help="An image whose best cosine (with shots: best score) is below shows none of the labels.",
         ),
         option(
             HOW,

@@ -23,7 +23,7 @@ class How(TypedDict, total=False):
     label_set: str | None  # use the set of this name; with labels: make it, or add them to it
     strategy: str  # images, labels, matmul; auto takes the fastest. All give the same labels
     where: Where  # which images of the collection, as in a search
-    other: float | None  # the least similarity of a label; an image below it is told to show something else
+    other: float | None  # the least cosine of a label, with shots its least share; below it, "other" is told
     boost: Boost | None  # what is better than plain CLIP
     write: bool  # store each result with its image
 

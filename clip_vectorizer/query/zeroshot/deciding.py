@@ -28,6 +28,7 @@ class Decision:
     labels_ld: Vectors
     logit_scale: float
     other: float | None = None  # the least similarity of a label; below it the image shows something else
+    cosines: bool = True  # else similarity is the best label's share: logits that are no cosines tell no distance
     exact: bool = True  # whether the logits are plain cosines, so that close ones can be compared anew
 
     def classified(
@@ -47,10 +48,23 @@ class Decision:
         return [failed(block, index) if index in block.errors else next(told) for index in range(len(block))]
 
     def _with_other(self, logits_nl: Exact) -> Exact:
-        """ "None of these" is one more label, whose similarity to everything is the threshold."""
+        """ "None of these" is one more label, whose similarity to everything is the threshold.
+
+        Where similarity is a share, it weighs that part of all labels together: it wins if no share is larger.
+        """
         if self.other is None:
             return logits_nl
-        return np.column_stack([logits_nl, np.full(len(logits_nl), self.other * self.logit_scale)])
+        if self.cosines:
+            return np.column_stack([logits_nl, np.full(len(logits_nl), self.other * self.logit_scale)])
+        total_n = np.logaddexp.reduce(logits_nl, axis=1)
+        return np.column_stack([logits_nl, total_n + (np.log(self.other) if self.other > 0 else -np.inf)])
+
+    def _similarities(self, logits_nl: Exact) -> list[float]:
+        """Of the best label."""
+        labels_nl = logits_nl[:, : len(self.names)]
+        best = labels_nl.max(axis=1) / self.logit_scale if self.cosines else softmax(labels_nl).max(axis=1)
+        similarities: list[float] = best.tolist()
+        return similarities
 
     def _decide_anew(self, logits_l: Exact, vector_d: Vectors) -> None:
         """The best two, and all that come near the second, get their logits in float64."""
@@ -71,7 +85,7 @@ class Decision:
         rest = logits_nl.copy()
         rest[rows, best] = -np.inf
         second = rest.argmax(axis=1)
-        similarities = (logits_nl[:, : len(self.names)].max(axis=1) / self.logit_scale).tolist()
+        similarities = self._similarities(logits_nl)
         scores, seconds = shares[rows, best].tolist(), shares[rows, second].tolist()
         return [
             Classification(

@@ -93,7 +93,8 @@ def decided(
     source: Source, labels: Sequence[Label], labels_ld: Vectors, scorer: Scorer, wanted: Wanted, parts: Parts
 ) -> Iterator[Classification]:
     names = [label.text for label in labels]
-    decision = Decision(names, labels_ld, parts.info.logit_scale, wanted.other, exact=wanted.boost is None)
+    plain = wanted.boost is None
+    decision = Decision(names, labels_ld, parts.info.logit_scale, wanted.other, scorer.cosines, exact=plain)
     with ThreadPoolExecutor(PARALLEL_QUERIES) as pool:
         comparing = comparing_by(strategy_of(source, len(labels), wanted), labels, labels_ld, scorer, parts, pool)
         for block in source.blocks(comparing.reads_vectors):

@@ -27,7 +27,7 @@ class Classification:
     margin: float = 0.0  # score less the runner-up's
     runner_up: str = ""
     error: str = ""
-    similarity: float = 0.0  # the best label's logit by the logit scale: its cosine. --other is a threshold of it
+    similarity: float = 0.0  # the best label's cosine; with shots its share. `other` is a threshold of it
     id: str = ""  # of the object, where the image is in the database
 
 

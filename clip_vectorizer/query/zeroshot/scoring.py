@@ -19,6 +19,10 @@ Shares = npt.NDArray[np.float64]
 
 
 class Scorer(Protocol):
+    @property
+    def cosines(self) -> bool:
+        """Whether logits are the logit scale times a cosine. Else they compare labels, but tell no distance."""
+
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         """(N, L) float32, on the scale of the model's own logits: logit scale times cosine, plus what is known better.
 
@@ -44,6 +48,7 @@ class Plain:
 
     labels_ld: Vectors
     logit_scale: float
+    cosines: bool = True
 
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         scaled: Vectors = np.float32(self.logit_scale) * (images_nd @ self.labels_ld.T)
