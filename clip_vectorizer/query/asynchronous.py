@@ -1,8 +1,9 @@
 """ImageSearch for asyncio: the same searches, on weaviate's own async client. D dimensions"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self, Unpack
 
 import numpy.typing as npt
@@ -126,13 +127,12 @@ class AsyncImageSearch:
         **how: Unpack[How],
     ) -> AsyncIterator[Classification]:
         """In a thread, one result after the other."""
-
-        def classified() -> Iterator[Classification]:
-            return self._search.classify(images, labels, templates, limit, **how)
-
-        results = await asyncio.to_thread(classified)
+        results = await asyncio.to_thread(partial(self._search.classify, images, labels, templates, limit, **how))
         while (result := await asyncio.to_thread(next, results, None)) is not None:
             yield result
+
+    async def label_set(self, name: str) -> list[str]:
+        return await asyncio.to_thread(self._search.label_set, name)
 
     @property
     def _searches(self) -> Searches:

@@ -7,12 +7,12 @@ from typing import Any
 from weaviate.classes.query import Filter, FilterReturn, Sort
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.aiming import is_id
 from clip_vectorizer.query.asking import Question
 from clip_vectorizer.query.calls import Searched, all_of, returned
 from clip_vectorizer.query.hits import Listed
 from clip_vectorizer.query.reading import Row, text_of, thumbnail_of, vector_in
 from clip_vectorizer.query.steps import Call, Flow
+from clip_vectorizer.query.stored_images import is_id
 from clip_vectorizer.query.where import Where, where_filter
 from clip_vectorizer.schema import CAPTION, LABEL, PATH
 
