@@ -1,6 +1,6 @@
 """Which way of comparing is the fastest for so many images and labels: a cost model in seconds.
 
-Its figures are those of benchmarks/zeroshot.py on two cores with Weaviate on the same machine. Another machine's are
+Its figures are those of benchmarks/zeroshot on two cores with Weaviate on the same machine. Another machine's are
 larger or smaller together, so the choice stays; and all ways give the same labels.
 """
 

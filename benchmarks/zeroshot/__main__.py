@@ -1,0 +1,138 @@
+"""How long the labels of a whole collection take once all vectors are stored: three ways of comparing, side by side.
+
+Weaviate and this process share the machine's cores. Vectors are made up, as many and as long as ViT-B-32's: no model
+runs. The two ways that ask the database for every pair are measured on a part where the whole would take minutes.
+"""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+from weaviate import WeaviateClient
+
+from benchmarks.common import Figure, Report, Spread, json_option
+from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.collections import Wish
+from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.errors import SidecarRefused
+from clip_vectorizer.making import ensure_image_collection
+from clip_vectorizer.query import Classification
+from clip_vectorizer.query.calls import Searched
+from clip_vectorizer.query.zeroshot.asking import Wanted
+from clip_vectorizer.query.zeroshot.flow import Parts, classify
+from clip_vectorizer.query.zeroshot.planning import IMAGES, LABELS, MATMUL, fastest
+from clip_vectorizer.query.zeroshot.shelf import open_shelf
+from clip_vectorizer.schema import IMAGE, PATH, THUMBNAIL, VECTOR, image_id
+from clip_vectorizer.vectors import Vectors, unit
+from ingest.embedded import LocalStack
+
+CLAIM = "seconds to classify the whole collection, vectors stored: 10,000 images x 1,000 labels in <= 10 s"
+DIMENSION = 512
+THUMBNAIL_BYTES, FILE_BYTES = 9_000, 98_000  # of base64 12 and 130 KB
+INFO = ModelInfo("made-up", "0" * 16, DIMENSION, 224, 77, "none", 100.0, "cpu", "fp32")
+STRATEGIES = (MATMUL, LABELS, IMAGES)
+MOST_PAIRS = {MATMUL: 10**9, LABELS: 100_000, IMAGES: 100_000}  # that are measured: some seconds each
+SHAPES = ((1, 2), (1, 1000), (100, 10), (1000, 2), (10_000, 2), (10_000, 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """Obeys Encoder: the same text, the same direction, among those of the images."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        return directions([abs(hash(text)) % 2**32 for text in texts])
+
+    def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
+        raise AssertionError("all images are stored")
+
+
+def directions(seeds: Sequence[int]) -> Vectors:
+    rows = [np.random.default_rng(seed).standard_normal(DIMENSION, dtype=np.float32) for seed in seeds]
+    return unit(np.stack(rows))
+
+
+@click.command()
+@click.option("--images", default=10_000, show_default=True, type=click.IntRange(100))
+@click.option("--full-images", default=1_000, show_default=True, type=click.IntRange(10), help="With files of 98 KB.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@json_option
+def main(images: int, full_images: int, rounds: int, json_file: Path | None) -> None:
+    """Compare the ways of classifying a collection; all must give the same labels.
+
+    \b
+    Example:
+      python benchmarks/zeroshot --images 2000 --rounds 1
+    """
+    report = Report(CLAIM)
+    report.begin()
+    with TemporaryDirectory() as folder, LocalStack("emoji", Path(folder)) as local:
+        weaviate = local.weaviate
+        with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
+            parts = filled(client, weaviate.url, "Thumbnails", images, THUMBNAIL, THUMBNAIL_BYTES)
+            for shape in (each for each in SHAPES if each[0] <= images):
+                compare(report, parts, *shape, "thumbnails stored", rounds)
+            parts = filled(client, weaviate.url, "Files", full_images, IMAGE, FILE_BYTES)
+            for labels in (2, 1000):
+                compare(report, parts, full_images, labels, "files of 98 KB stored", rounds)
+    report.write(json_file)
+
+
+def filled(client: WeaviateClient, url: str, name: str, count: int, blob: str, size: int) -> Parts:
+    keep = "full" if blob == IMAGE else "thumbnail"
+    ensure_image_collection(client, INFO, name, Wish(keep, by_module=False))
+    content = base64_noise(size)
+    with client.collections.use(name).batch.fixed_size(64, 2) as batch:
+        for index, vector_d in enumerate(directions(range(count))):
+            path = f"folder/{index:06}.jpg"
+            batch.add_object({PATH: path, blob: content}, uuid=image_id(path), vector={VECTOR: vector_d.tolist()})
+    assert not client.collections.use(name).batch.failed_objects
+    return Parts(INFO, MadeUp(), open_shelf(client, url, INFO, Searched(name, {})))
+
+
+def base64_noise(size: int) -> str:
+    return base64.b64encode(np.random.default_rng(0).bytes(size)).decode()
+
+
+def compare(report: Report, parts: Parts, images: int, labels: int, stored: str, rounds: int) -> None:
+    """A figure a strategy, and whether all gave the same labels to the images that all have seen."""
+    names = [f"label {index}" for index in range(labels)]
+    run(parts, names, MATMUL, 1)  # the labels are stored now
+    seen: dict[str, list[Classification]] = {}
+    medians: dict[str, float] = {}
+    for strategy in STRATEGIES:
+        part = max(1, min(images, MOST_PAIRS[strategy] // labels))
+        times = []
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            seen[strategy] = run(parts, names, strategy, part)
+            times.append((time.perf_counter() - begin) * images / part)
+        medians[strategy] = Spread.of(times).median
+        what = f"{images:,} images x {labels:,} labels, {stored}, by {strategy}" + of_part(part, images)
+        target = "<= 10 s" if (images, labels, strategy) == (10_000, 1000, MATMUL) else ""
+        report.add(Figure(what, "s", None, Spread.of(times), None, target=target))
+    agree = [told(each) for each in zip(*seen.values(), strict=False)]
+    report.note(
+        f"  of {len(agree)} images that all saw, {sum(agree)} got the same label and runner-up from all; auto takes "
+        f"{fastest(images, labels, False)}, the fastest was {min(medians, key=lambda name: medians[name])}"
+    )
+
+
+def of_part(part: int, images: int) -> str:
+    return "" if part == images else f" (from {part:,} images)"
+
+
+def run(parts: Parts, labels: Sequence[str], strategy: str, images: int) -> list[Classification]:
+    return list(classify(None, labels, ["{}"], images, Wanted(strategy=strategy), parts))
+
+
+def told(results: tuple[Classification, ...]) -> bool:
+    return len({(each.path, each.label, each.runner_up) for each in results}) == 1
+
+
+if __name__ == "__main__":
+    main()
