@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 CELL_SECONDS = 120
+QUIET = "--IPKernelApp.log_level=40"  # it would warn that loopback is not encrypted, and of its own end
 PYTHON = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -27,7 +28,7 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", QUIET]
         return KernelSpec(argv=command, language="python", display_name="Python 3")
 
 

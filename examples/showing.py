@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import Hit, ImageSearch
 
 EXAMPLES = Path(__file__).parent
@@ -39,6 +40,11 @@ def connect(collection: str) -> ImageSearch:
         vectorizer_url=os.environ.get("VECTORIZER_URL", "http://localhost:9090"),
         collection=collection,
     )
+
+
+def sidecar() -> VectorizerClient:
+    """The model itself: texts and images in, vectors out."""
+    return VectorizerClient(os.environ.get("VECTORIZER_URL", "http://localhost:9090"))
 
 
 class Sheet:

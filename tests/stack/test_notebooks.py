@@ -1,0 +1,96 @@
+"""The notebooks run from their first cell to their last, and what they show holds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tests.stack.support import REPOSITORY, Stack, clean_environment
+
+pytestmark = pytest.mark.stack
+
+FOLDER = REPOSITORY / "examples"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+MADE = {"search.ipynb": "NotebookSearch", "zero_shot.ipynb": "NotebookImages"}  # the collection
+MOST_BYTES = 300_000
+
+
+def test_there_are_a_notebook_of_search_and_one_of_zero_shot() -> None:
+    assert {file.name for file in NOTEBOOKS} == MADE.keys()
+
+
+@pytest.fixture(scope="module")
+def executed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs a notebook with one more cell before its last, which closes the connection: it prints what is asked for."""
+
+    def executed(name: str, asked: str) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("notebooks")
+        notebook = nbformat.read(FOLDER / name, as_version=4)
+        notebook.cells.insert(-1, nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({asked}))"))
+        nbformat.write(notebook, folder / name)
+        run(folder / name, stack)
+        told = nbformat.read(folder / name, as_version=4).cells[-2]
+        return dict(json.loads(told.outputs[-1].text))
+
+    yield executed
+    for collection in MADE.values():
+        stack.weaviate("DELETE", f"/v1/schema/{collection}").raise_for_status()
+
+
+def run(file: Path, stack: Stack) -> None:
+    """In a process of its own, as a person does; nbclient leaves sockets to the garbage collector."""
+    command = [sys.executable, FOLDER / "run_notebooks.py", file]
+    env = clean_environment() | stack.env
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
+def test_what_is_stored_was_executed_whole_and_fits_any_machine(file: Path) -> None:
+    stored = file.read_text(encoding="utf-8")
+    cells = [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run examples/run_notebooks.py"
+    assert len(stored.encode()) <= MOST_BYTES
+    assert not [word for word in ("Traceback", "/home/", "/root/", "/tmp/", "/work/", "C:\\") if word in stored]
+    assert not [cell for cell in cells for output in cell.outputs if output.output_type == "error"]
+
+
+def test_the_notebook_of_search_finds_what_its_text_says(executed: Any) -> None:
+    """Sums of words find the green apple, Chinese what English finds, groups and filters what they promise."""
+    held = executed(
+        "search.ipynb",
+        """{
+            "red": images.find("a red apple", limit=1)[0].path,
+            "green": images.find(Mixture.parse("apple + green - red"), limit=1)[0].path,
+            "chinese": images.find(chinese[0], limit=1)[0].path,
+            "groups": [group.name for group in groups],
+        }""",
+    )
+    assert (held["red"], held["green"]) == ("fruit/red-apple.png", "fruit/green-apple.png")
+    assert held["chinese"] == held["red"]
+    assert held["groups"][0] == "fruit" and len(set(held["groups"])) == 4
+
+
+def test_the_notebook_of_zero_shot_holds_its_claims(executed: Any) -> None:
+    """Descriptions tell apart what bare words do not, and a few labelled images add what no prompt does."""
+    held = executed(
+        "zero_shot.ipynb",
+        """{
+            "right": right,
+            "drawings": len(words),
+            "shots": [hits(plain), hits(helped), total],
+            "others": [sum(none for known, none in rest if known is wanted) for wanted in (True, False)],
+            "of": [sum(known is wanted for known, _ in rest) for wanted in (True, False)],
+        }""",
+    )
+    bare, described = held["right"]["the bare word"], held["right"]["descriptions x 7 templates"]
+    assert described >= bare + held["drawings"] / 10
+    assert held["right"]["each meaning a label"] >= described
+    plain, helped, total = held["shots"]
+    assert helped >= plain + total / 20
+    known_lost, others_found = (told / of for told, of in zip(held["others"], held["of"], strict=True))
+    assert others_found - known_lost > 0.3
