@@ -1,0 +1,126 @@
+"""Named label sets: kept in the database, grown at any time, never half there, and of one model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.stack.acceptance.in_process import Ask, ran
+from tests.stack.faults.proxy import FlakySidecar
+from tests.stack.faults.relay import DROP
+from tests.stack.support import EXAMPLES, Ran, Stack
+
+pytestmark = pytest.mark.stack
+
+CASTLE, PANDA, GUITAR = (
+    EXAMPLES / f"{name}.png" for name in ("buildings/castle", "animals/panda", "musical instruments/guitar")
+)
+SETS = "ImageLabelSet"
+
+
+@pytest.fixture
+def name() -> str:
+    return f"set-{uuid4().hex[:8]}"
+
+
+def competing(answer: Ran) -> set[str]:
+    return {row[place] for row in answer.rows for place in ("label", "runner_up")}
+
+
+def objects(stack: Stack, name: str) -> list[dict[str, Any]]:
+    found = stack.weaviate("GET", f"/v1/objects?class={SETS}&limit=1000").json()["objects"]
+    return [one for one in found if one["properties"]["name"] == name]
+
+
+def test_a_set_is_made_used_by_its_name_and_grown(classify: Ask, name: str) -> None:
+    classify(CASTLE, "--labels", "panda,violin", "--label-set", name)
+    assert competing(classify(CASTLE, "--label-set", name, "--json")) == {"panda", "violin"}
+    [grown] = classify(CASTLE, "--label-set", name, "--labels", "castle", "--json").rows
+    assert grown["label"] == "castle"
+    [later] = classify(CASTLE, "--label-set", name, "--json").rows
+    assert later["label"] == "castle" and later["runner_up"] in ("panda", "violin")
+
+
+def test_a_set_grows_by_its_own_prompts(classify: Ask, stack: Stack, name: str) -> None:
+    first, second = (f"thing {uuid4().hex[:8]}" for _ in range(2))
+    classify(CASTLE, "--labels", f"{first},dog", "--template", "one {} here", "--label-set", name)
+    classify(CASTLE, "--labels", second, "--label-set", name)
+    where = f'{{path: ["label"], operator: Equal, valueText: "{second}"}}'
+    [row] = stack.graphql(f"{{Get {{ImageLabel(where: {where}) {{prompts}}}}}}")
+    assert row["prompts"] == [f"one {second} here"]
+
+
+def test_sets_that_share_labels_do_not_mix(classify: Ask, name: str) -> None:
+    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    classify(CASTLE, "--labels", "panda,guitar", "--label-set", f"{name}-2")
+    assert competing(classify(GUITAR, CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
+    assert competing(classify(GUITAR, CASTLE, "--label-set", f"{name}-2", "--json")) == {"panda", "guitar"}
+
+
+def test_a_second_run_embeds_nothing(stack: Stack, gallery: str, name: str) -> None:
+    with proxied(stack) as flaky:
+        words = ("clip-classify", "--collection", gallery, "--label-set", name)
+        env = stack.env | {"VECTORIZER_URL": flaky.url}
+        ran(env, *words, "--labels", f"panda,guitar,thing {name}")
+        before = flaky.images
+        ran(env, *words)
+        assert flaky.images == before > 0
+
+
+@contextmanager
+def proxied(stack: Stack) -> Iterator[FlakySidecar]:
+    with FlakySidecar() as flaky:
+        flaky.upstream = stack.vectorizer_url
+        yield flaky
+
+
+def test_a_sidecar_that_goes_away_leaves_no_set_half_made(stack: Stack, gallery: str, classify: Ask, name: str) -> None:
+    with proxied(stack) as flaky:
+        env = stack.env | {"VECTORIZER_URL": flaky.url}
+        new = ",".join(f"thing {uuid4().hex[:8]}" for _ in range(30))
+        words = ("clip-classify", CASTLE, "--collection", gallery, "--label-set")
+        flaky.play([DROP] * 40)
+        ran(env, *words, name, "--labels", new, "--prompts", "photo-80", expect=4)
+        assert objects(stack, name) == []
+        assert "Traceback" not in ran(env, *words, name, expect=2).stderr
+        flaky.behave()
+        ran(env, *words, name, "--labels", "castle,panda")
+        flaky.play([DROP] * 40)
+        ran(env, *words, name, "--labels", new, expect=4)
+    assert competing(classify(CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
+
+
+def test_a_set_of_another_model_is_refused_with_both_names(classify: Ask, stack: Stack, name: str) -> None:
+    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    [held] = objects(stack, name)
+    changed = {key: swapped(value) for key, value in held["properties"].items()}
+    assert changed != held["properties"], "the set remembers its model"
+    address = f"/v1/objects/{SETS}/{held['id']}"
+    stack.weaviate("PATCH", address, {"class": SETS, "properties": changed}).raise_for_status()
+    refused = classify(CASTLE, "--label-set", name, expect=5)
+    assert refused.stdout == ""
+    assert "emoji" in refused.stderr and "ViT-B-32::openai" in refused.stderr
+    assert "--label" in refused.stderr or "--vectorizer-url" in refused.stderr or "VECTORIZER_URL" in refused.stderr
+
+
+def swapped(value: Any) -> Any:
+    """What the set of another model says."""
+    others = {"emoji": "ViT-B-32::openai", "668d994041c45d99": "0123456789abcdef"}
+    return others.get(value, value) if isinstance(value, str) else value
+
+
+def test_a_set_nobody_made_is_answered_by_the_nearest_one(classify: Ask, name: str) -> None:
+    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    refused = classify(CASTLE, "--label-set", name + "x", expect=2)
+    assert refused.stdout == "" and f"did you mean {name}?" in refused.stderr
+
+
+def test_what_a_set_holds_already_changes_nothing(classify: Ask, name: str, tmp_path: Path) -> None:
+    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    before = classify(CASTLE, PANDA, "--label-set", name, "--json").rows
+    again = classify(CASTLE, PANDA, "--label-set", name, "--labels", "panda", "--json", expect=None)
+    after = classify(CASTLE, PANDA, "--label-set", name, "--json").rows
+    assert again.exit_code in (0, 2) and after == before

@@ -1,0 +1,114 @@
+"""How a label becomes a vector: prompt sets, own templates, languages, descriptions; all kept as label objects."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.query import PROMPTS, ImageSearch
+from tests.stack.acceptance.in_process import Ask, unit
+from tests.stack.support import EXAMPLES, Stack
+
+pytestmark = pytest.mark.stack
+
+BANANA = EXAMPLES / "fruit" / "banana.png"
+
+
+def made(stack: Stack, label: str) -> dict[str, Any]:
+    """The one object of a label that no other test names."""
+    where = f'{{path: ["label"], operator: Equal, valueText: "{label}"}}'
+    [row] = stack.graphql(
+        f"{{Get {{ImageLabel(where: {where}) {{label prompts model _additional {{vectors {{clip}}}}}}}}}}"
+    )
+    return row
+
+
+def vector_of(stored: dict[str, Any]) -> list[float]:
+    return list(stored["_additional"]["vectors"]["clip"])
+
+
+def unheard(word: str = "thing") -> str:
+    """A label of its own for each test: what is stored of it, this test has stored."""
+    return f"{word} {uuid4().hex[:8]}"
+
+
+def ensemble(encoder: VectorizerClient, prompts: list[str]) -> np.ndarray:
+    return unit(np.stack([unit(vector_d) for vector_d in encoder.embed_texts(prompts)]).mean(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--prompts", "word"], 1),
+        (["--prompts", "photo"], 1),
+        (["--prompts", "photo-7"], 7),
+        (["--prompts", "photo-80"], 80),
+        (["--prompts", "zh-photo-7"], 7),
+        (["--prompts", "zh-photo-80"], 80),
+        (["--template", "a bad {} joke"], 1),
+        (["--template", "a {}", "--template", "two of {}"], 2),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else str(value),
+)
+def test_a_label_is_the_unit_mean_of_its_prompts_unit_vectors(
+    classify: Ask, stack: Stack, encoder: VectorizerClient, options: list[str], count: int
+) -> None:
+    label, other = unheard(), unheard()
+    [row] = classify(BANANA, "--labels", f"{label},{other}", *options, "--json").rows
+    assert {row["label"], row["runner_up"]} == {label, other}
+    stored = made(stack, label)
+    assert len(set(stored["prompts"])) == count and all(label in prompt for prompt in stored["prompts"])
+    np.testing.assert_allclose(
+        stored["_additional"]["vectors"]["clip"], ensemble(encoder, stored["prompts"]), atol=1e-5
+    )
+    assert stored["model"] == "emoji"
+
+
+def test_templates_may_come_from_a_file_of_ones_own(classify: Ask, stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("a {} on wheels\n\nthe {} of my aunt\n", encoding="utf-8")
+    label = unheard()
+    classify(BANANA, "--labels", f"{label},dog", "--prompts", f"@{tmp_path / 'mine.txt'}")
+    assert made(stack, label)["prompts"] == [f"a {label} on wheels", f"the {label} of my aunt"]
+
+
+def test_without_a_word_a_chinese_label_gets_chinese_prompts(classify: Ask, stack: Stack) -> None:
+    chinese, english = unheard("香蕉"), unheard("banana")
+    [row] = classify(BANANA, "--labels", f"{chinese},{english}", "--json").rows
+    assert {row["label"], row["runner_up"]} == {chinese, english}
+    assert any("图" in prompt for prompt in made(stack, chinese)["prompts"])
+    assert not any("图" in prompt for prompt in made(stack, english)["prompts"])
+
+
+def test_a_label_with_descriptions_is_told_by_them_and_called_by_its_name(
+    classify: Ask, stack: Stack, encoder: VectorizerClient
+) -> None:
+    crane = unheard("crane")
+    options = ("--template", "a drawing of {}", "--template", "{}")
+    [row] = classify(BANANA, "--labels", f"{crane}: a yellow banana / a ripe banana,dog", *options, "--json").rows
+    assert row["label"] == crane
+    stored = made(stack, crane)
+    wanted = ["a drawing of a yellow banana", "a yellow banana", "a drawing of a ripe banana", "a ripe banana"]
+    assert sorted(stored["prompts"]) == sorted(wanted)
+    np.testing.assert_allclose(vector_of(stored), ensemble(encoder, wanted), atol=1e-5)
+
+
+def test_descriptions_come_line_by_line_from_a_file_of_labels(classify: Ask, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("first: a yellow banana / a ripe banana\nsecond: a dog, barking\n")
+    [row] = classify(BANANA, "--labels", f"@{tmp_path / 'labels.txt'}", "--json").rows
+    assert (row["label"], row["runner_up"]) == ("first", "second")
+
+
+def test_a_colon_without_a_space_is_part_of_the_name(classify: Ask) -> None:
+    [row] = classify(BANANA, "--labels", "12:30,16:9", "--json").rows
+    assert {row["label"], row["runner_up"]} == {"12:30", "16:9"}
+
+
+def test_the_eighty_templates_are_eighty_and_each_has_one_blank(search: ImageSearch) -> None:
+    for name in ("photo-80", "zh-photo-80"):
+        templates = list(getattr(PROMPTS[name], "templates", PROMPTS[name]))
+        assert len(set(templates)) == 80
+        assert all(template.count("{}") == 1 for template in templates)
+    assert "a bad photo of a {}." in getattr(PROMPTS["photo-80"], "templates", PROMPTS["photo-80"])
