@@ -1,5 +1,6 @@
 """Reads Weaviate: search by text, image or vector, and zero-shot classification. numpy, no torch."""
 
+from clip_vectorizer.query.adapting.boosts import few_shot, linear_probe, remove_means
 from clip_vectorizer.query.asking import Move
 from clip_vectorizer.query.asynchronous import AsyncImageSearch
 from clip_vectorizer.query.hits import Group, Hit, Listed
@@ -18,7 +19,10 @@ __all__ = [
     "Listed",
     "Mixture",
     "Move",
+    "few_shot",
     "image",
+    "linear_probe",
+    "remove_means",
     "stored",
     "text",
     "vector",

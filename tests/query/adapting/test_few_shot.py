@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_vectorizer.query.adapting.few_shot import FewShot, chosen, means_by_class
@@ -78,6 +78,7 @@ def test_nothing_in_nothing_out() -> None:
     assert cache().logits(np.zeros((0, SIDE), np.float32), [], np.zeros((0, 2), np.float32)).shape == (0, 2)
 
 
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), order=st.permutations(range(6)))
 def test_the_order_of_the_shots_does_not_matter(seed: int, order: list[int]) -> None:
     shots, images = directions(seed, 6), directions(seed ^ 1, 4)
