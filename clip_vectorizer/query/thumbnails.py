@@ -130,12 +130,16 @@ class Inline:
 
 
 def kitty(image: Image.Image, columns: int, rows: int) -> str:
-    """As PNG (f=100), shown at once (a=T) over that many cells, with no answer from the terminal (q=2)."""
+    """As PNG (f=100), shown at once (a=T), with no answer from the terminal (q=2).
+
+    Only its longer side is told in cells, so that the terminal keeps its shape whatever the shape of a cell.
+    """
     file = io.BytesIO()
     image.save(file, format="PNG", compress_level=1)
     data = base64.b64encode(file.getvalue()).decode("ascii")
     chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
-    keys = [f"a=T,f=100,q=2,C=1,c={columns},r={rows},", *[""] * (len(chunks) - 1)]
+    size = f"c={columns}" if columns == COLUMNS else f"r={rows}"
+    keys = [f"a=T,f=100,q=2,C=1,{size},", *[""] * (len(chunks) - 1)]
     more = [1] * (len(chunks) - 1) + [0]
     return "".join(f"\x1b_G{key}m={m};{chunk}\x1b\\" for key, m, chunk in zip(keys, more, chunks, strict=True))
 

@@ -69,7 +69,7 @@ def test_a_caption_of_several_lines_and_an_odd_name_stay_on_their_row(capsys: py
 
 
 def test_paths_for_xargs_are_the_names_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    show_paths(one(HIT, Hit("two\nlines 苹.png", 0, 1, "id", "", "")))
+    show_paths([HIT, Hit("two\nlines 苹.png", 0, 1, "id", "", "")])
     assert capfdbinary.readouterr().out.split(b"\0") == [b"food/[red] apple.png", "two\nlines 苹.png".encode(), b""]
 
 

@@ -115,6 +115,10 @@ def test_an_image_may_come_from_standard_input() -> None:
         (["--similar-strings", "x.txt"], "say one"),
         (["a", "--similar-strings", "x.txt", "--minus", "b", "--fold"], "not with --minus, --fold"),
         (["a", "--similar-strings", "no-such.txt"], "--similar-strings no-such.txt"),
+        (["a", "--after", "x"], "--after goes with --everything"),
+        (["a", "--everything"], "leave text away"),
+        (["--everything", "--fold", "--html", "x.html"], "not with --fold, --html"),
+        (["--everything", "--vectors"], "--vectors goes with --json"),
         (["a", "--html", "no-such-folder/x.html"], "there is no folder no-such-folder"),
         (["a", "--html", "."], "is a directory"),
         (["a", "--limit", "0"], "--limit"),
@@ -144,7 +148,14 @@ def test_thumbnails_are_read_only_where_they_are_shown() -> None:
 
 def test_help_lists_the_options_under_headings() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
-    headings = ["What to look for", "Which images:", "In what order:", "Output:", "Where it runs:"]
+    headings = [
+        "What to look for",
+        "Which images:",
+        "In what order:",
+        "Output:",
+        "Instead of a search:",
+        "Where it runs:",
+    ]
     places = [shown.index(heading) for heading in headings]
     assert places == sorted(places)
     assert shown.index("\n  --image") < places[1] < shown.index("\n  --where") < places[3] < shown.index("\n  --json")

@@ -91,10 +91,15 @@ def test_kitty_gets_a_png_in_pieces_of_the_size_it_takes() -> None:
     pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", shown)
     keys = [dict(pair.split("=") for pair in piece[0].split(",")) for piece in pieces]
     assert len(pieces) > 2 and all(len(data) <= CHUNK for _, data in pieces)
-    assert keys[0] == {"a": "T", "f": "100", "q": "2", "C": "1", "c": "12", "r": "6", "m": "1"}
+    assert keys[0] == {"a": "T", "f": "100", "q": "2", "C": "1", "c": "12", "m": "1"}
     assert [key["m"] for key in keys] == ["1"] * (len(keys) - 1) + ["0"]
     with Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in pieces)))) as sent:
         assert (sent.format, sent.size) == ("PNG", (128, 128))
+
+
+def test_kitty_is_told_the_longer_side_in_cells() -> None:
+    assert ",c=12,m=" in printed(picture(jpeg((90, 30)), Way.KITTY))
+    assert ",r=6,m=" in printed(picture(jpeg((30, 90)), Way.KITTY))
 
 
 def test_iterm_gets_the_file_as_it_is() -> None:

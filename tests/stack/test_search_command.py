@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.cli.search import main
-from tests.stack.support import BIN, Stack, clean_environment
+from tests.stack.support import BIN, EXAMPLES, Stack, clean_environment
 
 pytestmark = pytest.mark.stack
 
@@ -71,24 +71,40 @@ def test_a_stdout_that_takes_no_more_is_a_sentence_at_most(
 
 def searched(stack: Stack, examples: str, *words: str | Path) -> Result:
     """In this process: a start takes seconds."""
-    ran = CliRunner().invoke(main, ["heart", *map(str, words), "--collection", examples], env=stack.env)
+    ran = CliRunner().invoke(main, [*map(str, words), "--collection", examples], env=stack.env)
     assert ran.exit_code == 0, ran.stderr
     return ran
 
 
 def test_a_sheet_on_stdout_and_one_in_a_file_are_the_same(stack: Stack, examples: str, tmp_path: Path) -> None:
     file = tmp_path / "sheet.html"
-    written = searched(stack, examples, "--html", file, "--group-by", "label")
+    written = searched(stack, examples, "heart", "--html", file, "--group-by", "label")
     page = file.read_text(encoding="utf-8")
     assert written.stdout == "" and written.stderr == f"{file}: {page.count('<img ')} images\n"
-    piped = searched(stack, examples, "--html", "-", "--group-by", "label")
+    piped = searched(stack, examples, "heart", "--html", "-", "--group-by", "label")
     assert piped.stdout == page and "<h2 " in page
 
 
 def test_the_command_finds_what_python_finds(stack: Stack, examples: str, search: ImageSearch) -> None:
-    printed = searched(stack, examples, "--json", "--vectors", "--thumbnails").stdout
+    printed = searched(stack, examples, "heart", "--json", "--vectors", "--thumbnails").stdout
     rows = list(map(json.loads, printed.splitlines()))
     hits = search.by_text("heart", vectors=True, thumbnails=True)
     assert [row["path"] for row in rows] == [hit.path for hit in hits]
     assert [row["vector"] for row in rows] == [hit.vector.tolist() for hit in hits if hit.vector is not None]
     assert all(row["thumbnail"].startswith("/9j/") for row in rows)  # a JPEG in base64
+
+
+def test_everything_is_every_image_once_and_goes_on_after_any(stack: Stack, examples: str) -> None:
+    rows = list(map(json.loads, searched(stack, examples, "--everything", "--json").stdout.splitlines()))
+    drawings = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.png")}
+    assert len(rows) == len(drawings) and {row["path"] for row in rows} == drawings
+    assert list(rows[0]) == ["path", "id", "label", "caption"]
+
+    after = ("--everything", "--after", rows[9]["id"], "--limit", "2")
+    paths = searched(stack, examples, *after, "-0").stdout
+    assert paths == "".join(f"{row['path']}\0" for row in rows[10:12])
+    head, *table = searched(stack, examples, *after, "--property", "size").stdout.splitlines()
+    assert head.split() == ["path", "id", "label", "caption", "size"] and table[0].startswith(rows[10]["path"])
+
+    nothing = searched(stack, examples, "--everything", "--where", "size<0")
+    assert nothing.stdout == "" and "no image is left" in nothing.stderr

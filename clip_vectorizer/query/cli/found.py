@@ -3,7 +3,7 @@
 import base64
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.query.hits import Group, Hit, Listed
 from clip_vectorizer.query.output import check_stdout, is_terminal, on_one_line, say, show_json, show_table, value_text
 from clip_vectorizer.query.thumbnails import COLUMNS, Way, picture, way_to_draw
 
@@ -40,23 +40,25 @@ def show_as_json(sections: Sequence[Group], details: Details) -> None:
 
 
 def hit_json(hit: Hit, group: str, details: Details) -> dict[str, object]:
-    more: dict[str, object] = {
-        "group": group,
-        "score": hit.score,
-        "copies": hit.copies,
-        "properties": {name: hit.properties.get(name) for name in details.properties},
-        "vector": None if hit.vector is None else hit.vector.tolist(),
-        "thumbnail": base64.b64encode(hit.thumbnail).decode("ascii") if hit.thumbnail else None,
-    }
+    more = {"group": group, "score": hit.score, "copies": hit.copies}
     asked = {name: value for name, value in more.items() if getattr(details, name)}
-    return {name: getattr(hit, name) for name in ALWAYS} | asked
+    return {name: getattr(hit, name) for name in ALWAYS} | asked | stored_json(hit, details)
 
 
-def show_paths(sections: Sequence[Group]) -> None:
+def stored_json(image: Hit | Listed, details: Details) -> dict[str, object]:
+    """What was asked for of what is stored with an image."""
+    more: dict[str, object] = {
+        "properties": {name: image.properties.get(name) for name in details.properties},
+        "vector": None if image.vector is None else image.vector.tolist(),
+        "thumbnail": base64.b64encode(image.thumbnail).decode("ascii") if image.thumbnail else None,
+    }
+    return {name: value for name, value in more.items() if getattr(details, name)}
+
+
+def show_paths(images: Iterable[Hit | Listed]) -> None:
     """For `xargs -0`: the bytes of the names, whatever is in them."""
-    for section in sections:
-        for hit in section.hits:
-            say(hit.path.encode("utf-8", "surrogateescape") + NUL, newline=False)
+    for image in images:
+        say(image.path.encode("utf-8", "surrogateescape") + NUL, newline=False)
 
 
 def show_for_people(sections: Sequence[Group], details: Details, way: Way | None) -> None:

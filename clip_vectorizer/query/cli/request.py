@@ -16,8 +16,6 @@ from clip_vectorizer.query.thumbnails import Way
 
 PER_GROUP = 3
 STDOUT = Path("-")
-SAID = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
-WITH_SIMILAR_STRINGS = ("similar_strings", "limit", "as_json")  # all others are about images
 NARROWING = ("where", "min_similarity", "auto_limit", "offset")
 OUTPUTS = {"as_json": "--json", "nul": "-0", "html": "--html", "explain": "--explain"}
 # What an option needs beside it: the options by parameter, the sentence by what is missing.
@@ -25,6 +23,7 @@ NEEDS: Sequence[tuple[str, tuple[str, ...], str]] = (
     ("plain", ("text",), "--plain is about TEXT, and there is none"),
     ("force", ("move_to", "move_away"), "--force says how far --move-to or --move-away goes; give one of them"),
     ("per_group", ("group_by",), "--per-group goes with --group-by PROPERTY"),
+    ("after", ("everything",), "--after goes with --everything"),
     ("vectors", ("as_json",), "--vectors goes with --json: a table has no room for them"),
 )
 # What cannot go together, and what to do instead.
@@ -93,15 +92,19 @@ def check_together(given: Mapping[str, Any]) -> None:
     check_folder(given["html"])
 
 
-def check_similar(context: click.Context) -> None:
-    """--similar-strings finds strings: what is about images cannot stand beside it. Raises click.UsageError."""
-    if not context.params["text"]:
-        raise click.UsageError("--similar-strings compares strings with TEXT: say one")
-    options = [option for option in context.command.params if isinstance(option, GroupedOption)]
-    others = [option for option in options if option.name not in WITH_SIMILAR_STRINGS]
-    given = [option.opts[0] for option in others if context.get_parameter_source(str(option.name)) in SAID]
+def check_only(context: click.Context, mode: str, options: Sequence[str]) -> None:
+    """`mode` searches no images: what is about a search cannot stand beside it. Raises click.UsageError."""
+    ours = [option for option in context.command.params if isinstance(option, GroupedOption)]
+    others = [option for option in ours if option.name not in options and option.opts[0] != mode]
+    given = [option.opts[0] for option in others if said(context, str(option.name))]
     if given:
-        raise click.UsageError(f"--similar-strings goes with --limit and --json, not with {', '.join(given)}")
+        names = ", ".join(option.opts[0] for option in ours if option.name in options)
+        raise click.UsageError(f"{mode} goes with {names}, not with {', '.join(given)}")
+
+
+def said(context: click.Context, name: str) -> bool:
+    """Whether an option was given, and is not its default."""
+    return context.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
 
 
 def check_folder(file: Path | None) -> None:
@@ -135,5 +138,5 @@ def details_of(given: Mapping[str, Any]) -> Details:
         copies=given["fold"],
         properties=given["properties"],
         vector=given["vectors"],
-        thumbnail=bool(given["thumbnails"]),
+        thumbnail=bool(given["as_json"] and given["thumbnails"]),
     )

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from clip_vectorizer.connection import Connection, vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.cli.everything import TAKES, show_everything
 from clip_vectorizer.query.cli.found import show_as_json, show_for_people, show_paths
 from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
-from clip_vectorizer.query.cli.request import Request, check_similar, request_of
+from clip_vectorizer.query.cli.request import Request, check_only, check_together, details_of, request_of, said
 from clip_vectorizer.query.cli.search_options import consistency_option, search_options
 from clip_vectorizer.query.cli.sheet import write_sheet
 from clip_vectorizer.query.cli.similar import show_similar
@@ -54,8 +55,10 @@ Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
 def main(context: click.Context, /, **given: Any) -> None:
     prepare_streams()
     if given["similar_strings"]:
-        check_similar(context)
-        similar(given)
+        similar(context)
+        return
+    if given["everything"]:
+        everything(context)
         return
     request = request_of(given)
     with connected(given) as images:
@@ -81,10 +84,25 @@ def connected(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
         yield images
 
 
-def similar(given: Mapping[str, Any]) -> None:
+def similar(context: click.Context) -> None:
+    check_only(context, "--similar-strings", ("limit", "as_json"))
+    given = context.params
+    if not given["text"]:
+        raise click.UsageError("--similar-strings compares strings with TEXT: say one")
     weaviate = Connection(given["weaviate_url"], given["weaviate_grpc_port"], given["weaviate_api_key"])
     words, source = " ".join(given["text"]), given["similar_strings"]
     show_similar(words, source, given["limit"], given["as_json"], weaviate, given["collection"], given["tenant"])
+
+
+def everything(context: click.Context) -> None:
+    check_only(context, "--everything", TAKES)
+    given = context.params
+    if given["text"]:
+        raise click.UsageError("--everything lists without a search; leave TEXT away, or --everything")
+    check_together(given)
+    limit = given["limit"] if said(context, "limit") else None
+    with connected(given) as images:
+        show_everything(images, given, limit, details_of(given))
 
 
 def search(images: ImageSearch, request: Request) -> list[Group]:
@@ -105,6 +123,6 @@ def show(sections: Sequence[Group], request: Request, collection: str) -> None:
     elif request.as_json:
         show_as_json(sections, request.details)
     elif request.nul:
-        show_paths(sections)
+        show_paths(hit for section in sections for hit in section.hits)
     elif found:
         show_for_people(sections, request.details, request.way)

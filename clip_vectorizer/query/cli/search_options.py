@@ -7,7 +7,8 @@ import click
 from clip_vectorizer.query.asking import MAX_RESULTS
 from clip_vectorizer.query.cli.options import all_of, option
 
-WHAT, WHICH, HOW, OUTPUT = "What to look for (all of it together)", "Which images", "In what order", "Output"
+WHAT, WHICH, HOW = "What to look for (all of it together)", "Which images", "In what order"
+OUTPUT, INSTEAD = "Output", "Instead of a search"
 SHARE = click.FloatRange(0, 1)
 
 search_options = all_of(
@@ -68,10 +69,17 @@ search_options = all_of(
             help="[default: in a terminal that can show them, and in --html]",
         ),
         option(
-            OUTPUT,
+            INSTEAD,
+            "--everything",
+            is_flag=True,
+            help="All images that there are, or that --where lets through, in an order that stays.",
+        ),
+        option(INSTEAD, "--after", metavar="ID", help="With --everything: go on after this image."),
+        option(
+            INSTEAD,
             "--similar-strings",
             metavar="FILE|-|PROPERTY:NAME",
-            help="No search of images: the lines of FILE, or a property's values, by least edit distance to TEXT.",
+            help="The lines of FILE, or a property's values, by least edit distance to TEXT.",
         ),
     )
 )
