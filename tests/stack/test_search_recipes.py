@@ -24,6 +24,7 @@ FIRST = {
     "clip-search red apple": "fruit/red-apple.png",
     "clip-search --image examples/images/animals/cat.png": "animals/cat.png",
     "clip-search --image examples/images/fruit/red-apple.png --plus green --minus red": "fruit/green-apple.png",
+    "clip-search --like fruit/red-apple.png --plus green --minus red": "fruit/green-apple.png",
     'clip-search "ripe mango" --captions 0.5': "fruit/mango.png",
 }
 

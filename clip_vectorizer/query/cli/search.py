@@ -25,8 +25,8 @@ Examples:
   clip-search red apple
   clip-search 草莓 --limit 3 --json
   clip-search "horse + stripes - fruit"
-  clip-search --image examples/images/fruit/red-apple.png --plus green --minus red
-  clip-search --like animals/cat.png --where label!=animals
+  clip-search --image examples/images/animals/cat.png --where label!=animals
+  clip-search --like fruit/red-apple.png --plus green --minus red
   clip-search animal --group-by label --limit 3 --per-group 2
   clip-search fruit --fold --diversity 0.5 --html sheet.html
   clip-search music --captions 0.5 --min-similarity 0.2 --property filename
