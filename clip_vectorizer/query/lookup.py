@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -28,21 +29,24 @@ class Similar:
     index: int  # where it stands among the strings
 
 
-def similar_strings(query: str, strings: Sequence[str], k: int = 10) -> list[Similar]:
+def similar_strings(
+    query: str, strings: Sequence[str], k: int = 10, *, block: int = BLOCK, threads: int = THREADS
+) -> list[Similar]:
     """The k nearest, nearest first; equally near ones in the order of `strings`; all of them where there are fewer.
 
     Exact. Block by block: what comes later must be nearer than the k-th so far, and of most strings it is soon clear
-    that they are not (benchmarks/lookup.py). Raises InputError for k below 1.
+    that they are not (benchmarks/lookup.py). `threads` blocks are compared at a time. Raises InputError for k below 1.
     """
     if k < 1:
         raise InputError(f"k={k}: expected at least 1 string to look for")
     best = Nearest.nothing()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for starts in waves(len(strings)):
+    with ThreadPoolExecutor(threads) as pool:
+        for starts in waves(len(strings), block, threads):
             most = None if len(best.indices) < k else int(best.distances[-1]) - 1
             if most == -1:  # k strings equal the query
                 break
-            found = pool.map(lambda start, most=most: within(query, strings, start, most), starts)
+            blocks = (strings[start : start + block] for start in starts)
+            found = pool.map(within, repeat(query), blocks, starts, repeat(most))
             best = best.joined(found, k)
     pairs = zip(best.indices.tolist(), best.distances.tolist(), strict=True)
     return [Similar(strings[index], distance, index) for index, distance in pairs]
@@ -68,16 +72,15 @@ class Nearest:
         return Nearest(distances[order], indices[order])
 
 
-def waves(count: int) -> Iterator[range]:
+def waves(count: int, block: int, threads: int) -> Iterator[range]:
     """Where the blocks begin that are compared at the same time."""
-    wave = BLOCK * THREADS
+    wave = block * threads
     for start in range(0, count, wave):
-        yield range(start, min(start + wave, count), BLOCK)
+        yield range(start, min(start + wave, count), block)
 
 
-def within(query: str, strings: Sequence[str], start: int, most: int | None) -> Nearest:
+def within(query: str, block: Sequence[str], start: int, most: int | None) -> Nearest:
     """Those of the block at `start` that are at most `most` away, in their order; None: all of them."""
-    block = strings[start : start + BLOCK]
     # int32: by default distances above 255 would wrap. What is farther than the cutoff is told as cutoff + 1.
     distances_n = cdist([query], block, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32)[0]
     near = np.flatnonzero(distances_n <= (np.iinfo(np.int32).max if most is None else most))

@@ -1,11 +1,8 @@
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query import lookup
 from clip_vectorizer.query.lookup import Similar, did_you_mean, similar_strings
 
 # Of two letters and their like, so that there are many ties; emoji take two UTF-16 units, surrogates come from paths.
@@ -34,14 +31,11 @@ def test_the_k_nearest_are_those_of_the_definition_ties_by_place(query: str, str
     assert similar_strings(query, strings, k) == by_definition(query, strings, k)
 
 
-@given(query=CLOSE, strings=st.lists(CLOSE, max_size=60), k=st.integers(1, 12), block=st.integers(1, 7), data=st.data())
+@given(CLOSE, st.lists(CLOSE, max_size=60), st.integers(1, 12), st.integers(1, 7), st.integers(1, 3))
 def test_how_the_strings_are_divided_into_blocks_changes_nothing(
-    query: str, strings: list[str], k: int, block: int, data: Any
+    query: str, strings: list[str], k: int, block: int, threads: int
 ) -> None:
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(lookup, "BLOCK", block)
-        changed.setattr(lookup, "THREADS", data.draw(st.integers(1, 3)))
-        assert similar_strings(query, strings, k) == by_definition(query, strings, k)
+    assert similar_strings(query, strings, k, block=block, threads=threads) == by_definition(query, strings, k)
 
 
 def test_more_than_there_are_is_all_of_them() -> None:
