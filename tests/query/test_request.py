@@ -136,6 +136,7 @@ def test_what_cannot_be_asked_is_said_before_anybody_is_asked(words: Sequence[st
 )
 def test_no_hits_are_explained(words: Sequence[str], says: str) -> None:
     assert says in asked("a", *words).why_nothing
+    assert "but what --like names" in asked("--like", "a.png").why_nothing
 
 
 def test_thumbnails_are_read_only_where_they_are_shown() -> None:

@@ -11,7 +11,7 @@ from clip_vectorizer.query.asking import Asked, Move
 from clip_vectorizer.query.cli.found import Details, terminal_way
 from clip_vectorizer.query.cli.options import GroupedOption
 from clip_vectorizer.query.cli.parts import what_of, words_of
-from clip_vectorizer.query.mixture import Mixture
+from clip_vectorizer.query.mixture import InCollection, Mixture
 from clip_vectorizer.query.thumbnails import Way
 
 PER_GROUP = 3
@@ -57,6 +57,8 @@ class Request:
         narrowing = [f"--{name.replace('_', '-')}" for name in NARROWING if self.asked.get(name)]
         if narrowing:
             return f"no image is left by {' and '.join(narrowing)}"
+        if any(isinstance(source, InCollection) for _, source in self.what.parts):
+            return "the collection holds no image but what --like names"
         return "the collection is empty; fill it with `clip-ingest FOLDER`"
 
 
