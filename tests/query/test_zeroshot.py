@@ -7,6 +7,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query import Classification, Hit
+from clip_vectorizer.query.hits import Listed
 from clip_vectorizer.query.zeroshot.asking import Images, Wanted
 from clip_vectorizer.query.zeroshot.flow import Parts, classify
 from clip_vectorizer.query.zeroshot.shelf import Shelf
@@ -107,8 +108,21 @@ def test_hits_are_classified_in_their_order_and_one_that_left_is_named() -> None
     assert results[1].error == "no longer in the collection" and "without a vector" in results[3].error
 
 
-def test_no_files_and_no_hits_are_no_results() -> None:
-    assert classified([]) == []
+def test_no_files_and_no_hits_are_no_results_and_nothing_to_write() -> None:
+    assert classified([]) == classified([], write=True) == []
+
+
+def test_one_image_needs_no_list() -> None:
+    assert [result.label for result in classified(picture("red"))] == ["red"]
+    assert [result.label for result in classified(Hit("", 0.5, 0.5, "id-blue", "", ""))] == ["blue"]
+    assert [result.label for result in classified([Listed("", "id-blue", "", "")])] == ["blue"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_files_and_hits_do_not_mix(first: int) -> None:
+    both = [picture("red"), Hit("", 0.5, 0.5, "id-blue", "", "")]
+    with pytest.raises(InputError, match="files and hits in one list"):
+        classified([both[first], both[1 - first]])
 
 
 def test_an_image_unlike_every_label_shows_something_else() -> None:

@@ -44,8 +44,7 @@ def chosen_on(folder: Path, search: ImageSearch, labels: Sequence[str], how: How
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise InputError(f"--other-from {folder}: no image is there; name a folder of folders of images")
-    asked = how.copy()
-    asked.update(write=False, where=None, strategy=AUTO)
+    asked: How = {**how, "write": False, "where": None, "strategy": AUTO}
     results = [each for each in search.classify(files, labels, **asked) if not each.error]
     said = search.label_set(name) if (name := how.get("label_set")) else labels
     names = {described(plain(each))[0].casefold() for each in said}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.hits import Hit
+from clip_vectorizer.query.hits import Hit, Listed
 from clip_vectorizer.query.lookup import did_you_mean
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.prompt_sets import PromptSet
@@ -13,7 +13,7 @@ from clip_vectorizer.query.where import Where
 from clip_vectorizer.query.zeroshot.planning import AUTO, IMAGES, LABELS, STRATEGIES
 from clip_vectorizer.query.zeroshot.scoring import Boost
 
-Images = Iterable[Picture] | Iterable[Hit] | None
+Images = Picture | Hit | Listed | Iterable[Picture] | Iterable[Hit] | Iterable[Listed] | None
 
 
 class How(TypedDict, total=False):

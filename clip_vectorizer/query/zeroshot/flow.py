@@ -23,11 +23,12 @@ from clip_vectorizer.query.zeroshot.asking import Images, Wanted, labels_given
 from clip_vectorizer.query.zeroshot.collection import NO_VECTOR, Collected
 from clip_vectorizer.query.zeroshot.comparing import ByImages, ByLabels, ByMatrix, Comparing
 from clip_vectorizer.query.zeroshot.deciding import OTHER, Decision
+from clip_vectorizer.query.zeroshot.picking import collection_of, source_of
 from clip_vectorizer.query.zeroshot.planning import AUTO, IMAGES, LABELS, MATMUL, fastest
 from clip_vectorizer.query.zeroshot.results import Block, Classification
 from clip_vectorizer.query.zeroshot.scoring import Boost, Plain, Scorer
 from clip_vectorizer.query.zeroshot.shelf import Shelf
-from clip_vectorizer.query.zeroshot.sources import Source, collection_of, source_of
+from clip_vectorizer.query.zeroshot.sources import Source
 from clip_vectorizer.query.zeroshot.writing import written
 from clip_vectorizer.vectors import Vectors
 

@@ -7,16 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.hits import Hit
+from clip_vectorizer.query.hits import Hit, Listed
 from clip_vectorizer.query.pictures import ImageEncoder, Picture, embedded_pictures
 from clip_vectorizer.query.where import Where
-from clip_vectorizer.query.zeroshot.asking import Images, Wanted
 from clip_vectorizer.query.zeroshot.collection import Collected, block_of
 from clip_vectorizer.query.zeroshot.results import Block, Embedded
 from clip_vectorizer.vectors import unit
@@ -42,31 +39,6 @@ class Source(Protocol):
         """All images, in order; with their vectors where asked. Raises VectorizerError, Unreachable."""
 
 
-def source_of(
-    images: Images, limit: int | None, wanted: Wanted, collected: Collected | None, encoder: ImageEncoder
-) -> Source:
-    """Raises InputError for what `wanted` cannot be asked of such images."""
-    if images is None:
-        wanted.check_source(are_files=False, is_everything=True)
-        there = collection_of(collected)
-        there.check(wanted.where)
-        return Everything(there, wanted.where, limit)
-    given = iter(images)
-    head = list(islice(given, 1))
-    are_hits = bool(head) and isinstance(head[0], Hit)
-    wanted.check_source(not are_hits, is_everything=False)
-    some = islice(chain(head, given), limit)
-    if are_hits:
-        return Hits([each for each in some if isinstance(each, Hit)], collection_of(collected))
-    return Files((each for each in some if not isinstance(each, Hit)), encoder)
-
-
-def collection_of(collected: Collected | None) -> Collected:
-    if collected is None:
-        raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
-    return collected
-
-
 @dataclass(frozen=True, slots=True)
 class Files:
     pictures: Iterable[Picture]
@@ -81,7 +53,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    hits: Sequence[Hit]
+    hits: Sequence[Hit | Listed]
     collected: Collected
     in_files: bool = False
 
@@ -93,7 +65,7 @@ class Hits:
         for start in range(0, len(self.hits), A_BLOCK):
             yield self._block(self.hits[start : start + A_BLOCK], vectors)
 
-    def _block(self, hits: Sequence[Hit], vectors: bool) -> Block:
+    def _block(self, hits: Sequence[Hit | Listed], vectors: bool) -> Block:
         """An image that was removed since is an error in its place."""
         there = self.collected.fetch(list(dict.fromkeys(hit.id for hit in hits)), vectors=vectors)
         place = {id: index for index, id in enumerate(there.ids)}
