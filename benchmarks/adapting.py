@@ -68,7 +68,7 @@ class Drawings:
 
 @click.command()
 def main() -> None:
-    """Start a sidecar with the bundled model, embed examples/images, and print every table. About 40 seconds."""
+    """Start a sidecar with the bundled model, embed examples/images, and print every table. About a minute."""
     report = Report("Beyond plain CLIP: prompts, few shots, probe, mean removal, none of these")
     report.begin()
     with ours("fp32", model="emoji") as server, VectorizerClient(server.url) as client:

@@ -1,7 +1,8 @@
 """None of these: an image that is near to no label is said to show something else.
 
-The score is the best cosine. The margin, the softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal
-were measured beside it (benchmarks/adapting.py): none tells the unknown from the known better. N images
+The score is the best cosine; where shots vote, whose logits are no cosines, the best label's share. The margin, the
+softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal were measured beside the cosine
+(benchmarks/adapting.py): the energy is as good, the others are worse. N images
 """
 
 from dataclasses import dataclass
