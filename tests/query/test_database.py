@@ -6,13 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from weaviate.classes.config import Configure
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.identity import Description, StoredModel
+from clip_vectorizer.label_schema import PROMPT_SET, PROMPT_VERSION, label_properties
+from clip_vectorizer.making import ensure_label_collection
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.label_database import WeaviateLabels, label_collection
 from clip_vectorizer.query.label_store import store_labels
 from clip_vectorizer.query.labels import label_set
+from clip_vectorizer.schema import VECTOR
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.stack.support import EXAMPLES, Stack
 
@@ -93,3 +98,23 @@ def test_another_models_labels_get_a_collection_of_their_own(stack: Stack) -> No
             WeaviateLabels(client, stack.weaviate_url, other).add(labels, np.eye(2, 3, dtype=np.float32))
         finally:
             client.collections.delete(own)
+
+
+def test_a_collection_of_labels_of_an_earlier_version_gets_what_it_lacks(stack: Stack) -> None:
+    with (
+        VectorizerClient(stack.vectorizer_url) as sidecar,
+        connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client,
+    ):
+        info = sidecar.meta()
+        try:
+            client.collections.create(
+                "ImageLabelOld",
+                description=Description(StoredModel.of(info)).to_json(),
+                properties=[each for each in label_properties() if each.name not in (PROMPT_SET, PROMPT_VERSION)],
+                vector_config=[Configure.Vectors.self_provided(name=VECTOR)],
+            )
+            ensure_label_collection(client, info, "ImageLabelOld")
+            there = {each.name for each in client.collections.use("ImageLabelOld").config.get().properties}
+            assert there == {each.name for each in label_properties()}
+        finally:
+            client.collections.delete("ImageLabelOld")
