@@ -11,9 +11,10 @@ from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import connect_weaviate, vectorizer_key_option, vectorizer_option, weaviate_options
 from clip_vectorizer.query.cli.evaluate_compare import compare_command
 from clip_vectorizer.query.cli.evaluate_index import index_command
-from clip_vectorizer.query.cli.evaluated import SOME_FAILED, show_evaluation, telling
+from clip_vectorizer.query.cli.evaluated import SOME_FAILED, cut_texts_counted, show_evaluation, telling
 from clip_vectorizer.query.cli.options import json_option, tenant_option
 from clip_vectorizer.query.evaluation.data import Labelled, Progress
+from clip_vectorizer.query.evaluation.drawing import prepare
 from clip_vectorizer.query.evaluation.evaluate import evaluate
 from clip_vectorizer.query.evaluation.folder import labelled_folder
 from clip_vectorizer.query.evaluation.names import read_names
@@ -86,7 +87,13 @@ def run(
     prepare_streams()
     if (folder is None) == (stored["collection"] is None):
         raise click.UsageError(NEITHER_OR_BOTH)
-    with telling() as progress, VectorizerClient(vectorizer_url, api_key=vectorizer_api_key) as sidecar:
+    if report is not None:
+        prepare()  # what it lacks is said now, not after minutes of work
+    with (
+        cut_texts_counted(),
+        telling() as progress,
+        VectorizerClient(vectorizer_url, api_key=vectorizer_api_key) as sidecar,
+    ):
         info = sidecar.meta()
         labelled = labelled_folder(folder, sidecar, progress) if folder else from_weaviate(info, progress, **stored)
         others = read_names(class_names, labelled.classes) if class_names else []

@@ -8,7 +8,7 @@ import click
 
 from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import vectorizer_key_option
-from clip_vectorizer.query.cli.evaluated import SOME_FAILED, show_left_out, show_tables, telling
+from clip_vectorizer.query.cli.evaluated import SOME_FAILED, cut_texts_counted, show_left_out, show_tables, telling
 from clip_vectorizer.query.cli.options import json_option
 from clip_vectorizer.query.evaluation.compare import Side, comparison, side_of
 from clip_vectorizer.query.evaluation.data import Progress
@@ -37,7 +37,7 @@ def compare_command(first: str, second: str, folder: Path, as_json: bool, vector
     suit it. Exit code 3: some images could not be read.
     """
     prepare_streams()
-    with telling() as progress:
+    with cut_texts_counted(), telling() as progress:
         first_side, left_out = measured("A", first, folder, vectorizer_api_key, progress)
         second_side, also_left_out = measured("B", second, folder, vectorizer_api_key, progress)
     show_left_out(dict([*left_out, *also_left_out]).items())

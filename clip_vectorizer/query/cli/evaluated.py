@@ -1,5 +1,7 @@
 """How `clip-eval` shows what it found: tables for people, one JSON object a line for programs, files for a report."""
 
+import logging
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,9 +54,26 @@ def show_tables(tables: Sequence[Table], as_json: bool) -> None:
 
 def command_line() -> str:
     """What was typed, with the program's name alone."""
-    import shlex
-
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+@contextmanager
+def cut_texts_counted() -> Iterator[None]:
+    """One sentence for all texts that were longer than the model reads, in place of one each."""
+    cut: list[logging.LogRecord] = []
+
+    def count(record: logging.LogRecord) -> bool:
+        cut.append(record)
+        return False
+
+    client = logging.getLogger("clip_vectorizer.client")  # what it logs are the sidecar's warnings
+    client.addFilter(count)
+    try:
+        yield
+    finally:
+        client.removeFilter(count)
+    if cut:
+        click.echo(f"note: {len(cut)} warnings of the sidecar, such as: {cut[0].getMessage()}", err=True)
 
 
 @contextmanager
