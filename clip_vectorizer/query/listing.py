@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter, FilterReturn, Sort
 
 from clip_vectorizer.errors import InputError
@@ -17,7 +18,8 @@ from clip_vectorizer.query.where import Where, where_filter
 from clip_vectorizer.schema import CAPTION, LABEL, PATH
 
 A_PAGE = 1_000
-A_PAGE_OF_PICTURES = 200  # thumbnails are some 12 KB each
+A_PAGE_OF_THUMBNAILS = 200  # some 12 KB each
+A_PAGE_OF_FILES = 10  # an answer may have 100 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Listing:
 
     def call(self, last: Row | None) -> Call:
         arguments: dict[str, Any] = {
-            "limit": A_PAGE_OF_PICTURES if self.question.thumbnails else A_PAGE,
+            "limit": self.size,
             "return_properties": returned(self.question, self.searched),
         }
         if self.question.vectors:
@@ -66,6 +68,13 @@ class Listing:
         beyond = Filter.by_property(PATH).greater_than(text_of(last, PATH)) if last else None
         in_order = {"filters": all_of([self.filters, beyond]), "sort": Sort.by_property(PATH)}
         return Call("fetch_objects", arguments | in_order)
+
+    @property
+    def size(self) -> int:
+        """How many are fetched at once."""
+        if any(self.searched.properties[name] is DataType.BLOB for name in self.question.properties):
+            return A_PAGE_OF_FILES
+        return A_PAGE_OF_THUMBNAILS if self.question.thumbnails else A_PAGE
 
     def listed(self, row: Row) -> Listed:
         return Listed(

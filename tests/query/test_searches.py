@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weaviate.classes.config import DataType
 
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.query import Hit, ImageSearch, Move, image, stored, text, vector
@@ -148,6 +149,15 @@ def test_everything_comes_page_by_page() -> None:
     filtered = list(search_in(images).everything(where="label=colours"))
     assert [each.path for each in filtered] == list(MANY)
     assert "after" not in images.calls[-1].arguments and "sort" in images.calls[-1].arguments
+
+
+def test_whole_files_are_listed_a_few_at_a_time() -> None:
+    images = FakeImages(searched=replace(SEARCHED, properties={**SEARCHED.properties, "image": DataType.BLOB}))
+    limits = []
+    for asked in ({}, {"thumbnails": True}, {"properties": ["image"]}):
+        next(search_in(images).everything(**asked))  # type: ignore[arg-type]
+        limits.append(images.calls[-1].arguments["limit"])
+    assert limits == [1000, 200, 10]
 
 
 def test_a_place_to_go_on_from_is_an_id() -> None:
