@@ -97,16 +97,18 @@ def decided(
     plain = wanted.boost is None
     decision = Decision(names, labels_ld, parts.info.logit_scale, wanted.other, scorer.cosines, exact=plain)
     with ThreadPoolExecutor(PARALLEL_QUERIES) as pool:
-        comparing = comparing_by(strategy_of(source, len(labels), wanted), labels, labels_ld, scorer, parts, pool)
+        comparing = comparing_by(strategy_of(source, labels_ld, wanted), labels, labels_ld, scorer, parts, pool)
         for block in source.blocks(comparing.reads_vectors):
             told, logits_nl = compared(block, comparing, len(labels))
             yield from decision.classified(told, logits_nl, reader(told, parts.shelf.images))
 
 
-def strategy_of(source: Source, labels: int, wanted: Wanted) -> str:
+def strategy_of(source: Source, labels_ld: Vectors, wanted: Wanted) -> str:
     if wanted.boost is not None:
         return MATMUL
-    return fastest(source.count, labels, source.in_files) if wanted.strategy == AUTO else wanted.strategy
+    if wanted.strategy != AUTO:
+        return wanted.strategy
+    return fastest(source.count, len(labels_ld), labels_ld.shape[1], source.in_files)
 
 
 def comparing_by(
