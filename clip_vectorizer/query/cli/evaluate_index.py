@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import numpy as np
+from weaviate import WeaviateClient
 
 from clip_vectorizer.collections import look_at
 from clip_vectorizer.commands import FriendlyErrors
@@ -19,6 +20,7 @@ from clip_vectorizer.query.evaluation.ann.measure import index_table
 from clip_vectorizer.query.evaluation.ann.temporary import QUANTIZERS, Index
 from clip_vectorizer.query.evaluation.intervals import SEED
 from clip_vectorizer.query.evaluation.stored import stored_rows
+from clip_vectorizer.query.guard import check_exists
 from clip_vectorizer.query.output import prepare_streams
 from clip_vectorizer.vectors import Vectors, unit
 
@@ -73,8 +75,10 @@ def weaviate_of(stored: dict[str, Any]) -> tuple[str, int, str | None]:
     return stored["weaviate_url"], stored["weaviate_grpc_port"], stored["weaviate_api_key"]
 
 
-def named_vector(client: Any, url: str, collection: str) -> str:
+def named_vector(client: WeaviateClient, url: str, collection: str) -> str:
+    """Raises InputError for a collection that is not there, with the names of those that are."""
     with weaviate_errors(url):
+        check_exists(collection, client.collections.list_all(simple=True), url)
         return look_at(client, collection).description.vector
 
 

@@ -128,7 +128,7 @@ def class_row(answer: Answer, counts_ll: Numbers, number: int) -> dict[str, Valu
         "images": total,
         "top_1": Share(right, total),
         "top_5": Share.of(right_at(ranks_n, 5)),
-        "precision": Share(right, taken) if taken else "never said",
+        "precision": Share(right, taken),  # of those taken for it; of none nothing is known: 0 to 1
         "mostly_taken_for": f"{names[worst]} ({int(mistakes_l[worst])})" if mistakes_l.any() else "",
     }
 
