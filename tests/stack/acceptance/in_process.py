@@ -18,6 +18,7 @@ from tests.stack.support import OURS, Ran, Stack
 
 Ask = Callable[..., Ran]
 
+LABEL_SETS = "ImageLabelSet"
 COMMANDS: Mapping[str, click.Command] = {
     "clip-search": clip_search,
     "clip-classify": clip_classify,
@@ -62,3 +63,9 @@ def same_answer(one: Sequence[Hit], other: Sequence[Hit]) -> bool:
 
 def unit(vector_d: np.ndarray) -> np.ndarray:
     return np.asarray(vector_d / np.linalg.norm(vector_d))
+
+
+def stored_sets(stack: Stack) -> list[dict[str, Any]]:
+    """The label sets that the database holds, as its REST API tells; none before the first one is made."""
+    answer = stack.weaviate("GET", f"/v1/objects?class={LABEL_SETS}&limit=1000")
+    return list(answer.json()["objects"]) if answer.is_success else []

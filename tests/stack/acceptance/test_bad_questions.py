@@ -81,3 +81,18 @@ def test_python_refuses_as_the_command_does(pictures: ImageSearch) -> None:
 def test_a_row_for_a_program_is_json_by_the_book(ask: Ask) -> None:
     for line in ask("guitar", "--json", "--vectors", "--limit", 2).stdout.splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+OPTIONS = (
+    ("--like", "fruit/banana.png"), ("--minus", "red"), ("--move-to", "heart"), ("--where", "label=fruit"),
+    ("--group-by", "label"), ("--diversity", "0.5"), ("--fold",), ("--captions", "0.5"), ("--offset", "2"),
+    ("--auto-limit", "1"), ("--json",), ("-0",), ("--explain",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("one", OPTIONS, ids=lambda option: option[0])
+def test_any_two_options_together_are_an_answer_or_a_sentence(ask: Ask, one: tuple[str, ...]) -> None:
+    for other in OPTIONS[OPTIONS.index(one) + 1 :]:
+        answer = ask("apple", *one, *other, expect=None)
+        assert answer.exit_code in (0, 2), (other, answer.stderr)
+        assert bool(answer.stdout) == (answer.exit_code == 0), (other, answer.stderr)

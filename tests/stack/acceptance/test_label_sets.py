@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.stack.acceptance.in_process import Ask, ran
+from tests.stack.acceptance.in_process import LABEL_SETS, Ask, ran, stored_sets
 from tests.stack.faults.proxy import FlakySidecar
 from tests.stack.faults.relay import DROP
 from tests.stack.support import EXAMPLES, Ran, Stack
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.stack
 CASTLE, PANDA, GUITAR = (
     EXAMPLES / f"{name}.png" for name in ("buildings/castle", "animals/panda", "musical instruments/guitar")
 )
-SETS = "ImageLabelSet"
 
 
 @pytest.fixture
@@ -31,8 +30,7 @@ def competing(answer: Ran) -> set[str]:
 
 
 def objects(stack: Stack, name: str) -> list[dict[str, Any]]:
-    found = stack.weaviate("GET", f"/v1/objects?class={SETS}&limit=1000").json()["objects"]
-    return [one for one in found if one["properties"]["name"] == name]
+    return [one for one in stored_sets(stack) if one["properties"]["name"] == name]
 
 
 def test_a_set_is_made_used_by_its_name_and_grown(classify: Ask, name: str) -> None:
@@ -98,8 +96,8 @@ def test_a_set_of_another_model_is_refused_with_both_names(classify: Ask, stack:
     [held] = objects(stack, name)
     changed = {key: swapped(value) for key, value in held["properties"].items()}
     assert changed != held["properties"], "the set remembers its model"
-    address = f"/v1/objects/{SETS}/{held['id']}"
-    stack.weaviate("PATCH", address, {"class": SETS, "properties": changed}).raise_for_status()
+    address = f"/v1/objects/{LABEL_SETS}/{held['id']}"
+    stack.weaviate("PATCH", address, {"class": LABEL_SETS, "properties": changed}).raise_for_status()
     refused = classify(CASTLE, "--label-set", name, expect=5)
     assert refused.stdout == ""
     assert "emoji" in refused.stderr and "ViT-B-32::openai" in refused.stderr

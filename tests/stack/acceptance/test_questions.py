@@ -108,12 +108,12 @@ def test_what_is_like_a_stored_image_is_everything_near_it_but_itself(ask: Ask, 
 
 
 def test_moving_a_question_pulls_what_it_is_moved_to_and_pushes_the_rest(ask: Ask, pictures: ImageSearch) -> None:
-    def rank(path: str, **asked: Any) -> int:
-        return paths(pictures.find("fruit", limit=13, **asked)).index(path)
+    def rank(path: str, question: str, **asked: Any) -> int:
+        return paths(pictures.find(question, limit=13, **asked)).index(path)
 
-    still = rank("hearts/blue-heart.png")
-    assert rank("hearts/blue-heart.png", move_to=Move("blue heart", 0.9)) < still
-    assert rank("fruit/banana.png", move_away=Move("banana", 0.9)) > rank("fruit/banana.png")
+    blue, guitar = "hearts/blue-heart.png", "musical instruments/guitar.png"
+    assert rank(blue, "fruit", move_to=Move("blue heart", 0.9)) < rank(blue, "fruit")
+    assert rank(guitar, "music", move_away=Move("guitar", 0.9)) > rank(guitar, "music")
     moved = pictures.find("fruit", limit=5, move_to=Move("blue heart", 0.9))
     answer = ask("fruit", "--move-to", "blue heart", "--force", "0.9", "--limit", 5, "--json")
     assert similarities(answer) == pytest.approx([hit.similarity for hit in moved], abs=2e-6)
