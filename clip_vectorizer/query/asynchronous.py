@@ -73,6 +73,7 @@ class AsyncImageSearch:
         await self.close()
 
     async def close(self) -> None:
+        """Ends the connections; leaving the `async with` does it too."""
         await self._opened.aclose()
 
     async def find(self, what: What, **asked: Unpack[Asked]) -> list[Hit]:

@@ -69,6 +69,7 @@ class ImageSearch(Finder):
         self.close()
 
     def close(self) -> None:
+        """Ends the connections; leaving the `with` does it too."""
         self._opened.close()
 
     def classify(
