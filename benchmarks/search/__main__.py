@@ -36,13 +36,16 @@ HEAD = f"""| quantizer | recall@{K} by image | recall@{K} by text | p50 ms | p95
 @click.command()
 @click.option("--vectors", "count", default=100_000, show_default=True, type=click.IntRange(100), help="Indexed.")
 @click.option("--queries", default=1000, show_default=True, type=click.IntRange(10), help="Each to each index.")
+@click.option("--quantizer", "quantizers", multiple=True, type=click.Choice(QUANTIZERS), default=QUANTIZERS)
+@click.option("--ef", type=click.IntRange(10, 4096), help="Candidates of a search.  [default: Weaviate's own, 100]")
 @json_option
-def main(count: int, queries: int, json_file: Path | None) -> None:
+def main(count: int, queries: int, quantizers: tuple[str, ...], ef: int | None, json_file: Path | None) -> None:
     """Fill an index of each quantisation, search them by images and by texts, compare with exact search.
 
     \b
     Example:
       python -m benchmarks.search --vectors 20000
+      python -m benchmarks.search --quantizer rq-8 --ef 400
     """
     report = Report(CLAIM)
     report.begin()
@@ -50,7 +53,7 @@ def main(count: int, queries: int, json_file: Path | None) -> None:
         stored_nd, texts_qd = examples(stack)
         made_nd = made_vectors(stored_nd, count + queries, SEED)
         vectors_nd, images_qd = made_nd[:count], made_nd[count:]
-        weaviate, indexes = stack.weaviate, [Index(name) for name in QUANTIZERS]
+        weaviate, indexes = stack.weaviate, [Index(name, ef=ef) for name in quantizers]
         with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
             all_qd = np.concatenate([images_qd, texts_qd])
             found = measured(client, weaviate.url, indexes, vectors_nd, all_qd, tell)
