@@ -5,6 +5,7 @@ import base64
 import inspect
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +133,17 @@ def test_the_async_client_answers_as_the_other_one(stack: Stack, gallery: str, p
     assert pages == [5, 5, 3] and sorted(listed) == sorted(PATHS)
 
 
-def test_every_public_method_says_what_it_does_and_is_typed_in_both_clients() -> None:
-    for client in (ImageSearch, AsyncImageSearch):
-        for name, method in inspect.getmembers(client, inspect.isroutine):
-            if not name.startswith("_"):
-                assert (method.__doc__ or "").strip(), f"{client.__name__}.{name}"
-                hints = inspect.signature(method)
-                assert hints.return_annotation is not inspect.Signature.empty, f"{client.__name__}.{name}"
-    asked = {"find", "by_text", "by_image", "by_vector", "groups", "pages", "everything", "explain", "connect"}
-    assert all(hasattr(client, name) for name in asked for client in (ImageSearch, AsyncImageSearch))
+def public(client: type) -> dict[str, Callable[..., Any]]:
+    members = inspect.getmembers(client, inspect.isroutine)
+    return {name: method for name, method in members if not name.startswith("_")}
+
+
+def test_every_method_is_typed_and_described_and_the_async_ones_take_the_same() -> None:
+    described, asynchronous = public(ImageSearch), public(AsyncImageSearch)
+    wanted = {"find", "by_text", "by_image", "by_vector", "groups", "pages", "everything", "explain", "classify"}
+    assert wanted | {"connect", "close"} <= described.keys() == asynchronous.keys()
+    for name, method in described.items():
+        assert (method.__doc__ or "").strip(), f"{name} says nothing of itself"
+        mine, theirs = inspect.signature(method), inspect.signature(asynchronous[name])
+        assert mine.return_annotation is not inspect.Signature.empty
+        assert mine.parameters == theirs.parameters, name
