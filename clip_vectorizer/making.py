@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from weaviate import WeaviateClient
-from weaviate.classes.config import Configure, DataType, Property, Reconfigure, VectorDistances
-from weaviate.collections.classes.config_vector_index import _VectorIndexConfigHNSWCreate
+from weaviate.classes.config import Configure, DataType, Property, VectorDistances
 from weaviate.collections.classes.config_vectors import VectorConfigCreate
 from weaviate.collections.config import _ConfigCollection
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInvalidInputError
 
-from clip_vectorizer.collections import UNQUANTIZED, Stored, Wish, check_image_collection, check_model, look_at
+from clip_vectorizer.collections import Stored, Wish, check_image_collection, check_model, look_at
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.identity import Description, ModelIdentity, StoredModel
+from clip_vectorizer.indexes import index_of, quantize
 from clip_vectorizer.label_schema import label_properties, label_set_properties, predicted_properties
 from clip_vectorizer.schema import (
     IMAGE,
@@ -27,7 +27,6 @@ from clip_vectorizer.schema import (
 
 FULL, THUMBNAIL = "full", "thumbnail"
 COSINE = Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
-QUANTIZERS = {UNQUANTIZED: 0, "rq-8": 8, "rq-1": 1}  # bits a dimension; 0: 32, as they came
 HASHES_BLOBS = (1, 37)  # the version of Weaviate that can compare an image which it does not keep
 
 
@@ -43,33 +42,22 @@ def ensure_image_collection(
     keep = wish.keep or THUMBNAIL
     properties = image_properties(image_type(client, wish, keep))
     vector = (
-        Configure.Vectors.multi2vec_clip(name=VECTOR, image_fields=[IMAGE], vector_index_config=index_of(wish))
+        Configure.Vectors.multi2vec_clip(
+            name=VECTOR, image_fields=[IMAGE], vector_index_config=index_of(wish.quantizer)
+        )
         if wish.by_module
-        else Configure.Vectors.self_provided(name=VECTOR, vector_index_config=index_of(wish))
+        else Configure.Vectors.self_provided(name=VECTOR, vector_index_config=index_of(wish.quantizer))
     )
     ensure_collection(client, Description(StoredModel.of(info), keep), collection, properties, vector, wish.tenants)
     stored = look_at(client, collection)
     check_image_collection(stored, info, collection, wish)
     config = client.collections.use(collection).config
     if wish.quantizer not in (None, stored.quantizer):
-        quantize(config, stored, QUANTIZERS[wish.quantizer])
+        quantize(config, stored, wish.quantizer)
     lacking = [each for each in properties if each.name not in stored.properties]
     for each in lacking:
         add_property(config, each)
     return look_at(client, collection) if lacking else stored
-
-
-def index_of(wish: Wish) -> _VectorIndexConfigHNSWCreate:
-    bits = QUANTIZERS[wish.quantizer or UNQUANTIZED]
-    quantizer = Configure.VectorIndex.Quantizer.rq(bits=bits) if bits else None
-    return Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE, quantizer=quantizer)
-
-
-def quantize(config: _ConfigCollection, stored: Stored, bits: int) -> None:
-    """Weaviate does it in the background, while it is searched."""
-    quantizer = Reconfigure.VectorIndex.Quantizer.rq(bits=bits)
-    index = Reconfigure.VectorIndex.hnsw(quantizer=quantizer)
-    config.update(vector_config=Reconfigure.Vectors.update(name=stored.description.vector, vector_index_config=index))
 
 
 def ensure_label_collection(client: WeaviateClient, info: ModelIdentity, collection: str = LABEL_COLLECTION) -> None:

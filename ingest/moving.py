@@ -12,7 +12,8 @@ from weaviate.exceptions import UnexpectedStatusCodeError
 from clip_vectorizer.collections import Stored, look_at
 from clip_vectorizer.errors import Mismatch
 from clip_vectorizer.identity import Description, ModelIdentity, StoredModel
-from clip_vectorizer.making import COSINE, add_property
+from clip_vectorizer.indexes import index_of
+from clip_vectorizer.making import add_property
 from clip_vectorizer.schema import IMAGE, REINDEXED, exact_text
 
 TRIES = 5  # of a description that is changed while somebody adds a property: Weaviate refuses the older of the two
@@ -52,7 +53,7 @@ def begin(client: WeaviateClient, collection: str, info: ModelIdentity, inferenc
     if REINDEXED not in stored.properties:
         add_property(config, exact_text(REINDEXED))
     if model.own_vector not in vectors_of(client, collection):
-        add_vector(client, collection, model.own_vector, stored.by_module, inference_url)
+        add_vector(client, collection, model.own_vector, stored, inference_url)
     return Move(collection, stored, model)
 
 
@@ -72,13 +73,14 @@ def call_off(client: WeaviateClient, collection: str, before: Description) -> No
         describe(client, collection, replace(before, moving_to=None, retired=retired))
 
 
-def add_vector(client: WeaviateClient, collection: str, name: str, by_module: bool, inference_url: str | None) -> None:
+def add_vector(client: WeaviateClient, collection: str, name: str, stored: Stored, inference_url: str | None) -> None:
+    index = index_of(stored.quantizer)
     client.collections.use(collection).config.add_vector(
         vector_config=Configure.Vectors.multi2vec_clip(
-            name=name, image_fields=[IMAGE], inference_url=inference_url, vector_index_config=COSINE
+            name=name, image_fields=[IMAGE], inference_url=inference_url, vector_index_config=index
         )
-        if by_module
-        else Configure.Vectors.self_provided(name=name, vector_index_config=COSINE)
+        if stored.by_module
+        else Configure.Vectors.self_provided(name=name, vector_index_config=index)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
-from clip_vectorizer.making import QUANTIZERS
+from clip_vectorizer.indexes import QUANTIZERS
 from clip_vectorizer.schema import IMAGE_COLLECTION
 from ingest.items import Fit
 from ingest.near_duplicates import MOST_DISTANCE

@@ -42,7 +42,7 @@ class FakeClient:
         return SimpleNamespace(
             description=self.description.to_json(),
             vector_config=vectors,
-            properties=[SimpleNamespace(name=name, data_type="text") for name in self.properties],
+            properties=[SimpleNamespace(name=name, data_type="text", tokenization=None) for name in self.properties],
             multi_tenancy_config=SimpleNamespace(enabled=False),
         )
 

@@ -13,6 +13,7 @@ from clip_vectorizer.commands import FriendlyErrors
 from clip_vectorizer.connection import connect_weaviate, weaviate_options
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.indexes import LEAST_CANDIDATES
 from clip_vectorizer.query.cli.evaluated import show_tables, telling
 from clip_vectorizer.query.cli.options import collection_option, json_option, tenant_option
 from clip_vectorizer.query.evaluation.ann.made import made_vectors
@@ -33,7 +34,13 @@ LEAST = 100
 @click.option("--queries", type=click.IntRange(10), default=1000, show_default=True, help="Most searches.")
 @click.option("--quantizer", "quantizers", multiple=True, type=click.Choice(QUANTIZERS), help="Which.  [default: all]")
 @click.option("--rescore-limit", type=click.IntRange(0), help="Of rq-8 and rq-1.  [default: Weaviate's own]")
-@click.option("--ef", type=click.IntRange(10, 4096), help="Candidates of a search.  [default: Weaviate's own]")
+@click.option(
+    "--ef",
+    type=click.IntRange(10, 4096),
+    default=LEAST_CANDIDATES,
+    show_default="as clip-ingest has it: 400",
+    help="Candidates of a search; Weaviate's own default is 100.",
+)
 @json_option
 @collection_option
 @tenant_option
@@ -43,7 +50,7 @@ def index_command(
     queries: int,
     quantizers: tuple[str, ...],
     rescore_limit: int | None,
-    ef: int | None,
+    ef: int,
     as_json: bool,
     **stored: Any,
 ) -> None:

@@ -42,7 +42,8 @@ def wilson(hits: int, total: int, z: float = Z95) -> tuple[float, float]:
     share, shrink = hits / total, z * z / total
     middle = (share + shrink / 2) / (1 + shrink)
     half = z * sqrt(share * (1 - share) / total + shrink / (4 * total)) / (1 + shrink)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Where no or all hits, one end is the share itself, but for rounding.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 @dataclass(frozen=True, slots=True)

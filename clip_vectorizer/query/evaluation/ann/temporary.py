@@ -16,6 +16,7 @@ from weaviate.collections.classes.types import WeaviateField
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.failures import weaviate_errors
+from clip_vectorizer.indexes import LEAST_CANDIDATES
 from clip_vectorizer.query.evaluation.data import Progress
 from clip_vectorizer.schema import VECTOR
 from clip_vectorizer.vectors import Vectors
@@ -34,7 +35,7 @@ class Index:
 
     quantizer: str  # of QUANTIZERS
     rescore_limit: int | None = None  # candidates compared anew with whole vectors; None: Weaviate's own
-    ef: int | None = None  # candidates kept while searching; None: Weaviate's own, 100 for ten neighbours
+    ef: int = LEAST_CANDIDATES  # candidates kept while searching; Weaviate's own are 100 for ten neighbours
 
 
 class TemporaryIndex:
