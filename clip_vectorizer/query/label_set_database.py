@@ -1,10 +1,12 @@
-"""Named label sets in a real Weaviate: one object each, in one collection for all models."""
+"""Named label sets in a real Weaviate: an object for each part of one, in one collection for all models."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from weaviate import WeaviateClient
 from weaviate.classes.data import DataObject
+from weaviate.classes.query import Filter, MetadataQuery
 from weaviate.util import generate_uuid5
 
 from clip_vectorizer.errors import VectorizerError
@@ -19,11 +21,12 @@ from clip_vectorizer.label_schema import (
     TEMPLATES,
 )
 from clip_vectorizer.making import ensure_label_set_collection
-from clip_vectorizer.query.label_sets import LabelSet
+from clip_vectorizer.query.label_sets import LabelSet, merged
 from clip_vectorizer.query.prompt_sets import PromptSet
 from clip_vectorizer.schema import LABEL_SET_COLLECTION, MODEL
 
-MOST_NAMES = 1000  # that a message can be about
+MOST_PARTS = 10_000  # Weaviate's limit for one answer, and as many as a set can have labels
+WHEN = MetadataQuery(creation_time=True)
 
 
 class WeaviateLabelSets:
@@ -37,28 +40,30 @@ class WeaviateLabelSets:
         with weaviate_errors(self._url):
             if not self._client.collections.exists(LABEL_SET_COLLECTION):
                 return None
-            found = self._collection.query.fetch_object_by_id(id_of(name))
-        return set_of(found.properties) if found else None
+            named = Filter.by_property(NAME).equal(name)
+            found = self._collection.query.fetch_objects(filters=named, limit=MOST_PARTS, return_metadata=WHEN)
+        earliest = sorted(found.objects, key=lambda row: (row.metadata.creation_time, row.uuid))
+        return merged([set_of(row.properties) for row in earliest])
 
     def names(self) -> list[str]:
         with weaviate_errors(self._url):
             if not self._client.collections.exists(LABEL_SET_COLLECTION):
                 return []
-            found = self._collection.query.fetch_objects(limit=MOST_NAMES, return_properties=[NAME])
-        return [str(row.properties[NAME]) for row in found.objects]
+            found = self._collection.query.fetch_objects(limit=MOST_PARTS, return_properties=[NAME])
+        return list(dict.fromkeys(str(row.properties[NAME]) for row in found.objects))
 
-    def put(self, label_set: LabelSet) -> None:
-        row: DataObject[dict[str, Any], None] = DataObject(uuid=id_of(label_set.name), properties=row_of(label_set))
+    def put(self, part: LabelSet) -> None:
+        row: DataObject[dict[str, Any], None] = DataObject(uuid=id_of(part), properties=row_of(part))
         with weaviate_errors(self._url):
             ensure_label_set_collection(self._client)
-            answer = self._collection.data.insert_many([row])  # which replaces, too
+            answer = self._collection.data.insert_many([row])  # the same part again is the same object
         if answer.errors:
             reason = next(iter(answer.errors.values())).message
-            raise VectorizerError(f"Weaviate did not store the label set {label_set.name}: {reason}")
+            raise VectorizerError(f"Weaviate did not store the label set {part.name}: {reason}")
 
 
-def id_of(name: str) -> str:
-    return str(generate_uuid5(name, LABEL_SET_COLLECTION))
+def id_of(part: LabelSet) -> str:
+    return str(generate_uuid5(json.dumps(row_of(part), sort_keys=True), LABEL_SET_COLLECTION))
 
 
 def row_of(label_set: LabelSet) -> dict[str, Any]:

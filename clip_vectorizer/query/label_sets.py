@@ -1,8 +1,13 @@
-"""Named label sets: remembered in the database by one object each, which is written when all its labels are there."""
+"""Named label sets: remembered in the database by an object for each time that labels came to one.
+
+Such a part is written when all its labels are there. None is ever changed, so two processes that add to a set at once
+both do.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Protocol
 
 from clip_vectorizer.client import ModelInfo
@@ -26,8 +31,22 @@ class LabelSet:
 class LabelSetStore(Protocol):
     def get(self, name: str) -> LabelSet | None: ...
     def names(self) -> list[str]: ...
-    def put(self, label_set: LabelSet) -> None:
-        """Makes it, or replaces the one of its name, by one write."""
+    def put(self, part: LabelSet) -> None:
+        """Adds its labels to the set of its name, or makes the set, by one write that takes nothing away."""
+
+
+def merged(parts: Sequence[LabelSet]) -> LabelSet | None:
+    """The set that `parts`, the earliest first, make: the first says with what model and prompts."""
+    if not parts:
+        return None
+    first = parts[0]
+    taken: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        if (part.revision, part.prompts.version) == (first.revision, first.prompts.version):
+            for said, id in zip_longest(part.said, part.label_ids, fillvalue=""):
+                taken.setdefault(described(said)[0].casefold(), (said, id))
+    said, ids = zip(*taken.values(), strict=True) if taken else ((), ())
+    return replace(first, said=said, label_ids=ids)
 
 
 def named_labels(
@@ -43,10 +62,21 @@ def named_labels(
         raise unknown(name, sets.names())
     before = held or LabelSet(name, info.model, info.revision, prompts, ())
     check_set(before, prompts, info)
-    after = replace(before, said=(*before.said, *added(before, said)))
-    labels = label_set(after.said, after.prompts, info)
-    after = replace(after, label_ids=tuple(label.id for label in labels))
-    return labels, None if after == held else after
+    fresh = added(before, said)
+    labels = label_set((*before.said, *fresh), before.prompts, info)
+    if not fresh:
+        return labels, None
+    return labels, replace(before, said=tuple(fresh), label_ids=tuple(label.id for label in labels[-len(fresh) :]))
+
+
+def put_part(part: LabelSet, sets: LabelSetStore) -> None:
+    """Raises InputError where another process made the set meanwhile, and these labels do not go with that one."""
+    sets.put(part)
+    held = sets.get(part.name)
+    if held is None or added(held, part.said):
+        raise InputError(
+            f"the label set {part.name} was made with other prompts or another model meanwhile; run this again"
+        )
 
 
 def labels_in(name: str, sets: LabelSetStore) -> list[str]:

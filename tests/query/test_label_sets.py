@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.query.label_sets import labels_in, named_labels, set_id
+from clip_vectorizer.query.label_sets import labels_in, named_labels, put_part, set_id
 from clip_vectorizer.query.labels import Label, label_set
 from clip_vectorizer.query.prompt_sets import PromptSet, prompt_set
 from clip_vectorizer.query.zeroshot.asking import Wanted
@@ -19,7 +19,7 @@ def use(sets: FakeSets, said: list[str], prompts: PromptSet = AUTO, name: str = 
     """As classification does it, but for storing the labels."""
     labels, to_put = named_labels(name, said, prompts, INFO, sets)
     if to_put:
-        sets.put(to_put)
+        put_part(to_put, sets)
     return labels
 
 
@@ -36,6 +36,35 @@ def test_a_set_grows_and_keeps_the_order() -> None:
     use(sets, ["red", "blue"], WORD)
     assert [label.text for label in use(sets, ["green", "red"])] == ["red", "blue", "green"]
     assert [label.prompts for label in use(sets, [])] == [("red",), ("blue",), ("green",)]
+
+
+def test_two_that_add_to_a_set_at_once_both_do() -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"])
+    parts = [named_labels("colours", [said], AUTO, INFO, sets)[1] for said in ("green", "black", "Green")]
+    for part in filter(None, parts):  # each read the set before the others wrote
+        put_part(part, sets)
+    assert labels_in("colours", sets) == ["red", "blue", "green", "black"]
+    assert len(use(sets, [])) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "prompts", "sentence"),
+    [
+        (["red", "black"], prompt_set("photo"), "was made with other prompts or another model meanwhile; run this"),
+        (["red", "blue: the sky"], WORD, "has 'blue' already, not 'blue: the sky'"),
+    ],
+)
+def test_whoever_made_a_set_at_the_same_time_and_otherwise_is_told(
+    said: list[str], prompts: PromptSet, sentence: str
+) -> None:
+    sets = FakeSets()
+    late = named_labels("colours", said, prompts, INFO, sets)[1]
+    use(sets, ["red", "blue"], WORD)
+    assert late is not None
+    with pytest.raises(InputError, match=sentence):
+        put_part(late, sets)
+    assert labels_in("colours", sets) == ["red", "blue"]
 
 
 def test_using_a_set_writes_nothing() -> None:
@@ -96,7 +125,7 @@ class Killed(BaseException):
 
 
 class DyingSets(FakeSets):
-    def put(self, label_set: object) -> None:
+    def put(self, part: object) -> None:
         raise Killed
 
 

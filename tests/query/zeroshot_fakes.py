@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clip_vectorizer.query.label_sets import LabelSet
+from clip_vectorizer.query.label_sets import LabelSet, merged
 from clip_vectorizer.query.where import Where
 from clip_vectorizer.query.zeroshot import Block, Classification
 from clip_vectorizer.query.zeroshot.collection import block_of
@@ -18,16 +18,16 @@ from tests.query.fakes import COLOURS, FakeLabels, vector_of
 class FakeSets:
     """A LabelSetStore."""
 
-    sets: dict[str, LabelSet] = field(default_factory=dict)
+    parts: list[LabelSet] = field(default_factory=list)
 
     def get(self, name: str) -> LabelSet | None:
-        return self.sets.get(name)
+        return merged([part for part in self.parts if part.name == name])
 
     def names(self) -> list[str]:
-        return list(self.sets)
+        return list({part.name: part for part in self.parts})
 
-    def put(self, label_set: LabelSet) -> None:
-        self.sets[label_set.name] = label_set
+    def put(self, part: LabelSet) -> None:
+        self.parts.append(part)
 
 
 @dataclass

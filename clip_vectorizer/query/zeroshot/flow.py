@@ -14,7 +14,7 @@ import numpy as np
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.answering import ImageStore
-from clip_vectorizer.query.label_sets import named_labels, set_id
+from clip_vectorizer.query.label_sets import named_labels, put_part, set_id
 from clip_vectorizer.query.label_store import TextEncoder, store_labels
 from clip_vectorizer.query.labels import Label, label_set
 from clip_vectorizer.query.pictures import ImageEncoder
@@ -80,7 +80,7 @@ def competitors(
         raise InputError(f"one label is called {OTHER!r}, as images are that show none of the labels; rename it")
     labels_ld = store_labels(competing, parts.info.dimension, parts.encoder, parts.shelf.labels)
     if to_put is not None:
-        parts.shelf.sets.put(to_put)
+        put_part(to_put, parts.shelf.sets)
     return competing, labels_ld
 
 
