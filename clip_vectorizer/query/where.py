@@ -12,6 +12,7 @@ from weaviate.classes.query import Filter, FilterReturn
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.lookup import did_you_mean
+from clip_vectorizer.query.prompts import plain
 from clip_vectorizer.query.where_filters import HAS, HAS_NOT, Condition, condition_filter
 from clip_vectorizer.query.where_values import BadValue, Kind, kind_of
 
@@ -19,7 +20,8 @@ Where = str | Sequence[str] | FilterReturn | None
 
 COMPARISON = re.compile(r"\s*(\w+)\s*(!=|<=|>=|==|=|<|>|~)(.*)", re.DOTALL)
 PRESENCE = re.compile(r"\s*(!?)\s*(\w+)\s*\?\s*")
-BETWEEN_VALUES = re.compile(r"(?<!\\)\|")
+# Each value with | around it; one inside quotes belongs to the value, and so does \\|.
+VALUES = re.compile(r"""(?:^|\|)(\s*"[^"]*"\s*(?=\||$)|\s*'[^']*'\s*(?=\||$)|(?:\\\||[^|])*)""")
 QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
 EXAMPLE = "for example label=fruit, size>=1000 or taken_at>=2024-01-01"
 EQUAL, ORDER, LIKE = ("=", "!="), ("<", "<=", ">", ">="), ("~",)
@@ -49,11 +51,15 @@ def where_filter(where: Where, properties: Mapping[str, DataType]) -> FilterRetu
 
 
 def expressions(where: str | Sequence[str]) -> Sequence[str]:
-    return [where] if isinstance(where, str) else where
+    several = isinstance(where, Sequence) and not isinstance(where, str | bytes)
+    return where if several else [where]  # type: ignore[list-item]  # it is looked at one by one
 
 
 def expression_filter(expression: str, properties: Mapping[str, DataType]) -> FilterReturn:
+    if not isinstance(expression, str):
+        raise InputError(f"the filter {expression!r}: expected a text, {EXAMPLE}")
     try:
+        plain(expression)  # what is no UTF-8 cannot be sent
         return condition_filter(condition(expression, properties))
     except BadValue as error:
         raise InputError(f"the filter {expression!r}: {error}") from None
@@ -86,7 +92,7 @@ def known_kind(name: str, properties: Mapping[str, DataType]) -> Kind:
 
 
 def values_of(text: str, name: str, operator: str) -> tuple[str, ...]:
-    parts = [part.strip() for part in BETWEEN_VALUES.split(text)]
+    parts = [part.strip() for part in VALUES.findall(text)]
     if "" in parts:
         raise BadValue(f'a value is missing; {name}="" finds empty texts, !{name}? what has no value')
     if len(parts) > 1 and operator in ORDER:
@@ -95,6 +101,6 @@ def values_of(text: str, name: str, operator: str) -> tuple[str, ...]:
 
 
 def unquoted(part: str) -> str:
-    """Quotes around a value are no part of it, and \\| is the sign itself."""
+    """Quotes around a value are no part of it, | inside of them and \\| are the sign itself."""
     quoted = QUOTED.fullmatch(part)
     return (quoted[2] if quoted else part).replace(r"\|", "|")

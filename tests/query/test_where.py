@@ -181,3 +181,20 @@ def test_any_text_is_a_filter_or_refused(expression: str) -> None:
         assert where_filter(expression, PROPERTIES) is not None
     except InputError as refused:
         assert str(refused).startswith("the filter ")
+
+
+def test_inside_quotes_a_bar_belongs_to_the_value() -> None:
+    assert meaning('label="a|b"') == meaning(r"label=a\|b")
+    assert meaning("""label="a|b" | 'c'|d""") == meaning(r"label=a\|b|c|d")
+    assert meaning('label="a"b|c') == meaning('label="a"b|"c"')
+
+
+@pytest.mark.parametrize("where", [5, b"label=a", ["label=a", None], {"label": "a"}])
+def test_what_is_no_text_is_refused(where: Any) -> None:
+    with pytest.raises(InputError, match="expected a text, for example"):
+        where_filter(where, PROPERTIES)
+
+
+def test_what_is_not_utf8_is_refused() -> None:
+    with pytest.raises(InputError, match="UTF-8"):
+        meaning("label=a\udc80")
