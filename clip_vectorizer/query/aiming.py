@@ -93,5 +93,7 @@ def vector_of_part(
 
 def fitting(vector_d: Vectors, info: ModelInfo) -> Vectors:
     if vector_d.shape != (info.dimension,):
-        raise Mismatch(f"a vector of shape {vector_d.shape}; {info.model} makes ({info.dimension},)")
+        raise Mismatch(
+            f"a vector of shape {vector_d.shape}; the model of this collection, {info.model}, makes ({info.dimension},)"
+        )
     return vector_d

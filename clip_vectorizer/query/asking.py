@@ -5,10 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
+import numpy as np
+
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.prompts import plain
 from clip_vectorizer.query.where import Where
 
+MAX_FORCE = 1e6  # past it nothing is left of the rest in float32
 MAX_RESULTS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS, offset included
 
 
@@ -16,7 +19,7 @@ MAX_RESULTS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS, offset included
 class Move:
     """Where a search is moved to or away from, as Weaviate's nearText does: `Move("the sea", 0.5)`.
 
-    `force` 0..1 towards a text: 1 goes half the way there. Away from one: 0 or more.
+    `force` 0..1 towards a text: 1 goes half the way there. Away from one: 0 to a million.
     Raises InputError for an empty text or a force that is no such number.
     """
 
@@ -25,7 +28,7 @@ class Move:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", plain(self.text))
-        object.__setattr__(self, "force", number("force", self.force, 0, math.inf))
+        object.__setattr__(self, "force", number("force", self.force, 0, MAX_FORCE))
         if not self.text:
             raise InputError("the text to move to or away from is empty; say one, for example Move('the sea', 0.5)")
 
@@ -72,18 +75,29 @@ class Question:
     thumbnails: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "limit", whole("limit", self.limit, 1))  # numpy's numbers become Python's
+        object.__setattr__(self, "offset", whole("offset", self.offset, 0))
         check_limits(self.limit, self.offset)
-        names = (self.properties,) if isinstance(self.properties, str) else tuple(self.properties)
-        object.__setattr__(self, "properties", names)
+        object.__setattr__(self, "properties", names_in(self.properties))
         object.__setattr__(self, "captions", number("captions", self.captions, 0, 1))
         if self.min_similarity is not None:
             number("min_similarity", self.min_similarity, -1, 1)
         if self.diversity is not None:
             number("diversity", self.diversity, 0, 1)
         if self.auto_limit is not None:
-            whole("auto_limit", self.auto_limit, 1)
+            object.__setattr__(self, "auto_limit", whole("auto_limit", self.auto_limit, 1))
+        for name, move in (("move_to", self.move_to), ("move_away", self.move_away)):
+            if not isinstance(move, Move | None):
+                raise InputError(f"{name} {move!r}: expected a Move, for example Move('the sea', 0.5)")
         if self.move_to is not None and self.move_to.force > 1:
             raise InputError(f"force {self.move_to.force:g}: towards a text it is 0 to 1; 1 goes half the way")
+
+
+def names_in(properties: object) -> tuple[str, ...]:
+    names = (properties,) if isinstance(properties, str) or not isinstance(properties, Iterable) else tuple(properties)
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"properties {properties!r}: expected names of properties, for example ['size', 'mime']")
+    return names
 
 
 def check_limits(limit: int, offset: int = 0) -> None:
@@ -94,15 +108,15 @@ def check_limits(limit: int, offset: int = 0) -> None:
     if offset + limit > MAX_RESULTS:
         raise InputError(
             f"offset {offset} and limit {limit} ask for more than Weaviate's {MAX_RESULTS} best; "
-            "narrow the search (where=...), or list the whole collection with everything()"
+            "narrow the search by a filter (where), or list the whole collection (everything)"
         )
 
 
 def whole(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         upto = f" to {MAX_RESULTS} results" if name == "limit" else " or more"
         raise InputError(f"{name} {value!r}: expected {least}{upto}")
-    return value
+    return int(value)
 
 
 def number(name: str, value: object, least: float, most: float) -> float:

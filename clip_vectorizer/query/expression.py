@@ -9,7 +9,7 @@ from clip_vectorizer.query.prompts import plain
 LARGEST_WEIGHT = 1e6  # past it, the other parts are lost in float32
 SOMETHING = "say what the images should show, for example 'a red apple'"
 SIGN = re.compile(r"(?:^| )([+-])(?= |$)")  # with spaces: c++ and x-ray are words
-WEIGHTED = re.compile(r"(\S+?)\s*\*\s*(.+)")
+WEIGHTED = re.compile(r"(\S+?)\s*\*\s*(.*)")
 
 
 def weighted_texts(words: str) -> list[tuple[float, str]]:
@@ -31,6 +31,8 @@ def weighted(sign: str, part: str, whole: str) -> tuple[float, str]:
     one = -1.0 if sign == "-" else 1.0
     parts = WEIGHTED.fullmatch(part)
     if parts and (weight := weight_of(parts[1])) is not None:
+        if not parts[2]:
+            raise InputError(f"{part!r}: a text is missing after the *; write 2*stripes")
         return one * weight, parts[2]
     if " * " in part:
         raise InputError(f"{part!r}: {part.split(' * ')[0]!r} is no weight; write a number, as in 2*stripes")

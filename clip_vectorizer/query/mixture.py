@@ -8,6 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.blending import direction
 from clip_vectorizer.query.expression import SOMETHING, checked_weight, weighted_texts
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.prompts import plain
@@ -63,6 +64,8 @@ class Mixture:
         return Mixture(self.parts + mixture(other).parts)
 
     def __radd__(self, other: "What") -> "Mixture":
+        if isinstance(other, int) and not other:  # where sum() begins
+            return self
         return mixture(other) + self
 
     def __sub__(self, other: "What") -> "Mixture":
@@ -118,7 +121,10 @@ def text(words: str) -> Mixture:
 def image(picture: Picture) -> Mixture:
     """`image("owl.png")`, `image("https://example.org/owl.png")`, a file's bytes, or a PIL image."""
     if not (isinstance(picture, str | bytes | Image.Image) or hasattr(picture, "__fspath__")):
-        raise InputError(f"an image is a path, an https:// address, a file's bytes or a PIL image, not {picture!r}")
+        raise InputError(
+            "an image is a path, an https:// address, a file's bytes or a PIL image, "
+            f"not of type {type(picture).__name__}; a row of numbers goes into vector(...)"
+        )
     return Mixture(((1.0, Shown(picture)),))
 
 
@@ -129,6 +135,7 @@ def stored(key: str, itself: bool = False) -> Mixture:
     """
     if not (named := str(key).strip()):
         raise InputError("a stored image is named by its path in the collection or its id; this name is empty")
+    plain(named)  # what is no UTF-8 cannot be sent
     return Mixture(((1.0, InCollection(named, itself)),))
 
 
@@ -137,10 +144,4 @@ def vector(values: npt.ArrayLike) -> Mixture:
 
     Raises InputError for what has no direction: zeros, NaN, infinity, or what is no row of numbers.
     """
-    try:
-        vector_d = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"a vector is a row of numbers ({error})") from None
-    if not (np.isfinite(vector_d).all() and vector_d.any()):
-        raise InputError("a vector of zeros, NaN or infinity has no direction; nothing is near it")
-    return Mixture(((1.0, Given(vector_d)),))
+    return Mixture(((1.0, Given(direction(values))),))

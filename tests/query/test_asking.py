@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError
@@ -24,6 +25,9 @@ def test_nothing_asked_means_the_ten_best() -> None:
         ({"diversity": float("nan")}, "diversity nan"),
         ({"captions": "all"}, "captions 'all'"),
         ({"auto_limit": 0}, "auto_limit 0: expected 1 or more"),
+        ({"move_to": "sea"}, "move_to 'sea': expected a Move"),
+        ({"properties": None}, "properties None: expected names"),
+        ({"properties": ["size", 5]}, "expected names of properties"),
         ({"move_to": Move("sea", 1.2)}, "force 1.2: towards a text it is 0 to 1"),
     ],
 )
@@ -33,7 +37,7 @@ def test_what_no_search_can_be_asked_is_refused(asked: Asked, said: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "force"), [("", 0.5), ("  ", 0.5), ("sea", -1), ("sea", float("inf")), ("sea", "much")]
+    ("text", "force"), [("", 0.5), ("  ", 0.5), ("sea", -1), ("sea", 1e30), ("sea", float("inf")), ("sea", "much")]
 )
 def test_a_move_needs_a_text_and_a_force(text: str, force: float) -> None:
     with pytest.raises(InputError):
@@ -52,3 +56,8 @@ def test_one_property_may_stand_alone() -> None:
 def test_an_argument_that_there_is_not_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="limt"):
         Question(limt=5)  # type: ignore[call-arg]
+
+
+def test_numpys_whole_numbers_are_numbers() -> None:
+    question = Question(limit=np.int64(3), offset=np.int32(2), auto_limit=np.uint8(1))  # type: ignore[arg-type]
+    assert [type(each) for each in (question.limit, question.offset, question.auto_limit)] == [int, int, int]

@@ -37,7 +37,7 @@ def test_a_typed_mixture_is_read(typed: str, parts: list[tuple[float, str]]) -> 
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "  ", "+", "horse +", "- ", "a + - b", "a + + b", "many * dogs", "nan*a", "1e9*a"]
+    "typed", ["", "  ", "+", "horse +", "- ", "a + - b", "a + + b", "many * dogs", "nan*a", "1e9*a", "2*", "2* + a"]
 )
 def test_a_mixture_that_lacks_something_is_refused(typed: str) -> None:
     with pytest.raises(InputError, match=r"missing|empty|weight"):
@@ -115,3 +115,28 @@ def test_a_move_goes_at_most_half_the_way() -> None:
     np.testing.assert_allclose(moved(here, there, 0.5), [0.75, 0.25])
     np.testing.assert_allclose(moved_away(here, there, 1), [1.5, -0.5])
     np.testing.assert_allclose(moved_away(here, there, 0), here)
+
+
+def test_a_sum_may_begin_with_pythons_zero() -> None:
+    assert weights(sum([text("a"), 2 * text("b")])) == [(1, "a"), (2, "b")]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("length", [1e-300, 1e-37, 1, 1e37, 1e300])
+def test_a_vector_of_any_length_keeps_its_direction(length: float) -> None:
+    ((_, source),) = vector(np.array([3.0, -4.0]) * length).parts
+    assert isinstance(source, Given) and np.allclose(unit(source.vector), [0.6, -0.8])
+
+
+def test_a_complex_vector_is_refused() -> None:
+    with pytest.raises(InputError, match="complex"):
+        vector(np.ones(3) * 1j)
+
+
+def test_a_row_of_numbers_is_told_apart_from_an_image() -> None:
+    with pytest.raises(InputError, match=r"type list; a row of numbers goes into vector"):
+        mixture([0.1] * 500)  # type: ignore[arg-type]
+
+
+def test_the_name_of_a_stored_image_is_text() -> None:
+    with pytest.raises(InputError, match="UTF-8"):
+        stored("a\udc80.png")
