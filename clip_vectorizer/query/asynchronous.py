@@ -147,5 +147,10 @@ class AsyncImageSearch:
             return await asyncio.to_thread(embed, step, self._search.sidecar)
         if self._images is None:
             raise InputError("connected without a collection; name one: AsyncImageSearch.connect(collection='Image')")
-        with weaviate_errors(self._url):
-            return await step(self._images)
+        try:
+            with weaviate_errors(self._url):
+                return await step(self._images)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            raise InputError("the search was closed before Weaviate answered") from None  # gRPC cancels its own calls

@@ -24,6 +24,8 @@ from clip_vectorizer.schema import LABEL
 class Finder:
     """Searches one collection; its steps are answered in this thread. `asked`: see Asked.
 
+    Many threads may search at once; close it when all are done.
+
     Every method raises Unreachable when Weaviate or the sidecar went away, InputError for what cannot be asked, and
     Mismatch for vectors of another model.
     """
@@ -33,6 +35,7 @@ class Finder:
         self.info = info
         self.sidecar = sidecar
         self._images = images
+        self._closed = False
 
     def find(self, what: What, **asked: Unpack[Asked]) -> list[Hit]:
         """The images nearest to `what`, best first.
@@ -107,6 +110,8 @@ class Finder:
         return run(flow, lambda step: answer(step, self.sidecar, images))
 
     def _collected(self) -> ImageStore:
+        if self._closed:
+            raise InputError("this search is closed; connect again, and close after the last question")
         if self._images is None:
             raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
         return self._images

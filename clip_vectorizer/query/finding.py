@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Iterator, Sequence
 
+from weaviate.classes.config import DataType
+
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.asking import MAX_RESULTS, Question, whole
 from clip_vectorizer.query.calls import Plan, Searched, group_call, known, window
@@ -20,7 +22,7 @@ MORE = 4  # so many times as much is asked for, when equal images took the place
 
 def found(plan: Plan, searched: Searched, limit: int, offset: int = 0) -> Flow[list[Hit]]:
     """Hits `offset` .. `offset + limit`, best first; fewer where there are no more."""
-    if plan.question.fold:
+    if plan.question.fold or far_ones_among(plan.question):
         return (yield from different(plan, searched, limit, offset))
     call, left_out = window(plan, limit, offset)
     answer = yield call
@@ -28,7 +30,7 @@ def found(plan: Plan, searched: Searched, limit: int, offset: int = 0) -> Flow[l
 
 
 def different(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[list[Hit]]:
-    """The same, counted in images that differ. Asks from the beginning, for more and more, until there are enough."""
+    """The same, counted in images that are kept. Asks from the beginning, for more and more, until there are enough."""
     wanted = offset + limit
     asked = asked_at_first(limit, offset)
     while True:
@@ -38,6 +40,11 @@ def different(plan: Plan, searched: Searched, limit: int, offset: int) -> Flow[l
         if beyond(kept, wanted, plan.question) or len(answer.objects) < asked or asked == MAX_RESULTS:
             return kept[offset:wanted]
         asked = min(MORE * asked, MAX_RESULTS)
+
+
+def far_ones_among(question: Question) -> bool:
+    """A hybrid search bounds what the vector finds; what the words find may be anywhere."""
+    return bool(question.captions) and question.min_similarity is not None
 
 
 def beyond(kept: Sequence[Hit], wanted: int, question: Question) -> bool:
@@ -57,7 +64,7 @@ def asked_at_first(limit: int, offset: int) -> int:
 
 def first_call(plan: Plan) -> Call:
     question = plan.question
-    if question.fold:
+    if question.fold or far_ones_among(question):
         return window(plan, asked_at_first(question.limit, question.offset))[0]
     return window(plan, question.limit, question.offset)[0]
 
@@ -72,12 +79,17 @@ def grouped(plan: Plan, searched: Searched, by: str, per_group: int, count: int)
 def hits(rows: Sequence[Row], plan: Plan, searched: Searched) -> list[Hit]:
     """In the order of the rows, equal ones folded where that is asked."""
     rows_of = [(hit(row, plan, searched), row) for row in rows]
+    if far_ones_among(plan.question):
+        least = plan.question.min_similarity
+        rows_of = [(each, row) for each, row in rows_of if least is not None and each.similarity >= least]
     return folded(rows_of) if plan.question.fold else [each for each, _ in rows_of]
 
 
 def check_groups(question: Question, searched: Searched, by: str, per_group: int, count: int) -> None:
     """Raises InputError for what cannot be grouped."""
     known(by, searched)
+    if searched.properties[by] is DataType.BLOB:
+        raise InputError(f"{by} holds files, of which no two need be equal; group by another property")
     whole("per_group", per_group, 1)
     whole("groups", count, 1)
     if question.diversity is not None:

@@ -70,6 +70,7 @@ class ImageSearch(Finder):
 
     def close(self) -> None:
         """Ends the connections; leaving the `with` does it too."""
+        self._closed = True
         self._opened.close()
 
     def classify(

@@ -6,7 +6,7 @@ from typing import Unpack
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.query.aiming import planned
-from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Question
+from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Question, check_limits, whole
 from clip_vectorizer.query.calls import Plan, Searched
 from clip_vectorizer.query.explaining import Explanation, explained
 from clip_vectorizer.query.finding import check_groups, empty_told, found, grouped
@@ -45,7 +45,9 @@ class Searches:
 
     def all_pages(self, what: What, **asked: Unpack[Asked]) -> Flow[Plan]:
         """What all pages have in common: their vector is made once."""
-        asked.setdefault("limit", MAX_RESULTS - asked.get("offset", 0))
+        offset = whole("offset", asked.get("offset", 0), 0)
+        check_limits(1, offset)
+        asked.setdefault("limit", MAX_RESULTS - offset)
         return (yield from self.plan(what, Question(**asked)))
 
     def page(self, plan: Plan, limit: int, offset: int) -> Flow[list[Hit]]:

@@ -105,6 +105,8 @@ class FakeImages:
                 return self._near(vector_of(call.arguments["query"]), call)
             case "near_vector":
                 return self._near(np.array(call.arguments["near_vector"], dtype=np.float32), call)
+            case "hybrid":  # whose words find every image
+                return self._near(np.array(call.arguments["vector"], dtype=np.float32), call)
             case "fetch_objects":
                 return QueryReturn(self._after(call))
         raise AssertionError(f"{call.method} was not expected")

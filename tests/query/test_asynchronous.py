@@ -97,3 +97,34 @@ def test_what_is_wrong_is_raised_where_it_is_awaited() -> None:
             await AsyncImageSearch.connect(NOWHERE, vectorizer_url=NOWHERE)
 
     asyncio.run(ask())
+
+
+@dataclass
+class ClosedMeanwhile:
+    """A collection whose client is closed while it waits: gRPC cancels the call, not the task that awaits it."""
+
+    @property
+    def query(self) -> "ClosedMeanwhile":
+        return self
+
+    async def near_text(self, **_: Any) -> Any:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+
+def test_a_search_that_is_closed_while_it_waits_is_an_error_and_one_that_is_cancelled_is_cancelled() -> None:
+    async def ask() -> None:
+        search, _ = both()
+        closed = AsyncImageSearch(search, ClosedMeanwhile(), "")
+        with pytest.raises(InputError, match="closed before Weaviate answered"):
+            await closed.find("red")
+        task = asyncio.create_task(closed.find("red"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        search.close()
+        with pytest.raises(InputError, match="closed; connect again"):
+            await closed.find("red")
+
+    asyncio.run(ask())

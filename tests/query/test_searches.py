@@ -1,6 +1,7 @@
 """Searches over colours: what is sent, and what is made of the answers."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -215,3 +216,40 @@ def test_where_weaviate_cannot_embed_a_move_happens_here() -> None:
     asked: Asked = {"move_to": Move("blue", 1)}
     assert paths(search_in(images).find("red", **asked))[-1] == "green.png"
     np.testing.assert_allclose(images.calls[-1].arguments["near_vector"], [0.5, 0, 0.5])
+
+
+def test_pages_begin_within_what_weaviate_finds() -> None:
+    with pytest.raises(InputError, match="offset 10000 and limit 1 ask for more"):
+        list(search_in().pages("red", offset=10_000))
+    with pytest.raises(InputError, match="offset '5': expected"):
+        list(search_in().pages("red", offset="5"))  # type: ignore[arg-type]
+
+
+def test_files_are_nothing_to_group_by() -> None:
+    searched = replace(SEARCHED, properties={**SEARCHED.properties, "thumbnail": DataType.BLOB})
+    with pytest.raises(InputError, match="holds files"):
+        search_in(FakeImages(searched=searched)).groups("red", by="thumbnail")
+
+
+def test_a_closed_search_says_so() -> None:
+    search = search_in()
+    search.close()
+    for ask in (search.find, search.groups, search.explain):
+        with pytest.raises(InputError, match="closed"):
+            ask("red")
+
+
+def test_many_threads_may_search_at_once() -> None:
+    search = search_in()
+    what = (text("red") + "green", "blue", stored("red.png"))
+    alone = [search.find(each) for each in what]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(search.find, what * 50)) == alone * 50
+
+
+def test_what_only_the_words_found_is_not_less_near_than_was_asked() -> None:
+    search = search_in(FakeImages(MANY))
+    every = search.find("red", captions=0.5, limit=36)
+    near = search.find("red", captions=0.5, limit=36, min_similarity=0.5)
+    assert near == [hit for hit in every if hit.similarity >= 0.5] and 0 < len(near) < len(every)
+    assert "left out here" in str(search.explain("red", captions=0.5, min_similarity=0.5))

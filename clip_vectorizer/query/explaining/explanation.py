@@ -11,7 +11,7 @@ from PIL import Image
 from clip_vectorizer.query.calls import Plan, Searched
 from clip_vectorizer.query.explaining import graphql, python
 from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree
-from clip_vectorizer.query.finding import first_call
+from clip_vectorizer.query.finding import far_ones_among, first_call
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.steps import Call, EmbedImage, EmbedTexts, Step
 
@@ -60,6 +60,8 @@ def notes_on(plan: Plan, call: Call) -> list[str]:
         notes.append("Weaviate asks its own sidecar for the vector of the text")
     if question.diversity is not None and question.offset:
         notes.append(f"of these, the first {question.offset} are left out here")
+    if far_ones_among(question):
+        notes.append(f"what is less near than {question.min_similarity:g} is left out here, and more is asked for")
     if question.fold:
         notes.append(f"equal images are folded here, and more is asked for until {question.limit} differ")
     return notes
