@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from PIL import Image, ImageOps
 
@@ -18,6 +18,9 @@ from clip_vectorizer.pictures import upright_rgb
 from clip_vectorizer.query.download import downloaded, is_address
 from clip_vectorizer.query.zeroshot import IMAGES_A_BATCH, Embedded
 from clip_vectorizer.vectors import Vectors
+
+MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar takes no more, unless it is told to
+LONGEST_NAME = 200  # in a message
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
 
@@ -37,8 +40,12 @@ def embedded_picture(picture: Picture, encoder: ImageEncoder) -> Vectors:
     """The vector (D,) of one picture. Raises InputError that names it."""
     [embedded] = embedded_batch([(name_of(picture, 0), picture)], encoder)
     if embedded.vector is None:
-        raise InputError(f"{embedded.path}: {embedded.error}")
+        raise InputError(f"{shorten(embedded.path)}: {embedded.error}")
     return embedded.vector
+
+
+def shorten(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 def embedded_batch(pictures: Sequence[tuple[str, Picture]], encoder: ImageEncoder) -> list[Embedded]:
@@ -64,6 +71,8 @@ def file_or_error(picture: Picture) -> bytes | InputError:
         return InputError(error.strerror or str(error))
     except InputError as error:
         return error
+    except ValueError as error:  # a name with NUL in it
+        return InputError(str(error))
 
 
 def file_bytes(picture: Picture) -> bytes:
@@ -77,7 +86,21 @@ def file_bytes(picture: Picture) -> bytes:
 
 
 def read(name: str | os.PathLike[str]) -> bytes:
-    return downloaded(name) if isinstance(name, str) and is_address(name) else Path(name).read_bytes()
+    return downloaded(name) if isinstance(name, str) and is_address(name) else file_content(Path(name))
+
+
+def file_content(path: Path) -> bytes:
+    """A pipe and a device have no size that could be looked at first."""
+    with path.open("rb") as file:
+        return at_most(file)
+
+
+def at_most(file: BinaryIO, most: int = MAX_BODY_BYTES) -> bytes:
+    """All of it. Raises InputError for more than any sidecar takes, before it fills the memory."""
+    data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"larger than {most:,} bytes; make it smaller")
+    return data
 
 
 def png_bytes(image: Image.Image) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.pictures import embedded_picture, embedded_pictures, png_bytes
+from clip_vectorizer.query.pictures import at_most, embedded_picture, embedded_pictures, png_bytes
 from tests.query.fakes import FakeSidecar, picture, vector_of
 
 ORIENTATION, TURNED = 0x0112, 6  # EXIF: the top row is the right side
@@ -66,3 +66,20 @@ def test_pictures_without_a_path_are_numbered_through_all_batches() -> None:
 def test_one_picture_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.png: No such file"):
         embedded_picture(tmp_path / "none.png", FakeSidecar())
+
+
+def test_a_file_without_end_does_not_fill_the_memory() -> None:
+    with pytest.raises(InputError, match="larger than 5 bytes"):
+        at_most(io.BytesIO(b"123456"), 5)
+    assert at_most(io.BytesIO(b"12345"), 5) == b"12345"
+
+
+def test_a_name_that_no_file_can_have_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="null byte"):
+        embedded_picture("a\0b", FakeSidecar())
+
+
+def test_a_long_name_is_shortened_where_it_is_told() -> None:
+    with pytest.raises(InputError) as refused:
+        embedded_picture("a/" * 2_000, FakeSidecar())
+    assert len(str(refused.value)) < 300

@@ -12,6 +12,7 @@ import numpy as np
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.mixture import Mixture, image, stored, text, vector
+from clip_vectorizer.query.pictures import at_most
 
 STDIN = "-"
 NOTHING = "say what to search with: TEXT, --image FILE, --like PATH, --vector FILE.npy, --plus or --minus TEXT"
@@ -49,7 +50,10 @@ def picture(name: str) -> Mixture:
 
 
 def standard_input() -> bytes:
-    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    try:
+        data = b"" if sys.stdin is None else at_most(sys.stdin.buffer)
+    except InputError as error:
+        raise InputError(f"--image -: {error}") from None
     if not data:
         raise InputError("--image -: standard input is closed or empty; send an image file's bytes there")
     return data
