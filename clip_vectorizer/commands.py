@@ -1,6 +1,7 @@
 """What all commands share: one place turns our errors into a sentence on stderr and an exit code."""
 
 import _thread
+import re
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ import click
 from clip_vectorizer.errors import VectorizerError
 
 AGAIN_SECONDS = 0.05
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but tab and line feed
 INTERRUPTED = 130  # what a shell reports for a process ended by Ctrl-C
 
 
@@ -83,5 +85,10 @@ class Interrupts:
 
 
 def stop(sentence: str, exit_code: int) -> NoReturn:
-    click.echo(sentence, err=True)
+    click.echo(harmless(sentence), err=True)
     sys.exit(exit_code)
+
+
+def harmless(text: str) -> str:
+    """`text` with whatever would steer a terminal spelt out; a path or a label that is named may hold anything."""
+    return STEERING.sub(lambda hit: hit[0].encode("unicode_escape").decode("ascii"), text)

@@ -16,16 +16,28 @@ from rich.table import Table
 from rich.text import Text
 from weaviate.collections.classes.types import GeoCoordinate
 
+from clip_vectorizer.commands import harmless
+
 Cells = Sequence[str]
 GAP = "  "
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What steers a terminal, ends a line, turns the order of letters around, or is no character.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class SafeFormatter(logging.Formatter):
+    """A warning may name a label or a path out of the database: nothing in it steers the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return harmless(super().format(record))
 
 
 def prepare_streams() -> None:
     """Results on stdout whatever its encoding can hold, warnings of the libraries on stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # \udc80 of a path that is not UTF-8: valid in JSON too
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s: %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(SafeFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("clip_vectorizer").setLevel(logging.INFO)  # a thousand labels take minutes: show it
 
 

@@ -1,6 +1,8 @@
 import json
+import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -8,6 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from weaviate.classes.data import GeoCoordinate
 
+from clip_vectorizer.commands import stop
+from clip_vectorizer.query.cli.sheet import write_sheet
 from clip_vectorizer.query.output import aligned, prepare_streams, show_json, show_table, terminal_table, value_text
 
 
@@ -50,3 +54,19 @@ def test_a_terminal_of_80_columns_shows_every_letter_of_a_path() -> None:
     assert all(part in capture.get() for part in ("[bold]", "similarity"))
     shown = "".join(line[12:].split("  ")[0].strip() for line in lines[1:])
     assert shown == path
+
+
+def test_what_the_database_holds_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    prepare_streams()
+    logging.getLogger("clip_vectorizer").warning("there are %s", "\x1b]0;owned\x07 and \u202egpj.exe")
+    with pytest.raises(SystemExit):
+        stop("error: did you mean \x1b[2Jowl.png?\nfirst or second", 2)
+    show_table(["path"], [["\u202egpj.exe"]])
+    written = capsys.readouterr()
+    assert "\x1b" not in written.err and "\u202e" not in written.err + written.out
+    assert "\\x1b[2Jowl.png?\nfirst" in written.err and "\\u202egpj.exe" in written.out
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with pytest.raises(OSError, match=r"/dev/full"):
+        write_sheet(Path("/dev/full"), "owl", "Image", [], False)

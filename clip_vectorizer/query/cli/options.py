@@ -44,7 +44,16 @@ def all_of(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Comma
 
 
 class GroupedHelp(FriendlyErrors):
-    """A command whose --help lists its options under headings."""
+    """A command whose --help lists its options under headings, and that knows `-5` for a text."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not error.option_name.lstrip("-")[:1].isalpha():
+                hint = f"A text that begins with - goes after --: {ctx.info_name} -- '{error.option_name}'"
+                raise click.UsageError(f"{error.format_message()} {hint}", ctx) from error
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}

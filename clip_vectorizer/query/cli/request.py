@@ -13,6 +13,7 @@ from clip_vectorizer.query.cli.options import GroupedOption
 from clip_vectorizer.query.cli.parts import what_of, words_of
 from clip_vectorizer.query.mixture import InCollection, Mixture
 from clip_vectorizer.query.thumbnails import Way
+from clip_vectorizer.schema import IMAGE, THUMBNAIL
 
 PER_GROUP = 3
 STDOUT = Path("-")
@@ -91,6 +92,8 @@ def check_together(given: Mapping[str, Any]) -> None:
     for one, other, sentence in EXCLUDES:
         if given[one] and given[other]:
             raise click.UsageError(sentence)
+    if blobs := {IMAGE, THUMBNAIL} & {given["group_by"], *(given["properties"] if not given["as_json"] else ())}:
+        raise click.UsageError(f"{blobs.pop()} holds a file's bytes: it is shown by --thumbnails, or with --json alone")
     check_folder(given["html"])
 
 

@@ -20,6 +20,9 @@ def write_sheet(file: Path, question: str, collection: str, sections: Sequence[G
         for piece in pieces:
             say(piece.encode("utf-8", "backslashreplace"), newline=False)
         return
-    with file.open("w", encoding="utf-8", errors="backslashreplace") as opened:
-        opened.writelines(pieces)
+    try:
+        with file.open("w", encoding="utf-8", errors="backslashreplace") as opened:
+            opened.writelines(pieces)
+    except OSError as error:  # a full disk's own words name no file
+        raise OSError(error.errno, error.strerror, str(file)) from error
     click.echo(f"{file}: {images}", err=True)
