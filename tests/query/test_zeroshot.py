@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -106,6 +107,16 @@ def test_hits_are_classified_in_their_order_and_one_that_left_is_named() -> None
     results = classified(hits)
     assert [result.label for result in results] == ["blue", "", "red", "", "blue"]
     assert results[1].error == "no longer in the collection" and "without a vector" in results[3].error
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_whoever_wants_no_more_results_closes_them_and_no_thread_is_left(write: bool) -> None:
+    running = threading.active_count()
+    wanted = Wanted(strategy="images", write=write)  # asks in threads
+    results = classify(None, LABELS, ["{}"], None, wanted, Parts(INFO, FakeSidecar(), shelf()))
+    assert next(results).label == "red"
+    results.close()
+    assert threading.active_count() == running
 
 
 def test_no_files_and_no_hits_are_no_results_and_nothing_to_write() -> None:

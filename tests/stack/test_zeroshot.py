@@ -4,6 +4,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,6 +104,13 @@ def test_a_named_set_is_made_used_and_grown(search: ImageSearch) -> None:
         search.classify(hits, ["owl"], label_set=name)
 
 
+def test_two_that_add_to_a_set_at_once_both_do(search: ImageSearch) -> None:
+    list(search.classify([], ["eagle", "parrot"], label_set="shared"))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: search.classify([], [name], label_set="shared"), ["owl", "duck", "swan", "goose"]))
+    assert sorted(search.label_set("shared")) == ["duck", "eagle", "goose", "owl", "parrot", "swan"]
+
+
 def test_a_set_of_another_model_is_refused_with_the_way_out(stack: Stack, search: ImageSearch) -> None:
     with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
         WeaviateLabelSets(client, stack.weaviate_url).put(
@@ -182,6 +190,7 @@ def test_the_command_prints_the_same_keys_for_every_image_and_writes(run: Run, n
         ({"prompts": "foto"}, r"did you mean photo\?"),
         ({"strategy": "matmull"}, r"did you mean matmul\?"),
         ({"where": "labell=x"}, r"did you mean label\?"),
+        ({"where": "label=bird"}, r"no image has the label 'bird'; did you mean birds\?"),
         ({"labels": None, "label_set": "nowhere"}, "no label set is called 'nowhere'"),
         ({"labels": ["a"]}, "one label given"),
         ({"labels": ["a", "A"]}, "given twice"),

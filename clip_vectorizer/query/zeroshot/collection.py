@@ -1,5 +1,6 @@
 """The images of a collection as classification reads and writes them. D dimensions"""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,10 +11,13 @@ from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.database import at
+from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
 from clip_vectorizer.query.where import Where, where_filter
 from clip_vectorizer.query.zeroshot.results import Block
 from clip_vectorizer.schema import PATH
 from clip_vectorizer.vectors import Vectors, unit
+
+logger = logging.getLogger(__name__)
 
 A_PAGE = 10_000  # ids listed at once: Weaviate's QUERY_MAXIMUM_RESULTS
 NO_VECTOR = "stored without a vector; run clip-ingest on it again"
@@ -24,7 +28,7 @@ class Collected(Protocol):
     """Every method raises Unreachable, or VectorizerError with Weaviate's words."""
 
     def check(self, where: Where) -> None:
-        """Raises InputError for a filter that cannot be used."""
+        """Raises InputError for a filter that cannot be used, and where another value of a property was meant."""
 
     def count(self, where: Where) -> int: ...
 
@@ -49,7 +53,13 @@ class WeaviateCollected:
         self._url, self._searched = url, searched
 
     def check(self, where: Where) -> None:
-        self._filter(where)
+        """A filter that no image passes is a logged warning, if it can be told why."""
+        if self._filter(where) is not None and not self.count(where):
+            asked = values_asked(where, self._searched.properties)
+            with weaviate_errors(self._url):
+                held = {name: values_of(self._collection.aggregate.over_all(**grouping(name))) for name in asked}
+            if hint := explain_empty(asked, held):
+                logger.warning("%s", hint)
 
     def count(self, where: Where) -> int:
         with weaviate_errors(self._url):

@@ -3,8 +3,9 @@
 L labels · D dimensions
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
@@ -25,7 +26,7 @@ from clip_vectorizer.query.zeroshot.comparing import ByImages, ByLabels, ByMatri
 from clip_vectorizer.query.zeroshot.deciding import OTHER, Decision
 from clip_vectorizer.query.zeroshot.picking import collection_of, source_of
 from clip_vectorizer.query.zeroshot.planning import AUTO, IMAGES, LABELS, MATMUL, fastest
-from clip_vectorizer.query.zeroshot.results import Block, Classification
+from clip_vectorizer.query.zeroshot.results import Block, Results
 from clip_vectorizer.query.zeroshot.scoring import Boost, Plain, Scorer
 from clip_vectorizer.query.zeroshot.shelf import Shelf
 from clip_vectorizer.query.zeroshot.sources import Source
@@ -56,12 +57,12 @@ def classify(
     limit: int | None,
     wanted: Wanted,
     parts: Parts,
-) -> Iterator[Classification]:
+) -> Results:
     """See ImageSearch.classify. Everything that is wrong with the question is raised before this returns."""
     source = source_of(images, limit, wanted, parts.shelf.images, parts.encoder)
     competing, labels_ld = competitors(labels_given(labels), templates, wanted, parts)
     scorer = scorer_of(competing, labels_ld, wanted.boost, parts)
-    results = islice(decided(source, competing, labels_ld, scorer, wanted, parts), limit)
+    results = first(limit, decided(source, competing, labels_ld, scorer, wanted, parts))
     if not wanted.write or parts.shelf.predictions is None:
         return results
     return written(results, parts.shelf.predictions, set_id(competing, wanted.label_set or ""))
@@ -90,9 +91,15 @@ def scorer_of(labels: Sequence[Label], labels_ld: Vectors, boost: Boost | None, 
     return boost.scorer([label.text for label in labels], labels_ld, parts.info.logit_scale, parts.store)
 
 
+def first(limit: int | None, results: Results) -> Results:
+    """Closing them, or having enough of them, ends their threads at once."""
+    with closing(results):
+        yield from islice(results, limit)
+
+
 def decided(
     source: Source, labels: Sequence[Label], labels_ld: Vectors, scorer: Scorer, wanted: Wanted, parts: Parts
-) -> Iterator[Classification]:
+) -> Results:
     names = [label.text for label in labels]
     plain = wanted.boost is None
     decision = Decision(names, labels_ld, parts.info.logit_scale, wanted.other, scorer.cosines, exact=plain)

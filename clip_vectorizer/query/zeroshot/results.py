@@ -1,6 +1,6 @@
 """What goes into a classification and what comes out of it. N images · D dimensions"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from clip_vectorizer.vectors import Vectors
@@ -29,6 +29,9 @@ class Classification:
     error: str = ""
     similarity: float = 0.0  # the best label's cosine; with shots its share. `other` is a threshold of it
     id: str = ""  # of the object, where the image is in the database
+
+
+Results = Generator[Classification, None, None]  # to be closed by whoever does not want all of them
 
 
 @dataclass(frozen=True, slots=True)

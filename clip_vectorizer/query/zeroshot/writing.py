@@ -1,7 +1,8 @@
 """Classifications written back to the images' objects: merged into their properties, which leaves the vectors alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from clip_vectorizer.label_schema import predicted_properties
 from clip_vectorizer.making import ensure_predictions
 from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.database import at
-from clip_vectorizer.query.zeroshot.results import Classification
+from clip_vectorizer.query.zeroshot.results import Classification, Results
 from clip_vectorizer.schema import (
     PREDICTED,
     PREDICTED_BY,
@@ -39,14 +40,14 @@ class Predictions(Protocol):
         """Answers, by id, why some could not be written. Raises Unreachable."""
 
 
-def written(results: Iterable[Classification], predictions: Predictions, by: str) -> Iterator[Classification]:
+def written(results: Results, predictions: Predictions, by: str) -> Results:
     """The same results, once they are stored; one that could not be stored has an `error`."""
-    predictions.prepare()
-    rest = iter(results)
-    while batch := list(islice(rest, A_BATCH)):
-        refused = predictions.write([each for each in batch if not each.error], by)
-        for each in batch:
-            yield replace(each, error=f"not written: {refused[each.id]}") if each.id in refused else each
+    with closing(results):
+        predictions.prepare()
+        while batch := list(islice(results, A_BATCH)):
+            refused = predictions.write([each for each in batch if not each.error], by)
+            for each in batch:
+                yield replace(each, error=f"not written: {refused[each.id]}") if each.id in refused else each
 
 
 class WeaviatePredictions:
