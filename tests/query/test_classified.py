@@ -1,9 +1,12 @@
 import json
+from collections.abc import Iterator
 
 import pytest
 
+from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.query import Classification
 from clip_vectorizer.query.cli.classified import show_classifications
+from clip_vectorizer.query.cli.other import readable
 
 GOOD = Classification("a.png", "cat", 0.75, 0.5, "dog", similarity=0.25, id="id-1")
 BAD = Classification("b.png", error="not an image")
@@ -30,6 +33,27 @@ def test_a_table_shows_what_could_be_classified(capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_nothing_to_classify_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_classify_is_said_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert show_classifications([], as_json=False) == 0
-    assert "nothing to classify" in capsys.readouterr().err
+    assert "nothing to classify: no image is there; fill" in capsys.readouterr().err
+    show_classifications([], as_json=False, why_nothing="no image is left by --where")
+    assert capsys.readouterr().err == "nothing to classify: no image is left by --where\n"
+
+
+def test_a_run_that_ends_early_shows_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing() -> Iterator[Classification]:
+        yield GOOD
+        raise WeaviateUnreachable("gone")
+
+    with pytest.raises(WeaviateUnreachable):
+        show_classifications(failing(), as_json=False)
+    assert "a.png" in capsys.readouterr().out
+
+
+def test_a_files_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = Classification("\x1b[31mred\n.png", error="broken")
+    show_classifications([evil], as_json=False)
+    assert readable([evil, GOOD]) == [GOOD]
+    err = capsys.readouterr().err
+    assert err.startswith(r"\x1b[31mred\n.png: broken") and r"--other-from: \x1b[31mred\n.png: broken" in err
+    assert "\x1b" not in err

@@ -20,6 +20,27 @@ def test_labels_come_from_lists_and_files_in_the_order_given(tmp_path: Path) -> 
     assert labels_from(["a,b", f"@{file}", chinese]) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ('"red, round apple",dog', ["red, round apple", "dog"]),
+        ('a, "b: tall, thin / c" ', ["a", "b: tall, thin / c"]),
+        ('5" disk,3" disk', ['5" disk', '3" disk']),
+        ('"a" b,c', ['"a" b', "c"]),
+    ],
+)
+def test_quotes_around_a_label_keep_its_commas(given: str, names: list[str]) -> None:
+    assert labels_from([given]) == names
+
+
+def test_a_table_of_several_columns_is_no_list_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("cat\ndog\n")
+    assert labels_from([f"@{tmp_path / 'one.csv'}"]) == ["cat", "dog"]
+    (tmp_path / "two.CSV").write_text("label,what\ncat,an animal\n")
+    with pytest.raises(InputError, match=r"two\.CSV is a table of several columns; name a text file"):
+        labels_from([f"@{tmp_path / 'two.CSV'}"])
+
+
 def test_an_empty_label_is_kept_for_the_check_to_name() -> None:
     assert labels_from(["a,,b"]) == ["a", "", "b"]
 
@@ -52,6 +73,7 @@ def test_a_search_for_nothing_or_for_two_things_is_a_usage_error(arguments: list
         ["--labels", "a,b", "--prompts", "none-such"],
         ["--labels", "a,b", "--prompts", "photo", "--template", "a {}"],
         ["--labels", "@none-such"],
+        ["--labels", "a,b", "--other", "0.3", "--other-from", "."],
     ],
 )
 def test_labels_or_prompts_that_cannot_be_used_are_usage_errors(arguments: list[str]) -> None:

@@ -5,29 +5,37 @@ from dataclasses import asdict
 
 import click
 
-from clip_vectorizer.query.output import show_json, show_table
+from clip_vectorizer.query.output import on_one_line, show_json, show_table
 from clip_vectorizer.query.zeroshot import Classification
 
 HEAD = ("path", "label", "score", "margin", "runner-up")
 
 
-def show_classifications(results: Iterable[Classification], as_json: bool) -> int:
-    """Shows all of them, the JSON lines as they come, and returns how many images could not be classified."""
+EMPTY = "no image is there; fill the collection with `clip-ingest FOLDER`"
+
+
+def show_classifications(results: Iterable[Classification], as_json: bool, why_nothing: str = EMPTY) -> int:
+    """Shows all of them, the JSON lines as they come, and returns how many images could not be classified.
+
+    Whatever ends it early, what there is by then is shown.
+    """
     done: list[Classification] = []
-    for result in results:
-        done.append(result)
-        if result.error:
-            click.echo(f"{result.path}: {result.error}", err=True)
-        if as_json:
-            show_json(classification_json(result))
-    good = [result for result in done if not result.error]
-    if good and not as_json:
-        show_table(HEAD, [cells(each) for each in good])
+    try:
+        for result in results:
+            done.append(result)
+            if as_json:
+                show_json(classification_json(result))
+            if result.error:
+                click.echo(on_one_line(f"{result.path}: {result.error}"), err=True)
+    finally:
+        good = [result for result in done if not result.error]
+        if good and not as_json:
+            show_table(HEAD, [cells(each) for each in good])
     failed = len(done) - len(good)
     if failed:
         click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
     if not done:
-        click.echo("nothing to classify: no image is there; fill the collection with `clip-ingest FOLDER`", err=True)
+        click.echo(f"nothing to classify: {why_nothing}", err=True)
     return failed
 
 

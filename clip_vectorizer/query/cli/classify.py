@@ -9,7 +9,7 @@ import click
 
 from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
 from clip_vectorizer.query.adapting.boosts import few_shot, linear_probe, remove_means
-from clip_vectorizer.query.cli.classified import show_classifications
+from clip_vectorizer.query.cli.classified import EMPTY, show_classifications
 from clip_vectorizer.query.cli.classify_options import classify_options, labels_from
 from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
 from clip_vectorizer.query.cli.other import other_of
@@ -31,7 +31,8 @@ Examples:
   clip-classify --labels "mango,red apple,dog" examples/images/fruit/*.png
   clip-classify --labels 苹果,狗,汽车 --limit 5
   clip-classify --labels cat,dog --template "a drawing of a {}" --json
-  clip-classify --labels "crane: a building crane / a wading bird,bat" --prompts photo-80
+  clip-classify --labels "crane: a machine / a wading bird,bat: a mammal"
+  clip-classify --labels cat,dog --prompts photo-80
   clip-classify --labels animal,food,tool --label-set things --write
   clip-classify --label-set things --query "something red" --limit 50
   clip-classify --labels cat,dog,horse --where label=animals --other 0.3
@@ -39,8 +40,9 @@ Examples:
 No training: each label is put into several prompts, their vectors are averaged, and the nearest label wins.
 
 \b
-Exit codes: 0 all in, 1 fatal, 2 usage, 3 some images could not be classified; each is named on stderr,
-4 Weaviate or its sidecar unreachable, 5 another model made the collection or the label set
+Exit codes: 0 all in, 1 fatal, 2 usage, 3 some images could not be classified;
+each is named on stderr, 4 Weaviate or its sidecar unreachable,
+5 another model made the collection or the label set, 130 interrupted
 """
 
 
@@ -60,7 +62,7 @@ def main(**given: Any) -> None:
     with connected(given) as search:
         how["other"] = other_of(given["other"], given["other_from"], search, labels, how)
         results = search.classify(images_of(given, search), labels, limit=given["limit"], **how)
-        failed = show_classifications(with_progress(results, given["as_json"]), given["as_json"])
+        failed = show_classifications(with_progress(results, given["as_json"]), given["as_json"], why_nothing(given))
     sys.exit(SOME_FAILED if failed else 0)
 
 
@@ -72,6 +74,8 @@ def check(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--prompts and --template exclude each other: name a set, or give your own templates")
     if given["files"] and (given["query"] or given["where"]):
         raise click.UsageError("FILES are classified as they are; leave --query and --where away")
+    if given["other"] and given["other_from"]:
+        raise click.UsageError("--other names the threshold and --other-from chooses one; take one of them")
     if sum(map(bool, (given["few_shot"], given["linear_probe"], given["remove_means"]))) > 1:
         raise click.UsageError("--few-shot, --linear-probe and --remove-means exclude each other; take one")
 
@@ -111,6 +115,12 @@ def connected(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
         given["tenant"],
         given["consistency"],
     )
+
+
+def why_nothing(given: Mapping[str, Any]) -> str:
+    if given["where"]:
+        return "no image is left by --where"
+    return "--query finds no image" if given["query"] else EMPTY
 
 
 def images_of(given: Mapping[str, Any], search: ImageSearch) -> Images:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapting.boosts import SHOTS
 from clip_vectorizer.query.cli.options import all_of, option
 from clip_vectorizer.query.prompt_sets import lines_of
@@ -13,7 +14,9 @@ from clip_vectorizer.query.prompts import PROMPTS
 from clip_vectorizer.query.zeroshot.planning import AUTO, STRATEGIES
 
 LABELS_FROM_FILE = "@"
-COMMAS = re.compile("[,\uff0c\u3001]")  # the last two are Chinese
+# A name in quotes, or whatever is before the next comma; two of them are Chinese.
+NAME = re.compile('\\s*"([^"]*)"\\s*(?=[,\uff0c\u3001]|$)|[^,\uff0c\u3001]*')
+TABLES = {".csv": ",", ".tsv": "\t"}
 LABELS, IMAGES, HOW, RESULTS = "What to choose from", "Which images", "How it is decided", "What comes out"
 
 classify_options = all_of(
@@ -23,8 +26,8 @@ classify_options = all_of(
             "--labels",
             multiple=True,
             metavar="A,B,...|@FILE",
-            help='Names with commas between, or a file of one name a line. May be repeated. "crane: a construction '
-            'crane / a wading bird" is one name with two descriptions.',
+            help='Names with commas between ("in quotes, too"), or a file of one name a line. May be repeated. '
+            '"crane: a construction crane / a wading bird" is one name with two descriptions.',
         ),
         option(LABELS, "--label-set", metavar="NAME", help="A set kept in the database; --labels makes or adds to it."),
         option(
@@ -85,5 +88,18 @@ def labels_from(options: Sequence[str]) -> list[str]:
 
 def labels_of(given: str) -> list[str]:
     if not given.startswith(LABELS_FROM_FILE):
-        return COMMAS.split(given)
-    return lines_of(Path(given.removeprefix(LABELS_FROM_FILE)), f"--labels {given}", "one label a line")
+        return names_in(given)
+    file = Path(given.removeprefix(LABELS_FROM_FILE))
+    lines = lines_of(file, f"--labels {given}", "one label a line")
+    separator = TABLES.get(file.suffix.lower())
+    if separator and any(separator in line for line in lines):
+        raise InputError(f"--labels {given} is a table of several columns; name a text file with one label a line")
+    return lines
+
+
+def names_in(listed: str) -> list[str]:
+    names, at = [], 0
+    while at <= len(listed) and (found := NAME.match(listed, at)):
+        names.append(found[0] if found[1] is None else found[1])
+        at = found.end() + 1
+    return names

@@ -1,6 +1,6 @@
 """`--other` and `--other-from`: below which similarity an image shows none of the labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -9,8 +9,10 @@ import numpy as np
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapting.rejection import Threshold
 from clip_vectorizer.query.labels import described
+from clip_vectorizer.query.output import on_one_line
 from clip_vectorizer.query.prompts import plain
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.zeroshot import Classification
 from clip_vectorizer.query.zeroshot.asking import How
 from clip_vectorizer.query.zeroshot.planning import AUTO
 
@@ -36,7 +38,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"--other {text}: expected a number such as 0.25, or nothing") from None
+        raise InputError(f"--other {text}: expected a number such as 0.25") from None
 
 
 def chosen_on(folder: Path, search: ImageSearch, labels: Sequence[str], how: How) -> Threshold:
@@ -45,8 +47,21 @@ def chosen_on(folder: Path, search: ImageSearch, labels: Sequence[str], how: How
     if not files:
         raise InputError(f"--other-from {folder}: no image is there; name a folder of folders of images")
     asked: How = {**how, "write": False, "where": None, "strategy": AUTO}
-    results = [each for each in search.classify(files, labels, **asked) if not each.error]
+    results = readable(search.classify(files, labels, **asked))
+    if not results:
+        raise InputError(f"--other-from {folder}: none of its {len(files)} images can be read")
     said = search.label_set(name) if (name := how.get("label_set")) else labels
     names = {described(plain(each))[0].casefold() for each in said}
     known = [Path(each.path).parent.name.casefold() in names for each in results]
     return Threshold.choose(np.array([each.similarity for each in results]), np.array(known, dtype=bool))
+
+
+def readable(results: Iterable[Classification]) -> list[Classification]:
+    """The others are named on stderr: the threshold is chosen without them."""
+    good: list[Classification] = []
+    for each in results:
+        if each.error:
+            click.echo(on_one_line(f"--other-from: {each.path}: {each.error}"), err=True)
+        else:
+            good.append(each)
+    return good
