@@ -1,5 +1,6 @@
 """The searches, as flows: what is asked of Weaviate and what is made of its answers."""
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 
@@ -73,7 +74,16 @@ def grouped(plan: Plan, searched: Searched, by: str, per_group: int, count: int)
     """The best `count` values of the property `by`, each with its best hits."""
     answer = yield group_call(plan, by, per_group, count)
     named = ((name, hits(group.objects, plan, searched)) for name, group in answer.groups.items())
-    return [Group(name, tuple(members)) for name, members in named if members]
+    of_text = searched.properties[by] in (DataType.TEXT, DataType.TEXT_ARRAY)
+    return [Group(read_back(name) if of_text else name, tuple(members)) for name, members in named if members]
+
+
+def read_back(name: str) -> str:
+    """A group's name, which Weaviate writes as JSON does, but for the quotes around it: `rock \\u0026 roll`."""
+    try:
+        return str(json.loads(f'"{name}"', strict=False))
+    except ValueError:
+        return name
 
 
 def hits(rows: Sequence[Row], plan: Plan, searched: Searched) -> list[Hit]:

@@ -1,5 +1,6 @@
 """Searches over colours: what is sent, and what is made of the answers."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.query import Hit, ImageSearch, Move, image, stored, text, vector
 from clip_vectorizer.query.answering import embed
 from clip_vectorizer.query.asking import Asked
+from clip_vectorizer.query.finding import read_back
 from clip_vectorizer.query.steps import Call, Step, run_async
 from tests.query.fakes import INFO, SEARCHED, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import shelf
@@ -253,3 +255,9 @@ def test_what_only_the_words_found_is_not_less_near_than_was_asked() -> None:
     near = search.find("red", captions=0.5, limit=36, min_similarity=0.5)
     assert near == [hit for hit in every if hit.similarity >= 0.5] and 0 < len(near) < len(every)
     assert "left out here" in str(search.explain("red", captions=0.5, min_similarity=0.5))
+
+
+@pytest.mark.parametrize("name", ["fruit", 'rock & "roll"', "<b>", "a\\b", "a\nb", "\u202e", "\u9999"])
+def test_a_group_has_the_name_that_its_images_have(name: str) -> None:
+    weaviates = json.dumps(name)[1:-1].replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    assert read_back(weaviates) == name and read_back('a"b') == 'a"b'
