@@ -119,6 +119,11 @@ class AsyncImageSearch:
     async def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
         return await self._run(self._searches.explain(what, **asked))
 
+    async def explain_groups(
+        self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
+    ) -> Explanation:
+        return await self._run(self._searches.explain_groups(what, by, per_group, groups, **asked))
+
     async def classify(
         self,
         images: Images,

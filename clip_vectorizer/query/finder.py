@@ -100,6 +100,12 @@ class Finder:
         """What `find` would send to Weaviate, and what it asks the sidecar before: `print(search.explain("owl"))`."""
         return self._run(self.searches.explain(what, **asked))
 
+    def explain_groups(
+        self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
+    ) -> Explanation:
+        """The same of `groups`."""
+        return self._run(self.searches.explain_groups(what, by, per_group, groups, **asked))
+
     @property
     def searches(self) -> Searches:
         """The searches as flows, for whoever answers their steps in another way."""

@@ -7,7 +7,7 @@ from typing import Unpack
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.query.aiming import planned
 from clip_vectorizer.query.asking import MAX_RESULTS, Asked, Question, check_limits, whole
-from clip_vectorizer.query.calls import Plan, Searched
+from clip_vectorizer.query.calls import Plan, Searched, group_call
 from clip_vectorizer.query.explaining import Explanation, explained
 from clip_vectorizer.query.finding import check_groups, empty_told, found, grouped
 from clip_vectorizer.query.hits import Group, Hit
@@ -29,19 +29,29 @@ class Searches:
         return (yield from self.page(plan, plan.question.limit, plan.question.offset))
 
     def groups(self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]) -> Flow[list[Group]]:
-        asked.setdefault("limit", GROUPED)
-        question = Question(**asked)
-        check_groups(question, self.searched, by, per_group, groups)
-        plan = yield from self.plan(what, question)
+        plan = yield from self.group_plan(what, by, per_group, groups, **asked)
         made = yield from grouped(plan, self.searched, by, per_group, groups)
         if not made:
-            yield from empty_told(question, self.searched)
+            yield from empty_told(plan.question, self.searched)
         return made
 
     def explain(self, what: What, **asked: Unpack[Asked]) -> Flow[Explanation]:
         steps: list[Step] = []
         plan = yield from noted(self.plan(what, Question(**asked)), steps)
         return explained(plan, self.searched, steps)
+
+    def explain_groups(
+        self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]
+    ) -> Flow[Explanation]:
+        steps: list[Step] = []
+        plan = yield from noted(self.group_plan(what, by, per_group, groups, **asked), steps)
+        return explained(plan, self.searched, steps, group_call(plan, by, per_group, groups))
+
+    def group_plan(self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]) -> Flow[Plan]:
+        asked.setdefault("limit", GROUPED)
+        question = Question(**asked)
+        check_groups(question, self.searched, by, per_group, groups)
+        return (yield from self.plan(what, question))
 
     def all_pages(self, what: What, **asked: Unpack[Asked]) -> Flow[Plan]:
         """What all pages have in common: their vector is made once."""

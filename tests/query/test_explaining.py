@@ -73,7 +73,13 @@ def test_a_place_on_earth_is_written_too() -> None:
     assert "geoCoordinates: {latitude: 1.5, longitude: 2.0}, distance: {max: 100" in flat(where(near, {}, literal))
 
 
-@given(st.text() | st.lists(st.floats(allow_nan=False, allow_infinity=False)) | st.lists(st.text()) | st.integers() | st.booleans())
+@given(
+    st.text()
+    | st.lists(st.floats(allow_nan=False, allow_infinity=False))
+    | st.lists(st.text())
+    | st.integers()
+    | st.booleans()
+)
 def test_plain_values_are_python_that_gives_them_back(value: object) -> None:
     assert eval(flat(python_literal(value))) == value
 
@@ -117,3 +123,13 @@ def test_what_does_not_fit_on_a_line_is_broken_an_item_a_line() -> None:
     assert laid_out(tree, 80) == "call(a=1, b=[111111111, 222222222])"
     assert laid_out(tree, 30) == "call(\n    a=1,\n    b=[111111111, 222222222],\n)"
     assert laid_out(tree, 20).splitlines()[2:6] == ["    b=[", "        111111111,", "        222222222,", "    ],"]
+
+
+def test_groups_are_explained_too() -> None:
+    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), shelf)
+    explanation = search.explain_groups("red", "label", per_group=2, groups=5, fold=True)
+    assert explanation.call.arguments["limit"] == 1_000
+    assert 'GroupBy(prop="label", objects_per_group=2, number_of_groups=5)' in explanation.python
+    assert 'groupBy: {path: ["label"], groups: 5, objectsPerGroup: 2}' in (explanation.graphql or "")
+    assert "equal images of a group are folded here" in str(explanation)
+    assert search.explain_groups("red", captions=0.5).graphql is None

@@ -116,7 +116,6 @@ def test_an_image_may_come_from_standard_input() -> None:
         (["a", "--html", "x.html", "--explain"], "--html and --explain exclude each other"),
         (["a", "-0", "--property", "label"], "take --json"),
         (["a", "--group-by", "label", "--offset", "3"], "raise --limit"),
-        (["a", "--group-by", "label", "--explain"], "leave --group-by away"),
         (["--similar-strings", "x.txt"], "say one"),
         (["a", "--similar-strings", "x.txt", "--minus", "b", "--fold"], "not with --minus, --fold"),
         (["a", "--similar-strings", "no-such.txt"], "--similar-strings no-such.txt"),

@@ -31,7 +31,6 @@ NEEDS: Sequence[tuple[str, tuple[str, ...], str]] = (
 EXCLUDES: Sequence[tuple[str, str, str]] = (
     ("nul", "properties", "-0 prints paths and nothing else; take --json to have --property too"),
     ("nul", "thumbnails", "-0 prints paths and nothing else; take --json to have --thumbnails too"),
-    ("explain", "group_by", "--explain shows the search itself; leave --group-by away"),
     ("group_by", "offset", "--group-by has no --offset; raise --limit, the number of groups"),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.connection import Connection, vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.query.asking import Asked
 from clip_vectorizer.query.cli.everything import TAKES, show_everything
 from clip_vectorizer.query.cli.found import show_as_json, show_for_people, show_paths
 from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
@@ -14,6 +15,7 @@ from clip_vectorizer.query.cli.request import Request, check_only, check_togethe
 from clip_vectorizer.query.cli.search_options import consistency_option, search_options
 from clip_vectorizer.query.cli.sheet import write_sheet
 from clip_vectorizer.query.cli.similar import show_similar
+from clip_vectorizer.query.explaining import Explanation
 from clip_vectorizer.query.hits import Group
 from clip_vectorizer.query.output import prepare_streams, say
 from clip_vectorizer.query.search import ImageSearch
@@ -63,7 +65,7 @@ def main(context: click.Context, /, **given: Any) -> None:
     request = request_of(given)
     with connected(given) as images:
         if request.explain:
-            say(str(images.explain(request.what, **request.asked)))
+            say(str(explanation(images, request)))
             return
         sections = search(images, request)
     show(sections, request, given["collection"])
@@ -109,9 +111,21 @@ def search(images: ImageSearch, request: Request) -> list[Group]:
     """Its groups; without --group-by a single one that holds all."""
     if request.group_by is None:
         return [Group("", tuple(images.find(request.what, **request.asked)))]
-    asked = request.asked.copy()
-    groups = asked.pop("limit")
+    groups, asked = of_groups(request)
     return images.groups(request.what, request.group_by, request.per_group, groups, **asked)
+
+
+def explanation(images: ImageSearch, request: Request) -> Explanation:
+    if request.group_by is None:
+        return images.explain(request.what, **request.asked)
+    groups, asked = of_groups(request)
+    return images.explain_groups(request.what, request.group_by, request.per_group, groups, **asked)
+
+
+def of_groups(request: Request) -> tuple[int, Asked]:
+    """--limit counts groups here."""
+    asked = request.asked.copy()
+    return asked.pop("limit"), asked
 
 
 def show(sections: Sequence[Group], request: Request, collection: str) -> None:

@@ -17,7 +17,7 @@ from clip_vectorizer.query.steps import Call, EmbedImage, EmbedTexts, Step
 
 SHOWN_NUMBERS = 3  # of a vector, where a person reads it
 SHOWN_LETTERS = 50
-NOT_IN_GRAPHQL = "# GraphQL cannot say this: it has no diversity"
+NOT_IN_GRAPHQL = "# GraphQL cannot say this: it has no diversity, and no groups of a hybrid search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,12 @@ class Explanation:
         said = [line for text in (*self.steps, *self.notes) for line in wrap(text, WIDTH - 2, subsequent_indent="  ")]
         lines = python.python_source(self.call, self.searched, shortened(python.literal))
         query = graphql.graphql_source(self.call, self.searched, shortened(graphql.literal))
-        return "\n".join(
-            [*(f"# {line}" for line in said), lines, "", query or "# GraphQL cannot say this: no diversity"]
-        )
+        return "\n".join([*(f"# {line}" for line in said), lines, "", query or NOT_IN_GRAPHQL])
 
 
-def explained(plan: Plan, searched: Searched, steps: list[Step]) -> Explanation:
-    """`steps`: those that were taken to come to the plan."""
-    call = first_call(plan)
+def explained(plan: Plan, searched: Searched, steps: list[Step], grouping: Call | None = None) -> Explanation:
+    """`steps`: those that were taken to come to the plan. `grouping`: the call, where groups are made."""
+    call = grouping or first_call(plan)
     return Explanation(call, searched, tuple(map(told, steps)), tuple(notes_on(plan, call)))
 
 
@@ -60,6 +58,10 @@ def notes_on(plan: Plan, call: Call) -> list[str]:
         notes.append("Weaviate asks its own sidecar for the vector of the text")
     if question.diversity is not None and question.offset:
         notes.append(f"of these, the first {question.offset} are left out here")
+    if "group_by" in call.arguments:
+        if question.fold:
+            notes.append("equal images of a group are folded here")
+        return notes
     if far_ones_among(question):
         notes.append(f"what is less near than {question.min_similarity:g} is left out here, and more is asked for")
     if question.fold:

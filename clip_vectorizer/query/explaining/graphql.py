@@ -30,8 +30,8 @@ Write = Callable[[Any], Node]
 
 
 def graphql_source(call: Call, searched: Searched, values: Write) -> str | None:
-    """None where GraphQL cannot say it: it has no diversity."""
-    if "diversity_selection" in call.arguments:
+    """None where GraphQL cannot say it: it has no diversity, and makes other groups of a hybrid search [1.39.0]."""
+    if "diversity_selection" in call.arguments or (call.method == "hybrid" and "group_by" in call.arguments):
         return None
     arguments = [*near(call, searched, values), *beside(call, searched, values)]
     *lines, last = laid_out(Tree(f"{{ Get {{ {searched.collection}(", arguments, ")"), WIDTH - 2).splitlines()
@@ -67,6 +67,9 @@ def move(value: WeaviateMove, values: Write) -> Node:
 def beside(call: Call, searched: Searched, values: Write) -> list[Node]:
     names = {"limit": "limit", "offset": "offset", "auto_limit": "autocut"}
     arguments: list[Node] = [f"{names[name]}: {call.arguments[name]}" for name in names if name in call.arguments]
+    if group_by := call.arguments.get("group_by"):
+        count = f"groups: {group_by.number_of_groups}, objectsPerGroup: {group_by.objects_per_group}"
+        arguments.append(f'groupBy: {{path: ["{group_by.prop}"], {count}}}')
     if filters := call.arguments.get("filters"):
         arguments.append(with_name("where: ", where(filters, searched.properties, values)))
     if searched.tenant:
@@ -96,7 +99,10 @@ def compared(value: _FilterValue, kind: DataType | None, values: Write) -> Node:
 
 def selected(call: Call, searched: Searched) -> list[Node]:
     """The fields that are read."""
-    names = [subfields(name, searched) for name in call.arguments["return_properties"]]
+    names: list[Node] = [subfields(name, searched) for name in call.arguments["return_properties"]]
+    if "group_by" in call.arguments:  # whose hits have neither score nor named vectors
+        of_hits = [*names, "_additional { id distance }"]
+        return [Tree("_additional { group { groupedBy { value } hits { ", of_hits, " } } }")]
     told = ["id", "score" if call.method == "hybrid" else "distance"]
     if "include_vector" in call.arguments:
         told.append(f"vectors {{ {searched.vector} }}")
