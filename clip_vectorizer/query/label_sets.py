@@ -45,8 +45,8 @@ def merged(parts: Sequence[LabelSet]) -> LabelSet | None:
         if (part.revision, part.prompts.version) == (first.revision, first.prompts.version):
             for said, id in zip_longest(part.said, part.label_ids, fillvalue=""):
                 taken.setdefault(described(said)[0].casefold(), (said, id))
-    said, ids = zip(*taken.values(), strict=True) if taken else ((), ())
-    return replace(first, said=said, label_ids=ids)
+    pairs = taken.values()
+    return replace(first, said=tuple(said for said, _ in pairs), label_ids=tuple(id for _, id in pairs))
 
 
 def named_labels(
