@@ -115,9 +115,12 @@ class Finder:
         images = self._collected()
         return run(flow, lambda step: answer(step, self.sidecar, images))
 
-    def _collected(self) -> ImageStore:
+    def _check_open(self) -> None:
         if self._closed:
             raise InputError("this search is closed; connect again, and close after the last question")
+
+    def _collected(self) -> ImageStore:
+        self._check_open()
         if self._images is None:
             raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
         return self._images

@@ -43,6 +43,8 @@ def prompt_set(prompts: str | PromptSet | None = None, templates: Sequence[str] 
         raise InputError("a prompt set and templates are given: name a set, or give your own templates")
     if isinstance(prompts, PromptSet):
         return prompts
+    if isinstance(templates, str):
+        raise InputError(f"templates is the text {templates[:60]!r}; give a list of texts, for example [{templates!r}]")
     if templates is not None:
         return PromptSet(GIVEN, checked_templates(templates))
     if prompts is None:

@@ -1,6 +1,6 @@
 """Search and classification of images: the one object that users and commands hold. D dimensions"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Self, Unpack
 
@@ -12,9 +12,9 @@ from clip_vectorizer.query.connecting import connect
 from clip_vectorizer.query.database import WeaviateImages
 from clip_vectorizer.query.finder import Finder
 from clip_vectorizer.query.label_sets import labels_in
-from clip_vectorizer.query.zeroshot import Classification
 from clip_vectorizer.query.zeroshot.asking import How, Images, Wanted
 from clip_vectorizer.query.zeroshot.flow import Parts, classify
+from clip_vectorizer.query.zeroshot.results import Results
 from clip_vectorizer.query.zeroshot.shelf import Shelf, open_shelf
 from clip_vectorizer.schema import IMAGE_COLLECTION
 
@@ -80,20 +80,23 @@ class ImageSearch(Finder):
         templates: Sequence[str] | None = None,
         limit: int | None = None,
         **how: Unpack[How],
-    ) -> Iterator[Classification]:
+    ) -> Results:
         """The most likely of `labels` for each image, in order.
 
         `images`: files (paths, bytes, PIL images), hits of a search, or None for the whole collection, as stored.
         Zero-shot: each label's prompts (`templates`, each with one {}; None: a set for the label's language and the
         model) make one vector, kept in the database; the nearest label wins. A label may have descriptions:
         "crane: a construction crane / a wading bird". An image that cannot be read is a Classification with an
-        `error`, in its place. `limit`: the first so many images. See How for the rest.
+        `error`, in its place. `limit`: the first so many images. See How for the rest. Whoever wants no more of them
+        may `close()` the results.
         Raises InputError (labels, prompts or a filter that cannot be used) or Mismatch (a label set of another model)
         before the first image.
         """
+        self._check_open()
         parts = Parts(self.info, self.sidecar, self._shelf(), self._images)
         return classify(images, labels, templates, limit, Wanted(**how), parts)
 
     def label_set(self, name: str) -> list[str]:
         """The labels of a named set as they were given, with descriptions. Raises InputError when there is none."""
+        self._check_open()
         return labels_in(name, self._shelf().sets)

@@ -22,6 +22,11 @@ def test_nothing_given_chooses_for_each_label() -> None:
     assert [automatic.for_label(text, "emoji").name for text in ("cat", "猫")] == ["drawing-7", "zh-drawing-7"]
 
 
+def test_one_text_is_no_list_of_templates() -> None:
+    with pytest.raises(InputError, match="templates is the text .*; give a list"):
+        prompt_set(templates="a {}")
+
+
 def test_a_file_is_a_set_of_its_name(tmp_path: Path) -> None:
     file = tmp_path / "sketches.txt"
     file.write_text("\ufeffa sketch of {}\n\n{} in pencil\n", encoding="utf-8")

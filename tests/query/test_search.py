@@ -88,6 +88,15 @@ def test_no_files_mean_the_whole_collection_with_the_vectors_it_has() -> None:
     assert sidecar.batches == []
 
 
+def test_a_closed_search_classifies_nothing_and_says_so() -> None:
+    search = search_in()
+    search.close()
+    with pytest.raises(InputError, match="closed; connect again"):
+        search.classify(None, ["blue", "red"])
+    with pytest.raises(InputError, match="closed; connect again"):
+        search.label_set("colours")
+
+
 def test_a_limit_classifies_the_first_so_many() -> None:
     assert len(list(search_in().classify(None, ["blue", "red"], limit=3))) == 3
 

@@ -166,6 +166,8 @@ def test_what_is_better_than_plain_decides() -> None:
         (None, {"boost": object(), "strategy": "labels"}, "plain cosines only"),
         (None, {"other": 0.2, "labels": ["red", "Other"]}, "one label is called 'other'"),
         (None, {"labels": "red"}, "give a list of texts"),
+        (None, {"labels": ["red", 1]}, "1 is of the type int; labels"),
+        (None, {"limit": -1}, "limit -1: expected how many"),
         ([b"x"], {"strategy": "labels"}, "leave it away for files"),
         ([b"x"], {"write": True}, "files have no object"),
         ([b"x"], {"where": "label=fruit"}, "a filter chooses among the whole collection"),

@@ -21,6 +21,8 @@ def source_of(
     images: Images, limit: int | None, wanted: Wanted, collected: Collected | None, encoder: ImageEncoder
 ) -> Source:
     """Raises InputError for what `wanted` cannot be asked of such images."""
+    if limit is not None and limit < 0:
+        raise InputError(f"limit {limit}: expected how many images are classified, 0 or more")
     if images is None:
         wanted.check_source(are_files=False, is_everything=True)
         there = collection_of(collected)
