@@ -98,7 +98,7 @@ def checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
 def plain(text: str) -> str:
     """`text` on one line with single spaces. Raises InputError for what is no text or cannot be sent as UTF-8."""
     if not isinstance(text, str):
-        raise InputError(f"{text!r} is of the type {type(text).__name__}; labels, prompts and the names of sets are texts")
+        raise InputError(f"{text!r} is of the type {type(text).__name__}; labels and prompts are texts")
     try:
         text.encode()
     except UnicodeEncodeError as error:  # an argument that was not UTF-8 comes in with surrogates

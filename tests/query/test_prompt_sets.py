@@ -23,7 +23,7 @@ def test_nothing_given_chooses_for_each_label() -> None:
 
 
 def test_one_text_is_no_list_of_templates() -> None:
-    with pytest.raises(InputError, match="templates is the text .*; give a list"):
+    with pytest.raises(InputError, match=r"templates is the text .*; give a list"):
         prompt_set(templates="a {}")
 
 
