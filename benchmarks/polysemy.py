@@ -17,7 +17,7 @@ from benchmarks.common import Report
 from benchmarks.servers import ours
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query.evaluation.metrics import Truths
-from clip_vectorizer.query.labels import all_prompts, described
+from clip_vectorizer.query.labels.label import all_prompts, described
 from clip_vectorizer.query.prompt_sets import prompt_set
 from clip_vectorizer.vectors import Vectors, ensemble
 

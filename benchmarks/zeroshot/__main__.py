@@ -23,7 +23,7 @@ from clip_vectorizer.connection import connect_weaviate
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.making import ensure_image_collection
 from clip_vectorizer.query import Classification
-from clip_vectorizer.query.calls import Searched
+from clip_vectorizer.query.searching.calls import Searched
 from clip_vectorizer.query.zeroshot.asking import Wanted
 from clip_vectorizer.query.zeroshot.flow import Parts, classify
 from clip_vectorizer.query.zeroshot.planning import IMAGES, LABELS, MATMUL, fastest

@@ -11,19 +11,19 @@ import numpy.typing as npt
 from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, connect_weaviate_async
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
-from clip_vectorizer.query.answering import embed
-from clip_vectorizer.query.asking import Asked, Beside
 from clip_vectorizer.query.database import at
 from clip_vectorizer.query.explaining import Explanation
-from clip_vectorizer.query.finding import windows
+from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Group, Hit, Listed
-from clip_vectorizer.query.mixture import What, text, vector
-from clip_vectorizer.query.mixture import image as picture
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.search import ImageSearch
-from clip_vectorizer.query.searches import Searches
-from clip_vectorizer.query.steps import Call, Flow, Result, Step, run_async
-from clip_vectorizer.query.where import Where
+from clip_vectorizer.query.searching.answering import embed
+from clip_vectorizer.query.searching.asking import Asked, Beside
+from clip_vectorizer.query.searching.finding import windows
+from clip_vectorizer.query.searching.mixture import What, text, vector
+from clip_vectorizer.query.searching.mixture import image as picture
+from clip_vectorizer.query.searching.searches import Searches
+from clip_vectorizer.query.searching.steps import Call, Flow, Result, Step, run_async
 from clip_vectorizer.query.zeroshot import Classification
 from clip_vectorizer.query.zeroshot.asking import How, Images
 from clip_vectorizer.schema import IMAGE_COLLECTION, LABEL

@@ -8,9 +8,9 @@ from weaviate import WeaviateClient
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.guard import check_search
 from clip_vectorizer.query.lookup import did_you_mean
+from clip_vectorizer.query.searching.calls import Searched
 
 CONSISTENCY = ("ONE", "QUORUM", "ALL")
 

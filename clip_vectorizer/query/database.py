@@ -6,8 +6,8 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import ConsistencyLevel
 
 from clip_vectorizer.failures import weaviate_errors
-from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.calls import Searched
+from clip_vectorizer.query.searching.steps import Call
 
 
 class WeaviateImages:

@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.answering import ImageStore, Sidecar, answer
-from clip_vectorizer.query.asking import Asked, Beside
 from clip_vectorizer.query.explaining import Explanation
-from clip_vectorizer.query.finding import windows
+from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Group, Hit, Listed
-from clip_vectorizer.query.mixture import What, text, vector
-from clip_vectorizer.query.mixture import image as picture
 from clip_vectorizer.query.pictures import Picture
-from clip_vectorizer.query.searches import Searches
-from clip_vectorizer.query.steps import Flow, Result, run
-from clip_vectorizer.query.where import Where
+from clip_vectorizer.query.searching.answering import ImageStore, Sidecar, answer
+from clip_vectorizer.query.searching.asking import Asked, Beside
+from clip_vectorizer.query.searching.finding import windows
+from clip_vectorizer.query.searching.mixture import What, text, vector
+from clip_vectorizer.query.searching.mixture import image as picture
+from clip_vectorizer.query.searching.searches import Searches
+from clip_vectorizer.query.searching.steps import Flow, Result, run
 from clip_vectorizer.schema import LABEL
 
 

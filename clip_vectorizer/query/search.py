@@ -6,12 +6,12 @@ from typing import Self, Unpack
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, Connection
-from clip_vectorizer.query.answering import ImageStore, Sidecar
-from clip_vectorizer.query.asking import MAX_RESULTS
 from clip_vectorizer.query.connecting import connect
 from clip_vectorizer.query.database import WeaviateImages
 from clip_vectorizer.query.finder import Finder
-from clip_vectorizer.query.label_sets import labels_in
+from clip_vectorizer.query.labels.label_sets import labels_in
+from clip_vectorizer.query.searching.answering import ImageStore, Sidecar
+from clip_vectorizer.query.searching.asking import MAX_RESULTS
 from clip_vectorizer.query.zeroshot.asking import How, Images, Wanted
 from clip_vectorizer.query.zeroshot.flow import Parts, classify
 from clip_vectorizer.query.zeroshot.results import Results

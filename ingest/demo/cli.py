@@ -41,7 +41,7 @@ class FriendlyGroup(FriendlyErrors, click.Group):
 @click.pass_context
 def main(context: click.Context, model: str, images: Path | None) -> None:
     if context.invoked_subcommand is None:
-        from clip_vectorizer.query.output import prepare_streams
+        from clip_vectorizer.query.showing.output import prepare_streams
         from ingest.demo.places import find_images
         from ingest.demo.show import show
 

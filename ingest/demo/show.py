@@ -11,8 +11,8 @@ import click
 
 from clip_vectorizer.connection import Connection
 from clip_vectorizer.query import Hit, ImageSearch
-from clip_vectorizer.query.output import show_table
 from clip_vectorizer.query.prompts import default_templates
+from clip_vectorizer.query.showing.output import show_table
 from clip_vectorizer.schema import CAPTION, IMAGE_COLLECTION, PATH
 from ingest.demo import graphql, samples
 from ingest.demo.console import open_console

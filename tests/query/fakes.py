@@ -16,10 +16,10 @@ from weaviate.classes.config import DataType
 from weaviate.collections.classes.internal import MetadataReturn, Object, QueryReturn
 
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.label_store import Neighbour
-from clip_vectorizer.query.labels import Label
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.labels.label import Label
+from clip_vectorizer.query.labels.label_store import Neighbour
+from clip_vectorizer.query.searching.calls import Searched
+from clip_vectorizer.query.searching.steps import Call
 from clip_vectorizer.vectors import Vectors, unit
 from tests.fakes import INFO as HASH_INFO
 

@@ -9,7 +9,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError, WeaviateUnreachable
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch, stored, text, vector
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.steps import Call
 from tests.query.fakes import INFO, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import shelf
 

@@ -14,9 +14,9 @@ from clip_vectorizer.identity import Description, StoredModel
 from clip_vectorizer.label_schema import PROMPT_SET, PROMPT_VERSION, label_properties
 from clip_vectorizer.making import ensure_label_collection
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.label_database import WeaviateLabels, label_collection
-from clip_vectorizer.query.label_store import store_labels
-from clip_vectorizer.query.labels import label_set
+from clip_vectorizer.query.labels.database import WeaviateLabels, label_collection
+from clip_vectorizer.query.labels.label import label_set
+from clip_vectorizer.query.labels.label_store import store_labels
 from clip_vectorizer.schema import VECTOR
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.stack.support import EXAMPLES, Stack

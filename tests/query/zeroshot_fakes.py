@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clip_vectorizer.query.label_sets import LabelSet, merged
-from clip_vectorizer.query.where import Where
+from clip_vectorizer.query.filters.where import Where
+from clip_vectorizer.query.labels.label_sets import LabelSet, merged
 from clip_vectorizer.query.zeroshot import Block, Classification
 from clip_vectorizer.query.zeroshot.collection import block_of
 from clip_vectorizer.query.zeroshot.shelf import Shelf

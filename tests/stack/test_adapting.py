@@ -8,7 +8,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import Classification, ImageSearch, few_shot, linear_probe, remove_means
-from clip_vectorizer.query.labels import described
+from clip_vectorizer.query.labels.label import described
 from clip_vectorizer.query.zeroshot.scoring import Boost
 from tests.stack.support import EXAMPLES, REPOSITORY, Ran
 

@@ -13,9 +13,9 @@ from weaviate.classes.query import Filter
 from clip_vectorizer.collections import look_at
 from clip_vectorizer.connection import connect_weaviate
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
-from clip_vectorizer.query.values import property_values
-from clip_vectorizer.query.where import where_filter
+from clip_vectorizer.query.filters.empty import explain_empty, grouping, values_asked, values_of
+from clip_vectorizer.query.filters.values import property_values
+from clip_vectorizer.query.filters.where import where_filter
 from clip_vectorizer.schema import VECTOR, image_id
 from clip_vectorizer.vectors import Vectors
 from ingest.items import Facts

@@ -15,8 +15,8 @@ from clip_vectorizer.connection import connect_weaviate
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query import Classification, ImageSearch
 from clip_vectorizer.query.hits import Listed
-from clip_vectorizer.query.label_set_database import WeaviateLabelSets
-from clip_vectorizer.query.label_sets import LabelSet
+from clip_vectorizer.query.labels.label_sets import LabelSet
+from clip_vectorizer.query.labels.set_database import WeaviateLabelSets
 from clip_vectorizer.query.prompt_sets import prompt_set
 from clip_vectorizer.schema import PREDICTED
 from ingest.store import Keep
@@ -125,7 +125,7 @@ def test_a_run_that_is_killed_before_the_set_is_written_leaves_no_set(stack: Sta
     killed = f"""
 import os, sys
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.label_set_database import WeaviateLabelSets
+from clip_vectorizer.query.labels.set_database import WeaviateLabelSets
 WeaviateLabelSets.put = lambda *_: os._exit(9)
 where = {(stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, None)!r}
 with ImageSearch.connect(*where) as search:

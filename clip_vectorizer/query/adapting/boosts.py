@@ -12,7 +12,7 @@ from clip_vectorizer.query.adapting.few_shot import FewShot, chosen
 from clip_vectorizer.query.adapting.means import mean_of, remove
 from clip_vectorizer.query.adapting.probe import LinearProbe, regression
 from clip_vectorizer.query.adapting.shots import connected, sample, shots_of
-from clip_vectorizer.query.answering import ImageStore
+from clip_vectorizer.query.searching.answering import ImageStore
 from clip_vectorizer.query.zeroshot.scoring import Boost, Plain, Scorer
 from clip_vectorizer.schema import LABEL
 from clip_vectorizer.vectors import Vectors

@@ -15,9 +15,9 @@ from weaviate.classes.query import Filter, Sort
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapting.few_shot import Classes
-from clip_vectorizer.query.answering import ImageStore
 from clip_vectorizer.query.lookup import did_you_mean
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.answering import ImageStore
+from clip_vectorizer.query.searching.steps import Call
 from clip_vectorizer.vectors import Vectors, unit
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from clip_vectorizer.query.output import on_one_line, show_json, show_table
+from clip_vectorizer.query.showing.output import on_one_line, show_json, show_table
 from clip_vectorizer.query.zeroshot import Classification
 
 HEAD = ("path", "label", "score", "margin", "runner-up")

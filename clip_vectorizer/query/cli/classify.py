@@ -15,9 +15,9 @@ from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, te
 from clip_vectorizer.query.cli.other import other_of
 from clip_vectorizer.query.cli.progress import with_progress
 from clip_vectorizer.query.cli.search_options import consistency_option
-from clip_vectorizer.query.output import prepare_streams
 from clip_vectorizer.query.prompt_sets import prompt_set
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.showing.output import prepare_streams
 from clip_vectorizer.query.zeroshot.asking import How, Images
 from clip_vectorizer.query.zeroshot.scoring import Boost
 

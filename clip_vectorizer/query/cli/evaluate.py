@@ -20,7 +20,7 @@ from clip_vectorizer.query.evaluation.folder import labelled_folder
 from clip_vectorizer.query.evaluation.names import read_names
 from clip_vectorizer.query.evaluation.stored import labelled_collection
 from clip_vectorizer.query.guard import check_search
-from clip_vectorizer.query.output import prepare_streams
+from clip_vectorizer.query.showing.output import prepare_streams
 
 RUN = "run"
 NEITHER_OR_BOTH = "say what to evaluate: either a FOLDER of folders of images, or --collection NAME"

@@ -14,7 +14,7 @@ from clip_vectorizer.query.evaluation.compare import Side, comparison, side_of
 from clip_vectorizer.query.evaluation.data import Progress
 from clip_vectorizer.query.evaluation.folder import labelled_folder
 from clip_vectorizer.query.evaluation.sidecars import sidecar_for
-from clip_vectorizer.query.output import prepare_streams
+from clip_vectorizer.query.showing.output import prepare_streams
 
 
 @click.command("compare", cls=FriendlyErrors)

@@ -22,7 +22,7 @@ from clip_vectorizer.query.evaluation.ann.temporary import QUANTIZERS, Index
 from clip_vectorizer.query.evaluation.intervals import SEED
 from clip_vectorizer.query.evaluation.stored import stored_rows
 from clip_vectorizer.query.guard import check_exists
-from clip_vectorizer.query.output import prepare_streams
+from clip_vectorizer.query.showing.output import prepare_streams
 from clip_vectorizer.vectors import Vectors, unit
 
 HELD_OUT = 10  # one in so many stored vectors is a query

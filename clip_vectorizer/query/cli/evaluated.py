@@ -12,7 +12,7 @@ import click
 from clip_vectorizer.query.evaluation.data import Progress
 from clip_vectorizer.query.evaluation.evaluate import Evaluation
 from clip_vectorizer.query.evaluation.tables import Table
-from clip_vectorizer.query.output import show_json, show_table
+from clip_vectorizer.query.showing.output import show_json, show_table
 
 SOME_FAILED = 3
 WIDEST = 25  # classes whose confusion matrix fits a terminal

@@ -8,8 +8,8 @@ import click
 
 from clip_vectorizer.query.cli.found import Details, show_paths, stored_json
 from clip_vectorizer.query.hits import Listed
-from clip_vectorizer.query.output import show_json, show_table, value_text
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.showing.output import show_json, show_table, value_text
 
 TAKES = ("where", "limit", "after", "as_json", "nul", "properties", "vectors", "thumbnails")
 ALWAYS = ("path", "id", "label", "caption")

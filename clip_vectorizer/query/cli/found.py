@@ -12,8 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from clip_vectorizer.query.hits import Group, Hit, Listed
-from clip_vectorizer.query.output import check_stdout, is_terminal, on_one_line, say, show_json, show_table, value_text
-from clip_vectorizer.query.thumbnails import COLUMNS, Way, picture, way_to_draw
+from clip_vectorizer.query.showing.output import (
+    check_stdout,
+    is_terminal,
+    on_one_line,
+    say,
+    show_json,
+    show_table,
+    value_text,
+)
+from clip_vectorizer.query.showing.thumbnails import COLUMNS, Way, picture, way_to_draw
 
 ALWAYS = ("path", "similarity", "distance", "id", "label", "caption")
 NO_VALUE = "(none)"  # a group's name, where its images lack the property

@@ -8,10 +8,10 @@ import numpy as np
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapting.rejection import Threshold
-from clip_vectorizer.query.labels import described
-from clip_vectorizer.query.output import on_one_line
+from clip_vectorizer.query.labels.label import described
 from clip_vectorizer.query.prompts import plain
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.showing.output import on_one_line
 from clip_vectorizer.query.zeroshot import Classification
 from clip_vectorizer.query.zeroshot.asking import How
 from clip_vectorizer.query.zeroshot.planning import AUTO

@@ -11,8 +11,8 @@ import click
 import numpy as np
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.mixture import Mixture, image, stored, text, vector
 from clip_vectorizer.query.pictures import at_most
+from clip_vectorizer.query.searching.mixture import Mixture, image, stored, text, vector
 
 STDIN = "-"
 NOTHING = "say what to search with: TEXT, --image FILE, --like PATH, --vector FILE.npy, --plus or --minus TEXT"

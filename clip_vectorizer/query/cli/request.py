@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import click
 
-from clip_vectorizer.query.asking import Asked, Move
 from clip_vectorizer.query.cli.found import Details, terminal_way
 from clip_vectorizer.query.cli.options import GroupedOption
 from clip_vectorizer.query.cli.parts import what_of, words_of
-from clip_vectorizer.query.mixture import InCollection, Mixture
-from clip_vectorizer.query.thumbnails import Way
+from clip_vectorizer.query.searching.asking import Asked, Move
+from clip_vectorizer.query.searching.mixture import InCollection, Mixture
+from clip_vectorizer.query.showing.thumbnails import Way
 from clip_vectorizer.schema import IMAGE, THUMBNAIL
 
 PER_GROUP = 3

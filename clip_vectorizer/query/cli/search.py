@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from clip_vectorizer.connection import Connection, vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.query.asking import Asked
 from clip_vectorizer.query.cli.everything import TAKES, show_everything
 from clip_vectorizer.query.cli.found import show_as_json, show_for_people, show_paths
 from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
@@ -17,8 +16,9 @@ from clip_vectorizer.query.cli.sheet import write_sheet
 from clip_vectorizer.query.cli.similar import show_similar
 from clip_vectorizer.query.explaining import Explanation
 from clip_vectorizer.query.hits import Group
-from clip_vectorizer.query.output import prepare_streams, say
 from clip_vectorizer.query.search import ImageSearch
+from clip_vectorizer.query.searching.asking import Asked
+from clip_vectorizer.query.showing.output import prepare_streams, say
 
 HELP = """Find the images nearest to TEXT, to an image, or to several of them added up; best first.
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from clip_vectorizer.query.asking import MAX_RESULTS
 from clip_vectorizer.query.cli.options import all_of, option
+from clip_vectorizer.query.searching.asking import MAX_RESULTS
 
 WHAT, WHICH, HOW = "What to look for (all of it together)", "Which images", "In what order"
 OUTPUT, INSTEAD = "Output", "Instead of a search"

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from clip_vectorizer.query.cli.request import STDOUT
-from clip_vectorizer.query.contact_sheet import contact_sheet
 from clip_vectorizer.query.hits import Group
-from clip_vectorizer.query.output import say
+from clip_vectorizer.query.showing.contact_sheet import contact_sheet
+from clip_vectorizer.query.showing.output import say
 
 
 def write_sheet(file: Path, question: str, collection: str, sections: Sequence[Group], grouped: bool) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from clip_vectorizer.connection import Connection, connect_weaviate
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.filters.values import property_values
 from clip_vectorizer.query.lookup import Similar, similar_strings
-from clip_vectorizer.query.output import show_json, show_table
-from clip_vectorizer.query.values import property_values
+from clip_vectorizer.query.showing.output import show_json, show_table
 
 STDIN = "-"
 PROPERTY = "property:"

@@ -8,12 +8,12 @@ from typing import Any
 
 from PIL import Image
 
-from clip_vectorizer.query.calls import Plan, Searched
 from clip_vectorizer.query.explaining import graphql, python
 from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree
-from clip_vectorizer.query.finding import far_ones_among, first_call
 from clip_vectorizer.query.pictures import Picture
-from clip_vectorizer.query.steps import Call, EmbedImage, EmbedTexts, Step
+from clip_vectorizer.query.searching.calls import Plan, Searched
+from clip_vectorizer.query.searching.finding import far_ones_among, first_call
+from clip_vectorizer.query.searching.steps import Call, EmbedImage, EmbedTexts, Step
 
 SHOWN_NUMBERS = 3  # of a vector, where a person reads it
 SHOWN_LETTERS = 50

@@ -10,9 +10,9 @@ from weaviate.classes.query import FilterReturn
 from weaviate.classes.query import Move as WeaviateMove
 from weaviate.collections.classes.filters import _FilterValue
 
-from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree, laid_out, with_name
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.calls import Searched
+from clip_vectorizer.query.searching.steps import Call
 
 VALUES = {
     DataType.INT: "valueInt",

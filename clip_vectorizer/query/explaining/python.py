@@ -10,9 +10,9 @@ from weaviate.classes.query import Move as WeaviateMove
 from weaviate.collections.classes.filters import _FilterValue
 from weaviate.collections.classes.grpc import MMR
 
-from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.explaining.layout import Node, Tree, laid_out, with_name
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.calls import Searched
+from clip_vectorizer.query.searching.steps import Call
 
 IMPORTS = "from weaviate.classes.query import "
 METHODS = {

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Hit, Listed
 from clip_vectorizer.query.lookup import did_you_mean
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.prompt_sets import PromptSet
-from clip_vectorizer.query.where import Where
 from clip_vectorizer.query.zeroshot.planning import AUTO, IMAGES, LABELS, STRATEGIES
 from clip_vectorizer.query.zeroshot.scoring import Boost
 

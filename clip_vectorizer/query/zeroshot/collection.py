@@ -9,10 +9,10 @@ from weaviate import WeaviateClient
 from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
 
 from clip_vectorizer.failures import weaviate_errors
-from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.database import at
-from clip_vectorizer.query.empty import explain_empty, grouping, values_asked, values_of
-from clip_vectorizer.query.where import Where, where_filter
+from clip_vectorizer.query.filters.empty import explain_empty, grouping, values_asked, values_of
+from clip_vectorizer.query.filters.where import Where, where_filter
+from clip_vectorizer.query.searching.calls import Searched
 from clip_vectorizer.query.zeroshot.results import Block
 from clip_vectorizer.schema import PATH
 from clip_vectorizer.vectors import Vectors, unit

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.query.label_store import LabelStore
-from clip_vectorizer.query.labels import Label
+from clip_vectorizer.query.labels.label import Label
+from clip_vectorizer.query.labels.label_store import LabelStore
 from clip_vectorizer.query.zeroshot.collection import Collected
 from clip_vectorizer.query.zeroshot.results import Block
 from clip_vectorizer.query.zeroshot.scoring import Scorer

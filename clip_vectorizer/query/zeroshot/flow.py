@@ -14,12 +14,12 @@ import numpy as np
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.answering import ImageStore
-from clip_vectorizer.query.label_sets import named_labels, put_part, set_id
-from clip_vectorizer.query.label_store import TextEncoder, store_labels
-from clip_vectorizer.query.labels import Label, label_set
+from clip_vectorizer.query.labels.label import Label, label_set
+from clip_vectorizer.query.labels.label_sets import named_labels, put_part, set_id
+from clip_vectorizer.query.labels.label_store import TextEncoder, store_labels
 from clip_vectorizer.query.pictures import ImageEncoder
 from clip_vectorizer.query.prompt_sets import prompt_set
+from clip_vectorizer.query.searching.answering import ImageStore
 from clip_vectorizer.query.zeroshot.asking import Images, Wanted, labels_given
 from clip_vectorizer.query.zeroshot.collection import NO_VECTOR, Collected
 from clip_vectorizer.query.zeroshot.comparing import ByImages, ByLabels, ByMatrix, Comparing

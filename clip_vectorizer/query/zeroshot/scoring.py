@@ -13,7 +13,7 @@ import numpy.typing as npt
 from clip_vectorizer.vectors import Vectors
 
 if TYPE_CHECKING:  # it needs pictures, which need blocks
-    from clip_vectorizer.query.answering import ImageStore
+    from clip_vectorizer.query.searching.answering import ImageStore
 
 Shares = npt.NDArray[np.float64]
 

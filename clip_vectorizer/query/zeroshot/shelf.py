@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.label_database import WeaviateLabels
-from clip_vectorizer.query.label_set_database import WeaviateLabelSets
-from clip_vectorizer.query.label_sets import LabelSetStore
-from clip_vectorizer.query.label_store import LabelStore
+from clip_vectorizer.query.labels.database import WeaviateLabels
+from clip_vectorizer.query.labels.label_sets import LabelSetStore
+from clip_vectorizer.query.labels.label_store import LabelStore
+from clip_vectorizer.query.labels.set_database import WeaviateLabelSets
+from clip_vectorizer.query.searching.calls import Searched
 from clip_vectorizer.query.zeroshot.collection import Collected, WeaviateCollected
 from clip_vectorizer.query.zeroshot.writing import Predictions, WeaviatePredictions
 

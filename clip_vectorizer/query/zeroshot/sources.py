@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Hit, Listed
 from clip_vectorizer.query.pictures import ImageEncoder, Picture, embedded_pictures
-from clip_vectorizer.query.where import Where
 from clip_vectorizer.query.zeroshot.collection import Collected, block_of
 from clip_vectorizer.query.zeroshot.results import Block, Embedded
 from clip_vectorizer.vectors import unit

@@ -13,8 +13,8 @@ from weaviate.exceptions import UnexpectedStatusCodeError
 from clip_vectorizer.failures import reason_of, weaviate_errors
 from clip_vectorizer.label_schema import predicted_properties
 from clip_vectorizer.making import ensure_predictions
-from clip_vectorizer.query.calls import Searched
 from clip_vectorizer.query.database import at
+from clip_vectorizer.query.searching.calls import Searched
 from clip_vectorizer.query.zeroshot.results import Classification, Results
 from clip_vectorizer.schema import (
     PREDICTED,

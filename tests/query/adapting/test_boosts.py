@@ -10,8 +10,8 @@ from weaviate.classes.config import DataType
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapting.boosts import few_shot, linear_probe, remove_means
 from clip_vectorizer.query.adapting.shots import shots_of
-from clip_vectorizer.query.calls import Searched
-from clip_vectorizer.query.steps import Call
+from clip_vectorizer.query.searching.calls import Searched
+from clip_vectorizer.query.searching.steps import Call
 from clip_vectorizer.query.zeroshot.deciding import Decision
 from clip_vectorizer.query.zeroshot.results import Block
 from clip_vectorizer.vectors import Vectors

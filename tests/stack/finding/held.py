@@ -18,8 +18,8 @@ from clip_vectorizer.query import (
     text,
     vector,
 )
-from clip_vectorizer.query.asking import Asked
-from clip_vectorizer.query.mixture import What
+from clip_vectorizer.query.searching.asking import Asked
+from clip_vectorizer.query.searching.mixture import What
 from clip_vectorizer.vectors import Vectors, unit
 from tests.stack.support import EXAMPLES, Stack
 

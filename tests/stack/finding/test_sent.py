@@ -9,8 +9,8 @@ from clip_vectorizer.query import (
     AsyncImageSearch,
     ImageSearch,
 )
-from clip_vectorizer.query.asking import Asked
-from clip_vectorizer.query.mixture import What
+from clip_vectorizer.query.searching.asking import Asked
+from clip_vectorizer.query.searching.mixture import What
 from tests.stack.finding.held import OWL, QUESTIONS
 from tests.stack.support import Stack
 

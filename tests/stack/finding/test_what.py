@@ -16,9 +16,9 @@ from clip_vectorizer.query import (
     stored,
     text,
 )
-from clip_vectorizer.query.asking import Asked
 from clip_vectorizer.query.database import WeaviateImages
-from clip_vectorizer.query.mixture import What
+from clip_vectorizer.query.searching.asking import Asked
+from clip_vectorizer.query.searching.mixture import What
 from clip_vectorizer.query.zeroshot.shelf import Shelf
 from tests.stack.finding.held import LEMON, OWL, ROUNDING, Held, paths
 

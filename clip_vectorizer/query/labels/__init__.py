@@ -1,0 +1,1 @@
+"""Labels, their vectors, and the sets that they stand in."""

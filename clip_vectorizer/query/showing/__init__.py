@@ -1,0 +1,1 @@
+"""How found images are shown: tables, thumbnails, contact sheets."""

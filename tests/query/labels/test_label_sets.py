@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import pytest
+
+from clip_vectorizer.errors import InputError, Mismatch
+from clip_vectorizer.query.labels.label import Label, label_set
+from clip_vectorizer.query.labels.label_sets import labels_in, named_labels, put_part, set_id
+from clip_vectorizer.query.prompt_sets import PromptSet, prompt_set
+from clip_vectorizer.query.zeroshot.asking import Wanted
+from clip_vectorizer.query.zeroshot.flow import Parts, classify
+from clip_vectorizer.query.zeroshot.shelf import Shelf
+from tests.query.fakes import INFO, FakeSidecar
+from tests.query.zeroshot_fakes import FakeSets, shelf
+
+WORD, AUTO = prompt_set("word"), prompt_set()
+
+
+def use(sets: FakeSets, said: list[str], prompts: PromptSet = AUTO, name: str = "colours") -> list[Label]:
+    """As classification does it, but for storing the labels."""
+    labels, to_put = named_labels(name, said, prompts, INFO, sets)
+    if to_put:
+        put_part(to_put, sets)
+    return labels
+
+
+def test_labels_make_a_set_which_is_used_by_its_name_with_its_prompts() -> None:
+    sets = FakeSets()
+    made = use(sets, ["red", "blue: the sky / the sea"], WORD)
+    assert use(sets, []) == made
+    assert made[1].prompts == ("the sky", "the sea")
+    assert labels_in("colours", sets) == ["red", "blue: the sky / the sea"]
+
+
+def test_a_set_grows_and_keeps_the_order() -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"], WORD)
+    assert [label.text for label in use(sets, ["green", "red"])] == ["red", "blue", "green"]
+    assert [label.prompts for label in use(sets, [])] == [("red",), ("blue",), ("green",)]
+
+
+def test_two_that_add_to_a_set_at_once_both_do() -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"])
+    parts = [named_labels("colours", [said], AUTO, INFO, sets)[1] for said in ("green", "black", "Green")]
+    for part in filter(None, parts):  # each read the set before the others wrote
+        put_part(part, sets)
+    assert labels_in("colours", sets) == ["red", "blue", "green", "black"]
+    assert len(use(sets, [])) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "prompts", "sentence"),
+    [
+        (["red", "black"], prompt_set("photo"), "was made with other prompts or another model meanwhile; run this"),
+        (["red", "blue: the sky"], WORD, "has 'blue' already, not 'blue: the sky'"),
+    ],
+)
+def test_whoever_made_a_set_at_the_same_time_and_otherwise_is_told(
+    said: list[str], prompts: PromptSet, sentence: str
+) -> None:
+    sets = FakeSets()
+    late = named_labels("colours", said, prompts, INFO, sets)[1]
+    use(sets, ["red", "blue"], WORD)
+    assert late is not None
+    with pytest.raises(InputError, match=sentence):
+        put_part(late, sets)
+    assert labels_in("colours", sets) == ["red", "blue"]
+
+
+def test_using_a_set_writes_nothing() -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"])
+    assert named_labels("colours", [], AUTO, INFO, sets)[1] is None
+    assert named_labels("colours", ["blue"], AUTO, INFO, sets)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "prompts", "sentence"),
+    [
+        (["red: a rose"], AUTO, "has 'red' already, not 'red: a rose'"),
+        (["green"], prompt_set("photo"), "has the prompts word, not photo"),
+        (["green", "Green"], AUTO, "given twice"),
+        (["green", ""], AUTO, "is empty"),
+    ],
+)
+def test_what_a_set_cannot_take_leaves_it_as_it_was(said: list[str], prompts: PromptSet, sentence: str) -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"], WORD)
+    with pytest.raises(InputError, match=sentence):
+        use(sets, said, prompts)
+    assert labels_in("colours", sets) == ["red", "blue"]
+
+
+def test_an_unknown_set_is_answered_with_what_is_near_it() -> None:
+    sets = FakeSets()
+    with pytest.raises(InputError, match="no label set is called 'colors'; there are none yet"):
+        use(sets, [], name="colors")
+    use(sets, ["red", "blue"])
+    with pytest.raises(InputError, match=r"'colors'; did you mean colours\? there are colours"):
+        use(sets, [], name="colors")
+    with pytest.raises(InputError, match=r"did you mean colours\?"):
+        labels_in("colors", sets)
+
+
+def test_one_label_is_no_set() -> None:
+    with pytest.raises(InputError, match="one label given"):
+        use(FakeSets(), ["red"])
+
+
+def test_a_name_is_needed() -> None:
+    with pytest.raises(InputError, match="empty name"):
+        use(FakeSets(), ["red", "blue"], name=" ")
+
+
+def test_a_set_of_another_model_names_both_and_the_way_out() -> None:
+    sets = FakeSets()
+    use(sets, ["red", "blue"])
+    other = replace(INFO, model="other", revision="1" * 16)
+    with pytest.raises(Mismatch, match=r"made with the model hash .* runs other .* .--label-set colours2"):
+        named_labels("colours", [], AUTO, other, sets)
+
+
+class Killed(BaseException):
+    """Nothing that anybody catches."""
+
+
+class DyingSets(FakeSets):
+    def put(self, part: object) -> None:
+        raise Killed
+
+
+def test_a_run_that_ends_before_the_set_is_written_leaves_labels_and_no_set() -> None:
+    on = replace(shelf(), sets=DyingSets())
+    with pytest.raises(Killed):
+        start(on)
+    assert on.sets.get("colours") is None
+    assert len(on.labels.vectors([label.id for label in label_set(["red", "blue"], None, INFO)])) == 2
+    again = replace(on, sets=FakeSets())
+    start(again)
+    assert labels_in("colours", again.sets) == ["red", "blue"]
+
+
+def start(on: Shelf) -> None:
+    classify([], ["red", "blue"], None, None, Wanted(label_set="colours"), Parts(INFO, FakeSidecar(), on))
+
+
+def test_a_sets_id_names_it_and_tells_its_labels_apart() -> None:
+    two, three = label_set(["red", "blue"], None, INFO), label_set(["red", "blue", "green"], None, INFO)
+    assert set_id(two, "colours") == set_id(two[::-1], "colours") != set_id(three, "colours")
+    assert set_id(two, "colours").startswith("colours@") and "@" not in set_id(two)

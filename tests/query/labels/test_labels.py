@@ -1,0 +1,148 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.query.labels.label import Label, checked_labels, described, label_set
+from clip_vectorizer.query.labels.label_store import label_vectors, store_labels
+from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
+
+
+def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = None) -> tuple[list[Label], list[str]]:
+    """The labels, and the texts that had to be embedded for them."""
+    sidecar = FakeSidecar()
+    labels = label_set(texts, templates, INFO)
+    store_labels(labels, INFO.dimension, sidecar, store)
+    return labels, sidecar.texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ([], "no labels given; .*at least two"),
+        (["red"], "one label given; .*at least two"),
+        (["red", " ", "blue"], "label 2 of 3 is empty"),
+        (["red", "caf\udce9"], "is not UTF-8 text"),
+        (["red", "blue", "red"], "'red' is given twice"),
+        (["Red", "blue", " red "], r"'red' is given twice \(first as 'Red'\)"),
+        ([str(number) for number in range(10_001)], "at most 10000"),
+    ],
+)
+def test_labels_that_cannot_compete_are_named(texts: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        checked_labels(texts)
+
+
+def test_white_space_around_a_label_means_nothing() -> None:
+    assert checked_labels([" red\t apple ", "blue"]) == ["red apple", "blue"]
+
+
+def test_a_labels_vector_is_the_unit_mean_of_its_prompts() -> None:
+    [label] = label_set(["red", "blue"], ["{}", "green {}"], INFO)[:1]
+    [vector] = label_vectors([label], FakeSidecar())
+    mean = (vector_of("red") + vector_of("green red")) / 2
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_labels_with_different_numbers_of_prompts_keep_their_own() -> None:
+    one, two = label_set(["red", "blue"], ["{}"], INFO)
+    more = replace(two, prompts=("blue", "blue", "blue green"))
+    vectors = label_vectors([one, more, one], FakeSidecar())
+    np.testing.assert_allclose(vectors[0], vector_of("red"), atol=1e-6)
+    np.testing.assert_allclose(vectors[2], vector_of("red"), atol=1e-6)
+    assert vectors[1][1] > 0
+
+
+def test_a_second_run_embeds_nothing() -> None:
+    store = FakeLabels()
+    first, embedded = stored(["red", "blue"], store, ["{}", "a {}"])
+    assert embedded == ["red", "a red", "blue", "a blue"]
+    assert stored(["red", "blue"], store, ["{}", "a {}"]) == (first, [])
+
+
+def test_a_growing_set_embeds_the_new_label_only_and_keeps_the_callers_order() -> None:
+    store = FakeLabels()
+    stored(["red", "blue"], store, ["{}"])
+    labels, embedded = stored(["blue", "green", "red"], store, ["{}"])
+    assert embedded == ["green"]
+    assert [label.text for label in labels] == ["blue", "green", "red"]
+
+
+def test_progress_is_logged_for_those_who_wait(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        stored([f"label {number}" for number in range(60)], FakeLabels(), [f"{{}} {number}" for number in range(8)])
+    assert caplog.messages == ["32 of 60 new labels embedded and stored", "60 of 60 new labels embedded and stored"]
+
+
+def test_other_prompts_or_another_model_make_another_label() -> None:
+    def id_of(templates: list[str], revision: str) -> str:
+        return label_set(["red", "blue"], templates, replace(INFO, revision=revision))[0].id
+
+    assert len({id_of(["{}"], "1"), id_of(["a {}"], "1"), id_of(["{}"], "2")}) == 3
+    assert id_of(["{}", "a {}"], "1") == id_of(["a {}", "{}"], "1")  # a mean has no order
+
+
+def test_a_set_interrupted_half_way_is_completed() -> None:
+    store = FakeLabels()
+    all_of_it = [f"label {number}" for number in range(100)]
+    stored(all_of_it[:64], store)
+    _, embedded = stored(all_of_it, store)
+    assert len(store.rows) == 100
+    assert "label 10" not in embedded
+
+
+def test_labels_that_a_server_indexes_late_are_waited_for() -> None:
+    store = FakeLabels(late=2)
+    stored(["red", "blue"], store)
+    assert store.texts == ["red", "blue"] and store.late <= 0
+
+
+def test_labels_that_are_never_found_are_an_error() -> None:
+    labels = label_set(["red", "blue"], None, INFO)
+    with pytest.raises(VectorizerError, match="2 of 2 labels cannot be found"):
+        store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(deaf=True), searchable_seconds=0)
+
+
+def test_descriptions_stand_for_the_name_in_every_template() -> None:
+    [crane, _] = label_set(["crane: a building crane / a wading bird", "bat"], ["{}", "a photo of a {}."], INFO)
+    assert crane.text == "crane"
+    assert crane.prompts == (
+        *("a building crane", "a wading bird"),
+        *("a photo of a building crane.", "a photo of a wading bird."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "descriptions"),
+    [
+        ("bat", "bat", ()),
+        ("16:9", "16:9", ()),
+        ("and/or", "and/or", ()),
+        ("crane: a bird", "crane", ("a bird",)),
+        ("crane: a bird / a bird / a machine", "crane", ("a bird", "a machine")),
+        ("鹤\uff1a一种涉禽 / 白鹤", "鹤", ("一种涉禽", "白鹤")),
+    ],
+)
+def test_a_colon_and_a_space_begin_descriptions(said: str, name: str, descriptions: tuple[str, ...]) -> None:
+    assert described(said) == (name, descriptions)
+
+
+@pytest.mark.parametrize("said", ["crane:", "crane: a bird / ", "crane: / a bird", "crane: a /  / b"])
+def test_an_empty_description_is_named(said: str) -> None:
+    with pytest.raises(InputError, match=r"a colon and no description|an empty description"):
+        label_set([said, "bat"], None, INFO)
+
+
+def test_other_descriptions_make_another_label_but_not_another_name() -> None:
+    one, other = (label_set([f"crane: {each}", "bat"], ["{}"], INFO)[0] for each in ("a bird", "a machine"))
+    assert one.id != other.id and one.text == other.text
+    with pytest.raises(InputError, match="'Crane' is given twice"):
+        label_set(["crane: a bird", "Crane: a machine"], ["{}"], INFO)
+
+
+def test_a_label_remembers_its_prompt_set_and_the_sets_version() -> None:
+    [english, chinese] = label_set(["apple", "苹果"], None, INFO)
+    assert (english.prompt_set, chinese.prompt_set) == ("photo-7", "zh-photo-7")
+    assert len({english.version, chinese.version}) == 2 and len(english.version) == 8
