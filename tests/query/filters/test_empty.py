@@ -5,7 +5,7 @@ from weaviate.classes.query import Filter
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.filters.empty import MOST_VALUES, explain_empty, grouping, values_asked, values_of
-from tests.query.test_where import PROPERTIES
+from tests.query.filters.test_where import PROPERTIES
 
 HELD = {"label": ["fruit", "vegetables", ""], "camera": []}
 
