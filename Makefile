@@ -26,7 +26,7 @@ check: setup
 
 test: check
 	$(BIN)/clip-demo weaviate >/dev/null
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not stack and not alone' && $(BIN)/pytest -m 'stack or alone'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone' && $(BIN)/pytest -m alone
 
 stack: setup
 	$(BIN)/pytest -m stack

@@ -10,6 +10,7 @@ import pytest
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import Mismatch
 from clip_vectorizer.query import ImageSearch
+from ingest.patches import THREADS
 from ingest.reindex import Images, reindex
 from ingest.report import IngestReport
 from ingest.store import Keep
@@ -124,7 +125,9 @@ def test_killed_in_the_middle_and_run_again_it_does_the_rest(new: New) -> None:
         before = done(place)
         assert 0 < before < len(MANY)
         moved = move(place, slow, MANY, inference_url=slow)
-        assert (moved.updated, moved.unchanged, moved.failed) == (len(MANY) - before, before, 0)
+        assert (moved.updated + moved.unchanged, moved.failed) == (len(MANY), 0)
+        # What was being written just then may have come in after the count, or be stored and not in the index yet.
+        assert abs(moved.unchanged - before) <= THREADS
         assert_finds(place.asking(slow), "p007.png", MANY["p007.png"], len(MANY))
 
 
