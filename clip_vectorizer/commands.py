@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import click
 
 from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.start import INTERRUPTED
 
 AGAIN_SECONDS = 0.05
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but tab and line feed
-INTERRUPTED = 130  # what a shell reports for a process ended by Ctrl-C
 
 
 class FriendlyErrors(click.Command):
