@@ -18,6 +18,7 @@ from clip_vectorizer.errors import InputError
 
 BLOCK = 25_000  # strings a thread compares before it hears how near the others have come
 THREADS = min(os.cpu_count() or 1, 8)  # of more, the first ones would all compare without a bound
+TIES = 20  # equally near names that are looked at more closely
 
 Numbers = npt.NDArray[np.int64]
 
@@ -94,12 +95,16 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def near_name(name: str, names: Iterable[str]) -> str | None:
-    """The nearest of `names`, small and capital letters being the same; None where too much would have to change."""
+    """The nearest of `names`, small and capital letters being the same; None where too much would have to change.
+
+    Capitals decide between names that are otherwise equally near, then the alphabet: databases list in any order.
+    """
     found = list(names)
-    nearest = similar_strings(name.casefold(), [each.casefold() for each in found], 1)
+    nearest = similar_strings(name.casefold(), [each.casefold() for each in found], TIES)
     if not nearest or nearest[0].distance > most_changes(name):
         return None
-    return found[nearest[0].index]
+    ties = [found[each.index] for each in nearest if each.distance == nearest[0].distance]
+    return min(ties, key=lambda each: (Levenshtein.distance(name, each), each))
 
 
 def most_changes(name: str) -> int:
