@@ -104,7 +104,7 @@ def near_name(name: str, names: Iterable[str]) -> str | None:
     if not nearest or nearest[0].distance > most_changes(name):
         return None
     ties = [found[each.index] for each in nearest if each.distance == nearest[0].distance]
-    return min(ties, key=lambda each: (Levenshtein.distance(name, each), each))
+    return min(ties, key=lambda each: (Levenshtein.distance(name, each), each.swapcase()))
 
 
 def most_changes(name: str) -> int:
