@@ -51,13 +51,9 @@ def ensure_image_collection(
     ensure_collection(client, Description(StoredModel.of(info), keep), collection, properties, vector, wish.tenants)
     stored = look_at(client, collection)
     check_image_collection(stored, info, collection, wish)
-    config = client.collections.use(collection).config
     if wish.quantizer not in (None, stored.quantizer):
-        quantize(config, stored, wish.quantizer)
-    lacking = [each for each in properties if each.name not in stored.properties]
-    for each in lacking:
-        add_property(config, each)
-    return look_at(client, collection) if lacking else stored
+        quantize(client.collections.use(collection).config, stored, wish.quantizer)
+    return look_at(client, collection) if add_lacking(client, collection, stored, properties) else stored
 
 
 def ensure_label_collection(client: WeaviateClient, info: ModelIdentity, collection: str = LABEL_COLLECTION) -> None:

@@ -2,23 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.lookup import levenshtein
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.lookup import Similar, did_you_mean, similar_strings
 
 # Of two letters and their like, so that there are many ties; emoji take two UTF-16 units, surrogates come from paths.
 CLOSE = st.text("abé苹🍎\udc80", max_size=8)
 ANY = st.text(st.characters(), max_size=12)
-
-
-def levenshtein(one: str, other: str) -> int:
-    """Wagner and Fischer, 1974: a row of the table at a time."""
-    row = list(range(len(other) + 1))
-    for above, letter in enumerate(one):
-        left = [above + 1]
-        for index, opposite in enumerate(other):
-            left.append(min(left[index] + 1, row[index + 1] + 1, row[index] + (letter != opposite)))
-        row = left
-    return row[-1]
 
 
 def by_definition(query: str, strings: list[str], k: int) -> list[Similar]:
