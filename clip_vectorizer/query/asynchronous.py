@@ -12,7 +12,7 @@ from clip_vectorizer.connection import DEFAULT_URL, DEFAULT_VECTORIZER_URL, conn
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.query.database import at
-from clip_vectorizer.query.explaining import Explanation
+from clip_vectorizer.query.explaining import Explanation, explained
 from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Group, Hit, Listed
 from clip_vectorizer.query.pictures import Picture
@@ -117,12 +117,13 @@ class AsyncImageSearch:
             last = rows[-1]
 
     async def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
-        return await self._run(self._searches.explain(what, **asked))
+        return explained(await self._run(self._searches.explain(what, **asked)), self._searches.searched)
 
     async def explain_groups(
         self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
     ) -> Explanation:
-        return await self._run(self._searches.explain_groups(what, by, per_group, groups, **asked))
+        planned = await self._run(self._searches.explain_groups(what, by, per_group, groups, **asked))
+        return explained(planned, self._searches.searched)
 
     async def classify(
         self,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.explaining import Explanation
+from clip_vectorizer.query.explaining import Explanation, explained
 from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Group, Hit, Listed
 from clip_vectorizer.query.pictures import Picture
@@ -98,13 +98,14 @@ class Finder:
 
     def explain(self, what: What, **asked: Unpack[Asked]) -> Explanation:
         """What `find` would send to Weaviate, and what it asks the sidecar before: `print(search.explain("owl"))`."""
-        return self._run(self.searches.explain(what, **asked))
+        return explained(self._run(self.searches.explain(what, **asked)), self.searches.searched)
 
     def explain_groups(
         self, what: What, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[Asked]
     ) -> Explanation:
         """The same of `groups`."""
-        return self._run(self.searches.explain_groups(what, by, per_group, groups, **asked))
+        planned = self._run(self.searches.explain_groups(what, by, per_group, groups, **asked))
+        return explained(planned, self.searches.searched)
 
     @property
     def searches(self) -> Searches:

@@ -13,6 +13,7 @@ from clip_vectorizer.query.explaining.layout import WIDTH, Node, Tree
 from clip_vectorizer.query.pictures import Picture
 from clip_vectorizer.query.searching.calls import Plan, Searched
 from clip_vectorizer.query.searching.finding import far_ones_among, first_call
+from clip_vectorizer.query.searching.searches import PlannedSearch
 from clip_vectorizer.query.searching.steps import Call, EmbedImage, EmbedTexts, Step
 
 SHOWN_NUMBERS = 3  # of a vector, where a person reads it
@@ -46,10 +47,10 @@ class Explanation:
         return "\n".join([*(f"# {line}" for line in said), lines, "", query or NOT_IN_GRAPHQL])
 
 
-def explained(plan: Plan, searched: Searched, steps: list[Step], grouping: Call | None = None) -> Explanation:
-    """`steps`: those that were taken to come to the plan. `grouping`: the call, where groups are made."""
-    call = grouping or first_call(plan)
-    return Explanation(call, searched, tuple(map(told, steps)), tuple(notes_on(plan, call)))
+def explained(search: PlannedSearch, searched: Searched) -> Explanation:
+    """Build the explanation of a search that stopped before its last call."""
+    call = search.grouping or first_call(search.plan)
+    return Explanation(call, searched, tuple(map(told, search.steps)), tuple(notes_on(search.plan, call)))
 
 
 def notes_on(plan: Plan, call: Call) -> list[str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.query.explaining import Explanation, explained
 from clip_vectorizer.query.filters.where import Where
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.query.searching.aiming import planned
@@ -14,9 +13,18 @@ from clip_vectorizer.query.searching.calls import Plan, Searched, group_call
 from clip_vectorizer.query.searching.finding import check_groups, empty_told, found, grouped
 from clip_vectorizer.query.searching.listing import Listing
 from clip_vectorizer.query.searching.mixture import What, mixture
-from clip_vectorizer.query.searching.steps import Flow, Step, noted
+from clip_vectorizer.query.searching.steps import Call, Flow, Step, noted
 
 GROUPED = 1_000  # images among which groups are made
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """A search that stops before its last call."""
+
+    plan: Plan
+    steps: tuple[Step, ...]  # what was done to make the plan
+    grouping: Call | None = None  # the last call, where groups are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +43,17 @@ class Searches:
             yield from empty_told(plan.question, self.searched)
         return made
 
-    def explain(self, what: What, **asked: Unpack[Asked]) -> Flow[Explanation]:
+    def explain(self, what: What, **asked: Unpack[Asked]) -> Flow[PlannedSearch]:
         steps: list[Step] = []
         plan = yield from noted(self.plan(what, Question(**asked)), steps)
-        return explained(plan, self.searched, steps)
+        return PlannedSearch(plan, tuple(steps))
 
     def explain_groups(
         self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]
-    ) -> Flow[Explanation]:
+    ) -> Flow[PlannedSearch]:
         steps: list[Step] = []
         plan = yield from noted(self.group_plan(what, by, per_group, groups, **asked), steps)
-        return explained(plan, self.searched, steps, group_call(plan, by, per_group, groups))
+        return PlannedSearch(plan, tuple(steps), group_call(plan, by, per_group, groups))
 
     def group_plan(self, what: What, by: str, per_group: int, groups: int, **asked: Unpack[Asked]) -> Flow[Plan]:
         asked.setdefault("limit", GROUPED)
