@@ -1,23 +1,118 @@
-"""The documents say what is so."""
+"""The documents match the code: figures, paths, links, limits, and every command has a test that runs it."""
 
-from pathlib import Path
+import re
+import shlex
+import tomllib
 
 import pytest
 
-REPOSITORY = Path(__file__).parent.parent
-EMOJI = REPOSITORY / "clip_vectorizer" / "models" / "emoji"
+from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
+from tests.stack import (
+    test_eval,
+    test_readme,
+    test_recipes,
+    test_search_recipes,
+    test_serve_recipes,
+    test_zeroshot_recipes,
+)
+
+EMOJI = "clip_vectorizer/models/emoji"
+RUN = {  # every command line that a test runs
+    *test_readme.COMMANDS,
+    *test_recipes.COMMANDS,
+    *test_search_recipes.COMMANDS,
+    *test_zeroshot_recipes.COMMANDS,
+    *test_eval.COMMANDS,
+    *test_serve_recipes.COMMANDS,
+}
+NOT_RUN = {"make", "docker", "pip"}  # what they name is checked below
+LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}
+MOST_README_LINES = 250
+MOST_PICTURE_BYTES = 300_000
+PLACES = ("clip_vectorizer", "ingest", "tests", "docs", "docker", "examples", "benchmarks")
 
 
-@pytest.mark.parametrize("document", [REPOSITORY / "README.md", EMOJI / "README.md"])
-def test_recall_figures_are_those_that_training_measured(document: Path) -> None:
-    shipped = next(part for part in (EMOJI / "recall.md").read_text().split("\n\n|") if part.startswith(" query"))
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_every_command_of_a_page_is_run_by_a_test(name: str) -> None:
+    left = [line for line in page(name).commands() if line not in RUN and line.split()[0] not in NOT_RUN]
+    assert not left, f"no test runs these lines of {name}; add them to the tests of its recipes"
+
+
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_every_code_block_names_its_language(name: str) -> None:
+    assert page(name).languages <= LANGUAGES
+    assert not re.search(r"^    ", BLOCK.sub("", page(name).text), re.MULTILINE), "indent no code: fence it"
+
+
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_what_is_not_run_names_what_there_is(name: str) -> None:
+    targets = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for line in page(name).commands(*NOT_RUN):
+        program, *words = shlex.split(line)
+        if program == "make":
+            assert all(re.search(rf"^([\w ]+ )?{word}( [\w ]+)?:", targets, re.MULTILINE) for word in words)
+        elif program == "docker":
+            files = [word for word in words if word.startswith("docker/")]
+            assert files and all((REPOSITORY / file).is_file() for file in files)
+        else:
+            [wanted] = [word for word in words if word.startswith(project["name"])]
+            extras = re.findall(r"[\w-]+", wanted.removeprefix(project["name"]))
+            assert extras and set(extras) <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_leads_somewhere(name: str) -> None:
+    for link in page(name).links:
+        path, _, anchor = link.partition("#")
+        target = (REPOSITORY / name).parent / path if path else REPOSITORY / name
+        assert target.exists(), link
+        if anchor:
+            assert anchor in Page(link, target.read_text(encoding="utf-8")).anchors, link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_path_that_a_page_names_exists(name: str) -> None:
+    spans = [word for span in page(name).code_spans for word in span.split()]
+    paths = [word for word in spans if word.partition("/")[0] in PLACES and "/" in word]
+    missing = [path for path in paths if not list(REPOSITORY.glob(path.rstrip("/")))]
+    assert not missing
+
+
+def test_the_readme_is_a_map_that_names_every_page() -> None:
+    readme = page("README.md")
+    assert len(readme.text.splitlines()) <= MOST_README_LINES
+    assert set(DOCS) <= {link.partition("#")[0] for link in readme.links}
+
+
+def test_the_pictures_are_small() -> None:
+    pictures = list((REPOSITORY / "docs").glob("*.png"))
+    assert pictures
+    assert all(file.stat().st_size < MOST_PICTURE_BYTES for file in pictures)
+
+
+def test_the_readme_quotes_the_figures_of_the_pages() -> None:
+    measured = [*page("docs/serve.md").table("what"), *page("docs/ingest.md").table("what")]
+    assert all(row in measured for row in page("README.md").table("what"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/deploy.md", "docker/README.md"])
+def test_the_image_of_the_pages_is_the_one_that_compose_makes(name: str) -> None:
+    [image] = re.findall(r"image: (clip-vectorizer\S+)", (REPOSITORY / "docker" / "compose.yaml").read_text())
+    assert page(name).blocks("yaml")[0].split() == ["multi2vec-clip:", "image:", image]
+    assert any(f"--tag {image} " in line for line in page(name).commands("docker"))
+
+
+@pytest.mark.parametrize("name", ["docs/evaluate.md", f"{EMOJI}/README.md"])
+def test_recall_figures_are_those_that_training_measured(name: str) -> None:
+    shipped = next(part for part in page(f"{EMOJI}/recall.md").text.split("\n\n|") if part.startswith(" query"))
     rows = [line for line in shipped.splitlines() if line.startswith(("| text->image", "| image->text"))]
     assert len(rows) == 8
-    assert all(row in document.read_text() for row in rows)
+    assert all(row in page(name).text for row in rows)
 
 
 def test_the_weights_are_small_enough_for_a_wheel() -> None:
-    assert (EMOJI / "open_clip_model.safetensors").stat().st_size <= 12_000_000
+    assert (REPOSITORY / EMOJI / "open_clip_model.safetensors").stat().st_size <= 12_000_000
 
 
 def test_the_examples_carry_their_licence_and_a_caption_each() -> None:
@@ -29,7 +124,13 @@ def test_the_examples_carry_their_licence_and_a_caption_each() -> None:
     assert all(drawing.with_suffix(".txt").read_text(encoding="utf-8").strip() for drawing in drawings)
 
 
-def test_every_file_the_readme_links_to_is_there() -> None:
-    text = (REPOSITORY / "README.md").read_text()
-    links = [part.split(")")[0] for part in text.split("](")[1:]]
-    assert all((REPOSITORY / link).exists() for link in links if "://" not in link)
+def newest_first(dates: list[str]) -> bool:
+    return dates == sorted(dates, reverse=True)
+
+
+def test_the_decisions_are_dated_and_the_newest_comes_first() -> None:
+    decisions = page("docs/decisions.md").text
+    dates = re.findall(r"^## (.*)$", decisions, re.MULTILINE)
+    assert dates and all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for date in dates)
+    assert newest_first(dates)
+    assert len(re.findall(r"^\*\*.+?\*\*", decisions, re.MULTILINE)) > 50

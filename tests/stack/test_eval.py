@@ -1,43 +1,47 @@
-"""`clip-eval` over the example drawings: what the README says of them, and what it refuses."""
+"""`clip-eval` over the example drawings: the commands and figures of docs/evaluate.md, and what it refuses."""
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.documents import page
 from tests.stack.conftest import Run
 from tests.stack.support import EXAMPLES, NOWHERE, REPOSITORY, Ran, Stack
 
 pytestmark = pytest.mark.stack
 
-NAMES = REPOSITORY / "examples" / "class-names.txt"
+PAGE = page("docs/evaluate.md")
+COMMANDS = PAGE.commands("clip-eval")
 A_FEW_IMAGES = 0.01  # of 317: other processors round otherwise, and that turns a near tie
 FOR_ALL = "--all"  # rows that need minutes on a busy machine are marked so, and not made here
 
 
 @pytest.fixture(scope="module")
 def evaluated(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """The page's line that writes a report, and the folder with it."""
     report = tmp_path_factory.mktemp("eval") / "out"
-    return run("clip-eval", EXAMPLES, "--class-names", NAMES, "--report", report, "--json"), report
+    words = [str(report) if word == "out" else word for word in words_of("--report")]
+    return run(*words, "--json"), report
+
+
+def words_of(option: str) -> list[str]:
+    """The words of the page's one line with that word, its paths those of the repository."""
+    [line] = [line for line in COMMANDS if option in line]
+    return [str(REPOSITORY / word) if word.startswith("examples/") else word for word in shlex.split(line)]
 
 
 def rows(ran: Ran, table: str) -> list[dict[str, Any]]:
     return [row for row in ran.rows if row["table"] == table]
 
 
-def section() -> str:
-    return (
-        (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## How good the answers are")[1].split("\n## ")[0]
-    )
-
-
-def printed(first: str) -> list[list[str]]:
-    """The rows of the README's table whose head begins with `first`, without those that only --all makes."""
-    lines = section().split(f"| {first} |")[1].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if FOR_ALL not in line]
+def documented(section: str, first: str) -> list[list[str]]:
+    """The rows of the page's table whose head begins with `first`, without those that only --all makes."""
+    return [row for row in PAGE.section(section).table(first) if not any(FOR_ALL in cell for cell in row)]
 
 
 def figures(cell: str) -> list[float]:
@@ -48,9 +52,9 @@ def ends(row: dict[str, Any], key: str) -> list[float]:
     return [row[key], row[f"{key}_low"], row[f"{key}_high"]]
 
 
-def test_the_readme_says_how_the_prompts_do(evaluated: tuple[Ran, Path]) -> None:
+def test_the_page_has_the_accuracy_of_the_prompts(evaluated: tuple[Ran, Path]) -> None:
     found = {(row["classes"], row["language"], row["prompts"]): row for row in rows(evaluated[0], "zero-shot")}
-    table = printed("classes")
+    table = documented("Zero-shot", "classes")
     assert len(table) == 14
     for classes, language, prompts, top_1, top_5 in table:
         row = found[classes, language, prompts]
@@ -58,9 +62,9 @@ def test_the_readme_says_how_the_prompts_do(evaluated: tuple[Ran, Path]) -> None
         assert figures(top_5) == pytest.approx(ends(row, "top_5"), abs=A_FEW_IMAGES)
 
 
-def test_the_readme_says_what_labelled_images_add(evaluated: tuple[Ran, Path]) -> None:
+def test_the_page_has_the_gain_of_labelled_images(evaluated: tuple[Ran, Path]) -> None:
     found = {(row["method"], str(row["shots"])): row for row in rows(evaluated[0], "few-shot")}
-    table = printed("method")
+    table = documented("With labelled images", "method")
     assert len(table) == 5
     for method, shots, top_1, gain in table:
         row = found[method, shots]
@@ -74,9 +78,9 @@ def test_sixteen_labelled_images_a_class_are_worth_five_points(evaluated: tuple[
     assert row["gain_low"] > 0
 
 
-def test_the_readme_says_how_search_by_caption_does(evaluated: tuple[Ran, Path]) -> None:
+def test_the_page_has_the_recall_of_captions(evaluated: tuple[Ran, Path]) -> None:
     found = {(row["query"], row["language"], row["prompts"]): row for row in rows(evaluated[0], "retrieval")}
-    table = printed("query")
+    table = documented("Search by caption", "query")
     assert len(table) == 4
     for query, language, prompts, *recalls in table:
         for k, cell in zip((1, 5, 10), recalls, strict=True):
@@ -84,7 +88,7 @@ def test_the_readme_says_how_search_by_caption_does(evaluated: tuple[Ran, Path])
             assert figures(cell) == pytest.approx(expected, abs=A_FEW_IMAGES)
 
 
-def test_what_was_left_out_for_time_is_said(evaluated: tuple[Ran, Path]) -> None:
+def test_rows_left_out_for_time_are_named(evaluated: tuple[Ran, Path]) -> None:
     assert "left out for time (--all brings them): photo-80 for 317 names in en" in evaluated[0].stderr
 
 
@@ -96,7 +100,7 @@ def test_a_report_is_written(evaluated: tuple[Ran, Path]) -> None:
 
 
 def test_a_collection_is_as_good_as_its_folder(run: Run, examples: str, evaluated: tuple[Ran, Path]) -> None:
-    stored = run("clip-eval", "--collection", examples, "--json")
+    stored = run(*[examples if word == "Image" else word for word in words_of("--collection")])
     folder = rows(evaluated[0], "zero-shot")[0]
     same = rows(stored, "zero-shot")[0]
     assert same["images"] == folder["images"]
@@ -139,12 +143,15 @@ def test_a_folder_of_one_class_is_a_usage_error(run: Run, small: Path) -> None:
     assert "all images are of one class, 'fruit'" in run("clip-eval", small, expect=2).stderr
 
 
-def test_no_sidecar_is_said_to_be_missing(run: Run, small: Path) -> None:
+def test_a_missing_sidecar_is_an_error(run: Run, small: Path) -> None:
     assert "no sidecar answers" in run("clip-eval", small, "--vectorizer-url", NOWHERE, expect=4).stderr
 
 
 def test_a_model_started_for_it_does_not_differ_from_the_same_that_runs(run: Run, stack: Stack, small: Path) -> None:
-    ran = run("clip-eval", "compare", "emoji", stack.vectorizer_url, small, "--json")
+    own = {str(EXAMPLES): str(small), "http://localhost:9090": stack.vectorizer_url}
+    words = [own.get(word, word) for word in words_of("compare")]
+    assert set(own.values()) <= set(words), "the page compares something else"
+    ran = run(*words, "--json")
     assert {row["measure"] for row in ran.rows} >= {"top-1", "recall@1"}
     assert all(row["verdict"] == "no difference that these 4 images could show" for row in ran.rows[:2])
 
@@ -156,9 +163,20 @@ def test_a_model_that_does_not_start_is_an_error_with_its_reason(run: Run, small
 
 
 def test_the_index_finds_nearly_all_neighbours_and_leaves_nothing_behind(run: Run, stack: Stack, examples: str) -> None:
-    ran = run("clip-eval", "index", "--collection", examples, "--vectors", "600", "--queries", "50", "--json")
+    few = ("--collection", examples, "--vectors", "600", "--queries", "50", "--json")
+    ran = run(*words_of("index"), *few)
     assert [row["quantizer"] for row in ran.rows] == ["none", "rq-8", "rq-1", "pq"]
     assert all(row["recall@10"] >= 0.9 and row["vectors"] == 600 for row in ran.rows)
     assert ran.rows[1]["recall@10"] >= 0.98
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in ran.rows)
     assert "ClipEvalIndex" not in json.dumps(stack.weaviate("GET", "/v1/schema").json())
+
+
+def test_every_line_of_the_page_is_run_here(run: Run, evaluated: tuple[Ran, Path]) -> None:
+    """Most are run by the tests above; the shortest one prints tables for people."""
+    options = ("--report", "--collection", "index", "compare")
+    [plain] = [line for line in COMMANDS if not any(option in line for option in options)]
+    assert len(COMMANDS) == 1 + len([words_of(option) for option in options])
+    printed = run(*[str(REPOSITORY / word) if "/" in word else word for word in plain.split()]).stdout
+    first = rows(evaluated[0], "zero-shot")[0]
+    assert first["prompts"] in printed and "95 %" in printed

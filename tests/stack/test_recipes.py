@@ -1,8 +1,9 @@
-"""The README's ways of bringing images in, run as they are written there."""
+"""The documented ways of bringing images in: each command line runs as it is written there."""
 
 import io
 import json
 import shlex
+import signal
 import subprocess
 import tarfile
 import zipfile
@@ -16,18 +17,22 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ingest.cli import main
+from tests.documents import page
 from tests.ingest.fakes import encoded, png, write
 from tests.ingest.sources.pdf_files import filled, pdf
 from tests.ingest.sources.web_server import Site, serving
 from tests.stack.conftest import fresh_collection
-from tests.stack.support import REPOSITORY, Stack
+from tests.stack.other_model import other_model
+from tests.stack.processes import eventually
+from tests.stack.support import BIN, Stack, clean_environment
 
 pytestmark = pytest.mark.stack
 
-SECTION = (REPOSITORY / "README.md").read_text().partition("## Bringing images in")[2].partition("\n## ")[0]
-LINES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if line.startswith("    ")]
-RECIPES = [line for line in LINES if "--reindex" not in line]  # that one needs a second model: see test_reindex.py
-SEEN = {  # by what the line says: how many images it is about
+SECTIONS = [page("README.md").section("Ingest"), page("docs/ingest.md")]
+COMMANDS = list(dict.fromkeys(line for section in SECTIONS for line in section.commands("clip-ingest")))
+ON_THEIR_OWN = ("--watch", "--reindex", "--shard")  # each has a test below
+RECIPES = [line for line in COMMANDS if not any(option in line for option in ON_THEIR_OWN)]
+SEEN = {  # a word of the line -> how many images there are
     "~/Pictures": 4,
     "'photos/**/*.jpg'": 2,
     "scans.pdf": 3,
@@ -40,11 +45,17 @@ SEEN = {  # by what the line says: how many images it is about
     "find": 1,
     "--retry-failed": 1,
 }
+SHARDS = 8
 
 
 @pytest.fixture(scope="module")
 def own(stack: Stack) -> Iterator[str]:
-    yield from fresh_collection(stack)
+    """The collection of all lines that name none; those that name one get it with this prefix."""
+    for name in fresh_collection(stack):
+        yield name
+        classes = stack.weaviate("GET", "/v1/schema").json()["classes"]
+        for other in (row["class"] for row in classes if row["class"].startswith(name) and row["class"] != name):
+            stack.weaviate("DELETE", f"/v1/schema/{other}").raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +100,84 @@ def tar(file: Path, members: dict[str, bytes]) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
-def test_all_the_recipes_are_here() -> None:
-    assert len(RECIPES) >= 13 and all(any(word in line for word in SEEN) for line in RECIPES)
+def arguments(command: str, home: Path, own: str) -> list[str]:
+    """The words after `clip-ingest`, with the folders and the collection of these tests."""
+    words = shlex.split(command.replace("~/", f"{home}/"))[1:]
+    if "--collection" not in words:
+        return [*words, "--collection", own]
+    place = words.index("--collection") + 1
+    return [*words[:place], own + words[place], *words[place + 1 :]]
+
+
+def test_the_pages_have_all_the_recipes() -> None:
+    assert len(RECIPES) >= 25 and all(any(word in line for word in SEEN) for line in RECIPES)
+    assert len(COMMANDS) - len(RECIPES) == len(ON_THEIR_OWN)
 
 
 @pytest.mark.parametrize("line", RECIPES)
-def test_a_recipe_does_what_it_says(
+def test_a_recipe_brings_in_what_it_names(
     line: str, home: Path, web: Site, stack: Stack, own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
     before, _, command = line.rpartition(" | ")
-    for old, new in (("~/", f"{home}/"), ("https://example.com", web.address), ("find .", "find newest")):
-        before, command = before.replace(old, new), command.replace(old, new)
+    before = before.replace("find .", "find newest")
     paths = subprocess.run(before, shell=True, capture_output=True, check=True).stdout if before else b""
-    words = [*shlex.split(command)[1:], "--collection", own]
+    words = arguments(command.replace("https://example.com", web.address), home, own)
     ran = CliRunner().invoke(main, words if "--json" in words else [*words, "--json"], paths, env=stack.env)
     fails = "Pictures" in line or "--retry-failed" in line  # one of them is broken
     assert ran.exit_code == (3 if fails else 0), ran.stderr
     summary = json.loads(ran.stdout)
     wanted = next(count for word, count in SEEN.items() if word in line)
     assert (summary["seen"], summary["failed"]) == (wanted, int(fails)), summary
+
+
+def only_line(option: str) -> str:
+    [line] = [line for line in COMMANDS if option in line]
+    return line
+
+
+def test_the_shards_of_a_folder_are_all_of_it(home: Path, stack: Stack, own: str) -> None:
+    line = only_line("--shard")
+    seen = 0
+    for number in range(1, SHARDS + 1):
+        words = arguments(line.replace("3/8", f"{number}/{SHARDS}"), home, own)
+        ran = CliRunner().invoke(main, [*words, "--json"], env=stack.env)
+        assert ran.exit_code in (0, 3), ran.stderr
+        seen += json.loads(ran.stdout)["seen"]
+    assert seen == SEEN["~/Pictures"]
+
+
+def test_a_watching_ingest_brings_in_a_new_file(home: Path, stack: Stack, own: str) -> None:
+    folder = home / "watched"
+    write(folder / "first.png", png((1, 99, 1)))
+    line = only_line("--watch").replace("~/Pictures", str(folder))
+    words = arguments(f"{line} --collection Watched", home, own)
+    query = f"{{ Get {{ {own}Watched {{ path }} }} }}"
+
+    def stored() -> set[str]:
+        answer = stack.weaviate("POST", "/v1/graphql", {"query": query}).json()
+        return set() if "errors" in answer else {row["path"] for row in answer["data"]["Get"][f"{own}Watched"]}
+
+    environment = clean_environment() | stack.env
+    with subprocess.Popen([BIN / "clip-ingest", *words], env=environment, stderr=subprocess.PIPE) as watching:
+        try:
+            assert eventually(lambda: stored() == {"first.png"})
+            write(folder / "second.png", png((2, 99, 2)))
+            assert eventually(lambda: stored() == {"first.png", "second.png"})
+        finally:
+            watching.send_signal(signal.SIGINT)
+            _, messages = watching.communicate(timeout=30)
+    assert b"Traceback" not in messages
+    assert watching.returncode == 130
+
+
+def test_a_collection_moves_to_another_model(home: Path, stack: Stack, own: str) -> None:
+    words = arguments(f"{only_line('--reindex')} --collection Moved", home, own)
+    first = CliRunner().invoke(main, [words[0], "--collection", f"{own}Moved", "--json"], env=stack.env)
+    assert json.loads(first.stdout)["added"] == 3
+    with other_model(stack.vectorizer_url) as url:
+        given = [word.replace("http://localhost:9191", url) for word in words]
+        moved = CliRunner().invoke(main, [*given, "--json"], env=stack.env)
+        assert json.loads(moved.stdout)["updated"] == 3, moved.stderr
+        again = CliRunner().invoke(main, [words[0], "--collection", f"{own}Moved"], env=stack.env)
+        assert again.exit_code == 5  # Weaviate's own sidecar has the first model

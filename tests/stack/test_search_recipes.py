@@ -1,4 +1,4 @@
-"""The README's ways of searching, and those of `clip-search --help`, run as they are written there."""
+"""The documented ways of searching, and those of `clip-search --help`: each runs as it is written there."""
 
 import json
 import re
@@ -10,18 +10,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clip_vectorizer.query.cli.search import HELP, main
+from tests.documents import page
 from tests.stack.support import EXAMPLES, REPOSITORY, Stack
+from tests.stack.test_readme import connect_to
 
 pytestmark = pytest.mark.stack
 
-SECTION = (REPOSITORY / "README.md").read_text().partition("## Searching")[2].partition("\n## ")[0]
-RECIPES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if line.startswith("    clip-search")]
-PYTHON = SECTION.partition("```python\n")[2].partition("```")[0]
+SECTIONS = [page("README.md").section("Search"), page("docs/search.md")]
+COMMANDS = list(dict.fromkeys(line for section in SECTIONS for line in section.commands("clip-search")))
+[PYTHON] = page("docs/search.md").blocks("python")
 HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-search")]
-# What the first of the answer must be; the others only have to answer.
+# What the first of the results must be; the others only have to find something.
 FIRST = {
     'clip-search "a red apple"': "fruit/red-apple.png",
     "clip-search red apple": "fruit/red-apple.png",
+    "clip-search 草莓 --limit 3": "fruit/strawberry.png",
     "clip-search --image examples/images/animals/cat.png": "animals/cat.png",
     "clip-search --image examples/images/fruit/red-apple.png --plus green --minus red": "fruit/green-apple.png",
     "clip-search --like fruit/red-apple.png --plus green --minus red": "fruit/green-apple.png",
@@ -31,13 +34,13 @@ FIRST = {
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder beside the examples, for what the lines write."""
+    """A folder next to the examples, for the files that the lines write."""
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def searched(line: str, stack: Stack, examples: str) -> Result:
+def search(line: str, stack: Stack, examples: str) -> Result:
     words = [*shlex.split(line)[1:], "--collection", examples]
     ran = CliRunner().invoke(main, words, env=stack.env)
     assert ran.exit_code == 0, ran.stderr
@@ -45,15 +48,16 @@ def searched(line: str, stack: Stack, examples: str) -> Result:
     return ran
 
 
-def test_all_the_recipes_are_here() -> None:
-    assert len(RECIPES) >= 14 and 8 <= len(HELPED) <= 10
+def test_the_pages_have_all_the_recipes() -> None:
+    assert len(COMMANDS) >= 20 and 8 <= len(HELPED) <= 10
+    assert FIRST.keys() <= {*COMMANDS, *HELPED}
     assert any('"horse + stripes - fruit"' in line for line in HELPED)
 
 
-@pytest.mark.parametrize("line", dict.fromkeys([*RECIPES, *HELPED]))
-def test_a_recipe_does_what_it_says(line: str, home: Path, stack: Stack, examples: str) -> None:
+@pytest.mark.parametrize("line", dict.fromkeys([*COMMANDS, *HELPED]))
+def test_a_recipe_finds_what_it_names(line: str, home: Path, stack: Stack, examples: str) -> None:
     command, _, then = line.partition(" | ")
-    ran = searched(command, stack, examples)
+    ran = search(command, stack, examples)
     if then:
         listed = subprocess.run(["bash", "-c", then], input=ran.stdout_bytes, capture_output=True, check=True)
         assert len(listed.stdout.splitlines()) == 10
@@ -71,13 +75,17 @@ def test_a_recipe_does_what_it_says(line: str, home: Path, stack: Stack, example
         assert "similarity" in head and FIRST.get(line, "") in first
 
 
-def test_the_python_of_the_readme_runs(
-    home: Path, stack: Stack, examples: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    here = (stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, examples)
-    there = 'connect("http://localhost:8080", vectorizer_url="http://localhost:9090")'
-    source = PYTHON.replace(there, f"connect{here!r}")
-    assert examples in source, "the README connects in another way now"
-    exec(source, {})
+@pytest.mark.usefixtures("home")
+def test_the_python_of_the_page_runs(stack: Stack, examples: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(connect_to(PYTHON, stack, examples), "docs/search.md", "exec"), {})
     printed = capsys.readouterr().out
     assert printed.count("animals/") == 5 and "collection.query.near_vector(" in printed
+
+
+FILTERS = [cell for row in page("docs/search.md").table("filter") for cell in re.findall(r"`([^`]+)`", row[0])]
+
+
+def test_the_page_has_filters_of_every_kind() -> None:
+    assert {operator for text in FILTERS for operator in re.findall(r"!=|<=|>=|[=<>~?]|^!", text)} == {
+        *("=", "!=", "<", "<=", ">", ">=", "~", "?", "!")
+    }

@@ -1,4 +1,4 @@
-"""The README's ways of classifying, and those of `clip-classify --help`, run as they are written there."""
+"""The documented ways of classifying, and those of `clip-classify --help`: each runs as it is written there."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,21 +11,24 @@ from click.testing import CliRunner, Result
 from clip_vectorizer.query.cli.classify import HELP
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.search import main as search
+from clip_vectorizer.query.prompts import PROMPTS
+from tests.documents import page
 from tests.stack.support import EXAMPLES, REPOSITORY, Stack
+from tests.stack.test_readme import connect_to
 
 pytestmark = pytest.mark.stack
 
-COMMANDS: dict[str, click.Command] = {"clip-classify": classify, "clip-search": search}
-SECTION = (REPOSITORY / "README.md").read_text().partition("## Zero-shot classification")[2].partition("\n## ")[0]
-RECIPES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if line.startswith("    clip-")]
-PYTHON = SECTION.partition("```python\n")[2].partition("```")[0]
+PROGRAMS: dict[str, click.Command] = {"clip-classify": classify, "clip-search": search}
+SECTIONS = [page("README.md").section("Classify"), page("docs/classify.md")]
+COMMANDS = list(dict.fromkeys(line for section in SECTIONS for line in section.commands(*PROGRAMS)))
+[PYTHON] = page("docs/classify.md").blocks("python")
 HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-classify")]
 FRUIT = len(list((EXAMPLES / "fruit").glob("*.png")))
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder beside the examples, with what the lines read."""
+    """A folder next to the examples, with the files that the lines read."""
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     (tmp_path / "labels.txt").write_text("fruit\ndrinks\n工具\n", encoding="utf-8")
     (tmp_path / "sketches.txt").write_text("a sketch of {}\n{} in pencil\n", encoding="utf-8")
@@ -33,45 +36,49 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ran(line: str, stack: Stack, examples: str) -> Result:
+def run(line: str, stack: Stack, examples: str) -> Result:
     name, *words = shlex.split(line)
-    done = CliRunner().invoke(COMMANDS[name], [*expanded(words), "--collection", examples], env=stack.env)
+    done = CliRunner().invoke(PROGRAMS[name], [*expand(words), "--collection", examples], env=stack.env)
     assert done.exit_code == 0, f"{line}\n{done.stderr}"
     return done
 
 
-def expanded(words: Sequence[str]) -> list[str]:
-    """As a shell does it."""
+def expand(words: Sequence[str]) -> list[str]:
+    """Patterns of files, as a shell expands them."""
     return [name for word in words for name in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
 
 
-def test_all_the_recipes_are_here() -> None:
-    assert len(RECIPES) >= 16 and len(HELPED) >= 7
+def test_the_pages_have_all_the_recipes() -> None:
+    assert len(COMMANDS) >= 20 and len(HELPED) >= 7
+
+
+def test_the_page_lists_every_set_of_prompts() -> None:
+    listed = {name.strip("`") for row in page("docs/classify.md").table("name") for name in row[0].split(", ")}
+    assert listed == {"(default)", *PROMPTS}
 
 
 @pytest.mark.usefixtures("home")
-def test_every_line_of_the_readme_does_what_it_says_one_after_the_other(stack: Stack, examples: str) -> None:
-    told = {line: ran(line, stack, examples) for line in RECIPES}
-    rows = {line: len(done.stdout.splitlines()) - 1 for line, done in told.items()}
-    [files] = [rows[line] for line in RECIPES if "fruit/*.png" in line]
-    [few] = [rows[line] for line in RECIPES if "--limit 5" in line and "--query" not in line]
-    [found] = [rows[line] for line in RECIPES if "--query" in line]
-    assert (files, few, found) == (FRUIT, 5, 50)
-    [threshold] = [done.stderr for line, done in told.items() if "--other-from" in line]
+def test_every_line_of_the_pages_runs_one_after_the_other(stack: Stack, examples: str) -> None:
+    done = {line: run(line, stack, examples) for line in COMMANDS}
+    rows = {line: len(result.stdout.splitlines()) - 1 for line, result in done.items()}
+    [files] = [rows[line] for line in COMMANDS if "fruit/*.png" in line]
+    few = [rows[line] for line in COMMANDS if "--limit 5" in line and "--query" not in line]
+    [found] = [rows[line] for line in COMMANDS if "--query" in line]
+    assert (files, few, found) == (FRUIT, [5, 5], 50)
+    shots = [rows[line] for line in COMMANDS if "--limit 20" in line]
+    assert shots == [20, 20, 20]
+    [threshold] = [result.stderr for line, result in done.items() if "--other-from" in line]
     assert "balanced accuracy" in threshold
-    [filtered] = [done.stdout for line, done in told.items() if line.startswith("clip-search")]
+    [filtered] = [result.stdout for line, result in done.items() if line.startswith("clip-search")]
     assert filtered.count("fruit/")
 
 
 @pytest.mark.usefixtures("home")
 def test_every_line_of_the_help_runs(stack: Stack, examples: str) -> None:
     for line in HELPED:
-        assert ran(line, stack, examples).stdout
+        assert run(line, stack, examples).stdout
 
 
-def test_the_python_lines_run(
-    stack: Stack, examples: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    address = f"{stack.weaviate_url!r}, {stack.grpc_port}, {stack.api_key!r}, {stack.vectorizer_url!r}, {examples!r}"
-    exec(compile(PYTHON.replace("connect()", f"connect({address})"), "README.md", "exec"), {})
+def test_the_python_of_the_page_runs(stack: Stack, examples: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(connect_to(PYTHON, stack, examples), "docs/classify.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == len(list(EXAMPLES.rglob("*.png"))) + 50
