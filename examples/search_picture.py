@@ -22,7 +22,7 @@ EXAMPLES = REPOSITORY / "examples" / "images"
 SEARCHES = (
     'clip-search "a red apple"',
     "clip-search --image examples/images/animals/cat.png",
-    'clip-search "horse + stripes - fruit"',
+    "clip-search --image examples/images/fruit/red-apple.png --plus green --minus red",
 )
 HITS = 6
 SCALE = 2  # pixels drawn for each pixel on a page, for sharp screens

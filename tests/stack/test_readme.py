@@ -2,11 +2,14 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ingest.embedded import find_weaviate
 from tests.documents import page
@@ -120,3 +123,15 @@ def test_the_table_of_tasks_names_commands_that_the_pages_have() -> None:
             words = shlex.split(command.strip("`"))
             lines = [shlex.split(line) for line in page(target[1]).commands(words[0])]
             assert any(line[: len(words)] == words for line in lines), command
+
+
+def test_the_picture_of_the_readme_can_be_drawn_again(
+    stack: Stack, examples: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    script = runpy.run_path(str(REPOSITORY / "examples" / "search_picture.py"))
+    rows = script["draw_search_picture"](tmp_path / "search.png", ["--collection", examples])
+    assert [row.hits[0]["path"] for row in rows] == ["fruit/red-apple.png", "animals/cat.png", "fruit/green-apple.png"]
+    with Image.open(tmp_path / "search.png") as drawn, Image.open(REPOSITORY / "docs" / "search.png") as shown:
+        assert drawn.size == shown.size

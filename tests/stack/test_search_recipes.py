@@ -23,6 +23,7 @@ HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-
 # What the first of the results must be; the others only have to find something.
 FIRST = {
     'clip-search "a red apple"': "fruit/red-apple.png",
+    'clip-search "apple + green - red"': "fruit/green-apple.png",
     "clip-search red apple": "fruit/red-apple.png",
     "clip-search 草莓 --limit 3": "fruit/strawberry.png",
     "clip-search --image examples/images/animals/cat.png": "animals/cat.png",
