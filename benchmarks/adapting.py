@@ -16,16 +16,15 @@ import click
 import numpy as np
 
 from benchmarks.common import Report
-from benchmarks.servers import ours
+from benchmarks.servers import start_own_server
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.query.adapting.few_shot import chosen
-from clip_vectorizer.query.adapting.means import mean_of, remove
-from clip_vectorizer.query.adapting.probe import LinearProbe
-from clip_vectorizer.query.adapting.rejection import Threshold, auroc
-from clip_vectorizer.query.evaluation.few_shot import Fold, folds
-from clip_vectorizer.query.evaluation.intervals import Share, paired_bootstrap
-from clip_vectorizer.query.evaluation.metrics import Numbers, Truths
-from clip_vectorizer.query.prompts import fill, templates_named
+from clip_vectorizer.query.adapt.boosts import compute_mean, remove_mean
+from clip_vectorizer.query.adapt.few_shot import tune_cache
+from clip_vectorizer.query.adapt.linear_probe import LinearProbe
+from clip_vectorizer.query.adapt.threshold import Threshold, auroc
+from clip_vectorizer.query.evaluation.few_shot import CrossValidationFold, split_folds
+from clip_vectorizer.query.evaluation.statistics import BooleanArray, IntegerArray, Share, paired_bootstrap
+from clip_vectorizer.query.prompts import fill_templates, get_templates
 from clip_vectorizer.query.zeroshot import softmax
 from clip_vectorizer.vectors import Vectors, ensemble
 
@@ -34,11 +33,11 @@ PROMPTS = ("word", "drawing", "drawing-7", "photo", "photo-7", "photo-80")
 BEST = "drawing-7"
 SHOTS = (1, 2, 4, 8, 16)
 DRAWS = 40  # of which labels are known, in the question of "none of these"
-KNOWN = 20  # concepts of 317
+KNOWN_LABELS = 20  # concepts of 317
 
 
 @dataclass
-class Drawings:
+class DrawingSet:
     """N images, each with its folder (L of them) and its name; vectors unit."""
 
     client: VectorizerClient
@@ -53,7 +52,7 @@ class Drawings:
         return sorted({file.parent.name for file in self.files})
 
     @cached_property
-    def truth_n(self) -> Numbers:
+    def truth_n(self) -> IntegerArray:
         return np.array([self.folders.index(file.parent.name) for file in self.files])
 
     @cached_property
@@ -61,8 +60,8 @@ class Drawings:
         return self.client.embed_images([file.read_bytes() for file in self.files])
 
     def texts(self, names: list[str], prompts: str) -> Vectors:
-        templates = templates_named(prompts)
-        vectors = self.client.embed_texts([prompt for name in names for prompt in fill(templates, name)])
+        templates = get_templates(prompts)
+        vectors = self.client.embed_texts([prompt for name in names for prompt in fill_templates(templates, name)])
         return ensemble(vectors.reshape(len(names), len(templates), -1))
 
 
@@ -71,75 +70,81 @@ def main() -> None:
     """Start a sidecar with the bundled model, embed examples/images, and print every table. About a minute."""
     report = Report("Beyond plain CLIP: prompts, few shots, probe, mean removal, none of these")
     report.begin()
-    with ours("fp32", model="emoji") as server, VectorizerClient(server.url) as client:
-        drawings = Drawings(client, client.meta().logit_scale)
-        by_prompts(drawings, report.note)
-        by_shots(drawings, report.note)
-        none_of_these(drawings, report.note)
+    with start_own_server("fp32", model="emoji") as server, VectorizerClient(server.url) as client:
+        drawings = DrawingSet(client, client.meta().logit_scale)
+        measure_prompts(drawings, report.note)
+        measure_shots(drawings, report.note)
+        measure_threshold(drawings, report.note)
 
 
-def by_prompts(drawings: Drawings, tell: Callable[[str], None]) -> None:
+def measure_prompts(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
     tell(f"\nzero-shot, {len(drawings.files)} drawings, {len(drawings.folders)} folders; chance {1 / 17:.3f}")
-    moved_nd = remove(drawings.images_nd, mean_of([drawings.images_nd]))
+    moved_nd = remove_mean(drawings.images_nd, compute_mean([drawings.images_nd]))
     for prompts in PROMPTS:
         texts_ld = drawings.texts(drawings.folders, prompts)
         plain = (drawings.images_nd @ texts_ld.T).argmax(axis=1) == drawings.truth_n
-        moved = (moved_nd @ remove(texts_ld, mean_of([texts_ld])).T).argmax(axis=1) == drawings.truth_n
-        tell(f"{prompts:10} {told(plain)}   means removed {told(moved)} {gain(moved, plain)}")
+        moved = (moved_nd @ remove_mean(texts_ld, compute_mean([texts_ld])).T).argmax(axis=1) == drawings.truth_n
+        tell(f"{prompts:10} {print_row(plain)}   means removed {print_row(moved)} {format_gain(moved, plain)}")
 
 
-def by_shots(drawings: Drawings, tell: Callable[[str], None]) -> None:
+def measure_shots(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
     texts_ld = drawings.texts(drawings.folders, BEST)
     logits_nl = np.float32(drawings.logit_scale) * (drawings.images_nd @ texts_ld.T)
     plain = logits_nl.argmax(axis=1) == drawings.truth_n
-    tell(f"\nwith shots, beside prompts {BEST}; alone {told(plain)}")
+    tell(f"\nwith shots, beside prompts {BEST}; alone {print_row(plain)}")
     for shots in SHOTS:
-        for name, method in (("cache", by_cache), ("probe", by_probe)):
+        for name, method in (("cache", score_cache), ("probe", score_probe)):
             right = np.empty(len(plain), dtype=bool)
-            for fold in folds(drawings.truth_n, shots):
+            for fold in split_folds(drawings.truth_n, shots):
                 answers_nl = method(drawings, fold, texts_ld, logits_nl)
                 right[fold.judged] = answers_nl.argmax(axis=1) == drawings.truth_n[fold.judged]
-            tell(f"{shots:2} shots, {name} {told(right)} {gain(right, plain)}")
+            tell(f"{shots:2} shots, {name} {print_row(right)} {format_gain(right, plain)}")
 
 
-def by_cache(drawings: Drawings, fold: Fold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
+def score_cache(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
     shots = fold.shots
-    cache = chosen(drawings.images_nd[shots], drawings.truth_n[shots], [str(shot) for shot in shots], logits_nl[shots])
+    cache = tune_cache(
+        drawings.images_nd[shots], drawings.truth_n[shots], [str(shot) for shot in shots], logits_nl[shots]
+    )
     return cache.logits(drawings.images_nd[fold.judged], [""] * len(fold.judged), logits_nl[fold.judged])
 
 
-def by_probe(drawings: Drawings, fold: Fold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
+def score_probe(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
     probe = LinearProbe.fit(drawings.images_nd[fold.shots], drawings.truth_n[fold.shots], texts_ld)
     return probe.logits(drawings.images_nd[fold.judged])
 
 
-def none_of_these(drawings: Drawings, tell: Callable[[str], None]) -> None:
+def measure_threshold(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
     """Known: drawings whose own name is among the labels. A threshold is chosen on one half, tried on the other."""
-    tell(f"\nnone of these: {KNOWN} names known, {len(drawings.files) - KNOWN} drawings of others; {DRAWS} draws")
+    tell(
+        f"\nnone of these: {KNOWN_LABELS} names known, {len(drawings.files) - KNOWN_LABELS} drawings of others; {DRAWS} draws"
+    )
     names = [file.stem.replace("-", " ") for file in drawings.files]
     texts_nd = drawings.texts(names, BEST)
     found: dict[str, list[float]] = {}
     achieved = []
-    for known_n, scores in draws(drawings, texts_nd):
+    for known_n, scores in draw_shots(drawings, texts_nd):
         for name, scores_n in scores.items():
             found.setdefault(name, []).append(auroc(scores_n, known_n))
-        achieved.append(tried(scores["best cosine"], known_n))
+        achieved.append(try_method(scores["best cosine"], known_n))
     for name, values in sorted(found.items(), key=lambda item: -np.mean(item[1])):
         tell(f"{name:34} AUROC {np.mean(values):.3f} (draws {np.min(values):.3f}-{np.max(values):.3f})")
     promised, kept = np.mean(achieved, axis=0)
     tell(f"best cosine, threshold from one half: balanced accuracy {promised:.3f} there, {kept:.3f} on the other half")
 
 
-def draws(drawings: Drawings, texts_nd: Vectors) -> Iterator[tuple[Truths, dict[str, Vectors]]]:
-    random, mean_d = np.random.default_rng(0), mean_of([drawings.images_nd])
+def draw_shots(drawings: DrawingSet, texts_nd: Vectors) -> Iterator[tuple[BooleanArray, dict[str, Vectors]]]:
+    random, mean_d = np.random.default_rng(0), compute_mean([drawings.images_nd])
     for _ in range(DRAWS):
-        known = random.permutation(len(texts_nd))[:KNOWN]
+        known = random.permutation(len(texts_nd))[:KNOWN_LABELS]
         cosines = drawings.images_nd @ texts_nd[known].T
-        moved = remove(drawings.images_nd, mean_d) @ remove(texts_nd[known], mean_of([texts_nd[known]])).T
-        yield np.isin(np.arange(len(texts_nd)), known), all_scores(cosines, moved, drawings.logit_scale)
+        moved = (
+            remove_mean(drawings.images_nd, mean_d) @ remove_mean(texts_nd[known], compute_mean([texts_nd[known]])).T
+        )
+        yield np.isin(np.arange(len(texts_nd)), known), score_all(cosines, moved, drawings.logit_scale)
 
 
-def all_scores(cosines_nl: Vectors, moved_nl: Vectors, logit_scale: float) -> dict[str, Vectors]:
+def score_all(cosines_nl: Vectors, moved_nl: Vectors, logit_scale: float) -> dict[str, Vectors]:
     top = np.sort(cosines_nl, axis=1)
     return {
         "best cosine": top[:, -1],
@@ -152,7 +157,7 @@ def all_scores(cosines_nl: Vectors, moved_nl: Vectors, logit_scale: float) -> di
     }
 
 
-def tried(scores_n: Vectors, known_n: Truths) -> tuple[float, float]:
+def try_method(scores_n: Vectors, known_n: BooleanArray) -> tuple[float, float]:
     """Balanced accuracy where the threshold was chosen, and on the other half."""
     order = np.argsort(~known_n, kind="stable")  # so that both halves get known ones
     here, there = order[::2], order[1::2]
@@ -161,12 +166,12 @@ def tried(scores_n: Vectors, known_n: Truths) -> tuple[float, float]:
     return threshold.balanced_accuracy, float((taken[known_n[there]].mean() + (~taken[~known_n[there]]).mean()) / 2)
 
 
-def told(right_n: Truths) -> str:
+def print_row(right_n: BooleanArray) -> str:
     share = Share.of(right_n)
     return f"{share.value:.3f} ({share.interval[0]:.3f}-{share.interval[1]:.3f})"
 
 
-def gain(ours_n: Truths, theirs_n: Truths) -> str:
+def format_gain(ours_n: BooleanArray, theirs_n: BooleanArray) -> str:
     """In points of top-1."""
     difference = paired_bootstrap(ours_n, theirs_n)
     return f"{100 * difference.mean:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"

@@ -36,7 +36,7 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values), len(values))
 
     def __str__(self) -> str:
-        return f"{number(self.median)} ({number(self.least)}-{number(self.most)})"
+        return f"{format_number(self.median)} ({format_number(self.least)}-{format_number(self.most)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        click.echo(f"# {self.claim}\nmachine: {machine()}\ndate: {today()}\ncommand: {command()}")
+        click.echo(
+            f"# {self.claim}\nmachine: {describe_machine()}\ndate: {format_today()}\ncommand: {format_command()}"
+        )
 
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)
@@ -79,7 +81,7 @@ class Report:
 
     def write(self, file: Path | None) -> None:
         if file:
-            facts = {"machine": machine(), "date": today(), "command": command()}
+            facts = {"machine": describe_machine(), "date": format_today(), "command": format_command()}
             file.write_text(json.dumps({**facts, **dataclasses.asdict(self)}, indent=1) + "\n")
 
 
@@ -91,21 +93,21 @@ def side_by_side(
     return Figure(what, unit, Spread.of(theirs), Spread.of(ours), Spread.of(ratios), against, target)
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """The processor with the instructions that matter to a model, its cores, and Python."""
-    found = cpu_fields()
+    found = read_cpu_fields()
     flags = [flag for flag in FLAGS if flag in found.get("flags", "").split()]
     name = found.get("model name") or platform.processor() or platform.machine()
     family = f"family {found.get('cpu family', '?')} model {found.get('model', '?')}"
     known = " ".join(flags) or f"none of {' '.join(FLAGS)}"
-    return f"{name} ({family}; {known}), {cores()} cores, python {platform.python_version()}"
+    return f"{name} ({family}; {known}), {describe_cores()} cores, python {platform.python_version()}"
 
 
-def cpu_fields() -> dict[str, str]:
+def read_cpu_fields() -> dict[str, str]:
     """Of the first core, as Linux tells it; elsewhere none."""
     if not CPUINFO.exists():
         return {}
@@ -113,26 +115,26 @@ def cpu_fields() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def cores() -> int:
+def describe_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_fast_bf16() -> bool:
-    return any(flag in cpu_fields().get("flags", "").split() for flag in ("avx512_bf16", "amx_bf16"))
+    return any(flag in read_cpu_fields().get("flags", "").split() for flag in ("avx512_bf16", "amx_bf16"))
 
 
-def today() -> str:
+def format_today() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def command() -> str:
+def format_command() -> str:
     """As it can be typed in the repository's root, without the paths of this machine."""
     script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
     words = [script.as_posix(), *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
     return shlex.join(["python", *words])
 
 
-def json_option(function: Command) -> Command:
+def add_json_option(function: Command) -> Command:
     help_text = "Write the figures to this file too."
     return click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help=help_text)(
         function

@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from benchmarks.common import Report, json_option, side_by_side
-from benchmarks.photographs import files_in, photographs
+from benchmarks.common import Report, add_json_option, side_by_side
+from benchmarks.photographs import make_photographs, read_files
 from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.placement import Placement
-from clip_vectorizer.server.images import prepared
+from clip_vectorizer.server.decode import decode_pixels
 from clip_vectorizer.vectors import Pixels
 
 CLAIM = "a 12-megapixel JPEG is decoded and preprocessed >= 3 times faster than by Pillow, at cosine >= 0.999"
 SIZES = {(640, 480): 8, (2400, 1800): 4, (4000, 3000): 4}  # width and height; photographs
 MODELS = ("ViT-B-32::random", "emoji")  # the first is timed; the second is trained, and more sensitive
 AT_LEAST_SECONDS = 0.15  # of one side of one round
-ANY = 10**9  # pixels
-NEAR = 0.999
+ANY_PIXEL = 10**9  # pixels
+NEAR_PIXEL = 0.999
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Nearness:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Compare the vectors of the JPEG files in this folder too.",
 )
-@json_option
+@add_json_option
 def main(rounds: int, photos: Path | None, json_file: Path | None) -> None:
     """Measure decoding and preprocessing against Pillow's.
 
@@ -60,31 +60,35 @@ def main(rounds: int, photos: Path | None, json_file: Path | None) -> None:
     report.begin()
     encoders = [load_encoder(ModelName(model), Placement(threads=1)) for model in MODELS]
     for size, count in SIZES.items():
-        compare(report, f"{size[0]} x {size[1]}, made here", photographs(count, size=size), encoders, rounds)
+        compare_decoders(
+            report, f"{size[0]} x {size[1]}, made here", make_photographs(count, size=size), encoders, rounds
+        )
     if photos:
-        files = [data for data in files_in(photos) if data.startswith(b"\xff\xd8")]
-        large = [data for data in files if pixels_of(data) >= 11_500_000]
+        files = [data for data in read_files(photos) if data.startswith(b"\xff\xd8")]
+        large = [data for data in files if count_megapixels(data) >= 11_500_000]
         if large:
-            compare(report, f"{len(large)} real photographs of 12 megapixels or more", large, encoders, 1)
+            compare_decoders(report, f"{len(large)} real photographs of 12 megapixels or more", large, encoders, 1)
         for encoder in encoders:
-            tell_nearness(report, f"{len(files)} real photographs", encoder, files)
+            print_nearness(report, f"{len(files)} real photographs", encoder, files)
     report.write(json_file)
 
 
-def compare(report: Report, what: str, files: Sequence[bytes], encoders: Sequence[Encoder], rounds: int) -> None:
+def compare_decoders(
+    report: Report, what: str, files: Sequence[bytes], encoders: Sequence[Encoder], rounds: int
+) -> None:
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(rounds):
-        theirs.append(rate(lambda data: by_pillow(data, encoders[0].info.image_size), files))
-        ours.append(rate(lambda data: prepared(encoders[0], data, ANY), files))
+        theirs.append(measure_rate(lambda data: decode_by_pillow(data, encoders[0].info.image_size), files))
+        ours.append(measure_rate(lambda data: decode_pixels(encoders[0], data, ANY_PIXEL), files))
     target = ">= 3" if "4000" in what else ""
     size = sum(map(len, files)) / len(files) / 1000
     report.add(side_by_side(f"{what} ({size:.0f} kB)", "images/s", theirs, ours, "by Pillow", target))
     for encoder in encoders:
-        tell_nearness(report, what, encoder, files)
+        print_nearness(report, what, encoder, files)
 
 
-def rate(work: Callable[[bytes], Pixels], files: Sequence[bytes]) -> float:
+def measure_rate(work: Callable[[bytes], Pixels], files: Sequence[bytes]) -> float:
     """Images a second: the median over single images, each as often as the time allows."""
     seconds: list[float] = []
     while sum(seconds) < AT_LEAST_SECONDS or len(seconds) < len(files):
@@ -94,7 +98,7 @@ def rate(work: Callable[[bytes], Pixels], files: Sequence[bytes]) -> float:
     return 1 / statistics.median(seconds)
 
 
-def by_pillow(data: bytes, size: int) -> Pixels:
+def decode_by_pillow(data: bytes, size: int) -> Pixels:
     """(S, S, 3) uint8."""
     with Image.open(io.BytesIO(data)) as file:
         image = ImageOps.exif_transpose(file).convert("RGB")
@@ -105,20 +109,20 @@ def by_pillow(data: bytes, size: int) -> Pixels:
     return pixels[top : top + size, left : left + size]
 
 
-def tell_nearness(report: Report, what: str, encoder: Encoder, files: Iterable[bytes]) -> None:
-    near = nearness(encoder, files)
+def print_nearness(report: Report, what: str, encoder: Encoder, files: Iterable[bytes]) -> None:
+    near = measure_nearness(encoder, files)
     cosines = np.array(near.cosines)
     report.note(
         f"{what}, {encoder.info.model}, to Pillow's: cosine mean {cosines.mean():.6f}, least {cosines.min():.6f}, "
-        f"{(cosines >= NEAR).sum()} of {len(cosines)} >= {NEAR}; "
+        f"{(cosines >= NEAR_PIXEL).sum()} of {len(cosines)} >= {NEAR_PIXEL}; "
         f"grey levels of 255: mean {np.mean(near.mean_levels):.2f}, most {max(near.most_levels):.0f}"
     )
 
 
-def nearness(encoder: Encoder, files: Iterable[bytes]) -> Nearness:
+def measure_nearness(encoder: Encoder, files: Iterable[bytes]) -> Nearness:
     result = Nearness()
     for data in files:
-        theirs, ours = by_pillow(data, encoder.info.image_size), prepared(encoder, data, ANY)
+        theirs, ours = decode_by_pillow(data, encoder.info.image_size), decode_pixels(encoder, data, ANY_PIXEL)
         levels = np.abs(theirs.astype(int) - ours)
         one, other = encoder.encode_images([theirs, ours])
         result.cosines.append(float(one @ other))
@@ -127,7 +131,7 @@ def nearness(encoder: Encoder, files: Iterable[bytes]) -> Nearness:
     return result
 
 
-def pixels_of(data: bytes) -> int:
+def count_megapixels(data: bytes) -> int:
     with Image.open(io.BytesIO(data)) as image:
         return image.width * image.height
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks.common import Figure, Report, Spread, json_option, side_by_side
-from benchmarks.gpu_alone import TERA, operations, passes, peak_of, product_peak
-from benchmarks.many_clients import rate_of
-from benchmarks.servers import HERE, Server, ours, running
+from benchmarks.common import Figure, Report, Spread, add_json_option, side_by_side
+from benchmarks.gpu_alone import TERA, build_passes, count_operations, find_peak, measure_product_peak
+from benchmarks.many_clients import measure_rate
+from benchmarks.servers import HERE, Server, run_server, start_own_server
 from clip_vectorizer.models.catalog import ModelName, load_encoder
-from clip_vectorizer.models.placement import Placement
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.torch_encoder import TorchEncoder
 
 CLAIM = "GPU: TFLOP/s of the model alone by batch size; images/s of the server by requests in flight"
@@ -46,7 +46,7 @@ class Plan:
 @click.option("--decode-threads", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--peak", type=float, help="TFLOP/s of the card in this precision; known for common ones in bf16.")
 @click.option("--alone", is_flag=True, help="The model alone, without servers.")
-@json_option
+@add_json_option
 def main(models: tuple[str, ...], alone: bool, json_file: Path | None, **settings: object) -> None:
     """Measure a GPU, or say in a sentence that there is none.
 
@@ -60,50 +60,53 @@ def main(models: tuple[str, ...], alone: bool, json_file: Path | None, **setting
         return
     report.begin()
     for model in models:
-        tell_alone(report, plan, model)
+        print_alone(report, plan, model)
         if not alone:
-            tell_servers(report, plan, model)
+            print_servers(report, plan, model)
     report.write(json_file)
 
 
-def tell_alone(report: Report, plan: Plan, model: str) -> None:
+def print_alone(report: Report, plan: Plan, model: str) -> None:
     first = plan.device.partition(",")[0]
     encoder = load_encoder(ModelName(model), Placement(first, plan.precision))
     assert isinstance(encoder, TorchEncoder)
     encoder.warm_up(plan.max_batch)
     device = torch.device(first)
-    peak, product = peak_of_card(plan, device)
-    report.note(f"{model}: {peak_sentence(peak)}; one large product reaches {product:.3g}")
-    needed = operations(model.partition("::")[0])
-    for each in passes(encoder, plan.max_batch, plan.seconds):
+    peak, product = read_card_peak(plan, device)
+    report.note(f"{model}: {format_peak(peak)}; one large product reaches {product:.3g}")
+    needed = count_operations(model.partition("::")[0])
+    for each in build_passes(encoder, plan.max_batch, plan.seconds):
         tera = needed[each.kind] * each.batch / each.alone / TERA
         share = f", {100 * tera / peak:.0f} % of the peak" if peak else ""
         name = f"{model} alone, {each.kind}s, batch {each.batch}"
-        report.add(value(name, f"{each.kind}s/s", each.batch / each.with_copies))
-        report.add(value(f"{name}, without copies", f"{each.kind}s/s", each.batch / each.alone))
+        report.add(format_value(name, f"{each.kind}s/s", each.batch / each.with_copies))
+        report.add(format_value(f"{name}, without copies", f"{each.kind}s/s", each.batch / each.alone))
         report.note(f"{name}: {tera:.3g} TFLOP/s{share}, {100 * tera / product:.0f} % of a large product")
 
 
-def peak_of_card(plan: Plan, device: torch.device) -> tuple[float | None, float]:
+def read_card_peak(plan: Plan, device: torch.device) -> tuple[float | None, float]:
     """By the option or the data sheet, and by a product that was measured; both TFLOP/s."""
     dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
-    sheet = peak_of(device) if plan.precision == "bf16" else None
-    return plan.peak or sheet, product_peak(device, dtype, plan.seconds)
+    sheet = find_peak(device) if plan.precision == "bf16" else None
+    return plan.peak or sheet, measure_product_peak(device, dtype, plan.seconds)
 
 
-def peak_sentence(peak: float | None) -> str:
+def format_peak(peak: float | None) -> str:
     return f"the card's peak is {peak:g} TFLOP/s" if peak else "the card's peak is not known here (--peak)"
 
 
-def tell_servers(report: Report, plan: Plan, model: str) -> None:
+def print_servers(report: Report, plan: Plan, model: str) -> None:
     """Both servers stay up; each round asks each in turn."""
     rates: dict[tuple[str, int], list[float]] = {}
     limits = {"CLIP_MAX_BATCH": str(plan.max_batch), "CLIP_DECODE_THREADS": str(plan.decode_threads)}
-    with upstream_like(plan, model) as other, ours(plan.precision, model, CLIP_DEVICE=plan.device, **limits) as own:
+    with (
+        find_upstream_model(plan, model) as other,
+        start_own_server(plan.precision, model, CLIP_DEVICE=plan.device, **limits) as own,
+    ):
         for number in range(plan.rounds):
             for load in plan.in_flight:
                 for server in (other, own):
-                    rate = rate_of(server.url, load, plan.seconds, f"{number}-{load}")
+                    rate = measure_rate(server.url, load, plan.seconds, f"{number}-{load}")
                     rates.setdefault((server.name, load), []).append(rate)
     for load in plan.in_flight:
         theirs, mine = rates[other.name, load], rates[own.name, load]
@@ -112,15 +115,15 @@ def tell_servers(report: Report, plan: Plan, model: str) -> None:
 
 
 @contextmanager
-def upstream_like(plan: Plan, model: str) -> Iterator[Server]:
+def find_upstream_model(plan: Plan, model: str) -> Iterator[Server]:
     """One item at a time on the same device, in fp32, as the upstream container works."""
     device = plan.device.partition(",")[0]
     words = (str(HERE / "one_at_a_time.py"), "--model", model.partition("::")[0], "--device", device, "--port", "PORT")
-    with running("one at a time", (sys.executable, *words)) as server:
+    with run_server("one at a time", (sys.executable, *words)) as server:
         yield server
 
 
-def value(what: str, unit: str, amount: float) -> Figure:
+def format_value(what: str, unit: str, amount: float) -> Figure:
     return Figure(what, unit, None, Spread.of([amount]), None)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 import pybase64
 
-from benchmarks.load import image_bodies
-from benchmarks.photographs import photograph
+from benchmarks.load import make_image_bodies
+from benchmarks.photographs import make_photograph
 
-BODY = image_bodies([photograph(0)])[0]
+BODY = make_image_bodies([make_photograph(0)])[0]
 ENCODED: str = json.loads(BODY)["images"][0]
 ROW = np.random.default_rng(0).standard_normal(512).astype(np.float32)
 LEAST_SECONDS = 0.05  # of one value: long against the clock's grain and the scheduler's
@@ -62,7 +62,7 @@ CANDIDATES: Mapping[str, Mapping[str, Callable[[], Any]]] = {  # the standard li
 }
 
 
-def milliseconds(call: Callable[[], object]) -> float:
+def measure_milliseconds(call: Callable[[], object]) -> float:
     """Of one call, the mean over LEAST_SECONDS."""
     call()
     count, start = 0, time.perf_counter()

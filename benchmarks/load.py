@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 50  # Weaviate's
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RequestTimes:
     start: float  # seconds of time.perf_counter
     end: float
     body: bytes
@@ -36,7 +36,7 @@ class Load:
     """What came back between the end of the warm-up and the last answer within the time."""
 
     seconds: float
-    answers: Sequence[Answered]
+    answers: Sequence[RequestTimes]
 
     @property
     def rate(self) -> float:
@@ -53,7 +53,7 @@ class Load:
         return [float(each.headers[name]) for each in self.answers if name in each.headers]
 
 
-def drive(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True) -> Load:
+def drive_load(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True) -> Load:
     """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
 
     Ends early when `bodies` do. Raises AssertionError when an answer is no vector or, where bodies are `distinct`, the
@@ -84,7 +84,7 @@ class Shared:
     """Between the threads of one load. `end` is set when the time is over, the bodies are, or a request failed."""
 
     bodies: Iterator[bytes]
-    answers: list[Answered] = field(default_factory=list)
+    answers: list[RequestTimes] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -116,7 +116,7 @@ def post_all(url: str, shared: Shared) -> None:
         connection.close()
 
 
-def post(connection: http.client.HTTPConnection, body: bytes) -> Answered:
+def post(connection: http.client.HTTPConnection, body: bytes) -> RequestTimes:
     start = time.perf_counter()
     connection.request("POST", VECTORIZE, body, HEADERS)
     response = connection.getresponse()
@@ -124,17 +124,17 @@ def post(connection: http.client.HTTPConnection, body: bytes) -> Answered:
     end = time.perf_counter()
     if response.status != 200:
         raise AssertionError(f"{response.status} instead of a vector: {answer[:200]!r}")
-    return Answered(start, end, answer, {name.lower(): value for name, value in response.getheaders()})
+    return RequestTimes(start, end, answer, {name.lower(): value for name, value in response.getheaders()})
 
 
-def check(answers: Sequence[Answered], distinct: bool) -> None:
+def check(answers: Sequence[RequestTimes], distinct: bool) -> None:
     """Every answer holds one vector, and no two the same: a server that answers from a cache is not measured."""
-    vectors = {tuple(vector_of(each.body)) for each in answers}
+    vectors = {tuple(read_vector(each.body)) for each in answers}
     if distinct and len(vectors) != len(answers):
         raise AssertionError(f"{len(answers)} different items got {len(vectors)} different vectors")
 
 
-def vector_of(answer: bytes) -> list[float]:
+def read_vector(answer: bytes) -> list[float]:
     fields = json.loads(answer)
     rows = [*(fields["textVectors"] or ()), *(fields["imageVectors"] or ())]
     if len(rows) != 1:
@@ -143,10 +143,10 @@ def vector_of(answer: bytes) -> list[float]:
     return row
 
 
-def image_bodies(files: Iterable[bytes]) -> list[bytes]:
+def make_image_bodies(files: Iterable[bytes]) -> list[bytes]:
     """Weaviate's JSON, one image a request."""
     return [b'{"images":["' + base64.b64encode(file) + b'"]}' for file in files]
 
 
-def text_bodies(texts: Iterable[str]) -> list[bytes]:
+def make_text_bodies(texts: Iterable[str]) -> list[bytes]:
     return [json.dumps({"texts": [text]}).encode() for text in texts]

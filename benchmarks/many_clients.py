@@ -11,25 +11,26 @@ from itertools import count
 
 import click
 
-from benchmarks.load import drive, image_bodies
-from benchmarks.photographs import photographs, with_comment
+from benchmarks.load import drive_load, make_image_bodies
+from benchmarks.photographs import add_comment, make_photographs
 
 CLIENT_LOAD = 32  # requests in flight that one process can keep up
 DIFFERENT = 64  # pictures
 Client = subprocess.Popen[str]
 
 
-def rate_of(url: str, in_flight: int, seconds: float, stamp: str) -> float:
+def measure_rate(url: str, in_flight: int, seconds: float, stamp: str) -> float:
     """Images a second over all clients, which begin together. No two calls with one server have the same `stamp`."""
     clients = [
-        started(url, share, seconds, f"{stamp}-{place}-") for place, share in enumerate(shares(in_flight, CLIENT_LOAD))
+        start_clients(url, share, seconds, f"{stamp}-{place}-")
+        for place, share in enumerate(split_load(in_flight, CLIENT_LOAD))
     ]
     try:
         for each in clients:
-            line_of(each)
+            read_line(each)
         for each in clients:
-            begin(each)
-        rate = sum(float(line_of(each)) for each in clients)
+            begin_load(each)
+        rate = sum(float(read_line(each)) for each in clients)
     finally:
         for each in clients:
             each.kill()
@@ -38,25 +39,25 @@ def rate_of(url: str, in_flight: int, seconds: float, stamp: str) -> float:
     return rate
 
 
-def shares(in_flight: int, most: int) -> list[int]:
+def split_load(in_flight: int, most: int) -> list[int]:
     clients = -(-in_flight // most)
     return [in_flight // clients + (each < in_flight % clients) for each in range(clients)]
 
 
-def started(url: str, in_flight: int, seconds: float, stamp: str) -> Client:
+def start_clients(url: str, in_flight: int, seconds: float, stamp: str) -> Client:
     words = ["--url", url, "--in-flight", str(in_flight), "--seconds", str(seconds), "--stamp", stamp]
     return subprocess.Popen(
         [sys.executable, __file__, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
 
-def begin(client: Client) -> None:
+def begin_load(client: Client) -> None:
     assert client.stdin
     client.stdin.write("go\n")
     client.stdin.flush()
 
 
-def line_of(client: Client) -> str:
+def read_line(client: Client) -> str:
     """The next line that it says. Raises RuntimeError when it ended instead; why is on stderr."""
     assert client.stdout
     if not (line := client.stdout.readline()):
@@ -76,16 +77,16 @@ def main(url: str, in_flight: int, seconds: float, stamp: str) -> None:
     Example:
       echo go | python benchmarks/many_clients.py --url http://127.0.0.1:9090 --in-flight 8
     """
-    pictures = photographs(DIFFERENT)
+    pictures = make_photographs(DIFFERENT)
     click.echo("ready")
     sys.stdin.readline()
-    click.echo(drive(url, stamped(pictures, stamp), in_flight, seconds, distinct=False).rate)
+    click.echo(drive_load(url, stamp_picture(pictures, stamp), in_flight, seconds, distinct=False).rate)
 
 
-def stamped(pictures: Sequence[bytes], stamp: str) -> Iterator[bytes]:
+def stamp_picture(pictures: Sequence[bytes], stamp: str) -> Iterator[bytes]:
     """Requests without end, each of other bytes."""
     for number in count():
-        yield image_bodies([with_comment(pictures[number % len(pictures)], f"{stamp}{number}".encode())])[0]
+        yield make_image_bodies([add_comment(pictures[number % len(pictures)], f"{stamp}{number}".encode())])[0]
 
 
 if __name__ == "__main__":

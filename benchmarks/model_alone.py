@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import click
 
-from benchmarks.servers import MODEL, offline
-from benchmarks.texts import captions
+from benchmarks.servers import MODEL, make_offline_environment
+from benchmarks.texts import make_captions
 
 Pass = Callable[[], object]
 LEAST_PASSES = 3
@@ -27,7 +27,12 @@ class ModelAlone:
         words = (sys.executable, __file__, "--runner", runner, "--model", model)
         self.name = f"model alone, {runner}"
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=offline()
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=make_offline_environment(),
         )
 
     def __enter__(self) -> Self:
@@ -59,14 +64,14 @@ def main(runner: str, model: str) -> None:
     Example:
       echo '{"kind": "image", "batch": 1, "seconds": 3}' | python benchmarks/model_alone.py
     """
-    passes = open_clip_passes(model) if runner == "open_clip" else own_passes(model, runner)
+    passes = build_open_clip_passes(model) if runner == "open_clip" else build_own_passes(model, runner)
     for line in sys.stdin:
         order = json.loads(line)
-        click.echo(json.dumps(timed(passes(order["kind"], order["batch"]), order["seconds"])))
+        click.echo(json.dumps(time_passes(passes(order["kind"], order["batch"]), order["seconds"])))
         sys.stdout.flush()
 
 
-def timed(run: Pass, seconds: float) -> list[float]:
+def time_passes(run: Pass, seconds: float) -> list[float]:
     run()
     passes: list[float] = []
     end = time.perf_counter() + seconds
@@ -76,7 +81,7 @@ def timed(run: Pass, seconds: float) -> list[float]:
     return passes
 
 
-def open_clip_passes(name: str) -> Callable[[str, int], Pass]:
+def build_open_clip_passes(name: str) -> Callable[[str, int], Pass]:
     import open_clip
     import torch
 
@@ -86,7 +91,7 @@ def open_clip_passes(name: str) -> Callable[[str, int], Pass]:
 
     def of(kind: str, batch: int) -> Pass:
         if kind == "text":
-            ids = tokens(captions(batch))
+            ids = tokens(make_captions(batch))
             return torch.inference_mode()(lambda: model.encode_text(ids))
         pixels = torch.rand(batch, 3, side, side)
         return torch.inference_mode()(lambda: model.encode_image(pixels))
@@ -94,18 +99,18 @@ def open_clip_passes(name: str) -> Callable[[str, int], Pass]:
     return of
 
 
-def own_passes(name: str, precision: str) -> Callable[[str, int], Pass]:
+def build_own_passes(name: str, precision: str) -> Callable[[str, int], Pass]:
     import numpy as np
 
     from clip_vectorizer.models.catalog import ModelName, load_encoder
-    from clip_vectorizer.models.placement import Placement
+    from clip_vectorizer.models.devices import Placement
 
     encoder = load_encoder(ModelName(name), Placement(precision=precision))
     side, rng = encoder.info.image_size, np.random.default_rng(0)
 
     def of(kind: str, batch: int) -> Pass:
         if kind == "text":
-            texts = [encoder.prepare_text(text) for text in captions(batch)]
+            texts = [encoder.prepare_text(text) for text in make_captions(batch)]
             return lambda: encoder.encode_texts(texts)
         pixels = list(rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8))
         return lambda: encoder.encode_images(pixels)

@@ -15,11 +15,10 @@ from PIL import Image
 
 from benchmarks.servers import HERE
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.models.preparer import TorchPreparer
-from clip_vectorizer.models.preprocess import PixelRecipe
-from clip_vectorizer.models.tokens import OwnTokenizer
+from clip_vectorizer.models.preprocess import PixelRecipe, TorchPreparer
+from clip_vectorizer.models.tokens import TrainedTokenizer
 from clip_vectorizer.server.serve import serve
-from clip_vectorizer.server.settings import settings_from
+from clip_vectorizer.server.settings import parse_settings
 from clip_vectorizer.vectors import Box, Pixels, Vectors, unit
 
 SIDE, DIMENSION, CONTEXT = 224, 512, 77  # as ViT-B-32
@@ -39,7 +38,7 @@ class NoModel:
 
     @cached_property
     def preparer(self) -> TorchPreparer:
-        return TorchPreparer(OwnTokenizer(TOKENIZER, CONTEXT), RECIPE, INFO)
+        return TorchPreparer(TrainedTokenizer(TOKENIZER, CONTEXT), RECIPE, INFO)
 
     def prepare_text(self, text: str) -> PreparedText:
         return self.preparer.prepare_text(text)
@@ -58,10 +57,10 @@ class NoModel:
 
     def _after_the_pass(self, beginnings: Sequence[Sequence[int] | Pixels]) -> Vectors:
         time.sleep(self._pass_seconds)
-        return rows_of(beginnings)
+        return make_rows(beginnings)
 
 
-def rows_of(beginnings: Sequence[Sequence[int] | Pixels]) -> Vectors:
+def make_rows(beginnings: Sequence[Sequence[int] | Pixels]) -> Vectors:
     rows = np.ones((len(beginnings), DIMENSION), np.float32)
     for row, numbers in zip(rows, beginnings, strict=True):
         row[: len(numbers)] += numbers
@@ -70,4 +69,4 @@ def rows_of(beginnings: Sequence[Sequence[int] | Pixels]) -> Vectors:
 
 def main(port: int, pass_seconds: float) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    serve(settings_from({**os.environ, "CLIP_PORT": str(port)}), lambda: [NoModel(pass_seconds)])
+    serve(parse_settings({**os.environ, "CLIP_PORT": str(port)}), lambda: [NoModel(pass_seconds)])

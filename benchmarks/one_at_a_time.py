@@ -38,19 +38,19 @@ class OneAtATime:
         return {"textVectors": texts, "imageVectors": images}
 
     def _text(self, text: str) -> list[float]:
-        return unit(self._model.encode_text(self._tokens([text]).to(self._device)))
+        return normalise_row(self._model.encode_text(self._tokens([text]).to(self._device)))
 
     def _image(self, encoded: str) -> list[float]:
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
-            return unit(self._model.encode_image(self._prepare(picture)[None].to(self._device)))
+            return normalise_row(self._model.encode_image(self._prepare(picture)[None].to(self._device)))
 
 
-def unit(rows_1d: torch.Tensor) -> list[float]:
+def normalise_row(rows_1d: torch.Tensor) -> list[float]:
     row: list[float] = (rows_1d / rows_1d.norm(dim=-1, keepdim=True))[0].tolist()
     return row
 
 
-def app_of(worker: OneAtATime) -> Starlette:
+def create_app(worker: OneAtATime) -> Starlette:
     async def vectorize(request: Request) -> Response:
         body = await request.body()
         try:
@@ -75,7 +75,7 @@ def main(model: str, port: int, device: str) -> None:
     Example:
       python benchmarks/one_at_a_time.py --port 9091
     """
-    uvicorn.run(app_of(OneAtATime(model, device)), port=port, log_level="warning", timeout_keep_alive=120)
+    uvicorn.run(create_app(OneAtATime(model, device)), port=port, log_level="warning", timeout_keep_alive=120)
 
 
 if __name__ == "__main__":

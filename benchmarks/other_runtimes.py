@@ -14,8 +14,8 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from benchmarks.texts import captions
-from clip_vectorizer.models.openclip import SEED
+from benchmarks.texts import make_captions
+from clip_vectorizer.models.openclip import RANDOM_WEIGHTS_SEED
 from clip_vectorizer.models.plain import PlainClip
 
 ARCHITECTURE, SIDE = "ViT-B-32", 224
@@ -40,33 +40,35 @@ class Texts(Images):
         return rows
 
 
-def modules() -> tuple[nn.Module, nn.Module]:
+def export_modules() -> tuple[nn.Module, nn.Module]:
     clip = PlainClip(open_clip.get_model_config(ARCHITECTURE))
-    clip.load_state_dict(reference().state_dict(), strict=False)
+    clip.load_state_dict(compute_reference().state_dict(), strict=False)
     clip.eval().requires_grad_(False)
     return Images(clip), Texts(clip)
 
 
-def by_modules(change: Callable[[nn.Module, Tensor], Run]) -> tuple[Run, Run]:
+def run_modules(change: Callable[[nn.Module, Tensor], Run]) -> tuple[Run, Run]:
     """`change` makes a module and an example batch into something that runs."""
-    images, texts = modules()
-    examples = normalised(batch_of("image", 2)), trimmed(batch_of("text", 2))
-    return prepared(change(images, examples[0]), normalised), prepared(change(texts, examples[1]), trimmed)
+    images, texts = export_modules()
+    examples = normalise_pixels(make_batch("image", 2)), trim_ids(make_batch("text", 2))
+    return prepare_inputs(change(images, examples[0]), normalise_pixels), prepare_inputs(
+        change(texts, examples[1]), trim_ids
+    )
 
 
-def compiled(module: nn.Module, _example: Tensor) -> Run:
+def run_compiled(module: nn.Module, _example: Tensor) -> Run:
     inductor: Any = import_module("torch._inductor.config")
     inductor.freezing = True
     return torch.compile(module)  # a shape each: dynamic ones were slower
 
 
-def by_torchao(module: nn.Module, _example: Tensor) -> Run:
+def run_torchao(module: nn.Module, _example: Tensor) -> Run:
     torchao: Any = import_module("torchao.quantization")
     torchao.quantize_(module, torchao.Int8DynamicActivationInt8WeightConfig())
     return torch.compile(module)
 
 
-def by_onnx(int8: bool) -> Callable[[nn.Module, Tensor], Run]:
+def run_onnx(int8: bool) -> Callable[[nn.Module, Tensor], Run]:
     onnxruntime: Any = import_module("onnxruntime")
     quantization: Any = import_module("onnxruntime.quantization")
 
@@ -85,7 +87,7 @@ def by_onnx(int8: bool) -> Callable[[nn.Module, Tensor], Run]:
     return change
 
 
-def by_openvino(hint: str) -> Callable[[nn.Module, Tensor], Run]:
+def run_openvino(hint: str) -> Callable[[nn.Module, Tensor], Run]:
     openvino: Any = import_module("openvino")
 
     def change(module: nn.Module, example: Tensor) -> Run:
@@ -97,30 +99,30 @@ def by_openvino(hint: str) -> Callable[[nn.Module, Tensor], Run]:
     return change
 
 
-def batch_of(kind: str, size: int) -> Tensor:
+def make_batch(kind: str, size: int) -> Tensor:
     """(N, S, S, 3) bytes, or (N, 77) ids padded with 0."""
     if kind == "text":
-        ids: Tensor = open_clip.get_tokenizer(ARCHITECTURE)(captions(size))
+        ids: Tensor = open_clip.get_tokenizer(ARCHITECTURE)(make_captions(size))
         return ids
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (size, SIDE, SIDE, 3), dtype=np.uint8))
 
 
-def normalised(bytes_nss3: Tensor) -> Tensor:
+def normalise_pixels(bytes_nss3: Tensor) -> Tensor:
     mean, std = (torch.tensor(each) for each in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
     return ((bytes_nss3 / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
-def trimmed(ids_nt: Tensor) -> Tensor:
+def trim_ids(ids_nt: Tensor) -> Tensor:
     return ids_nt[:, : int(ids_nt.argmax(1).max()) + 1]
 
 
-def prepared(run: Run, prepare: Callable[[Tensor], Tensor]) -> Run:
+def prepare_inputs(run: Run, prepare: Callable[[Tensor], Tensor]) -> Run:
     """Preparation is not measured: it is done when a batch is first seen."""
     seen: dict[int, Tensor] = {}
     return lambda batch: run(seen.setdefault(batch.data_ptr(), prepare(batch)))
 
 
-def reference() -> Any:
+def compute_reference() -> Any:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
         return open_clip.create_model(ARCHITECTURE).eval().requires_grad_(False)

@@ -25,14 +25,14 @@ CONTRAST, GRAIN = (15.0, 42.0), (0.0, 1.5)  # grey levels, standard deviation; e
 FILES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def photographs(count: int, first_seed: int = 0, size: tuple[int, int] = SMALL) -> list[bytes]:
+def make_photographs(count: int, first_seed: int = 0, size: tuple[int, int] = SMALL) -> list[bytes]:
     """`count` JPEG files, one a seed."""
-    noise()  # once, before the threads
+    make_noise()  # once, before the threads
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy and Pillow let go of the interpreter
-        return list(pool.map(functools.partial(photograph, size=size), range(first_seed, first_seed + count)))
+        return list(pool.map(functools.partial(make_photograph, size=size), range(first_seed, first_seed + count)))
 
 
-def files_in(folder: Path) -> Iterator[bytes]:
+def read_files(folder: Path) -> Iterator[bytes]:
     """The bytes of every picture under `folder`, in the order of their names. Raises FileNotFoundError for none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FILES)
     if not paths:
@@ -40,36 +40,40 @@ def files_in(folder: Path) -> Iterator[bytes]:
     return (path.read_bytes() for path in paths)
 
 
-def photograph(seed: int, size: tuple[int, int] = SMALL) -> bytes:
+def make_photograph(seed: int, size: tuple[int, int] = SMALL) -> bytes:
     """A JPEG file. Equal seeds give equal bytes."""
     rng = np.random.default_rng(seed)
     contrast, grain, tint = rng.uniform(*CONTRAST), rng.uniform(*GRAIN), rng.uniform(-14, 14, 3)
-    light_hw = contrast * cut(rng, size) + outlines(rng, size) + grain * rng.standard_normal(size[::-1], np.float32)
-    hues = [contrast / 4 * cut(rng, size) for _ in range(2)]
+    light_hw = (
+        contrast * crop_photograph(rng, size)
+        + draw_outlines(rng, size)
+        + grain * rng.standard_normal(size[::-1], np.float32)
+    )
+    hues = [contrast / 4 * crop_photograph(rng, size) for _ in range(2)]
     red, blue = light_hw + hues[0], light_hw + hues[1]
     colours = np.stack([red, light_hw - (hues[0] + hues[1]) / 4, blue], axis=-1) + tint
-    return jpeg(Image.fromarray(colours.clip(0, 255).astype(np.uint8)))
+    return encode_jpeg(Image.fromarray(colours.clip(0, 255).astype(np.uint8)))
 
 
-def jpeg(picture: Image.Image) -> bytes:
+def encode_jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 
-def with_comment(picture: bytes, text: bytes) -> bytes:
+def add_comment(picture: bytes, text: bytes) -> bytes:
     """The same picture in other bytes: a comment (marker FFFE) right after the start of the image."""
     return picture[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + picture[2:]
 
 
-def cut(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def crop_photograph(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """(H, W) float32 out of the noise, from anywhere, either way round."""
     rows, columns = ((rng.integers(SIDE) + rng.choice((1, -1)) * np.arange(side)) % SIDE for side in size[::-1])
-    return noise()[np.ix_(rows, columns)]
+    return make_noise()[np.ix_(rows, columns)]
 
 
 @functools.cache
-def noise() -> np.ndarray:
+def make_noise() -> np.ndarray:
     """(SIDE, SIDE) float32, mean 0, deviation 1, amplitude 1/f."""
     rng = np.random.default_rng(0)
     across, down = np.fft.rfftfreq(SIDE), np.fft.fftfreq(SIDE)
@@ -81,16 +85,16 @@ def noise() -> np.ndarray:
     return result
 
 
-def outlines(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def draw_outlines(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """(H, W) grey levels: things before a background, each of one brightness and a sharp edge."""
     picture = Image.new("L", size, int(rng.integers(90, 160)))
     draw = ImageDraw.Draw(picture)
     for _ in range(OUTLINES):
-        draw.polygon(corners(rng, size), fill=int(rng.integers(30, 225)))
+        draw.polygon(draw_corners(rng, size), fill=int(rng.integers(30, 225)))
     return np.asarray(picture, dtype=np.float32)
 
 
-def corners(rng: np.random.Generator, size: tuple[int, int]) -> Sequence[tuple[float, float]]:
+def draw_corners(rng: np.random.Generator, size: tuple[int, int]) -> Sequence[tuple[float, float]]:
     middle, reach = rng.uniform((0, 0), size), rng.uniform(0.05, 0.3) * max(size)
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 9))))
     return [tuple(middle + reach * np.array((np.cos(angle), np.sin(angle)))) for angle in angles]

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.adapting import gain, told
+from benchmarks.adapting import format_gain, print_row
 from benchmarks.common import Report
-from benchmarks.servers import ours
+from benchmarks.servers import start_own_server
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.query.evaluation.metrics import Truths
-from clip_vectorizer.query.labels.label import all_prompts, described
-from clip_vectorizer.query.prompt_sets import prompt_set
+from clip_vectorizer.query.evaluation.statistics import BooleanArray
+from clip_vectorizer.query.labels.label import build_prompts, parse_label
+from clip_vectorizer.query.prompts import select_prompt_set
 from clip_vectorizer.vectors import Vectors, ensemble
 
 PICTURES = Path(__file__).parents[1] / "examples" / "polysemy"
@@ -32,17 +32,17 @@ class Meanings:
         self.client = client
         self.files = sorted(PICTURES.rglob("*.png"))
         self.images_nd = client.embed_images([file.read_bytes() for file in self.files])
-        self.words = dict(said("labels.txt"))
-        self.folders = dict(said("meanings.txt"))
+        self.words = dict(format_meanings("labels.txt"))
+        self.folders = dict(format_meanings("meanings.txt"))
         self.folder_n = np.array([list(self.folders).index(file.parent.name) for file in self.files])
         names = list(self.words)
         self.word_of_folder = np.array([names.index(folder.split(" (")[0]) for folder in self.folders])
         self.word_n = self.word_of_folder[self.folder_n]
 
     def vector(self, prompts: str, text: str, *descriptions: str) -> Vectors:
-        return ensemble(self.client.embed_texts(all_prompts(prompt_set(prompts), text, descriptions)))
+        return ensemble(self.client.embed_texts(build_prompts(select_prompt_set(prompts), text, descriptions)))
 
-    def by_word(self, prompts: str) -> dict[str, Truths]:
+    def by_word(self, prompts: str) -> dict[str, BooleanArray]:
         """Right or not, for each picture."""
         bare = np.stack([self.vector(prompts, word) for word in self.words])
         mean = np.stack([self.vector(prompts, word, *each) for word, each in self.words.items()])
@@ -54,7 +54,7 @@ class Meanings:
             "descriptions, nearest": nearest_nl.argmax(axis=1) == self.word_n,
         }
 
-    def by_meaning(self, prompts: str) -> dict[str, Truths]:
+    def by_meaning(self, prompts: str) -> dict[str, BooleanArray]:
         labels = np.stack([self.vector(prompts, name, *each) for name, each in self.folders.items()])
         cosines_nl = self.images_nd @ labels.T
         within = np.where(self.word_of_folder == self.word_n[:, None], cosines_nl, -np.inf)
@@ -64,8 +64,8 @@ class Meanings:
         }
 
 
-def said(name: str) -> list[tuple[str, tuple[str, ...]]]:
-    return [described(line) for line in (PICTURES / name).read_text(encoding="utf-8").splitlines()]
+def format_meanings(name: str) -> list[tuple[str, tuple[str, ...]]]:
+    return [parse_label(line) for line in (PICTURES / name).read_text(encoding="utf-8").splitlines()]
 
 
 @click.command()
@@ -73,23 +73,25 @@ def main() -> None:
     """Start a sidecar with the bundled model, embed examples/polysemy, and print the table. About 20 seconds."""
     report = Report("Words with two meanings: bare against described")
     report.begin()
-    with ours("fp32", model="emoji") as server, VectorizerClient(server.url) as client:
+    with start_own_server("fp32", model="emoji") as server, VectorizerClient(server.url) as client:
         meanings = Meanings(client)
         report.note(f"{len(meanings.files)} pictures of {len(meanings.words)} words; chance 0.100 by word")
         bare = meanings.by_word("word")["word"]
         for prompts in PROMPTS:
             found = meanings.by_word(prompts)
             for name, right_n in found.items():
-                report.note(f"{prompts:9} {name:36} {told(right_n)}   over the bare word {gain(right_n, bare)}")
-            nearer = gain(found["descriptions, nearest"], found["descriptions, mean"])
+                report.note(
+                    f"{prompts:9} {name:36} {print_row(right_n)}   over the bare word {format_gain(right_n, bare)}"
+                )
+            nearer = format_gain(found["descriptions, nearest"], found["descriptions, mean"])
             report.note(f"{prompts:9} nearest over mean {nearer}")
             for name, right_n in meanings.by_meaning(prompts).items():
-                report.note(f"{prompts:9} {name:36} {told(right_n)}")
+                report.note(f"{prompts:9} {name:36} {print_row(right_n)}")
         report.note("chance: 0.050 among all 20; 0.500 where the word is known, which is all that a bare word can do")
-        report.note(by_art(meanings))
+        report.note(measure_art_sets(meanings))
 
 
-def by_art(meanings: Meanings) -> str:
+def measure_art_sets(meanings: Meanings) -> str:
     found = meanings.by_word("word")
     parts = []
     for art in ("openmoji", "emojione"):

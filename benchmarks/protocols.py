@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.common import Report, side_by_side
-from benchmarks.load import drive, image_bodies
-from benchmarks.photographs import photograph
-from benchmarks.servers import running
+from benchmarks.load import drive_load, make_image_bodies
+from benchmarks.photographs import make_photograph
+from benchmarks.servers import run_server
 
 PARSERS = ("h11", "httptools")
 SECONDS = 1.0
@@ -27,15 +27,15 @@ def compare_protocols(report: Report, rounds: int) -> None:
     if not has_httptools():
         report.note("httptools is not installed: uvicorn's other parser was not measured")
         return
-    body = image_bodies([photograph(0)])[0]
+    body = make_image_bodies([make_photograph(0)])[0]
     values: dict[str, list[float]] = {name: [] for name in PARSERS}
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(running(name, (sys.executable, __file__, name, "PORT"))) for name in PARSERS
+            name: stack.enter_context(run_server(name, (sys.executable, __file__, name, "PORT"))) for name in PARSERS
         }
         for _ in range(rounds):
             for name, server in servers.items():
-                values[name].append(drive(server.url, [body] * COUNT, 1, SECONDS, distinct=False).p50)
+                values[name].append(drive_load(server.url, [body] * COUNT, 1, SECONDS, distinct=False).p50)
     report.add(side_by_side("a request without a model: httptools", "ms", values["h11"], values["httptools"], "h11"))
 
 

@@ -17,19 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.model_alone import timed
+from benchmarks.model_alone import time_passes
 from benchmarks.other_runtimes import (
     ARCHITECTURE,
     Run,
-    batch_of,
-    by_modules,
-    by_onnx,
-    by_openvino,
-    by_torchao,
-    compiled,
-    normalised,
-    prepared,
-    reference,
+    compute_reference,
+    make_batch,
+    normalise_pixels,
+    prepare_inputs,
+    run_compiled,
+    run_modules,
+    run_onnx,
+    run_openvino,
+    run_torchao,
 )
 
 VECTORS = 16  # whose cosines are told
@@ -48,30 +48,30 @@ def main(runtime: str) -> None:
     runs = dict(zip(("image", "text"), RUNTIMES[runtime][1](), strict=True))
     for line in sys.stdin:
         order = json.loads(line)
-        click.echo(json.dumps(with_no_gradients(runs[order["kind"]], order)))
+        click.echo(json.dumps(run_without_gradients(runs[order["kind"]], order)))
         sys.stdout.flush()
 
 
 @torch.inference_mode()
-def with_no_gradients(run: Run, order: Mapping[str, Any]) -> list[float]:
-    inputs = batch_of(order["kind"], order.get("batch", VECTORS))
+def run_without_gradients(run: Run, order: Mapping[str, Any]) -> list[float]:
+    inputs = make_batch(order["kind"], order.get("batch", VECTORS))
     if "vectors" in order:
         rows = torch.as_tensor(np.asarray(run(inputs)), dtype=torch.float32)
         np.save(order["vectors"], F.normalize(rows, dim=-1).numpy())
         return []
-    return timed(lambda: run(inputs), order["seconds"])
+    return time_passes(lambda: run(inputs), order["seconds"])
 
 
-def by_open_clip() -> tuple[Run, Run]:
+def build_open_clip_passes() -> tuple[Run, Run]:
     """As Weaviate's own container calls it: every text as long as the context."""
-    model = reference()
-    return prepared(model.encode_image, normalised), model.encode_text
+    model = compute_reference()
+    return prepare_inputs(model.encode_image, normalise_pixels), model.encode_text
 
 
-def by_us(precision: str) -> tuple[Run, Run]:
+def build_own_passes(precision: str) -> tuple[Run, Run]:
     from clip_vectorizer.models.catalog import ModelName, load_encoder
+    from clip_vectorizer.models.devices import Placement
     from clip_vectorizer.models.encoder import PreparedText
-    from clip_vectorizer.models.placement import Placement
 
     encoder = load_encoder(ModelName(f"{ARCHITECTURE}::random"), Placement(precision=precision))
 
@@ -82,20 +82,20 @@ def by_us(precision: str) -> tuple[Run, Run]:
 
 
 RUNTIMES: Runtimes = {
-    "open_clip": ((), by_open_clip),
-    "ours fp32": ((), lambda: by_us("fp32")),
-    "ours bf16": ((), lambda: by_us("bf16")),
-    "ours int8": ((), lambda: by_us("int8")),
-    "torch.compile": (("g++",), lambda: by_modules(compiled)),
-    "torchao int8": (("g++", "torchao"), lambda: by_modules(by_torchao)),
-    "onnxruntime": (("onnx", "onnxruntime"), lambda: by_modules(by_onnx(int8=False))),
-    "onnxruntime int8": (("onnx", "onnxruntime"), lambda: by_modules(by_onnx(int8=True))),
-    "openvino": (("openvino",), lambda: by_modules(by_openvino("f32"))),
-    "openvino bf16": (("openvino",), lambda: by_modules(by_openvino("bf16"))),
+    "open_clip": ((), build_open_clip_passes),
+    "ours fp32": ((), lambda: build_own_passes("fp32")),
+    "ours bf16": ((), lambda: build_own_passes("bf16")),
+    "ours int8": ((), lambda: build_own_passes("int8")),
+    "torch.compile": (("g++",), lambda: run_modules(run_compiled)),
+    "torchao int8": (("g++", "torchao"), lambda: run_modules(run_torchao)),
+    "onnxruntime": (("onnx", "onnxruntime"), lambda: run_modules(run_onnx(int8=False))),
+    "onnxruntime int8": (("onnx", "onnxruntime"), lambda: run_modules(run_onnx(int8=True))),
+    "openvino": (("openvino",), lambda: run_modules(run_openvino("f32"))),
+    "openvino bf16": (("openvino",), lambda: run_modules(run_openvino("bf16"))),
 }
 
 
-def missing(runtime: str) -> list[str]:
+def find_missing(runtime: str) -> list[str]:
     return [need for need in RUNTIMES[runtime][0] if not shutil.which(need) and not importlib.util.find_spec(need)]
 
 

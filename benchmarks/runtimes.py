@@ -13,9 +13,9 @@ from typing import Any, Self
 import click
 import numpy as np
 
-from benchmarks.common import Report, json_option, side_by_side
-from benchmarks.runtime_passes import RUNTIMES, missing
-from benchmarks.servers import offline
+from benchmarks.common import Report, add_json_option, side_by_side
+from benchmarks.runtime_passes import RUNTIMES, find_missing
+from benchmarks.servers import make_offline_environment
 
 BASE = "open_clip"
 
@@ -28,7 +28,12 @@ class Runtime:
         words = (sys.executable, str(Path(__file__).with_name("runtime_passes.py")), "--runtime", name)
         self._talk = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._talk, text=True, env=offline()
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._talk,
+            text=True,
+            env=make_offline_environment(),
         )
 
     def __enter__(self) -> Self:
@@ -63,7 +68,7 @@ class Runtime:
 @click.option("--text-batches", default="1,8", show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--seconds", default=1.0, show_default=True, help="Of one measurement.")
-@json_option
+@add_json_option
 def main(
     names: Sequence[str],
     image_batches: str,
@@ -81,19 +86,19 @@ def main(
     report = Report("ViT-B-32, model alone, random weights: items a second by runtime")
     report.begin()
     with ExitStack() as stack:
-        base, *others = loaded(report, stack, [name for name in RUNTIMES if not names or name in {BASE, *names}])
+        base, *others = load_runtimes(report, stack, [name for name in RUNTIMES if not names or name in {BASE, *names}])
         for kind, batches in (("image", image_batches), ("text", text_batches)):
             for batch in map(int, batches.split(",")):
-                compare(report, base, others, {"kind": kind, "batch": batch, "seconds": seconds}, rounds)
-            tell_cosines(report, base, others, kind)
+                compare_runtimes(report, base, others, {"kind": kind, "batch": batch, "seconds": seconds}, rounds)
+            print_cosines(report, base, others, kind)
     report.write(json_file)
 
 
-def loaded(report: Report, stack: ExitStack, names: Sequence[str]) -> list[Runtime]:
+def load_runtimes(report: Report, stack: ExitStack, names: Sequence[str]) -> list[Runtime]:
     """Those that can run here; a sentence about each that cannot."""
     running = []
     for name in names:
-        if lacks := missing(name):
+        if lacks := find_missing(name):
             report.note(f"{name}: missing {' and '.join(lacks)}, not measured")
             continue
         runtime = stack.enter_context(Runtime(name))
@@ -107,7 +112,9 @@ def loaded(report: Report, stack: ExitStack, names: Sequence[str]) -> list[Runti
     return running
 
 
-def compare(report: Report, base: Runtime, others: Sequence[Runtime], order: dict[str, Any], rounds: int) -> None:
+def compare_runtimes(
+    report: Report, base: Runtime, others: Sequence[Runtime], order: dict[str, Any], rounds: int
+) -> None:
     rates: dict[str, list[float]] = {each.name: [] for each in (base, *others)}
     for _ in range(rounds):
         for each in (base, *others):
@@ -117,7 +124,7 @@ def compare(report: Report, base: Runtime, others: Sequence[Runtime], order: dic
         report.add(side_by_side(what, f"{order['kind']}s/s", rates[base.name], rates[each.name], f"by {base.name}"))
 
 
-def tell_cosines(report: Report, base: Runtime, others: Sequence[Runtime], kind: str) -> None:
+def print_cosines(report: Report, base: Runtime, others: Sequence[Runtime], kind: str) -> None:
     exact = base.rows(kind)
     for each in others:
         cosines = (exact.astype(np.float64) * each.rows(kind)).sum(axis=1)

@@ -29,62 +29,68 @@ class Server:
 
 
 @contextmanager
-def ours(precision: str, model: str = MODEL, **env: str) -> Iterator[Server]:
+def start_own_server(precision: str, model: str = MODEL, **env: str) -> Iterator[Server]:
     """`clip-vectorizer serve` as a user starts it."""
     words = ("-m", "clip_vectorizer.cli", "serve", "--model", model, "--precision", precision, "--port", "PORT")
-    with running(f"ours, {precision}", (sys.executable, *words), env=env) as server:
+    with run_server(f"ours, {precision}", (sys.executable, *words), env=env) as server:
         yield server
 
 
 @contextmanager
-def one_at_a_time(model: str = MODEL) -> Iterator[Server]:
+def start_one_at_a_time(model: str = MODEL) -> Iterator[Server]:
     """The upstream container's way of working, rewritten: see one_at_a_time.py."""
     words = (sys.executable, str(HERE / "one_at_a_time.py"), "--model", model.partition("::")[0], "--port", "PORT")
-    with running("one at a time", words) as server:
+    with run_server("one at a time", words) as server:
         yield server
 
 
 @contextmanager
-def upstream(source: Path, python: Path, kind: str, architecture: str = "ViT-B-32") -> Iterator[Server]:
+def start_upstream(source: Path, python: Path, kind: str, architecture: str = "ViT-B-32") -> Iterator[Server]:
     """The upstream container's own code under its own Python, with random weights. `kind`: open_clip, transformers."""
     with TemporaryDirectory() as folder:
-        subprocess.run((python, HERE / "upstream_models.py", kind, architecture, folder), check=True, env=offline())
+        subprocess.run(
+            (python, HERE / "upstream_models.py", kind, architecture, folder),
+            check=True,
+            env=make_offline_environment(),
+        )
         words = (str(python), "-m", "uvicorn", "app:app", "--app-dir", str(source.resolve()), "--port", "PORT")
-        with running(f"upstream, {kind}", words, cwd=Path(folder)) as server:
+        with run_server(f"upstream, {kind}", words, cwd=Path(folder)) as server:
             yield server
 
 
-def offline() -> dict[str, str]:
+def make_offline_environment() -> dict[str, str]:
     return {**os.environ, "HF_HUB_OFFLINE": "1"}
 
 
 @contextmanager
-def running(
+def run_server(
     name: str, words: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """`words` with PORT replaced, ready to answer; stopped at the end. Raises RuntimeError when it does not start."""
-    port = free_port()
+    port = find_free_port()
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as file:
             command = [word.replace("PORT", str(port)) for word in words]
-            process = subprocess.Popen(command, cwd=cwd, env={**offline(), **(env or {})}, stdout=file, stderr=file)
+            process = subprocess.Popen(
+                command, cwd=cwd, env={**make_offline_environment(), **(env or {})}, stdout=file, stderr=file
+            )
         try:
             wait_until_ready(process, server := Server(name, f"http://127.0.0.1:{port}", process.pid), log)
             yield server
         finally:
-            stop(process)
+            stop_server(process)
 
 
 def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not answers(server.url + READY):
+    while not is_ready(server.url + READY):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(POLL_SECONDS)
 
 
-def answers(url: str) -> bool:
+def is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as response:
             return bool(response.status == 204)
@@ -92,7 +98,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop_server(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -101,6 +107,6 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

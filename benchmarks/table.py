@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from benchmarks.common import machine, number, today
+from benchmarks.common import describe_machine, format_number, format_today
 
 HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 20 minutes on two cores
@@ -33,7 +33,7 @@ TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ScriptResult:
     script: str
     seconds: float
     exit_code: int
@@ -52,15 +52,15 @@ def main(only: tuple[str, ...], markdown: Path | None) -> None:
     """
     with TemporaryDirectory() as folder:
         names = [name for name in only or SCRIPTS if (HERE / name).exists()]
-        runs = [run(name, Path(folder) / f"{name}.json") for name in names]
-    table = "\n".join(table_of(runs))
+        runs = [run_script(name, Path(folder) / f"{name}.json") for name in names]
+    table = "\n".join(format_table(runs))
     click.echo(f"\n{table}")
     if markdown:
         markdown.write_text(table + "\n")
     sys.exit(any(each.exit_code for each in runs))
 
 
-def run(name: str, file: Path) -> Ran:
+def run_script(name: str, file: Path) -> ScriptResult:
     click.echo(f"\n## {name}", err=True)
     start = time.monotonic()
     words = [sys.executable, str(HERE / name), *SCRIPTS[name], "--json", str(file)]
@@ -68,15 +68,15 @@ def run(name: str, file: Path) -> Ran:
         code = subprocess.run(words, timeout=TIMEOUT_SECONDS, check=False).returncode
     except subprocess.TimeoutExpired:
         code = 1
-    return Ran(name, time.monotonic() - start, code, json.loads(file.read_text()) if file.exists() else None)
+    return ScriptResult(name, time.monotonic() - start, code, json.loads(file.read_text()) if file.exists() else None)
 
 
-def table_of(runs: Sequence[Ran]) -> Iterator[str]:
-    yield f"{machine()}, {today()}; `make bench`. Medians, and the spread of the rounds; a ratio is ours / theirs.\n"
+def format_table(runs: Sequence[ScriptResult]) -> Iterator[str]:
+    yield f"{describe_machine()}, {format_today()}; `make bench`. Medians, and the spread of the rounds; a ratio is ours / theirs.\n"
     yield "| what | theirs | ours | ratio | wanted | by |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for each in runs:
-        yield from (row(each.script, figure) for figure in (each.found or {}).get("figures", ()))
+        yield from (format_row(each.script, figure) for figure in (each.found or {}).get("figures", ()))
     for each in runs:
         for note in (each.found or {}).get("notes", ()):
             yield f"\n{each.script}: {note}"
@@ -84,14 +84,24 @@ def table_of(runs: Sequence[Ran]) -> Iterator[str]:
         yield f"\n{each.script} {state} ({each.seconds:.0f} s)"
 
 
-def row(script: str, figure: dict[str, Any]) -> str:
-    theirs = f"{spread(figure['theirs'])} ({figure['against']})" if figure.get("theirs") else "-"
-    cells = (figure["what"], theirs, spread(figure["ours"]), spread(figure.get("ratio")), figure.get("target") or "-")
+def format_row(script: str, figure: dict[str, Any]) -> str:
+    theirs = f"{format_spread(figure['theirs'])} ({figure['against']})" if figure.get("theirs") else "-"
+    cells = (
+        figure["what"],
+        theirs,
+        format_spread(figure["ours"]),
+        format_spread(figure.get("ratio")),
+        figure.get("target") or "-",
+    )
     return f"| {' | '.join(cells)} | {script} |"
 
 
-def spread(value: dict[str, float] | None) -> str:
-    return f"{number(value['median'])} ({number(value['least'])}-{number(value['most'])})" if value else "-"
+def format_spread(value: dict[str, float] | None) -> str:
+    return (
+        f"{format_number(value['median'])} ({format_number(value['least'])}-{format_number(value['most'])})"
+        if value
+        else "-"
+    )
 
 
 if __name__ == "__main__":

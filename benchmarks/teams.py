@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.common import Report, json_option, side_by_side
+from benchmarks.common import Report, add_json_option, side_by_side
 from benchmarks.servers import MODEL
 from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.placement import Placement
 
 PASSES = 15
 
@@ -23,7 +23,7 @@ PASSES = 15
 @click.command()
 @click.option("--precision", "precisions", multiple=True, default=("fp32", "int8"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
-@json_option
+@add_json_option
 def main(precisions: tuple[str, ...], rounds: int, json_file: Path | None) -> None:
     """Compare passes with one and with two threads that have computed.
 
@@ -34,19 +34,19 @@ def main(precisions: tuple[str, ...], rounds: int, json_file: Path | None) -> No
     report = Report("one image through ViT-B-32 while one thread computes, and when another one has")
     report.begin()
     for precision in precisions:
-        encoder = loaded(precision)
-        one, two = zip(*(round_of(encoder) for _ in range(rounds)), strict=True)
+        encoder = load_encoder_pair(precision)
+        one, two = zip(*(measure_round(encoder) for _ in range(rounds)), strict=True)
         report.add(side_by_side(f"ms a pass, {precision}, two threads", "ms", one, two, "one thread"))
     report.write(json_file)
 
 
-def loaded(precision: str) -> Encoder:
+def load_encoder_pair(precision: str) -> Encoder:
     """Loaded by a thread that ends, for loading computes too."""
     with ThreadPoolExecutor(1) as loader:
         return loader.submit(load_encoder, ModelName(MODEL), Placement(precision=precision)).result()
 
 
-def round_of(encoder: Encoder) -> tuple[float, float]:
+def measure_round(encoder: Encoder) -> tuple[float, float]:
     """Median milliseconds with one thread, then with two; both end with the round."""
     side = encoder.info.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)

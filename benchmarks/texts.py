@@ -13,14 +13,14 @@ COUNT = math.prod(map(len, PARTS))
 STEP = 17_623  # shares no factor with COUNT, so none comes twice; neighbours differ in most words
 
 
-def captions(count: int, first: int = 0) -> list[str]:
+def make_captions(count: int, first: int = 0) -> list[str]:
     """`count` captions from number `first` on. Raises ValueError past the COUNT that there are."""
     if first + count > COUNT:
         raise ValueError(f"{first + count} captions asked for; there are {COUNT}: measure for fewer seconds or rounds")
-    return [caption(number) for number in range(first, first + count)]
+    return [make_caption(number) for number in range(first, first + count)]
 
 
-def caption(number: int) -> str:
+def make_caption(number: int) -> str:
     place, words = number * STEP % COUNT, []
     for choices in PARTS:
         place, chosen = divmod(place, len(choices))

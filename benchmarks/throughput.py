@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from benchmarks.common import Report, has_fast_bf16, json_option, side_by_side
-from benchmarks.load import drive, image_bodies, text_bodies
+from benchmarks.common import Report, add_json_option, has_fast_bf16, side_by_side
+from benchmarks.load import drive_load, make_image_bodies, make_text_bodies
 from benchmarks.model_alone import ModelAlone
-from benchmarks.photographs import files_in, photographs
-from benchmarks.servers import MODEL, Server, one_at_a_time, ours, upstream
-from benchmarks.texts import captions
+from benchmarks.photographs import make_photographs, read_files
+from benchmarks.servers import MODEL, Server, start_one_at_a_time, start_own_server, start_upstream
+from benchmarks.texts import make_captions
 from clip_vectorizer.server.settings import PRECISIONS
 
 CLAIM = "images/s, texts/s and p50, 640x480 JPEG, one item a request, every item another"
@@ -61,7 +61,7 @@ def default_precisions() -> tuple[str, ...]:
     "--upstream", "source", type=click.Path(exists=True, path_type=Path), help="The upstream container's code."
 )
 @click.option("--upstream-python", type=click.Path(exists=True, path_type=Path), help="A Python that can run it.")
-@json_option
+@add_json_option
 def main(
     precisions: tuple[str, ...],
     source: Path | None,
@@ -79,28 +79,30 @@ def main(
     report.begin()
     with ExitStack() as stack:
         settings = Plan(**plan)  # type: ignore[arg-type]  # click has checked them
-        rivals = [stack.enter_context(one_at_a_time(settings.model))]
+        rivals = [stack.enter_context(start_one_at_a_time(settings.model))]
         if source and upstream_python:
             kinds = ("open_clip", "transformers")
             architecture = settings.model.partition("::")[0]
-            rivals += [stack.enter_context(upstream(source, upstream_python, kind, architecture)) for kind in kinds]
-        own = [stack.enter_context(ours(precision, settings.model)) for precision in precisions]
+            rivals += [
+                stack.enter_context(start_upstream(source, upstream_python, kind, architecture)) for kind in kinds
+            ]
+        own = [stack.enter_context(start_own_server(precision, settings.model)) for precision in precisions]
         models = [stack.enter_context(ModelAlone(each, settings.model)) for each in ("open_clip", *precisions)]
-        for images, texts in supplies(settings):
+        for images, texts in list_supplies(settings):
             measure_round(settings, measured, [*rivals, *own], models, images, texts)
-    tell(report, measured, [each.name for each in rivals], precisions)
+    print_measurements(report, measured, [each.name for each in rivals], precisions)
     report.write(json_file)
 
 
-def supplies(plan: Plan) -> Iterator[tuple[list[bytes], list[bytes]]]:
+def list_supplies(plan: Plan) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """Bodies of each round. All servers see the same, and none sees one twice."""
-    files = files_in(plan.photos) if plan.photos else None
+    files = read_files(plan.photos) if plan.photos else None
     for number in range(plan.rounds):
         count = IMAGES + ALONE
-        pictures = list(islice(files, count)) if files else photographs(count, number * count)
+        pictures = list(islice(files, count)) if files else make_photographs(count, number * count)
         if len(pictures) < plan.in_flight * 4:
             raise click.UsageError(f"--photos: {count} a round are needed, {plan.rounds} rounds; the folder has fewer")
-        yield image_bodies(pictures), text_bodies(captions(TEXTS, number * TEXTS))
+        yield make_image_bodies(pictures), make_text_bodies(make_captions(TEXTS, number * TEXTS))
 
 
 def measure_round(
@@ -117,23 +119,23 @@ def measure_round(
         best_batch = model.measure("image", plan.in_flight, plan.seconds / 2)
         measured.note(model.name, "images/s", plan.in_flight * 1000 / statistics.median(best_batch))
     for server in servers:
-        measured.note(server.name, "images/s", drive(server.url, images[:some], plan.in_flight, plan.seconds).rate)
-        measured.note(server.name, "texts/s", drive(server.url, texts, plan.in_flight, plan.seconds / 2).rate)
-        measured.note(server.name, "p50 ms", drive(server.url, images[some:], 1, plan.seconds / 2).p50)
+        measured.note(server.name, "images/s", drive_load(server.url, images[:some], plan.in_flight, plan.seconds).rate)
+        measured.note(server.name, "texts/s", drive_load(server.url, texts, plan.in_flight, plan.seconds / 2).rate)
+        measured.note(server.name, "p50 ms", drive_load(server.url, images[some:], 1, plan.seconds / 2).p50)
 
 
-def tell(report: Report, measured: Measured, rivals: Sequence[str], precisions: Sequence[str]) -> None:
+def print_measurements(report: Report, measured: Measured, rivals: Sequence[str], precisions: Sequence[str]) -> None:
     for rival in rivals[1:]:
-        compare(report, measured, rival, rivals[0], {})
+        compare_servers(report, measured, rival, rivals[0], {})
     for precision in precisions:
         own, models = f"ours, {precision}", ("model alone, open_clip", f"model alone, {precision}")
         for rival in rivals:
-            compare(report, measured, rival, own, AGAINST_SERVERS.get(precision, {}))
+            compare_servers(report, measured, rival, own, AGAINST_SERVERS.get(precision, {}))
         for model in models:
-            compare(report, measured, model, own, AGAINST_MODELS.get(precision, {}))
+            compare_servers(report, measured, model, own, AGAINST_MODELS.get(precision, {}))
 
 
-def compare(report: Report, measured: Measured, rival: str, own: str, targets: Mapping[str, str]) -> None:
+def compare_servers(report: Report, measured: Measured, rival: str, own: str, targets: Mapping[str, str]) -> None:
     for metric, theirs in measured.of[rival].items():
         mine = measured.of[own][metric]
         report.add(side_by_side(f"{metric}, {own}", metric.split()[-1], theirs, mine, rival, targets.get(metric, "")))

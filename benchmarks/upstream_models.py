@@ -31,13 +31,13 @@ def write_transformers(architecture: str, models: Path) -> None:
     """CLIPModel of the same sizes, with GELU as open_clip's `ViT-B-32`: QuickGELU would be slower."""
     from transformers import CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-    CLIPModel(sizes(architecture)).save_pretrained(models / "openai_clip")
-    tokenizer = written_tokenizer(open_clip.get_tokenizer(architecture), models)
+    CLIPModel(read_sizes(architecture)).save_pretrained(models / "openai_clip")
+    tokenizer = write_tokenizer(open_clip.get_tokenizer(architecture), models)
     processor: Any = CLIPProcessor
     processor(CLIPImageProcessor(), tokenizer).save_pretrained(models / "openai_clip_processor")
 
 
-def sizes(architecture: str) -> Any:
+def read_sizes(architecture: str) -> Any:
     from transformers import CLIPConfig
 
     config = open_clip.get_model_config(architecture)
@@ -45,15 +45,19 @@ def sizes(architecture: str) -> Any:
     return CLIPConfig(
         projection_dim=config["embed_dim"],
         vision_config={
-            **layers(vision, vision.get("head_width", 64)),
+            **count_layers(vision, vision.get("head_width", 64)),
             "image_size": vision["image_size"],
             "patch_size": vision["patch_size"],
         },
-        text_config={**layers(text, text["width"] // text["heads"]), "eos_token_id": 49407, "bos_token_id": 49406},
+        text_config={
+            **count_layers(text, text["width"] // text["heads"]),
+            "eos_token_id": 49407,
+            "bos_token_id": 49406,
+        },
     )
 
 
-def layers(config: dict[str, Any], head_width: int) -> dict[str, Any]:
+def count_layers(config: dict[str, Any], head_width: int) -> dict[str, Any]:
     width = config["width"]
     return {
         "hidden_size": width,
@@ -64,7 +68,7 @@ def layers(config: dict[str, Any], head_width: int) -> dict[str, Any]:
     }
 
 
-def written_tokenizer(tokenizer: Any, models: Path) -> Any:
+def write_tokenizer(tokenizer: Any, models: Path) -> Any:
     """open_clip's byte-pair vocabulary in the files of transformers."""
     from transformers import CLIPTokenizer
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.server.logs import set_up
-from clip_vectorizer.server.settings import LOG_LEVELS, PRECISIONS, Settings, settings_from
+from clip_vectorizer.cli_common import ExitCodeCommand
+from clip_vectorizer.server.logs import configure_logging
+from clip_vectorizer.server.settings import LOG_LEVELS, PRECISIONS, Settings, parse_settings
 
-PORTS = click.IntRange(0, 65535)
+PORT = click.IntRange(0, 65535)
 
 
 @click.group()
@@ -22,14 +22,14 @@ def main() -> None:
     Example:
       clip-vectorizer serve --model emoji
     """
-    set_up("info")
+    configure_logging("info")
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 @click.option("--model", help="What to serve; `clip-vectorizer models` lists names.  [env: CLIP_MODEL; default: emoji]")
 @click.option("--architecture", help="Of a checkpoint file, as open_clip names it.  [env: CLIP_ARCHITECTURE]")
 @click.option("--host", help="Address to listen on.  [env: CLIP_HOST; default: 127.0.0.1]")
-@click.option("--port", type=PORTS, help="Port to listen on; 0 takes a free one.  [env: CLIP_PORT; default: 9090]")
+@click.option("--port", type=PORT, help="Port to listen on; 0 takes a free one.  [env: CLIP_PORT; default: 9090]")
 @click.option("--device", help="cpu, cuda:N, cuda:all, or several with commas.  [env: CLIP_DEVICE]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
 @click.option("--threads", type=click.IntRange(0), help="Of one CPU pass; 0: as fits the model.  [env: CLIP_THREADS]")
@@ -48,21 +48,21 @@ def serve(**flags: str | int | None) -> None:
     CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS; CLIP_BASIC_AUTH=user:password asks for a password,
     CLIP_API_KEYS=key1,key2 for a bearer key.
     """
-    from clip_vectorizer.server.serve import load_as_set
     from clip_vectorizer.server.serve import serve as serve_until_signal
+    from clip_vectorizer.server.startup import load_configured_encoders
 
-    settings = settings_of(flags)
-    set_up(settings.log_level)
-    serve_until_signal(settings, lambda: load_as_set(settings))
+    settings = read_settings(flags)
+    configure_logging(settings.log_level)
+    serve_until_signal(settings, lambda: load_configured_encoders(settings))
 
 
-def settings_of(flags: dict[str, str | int | None]) -> Settings:
+def read_settings(flags: dict[str, str | int | None]) -> Settings:
     """A flag that was given wins over its variable: `--max-batch 8` stands for CLIP_MAX_BATCH."""
     given = {f"CLIP_{name.upper()}": str(value) for name, value in flags.items() if value is not None}
-    return settings_from({**os.environ, **given})
+    return parse_settings({**os.environ, **given})
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 @click.argument("words", nargs=-1)
 def models(words: tuple[str, ...]) -> None:
     """List the names that --model takes, or those that hold all WORDS.
@@ -74,14 +74,14 @@ def models(words: tuple[str, ...]) -> None:
     ARCHITECTURE::random serves random weights, for load tests; hf-hub:ORG/NAME, local-dir:PATH and the path of a
     checkpoint (with --architecture) are taken too.
     """
-    from clip_vectorizer.models.names import served_names
+    from clip_vectorizer.models.names import list_served_names
 
-    for name in served_names():
+    for name in list_served_names():
         if all(word.lower() in name.lower() for word in words):
             click.echo(name)
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 @click.option("--model", help="What to load and measure.  [env: CLIP_MODEL; default: emoji]")
 @click.option("--device", help="cpu, cuda:N, cuda:all, or several with commas.  [env: CLIP_DEVICE]")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="[env: CLIP_PRECISION; default: fp32]")
@@ -95,17 +95,16 @@ def doctor(seconds: float, **flags: str | int | None) -> None:
     Example:
       clip-vectorizer doctor --model emoji
     """
-    from clip_vectorizer.models.doctor import Load, examined, facts
-    from clip_vectorizer.models.machine import this_machine
-    from clip_vectorizer.server.images import prepared
-    from clip_vectorizer.server.serve import load_as_set
+    from clip_vectorizer.models.doctor import DoctorLoad, describe_machine, inspect_machine, measure_encoder
+    from clip_vectorizer.server.decode import decode_pixels
+    from clip_vectorizer.server.startup import load_configured_encoders
 
-    settings, machine = settings_of(flags), this_machine()
-    for line in facts(machine):
+    settings, machine = read_settings(flags), inspect_machine()
+    for line in describe_machine(machine):
         click.echo(line)
-    encoder, limits = load_as_set(settings)[0], settings.limits
-    read = partial(prepared, encoder, max_pixels=limits.max_pixels)
-    for line in examined(machine, encoder, read, Load(limits.max_batch, seconds), PRECISIONS):
+    encoder, limits = load_configured_encoders(settings)[0], settings.limits
+    read = partial(decode_pixels, encoder, max_pixels=limits.max_pixels)
+    for line in measure_encoder(machine, encoder, read, DoctorLoad(limits.max_batch, seconds), PRECISIONS):
         click.echo(line)
 
 
@@ -119,7 +118,7 @@ def train() -> None:
     """
 
 
-@train.command(cls=FriendlyErrors)
+@train.command(cls=ExitCodeCommand)
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for packages, art and stages.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the model.")
 @click.option("--teacher-steps", type=click.IntRange(1), default=2800, show_default=True)
@@ -135,9 +134,9 @@ def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> N
       clip-vectorizer train emoji --work ~/emoji --output ~/emoji/model
       clip-vectorizer serve --model local-dir:$HOME/emoji/model
     """
-    from clip_vectorizer.training.emoji import plan_of, train_emoji
+    from clip_vectorizer.training.emoji import plan_training, train_emoji
 
-    train_emoji(plan_of(work, output, teacher_steps, student_steps))
+    train_emoji(plan_training(work, output, teacher_steps, student_steps))
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

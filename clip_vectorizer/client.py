@@ -1,6 +1,12 @@
 """HTTP client of a running sidecar: texts and image files in, checked vectors out. Knows nothing of Weaviate.
 
 N items · D dimensions
+
+One HTTP line to a sidecar: credentials, patience, asking again while it is busy, and errors as ours.
+
+Many images where some may be bad: a vector for each good one, the reason for each bad one.
+
+D dimensions
 """
 
 import base64
@@ -13,28 +19,35 @@ import httpx
 import numpy as np
 
 from clip_vectorizer import protocol
-from clip_vectorizer.each import each_alone
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
-from clip_vectorizer.sidecar_http import BUSY_WAITS_SECONDS, SidecarHttp
+from clip_vectorizer.protocol import VECTORIZE
 from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import (
-    Item,
-    form_of,
-    parts_of,
-    read_answer,
+    ItemT,
+    about_one_file,
+    build_form,
+    read_address,
     read_array,
+    read_json_answer,
     read_model_info,
+    read_refusal,
     read_vectors,
     shift_index,
+    split_batches,
 )
+
+POLL_SECONDS = 0.2
+NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before asking again after 503
+CONNECT_SECONDS = 5.0
+STATE_SECONDS = 15.0  # for /meta and ready
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+REQUEST_STATUSES = (401, 403, 404, 405, 408)  # of the statuses under 500
 
 __all__ = ["ModelInfo", "VectorizerClient"]
 
 logger = logging.getLogger(__name__)
-
-POLL_SECONDS = 0.2
-NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 
 
 class VectorizerClient:
@@ -68,7 +81,7 @@ class VectorizerClient:
 
     def meta(self) -> ModelInfo:
         """The sidecar's model. Raises SidecarRefused if the answer is not one of this project's sidecars."""
-        info = read_model_info(read_answer(self._http.ask("GET", protocol.META), self.url), self.url)
+        info = read_model_info(read_json_answer(self._http.ask("GET", protocol.META), self.url), self.url)
         self._dimension = info.dimension
         return info
 
@@ -82,8 +95,8 @@ class VectorizerClient:
 
     def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
         """For each file its vector (D,), or why the sidecar refused this one alone."""
-        parts = parts_of(images) if images else ()
-        return [outcome for part in parts for outcome in each_alone(images[part], self.embed_images)]
+        parts = split_batches(images) if images else ()
+        return [outcome for part in parts for outcome in embed_each(images[part], self.embed_images)]
 
     def wait_until_ready(self, seconds: float) -> None:
         """Returns once the model answers. Raises SidecarUnreachable after `seconds` with the last thing heard."""
@@ -100,12 +113,12 @@ class VectorizerClient:
             return str(error)
         return None
 
-    def _embed(self, items: Sequence[Item], ask: Callable[[Sequence[Item], int], Vectors]) -> Vectors:
+    def _embed(self, items: Sequence[ItemT], ask: Callable[[Sequence[ItemT], int], Vectors]) -> Vectors:
         if not items:
             return np.empty((0, self._dimension or self.meta().dimension), dtype=np.float32)
-        return np.concatenate([self._part(ask, items[part], part.start) for part in parts_of(items)])
+        return np.concatenate([self._part(ask, items[part], part.start) for part in split_batches(items)])
 
-    def _part(self, ask: Callable[[Sequence[Item], int], Vectors], items: Sequence[Item], start: int) -> Vectors:
+    def _part(self, ask: Callable[[Sequence[ItemT], int], Vectors], items: Sequence[ItemT], start: int) -> Vectors:
         try:
             vectors = ask(items, start)
         except SidecarRefused as refusal:
@@ -120,7 +133,7 @@ class VectorizerClient:
     def _images(self, images: Sequence[bytes], start: int) -> Vectors:
         """As files; as base64 where the sidecar has no such route."""
         if self._takes_files:
-            content, headers = form_of(images)
+            content, headers = build_form(images)
             try:
                 response = self._http.patiently(protocol.VECTORIZE_IMAGES, content=content, headers=headers)
                 return read_array(response, len(images), self.url)
@@ -133,7 +146,7 @@ class VectorizerClient:
 
     def _vectorize(self, field: str, answer_field: str, items: Sequence[str], start: int) -> Vectors:
         request: dict[str, Any] = {field: list(items)}
-        body = read_answer(self._http.patiently(protocol.VECTORIZE, json=request), self.url)
+        body = read_json_answer(self._http.patiently(protocol.VECTORIZE, json=request), self.url)
         for warning in body.get(protocol.WARNINGS) or ():
             logger.warning("%s", shift_index(str(warning), start))
         return read_vectors(body.get(answer_field), len(items), self.url)
@@ -145,3 +158,99 @@ class VectorizerClient:
                 "its model was changed meanwhile; start again"
             )
         self._dimension = dimension
+
+
+class SidecarHttp:
+    """Every method raises SidecarUnreachable when nobody answers and SidecarRefused when the sidecar says no."""
+
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float,
+        transport: httpx.BaseTransport | None,
+        busy_waits_seconds: Sequence[float],
+        api_key: str | None,
+    ) -> None:
+        address = read_address(url)
+        self.url = str(address.copy_with(username="", password=""))  # safe to show: no password
+        self._timeout_seconds = timeout_seconds
+        self._busy_waits_seconds = busy_waits_seconds
+        self._http = httpx.Client(
+            base_url=self.url,
+            auth=(address.username, address.password) if address.userinfo else None,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key and not address.userinfo else None,
+            transport=transport,
+            trust_env=address.host not in LOOPBACK,  # a company's HTTP_PROXY cannot reach this machine's loopback
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def patiently(self, path: str, **request: Any) -> httpx.Response:
+        """As `ask`, by POST; a sidecar that is busy is asked again."""
+        for seconds in self._busy_waits_seconds:
+            try:
+                return self.ask("POST", path, **request)
+            except SidecarRefused as refusal:
+                if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+            time.sleep(seconds)
+        return self.ask("POST", path, **request)
+
+    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer, if it is a good one."""
+        try:
+            response = self._http.request(method, path, timeout=self._timeout(path), **request)
+        except httpx.TimeoutException as error:
+            raise SidecarUnreachable(
+                f"the sidecar at {self.url} did not answer in time ({describe_http_error(error)})"
+            ) from error
+        except httpx.HTTPError as error:
+            raise SidecarUnreachable(
+                f"no sidecar answers at {self.url} ({describe_http_error(error)}); start one with `clip-vectorizer serve`, "
+                "or name another with VECTORIZER_URL"
+            ) from error
+        if not response.is_success:
+            raise read_refusal(response, self.url)
+        return response
+
+    def _timeout(self, path: str) -> httpx.Timeout:
+        """Vectors may have to queue; what a sidecar says of itself never waits behind them."""
+        vectors = path.startswith(VECTORIZE)
+        patience = self._timeout_seconds if vectors else min(self._timeout_seconds, STATE_SECONDS)
+        return httpx.Timeout(patience, connect=min(self._timeout_seconds, CONNECT_SECONDS))
+
+
+def describe_http_error(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
+
+
+ImageOutcome = Vectors | SidecarRefused
+
+
+def embed_each(images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]) -> list[ImageOutcome]:
+    """For each its vector (D,) or its refusal. `embed` gives a row each or raises SidecarRefused for all.
+
+    The good ones are asked for once more: a sidecar of ours has named all bad ones, and has the good ones' vectors.
+    """
+    if not images:
+        return []
+    try:
+        return list(embed(images))
+    except SidecarRefused as refusal:
+        if not 400 <= refusal.status < 500 or refusal.status in REQUEST_STATUSES:
+            raise  # not about an image: asking again would fail as often
+        if refusal.refused:
+            return embed_others(refusal, images, embed)
+        if len(images) == 1:
+            return [SidecarRefused(refusal.status, about_one_file(str(refusal)))]
+    half = len(images) // 2  # a sidecar that names one at most, or a request too large
+    return embed_each(images[:half], embed) + embed_each(images[half:], embed)
+
+
+def embed_others(
+    refusal: SidecarRefused, images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]
+) -> list[ImageOutcome]:
+    bad = {index: SidecarRefused(refusal.status, reason) for index, reason in refusal.refused.items()}
+    good = iter(embed_each([image for index, image in enumerate(images) if index not in bad], embed))
+    return [bad[index] if index in bad else next(good) for index in range(len(images))]

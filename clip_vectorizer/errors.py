@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
+IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
 
 
 class VectorizerError(Exception):
@@ -60,7 +60,7 @@ class UnreadableImage(RequestRefused):
     status = 422
 
     def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"images[{index}]: {reason}; send base64 of a {FORMATS}")
+        super().__init__(f"images[{index}]: {reason}; send base64 of a {IMAGE_FORMATS}")
         self.index = index
         self.reason = reason
 
@@ -103,7 +103,7 @@ class ImageRefused(VectorizerError):
     @property
     def about_it(self) -> str:
         """The whole sentence for whoever knows which image is meant."""
-        return self.reason if self.status == TooLarge.status else f"{self.reason}; it must be a {FORMATS}"
+        return self.reason if self.status == TooLarge.status else f"{self.reason}; it must be a {IMAGE_FORMATS}"
 
 
 class EncoderFailed(VectorizerError):

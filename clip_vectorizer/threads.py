@@ -8,10 +8,10 @@ from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-Job = Callable[[], None]
-Jobs = SimpleQueue[Job | None]  # None: the end of one thread
+ArgumentsP = ParamSpec("ArgumentsP")
+ResultT = TypeVar("ResultT")
+ThreadTask = Callable[[], None]
+TaskQueue = SimpleQueue[ThreadTask | None]  # None: the end of one thread
 
 
 class DaemonThreads(Executor):
@@ -21,42 +21,42 @@ class DaemonThreads(Executor):
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self._jobs: Jobs = SimpleQueue()
+        self._jobs: TaskQueue = SimpleQueue()
         for number in range(count):
-            threading.Thread(target=work_through, args=(self._jobs,), name=f"{name}-{number}", daemon=True).start()
-        weakref.finalize(self, end, self._jobs, count)
+            threading.Thread(target=run_tasks, args=(self._jobs,), name=f"{name}-{number}", daemon=True).start()
+        weakref.finalize(self, stop_threads, self._jobs, count)
 
     def submit(
-        self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> Future[Result]:
-        future, job = promised(partial(work, *args, **kwargs))
+        self, work: Callable[ArgumentsP, ResultT], /, *args: ArgumentsP.args, **kwargs: ArgumentsP.kwargs
+    ) -> Future[ResultT]:
+        future, job = prepare_task(partial(work, *args, **kwargs))
         self._jobs.put(job)
         return future
 
 
-def work_through(jobs: Jobs) -> None:
+def run_tasks(jobs: TaskQueue) -> None:
     while job := jobs.get():
         job()
         del job  # it holds its arguments, an image perhaps, until the next one comes
 
 
-def end(jobs: Jobs, count: int) -> None:
+def stop_threads(jobs: TaskQueue, count: int) -> None:
     for _ in range(count):
         jobs.put(None)
 
 
-def promised(work: Callable[[], Result]) -> tuple[Future[Result], Job]:
+def prepare_task(work: Callable[[], ResultT]) -> tuple[Future[ResultT], ThreadTask]:
     """The result to come, and what makes it come. Work may raise anything: the future has it."""
-    future: Future[Result] = Future()
+    future: Future[ResultT] = Future()
 
     def job() -> None:
         if future.set_running_or_notify_cancel():
-            settle(future, work)
+            run_into_future(future, work)
 
     return future, job
 
 
-def settle(future: Future[Result], work: Callable[[], Result]) -> None:
+def run_into_future(future: Future[ResultT], work: Callable[[], ResultT]) -> None:
     try:
         future.set_result(work())
     except BaseException as error:

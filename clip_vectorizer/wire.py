@@ -20,10 +20,12 @@ from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contr
 from clip_vectorizer.protocol import ERROR, META, NPY, REFUSED
 from clip_vectorizer.vectors import Vectors
 
-MAX_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
-MAX_SIZE = 16_000_000  # bytes or characters of a request of several items: 64 large photographs pass every body limit
+MAX_BATCH_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
+MAX_BATCH_SIZE = (
+    16_000_000  # bytes or characters of a request of several items: 64 large photographs pass every body limit
+)
 
-Item = TypeVar("Item", str, bytes)
+ItemT = TypeVar("ItemT", str, bytes)
 
 
 def read_address(url: str) -> httpx.URL:
@@ -36,18 +38,18 @@ def read_address(url: str) -> httpx.URL:
     return address
 
 
-def parts_of(items: Sequence[str] | Sequence[bytes]) -> Iterator[slice]:
+def split_batches(items: Sequence[str] | Sequence[bytes]) -> Iterator[slice]:
     """Consecutive parts within both limits of a request; an item over the limit of size goes alone."""
     start, size = 0, 0
     for index, item in enumerate(items):
-        if index > start and (index - start == MAX_ITEMS or size + len(item) > MAX_SIZE):
+        if index > start and (index - start == MAX_BATCH_ITEMS or size + len(item) > MAX_BATCH_SIZE):
             yield slice(start, index)
             start, size = index, 0
         size += len(item)
     yield slice(start, len(items))
 
 
-def form_of(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
+def build_form(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
     """A form of files (multipart/form-data), and its headers. No file holds the boundary but by a chance of 2^-128."""
     boundary = secrets.token_hex(16)
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="image"\r\n\r\n'.encode()
@@ -58,9 +60,9 @@ def form_of(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
     }
 
 
-def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:
+def read_json_answer(response: httpx.Response, url: str) -> dict[str, Any]:
     """The JSON object of a good answer. Raises SidecarRefused when it is none."""
-    body = _json_object(response)
+    body = parse_json_object(response)
     if body is None or body.get(ERROR):
         raise read_refusal(response, url)
     return body
@@ -68,7 +70,7 @@ def read_answer(response: httpx.Response, url: str) -> dict[str, Any]:
 
 def read_refusal(response: httpx.Response, url: str) -> SidecarRefused:
     """With the sidecar's own sentence."""
-    body = _json_object(response) or {}
+    body = parse_json_object(response) or {}
     if isinstance(body.get(ERROR), str):
         return SidecarRefused(response.status_code, body[ERROR], read_refused(body.get(REFUSED)))
     return SidecarRefused(
@@ -83,7 +85,7 @@ def read_refused(refused: Any) -> dict[int, str]:
     return {int(index): str(reason) for index, reason in pairs if index.isdecimal()}
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+def parse_json_object(response: httpx.Response) -> dict[str, Any] | None:
     try:
         body = response.json()
     except ValueError:

@@ -15,9 +15,9 @@ from PIL import Image
 from clip_vectorizer.training.drawings import (
     HELD_OUT_SET,
     Concept,
-    code_key,
     fetch_packages,
     load_concepts,
+    normalise_hexcode,
     read_json,
     render_set,
 )
@@ -48,16 +48,16 @@ SHEET_COLUMNS, SHEET_CELL = 18, 46  # pixels
 
 def make_images(work: Path, target: Path) -> None:
     packages = fetch_packages(work / "packages")
-    for folder, concepts in by_folder(packages).items():
+    for folder, concepts in group_by_folder(packages).items():
         (target / folder).mkdir(parents=True, exist_ok=True)
         pictures = render_set(packages, HELD_OUT_SET, concepts, SIZE)
         for concept, picture in zip(concepts, pictures, strict=True):
-            file = target / folder / f"{slug(concept.name_en)}.png"
+            file = target / folder / f"{make_slug(concept.name_en)}.png"
             Image.fromarray(picture, "RGBA").save(file, optimize=True)
             file.with_suffix(".txt").write_text(f"{concept.name_en} · {concept.name_zh}\n", encoding="utf-8")
 
 
-def contact_sheet(images: Path) -> Image.Image:
+def make_contact_sheet(images: Path) -> Image.Image:
     """Every third drawing, for the README."""
     files = sorted(images.rglob("*.png"))[::3]
     rows = -(-len(files) // SHEET_COLUMNS)
@@ -69,9 +69,9 @@ def contact_sheet(images: Path) -> Image.Image:
     return sheet
 
 
-def by_folder(packages: Path) -> dict[str, list[Concept]]:
+def group_by_folder(packages: Path) -> dict[str, list[Concept]]:
     """Folder -> concepts, at most LARGEST_FOLDER, spread evenly over the subgroups' order."""
-    subgroups = subgroup_of_each(packages)
+    subgroups = read_subgroups(packages)
     chosen = {}
     for folder, names in FOLDERS.items():
         members = [concept for concept in load_concepts(packages) if subgroups[concept.hexcode] in names]
@@ -80,19 +80,19 @@ def by_folder(packages: Path) -> dict[str, list[Concept]]:
     return chosen
 
 
-def subgroup_of_each(packages: Path) -> dict[str, str]:
+def read_subgroups(packages: Path) -> dict[str, str]:
     """Code points -> subgroup key, as `emojibase-data` orders them."""
     english = packages / "emojibase-data" / "en"
     keys = {row["order"]: row["key"] for row in read_json(english / "messages.json")["subgroups"]}
     rows = read_json(english / "data.json")
-    return {code_key(row["hexcode"]): keys[row["subgroup"]] for row in rows if "subgroup" in row}
+    return {normalise_hexcode(row["hexcode"]): keys[row["subgroup"]] for row in rows if "subgroup" in row}
 
 
-def slug(name: str) -> str:
+def make_slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 if __name__ == "__main__":
     examples = Path(__file__).parent
     make_images(Path(sys.argv[1]), examples / "images")
-    contact_sheet(examples / "images").quantize(128).save(examples / "contact-sheet.png", optimize=True)
+    make_contact_sheet(examples / "images").quantize(128).save(examples / "contact-sheet.png", optimize=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from clip_vectorizer.training.drawings import fetch_package, rasterise, read_json, svg_of
+from clip_vectorizer.training.drawings import build_svg, fetch_package, rasterise, read_json
 
 SIZE = 96  # pixels
 PACKAGES = {"openmoji": "@iconify-json/openmoji@1.2.29", "emojione": "@iconify-json/emojione@1.2.3"}
@@ -50,7 +50,7 @@ def make_polysemy(work: Path, target: Path) -> None:
             for name in names:
                 if name in icons["icons"]:  # not every set has drawn everything
                     (target / meaning).mkdir(parents=True, exist_ok=True)
-                    picture = Image.fromarray(rasterise(svg_of(icons, name, "drawn"), SIZE), "RGBA")
+                    picture = Image.fromarray(rasterise(build_svg(icons, name, "drawn"), SIZE), "RGBA")
                     picture.save(target / meaning / f"{name}-{art}.png", optimize=True)
 
 

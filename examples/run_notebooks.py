@@ -39,10 +39,10 @@ def main() -> None:
     asked = parser.parse_args()
     for file in asked.notebooks:
         target = asked.into / file.name if asked.into else file
-        nbformat.write(executed(file), target)
+        nbformat.write(execute_notebook(file), target)
 
 
-def executed(file: Path) -> nbformat.NotebookNode:
+def execute_notebook(file: Path) -> nbformat.NotebookNode:
     """Raises CellExecutionError, which holds the cell and its traceback."""
     notebook = nbformat.read(file, as_version=4)
     where = {"metadata": {"path": str(HERE)}}

@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent / "images"
 
 
 def main() -> None:
-    with connected() as images:
+    with connect_search() as images:
         # A text, in English or Chinese: Weaviate has the sidecar turn it into a vector (nearText).
         for query in ("a red apple", "红苹果"):
             print(query)
@@ -33,7 +33,7 @@ def main() -> None:
             print(f"{Path(result.path).name}: {result.error or f'{result.label} ({result.score:.0%})'}")
 
 
-def connected() -> ImageSearch:
+def connect_search() -> ImageSearch:
     """The library reads no environment; a program does, once."""
     return ImageSearch.connect(
         weaviate_url=os.environ.get("WEAVIATE_URL", "http://localhost:8080"),

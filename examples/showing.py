@@ -61,19 +61,19 @@ class Sheet:
 
 
 def figures(row: Iterable[tuple[Path, str]]) -> str:
-    return "".join(f"<span {FIGURE}>{small(file)}<br>{html.escape(line)}</span>" for file, line in row)
+    return "".join(f"<span {FIGURE}>{shrink_image(file)}<br>{html.escape(line)}</span>" for file, line in row)
 
 
 def sheet(found: Mapping[str, Sequence[Hit]], folder: str = "images") -> Sheet:
     """A row for each title: its hits with their similarities."""
-    return Sheet({title: [told(hit, EXAMPLES / folder) for hit in hits] for title, hits in found.items()})
+    return Sheet({title: [format_message(hit, EXAMPLES / folder) for hit in hits] for title, hits in found.items()})
 
 
-def told(hit: Hit, folder: Path) -> tuple[Path, str]:
+def format_message(hit: Hit, folder: Path) -> tuple[Path, str]:
     return folder / hit.path, f"{Path(hit.path).stem} {hit.similarity:.2f}"
 
 
-def small(file: Path) -> str:
+def shrink_image(file: Path) -> str:
     """The picture as an <img> that needs no file."""
     with Image.open(file) as opened:
         picture = opened.convert("RGBA")
@@ -92,22 +92,22 @@ class Table:
         self.heading, self.rows = heading, rows
 
     def __repr__(self) -> str:
-        return "\n".join(" | ".join(map(plain, row)) for row in [self.heading, *self.rows])
+        return "\n".join(" | ".join(map(format_plain, row)) for row in [self.heading, *self.rows])
 
     def _repr_html_(self) -> str:
-        lines = [line("th", self.heading), *(line("td", row) for row in self.rows)]
+        lines = [format_line("th", self.heading), *(format_line("td", row) for row in self.rows)]
         return f"<table>{''.join(lines)}</table>"
 
 
-def line(tag: str, cells: Sequence[object]) -> str:
-    return "<tr>" + "".join(f"<{tag} {CELL}>{cell(one)}</{tag}>" for one in cells) + "</tr>"
+def format_line(tag: str, cells: Sequence[object]) -> str:
+    return "<tr>" + "".join(f"<{tag} {CELL}>{format_cell(one)}</{tag}>" for one in cells) + "</tr>"
 
 
-def cell(content: object) -> str:
-    return small(content) if isinstance(content, Path) else html.escape(plain(content))
+def format_cell(content: object) -> str:
+    return shrink_image(content) if isinstance(content, Path) else html.escape(format_plain(content))
 
 
-def plain(content: object) -> str:
+def format_plain(content: object) -> str:
     if isinstance(content, Path):
         return content.stem
     return f"{content:.3f}" if isinstance(content, float) else str(content)

@@ -8,19 +8,18 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.commands import FriendlyErrors
+from clip_vectorizer.cli_common import ExitCodeCommand
 from clip_vectorizer.errors import InputError, VectorizerError
-from ingest.asked import job_of
+from ingest.arguments import build_job
 from ingest.distributed import RaySettings, run_with_ray
-from ingest.job import Job, run
+from ingest.job import IngestJob, run_job
 from ingest.options import ingest_options
-from ingest.pipeline import Listener
-from ingest.progress import printable, progress_on_stderr
-from ingest.report import IngestReport
-from ingest.report_file import ReportFile
+from ingest.pipeline import IngestListener
+from ingest.progress import escape_unprintable, progress_on_stderr
+from ingest.report import IngestReport, ReportFile
 
 USAGE = 2  # exit code
-SHOWN = 10  # of images that look alike; --json has them all
+MAX_SHOWN_KEYS = 10  # of images that look alike; --json has them all
 
 HELP = """Bring the images of every SOURCE into Weaviate, as objects with vectors.
 
@@ -53,7 +52,7 @@ Exit codes: 0 all in, 1 fatal, 2 usage, 3 some files failed, 4 Weaviate or its s
 """
 
 
-@click.command(cls=FriendlyErrors, help=HELP)
+@click.command(cls=ExitCodeCommand, help=HELP)
 @click.argument("sources", metavar="SOURCE...", nargs=-1)
 @ingest_options
 @click.pass_context
@@ -66,22 +65,26 @@ def main(
     ray_address: str | None,
     **given: Any,
 ) -> None:
-    job = job_of(sources, **given)
+    job = build_job(sources, **given)
     report = IngestReport()
     if given["retry_failed"] and not job.sources:
-        tell(report, as_json, {"collection": job.collection, "dry_run": job.dry_run})
+        print_report(report, as_json, {"collection": job.collection, "dry_run": job.dry_run})
         context.exit(0)  # nothing has failed
     check_sources(job)
-    with progress_on_stderr() as progress, report_to(report_file) as written, told_also_when_broken(report, as_json):
-        listener = both(progress, written)
+    with (
+        progress_on_stderr() as progress,
+        open_report_file(report_file) as written,
+        print_report_on_error(report, as_json),
+    ):
+        listener = combine_listeners(progress, written)
         ray = RaySettings(address=ray_address) if ray_address else None
-        model = run_with_ray(job, report, listener, ray) if ray else run(job, report, listener)
-    tell(report, as_json, {"collection": job.collection, "model": model, "dry_run": job.dry_run})
+        model = run_with_ray(job, report, listener, ray) if ray else run_job(job, report, listener)
+    print_report(report, as_json, {"collection": job.collection, "model": model, "dry_run": job.dry_run})
     problem = written.problem if written else ""
     context.exit(report.exit_code or (1 if problem else 0))
 
 
-def check_sources(job: Job) -> None:
+def check_sources(job: IngestJob) -> None:
     if not (job.sources or job.reindex):
         raise InputError("no SOURCE; name a folder, a file or an address, for example: clip-ingest examples/images")
     if "" in job.sources:
@@ -89,22 +92,22 @@ def check_sources(job: Job) -> None:
 
 
 @contextmanager
-def report_to(file: Path | None) -> Iterator[ReportFile | None]:
+def open_report_file(file: Path | None) -> Iterator[ReportFile | None]:
     with ReportFile(file, lambda sentence: click.echo(sentence, err=True)) if file else nullcontext() as written:
         yield written
 
 
 @contextmanager
-def told_also_when_broken(report: IngestReport, as_json: bool) -> Iterator[None]:
+def print_report_on_error(report: IngestReport, as_json: bool) -> Iterator[None]:
     try:
         yield
     except (VectorizerError, KeyboardInterrupt) as error:
         if as_json and getattr(error, "exit_code", 0) != USAGE:
-            tell(report, as_json, {"error": str(error) or "interrupted"})
+            print_report(report, as_json, {"error": str(error) or "interrupted"})
         raise
 
 
-def both(progress: Listener, written: Listener | None) -> Listener:
+def combine_listeners(progress: IngestListener, written: IngestListener | None) -> IngestListener:
     def listen(report: IngestReport, event: object) -> None:
         progress(report, event)
         if written:
@@ -113,12 +116,12 @@ def both(progress: Listener, written: Listener | None) -> Listener:
     return listen
 
 
-def tell(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
+def print_report(report: IngestReport, as_json: bool, about: dict[str, Any]) -> None:
     if as_json:
         click.echo(json.dumps(report.as_json() | about, ensure_ascii=False))
         return
     dry = " (a dry run: nothing was written)" if about["dry_run"] else ""
     click.echo(f"{report.summary()} -> {about['collection']}{dry}")
     for group in report.near_duplicates:
-        more = f"  and {len(group.keys) - SHOWN} more" if len(group.keys) > SHOWN else ""
-        click.echo(printable(f"alike: {'  '.join(group.keys[:SHOWN])}{more}"))
+        more = f"  and {len(group.keys) - MAX_SHOWN_KEYS} more" if len(group.keys) > MAX_SHOWN_KEYS else ""
+        click.echo(escape_unprintable(f"alike: {'  '.join(group.keys[:MAX_SHOWN_KEYS])}{more}"))

@@ -10,24 +10,25 @@ from dataclasses import replace
 from typing import Protocol
 
 from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.database.identity import StoredModel
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
-from clip_vectorizer.identity import StoredModel
 from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import about_one_file
-from ingest.items import Amendment, Fate, ImageObject, Outcome
-from ingest.patience import Patience
-from ingest.store import ImageStore, Keep, Twin
+from ingest.choices import Keep
+from ingest.items import Amendment, ImageObject, ItemOutcome, Status
+from ingest.retry import Patience
+from ingest.store.base import ImageStore, StoredDuplicate
 
-Change = ImageObject | Amendment
-BUSY = (429, 502, 503, 504)  # the sidecar's own words, or those of a proxy before one that restarts
+StoreChange = ImageObject | Amendment
+BUSY_STATUSES = (429, 502, 503, 504)  # the sidecar's own words, or those of a proxy before one that restarts
 FIRST_REQUEST, LARGEST_REQUEST = 16, 64  # images
 # A large model on a CPU takes seconds for an image, and a sidecar answers 503 after 45.
 REQUEST_SECONDS = 10.0
 
 
-def with_vectors(
-    changes: Sequence[Change], twins: "Twins", embedder: "Embedder | None", patience: Patience
-) -> Iterator[Change | Outcome]:
+def add_vectors(
+    changes: Sequence[StoreChange], twins: "DuplicateIndex", embedder: "Embedder | None", patience: Patience
+) -> Iterator[StoreChange | ItemOutcome]:
     """The changes; with an `embedder`, every object with a vector, or an Outcome where it could not make one."""
     objects = [change for change in changes if isinstance(change, ImageObject)]
     yield from (change for change in changes if isinstance(change, Amendment))
@@ -42,7 +43,7 @@ def with_vectors(
     outcomes = patience.call(lambda: embedder.embed([item.image for item in lacking]))
     for item, outcome in zip(lacking, outcomes, strict=True):
         if isinstance(outcome, SidecarRefused):
-            yield Outcome(item.key, Fate.FAILED, about_one_file(str(outcome)), item.source)
+            yield ItemOutcome(item.key, Status.FAILED, about_one_file(str(outcome)), item.source)
         else:
             yield replace(item, vector_d=outcome)
 
@@ -74,7 +75,7 @@ class SidecarEmbedder:
             outcomes = self._sidecar.embed_each_image(images)
             self._check_model()
         except SidecarRefused as refusal:
-            if refusal.status in BUSY:
+            if refusal.status in BUSY_STATUSES:
                 raise SidecarUnreachable(str(refusal)) from refusal
             if refusal.status < 500:
                 raise
@@ -94,7 +95,7 @@ class SidecarEmbedder:
             )
 
 
-class Twins:
+class DuplicateIndex:
     """Finds equal images, in the database and in this run."""
 
     def __init__(self, store: ImageStore) -> None:
@@ -105,37 +106,37 @@ class Twins:
 
     def linked(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
         """The objects, those that are equal to another one with its key and, if that is stored, its vector."""
-        stored = self._store.twins([content(item) for item in objects]) if self._store.keep is not Keep.NONE else {}
+        stored = self._store.twins([content_key(item) for item in objects]) if self._store.keep is not Keep.NONE else {}
         with self._lock:
             self._replaced.update(item.key for item in objects if item.replaces)
         for item in objects:
-            twin = stored.get(content(item))
+            twin = stored.get(content_key(item))
             first = self._first_of(item, twin)
             vector_d = twin.vector_d if twin else item.vector_d
             yield replace(item, vector_d=vector_d, duplicate_of=first if first != item.key else "")
 
-    def _first_of(self, item: ImageObject, twin: Twin | None) -> str:
+    def _first_of(self, item: ImageObject, twin: StoredDuplicate | None) -> str:
         """What all equal ones are linked to: the twin's own link, if it has one, lest two are linked to each other."""
         with self._lock:
             stored = (twin.duplicate_of or twin.key) if twin else ""
             if stored and stored not in self._replaced:
                 return stored
-            return self._first.setdefault(content(item), item.key)
+            return self._first.setdefault(content_key(item), item.key)
 
-    def relinked(self, change: Change) -> Change:
+    def relinked(self, change: StoreChange) -> StoreChange:
         """Linked to another one where what it was equal to in the database has turned out to be replaced since."""
         if not isinstance(change, ImageObject) or not self.outdated([change]):
             return change
         with self._lock:
-            first = self._first.setdefault(content(change), change.key)
+            first = self._first.setdefault(content_key(change), change.key)
         return replace(change, duplicate_of=first if first != change.key else "")
 
-    def outdated(self, changes: Sequence[Change]) -> list[str]:
+    def outdated(self, changes: Sequence[StoreChange]) -> list[str]:
         """The keys of those that `changes` are linked to and that have, or will have, another content."""
         with self._lock:
             linked = [item for item in changes if isinstance(item, ImageObject) and item.duplicate_of in self._replaced]
-            return [item.duplicate_of for item in linked if self._first.get(content(item)) != item.duplicate_of]
+            return [item.duplicate_of for item in linked if self._first.get(content_key(item)) != item.duplicate_of]
 
 
-def content(item: ImageObject) -> tuple[str, str]:
+def content_key(item: ImageObject) -> tuple[str, str]:
     return item.sha256, str(item.fit)

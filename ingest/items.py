@@ -3,14 +3,19 @@
     Item -> ImageObject (all of it goes into the database) or Amendment (its properties only) -> Outcome
 
 D dimensions
+
+What is known of an image beside its pixels, put into words that can be compared.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from clip_vectorizer.vectors import Vectors
+from ingest.choices import Fit
 
 
 class UnusableFile(Exception):
@@ -18,21 +23,14 @@ class UnusableFile(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GeoPoint:
     """Where a picture was taken, in degrees: north and east are positive."""
 
     latitude: float
     longitude: float
 
 
-Value = str | int | float | bool | datetime | Place
-
-
-class Fit(StrEnum):
-    """What becomes of the long side, which the model's square input has no room for."""
-
-    CROP = "crop"  # the model's own way: most models cut off both ends
-    PAD = "pad"  # white is added on the short side, so that the whole page is seen
+MetadataValue = str | int | float | bool | datetime | GeoPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,13 @@ class Facts:
 
     label: str = ""
     caption: str = ""
-    metadata: Mapping[str, Value] = field(default_factory=dict)  # by property; the type of a value is the property's
+    metadata: Mapping[str, MetadataValue] = field(
+        default_factory=dict
+    )  # by property; the type of a value is the property's
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SourceItem:
     """An image found. `read` and `facts` are called in worker threads, once each, and may raise UnusableFile."""
 
     key: str  # the object's path and, through its UUID, its identity: forward slashes, valid UTF-8
@@ -58,7 +58,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredState:
     """What the database has under a key."""
 
     sha256: str
@@ -108,7 +108,7 @@ class Amendment:
         return 2048
 
 
-class Fate(StrEnum):
+class Status(StrEnum):
     """The buckets of a report: every image seen ends in exactly one."""
 
     ADDED = "added"
@@ -118,10 +118,33 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ItemOutcome:
     key: str
-    fate: Fate
+    fate: Status
     reason: str = ""  # why it failed
     source: str = ""
     sha256: str = ""  # of what was uploaded
     duplicate_of: str = ""  # the key of an equal image that was there before
+
+
+def digest_facts(facts: Facts) -> str:
+    """Equal facts, equal digest, whatever the order of the metadata."""
+    metadata = {name: to_json_value(value) for name, value in facts.metadata.items()}
+    text = json.dumps([facts.label, facts.caption, metadata], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def to_json_value(value: MetadataValue) -> str | int | float | bool | list[float]:
+    if isinstance(value, datetime):
+        return format_rfc3339(value)
+    return [value.latitude, value.longitude] if isinstance(value, GeoPoint) else value
+
+
+def format_rfc3339(time: datetime) -> str:
+    """As Weaviate wants a date."""
+    return add_time_zone(time).isoformat()
+
+
+def add_time_zone(time: datetime) -> datetime:
+    """A time that names no zone is taken as UTC."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

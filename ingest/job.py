@@ -7,29 +7,29 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.collections import Wish
-from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, Connection
+from clip_vectorizer.database.collections import CollectionSpec
+from clip_vectorizer.database.connection import ConnectionSettings
+from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.schema import IMAGE_COLLECTION
-from ingest.dry_run import ReadOnly
+from ingest.choices import Keep
 from ingest.embed import Embedder, SidecarEmbedder
-from ingest.near_duplicates import near_duplicates
-from ingest.open_store import open_store
-from ingest.patience import Patience
-from ingest.pipeline import IngestSettings, Listener, ingest
-from ingest.prune import PruneLimit, PruneRefused, Recorded, prune
-from ingest.reindex import Images, reindex
+from ingest.near_duplicates import find_near_duplicates
+from ingest.pipeline import IngestListener, IngestSettings, ingest
+from ingest.prune import PruneLimit, PruneRefused, RecordingSource, prune
+from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import IngestReport
+from ingest.retry import Patience
 from ingest.sources import open_sources
 from ingest.sources.base import Source, SourceOptions
-from ingest.store import ImageStore, Keep
-from ingest.watch import Changed, Watching, rounds
+from ingest.store.base import ImageStore, ReadOnlyStore
+from ingest.store.open import open_store
+from ingest.watch import ChangeFilter, RoundComplete, iterate_rounds
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class IngestJob:
     sources: Sequence[str]
-    connection: Connection
+    connection: ConnectionSettings
     options: SourceOptions = field(default_factory=SourceOptions)
     settings: IngestSettings = field(default_factory=IngestSettings)
     collection: str = IMAGE_COLLECTION
@@ -45,45 +45,45 @@ class Job:
     inference_url: str | None = None  # that sidecar as Weaviate reaches it
 
 
-class Target(NamedTuple):
+class JobTarget(NamedTuple):
     store: ImageStore
     embedder: Embedder | None
 
 
-def run(job: Job, report: IngestReport, listener: Listener) -> str:
+def run_job(job: IngestJob, report: IngestReport, listener: IngestListener) -> str:
     """Fills `report`, also when an error ends it; the name of the model. Raises what `ingest` does, and PruneRefused.
 
     A job that watches ends when it is interrupted.
     """
     if job.reindex:
-        return move(job, report, listener)
-    sources = [Recorded(source) for source in open_sources(job.sources, job.options)]
-    with target(job) as (store, embedder):
-        for settings in all_rounds(job, sources):
+        return run_reindex(job, report, listener)
+    sources = [RecordingSource(source) for source in open_sources(job.sources, job.options)]
+    with open_target(job) as (store, embedder):
+        for settings in build_round_settings(job, sources):
             report.skipped = 0  # a round sees them all again
             ingest(sources, store, embedder, listener, settings, report)
-            refuse_nothing(job, report)
+            check_images_found(job, report)
             try:
-                finish(job, sources, store, report)
+                finish_round(job, sources, store, report)
             except PruneRefused as refused:
                 if not job.watch:
                     raise
                 listener(report, refused)
             if job.watch:
-                listener(report, Watching())
+                listener(report, RoundComplete())
     return store.model.model
 
 
-def refuse_nothing(job: Job, report: IngestReport) -> None:
+def check_images_found(job: IngestJob, report: IngestReport) -> None:
     """A folder without images is a mistake more often than not; for a watcher or a pruner it may be right."""
     if not (report.seen or job.watch or job.prune or job.settings.selection.is_part):
         raise InputError(f"{', '.join(job.sources)}: no images there (other files: {report.skipped})")
 
 
-def move(job: Job, report: IngestReport, listener: Listener) -> str:
+def run_reindex(job: IngestJob, report: IngestReport, listener: IngestListener) -> str:
     """Moves the collection to another model, whose name it answers. Raises what `reindex` does."""
     connection = job.connection
-    images = Images(open_sources(job.sources, job.options), job.tenant)
+    images = ImageSources(open_sources(job.sources, job.options), job.tenant)
     url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
     with VectorizerClient(url, api_key=connection.vectorizer_api_key) as sidecar:
         reindex(
@@ -99,39 +99,39 @@ def move(job: Job, report: IngestReport, listener: Listener) -> str:
         return sidecar.meta().model
 
 
-def all_rounds(job: Job, sources: Sequence[Source]) -> Iterator[IngestSettings]:
+def build_round_settings(job: IngestJob, sources: Sequence[Source]) -> Iterator[IngestSettings]:
     if not job.watch:
         yield job.settings
         return
-    changed, selection = Changed(), job.settings.selection
-    for _ in rounds(sources, changed):
+    changed, selection = ChangeFilter(), job.settings.selection
+    for _ in iterate_rounds(sources, changed):
         only = replace(selection, only=lambda found: selection.has(found) and changed.has(found))
         yield replace(job.settings, selection=only)
 
 
-def finish(job: Job, sources: Sequence[Recorded], store: ImageStore, report: IngestReport) -> None:
+def finish_round(job: IngestJob, sources: Sequence[RecordingSource], store: ImageStore, report: IngestReport) -> None:
     patience = Patience(job.settings.patience_seconds, time.sleep)
     if limit := job.prune:
         report.pruned += prune(sources, store, job.settings.selection, limit, patience, really=not job.dry_run)
     if job.alike_bits is not None:
-        report.near_duplicates = near_duplicates(patience.call(lambda: list(store.phashes())), job.alike_bits)
+        report.near_duplicates = find_near_duplicates(patience.call(lambda: list(store.phashes())), job.alike_bits)
 
 
 @contextmanager
-def target(job: Job) -> Iterator[Target]:
+def open_target(job: IngestJob) -> Iterator[JobTarget]:
     connection = job.connection
     with open_store(
         connection,
         job.collection,
-        Wish(job.keep, embed_here=job.embed_here, quantizer=job.quantizer),
+        CollectionSpec(job.keep, embed_here=job.embed_here, quantizer=job.quantizer),
         job.tenant,
         create=not job.dry_run,
     ) as store:
         if job.dry_run:
-            yield Target(ReadOnly(store), None)
+            yield JobTarget(ReadOnlyStore(store), None)
         elif job.embed_here:
             url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
             with VectorizerClient(url, api_key=connection.vectorizer_api_key) as sidecar:
-                yield Target(store, SidecarEmbedder(sidecar, store.model))
+                yield JobTarget(store, SidecarEmbedder(sidecar, store.model))
         else:
-            yield Target(store, None)
+            yield JobTarget(store, None)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from uuid import UUID
 
+from clip_vectorizer.database.schema import image_id
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.schema import image_id
-from ingest.items import Fate, Item, Outcome
-from ingest.sources.base import Skipped, Source
+from ingest.items import ItemOutcome, SourceItem, Status
+from ingest.sources.base import SkippedFile, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +38,66 @@ class Selection:
     prefix: str = ""
     shard: Shard | None = None
     limit: int | None = None
-    only: Callable[[Item | Outcome], bool] | None = None
+    only: Callable[[SourceItem | ItemOutcome], bool] | None = None
 
     @property
     def is_part(self) -> bool:
         return bool(self.shard or self.only)
 
-    def has(self, found: Item | Outcome) -> bool:
+    def has(self, found: SourceItem | ItemOutcome) -> bool:
         return self.only is None or self.only(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListingProgress:
     """`count` more images are known of; `complete`: these are all."""
 
     count: int
     complete: bool = False
 
 
-def listed(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[Item]:
+def list_items(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[SourceItem]:
     """The items of all sources. `tell` gets a Listed for each, a Skipped or a failed Outcome for what is no item.
 
     Two different images with one key would overwrite each other: the first is taken, the second failed. The same one
     named twice counts once.
     """
-    for found in islice(chosen(sources, selection, tell), selection.limit):
-        tell(Listed(1))
-        if isinstance(found, Item):
+    for found in islice(select_items(sources, selection, tell), selection.limit):
+        tell(ListingProgress(1))
+        if isinstance(found, SourceItem):
             yield found
         else:
             tell(found)
-    tell(Listed(0, complete=True))
+    tell(ListingProgress(0, complete=True))
 
 
-def chosen(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[Item | Outcome]:
+def select_items(
+    sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]
+) -> Iterator[SourceItem | ItemOutcome]:
     taken: dict[str, str] = {}  # source by key; one source alone has no key twice
     for found in chain.from_iterable(sources):
-        if isinstance(found, Skipped):
+        if isinstance(found, SkippedFile):
             if not selection.shard or selection.shard.has(found.key):  # all parts together tell it once
                 tell(found)
             continue
-        found = dataclasses.replace(found, key=prefixed(found.key, selection.prefix))
+        found = dataclasses.replace(found, key=add_prefix(found.key, selection.prefix))
         if selection.shard and not selection.shard.has(found.key):
             continue
-        if isinstance(found, Item) and len(sources) > 1:
+        if isinstance(found, SourceItem) and len(sources) > 1:
             first = taken.get(found.key)
             if first == found.source:
                 continue
-            found = clash(found, first) if first else found
+            found = fail_clash(found, first) if first else found
             taken.setdefault(found.key, found.source)
         if selection.has(found):
             yield found
 
 
-def prefixed(key: str, prefix: str) -> str:
+def add_prefix(key: str, prefix: str) -> str:
     name = prefix.strip("/")
     return f"{name}/{key}" if name else key
 
 
-def clash(second: Item, first: str) -> Outcome:
+def fail_clash(second: SourceItem, first: str) -> ItemOutcome:
     reason = f"{second.source} would overwrite what {first} has under this path; ingest one of them with --prefix NAME"
-    return Outcome(second.key, Fate.FAILED, reason, second.source)
+    return ItemOutcome(second.key, Status.FAILED, reason, second.source)

@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Bits = npt.NDArray[np.uint64]
-Indices = npt.NDArray[np.intp]
-Link = tuple[int, int]
+HashBits = npt.NDArray[np.uint64]
+IndexArray = npt.NDArray[np.intp]
+IndexPair = tuple[int, int]
 
-BITS = 64
-MOST_DISTANCE = 15  # beyond it the bands below are so short that everything would be compared with everything
-AT_ONCE = 4_000_000  # comparisons; 32 MB
+HASH_BITS = 64
+MAX_COMPARISONS = 4_000_000  # comparisons; 32 MB
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Alike:
+class NearDuplicateGroup:
     """Images of which each is near to another one of them; two at the ends of a chain may be further apart."""
 
     keys: tuple[str, ...]
@@ -31,35 +30,35 @@ class Alike:
         return {"paths": list(self.keys)}
 
 
-def near_duplicates(hashes: Iterable[tuple[str, str]], distance: int) -> list[Alike]:
+def find_near_duplicates(hashes: Iterable[tuple[str, str]], distance: int) -> list[NearDuplicateGroup]:
     """Of (key, hash in 16 hex digits) the groups of two and more, linked by at most `distance` bits; keys in order."""
     keys = defaultdict[int, list[str]](list)
     for key, phash in hashes:
         if phash:
             keys[int(phash, 16)].append(key)
     bits_n = np.array(list(keys), dtype=np.uint64)
-    linked = groups(links(bits_n, distance), len(bits_n))
+    linked = join_groups(find_pairs(bits_n, distance), len(bits_n))
     alike = (sorted(key for index in group for key in keys[int(bits_n[index])]) for group in linked)
-    return sorted(Alike(tuple(group)) for group in alike if len(group) > 1)
+    return sorted(NearDuplicateGroup(tuple(group)) for group in alike if len(group) > 1)
 
 
-def links(bits_n: Bits, distance: int) -> Iterator[Link]:
+def find_pairs(bits_n: HashBits, distance: int) -> Iterator[IndexPair]:
     """Pairs at most `distance` bits apart, some of them several times.
 
     Two hashes that differ in at most d bits agree wholly in at least one of d + 1 bands: only those are compared.
     """
-    for band in bands(distance + 1):
-        for group in groups_in(bits_n, band):
-            yield from close_pairs(bits_n, group, distance)
+    for band in split_bands(distance + 1):
+        for group in group_by_band(bits_n, band):
+            yield from find_close_pairs(bits_n, group, distance)
 
 
-def bands(count: int) -> Iterator[int]:
+def split_bands(count: int) -> Iterator[int]:
     """Masks that share the bits among them as evenly as possible."""
-    edges = [BITS * number // count for number in range(count + 1)]
+    edges = [HASH_BITS * number // count for number in range(count + 1)]
     return ((1 << end) - (1 << start) for start, end in pairwise(edges))
 
 
-def groups_in(bits_n: Bits, band: int) -> Iterator[Indices]:
+def group_by_band(bits_n: HashBits, band: int) -> Iterator[IndexArray]:
     """Of hashes that agree in the band: two or more."""
     parts = bits_n & np.uint64(band)
     order = np.argsort(parts, kind="stable")
@@ -68,8 +67,8 @@ def groups_in(bits_n: Bits, band: int) -> Iterator[Indices]:
             yield group
 
 
-def close_pairs(bits_n: Bits, group: Indices, distance: int) -> Iterator[Link]:
-    rows = max(1, AT_ONCE // len(group))
+def find_close_pairs(bits_n: HashBits, group: IndexArray, distance: int) -> Iterator[IndexPair]:
+    rows = max(1, MAX_COMPARISONS // len(group))
     for start in range(0, len(group), rows):
         apart = np.bitwise_count(bits_n[group[start : start + rows], None] ^ bits_n[None, group])
         for i, j in np.argwhere(apart <= distance).tolist():
@@ -77,7 +76,7 @@ def close_pairs(bits_n: Bits, group: Indices, distance: int) -> Iterator[Link]:
                 yield int(group[start + i]), int(group[j])
 
 
-def groups(linked: Iterable[Link], count: int) -> Iterator[Sequence[int]]:
+def join_groups(linked: Iterable[IndexPair], count: int) -> Iterator[Sequence[int]]:
     """The parts of 0..count - 1 that the links hold together (union-find)."""
     above = list(range(count))
 

@@ -6,17 +6,14 @@ from typing import Any, TypeVar
 
 import click
 
-from clip_vectorizer.connection import vectorizer_key_option, weaviate_options
-from clip_vectorizer.indexes import QUANTIZERS
-from clip_vectorizer.schema import IMAGE_COLLECTION
-from ingest.items import Fit
-from ingest.near_duplicates import MOST_DISTANCE
+from clip_vectorizer.connection_options import vectorizer_key_option, weaviate_options
+from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS
+from ingest.choices import MOST_DISTANCE, Fit, Keep
 from ingest.pipeline import IngestSettings
 from ingest.sources.base import SourceOptions
-from ingest.store import Keep
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(dir_okay=False, path_type=Path)
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+FILE_PATH = click.Path(dir_okay=False, path_type=Path)
 DEFAULTS = IngestSettings()
 
 OPTIONS = (
@@ -51,7 +48,7 @@ OPTIONS = (
     click.option("--shard", metavar="I/N", help="Only the Ith of N parts: for N commands at once, from 1/N to N/N."),
     click.option(
         "--retry-failed",
-        type=FILE,
+        type=FILE_PATH,
         help="Only what failed by this --report; without SOURCE, its sources. Give the options of that run again.",
     ),
     # how it is read
@@ -110,7 +107,9 @@ OPTIONS = (
         metavar="SECONDS",
         help="How long to wait for a Weaviate or a sidecar that is away.",
     ),
-    click.option("--report", "report_file", type=FILE, help="A line of JSON for every image: key, status, reason."),
+    click.option(
+        "--report", "report_file", type=FILE_PATH, help="A line of JSON for every image: key, status, reason."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a sentence."),
     weaviate_options,
     click.option(
@@ -123,7 +122,7 @@ OPTIONS = (
 )
 
 
-def ingest_options(command: Command) -> Command:
+def ingest_options(command: CommandT) -> CommandT:
     for option in reversed(OPTIONS):
         command = option(command)
     return command

@@ -8,26 +8,27 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
-from ingest.embed import Change, Embedder, Twins, with_vectors
-from ingest.flow import Bound, Flow, Weighed
-from ingest.items import Fate, Held, ImageObject, Item, Outcome
-from ingest.listing import Selection, listed
-from ingest.patience import Patience
-from ingest.prepare import PrepareSettings, prepare, unchanged
+from ingest.choices import Keep
+from ingest.embed import DuplicateIndex, Embedder, StoreChange, add_vectors
+from ingest.items import ImageObject, ItemOutcome, SourceItem, Status, StoredState
+from ingest.listing import Selection, list_items
+from ingest.prepare import PrepareSettings, is_unchanged, prepare
 from ingest.report import IngestReport
+from ingest.retry import Patience
 from ingest.sources.base import Source
-from ingest.store import ImageStore, Keep
-from ingest.uploads import upload
+from ingest.stages import Flow, HasHeldBytes, SizeLimit
+from ingest.store.base import ImageStore
+from ingest.upload import upload
 
-LOOK_UP = 256  # keys whose stored state is asked for in one request
-LOOK_UP_BATCH = Bound(LOOK_UP, 32_000_000)  # what comes out of a stream is held in memory
-EMBED_BATCH = Bound(64, 12_000_000)
-MODULE_BATCH = Bound(32, 9_000_000)  # Weaviate answers when its module has embedded the last of them
-UPLOAD_BATCH = Bound(128, 9_000_000)  # in memory a batch takes five times that, and gRPC takes 104,858,000 bytes
+LOOKUP_KEYS = 256  # keys whose stored state is asked for in one request
+LOOKUP_BATCH = SizeLimit(LOOKUP_KEYS, 32_000_000)  # what comes out of a stream is held in memory
+EMBED_BATCH = SizeLimit(64, 12_000_000)
+MODULE_BATCH = SizeLimit(32, 9_000_000)  # Weaviate answers when its module has embedded the last of them
+UPLOAD_BATCH = SizeLimit(128, 9_000_000)  # in memory a batch takes five times that, and gRPC takes 104,858,000 bytes
 
-Thing = TypeVar("Thing")
-Heavy = TypeVar("Heavy", bound=Weighed)
-Listener = Callable[[IngestReport, object], None]
+ItemT = TypeVar("ItemT")
+HeavyT = TypeVar("HeavyT", bound=HasHeldBytes)
+IngestListener = Callable[[IngestReport, object], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +41,24 @@ class IngestSettings:
     verify: bool = True
     # Requests at once: while one waits for its last image, the other keeps the model or the database busy.
     requests: int = 2
-    embed_batch: Bound = EMBED_BATCH
-    module_batch: Bound = MODULE_BATCH
-    upload_batch: Bound = UPLOAD_BATCH
+    embed_batch: SizeLimit = EMBED_BATCH
+    module_batch: SizeLimit = MODULE_BATCH
+    upload_batch: SizeLimit = UPLOAD_BATCH
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ItemState:
     """An item and what the database has under its key."""
 
-    item: Item
-    held: Held | None
+    item: SourceItem
+    held: StoredState | None
 
     @property
     def held_bytes(self) -> int:
         return self.item.held_bytes
 
 
-def silent(_: IngestReport, __: object) -> None:
+def ignore_progress(_: IngestReport, __: object) -> None:
     """The listener that says nothing."""
 
 
@@ -65,7 +66,7 @@ def ingest(
     sources: Sequence[Source],
     store: ImageStore,
     embedder: Embedder | None = None,
-    on_progress: Listener = silent,
+    on_progress: IngestListener = ignore_progress,
     settings: IngestSettings | None = None,
     report: IngestReport | None = None,
 ) -> IngestReport:
@@ -79,13 +80,13 @@ def ingest(
     settings, report = settings or IngestSettings(), report or IngestReport()
     if not report.seen:  # a later round of the same report goes on counting
         report.started = time.monotonic()
-    run = Run(sources, store, embedder, settings)
-    uploaded: list[Outcome] = []
+    run = IngestRun(sources, store, embedder, settings)
+    uploaded: list[ItemOutcome] = []
     with closing(run.events(settings.selection)) as events:  # a listener that raises must end the stages too
         for event in events:
             report.take(event)
             on_progress(report, event)
-            if isinstance(event, Outcome) and event.sha256:
+            if isinstance(event, ItemOutcome) and event.sha256:
                 uploaded.append(event)
     for outcome in run.lost_for_good(uploaded) if settings.verify else ():
         reason = "Weaviate took it, but does not hold it; run the same command again"
@@ -93,7 +94,7 @@ def ingest(
     return report
 
 
-class Run:
+class IngestRun:
     """The stages, wired. Each may be read as a function of its own."""
 
     def __init__(
@@ -101,7 +102,7 @@ class Run:
     ) -> None:
         self._sources, self._store, self._embedder, self._settings = sources, store, embedder, settings
         self._prepare = replace(settings.prepare, keep=store.keep)
-        self._twins = Twins(store)
+        self._twins = DuplicateIndex(store)
 
     def events(self, selection: Selection) -> Generator[object]:
         """Runs it all. What happens to each item, as it happens."""
@@ -109,37 +110,39 @@ class Run:
         with Flow() as flow:
             self._flow = flow
             self._patience = Patience(settings.patience_seconds, flow.pause, flow.tell)
-            items = flow.stage(listed(self._sources, selection, flow.tell), lambda item: (item,), Bound(20_000))
-            known = flow.stage(batches(items, LOOK_UP_BATCH), self._look_up, Bound(2 * LOOK_UP), settings.requests)
-            made = flow.stage(known, self._read, Bound(256), settings.workers, background=True)
+            items = flow.stage(list_items(self._sources, selection, flow.tell), lambda item: (item,), SizeLimit(20_000))
+            known = flow.stage(
+                split_batches(items, LOOKUP_BATCH), self._look_up, SizeLimit(2 * LOOKUP_KEYS), settings.requests
+            )
+            made = flow.stage(known, self._read, SizeLimit(256), settings.workers, background=True)
             batch = settings.embed_batch if self._embedder else settings.module_batch
-            ready = flow.stage(batches(made, batch), self._embed, Bound(512), settings.requests)
+            ready = flow.stage(split_batches(made, batch), self._embed, SizeLimit(512), settings.requests)
             batch = settings.upload_batch if self._embedder else settings.module_batch
-            sent = flow.stage(batches(ready, batch), self._upload, Bound(1), settings.requests)
+            sent = flow.stage(split_batches(ready, batch), self._upload, SizeLimit(1), settings.requests)
             yield from flow.events(sent)
 
-    def _look_up(self, items: Sequence[Item]) -> Iterator[Known]:
+    def _look_up(self, items: Sequence[SourceItem]) -> Iterator[ItemState]:
         for found in look_up(items, self._store, self._prepare, self._settings.checksum, self._patience):
-            if isinstance(found, Outcome):
+            if isinstance(found, ItemOutcome):
                 self._flow.tell(found)
             else:
                 yield found
 
-    def _read(self, known: Known) -> Iterator[Change]:
+    def _read(self, known: ItemState) -> Iterator[StoreChange]:
         made = prepare(known.item, known.held, self._prepare)
-        if isinstance(made, Outcome):
+        if isinstance(made, ItemOutcome):
             self._flow.tell(made)
         else:
             yield made
 
-    def _embed(self, changes: Sequence[Change]) -> Iterator[Change]:
-        for made in with_vectors(changes, self._twins, self._embedder, self._patience):
-            if isinstance(made, Outcome):
+    def _embed(self, changes: Sequence[StoreChange]) -> Iterator[StoreChange]:
+        for made in add_vectors(changes, self._twins, self._embedder, self._patience):
+            if isinstance(made, ItemOutcome):
                 self._flow.tell(made)
             else:
-                yield lightened(made, self._store.keep)
+                yield drop_image(made, self._store.keep)
 
-    def _upload(self, changes: Sequence[Change]) -> Iterator[ImageObject]:
+    def _upload(self, changes: Sequence[StoreChange]) -> Iterator[ImageObject]:
         changes = [self._twins.relinked(change) for change in changes]
         for outcome in upload(changes, self._store, self._patience):
             self._flow.tell(outcome)
@@ -147,40 +150,40 @@ class Run:
             self._patience.call(lambda: self._store.unlink(outdated))
         return iter(())
 
-    def lost_for_good(self, uploaded: Sequence[Outcome]) -> list[Outcome]:
+    def lost_for_good(self, uploaded: Sequence[ItemOutcome]) -> list[ItemOutcome]:
         """Of what was sent, what the store does not hold even after it was removed and sent once more."""
         patience = Patience(self._settings.patience_seconds, time.sleep)
-        lost = {outcome.key for outcome in not_held(uploaded, self._store, patience)}
+        lost = {outcome.key for outcome in find_missing(uploaded, self._store, patience)}
         if lost:
             patience.call(lambda: self._store.forget(sorted(lost)))
             for _ in self.events(replace(self._settings.selection, limit=None, only=lambda item: item.key in lost)):
                 pass  # the store, asked again below, tells more than the outcome
-        return list(not_held([outcome for outcome in uploaded if outcome.key in lost], self._store, patience))
+        return list(find_missing([outcome for outcome in uploaded if outcome.key in lost], self._store, patience))
 
 
 def look_up(
-    items: Sequence[Item], store: ImageStore, settings: PrepareSettings, checksum: bool, patience: Patience
-) -> Iterator[Known | Outcome]:
+    items: Sequence[SourceItem], store: ImageStore, settings: PrepareSettings, checksum: bool, patience: Patience
+) -> Iterator[ItemState | ItemOutcome]:
     """Each item with what the store has of it, or the outcome where it need not be read. One request."""
     held = patience.call(lambda: store.held([item.key for item in items]))
     for item in items:
-        known = Known(item, held.get(item.key))
-        if not checksum and unchanged(item, known.held, settings):
-            yield Outcome(item.key, Fate.UNCHANGED, source=item.source)
+        known = ItemState(item, held.get(item.key))
+        if not checksum and is_unchanged(item, known.held, settings):
+            yield ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
         else:
             yield known
 
 
-def lightened(change: Change, keep: Keep) -> Change:
+def drop_image(change: StoreChange, keep: Keep) -> StoreChange:
     """Without the image, where it has done what it was needed for."""
     if isinstance(change, ImageObject) and change.vector_d is not None and keep is not Keep.FULL:
         return replace(change, image=b"")
     return change
 
 
-def not_held(uploaded: Sequence[Outcome], store: ImageStore, patience: Patience) -> Iterator[Outcome]:
+def find_missing(uploaded: Sequence[ItemOutcome], store: ImageStore, patience: Patience) -> Iterator[ItemOutcome]:
     """Of what was sent, what the store does not hold."""
-    for group in groups(uploaded, LOOK_UP):
+    for group in split_groups(uploaded, LOOKUP_KEYS):
         held = patience.call(lambda: store.held([outcome.key for outcome in group]))  # noqa: B023
         for outcome in group:
             now = held.get(outcome.key)
@@ -188,15 +191,15 @@ def not_held(uploaded: Sequence[Outcome], store: ImageStore, patience: Patience)
                 yield outcome
 
 
-def groups(items: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+def split_groups(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
     rest = iter(items)
     while group := list(islice(rest, size)):
         yield group
 
 
-def batches(stream: Iterable[Heavy], bound: Bound) -> Iterator[list[Heavy]]:
+def split_batches(stream: Iterable[HeavyT], bound: SizeLimit) -> Iterator[list[HeavyT]]:
     """Consecutive parts within the bound; an item over it goes alone."""
-    batch: list[Heavy] = []
+    batch: list[HeavyT] = []
     size = 0
     for item in stream:
         if batch and (len(batch) >= bound.items or size + item.held_bytes > bound.bytes):

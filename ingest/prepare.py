@@ -1,15 +1,41 @@
-"""One item read and compared with what the database holds: the work that many threads do at once."""
+"""One item read and compared with what the database holds: the work that many threads do at once.
+
+A look at an image file: what kind it is, a thumbnail, a perceptual hash, the whole of it on a white square.
+
+It is decoded only as far as somebody wants what comes of it; all else is left to the sidecar, which decodes every
+image anyway and tells what it cannot read.
+"""
 
 import hashlib
+import io
 from dataclasses import dataclass
 
-from clip_vectorizer.errors import InputError
-from ingest.facts import digest
-from ingest.items import Amendment, Facts, Fate, Held, ImageObject, Item, Outcome, UnusableFile
-from ingest.picture import look_at
-from ingest.store import Keep
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-Prepared = ImageObject | Amendment | Outcome
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.images import PILLOW_FORMATS, upright_rgb
+from ingest.choices import Fit, Keep
+from ingest.items import (
+    Amendment,
+    Facts,
+    ImageObject,
+    ItemOutcome,
+    SourceItem,
+    Status,
+    StoredState,
+    UnusableFile,
+    digest_facts,
+)
+from ingest.sources.reading import MAX_PIXELS
+
+THUMBNAIL_SIDE = 256  # pixels
+THUMBNAIL_QUALITY = 75  # Weaviate checks every character of it: see ARCHITECTURE.md
+PADDED_QUALITY = 95
+PADDED_SIDE = 2048  # pixels; several times what any model looks at
+WHITE = (255, 255, 255)
+
+PreparedItem = ImageObject | Amendment | ItemOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +45,43 @@ class PrepareSettings:
     take_over: bool = False  # replace what another source brought in under the same key
 
 
-def unchanged(item: Item, held: Held | None, settings: PrepareSettings) -> bool:
+def is_unchanged(item: SourceItem, held: StoredState | None, settings: PrepareSettings) -> bool:
     """As far as it can be told without reading anything."""
     if held is None or not item.stamp or (settings.near_duplicates and not held.phash):
         return False
     return (item.stamp, item.source, str(item.fit)) == (held.stamp, held.source, held.fit)
 
 
-def prepare(item: Item, held: Held | None, settings: PrepareSettings) -> Prepared:
+def prepare(item: SourceItem, held: StoredState | None, settings: PrepareSettings) -> PreparedItem:
     """What to upload, or the outcome when there is nothing: unchanged, or failed with the reason. Never raises."""
     try:
-        return compared(item, item.read(), held, settings)
+        return compare_with_stored(item, item.read(), held, settings)
     except (UnusableFile, InputError) as problem:
-        return failed(item, str(problem).removeprefix(f"{item.key}: "))
+        return fail_item(item, str(problem).removeprefix(f"{item.key}: "))
     except Exception as error:  # whatever a file can do to a decoder, it must not stop the run
-        return failed(item, f"{type(error).__name__}: {error}")
+        return fail_item(item, f"{type(error).__name__}: {error}")
 
 
-def compared(item: Item, data: bytes, held: Held | None, settings: PrepareSettings) -> Prepared:
+def compare_with_stored(
+    item: SourceItem, data: bytes, held: StoredState | None, settings: PrepareSettings
+) -> PreparedItem:
     sha256 = hashlib.sha256(data).hexdigest()
     facts = item.facts(data)
     if held is None or (held.sha256, held.fit) != (sha256, str(item.fit)):
         if held and held.source not in ("", item.source) and not settings.take_over:
-            return failed(item, taken(held))
-        return made(item, data, sha256, facts, held, settings)
-    phash = look_at(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not held.phash else ""
-    same_facts = held.facts == digest(facts)
+            return fail_item(item, format_clash(held))
+        return build_object(item, data, sha256, facts, held, settings)
+    phash = preview_image(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not held.phash else ""
+    same_facts = held.facts == digest_facts(facts)
     if same_facts and not phash and (held.stamp, held.source) == (item.stamp, item.source):
-        return Outcome(item.key, Fate.UNCHANGED, source=item.source)
+        return ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
     return Amendment(item.key, item.source, item.stamp, None if same_facts else facts, phash)
 
 
-def made(
-    item: Item, data: bytes, sha256: str, facts: Facts, held: Held | None, settings: PrepareSettings
+def build_object(
+    item: SourceItem, data: bytes, sha256: str, facts: Facts, held: StoredState | None, settings: PrepareSettings
 ) -> ImageObject:
-    seen = look_at(data, item.fit, settings.keep, settings.near_duplicates)
+    seen = preview_image(data, item.fit, settings.keep, settings.near_duplicates)
     return ImageObject(
         key=item.key,
         source=item.source,
@@ -70,12 +98,96 @@ def made(
     )
 
 
-def taken(held: Held) -> str:
+def format_clash(held: StoredState) -> str:
     return (
         f"the collection holds another image under this path, from {held.source}; "
         "keep both with --prefix NAME, or replace that one with --take-over"
     )
 
 
-def failed(item: Item, reason: str) -> Outcome:
-    return Outcome(item.key, Fate.FAILED, reason, item.source)
+def fail_item(item: SourceItem, reason: str) -> ItemOutcome:
+    return ItemOutcome(item.key, Status.FAILED, reason, item.source)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePreview:
+    mime: str
+    image: bytes  # what is to be embedded
+    thumbnail: bytes | None = None
+    phash: str = ""
+
+
+def preview_image(data: bytes, fit: Fit, keep: Keep, with_phash: bool) -> ImagePreview:
+    """Raises UnusableFile with the reason."""
+    try:
+        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
+            mime = Image.MIME[picture.format or ""]
+            check_pixel_count(picture)
+            return build_preview(data, mime, picture, fit, keep in (Keep.FULL, Keep.THUMBNAIL), with_phash)
+    except UnusableFile:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnusableFile(f"not an image that can be read (read are {', '.join(PILLOW_FORMATS)})") from error
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, IndexError, struct.error, ...
+        raise UnusableFile(f"broken or truncated image ({error})") from error
+
+
+def build_preview(
+    data: bytes, mime: str, picture: Image.Image, fit: Fit, with_thumbnail: bool, with_phash: bool
+) -> ImagePreview:
+    if fit is Fit.PAD:
+        whole = upright_rgb(load_pixels(picture))
+        data = pad_to_square(whole)
+    elif with_thumbnail or with_phash:
+        # A JPEG is decoded at the least scale that is not smaller: all of the file is still read, and checked.
+        picture.draft("RGB", thumbnail_size(picture.size))
+        whole = upright_rgb(load_pixels(picture))
+    else:
+        return ImagePreview(mime, data)
+    small = whole.resize(thumbnail_size(whole.size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return ImagePreview(
+        mime, data, encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None, difference_hash(small)
+    )
+
+
+def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The long side at most THUMBNAIL_SIDE; nothing is enlarged."""
+    shrink = min(1.0, THUMBNAIL_SIDE / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+
+
+def load_pixels(picture: Image.Image) -> Image.Image:
+    picture.load()
+    return picture
+
+
+def check_pixel_count(picture: Image.Image) -> None:
+    pixels = picture.width * picture.height
+    if pixels > MAX_PIXELS:
+        raise UnusableFile(
+            f"{picture.width} x {picture.height} is {pixels / 1e6:.0f} megapixels; "
+            f"the limit is {MAX_PIXELS / 1e6:.0f}: make it smaller"
+        )
+
+
+def pad_to_square(picture: Image.Image) -> bytes:
+    """A JPEG of the whole picture in the middle of a white square, so that a centre crop cuts nothing off."""
+    picture = picture.copy()
+    picture.thumbnail((PADDED_SIDE, PADDED_SIDE))
+    side = max(picture.size)
+    square = Image.new("RGB", (side, side), WHITE)
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return encode_jpeg(square, PADDED_QUALITY)
+
+
+def encode_jpeg(picture: Image.Image, quality: int) -> bytes:
+    picture.info.clear()  # no EXIF, no colour profile: the pixels are upright already
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def difference_hash(picture: Image.Image) -> str:
+    """64 bits in 16 hex digits: is each of 8 x 8 cells brighter than its right neighbour? Survives scaling and JPEG."""
+    grey = np.asarray(picture.resize((9, 8), Image.Resampling.BOX).convert("L"), dtype=np.int16)
+    return np.packbits(grey[:, :-1] > grey[:, 1:]).tobytes().hex()

@@ -10,28 +10,28 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clip_vectorizer.errors import VectorizerError
-from ingest.items import Fate, Outcome
-from ingest.patience import Waiting
+from ingest.items import ItemOutcome, Status
 from ingest.report import IngestReport
-from ingest.watch import Watching
+from ingest.retry import RetryWait
+from ingest.watch import RoundComplete
 
 LINE_SECONDS = 5.0
 SHOW_SECONDS = 0.1
 RATE_SECONDS = 10.0  # the rate is that of the last so many
 
 
-class Display(Protocol):
+class ProgressDisplay(Protocol):
     def show(self, report: IngestReport, rate: float) -> None: ...
 
     def say(self, sentence: str) -> None: ...
 
 
 @contextmanager
-def progress_on_stderr() -> Iterator["Listener"]:
+def progress_on_stderr() -> Iterator["ProgressListener"]:
     """A listener for `ingest`. An ingest that is broken off leaves a line that says how far it came."""
     console = Console(stderr=True)
-    with bar(console) if console.is_terminal else lines() as display:
-        listener = Listener(display)
+    with open_bar(console) if console.is_terminal else open_lines() as display:
+        listener = ProgressListener(display)
         try:
             yield listener
         except BaseException:
@@ -39,27 +39,27 @@ def progress_on_stderr() -> Iterator["Listener"]:
             raise
 
 
-class Listener:
-    def __init__(self, display: Display) -> None:
+class ProgressListener:
+    def __init__(self, display: ProgressDisplay) -> None:
         self._display = display
         self._report: IngestReport | None = None
-        self._rate = Rate()
+        self._rate = RateMeter()
         self._shown = 0.0
         self._waiting = ""
         self._watched: tuple[int, int] | None = None
 
     def __call__(self, report: IngestReport, event: object) -> None:
         self._report = report
-        if isinstance(event, Outcome) and event.fate is Fate.FAILED:
-            self._display.say(printable(f"failed: {event.key.removesuffix('::')}: {event.reason}"))
+        if isinstance(event, ItemOutcome) and event.fate is Status.FAILED:
+            self._display.say(escape_unprintable(f"failed: {event.key.removesuffix('::')}: {event.reason}"))
         if isinstance(event, VectorizerError):
-            self._display.say(printable(f"warning: {event}"))
-        if isinstance(event, Watching):
+            self._display.say(escape_unprintable(f"warning: {event}"))
+        if isinstance(event, RoundComplete):
             self._watching(report)
-        if isinstance(event, Waiting) and event.reason != self._waiting:
-            self._display.say(printable(f"waiting: {event.reason}"))
-        if isinstance(event, Waiting | Outcome):
-            self._waiting = event.reason if isinstance(event, Waiting) else ""
+        if isinstance(event, RetryWait) and event.reason != self._waiting:
+            self._display.say(escape_unprintable(f"waiting: {event.reason}"))
+        if isinstance(event, RetryWait | ItemOutcome):
+            self._waiting = event.reason if isinstance(event, RetryWait) else ""
         now = time.monotonic()
         if now - self._shown >= SHOW_SECONDS:  # a hundred thousand images must not be drawn one by one
             self._shown = now
@@ -76,11 +76,11 @@ class Listener:
         report = self._report
         if report and (report.done < report.seen or not report.complete):
             self._display.say(
-                f"stopped after {report.done} of {total(report)} images; the same command goes on from there"
+                f"stopped after {report.done} of {format_total(report)} images; the same command goes on from there"
             )
 
 
-class Rate:
+class RateMeter:
     """Images a second over the last moments: a run that waits, or has come to large files, shows it at once."""
 
     def __init__(self) -> None:
@@ -93,23 +93,23 @@ class Rate:
         return (done - before) / seconds if seconds > 0 and then < now else 0.0
 
 
-def total(report: IngestReport) -> str:
+def format_total(report: IngestReport) -> str:
     return f"{report.seen}" if report.complete else f"{report.seen} or more"
 
 
-def printable(sentence: str) -> str:
+def escape_unprintable(sentence: str) -> str:
     """A file's name may hold anything, also what a terminal takes for a command."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
 
 
 @contextmanager
-def bar(console: Console) -> Iterator[Display]:
+def open_bar(console: Console) -> Iterator[ProgressDisplay]:
     columns = (TextColumn("ingest"), BarColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bar(progress)
+        yield BarDisplay(progress)
 
 
-class Bar:
+class BarDisplay:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("ingest", total=None, words="")
@@ -119,24 +119,24 @@ class Bar:
             self._task,
             completed=report.done,
             total=report.seen if report.complete else None,
-            words=words(report, rate),
+            words=format_progress(report, rate),
         )
 
     def say(self, sentence: str) -> None:
         self._progress.console.print(sentence, markup=False, emoji=False, soft_wrap=True, highlight=False)
 
 
-def words(report: IngestReport, rate: float) -> str:
+def format_progress(report: IngestReport, rate: float) -> str:
     failed = f", {report.failed} failed" if report.failed else ""
-    return f"{report.done} of {total(report)}, {rate:.0f}/s{failed}{', waiting' if report.waiting else ''}"
+    return f"{report.done} of {format_total(report)}, {rate:.0f}/s{failed}{', waiting' if report.waiting else ''}"
 
 
 @contextmanager
-def lines() -> Iterator[Display]:
-    yield Lines()
+def open_lines() -> Iterator[ProgressDisplay]:
+    yield LineDisplay()
 
 
-class Lines:
+class LineDisplay:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = clock()
@@ -145,7 +145,7 @@ class Lines:
         if self._clock() - self._last >= LINE_SECONDS:
             self._last = self._clock()
             left = (report.seen - report.done) / rate if report.complete and rate else 0.0
-            self.say(f"{words(report, rate)}{f', about {left:.0f} s left' if left else ''}")
+            self.say(f"{format_progress(report, rate)}{f', about {left:.0f} s left' if left else ''}")
 
     def say(self, sentence: str) -> None:
         click.echo(sentence, err=True)

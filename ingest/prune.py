@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from ingest.items import Outcome
-from ingest.listing import Selection, prefixed
-from ingest.patience import Patience
-from ingest.pipeline import groups
-from ingest.sources.base import Found, Skipped, Source
-from ingest.store import ImageStore
+from ingest.items import ItemOutcome
+from ingest.listing import Selection, add_prefix
+from ingest.pipeline import split_groups
+from ingest.retry import Patience
+from ingest.sources.base import SkippedFile, Source, SourceResult
+from ingest.store.base import ImageStore
 
-REMOVE = 256  # objects in one request
+REMOVE_BATCH = 256  # objects in one request
 
 
 class PruneRefused(VectorizerError):
@@ -38,30 +38,30 @@ class PruneLimit:
 
 
 @dataclass(slots=True)
-class Recorded:
+class RecordingSource:
     """A source that remembers what it found. Obeys Source."""
 
     source: Source
     keys: set[str] = field(default_factory=set)
-    unlisted: list[Outcome] = field(default_factory=list)  # what could not be listed: it may still be there
+    unlisted: list[ItemOutcome] = field(default_factory=list)  # what could not be listed: it may still be there
 
     @property
     def name(self) -> str:
         return self.source.name
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[SourceResult]:
         self.keys.clear()
         self.unlisted.clear()
         for found in self.source:
-            if not isinstance(found, Skipped):
+            if not isinstance(found, SkippedFile):
                 self.keys.add(found.key)
-            if isinstance(found, Outcome):
+            if isinstance(found, ItemOutcome):
                 self.unlisted.append(found)
             yield found
 
 
 def prune(
-    sources: Sequence[Recorded],
+    sources: Sequence[RecordingSource],
     store: ImageStore,
     selection: Selection,
     limit: PruneLimit,
@@ -72,26 +72,26 @@ def prune(
 
     Raises PruneRefused beyond `limit`, and when something may lie in what could not be listed; Unreachable.
     """
-    listed = {prefixed(key, selection.prefix) for source in sources for key in source.keys}
+    listed = {add_prefix(key, selection.prefix) for source in sources for key in source.keys}
     known = patience.call(lambda: list(store.keys([source.name for source in sources])))
-    stored = [key for key in known if belongs(key, selection)]
+    stored = [key for key in known if is_selected(key, selection)]
     vanished = [key for key in stored if key not in listed]
     for source in sources:
-        refuse_half_a_list(source, vanished, selection.prefix)
+        check_unlisted(source, vanished, selection.prefix)
     if not limit.allows(len(vanished), len(stored)):
         raise PruneRefused(
             f"{len(vanished)} of {len(stored)} images have vanished from the source, for example {vanished[0]}; "
             f"nothing was removed: if that is right, say --prune-limit {len(vanished)} (or 100%)"
         )
-    for group in groups(vanished, REMOVE) if really else ():
+    for group in split_groups(vanished, REMOVE_BATCH) if really else ():
         patience.call(lambda: store.unlink(group))  # noqa: B023 - called at once
         patience.call(lambda: store.forget(group))  # noqa: B023
     return len(vanished)
 
 
-def refuse_half_a_list(source: Recorded, vanished: Sequence[str], prefix: str) -> None:
+def check_unlisted(source: RecordingSource, vanished: Sequence[str], prefix: str) -> None:
     for unlisted in source.unlisted:
-        inside = inside_of(prefixed(unlisted.key, prefix))
+        inside = list_inside_prefixes(add_prefix(unlisted.key, prefix))
         if any(key.startswith(inside) for key in vanished):
             raise PruneRefused(
                 f"nothing was removed, for not all could be listed ({unlisted.key}: {unlisted.reason}); mend or remove "
@@ -99,7 +99,7 @@ def refuse_half_a_list(source: Recorded, vanished: Sequence[str], prefix: str) -
             )
 
 
-def inside_of(key: str) -> tuple[str, ...]:
+def list_inside_prefixes(key: str) -> tuple[str, ...]:
     """How the keys begin of all that may lie in a folder, an archive or a document; of a row nobody knows it."""
     if "#row=" in key or key.split("/")[-1] == ".":
         return ("",)
@@ -107,8 +107,8 @@ def inside_of(key: str) -> tuple[str, ...]:
     return f"{whole}/", f"{whole}::", f"{whole}#"
 
 
-def belongs(key: str, selection: Selection) -> bool:
-    return key.startswith(prefixed("", selection.prefix)) and (selection.shard is None or selection.shard.has(key))
+def is_selected(key: str, selection: Selection) -> bool:
+    return key.startswith(add_prefix("", selection.prefix)) and (selection.shard is None or selection.shard.has(key))
 
 
 def check_prune(selection: Selection, retry: bool) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
-from clip_vectorizer.wire import MAX_ITEMS, MAX_SIZE, parts_of
+from clip_vectorizer.wire import MAX_BATCH_ITEMS, MAX_BATCH_SIZE, split_batches
 from tests.fakes import INFO
 
 URL = "http://sidecar.test:9090"
@@ -158,10 +158,10 @@ def test_a_redirect_is_not_followed_and_not_taken_for_an_answer() -> None:
 
 
 def test_warnings_of_the_sidecar_are_logged_with_the_callers_index(caplog: pytest.LogCaptureFixture) -> None:
-    body = {"textVectors": [[1.0]] * MAX_ITEMS, "warnings": ["texts[2]: the rest was cut"]}
+    body = {"textVectors": [[1.0]] * MAX_BATCH_ITEMS, "warnings": ["texts[2]: the rest was cut"]}
     with caplog.at_level(logging.WARNING):
-        client(answering(200, json=body)).embed_texts(["a"] * (2 * MAX_ITEMS))
-    assert caplog.messages == ["texts[2]: the rest was cut", f"texts[{MAX_ITEMS + 2}]: the rest was cut"]
+        client(answering(200, json=body)).embed_texts(["a"] * (2 * MAX_BATCH_ITEMS))
+    assert caplog.messages == ["texts[2]: the rest was cut", f"texts[{MAX_BATCH_ITEMS + 2}]: the rest was cut"]
 
 
 def test_a_password_in_the_address_is_sent_and_never_shown() -> None:
@@ -201,14 +201,14 @@ def test_waiting_in_vain_tells_the_last_thing_heard() -> None:
         client(answering(503, json={"error": "the model is loading"})).wait_until_ready(seconds=0)
 
 
-@given(st.lists(st.integers(0, MAX_SIZE + 5), min_size=1, max_size=200))
+@given(st.lists(st.integers(0, MAX_BATCH_SIZE + 5), min_size=1, max_size=200))
 def test_parts_cover_all_items_once_and_stay_within_the_limits(lengths: list[int]) -> None:
     items = [Long(length) for length in lengths]
-    parts = list(parts_of(items))  # type: ignore[arg-type]
+    parts = list(split_batches(items))  # type: ignore[arg-type]
     assert [item for part in parts for item in items[part]] == items
     for part in parts:
-        assert 1 <= part.stop - part.start <= MAX_ITEMS
-        assert part.stop - part.start == 1 or sum(lengths[part]) <= MAX_SIZE
+        assert 1 <= part.stop - part.start <= MAX_BATCH_ITEMS
+        assert part.stop - part.start == 1 or sum(lengths[part]) <= MAX_BATCH_SIZE
 
 
 class Long:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.wire import form_of
+from clip_vectorizer.wire import build_form
 from tests.server.asking import RED, file_of, serving
 from tests.server.counting import Counting
 
@@ -96,4 +96,4 @@ def test_a_key_is_sent_and_opens() -> None:
 
 
 def test_no_two_forms_share_a_boundary() -> None:
-    assert form_of([b"x"])[1] != form_of([b"x"])[1]
+    assert build_form([b"x"])[1] != build_form([b"x"])[1]

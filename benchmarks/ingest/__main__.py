@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.common import Figure, Report, Spread, json_option, side_by_side
+from benchmarks.common import Figure, Report, Spread, add_json_option, side_by_side
 from benchmarks.ingest.files import fill
 from benchmarks.ingest.sides import CLIENT, MODULE, Took, documented, ingest, sidecar_alone, stack
 from benchmarks.servers import MODEL
@@ -48,7 +48,7 @@ class Measured:
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(1), help="Each has its part of the files.")
 @click.option("--model", default=MODEL, show_default=True, help="ARCHITECTURE::random.")
 @click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), default=("fp32",))
-@json_option
+@add_json_option
 def main(
     files: int, model_files: int, rounds: int, model: str, precisions: tuple[str, ...], json_file: Path | None
 ) -> None:

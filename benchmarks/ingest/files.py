@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.photographs import photographs, with_comment
+from benchmarks.photographs import add_comment, make_photographs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ def fill(folders: Mapping[Path, int], mix: tuple[Kind, ...] = MIX) -> None:
             kind = next(kinds)
             name = f"photograph-{number:06}"
             picture = made[kind.size][number % kind.seeds]
-            (folder / f"{name}.jpg").write_bytes(with_comment(picture, name.encode()))
+            (folder / f"{name}.jpg").write_bytes(add_comment(picture, name.encode()))
             number += 1
 
 
 def pictures(mix: tuple[Kind, ...]) -> dict[tuple[int, int], list[bytes]]:
     """JPEG files by size, one a seed."""
-    return {kind.size: photographs(kind.seeds, size=kind.size) for kind in mix}
+    return {kind.size: make_photographs(kind.seeds, size=kind.size) for kind in mix}
 
 
 def shuffled(mix: tuple[Kind, ...]) -> Iterator[Kind]:

@@ -15,7 +15,7 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import Figure, Report, Spread, json_option
+from benchmarks.common import Figure, Report, Spread, add_json_option
 from benchmarks.ingest.sides import CLIENT, INGEST, Stack, stack
 
 CLAIM = "peak memory of the clip-ingest process"
@@ -26,7 +26,7 @@ MB = 1e6 if sys.platform == "darwin" else 1e3  # of wait4's units, in a MB
 
 @click.command()
 @click.option("--files", "counts", multiple=True, type=click.IntRange(1), default=(1000, 10_000), show_default=True)
-@json_option
+@add_json_option
 def main(counts: tuple[int, ...], json_file: Path | None) -> None:
     """Bring so many images in, and print the most memory that `clip-ingest` has taken.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.servers import ours
+from benchmarks.servers import start_own_server
 from clip_vectorizer.client import VectorizerClient
 from ingest.embedded import LocalWeaviate
 
@@ -58,7 +58,7 @@ def stack(model: str, precision: str) -> Iterator[Stack]:
     """A new Weaviate and a sidecar. All sides send the same files, so the sidecar keeps no vectors by content."""
     with (
         TemporaryDirectory() as folder,
-        ours(precision, model, CLIP_CACHE_BYTES="0") as sidecar,
+        start_own_server(precision, model, CLIP_CACHE_BYTES="0") as sidecar,
         LocalWeaviate(Path(folder) / "data", sidecar.url) as weaviate,
     ):
         yield Stack(weaviate, sidecar.url)

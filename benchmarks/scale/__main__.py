@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.common import Figure, Report, Spread, cores, json_option
+from benchmarks.common import Figure, Report, Spread, add_json_option, describe_cores
 from benchmarks.scale.database import in_weaviate
 from benchmarks.scale.needs import Measured, needs
 from benchmarks.scale.rates import at_driver, bytes_of, listing, reading, sample, sidecar
@@ -18,7 +18,7 @@ CLAIM = "what 100 million images need, from rates of this machine"
 
 @click.command()
 @click.option("--objects", default=20_000, show_default=True, type=click.IntRange(1000), help="Put into Weaviate.")
-@json_option
+@add_json_option
 def main(objects: int, json_file: Path | None) -> None:
     """Measure the rates, then work out what 100 million images need.
 
@@ -31,7 +31,7 @@ def main(objects: int, json_file: Path | None) -> None:
     files = sample()
     file_bytes, thumbnail_bytes = bytes_of(files)
     found = Measured(
-        cores=cores(),
+        cores=describe_cores(),
         file_bytes=file_bytes,
         thumbnail_bytes=thumbnail_bytes,
         listed=listing(),

@@ -11,16 +11,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.photographs import photographs
+from benchmarks.photographs import make_photographs
 from benchmarks.scale.rates import seconds, thumbnail_of
-from benchmarks.servers import ours
-from clip_vectorizer.collections import Wish
-from clip_vectorizer.connection import Connection
+from benchmarks.servers import start_own_server
+from clip_vectorizer.database.collections import CollectionSpec
+from clip_vectorizer.database.connection import ConnectionSettings
+from ingest.choices import Fit, Keep
 from ingest.embedded import LocalWeaviate
-from ingest.items import Facts, Fit, ImageObject
-from ingest.open_store import open_store
-from ingest.pipeline import groups
-from ingest.store import ImageStore, Keep
+from ingest.items import Facts, ImageObject
+from ingest.pipeline import split_groups
+from ingest.store.base import ImageStore
+from ingest.store.open import open_store
 
 DIMENSION = 512
 BATCH, AT_ONCE = 128, 2  # as `clip-ingest` sends them
@@ -30,7 +31,7 @@ Thing = TypeVar("Thing")
 
 def in_weaviate(count: int) -> dict[str, float]:
     """Rates in objects a second, sizes in bytes an object. The index grows from nothing."""
-    with TemporaryDirectory() as folder, ours("fp32") as server:
+    with TemporaryDirectory() as folder, start_own_server("fp32") as server:
         bare = with_server(Path(folder) / "bare", server.url, Keep.HASH, count)
         shown = with_server(Path(folder) / "shown", server.url, Keep.THUMBNAIL, count // 5)
     return {
@@ -45,15 +46,15 @@ def in_weaviate(count: int) -> dict[str, float]:
 def with_server(data: Path, url: str, keep: Keep, count: int) -> dict[str, float]:
     with LocalWeaviate(data, url) as weaviate:
         empty = disk_bytes(data)
-        where = Connection(weaviate.url, weaviate.grpc_port, weaviate.api_key, url)
-        with open_store(where, "Scale", Wish(keep, embed_here=True)) as store:
+        where = ConnectionSettings(weaviate.url, weaviate.grpc_port, weaviate.api_key, url)
+        with open_store(where, "Scale", CollectionSpec(keep, embed_here=True)) as store:
             found = with_store(store, keep, count)
     return found | {"disk_bytes": (disk_bytes(data) - empty) / count}  # it has ended, and written all
 
 
 def with_store(store: ImageStore, keep: Keep, count: int) -> dict[str, float]:
-    batches = list(groups(objects(count, keep), BATCH))
-    keys = list(groups([item.key for batch in batches for item in batch], LOOK_UP))
+    batches = list(split_groups(objects(count, keep), BATCH))
+    keys = list(split_groups([item.key for batch in batches for item in batch], LOOK_UP))
     inserting = seconds(lambda: side_by_side(lambda batch: put(store, batch), batches))
     looking = seconds(lambda: side_by_side(store.held, keys))
     return {"inserted": count / inserting, "looked_up": count / looking}
@@ -63,7 +64,7 @@ def objects(count: int, keep: Keep) -> Iterator[ImageObject]:
     """Vectors of 48 directions, for those of images are far from filling their space; an index feels that."""
     rng = np.random.default_rng(0)
     directions = rng.standard_normal((48, DIMENSION), dtype=np.float32)
-    thumbnail = thumbnail_of(photographs(1, size=(1024, 768))[0]) if keep is Keep.THUMBNAIL else None
+    thumbnail = thumbnail_of(make_photographs(1, size=(1024, 768))[0]) if keep is Keep.THUMBNAIL else None
     for number in range(count):
         vector_d = rng.standard_normal(48, dtype=np.float32) @ directions
         yield ImageObject(

@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.photographs import photographs
-from benchmarks.servers import ours
+from benchmarks.photographs import make_photographs
+from benchmarks.servers import start_own_server
 from clip_vectorizer.client import VectorizerClient
-from ingest.distributed.parts import Part
-from ingest.distributed.rows import Row, pack, unpack
-from ingest.distributed.tally import Tally
-from ingest.items import Facts, Fate, ImageObject, Item, Outcome
-from ingest.listing import Listed, Selection
-from ingest.pipeline import silent
+from ingest.distributed.driver import BatchTally
+from ingest.distributed.parts import SourcePart
+from ingest.distributed.steps import ItemBatch, pack_batch, unpack_batch
+from ingest.items import Facts, ImageObject, ItemOutcome, SourceItem, Status
+from ingest.listing import ListingProgress, Selection
+from ingest.pipeline import ignore_progress
 from ingest.prepare import PrepareSettings, prepare
 from ingest.report import IngestReport
 from ingest.sources import open_sources
@@ -30,7 +30,7 @@ AT_ONCE = 2  # requests, as an ingest sends them
 
 def sample() -> list[bytes]:
     """JPEG files of photographs' sizes."""
-    return [file for size, count in SIZES.items() for file in photographs(count, size=size)]
+    return [file for size, count in SIZES.items() for file in make_photographs(count, size=size)]
 
 
 def bytes_of(files: Sequence[bytes]) -> tuple[float, float]:
@@ -53,14 +53,14 @@ def reading(files: Sequence[bytes]) -> float:
 
 
 def thumbnail_of(file: bytes) -> bytes:
-    made = prepare(Item("a.jpg", "/", "", lambda: file, lambda _: Facts()), None, PrepareSettings())
+    made = prepare(SourceItem("a.jpg", "/", "", lambda: file, lambda _: Facts()), None, PrepareSettings())
     assert isinstance(made, ImageObject) and made.thumbnail
     return made.thumbnail
 
 
 def sidecar(files: Sequence[bytes]) -> float:
     """Images a second on all cores with a model so small that receiving and decoding are most of the work."""
-    with ours("fp32", "emoji", CLIP_CACHE_BYTES="0") as server, VectorizerClient(server.url) as client:
+    with start_own_server("fp32", "emoji", CLIP_CACHE_BYTES="0") as server, VectorizerClient(server.url) as client:
         client.embed_each_image(files)
         with ThreadPoolExecutor(AT_ONCE) as threads:
             work = [files] * TURNS
@@ -69,12 +69,14 @@ def sidecar(files: Sequence[bytes]) -> float:
 
 def at_driver(rows: int = 2000) -> dict[str, float]:
     """Images a second that the driver counts, and the bytes it keeps of each for the check at the end."""
-    packed = [pack(Row(0, number, events=[Listed(1)] * GROUP + added(number))) for number in range(rows)]
-    tally = Tally([Part(0, (), Selection())], IngestReport(), silent)
+    packed = [
+        pack_batch(ItemBatch(0, number, events=[ListingProgress(1)] * GROUP + added(number))) for number in range(rows)
+    ]
+    tally = BatchTally([SourcePart(0, (), Selection())], IngestReport(), ignore_progress)
 
     def take_all() -> None:
         for each in packed:
-            tally.take(unpack(each))
+            tally.take(unpack_batch(each))
 
     took = seconds(take_all)
     return {"counted": rows * GROUP / took, "kept_bytes": len(pickle.dumps(added(0))) / GROUP}
@@ -83,7 +85,9 @@ def at_driver(rows: int = 2000) -> dict[str, float]:
 def added(group: int) -> list[object]:
     """Of a row."""
     return [
-        Outcome(f"folder/{number:012}.jpg", Fate.ADDED, "", "/data/images", hashlib.sha256(b"%d" % number).hexdigest())
+        ItemOutcome(
+            f"folder/{number:012}.jpg", Status.ADDED, "", "/data/images", hashlib.sha256(b"%d" % number).hexdigest()
+        )
         for number in range(group * GROUP, group * GROUP + GROUP)
     ]
 

@@ -1,6 +1,6 @@
 """What Weaviate's vector index finds of the ten nearest, and how fast, at 100,000 vectors: `clip-eval index` at size.
 
-The vectors are made out of those of the example images (clip_vectorizer/query/evaluation/ann/made.py says how and why).
+The vectors are made out of those of the example images (clip_vectorizer/query/evaluation/index_data.py says how and why).
 Texts lie elsewhere than images, so their captions are asked for too: harder for an index than one more image.
 Every index is filled before the first is searched; then they are searched in turns, one query at a time, by gRPC.
 """
@@ -12,33 +12,38 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.common import Figure, Report, Spread, json_option
+from benchmarks.common import Figure, Report, Spread, add_json_option
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.connection import connect_weaviate
-from clip_vectorizer.query.evaluation.ann.exact import recalls
-from clip_vectorizer.query.evaluation.ann.made import made_vectors
-from clip_vectorizer.query.evaluation.ann.measure import K, Searched, measured
-from clip_vectorizer.query.evaluation.ann.temporary import QUANTIZERS, Index
-from clip_vectorizer.query.evaluation.data import captions_by_language
-from clip_vectorizer.query.evaluation.folder import labelled_folder
-from clip_vectorizer.query.evaluation.intervals import RESAMPLES, SEED, resampled_means
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.query.evaluation.dataset import group_captions, load_labelled_folder
+from clip_vectorizer.query.evaluation.index_data import compute_index_recalls, synthesise_vectors
+from clip_vectorizer.query.evaluation.index_recall import (
+    MEASURED_QUANTIZERS,
+    NEIGHBOURS_SEARCHED,
+    IndexConfig,
+    IndexMeasurement,
+    measure_indexes,
+)
+from clip_vectorizer.query.evaluation.statistics import RESAMPLES, SEED, resample_means
 from clip_vectorizer.vectors import Vectors
 from ingest.embedded import LocalStack
 
-CLAIM = f"Weaviate's index against exact search: {K} nearest, one query at a time by gRPC, no encoder"
+CLAIM = f"Weaviate's index against exact search: {NEIGHBOURS_SEARCHED} nearest, one query at a time by gRPC, no encoder"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 WANTED = {"rq-8": ">= 0.98"}
 WEAVIATES_EF = 100  # what it does where nobody says otherwise
 MOST_P50 = "<= 15"
-HEAD = f"""| quantizer | recall@{K} by image | recall@{K} by text | p50 ms | p95 ms | s to fill |
+HEAD = f"""| quantizer | recall@{NEIGHBOURS_SEARCHED} by image | recall@{NEIGHBOURS_SEARCHED} by text | p50 ms | p95 ms | s to fill |
 | --- | --- | --- | --- | --- | --- |"""
 
 
 @click.command()
 @click.option("--vectors", "count", default=100_000, show_default=True, type=click.IntRange(100), help="Indexed.")
 @click.option("--queries", default=1000, show_default=True, type=click.IntRange(10), help="Each to each index.")
-@click.option("--quantizer", "quantizers", multiple=True, type=click.Choice(QUANTIZERS), default=QUANTIZERS)
-@json_option
+@click.option(
+    "--quantizer", "quantizers", multiple=True, type=click.Choice(MEASURED_QUANTIZERS), default=MEASURED_QUANTIZERS
+)
+@add_json_option
 def main(count: int, queries: int, quantizers: tuple[str, ...], json_file: Path | None) -> None:
     """Fill an index of each quantisation, search them by images and by texts, compare with exact search.
 
@@ -51,12 +56,12 @@ def main(count: int, queries: int, quantizers: tuple[str, ...], json_file: Path 
     report.begin()
     with TemporaryDirectory() as folder, LocalStack("emoji", Path(folder)) as stack:
         stored_nd, texts_qd = examples(stack)
-        made_nd = made_vectors(stored_nd, count + queries, SEED)
+        made_nd = synthesise_vectors(stored_nd, count + queries, SEED)
         vectors_nd, images_qd = made_nd[:count], made_nd[count:]
-        weaviate, indexes = stack.weaviate, [*map(Index, quantizers), Index("rq-8", ef=WEAVIATES_EF)]
+        weaviate, indexes = stack.weaviate, [*map(IndexConfig, quantizers), IndexConfig("rq-8", ef=WEAVIATES_EF)]
         with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
             all_qd = np.concatenate([images_qd, texts_qd])
-            found = measured(client, weaviate.url, indexes, vectors_nd, all_qd, tell)
+            found = measure_indexes(client, weaviate.url, indexes, vectors_nd, all_qd, tell)
         report.note(f"{count} vectors of {vectors_nd.shape[1]}; {len(images_qd)} made images, {len(texts_qd)} captions")
         report.note(HEAD)
         for searched in found:
@@ -67,8 +72,8 @@ def main(count: int, queries: int, quantizers: tuple[str, ...], json_file: Path 
 def examples(stack: LocalStack) -> tuple[Vectors, Vectors]:
     """(N, D) of the images, and (T, D) of their captions in both languages."""
     with VectorizerClient(stack.sidecar.url) as sidecar:
-        labelled = labelled_folder(EXAMPLES, sidecar, tell)
-        texts = [text for captions in captions_by_language(labelled.items) for text in captions.texts]
+        labelled = load_labelled_folder(EXAMPLES, sidecar, tell)
+        texts = [text for captions in group_captions(labelled.items) for text in captions.texts]
         return labelled.vectors_nd, sidecar.embed_texts(texts)
 
 
@@ -76,16 +81,18 @@ def tell(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def tell_of(report: Report, searched: Searched, vectors_nd: Vectors, images_qd: Vectors, texts_qd: Vectors) -> None:
+def tell_of(
+    report: Report, searched: IndexMeasurement, vectors_nd: Vectors, images_qd: Vectors, texts_qd: Vectors
+) -> None:
     """A line of the table."""
     index, found = searched.index, searched.found
     name = index.quantizer + (", Weaviate's ef" if index.ef == WEAVIATES_EF else "")
-    by_image = interval_of(recalls(found[: len(images_qd)], images_qd, vectors_nd, K))
-    by_text = interval_of(recalls(found[len(images_qd) :], texts_qd, vectors_nd, K))
+    by_image = interval_of(compute_index_recalls(found[: len(images_qd)], images_qd, vectors_nd, NEIGHBOURS_SEARCHED))
+    by_text = interval_of(compute_index_recalls(found[len(images_qd) :], texts_qd, vectors_nd, NEIGHBOURS_SEARCHED))
     p50, p95 = (float(value) for value in np.quantile(searched.milliseconds, (0.5, 0.95)))
     report.figures += [
-        Figure(f"{name}, recall@{K} by image", "", None, by_image, None, target=WANTED.get(name, "")),
-        Figure(f"{name}, recall@{K} by text", "", None, by_text, None, target=WANTED.get(name, "")),
+        Figure(f"{name}, recall@{NEIGHBOURS_SEARCHED} by image", "", None, by_image, None, target=WANTED.get(name, "")),
+        Figure(f"{name}, recall@{NEIGHBOURS_SEARCHED} by text", "", None, by_text, None, target=WANTED.get(name, "")),
         Figure(f"{name}, p50", "ms", None, Spread.of([p50]), None, target=MOST_P50),
         Figure(f"{name}, p95", "ms", None, Spread.of([p95]), None),
     ]
@@ -96,7 +103,7 @@ def tell_of(report: Report, searched: Searched, vectors_nd: Vectors, images_qd: 
 
 def interval_of(recalls_q: npt.NDArray[np.float64]) -> Spread:
     """The mean and its 95 % interval, by bootstrap over the queries."""
-    low, high = np.quantile(resampled_means(recalls_q, RESAMPLES, SEED), (0.025, 0.975))
+    low, high = np.quantile(resample_means(recalls_q, RESAMPLES, SEED), (0.025, 0.975))
     return Spread(float(recalls_q.mean()), float(low), float(high), len(recalls_q))
 
 

@@ -16,19 +16,17 @@ import click
 import numpy as np
 from weaviate import WeaviateClient
 
-from benchmarks.common import Figure, Report, Spread, json_option
+from benchmarks.common import Figure, Report, Spread, add_json_option
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.collections import Wish
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.database.collections import CollectionSpec, ensure_image_collection
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.database.schema import IMAGE, PATH, THUMBNAIL, VECTOR, image_id
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.making import ensure_image_collection
 from clip_vectorizer.query import Classification
-from clip_vectorizer.query.searching.calls import Searched
-from clip_vectorizer.query.zeroshot.asking import Wanted
-from clip_vectorizer.query.zeroshot.flow import Parts, classify
-from clip_vectorizer.query.zeroshot.planning import IMAGES, LABELS, MATMUL, fastest
-from clip_vectorizer.query.zeroshot.shelf import open_shelf
-from clip_vectorizer.schema import IMAGE, PATH, THUMBNAIL, VECTOR, image_id
+from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
+from clip_vectorizer.query.zeroshot.classify import ClassifyContext, classify, open_stores
+from clip_vectorizer.query.zeroshot.comparison import IMAGES, LABELS, MATMUL, choose_fastest
 from clip_vectorizer.vectors import Vectors, unit
 from ingest.embedded import LocalStack
 
@@ -63,7 +61,7 @@ def directions(seeds: Iterable[int], dimension: int) -> Vectors:
 @click.option("--dimension", default=INFO.dimension, show_default=True, type=click.IntRange(2))
 @click.option("--pairs", default=100_000, show_default=True, help="Most that the database is asked for in a round.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
-@json_option
+@add_json_option
 def main(images: int, full_images: int, dimension: int, pairs: int, rounds: int, json_file: Path | None) -> None:
     """Compare the ways of classifying a collection; all must give the same labels.
 
@@ -86,23 +84,27 @@ def main(images: int, full_images: int, dimension: int, pairs: int, rounds: int,
     report.write(json_file)
 
 
-def filled(client: WeaviateClient, url: str, info: ModelInfo, name: str, count: int, blob: str, size: int) -> Parts:
+def filled(
+    client: WeaviateClient, url: str, info: ModelInfo, name: str, count: int, blob: str, size: int
+) -> ClassifyContext:
     keep = "full" if blob == IMAGE else "thumbnail"
-    ensure_image_collection(client, info, name, Wish(keep, by_module=False))
+    ensure_image_collection(client, info, name, CollectionSpec(keep, by_module=False))
     content = base64_noise(size)
     with client.collections.use(name).batch.fixed_size(64, 2) as batch:
         for index, vector_d in enumerate(directions(range(count), info.dimension)):
             path = f"folder/{index:06}.jpg"
             batch.add_object({PATH: path, blob: content}, uuid=image_id(path), vector={VECTOR: vector_d.tolist()})
     assert not client.collections.use(name).batch.failed_objects
-    return Parts(info, MadeUp(info.dimension), open_shelf(client, url, info, Searched(name, {})))
+    return ClassifyContext(info, MadeUp(info.dimension), open_stores(client, url, info, SearchTarget(name, {})))
 
 
 def base64_noise(size: int) -> str:
     return base64.b64encode(np.random.default_rng(0).bytes(size)).decode()
 
 
-def compare(report: Report, parts: Parts, images: int, labels: int, stored: str, rounds: int, pairs: int) -> None:
+def compare(
+    report: Report, parts: ClassifyContext, images: int, labels: int, stored: str, rounds: int, pairs: int
+) -> None:
     """A figure a strategy, and whether all gave the same labels to the images that all have seen."""
     names = [f"label {index}" for index in range(labels)]
     run(parts, names, MATMUL, 1)  # the labels are stored now
@@ -120,7 +122,10 @@ def compare(report: Report, parts: Parts, images: int, labels: int, stored: str,
         target = "<= 10 s" if (images, labels, strategy) == (10_000, 1000, MATMUL) else ""
         report.add(Figure(what, "s", None, Spread.of(times), None, target=target))
     agree = [told(each) for each in zip(*seen.values(), strict=False)]
-    taken, best = fastest(images, labels, parts.info.dimension, False), min(medians, key=lambda name: medians[name])
+    taken, best = (
+        choose_fastest(images, labels, parts.info.dimension, False),
+        min(medians, key=lambda name: medians[name]),
+    )
     report.note(
         f"  of {len(agree)} images that all saw, {sum(agree)} got the same label and runner-up from all; "
         f"auto takes {taken}, the fastest was {best}"
@@ -131,8 +136,8 @@ def of_part(part: int, images: int) -> str:
     return "" if part == images else f" (from {part:,} images)"
 
 
-def run(parts: Parts, labels: Sequence[str], strategy: str, images: int) -> list[Classification]:
-    return list(classify(None, labels, ["{}"], images, Wanted(strategy=strategy), parts))
+def run(parts: ClassifyContext, labels: Sequence[str], strategy: str, images: int) -> list[Classification]:
+    return list(classify(None, labels, ["{}"], images, ClassifyOptions(strategy=strategy), parts))
 
 
 def told(results: tuple[Classification, ...]) -> bool:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.names import near, open_clip_names
+from clip_vectorizer.models.names import list_open_clip_names, suggest_names
 
 if TYPE_CHECKING:
-    from clip_vectorizer.models.placement import Placement
+    from clip_vectorizer.models.devices import Placement
 
 EMOJI = "emoji"
-EMOJI_FOLDER = Path(__file__).parent / "emoji"
+EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
 HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
 
 
@@ -38,19 +38,19 @@ def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
     The weights are read once and copied. Several workers on the CPU share its threads.
     Raises ModelUnavailable, SettingsError.
     """
-    from clip_vectorizer.models.devices import devices_of, keep_threads_within
+    from clip_vectorizer.models.devices import cap_torch_threads, parse_devices
     from clip_vectorizer.models.torch_encoder import TorchEncoder
 
-    devices = devices_of(placement.device)
-    keep_threads_within(usable_cores())
-    places = [replace(placement, device=each, threads=threads_each(placement, devices)) for each in devices]
+    devices = parse_devices(placement.device)
+    cap_torch_threads(usable_cores())
+    places = [replace(placement, device=each, threads=count_threads_each(placement, devices)) for each in devices]
     first = load_encoder(name, places[0])
     if isinstance(first, TorchEncoder):
         return [first, *(first.on(place.device) for place in places[1:])]
     return [first, *(load_encoder(name, place) for place in places[1:])]
 
 
-def threads_each(placement: "Placement", devices: Sequence[str]) -> int:
+def count_threads_each(placement: "Placement", devices: Sequence[str]) -> int:
     workers = devices.count("cpu")
     return placement.threads or (max(1, usable_cores() // workers) if workers > 1 else 0)
 
@@ -58,20 +58,20 @@ def threads_each(placement: "Placement", devices: Sequence[str]) -> int:
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
     """Raises ModelUnavailable, SettingsError."""
     placement.check()
-    if folder := folder_of(name.text):
-        from clip_vectorizer.models.folder import load_folder
+    if folder := find_local_folder(name.text):
+        from clip_vectorizer.models.local_dir import load_folder
 
         return load_folder(name.text, folder, placement)
-    return load_by_open_clip(name, placement)
+    return load_open_clip(name, placement)
 
 
-def folder_of(text: str) -> Path | None:
+def find_local_folder(text: str) -> Path | None:
     if text == EMOJI:
-        return EMOJI_FOLDER
+        return EMOJI_DIRECTORY
     return Path(text.removeprefix(LOCAL)).expanduser() if text.startswith(LOCAL) else None
 
 
-def load_by_open_clip(name: ModelName, placement: "Placement") -> Encoder:
+def load_open_clip(name: ModelName, placement: "Placement") -> Encoder:
     from clip_vectorizer.models import openclip
 
     if name.text.startswith(HUB):
@@ -82,4 +82,4 @@ def load_by_open_clip(name: ModelName, placement: "Placement") -> Encoder:
     file = Path(name.text).expanduser()
     if file.is_file():
         return openclip.load_checkpoint(file, name.architecture, placement)
-    raise ModelUnavailable(near(name.text, [EMOJI, *open_clip_names()]))
+    raise ModelUnavailable(suggest_names(name.text, [EMOJI, *list_open_clip_names()]))

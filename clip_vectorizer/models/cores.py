@@ -26,16 +26,16 @@ def allowed_cores() -> int:
 
 def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
     """Cores of the strictest limit on this process's control groups (version 1 or 2); None: no limit."""
-    limits = [limit for folder in groups(root, own) if (limit := limit_of(folder)) is not None]
+    limits = [limit for folder in iterate_cgroups(root, own) if (limit := read_limit(folder)) is not None]
     return min(limits, default=None)
 
 
-def groups(root: Path, own: Path) -> Iterator[Path]:
+def iterate_cgroups(root: Path, own: Path) -> Iterator[Path]:
     """The folders of this process's groups that may limit its CPU, up to each hierarchy's root.
 
     Inside a container its own group is mounted as the root, and the path it is told may not exist there.
     """
-    for line in lines_of(own):
+    for line in read_lines(own):
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -44,17 +44,17 @@ def groups(root: Path, own: Path) -> Iterator[Path]:
         yield from (each for each in (folder, *folder.parents) if each.is_relative_to(top))
 
 
-def limit_of(folder: Path) -> float | None:
+def read_limit(folder: Path) -> float | None:
     """Cores: quota by period, of `cpu.max` (version 2) or `cpu.cfs_*` (version 1)."""
-    words = " ".join(lines_of(folder / "cpu.max")).split()
+    words = " ".join(read_lines(folder / "cpu.max")).split()
     if not words:
-        words = [*lines_of(folder / "cpu.cfs_quota_us"), *lines_of(folder / "cpu.cfs_period_us")]
+        words = [*read_lines(folder / "cpu.cfs_quota_us"), *read_lines(folder / "cpu.cfs_period_us")]
     if len(words) != 2 or not words[0].isdecimal() or not words[1].isdecimal() or words[1] == "0":
         return None  # `max`, -1, or no such files
     return int(words[0]) / int(words[1])
 
 
-def lines_of(file: Path) -> list[str]:
+def read_lines(file: Path) -> list[str]:
     try:
         return [line for line in file.read_text("ascii").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clip_vectorizer.models.device_errors import is_lost, is_out_of_memory
-from clip_vectorizer.models.runners import Pass, Replay
+from clip_vectorizer.models.runners import ForwardPass, ReplayPass
 from clip_vectorizer.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class CudaGraphs:
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, pin_memory=True)
 
-    def record(self, run: Pass, inputs: Tensor) -> Replay:
+    def record(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
         """The graph of a pass; the pass itself where it has steps that no graph can hold."""
         for _ in range(WARM_UP_PASSES):
             run(inputs)
@@ -54,7 +54,7 @@ class CudaGraphs:
             log.warning("no CUDA graph for input %s (%s); it runs step by step", tuple(inputs.shape), error)
             return lambda: run(inputs)
 
-    def _graph(self, run: Pass, inputs: Tensor) -> Replay:
+    def _graph(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
         graph = torch.cuda.CUDAGraph()
         # thread_local: decoders and another device's worker may use CUDA while this thread records
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):

@@ -29,23 +29,23 @@ STICKY = (
     "external device",
     "no CUDA-capable device",
 )
-Probe = Callable[[torch.device], None]  # raises when the device does no more work
+DeviceProbe = Callable[[torch.device], None]  # raises when the device does no more work
 
 
 @contextmanager
-def lost_device_told(device: torch.device, probe: Probe | None = None) -> Iterator[None]:
+def detect_lost_device(device: torch.device, probe: DeviceProbe | None = None) -> Iterator[None]:
     """Raises DeviceLost for a failure inside that left `device` dead; every other failure passes as it is."""
     try:
         yield
     except RuntimeError as error:
         if device.type != "cpu" and not is_out_of_memory(error):
-            refuse_lost(device, error, probe or works)
+            raise_if_lost(device, error, probe or probe_device)
         raise
 
 
-def refuse_lost(device: torch.device, error: Exception, probe: Probe) -> None:
+def raise_if_lost(device: torch.device, error: Exception, probe: DeviceProbe) -> None:
     """Raises DeviceLost if `error` says that the device is dead, or if it cannot do the smallest thing any more."""
-    cause: Exception | None = error if is_lost(error) else failure_of(probe, device)
+    cause: Exception | None = error if is_lost(error) else run_probe(probe, device)
     if cause:
         raise DeviceLost(
             f"{device} is lost ({first_line(cause)}): nothing can run on it until this process is started again; "
@@ -53,7 +53,7 @@ def refuse_lost(device: torch.device, error: Exception, probe: Probe) -> None:
         ) from error
 
 
-def failure_of(probe: Probe, device: torch.device) -> Exception | None:
+def run_probe(probe: DeviceProbe, device: torch.device) -> Exception | None:
     try:
         probe(device)
     except RuntimeError as error:
@@ -61,22 +61,22 @@ def failure_of(probe: Probe, device: torch.device) -> Exception | None:
     return None
 
 
-def works(device: torch.device) -> None:
+def probe_device(device: torch.device) -> None:
     """Raises what CUDA raises if `device` is dead."""
     torch.zeros(1, device=device).add_(1).item()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a smaller batch may do."""
-    return isinstance(error, torch.OutOfMemoryError) or mentions(error, NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or contains_any(error, NO_MEMORY)
 
 
 def is_lost(error: BaseException) -> bool:
     """Whether `error` by its own words is one that no later call to the device survives."""
-    return isinstance(error, RuntimeError) and not is_out_of_memory(error) and mentions(error, STICKY)
+    return isinstance(error, RuntimeError) and not is_out_of_memory(error) and contains_any(error, STICKY)
 
 
-def mentions(error: BaseException, marks: tuple[str, ...]) -> bool:
+def contains_any(error: BaseException, marks: tuple[str, ...]) -> bool:
     text = str(error).lower()
     return any(mark.lower() in text for mark in marks)
 

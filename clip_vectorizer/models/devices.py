@@ -1,44 +1,153 @@
-"""What CLIP_DEVICE names: one device or several, one worker each. Names are checked against what torch finds here."""
+"""What CLIP_DEVICE names: one device or several, one worker each. Names are checked against what torch finds here.
+
+Where a model runs and with what numbers, and the digest that names its weights.
+
+A model once more on another device, without reading its file again.
+"""
+
+import copy
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from clip_vectorizer.errors import SettingsError
 
 ALL = "cuda:all"
+DIGEST_LETTERS = 16
+# A pass of fewer parameters is over before other threads have woken: with as many threads as cores the emoji model
+# took 84 ms of CPU an image on two busy cores, with one 7 ms.
+WORTH_THREADS = 20_000_000
 
 
-def devices_of(text: str, count: int | None = None) -> list[str]:
+def parse_devices(text: str, count: int | None = None) -> list[str]:
     """`cuda:0,cuda:1`, `cuda:all`, `cuda`, `cpu` -> torch's names, with numbers. A name may come twice: two workers.
 
     `count` CUDA devices are here, by default as many as torch finds. Raises SettingsError.
     """
     have = torch.cuda.device_count() if count is None else count
     if text == ALL and not have:
-        raise SettingsError(f"CLIP_DEVICE={text!r}: {nothing_found()}")
-    names = [f"cuda:{number}" for number in range(have)] if text == ALL else [numbered(each) for each in parts(text)]
+        raise SettingsError(f"CLIP_DEVICE={text!r}: {explain_no_cuda()}")
+    names = (
+        [f"cuda:{number}" for number in range(have)]
+        if text == ALL
+        else [with_number(each) for each in split_names(text)]
+    )
     missing = [name for name in names if name != "cpu" and int(name.partition(":")[2]) >= have]
     if missing:
-        found = f"torch finds cuda:0 to cuda:{have - 1}" if have else nothing_found()
+        found = f"torch finds cuda:0 to cuda:{have - 1}" if have else explain_no_cuda()
         raise SettingsError(f"CLIP_DEVICE={text!r}: there is no {' and no '.join(missing)}; {found}")
     return names
 
 
-def parts(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
-def numbered(name: str) -> str:
+def with_number(name: str) -> str:
     return "cuda:0" if name == "cuda" else name
 
 
-def nothing_found() -> str:
+def explain_no_cuda() -> str:
     """Why there is no CUDA device, as far as torch knows, and what to do."""
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA; install one with it, or use cpu"
     return f"torch {torch.__version__} finds no CUDA device; use cpu, or install a driver for CUDA {torch.version.cuda}"
 
 
-def keep_threads_within(cores: int) -> None:
+def cap_torch_threads(cores: int) -> None:
     """torch starts a thread a core of the machine; where a quota allows fewer, they would wait for each other."""
     if torch.get_num_threads() > cores:
         torch.set_num_threads(cores)
+
+
+log = logging.getLogger(__name__)
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """`device` as torch names it, `precision` fp32, bf16 or int8, `threads` of one pass on a CPU.
+
+    0 threads: one for a small model, else what torch chooses.
+    """
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    threads: int = 0
+
+    def check(self) -> None:
+        """Raises SettingsError for a device that this machine does not have, or numbers that the device does not."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.precision == "int8" and self.device != "cpu":
+            raise SettingsError(
+                f"CLIP_PRECISION='int8' is for the CPU, not for CLIP_DEVICE={self.device!r}; use bf16 there"
+            )
+        if self.device != "cpu" and not has_cuda(self.device):
+            raise SettingsError(
+                f"CLIP_DEVICE={self.device!r}: torch {torch.__version__} has {torch.cuda.device_count()} CUDA devices; "
+                "use cpu, or install a driver that fits"
+            )
+        if self.precision == "bf16" and self.device == "cpu" and not has_fast_bf16():
+            log.warning("bf16 is slower than fp32 on this CPU, which has neither AMX nor avx512_bf16")
+
+    def place(self, model: ModuleT) -> ModuleT:
+        """In eval mode, without gradients, where and as it shall run."""
+        self.limit_threads(model)
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        return model.to(self.device, dtype).eval().requires_grad_(False)
+
+    def limit_threads(self, model: nn.Module) -> None:
+        if not self.threads and self.device == "cpu" and sum(map(torch.numel, model.parameters())) < WORTH_THREADS:
+            torch.set_num_threads(1)
+
+
+def has_cuda(device: str) -> bool:
+    number = int(device.partition(":")[2] or 0)
+    return torch.cuda.is_available() and number < torch.cuda.device_count()
+
+
+def has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def hash_weights(model: nn.Module) -> str:
+    """Of all float32 weights, by name: equal digests mean equal vectors on like machines."""
+    sha = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        sha.update(name.encode())
+        sha.update(value.detach().contiguous().cpu().numpy().tobytes())
+    return sha.hexdigest()[:DIGEST_LETTERS]
+
+
+ModelT = TypeVar("ModelT")
+
+
+def copy_model(model: ModelT, device: torch.device) -> ModelT:
+    """`model`, or what wraps modules, with every weight on `device` and none in between on the device it comes from."""
+    memo: dict[int, object] = {}
+    for module in find_modules(model):
+        memo |= {id(value): move_tensor(value, device) for value in iterate_tensors(module)}
+    return copy.deepcopy(model, memo)
+
+
+def find_modules(model: object) -> list[nn.Module]:
+    parts = [model] if isinstance(model, nn.Module) else list(vars(model).values())
+    return [part for part in parts if isinstance(part, nn.Module)]
+
+
+def iterate_tensors(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def move_tensor(value: Tensor, device: torch.device) -> Tensor:
+    there = value.detach().to(device)
+    return nn.Parameter(there, requires_grad=value.requires_grad) if isinstance(value, nn.Parameter) else there

@@ -1,41 +1,90 @@
-"""What this machine offers to a model, how fast a model runs on it, and what to change if that is slow."""
+"""What this machine offers to a model, how fast a model runs on it, and what to change if that is slow.
+
+What this machine offers to a model, gathered once.
+"""
 
 import io
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from textwrap import wrap
 
 import torch
-from PIL import Image
+from PIL import Image, features
 
+from clip_vectorizer.models.cores import allowed_cores, cpu_quota, usable_cores
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
-from clip_vectorizer.models.machine import GIB, INSTRUCTIONS, Machine
 
 TEXT, SMALL, LARGE = "a photograph of a red apple on a wooden table", (640, 480), (4000, 3000)
 SLOW = 200  # images a second below which a model is worth another precision: 1,000,000 take over an hour
 LABEL, WIDTH = 13, 80  # columns
+DECODERS = ("jpg", "zlib", "webp", "avif", "libtiff")
+# torch's names of what makes a model fast, in words, and the precision that each favours
+INSTRUCTIONS = {
+    "avx2": ("AVX2", ""),
+    "avx512_f": ("AVX-512", ""),
+    "avx_vnni": ("AVX-VNNI", "int8"),
+    "avx512_vnni": ("AVX-512 VNNI", "int8"),
+    "avx512_bf16": ("AVX-512 BF16", "bf16"),
+    "amx_int8": ("AMX int8", "int8"),
+    "amx_bf16": ("AMX bf16", "bf16"),
+    "neon": ("NEON", ""),
+    "dot": ("dot product", "int8"),
+    "i8mm": ("i8mm", "int8"),
+    "bf16": ("BF16", "bf16"),
+}
+GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class DoctorLoad:
     batch: int  # items in one pass, beside 1
     seconds: float  # of each measurement
 
 
-def facts(machine: Machine) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    name: str
+    free_bytes: int
+    total_bytes: int
+    bf16: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    software: str
+    processor: str
+    installed_cores: int
+    allowed_cores: int  # by affinity
+    quota_cores: float | None  # by the control group; None: no limit
+    usable_cores: int
+    instructions: tuple[str, ...]  # keys of INSTRUCTIONS
+    gpus: tuple[Gpu, ...]
+    cuda_build: str | None  # of torch
+    decoders: tuple[str, ...]  # name and version, or `missing`
+    jpeg: str  # version of libjpeg-turbo; empty: the slow libjpeg
+
+    def favours(self, precision: str) -> bool:
+        """Whether the processor has instructions of its own for bf16 or int8."""
+        return any(INSTRUCTIONS[each][1] == precision for each in self.instructions)
+
+
+def describe_machine(machine: Machine) -> Iterator[str]:
     """What will be used, in lines of 80 columns."""
-    yield from fact("software", machine.software)
-    yield from fact("processor", f"{machine.processor}, {cores(machine)}")
-    yield from fact("instructions", instructions(machine))
-    yield from fact("gpu", "; ".join(gpus(machine)))
-    yield from fact("decoders", ", ".join(machine.decoders))
+    yield from format_fact("software", machine.software)
+    yield from format_fact("processor", f"{machine.processor}, {describe_cores(machine)}")
+    yield from format_fact("instructions", describe_instructions(machine))
+    yield from format_fact("gpu", "; ".join(describe_gpus(machine)))
+    yield from format_fact("decoders", ", ".join(machine.decoders))
     library = f"libjpeg-turbo {machine.jpeg}" if machine.jpeg else "plain libjpeg, without SIMD"
-    yield from fact("jpeg", f"{library}; large pictures are decoded at 1/2, 1/4 or 1/8 of their size")
+    yield from format_fact("jpeg", f"{library}; large pictures are decoded at 1/2, 1/4 or 1/8 of their size")
 
 
-def cores(machine: Machine) -> str:
+def describe_cores(machine: Machine) -> str:
     if machine.usable_cores == machine.installed_cores:
         return f"{machine.installed_cores} cores"
     limits = [f"{machine.allowed_cores} allowed"] if machine.allowed_cores < machine.installed_cores else []
@@ -43,13 +92,13 @@ def cores(machine: Machine) -> str:
     return f"{machine.usable_cores} of {machine.installed_cores} cores usable ({', '.join(limits)})"
 
 
-def instructions(machine: Machine) -> str:
+def describe_instructions(machine: Machine) -> str:
     names = [INSTRUCTIONS[each][0] for each in machine.instructions]
     fast = [precision for precision in ("bf16", "int8") if machine.favours(precision)]
     return f"{', '.join(names) or 'none known'}: {' and '.join(fast) or 'no precision but fp32'} in hardware"
 
 
-def gpus(machine: Machine) -> Iterator[str]:
+def describe_gpus(machine: Machine) -> Iterator[str]:
     if not machine.gpus:
         build = f"CUDA {machine.cuda_build}" if machine.cuda_build else "CPUs"
         yield f"none found by torch, which is built for {build}"
@@ -58,47 +107,49 @@ def gpus(machine: Machine) -> Iterator[str]:
         yield f"cuda:{number} {gpu.name}, {memory}, {'bf16 in hardware' if gpu.bf16 else 'no bf16'}"
 
 
-def examined(
-    machine: Machine, encoder: Encoder, read: Callable[[bytes], object], load: Load, precisions: Sequence[str]
+def measure_encoder(
+    machine: Machine, encoder: Encoder, read: Callable[[bytes], object], load: DoctorLoad, precisions: Sequence[str]
 ) -> Iterator[str]:
     """Items a second of each step, and the verdict. `read`: a file's bytes to the encoder's pixels."""
-    info, image = encoder.info, picture(SMALL)
+    info, image = encoder.info, make_picture(SMALL)
     threads = torch.get_num_threads()
     place = f"on {info.device}, {info.precision}, {threads} {'thread' if threads == 1 else 'threads'} a pass"
-    yield from fact("model", f"{info.model} {place}, {info.dimension} dimensions, {info.image_size} px")
+    yield from format_fact("model", f"{info.model} {place}, {info.dimension} dimensions, {info.image_size} px")
     for size in (SMALL, LARGE):
-        files = rate(partial(read, jpeg(size)), load.seconds)
-        yield from fact("read", f"JPEG of {size[0]} x {size[1]}: {files:.0f} images/s on one thread")
+        files = measure_rate(partial(read, make_jpeg(size)), load.seconds)
+        yield from format_fact("read", f"JPEG of {size[0]} x {size[1]}: {files:.0f} images/s on one thread")
     text, pixels = encoder.prepare_text(TEXT), encoder.prepare_image(image)
     images = 0.0
     for count in sorted({1, load.batch}):
-        texts = count * rate(partial(encoder.encode_texts, [text] * count), load.seconds)
-        images = count * rate(partial(encoder.encode_images, [pixels] * count), load.seconds)
-        yield from fact(f"batch of {count}", f"{texts:.0f} texts/s, {images:.0f} images/s")
-    yield from verdict(machine, info, precisions, images)
+        texts = count * measure_rate(partial(encoder.encode_texts, [text] * count), load.seconds)
+        images = count * measure_rate(partial(encoder.encode_images, [pixels] * count), load.seconds)
+        yield from format_fact(f"batch of {count}", f"{texts:.0f} texts/s, {images:.0f} images/s")
+    yield from format_verdict(machine, info, precisions, images)
 
 
-def jpeg(size: tuple[int, int]) -> bytes:
+def make_jpeg(size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
-    picture(size).save(buffer, "JPEG", quality=90)
+    make_picture(size).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
-def picture(size: tuple[int, int]) -> Image.Image:
+def make_picture(size: tuple[int, int]) -> Image.Image:
     """Shades with some noise: about as many bytes a pixel as a photograph."""
     shades = Image.radial_gradient("L").resize(size)
     return Image.blend(shades, Image.effect_noise(size, 40), 0.3).convert("RGB")
 
 
-def verdict(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> list[str]:
+def format_verdict(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> list[str]:
     """The first thing that holds this model up, with the way out.
 
     `precisions`: those that can be asked for; `images` a second, in batches.
     """
-    return fact("verdict", next(hindrances(machine, info, precisions, images), "nothing here holds this model up"))
+    return format_fact(
+        "verdict", next(find_hindrances(machine, info, precisions, images), "nothing here holds this model up")
+    )
 
 
-def hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> Iterator[str]:
+def find_hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> Iterator[str]:
     """What costs most first."""
     on_cpu = info.device.startswith("cpu")
     if on_cpu and machine.gpus:
@@ -111,7 +162,7 @@ def hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str], ima
     if on_cpu and info.precision == "bf16" and not machine.favours("bf16"):
         yield "this processor emulates bf16: --precision fp32 is faster"
     if on_cpu and info.precision == "fp32" and images < SLOW:
-        yield from ways_to_hardware(machine, precisions)
+        yield from suggest_precisions(machine, precisions)
     if not machine.jpeg:
         yield "JPEGs are decoded without SIMD: install Pillow from its wheel (pip install --force-reinstall pillow)"
     missing = [each.split()[0] for each in machine.decoders if each.endswith("missing")]
@@ -119,20 +170,20 @@ def hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str], ima
         yield f"no {' and no '.join(missing)} files can be read: install Pillow from its wheel"
 
 
-def ways_to_hardware(machine: Machine, precisions: Sequence[str]) -> Iterator[str]:
+def suggest_precisions(machine: Machine, precisions: Sequence[str]) -> Iterator[str]:
     """A large model in fp32 leaves the processor's units for smaller numbers unused."""
     fast = [each for each in precisions if machine.favours(each)]
     if fast:
         yield f"fp32 is the exact choice; for speed this processor has {' and '.join(fast)}: try --precision {fast[0]}"
 
 
-def fact(label: str, text: str) -> list[str]:
+def format_fact(label: str, text: str) -> list[str]:
     """`label` and `text` in columns, no line beyond 80 unless a word alone is."""
     lines = wrap(text, WIDTH - LABEL - 1, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{label if not number else '':{LABEL}} {line}".rstrip() for number, line in enumerate(lines)]
 
 
-def rate(call: Callable[[], object], seconds: float) -> float:
+def measure_rate(call: Callable[[], object], seconds: float) -> float:
     """Calls a second, after one to warm up."""
     call()
     count, start = 0, time.perf_counter()
@@ -140,3 +191,39 @@ def rate(call: Callable[[], object], seconds: float) -> float:
         call()
         count += 1
     return count / elapsed
+
+
+def inspect_machine() -> Machine:
+    capabilities = torch.cpu.get_capabilities()
+    return Machine(
+        software=f"python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}",
+        processor=read_processor_name() or str(capabilities.get("cpu_name") or "unknown"),
+        installed_cores=os.cpu_count() or 1,
+        allowed_cores=allowed_cores(),
+        quota_cores=cpu_quota(),
+        usable_cores=usable_cores(),
+        instructions=tuple(each for each in INSTRUCTIONS if capabilities.get(each)),
+        gpus=tuple(map(inspect_gpu, range(torch.cuda.device_count()))),
+        cuda_build=torch.version.cuda,
+        decoders=tuple(f"{name} {format_decoder_version(name)}" for name in DECODERS),
+        jpeg=(features.version("libjpeg_turbo") or "yes") if features.check("libjpeg_turbo") else "",
+    )
+
+
+def read_processor_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    """As the kernel names it; empty where it does not."""
+    try:
+        lines = file.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def inspect_gpu(number: int) -> Gpu:
+    properties = torch.cuda.get_device_properties(number)
+    free, total = torch.cuda.mem_get_info(number)
+    return Gpu(properties.name, free, total, bf16=properties.major >= 8)  # Ampere and later
+
+
+def format_decoder_version(decoder: str) -> str:
+    return (features.version(decoder) or "yes") if features.check(decoder) else "missing"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 SUGGESTIONS = 3
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def suggest_names(name: str, known: Sequence[str]) -> str:
     """A sentence for a name that is not in `known`."""
     lower = {each.lower(): each for each in known}
     close = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, SUGGESTIONS, cutoff=0.5)]
@@ -14,15 +14,15 @@ def near(name: str, known: Sequence[str]) -> str:
     return f"no model is called {name!r}; {meant}`clip-vectorizer models` lists all names"
 
 
-def open_clip_names() -> list[str]:
+def list_open_clip_names() -> list[str]:
     """`ARCHITECTURE::TAG` of everything in open_clip's pretrained table. Imports open_clip, which takes seconds."""
     import open_clip
 
     return [f"{architecture}::{tag}" for architecture, tag in open_clip.list_pretrained()]
 
 
-def served_names() -> list[str]:
+def list_served_names() -> list[str]:
     """Ours, all pretrained ones, and every architecture with random weights."""
     import open_clip
 
-    return ["emoji", *open_clip_names(), *(f"{name}::random" for name in open_clip.list_models())]
+    return ["emoji", *list_open_clip_names(), *(f"{name}::random" for name in open_clip.list_models())]

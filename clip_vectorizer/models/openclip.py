@@ -1,42 +1,76 @@
 """Models of open_clip, from wherever it finds weights. Importing this takes seconds: only loaders do.
 
 open_clip warns and goes on with random weights where none are found; nothing here does, but what is called `random`.
+
+A loaded open_clip model as an encoder: its tokenizer, its pixels, its towers.
+
+N items · T tokens · D dimensions
+
+Which models of open_clip are the plain CLIP that `packed` computes: looked at, then tried.
 """
 
 import logging
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from torch import nn
+from open_clip.tokenizer import SimpleTokenizer
+from open_clip.transformer import QuickGELU, VisionTransformer, text_global_pool
+from torch import Tensor, nn
 
-from clip_vectorizer.errors import ModelUnavailable
-from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.names import near, open_clip_names
-from clip_vectorizer.models.openclip_towers import encoder_of
-from clip_vectorizer.models.placement import Placement
-from clip_vectorizer.models.tokens import OwnTokenizer
+from clip_vectorizer.errors import ModelUnavailable, SettingsError
+from clip_vectorizer.models.devices import Placement, hash_weights
+from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.packed import Numerics, PackedClip
+from clip_vectorizer.models.preprocess import PixelRecipe, parse_pixel_recipe
+from clip_vectorizer.models.products import Activation, AttentionHeads, StockProduct
+from clip_vectorizer.models.tokens import ClipTokenizer, PaddedTokenizer, TextTokenizer, TrainedTokenizer
+from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
+
+PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
+RANDOM_WEIGHTS_SEED = 0  # of ARCHITECTURE::random
+TOLERANCE = 1e-6  # of 1 - cosine: float32 strays by 1e-12, a GELU taken for a QuickGELU by 1e-4
+NOISE_SEED = 0
+
+WEIGHT_AND_BIAS = ("weight", "bias")
+BLOCK_PARAMETERS = {
+    *(
+        f"{part}.{kind}"
+        for part in ("ln_1", "ln_2", "attn.out_proj", "mlp.c_fc", "mlp.c_proj")
+        for kind in WEIGHT_AND_BIAS
+    ),
+    *(f"attn.in_proj_{kind}" for kind in WEIGHT_AND_BIAS),
+}
+IMAGE_PARAMETERS = {"class_embedding", "positional_embedding", "conv1.weight", "proj"}
+PLAIN_PARAMETERS = {
+    *(f"transformer.resblocks.N.{name}" for name in BLOCK_PARAMETERS),
+    *(f"visual.transformer.resblocks.N.{name}" for name in BLOCK_PARAMETERS),
+    *(f"visual.{name}" for name in IMAGE_PARAMETERS),
+    *(f"{part}.{kind}" for part in ("visual.ln_pre", "visual.ln_post", "ln_final") for kind in WEIGHT_AND_BIAS),
+    *("token_embedding.weight", "positional_embedding", "text_projection", "logit_scale"),
+}
 
 log = logging.getLogger(__name__)
-PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
-SEED = 0  # of ARCHITECTURE::random
-Fetch = Callable[[Mapping[str, Any]], str]
-DOWNLOAD: Fetch = open_clip.download_pretrained
+FetchWeights = Callable[[Mapping[str, Any]], str]
+download_weights: FetchWeights = open_clip.download_pretrained
 
 
-def load_tag(architecture: str, tag: str, placement: Placement, fetch: Fetch = DOWNLOAD) -> Encoder:
+def load_tag(architecture: str, tag: str, placement: Placement, fetch: FetchWeights = download_weights) -> Encoder:
     """`ARCHITECTURE::TAG`. Raises ModelUnavailable when it is unknown or its weights cannot be fetched."""
     name = f"{architecture}::{tag}"
     if tag == "random" and architecture in open_clip.list_models():
         return load_random(architecture, placement)
     entry = open_clip.get_pretrained_cfg(architecture, tag)
     if not entry:
-        raise ModelUnavailable(near(name, open_clip_names()))
-    return load_entry(name, architecture, entry, fetched(name, entry, fetch), placement)
+        raise ModelUnavailable(suggest_names(name, list_open_clip_names()))
+    return load_entry(name, architecture, entry, fetch_weights(name, entry, fetch), placement)
 
 
 def load_entry(name: str, architecture: str, entry: Mapping[str, Any], weights: str, placement: Placement) -> Encoder:
@@ -44,13 +78,13 @@ def load_entry(name: str, architecture: str, entry: Mapping[str, Any], weights: 
 
     the activation (QuickGELU or GELU) and the preprocessing it was trained with.
     """
-    preprocessing = {key: entry[key] for key in PREPROCESSING if key in entry}
+    preprocessing = {key: entry[key] for key in PREPROCESSING_KEYS if key in entry}
     quick = bool(entry.get("quick_gelu"))
-    model = created(name, architecture, weights, force_preprocess_cfg=preprocessing, quick_gelu=quick)
-    return encoder_of(name, model, open_clip.get_tokenizer(architecture), placement)
+    model = create_model(name, architecture, weights, force_preprocess_cfg=preprocessing, quick_gelu=quick)
+    return build_encoder(name, model, open_clip.get_tokenizer(architecture), placement)
 
 
-def fetched(name: str, entry: Mapping[str, Any], fetch: Fetch) -> str:
+def fetch_weights(name: str, entry: Mapping[str, Any], fetch: FetchWeights) -> str:
     """The path of the weights, downloaded or from the cache."""
     source = f"huggingface.co/{entry['hf_hub']}" if entry.get("hf_hub") else entry.get("url", "nowhere")
     log.info("%s: fetching weights from %s, or from the cache", name, source)
@@ -68,33 +102,33 @@ def load_random(architecture: str, placement: Placement) -> Encoder:
     name = f"{architecture}::random"
     log.warning("%s: RANDOM weights, for load tests only; its vectors mean nothing", name)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        model = created(name, architecture, None, pretrained_text=False)
-    return encoder_of(name, model, open_clip.get_tokenizer(architecture), placement)
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        model = create_model(name, architecture, None, pretrained_text=False)
+    return build_encoder(name, model, open_clip.get_tokenizer(architecture), placement)
 
 
 def load_hub(name: str, placement: Placement) -> Encoder:
     log.info("%s: fetching the model, or reading it from the cache", name)
-    model = created(name, name, None, require_pretrained=True)
-    return encoder_of(name, model, open_clip.get_tokenizer(name), placement)
+    model = create_model(name, name, None, require_pretrained=True)
+    return build_encoder(name, model, open_clip.get_tokenizer(name), placement)
 
 
-def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: OwnTokenizer | None = None) -> Encoder:
+def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: TrainedTokenizer | None = None) -> Encoder:
     """A folder of open_clip's layout; a `tokenizer` of ours spares the import of transformers."""
     source = f"local-dir:{folder}"
-    model = created(name, source, None, require_pretrained=True)
-    return encoder_of(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
+    model = create_model(name, source, None, require_pretrained=True)
+    return build_encoder(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
 
 
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:
     """A file of weights. Its activation is the architecture's: `ViT-B-32-quickgelu` has OpenAI's."""
     if architecture not in open_clip.list_models():
-        known = near(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
+        known = suggest_names(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
         raise ModelUnavailable(f"{file} does not say its architecture: {known}, for example --architecture ViT-B-32")
     original = is_torchscript(file)  # as OpenAI published them: a program, with QuickGELU inside
     options = {"weights_only": False, "quick_gelu": True} if original else {}
-    model = created(str(file), architecture, str(file), **options)
-    return encoder_of(str(file), model, open_clip.get_tokenizer(architecture), placement)
+    model = create_model(str(file), architecture, str(file), **options)
+    return build_encoder(str(file), model, open_clip.get_tokenizer(architecture), placement)
 
 
 def is_torchscript(file: Path) -> bool:
@@ -104,7 +138,7 @@ def is_torchscript(file: Path) -> bool:
         return any("/code/" in entry for entry in archive.namelist())
 
 
-def created(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
+def create_model(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
     """A model of open_clip with float32 weights on the CPU. Raises ModelUnavailable."""
     try:
         with warnings.catch_warnings():
@@ -117,3 +151,148 @@ def created(name: str, source: str, weights: str | None, **options: Any) -> nn.M
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -> Encoder:
+    """`model` in float32 on the CPU, which this moves to its place. Raises ModelUnavailable."""
+    recipe, context = read_pixel_recipe(name, model), int(tokenizer.context_length)
+    short = takes_short_texts(model)
+    towers = ShortTexts(model) if short else model
+    info = ModelInfo(
+        model=name,
+        revision=hash_weights(model),
+        dimension=measure_dimension(towers, context),
+        image_size=recipe.size,
+        context_length=context,
+        preprocessing=recipe.version,
+        logit_scale=float(model.logit_scale.exp()),
+        device=placement.device,
+        precision=placement.precision,
+    )
+    return TorchEncoder(
+        place_model(name, model, towers, placement),
+        wrap_tokenizer(tokenizer, context),
+        recipe,
+        info,
+        least_tokens=0 if short else context,
+    )
+
+
+def place_model(name: str, model: Any, towers: Any, placement: Placement) -> Towers:
+    """`towers` of `model`, or faster ones that compute the same. Raises SettingsError."""
+    if placement.device == "cpu" and (heads := detect_plain_heads(model)):
+        placement.limit_threads(model)
+        return PackedClip.of(model.state_dict(), heads, placement)
+    if placement.precision == "int8":
+        raise SettingsError(f"CLIP_PRECISION='int8' is for plain CLIP transformers, not for {name}; use fp32 or bf16")
+    placement.place(model)
+    own: Towers = towers
+    return own
+
+
+def read_pixel_recipe(name: str, model: nn.Module) -> PixelRecipe:
+    config = open_clip.get_model_preprocess_cfg(model)
+    size = config["size"]
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise ModelUnavailable(f"{name} takes images of {size[0]} x {size[1]} pixels; only square inputs are supported")
+    return parse_pixel_recipe(sides.pop(), config)
+
+
+def measure_dimension(towers: Any, context: int) -> int:
+    with torch.inference_mode():
+        return int(towers.encode_text(torch.zeros(1, context, dtype=torch.long)).shape[-1])
+
+
+def wrap_tokenizer(tokenizer: Any, context: int) -> TextTokenizer:
+    """Plain byte-pair tokenizers give ids without padding; all others fill the context as open_clip has them do."""
+    if isinstance(tokenizer, TrainedTokenizer):
+        return tokenizer
+    if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
+        return ClipTokenizer(tokenizer, context)
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    clean = getattr(tokenizer, "clean_fn", str)
+    return PaddedTokenizer(tokenizer, partial(count_tokens, inner, clean))
+
+
+def count_tokens(tokenizer: Any, clean: Callable[[str], str], text: str) -> int:
+    """Tokens before any cut."""
+    return len(tokenizer(clean(text)).input_ids)
+
+
+def takes_short_texts(model: nn.Module) -> bool:
+    """Whether a text may lose its padding without a change of its vector.
+
+    So it is where a token sees only those before it and the vector is read at the end token: in OpenAI's CLIP. Towers
+    that see the padding (SigLIP) or that come from `transformers` get the full context.
+    """
+    return type(model) is open_clip.CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
+
+
+class ShortTexts:
+    """An `open_clip.CLIP` whose text tower takes any number of tokens up to the context."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model: Any = model
+
+    def encode_image(self, pixels_n3ss: Tensor) -> Tensor:
+        rows: Tensor = self._model.encode_image(pixels_n3ss)
+        return rows
+
+    def encode_text(self, ids_nt: Tensor) -> Tensor:
+        """As `CLIP.encode_text` of open_clip, with positions and mask cut to T."""
+        model, length = self._model, ids_nt.shape[1]
+        dtype = model.transformer.get_cast_dtype()
+        hidden = model.token_embedding(ids_nt).to(dtype) + model.positional_embedding[:length].to(dtype)
+        hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
+        pooled = text_global_pool(model.ln_final(hidden), ids_nt, model.text_pool_type)
+        return project(pooled, model.text_projection)
+
+
+def project(pooled_nw: Tensor, projection: Any) -> Tensor:
+    if projection is None:
+        return pooled_nw
+    rows: Tensor = projection(pooled_nw) if isinstance(projection, nn.Linear) else pooled_nw @ projection
+    return rows
+
+
+def detect_plain_heads(model: Any) -> AttentionHeads | None:
+    """What `packed` must know beside the weights of `model`, float32 on the CPU; None where it is no plain CLIP."""
+    weights = model.state_dict()
+    if (
+        type(model) is not open_clip.CLIP
+        or type(model.visual) is not VisionTransformer
+        or normalise_parameter_names(weights) != PLAIN_PARAMETERS
+    ):
+        return None
+    image, text = model.visual.transformer.resblocks[0], model.transformer.resblocks[0]
+    kinds = {detect_activation(block.mlp.gelu) for block in (image, text)}
+    activation = kinds.pop()
+    if kinds or activation is None:
+        return None
+    heads = AttentionHeads(image.attn.num_heads, text.attn.num_heads, activation)
+    return heads if computes_same_vectors(model, weights, heads) else None
+
+
+def detect_activation(module: nn.Module) -> Activation | None:
+    if type(module) is nn.GELU and module.approximate == "none":
+        return "gelu"
+    return "quick_gelu" if type(module) is QuickGELU else None
+
+
+def normalise_parameter_names(weights: Mapping[str, Tensor]) -> set[str]:
+    return {re.sub(r"resblocks\.\d+", "resblocks.N", name) for name in weights if name != "attn_mask"}
+
+
+def computes_same_vectors(model: Any, weights: Mapping[str, Tensor], heads: AttentionHeads) -> bool:
+    """Whether one picture and one text of noise get the model's own vectors: options leave no trace in the names."""
+    noise = torch.Generator().manual_seed(NOISE_SEED)
+    pixels = torch.randn(1, 3, *model.visual.image_size, generator=noise)
+    ids = torch.randperm(model.vocab_size, generator=noise)[None, : model.context_length]
+    towers = PackedClip.made(weights, heads, Numerics(torch.float32, StockProduct))
+    with torch.inference_mode():
+        pairs = (
+            (towers.encode_image(pixels), model.encode_image(pixels)),
+            (towers.encode_text(ids), model.encode_text(ids)),
+        )
+        return all(1 - torch.cosine_similarity(*pair).item() <= TOLERANCE for pair in pairs)

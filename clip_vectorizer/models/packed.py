@@ -3,19 +3,38 @@
 It computes what `plain.PlainClip` and `open_clip.CLIP` compute from the same weights; tests hold it to both.
 
 B items · T tokens · W width · R rows · D dimensions · S image side
+
+Transformer blocks of fused products that compute nothing for padding, and in the last block only what is read.
+
+B items · T tokens of the longest · W width · R rows, the sum of the items' lengths
 """
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip_vectorizer.models.packed_blocks import Block, Kind, Layout, Weights, blocks, norm, under
-from clip_vectorizer.models.pauses import pause
-from clip_vectorizer.models.placement import Placement
-from clip_vectorizer.models.products import Activation, Heads
+from clip_vectorizer.models.devices import Placement
+from clip_vectorizer.models.pauses import run_pause_work
+from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Product, MakeProduct, make_product
+
+WeightMapping = Mapping[str, Tensor]  # names as in open_clip
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """Numbers between the products, and the products."""
+
+    dtype: torch.dtype
+    make: MakeProduct
+
+    @classmethod
+    def of(cls, placement: Placement) -> Self:
+        dtype = torch.bfloat16 if placement.precision == "bf16" else torch.float32
+        return cls(dtype, Int8Product if placement.precision == "int8" else make_product)
 
 
 class PackedClip:
@@ -24,73 +43,171 @@ class PackedClip:
         self.encode_text = texts  # (B, T) -> (B, D); T up to the context
 
     @classmethod
-    def of(cls, weights: Weights, heads: Heads, placement: Placement, images: nn.Module | None = None) -> Self:
+    def of(
+        cls, weights: WeightMapping, heads: AttentionHeads, placement: Placement, images: nn.Module | None = None
+    ) -> Self:
         """`weights` in float32; `images` replaces the image tower where that is no transformer."""
-        return cls.made(weights, heads, Kind.of(placement), images)
+        return cls.made(weights, heads, Numerics.of(placement), images)
 
     @classmethod
-    def made(cls, weights: Weights, heads: Heads, kind: Kind, images: nn.Module | None = None) -> Self:
+    def made(
+        cls, weights: WeightMapping, heads: AttentionHeads, kind: Numerics, images: nn.Module | None = None
+    ) -> Self:
         texts = PackedTexts(weights, heads.text, heads.activation, kind)
         if images is not None:
             return cls(images.to(kind.dtype), texts)
-        return cls(PackedImages(under(weights, "visual."), heads.image, heads.activation, kind), texts)
+        return cls(PackedImages(select_prefix(weights, "visual."), heads.image, heads.activation, kind), texts)
 
 
 class PackedImages:
-    def __init__(self, weights: Weights, heads: int, activation: Activation, kind: Kind) -> None:
+    def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
         own = {name: value.to(kind.dtype) for name, value in weights.items() if "resblocks" not in name}
         kernel = own["conv1.weight"]  # it meets each pixel once, so it is a product with each patch as a row
         self._patch, self._patches = kernel.shape[-1], kind.make(kernel.flatten(1), None, "none")
         self._start, self._positions = own["class_embedding"], own["positional_embedding"]
-        self._before, self._after = norm(own, "ln_pre."), norm(own, "ln_post.")
-        self._blocks = blocks(under(weights, "transformer."), heads, activation, kind)
+        self._before, self._after = build_layer_norm(own, "ln_pre."), build_layer_norm(own, "ln_post.")
+        self._blocks = build_blocks(select_prefix(weights, "transformer."), heads, activation, kind)
         self._projection = weights["proj"].float()
 
     def __call__(self, pixels_b3ss: Tensor) -> Tensor:
-        patches = self._patches(in_patches(pixels_b3ss, self._patch))
+        patches = self._patches(split_patches(pixels_b3ss, self._patch))
         patches_btw = patches.view(len(pixels_b3ss), -1, patches.shape[1])
         start = self._start.expand(len(pixels_b3ss), 1, -1)
         hidden_btw = self._before(torch.cat([start, patches_btw], 1) + self._positions)
         items, tokens, _ = hidden_btw.shape
-        layout = Layout(items, tokens, None, torch.arange(items) * tokens, causal=False)
-        return self._after(through(self._blocks, hidden_btw.flatten(0, 1), layout)).float() @ self._projection
+        layout = RowLayout(items, tokens, None, torch.arange(items) * tokens, causal=False)
+        return self._after(run_blocks(self._blocks, hidden_btw.flatten(0, 1), layout)).float() @ self._projection
 
 
 class PackedTexts:
-    def __init__(self, weights: Weights, heads: int, activation: Activation, kind: Kind) -> None:
+    def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
         self._tokens = weights["token_embedding.weight"].to(kind.dtype)
         self._positions = weights["positional_embedding"].to(kind.dtype)
-        self._after = norm({name: value.to(kind.dtype) for name, value in weights.items()}, "ln_final.")
-        self._blocks = blocks(under(weights, "transformer."), heads, activation, kind)
+        self._after = build_layer_norm({name: value.to(kind.dtype) for name, value in weights.items()}, "ln_final.")
+        self._blocks = build_blocks(select_prefix(weights, "transformer."), heads, activation, kind)
         self._projection = weights["text_projection"].float()
 
     def __call__(self, ids_bt: Tensor) -> Tensor:
-        layout = layout_of(ids_bt)
+        layout = layout_texts(ids_bt)
         hidden_btw = F.embedding(ids_bt, self._tokens) + self._positions[: ids_bt.shape[1]]
-        return self._after(through(self._blocks, layout.gathered(hidden_btw), layout)).float() @ self._projection
+        return self._after(run_blocks(self._blocks, layout.gathered(hidden_btw), layout)).float() @ self._projection
 
 
-def through(layers: Sequence[Block], hidden_rw: Tensor, layout: Layout) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """Which rows are whose: those of the first item, then of the second, without padding.
+
+    `places` (R,) of the rows among B * T, None where all items are equally long; `read` (B,) the rows that become
+    vectors, the last that each may look at: the end token of a text, and of an image, which looks at all, the first.
+    """
+
+    items: int
+    tokens: int
+    places: Tensor | None
+    read: Tensor
+    causal: bool
+
+    def spread(self, rows_rx: Tensor) -> Tensor:
+        """(B, T, X), zeros for padding: attention multiplies it by zero, and garbage may be NaN."""
+        if self.places is None:
+            return rows_rx.view(self.items, self.tokens, -1)
+        spread = rows_rx.new_zeros(self.items * self.tokens, rows_rx.shape[1])
+        return spread.index_copy_(0, self.places, rows_rx).view(self.items, self.tokens, -1)
+
+    def gathered(self, spread_btx: Tensor) -> Tensor:
+        """(R, X)."""
+        rows = spread_btx.flatten(0, 1)
+        return rows if self.places is None else rows.index_select(0, self.places)
+
+    def seen(self) -> Tensor | None:
+        """(B, 1, 1, T) true where the row that is read may look; None: everywhere."""
+        if self.places is None:
+            return None
+        padding = torch.ones(self.items * self.tokens, dtype=torch.bool).index_fill_(0, self.places, False)
+        return ~padding.view(self.items, 1, 1, self.tokens)
+
+
+class PackedBlock:
+    def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
+        own = {name: value.to(kind.dtype) for name, value in weights.items()}
+        self._heads = heads
+        self._first, self._second = build_layer_norm(own, "ln_1."), build_layer_norm(own, "ln_2.")
+        self._looks(own["attn.in_proj_weight"], own["attn.in_proj_bias"], kind)
+        self._out = kind.make(own["attn.out_proj.weight"], own["attn.out_proj.bias"], "none")
+        self._widen = kind.make(own["mlp.c_fc.weight"], own["mlp.c_fc.bias"], activation)
+        self._narrow = kind.make(own["mlp.c_proj.weight"], own["mlp.c_proj.bias"], "none")
+
+    def _looks(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
+        self._joint = kind.make(weight, bias, "none")
+
+    def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
+        """(R, W)."""
+        query, key, value = self._parts(layout.spread(self._joint(self._first(hidden_rw))), 3)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=layout.causal)
+        return self._onwards(layout.gathered(mixed.transpose(1, 2).flatten(2)), hidden_rw)
+
+    def _parts(self, joint_btx: Tensor, count: int) -> Tensor:
+        """(count, B, heads, T, W / heads)."""
+        return joint_btx.view(*joint_btx.shape[:2], count, self._heads, -1).permute(2, 0, 3, 1, 4)
+
+    def _onwards(self, mixed: Tensor, hidden: Tensor) -> Tensor:
+        hidden = self._out.onto(mixed, hidden)
+        return self._narrow.onto(self._widen(self._second(hidden)), hidden)
+
+
+def run_blocks(layers: Sequence[PackedBlock], hidden_rw: Tensor, layout: RowLayout) -> Tensor:
     """(B, W): the rows that are read."""
     for layer in layers:
-        pause()
+        run_pause_work()
         hidden_rw = layer(hidden_rw, layout)
     return hidden_rw
 
 
-def layout_of(ids_bt: Tensor) -> Layout:
+def layout_texts(ids_bt: Tensor) -> RowLayout:
     """Each text up to its end token, which has the largest id. What comes after it nobody before it sees."""
     ends_b1 = ids_bt.argmax(1, keepdim=True)
     kept_bt = torch.arange(ids_bt.shape[1]) <= ends_b1
     read = kept_bt.sum(1).cumsum(0) - 1
     places = None if kept_bt.all() else kept_bt.flatten().nonzero()[:, 0]
-    return Layout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
+    return RowLayout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
 
 
-def in_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
+def split_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
     """(B * patches, 3 * side * side), patches by rows; pixels past the last whole patch are left out."""
     items, colours, high, wide = pixels_b3ss.shape
     down, along = high // side, wide // side
     whole = pixels_b3ss[:, :, : down * side, : along * side]
     grid = whole.reshape(items, colours, down, side, along, side).permute(0, 2, 4, 1, 3, 5)
     return grid.reshape(items * down * along, colours * side * side)
+
+
+class LastPackedBlock(PackedBlock):
+    """Of the last block one row an item is read: all but keys and values is computed for that row alone."""
+
+    def _looks(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
+        width = weight.shape[1]
+        self._query = kind.make(weight[:width].contiguous(), bias[:width].contiguous(), "none")
+        self._keys_values = kind.make(weight[width:].contiguous(), bias[width:].contiguous(), "none")
+
+    def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
+        """(B, W)."""
+        normed = self._first(hidden_rw)
+        (query,) = self._parts(self._query(normed.index_select(0, layout.read))[:, None], 1)
+        key, value = self._parts(layout.spread(self._keys_values(normed)), 2)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=layout.seen())
+        return self._onwards(mixed.flatten(1), hidden_rw.index_select(0, layout.read))
+
+
+def build_blocks(weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> list[PackedBlock]:
+    count = len({name.split(".")[1] for name in weights if name.startswith("resblocks.")})
+    kinds = [PackedBlock] * (count - 1) + [LastPackedBlock]
+    return [make(select_prefix(weights, f"resblocks.{n}."), heads, activation, kind) for n, make in enumerate(kinds)]
+
+
+def build_layer_norm(weights: WeightMapping, prefix: str) -> Callable[[Tensor], Tensor]:
+    gain, shift = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
+    return lambda rows: F.layer_norm(rows, gain.shape, gain, shift)
+
+
+def select_prefix(weights: WeightMapping, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

@@ -11,12 +11,12 @@ from collections.abc import Callable
 _here = threading.local()
 
 
-def let_in(work: Callable[[], None]) -> None:
+def set_pause_work(work: Callable[[], None]) -> None:
     """From now on the calling thread does `work` at each pause of a pass that it runs."""
     _here.work = work
 
 
-def pause() -> None:
+def run_pause_work() -> None:
     """Between two layers."""
     work: Callable[[], None] | None = getattr(_here, "work", None)
     if work:

@@ -1,9 +1,16 @@
 """The plain CLIP, of two transformers or a small ResNet and one, in torch alone: ready before open_clip is imported.
 
 Names of the parameters are open_clip's, so its checkpoints load as they are. Configurations that ask for anything
-this file does not have (`fits` says so) go to open_clip itself.
+this file does not have (`is_plain_config` says so) go to open_clip itself.
 
 B rows · T tokens · D width · S image side
+
+The convolutional image tower of the bundled model, `resnet10t`, in nothing but torch.
+
+A ResNet-D (He et al. 2019, "Bag of Tricks") of four stages with one basic block each, behind timm's tiered stem.
+Names of the parameters are those of open_clip around timm, so the same weights load in both.
+
+B rows · S image side
 """
 
 from collections.abc import Mapping
@@ -13,16 +20,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip_vectorizer.models import plain_resnet
-from clip_vectorizer.models.products import Heads
+from clip_vectorizer.models.products import AttentionHeads
 
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 VISION_KEYS = {"image_size", "patch_size", "width", "layers", "head_width"}
 HEAD_WIDTH = 64  # what open_clip takes where `head_width` is not given
 TEXT_KEYS = {"context_length", "vocab_size", "width", "heads", "layers", "hf_tokenizer_name"}
+RESNET_NAME = "resnet10t"
+STEM_CHANNELS = (24, 32, 64)  # channels of its three convolutions
+STAGE_CHANNELS = (64, 128, 256, 512)  # channels
 
 
-def fits(config: Mapping[str, Any]) -> bool:
+def is_plain_config(config: Mapping[str, Any]) -> bool:
     """Whether an open_clip `model_cfg` describes a CLIP that this file can build."""
     vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
     known = set(config) <= MODEL_KEYS and set(text) <= TEXT_KEYS
@@ -35,11 +44,11 @@ def is_transformer(vision: Mapping[str, Any]) -> bool:
 
 
 def is_resnet(vision: Mapping[str, Any]) -> bool:
-    expected = {"timm_model_name": plain_resnet.NAME, "timm_pool": "avg", "timm_proj": "linear"}
+    expected = {"timm_model_name": RESNET_NAME, "timm_pool": "avg", "timm_proj": "linear"}
     return {**expected, "image_size": vision.get("image_size")} == dict(vision)
 
 
-def heads_of(vision: Mapping[str, Any]) -> int:
+def count_image_heads(vision: Mapping[str, Any]) -> int:
     """0 for a ResNet."""
     return 0 if is_resnet(vision) else int(vision["width"]) // int(vision.get("head_width", HEAD_WIDTH))
 
@@ -49,13 +58,13 @@ class PlainClip(nn.Module):
         super().__init__()
         vision, text, width = config["vision_cfg"], config["text_cfg"], config["text_cfg"]["width"]
         quick = bool(config.get("quick_gelu"))
-        self.heads = Heads(heads_of(vision), text["heads"], "quick_gelu" if quick else "gelu")
+        self.heads = AttentionHeads(count_image_heads(vision), text["heads"], "quick_gelu" if quick else "gelu")
         self.visual: nn.Module = (
-            plain_resnet.ResNetTower(config["embed_dim"])
+            ResNetTower(config["embed_dim"])
             if is_resnet(vision)
-            else VisionTower(config["embed_dim"], vision, quick)
+            else PlainVisionTower(config["embed_dim"], vision, quick)
         )
-        self.transformer = Transformer(width, text["layers"], text["heads"], quick)
+        self.transformer = PlainTransformer(width, text["layers"], text["heads"], quick)
         self.token_embedding = nn.Embedding(text["vocab_size"], width)
         self.positional_embedding = nn.Parameter(torch.empty(text["context_length"], width))
         self.ln_final = nn.LayerNorm(width)
@@ -76,7 +85,7 @@ class PlainClip(nn.Module):
         return rows
 
 
-class VisionTower(nn.Module):
+class PlainVisionTower(nn.Module):
     def __init__(self, embedding: int, config: Mapping[str, Any], quick: bool) -> None:
         super().__init__()
         width, patch = config["width"], config["patch_size"]
@@ -84,7 +93,9 @@ class VisionTower(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty((config["image_size"] // patch) ** 2 + 1, width))
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Transformer(width, config["layers"], width // config.get("head_width", HEAD_WIDTH), quick)
+        self.transformer = PlainTransformer(
+            width, config["layers"], width // config.get("head_width", HEAD_WIDTH), quick
+        )
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(torch.empty(width, embedding))
 
@@ -96,10 +107,10 @@ class VisionTower(nn.Module):
         return pooled @ self.proj
 
 
-class Transformer(nn.Module):
+class PlainTransformer(nn.Module):
     def __init__(self, width: int, layers: int, heads: int, quick: bool) -> None:
         super().__init__()
-        self.resblocks = nn.ModuleList(Block(width, heads, quick) for _ in range(layers))
+        self.resblocks = nn.ModuleList(PlainBlock(width, heads, quick) for _ in range(layers))
 
     def forward(self, hidden_btd: Tensor, causal: bool = False) -> Tensor:
         for block in self.resblocks:
@@ -107,11 +118,11 @@ class Transformer(nn.Module):
         return hidden_btd
 
 
-class Block(nn.Module):
+class PlainBlock(nn.Module):
     def __init__(self, width: int, heads: int, quick: bool) -> None:
         super().__init__()
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = Attention(width, heads)
+        self.attn = PlainAttention(width, heads)
         self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
         self.quick = quick
 
@@ -123,7 +134,7 @@ class Block(nn.Module):
         return added
 
 
-class Attention(nn.Module):
+class PlainAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -137,3 +148,59 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         result: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return result
+
+
+class ResNetTower(nn.Module):
+    """(B, 3, S, S) in, (B, D) out, not of unit length."""
+
+    def __init__(self, embedding: int) -> None:
+        super().__init__()
+        self.trunk = ResNetTrunk()
+        self.head = nn.ModuleDict({"proj": nn.Linear(STAGE_CHANNELS[-1], embedding, bias=False)})
+
+    def forward(self, pixels_b3ss: Tensor) -> Tensor:
+        rows: Tensor = self.head["proj"](self.trunk(pixels_b3ss))
+        return rows
+
+
+class ResNetTrunk(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, third = STEM_CHANNELS
+        self.conv1 = nn.Sequential(
+            *(conv3(3, first, stride=2), nn.BatchNorm2d(first), nn.ReLU()),
+            *(conv3(first, second), nn.BatchNorm2d(second), nn.ReLU()),
+            conv3(second, third),
+        )
+        self.bn1 = nn.BatchNorm2d(third)
+        self.layer1 = nn.Sequential(BasicBlock(STAGE_CHANNELS[0], STAGE_CHANNELS[0]))
+        self.layer2 = nn.Sequential(BasicBlock(STAGE_CHANNELS[0], STAGE_CHANNELS[1]))
+        self.layer3 = nn.Sequential(BasicBlock(STAGE_CHANNELS[1], STAGE_CHANNELS[2]))
+        self.layer4 = nn.Sequential(BasicBlock(STAGE_CHANNELS[2], STAGE_CHANNELS[3]))
+
+    def forward(self, pixels_b3ss: Tensor) -> Tensor:
+        hidden = F.max_pool2d(F.relu(self.bn1(self.conv1(pixels_b3ss))), 3, stride=2, padding=1)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            hidden = stage(hidden)
+        return hidden.mean((2, 3))
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions and a shortcut; where the channels grow, the side halves."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        grows = before != after
+        self.conv1, self.bn1 = conv3(before, after, stride=2 if grows else 1), nn.BatchNorm2d(after)
+        self.conv2, self.bn2 = conv3(after, after), nn.BatchNorm2d(after)
+        halve = nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)
+        projection = nn.Conv2d(before, after, 1, bias=False)
+        self.downsample = nn.Sequential(halve, projection, nn.BatchNorm2d(after)) if grows else nn.Identity()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        inner = F.relu(self.bn1(self.conv1(hidden)))
+        return F.relu(self.bn2(self.conv2(inner)) + self.downsample(hidden))
+
+
+def conv3(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, stride, padding=1, bias=False)

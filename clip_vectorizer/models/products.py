@@ -3,23 +3,40 @@
 Stock torch lays a weight out anew for every call, and walks over the result again for the bias, the GELU and the sum.
 
 M rows · K inputs · N outputs
+
+Products of 8-bit integers, in a CPU's integer units: VNNI, AMX, or AVX2 through oneDNN.
+
+A weight has one scale an output channel, fixed when it is loaded. An activation has one scale a row, taken from that
+row alone when it comes by: nothing is calibrated on pictures that may be unlike the user's, nothing can be clipped, and
+a row's result does not depend on the rows beside it.
+
+M rows · K inputs · N outputs
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip_vectorizer.errors import SettingsError
+
+QUICK_GELU_SLOPE = 1.702  # QuickGELU is x * sigmoid(1.702 x), Hendrycks and Gimpel 2016
+LAYOUT_ROWS = 400  # 8 images of ViT-B-32: oneDNN's layout for it is within 2 % of the best from 50 rows to 800
+MAX_INT8 = 127  # symmetric: -128 is not used
+# AVX2 without VNNI adds two products of an unsigned and a signed byte in 16 bits: 2 * 255 * 64 still fits
+MAX_INT8_WITHOUT_VNNI = 64
+TINY = 1e-12  # a row of zeros is divided by this
+TRIED_ROWS = (1, 50)  # oneDNN has other code for single rows
+
 Activation = Literal["none", "gelu", "quick_gelu"]
-QUICK = 1.702  # QuickGELU is x * sigmoid(1.702 x), Hendrycks and Gimpel 2016
-ROWS = 400  # 8 images of ViT-B-32: oneDNN's layout for it is within 2 % of the best from 50 rows to 800
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
+class AttentionHeads:
     """What the weights of a transformer CLIP do not tell: attention heads of each tower, and the activation."""
 
     image: int  # 0: the image tower is no transformer
@@ -38,7 +55,7 @@ class Product(Protocol):
 MakeProduct = Callable[[Tensor, Tensor | None, Activation], Product]
 
 
-def product(weight_nk: Tensor, bias_n: Tensor | None, activation: Activation) -> Product:
+def make_product(weight_nk: Tensor, bias_n: Tensor | None, activation: Activation) -> Product:
     """The fastest that this build of torch and this CPU have for the weight's dtype: float32 or bfloat16."""
     ops: Any = torch.ops.mkldnn
     able = torch._C._has_mkldnn
@@ -52,9 +69,9 @@ class PackedProduct:
         ops: Any = torch.ops.mkldnn
         self._times, self._onto = ops._linear_pointwise.default, ops._linear_pointwise.binary
         # oneDNN has x * sigmoid(x): with rows scaled by 1.702 before it, QuickGELU is that divided by 1.702
-        self._scale = QUICK if activation == "quick_gelu" else 1.0
+        self._scale = QUICK_GELU_SLOPE if activation == "quick_gelu" else 1.0
         self._kind = {"none": ("none", ""), "gelu": ("gelu", "none"), "quick_gelu": ("swish", "")}[activation]
-        self._weight = ops._reorder_linear_weight((weight_nk * self._scale).contiguous(), ROWS)
+        self._weight = ops._reorder_linear_weight((weight_nk * self._scale).contiguous(), LAYOUT_ROWS)
         self._bias = None if bias_n is None else bias_n * self._scale
 
     def __call__(self, rows_mk: Tensor) -> Tensor:
@@ -74,13 +91,80 @@ class StockProduct:
         self._weight, self._bias, self._activation = weight_nk, bias_n, activation
 
     def __call__(self, rows_mk: Tensor) -> Tensor:
-        return activated(F.linear(rows_mk, self._weight, self._bias), self._activation)
+        return apply_activation(F.linear(rows_mk, self._weight, self._bias), self._activation)
 
     def onto(self, rows_mk: Tensor, sum_mn: Tensor) -> Tensor:
         return sum_mn.add_(self(rows_mk))
 
 
-def activated(rows_mn: Tensor, activation: Activation) -> Tensor:
+def apply_activation(rows_mn: Tensor, activation: Activation) -> Tensor:
     if activation == "gelu":
         return F.gelu(rows_mn)
-    return rows_mn * torch.sigmoid(QUICK * rows_mn) if activation == "quick_gelu" else rows_mn
+    return rows_mn * torch.sigmoid(QUICK_GELU_SLOPE * rows_mn) if activation == "quick_gelu" else rows_mn
+
+
+class Int8Product:
+    """float32 in, float32 out. Raises SettingsError where this build of torch cannot multiply int8."""
+
+    def __init__(self, weight_nk: Tensor, bias_n: Tensor | None, activation: Activation) -> None:
+        self._scales = weight_nk.abs().amax(1).clamp_min_(TINY) / find_max_weight()
+        whole = (weight_nk / self._scales[:, None]).round_().to(torch.int8)
+        self._weight = prepack_weight(whole)
+        self._zeros = torch.zeros(len(whole), dtype=torch.int32)
+        self._bias = torch.zeros(len(whole)) if bias_n is None else bias_n
+        self._activation = activation
+
+    def __call__(self, rows_mk: Tensor) -> Tensor:
+        return apply_activation(self._linear(rows_mk), self._activation)
+
+    def onto(self, rows_mk: Tensor, sum_mn: Tensor) -> Tensor:
+        return sum_mn.add_(self._linear(rows_mk))
+
+    def _linear(self, rows_mk: Tensor) -> Tensor:
+        whole_mk, scales_m1 = quantise_rows(rows_mk)
+        return torch.addcmul(self._bias, multiply_int8(whole_mk, self._weight, self._scales, self._zeros), scales_m1)
+
+
+def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:
+    """(M, K) int8 and (M, 1) scales, the product of which is nearly `rows_mk`."""
+    # two plain maxima: abs() would write a copy first, and aminmax is not vectorised along rows
+    largest = torch.maximum(rows_mk.amax(1, keepdim=True), rows_mk.amin(1, keepdim=True).neg_())
+    scales_m1 = largest.clamp_min_(TINY).div_(MAX_INT8)
+    return (rows_mk / scales_m1).round_().to(torch.int8), scales_m1
+
+
+def multiply_int8(whole_mk: Tensor, weight: Tensor, scales_n: Tensor, zeros_n: Tensor) -> Tensor:
+    """(M, N) float32: the integer product, each column times its scale."""
+    ops: Any = torch.ops.onednn
+    result: Tensor = ops.qlinear_pointwise.default(
+        *(whole_mk, 1.0, 0, weight, scales_n, zeros_n, None),  # a scale for all rows: we have one for each
+        *(1.0, 0, torch.float32, "none", [], "none"),
+    )
+    return result
+
+
+@cache
+def find_max_weight() -> int:
+    """The largest weight with which this processor still multiplies right, found by trying."""
+    return MAX_INT8 if all(is_exact(rows) for rows in TRIED_ROWS) else MAX_INT8_WITHOUT_VNNI
+
+
+def is_exact(rows: int) -> bool:
+    """Whether a product of the largest numbers comes out right: in 16 bits it does not."""
+    weight_nk, whole_mk = (
+        torch.full((32, 64), MAX_INT8, dtype=torch.int8),
+        torch.full((rows, 64), MAX_INT8, dtype=torch.int8),
+    )
+    result = multiply_int8(whole_mk, prepack_weight(weight_nk), torch.ones(32), torch.zeros(32, dtype=torch.int32))
+    return bool((result == MAX_INT8 * MAX_INT8 * 64).all())
+
+
+def prepack_weight(weight_nk: Tensor) -> Tensor:
+    try:
+        packed: Tensor = torch.ops.onednn.qlinear_prepack(weight_nk, None)
+    except (AttributeError, RuntimeError) as error:
+        raise SettingsError(
+            f"CLIP_PRECISION='int8': torch {torch.__version__} has no int8 products for this processor "
+            f"({str(error).splitlines()[0]}); use fp32"
+        ) from error
+    return packed

@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 from clip_vectorizer.models.encoder import PreparedText
 
 
-class TextReader(Protocol):
+class TextTokenizer(Protocol):
     def __call__(self, text: str) -> PreparedText: ...
 
 
-class OwnTokenizer:
+class TrainedTokenizer:
     """A `tokenizer.json` that this project trained: nothing before it, no `transformers`."""
 
     def __init__(self, file: Path, context: int) -> None:
@@ -24,7 +24,7 @@ class OwnTokenizer:
         self._tokenizer.no_padding()
 
     def __call__(self, text: str) -> PreparedText:
-        return fitted(self._tokenizer.encode(text).ids, self.context_length)
+        return cut_to_context(self._tokenizer.encode(text).ids, self.context_length)
 
 
 class ClipTokenizer:
@@ -35,7 +35,7 @@ class ClipTokenizer:
 
     def __call__(self, text: str) -> PreparedText:
         ends = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
-        return fitted([ends[0], *self._tokenizer.encode(text), ends[1]], self._context)
+        return cut_to_context([ends[0], *self._tokenizer.encode(text), ends[1]], self._context)
 
 
 class PaddedTokenizer:
@@ -58,7 +58,7 @@ class PaddedTokenizer:
             return PreparedText(tuple(row), self._count(text))
 
 
-def fitted(ids: Sequence[int], context: int) -> PreparedText:
+def cut_to_context(ids: Sequence[int], context: int) -> PreparedText:
     """Cut to `context` tokens, the last of which stays the end token."""
     kept = ids if len(ids) <= context else [*ids[: context - 1], ids[-1]]
     return PreparedText(tuple(kept), len(ids))

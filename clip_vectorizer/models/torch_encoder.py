@@ -13,17 +13,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from clip_vectorizer.models.buckets import length_buckets, smallest_holding
-from clip_vectorizer.models.copies import copied
-from clip_vectorizer.models.device_errors import lost_device_told
+from clip_vectorizer.models.device_errors import detect_lost_device
+from clip_vectorizer.models.devices import copy_model
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.models.preparer import TorchPreparer
-from clip_vectorizer.models.preprocess import PixelRecipe, prepare
-from clip_vectorizer.models.runners import BucketRunner, EagerRunner, Recorder, Row, Runner
-from clip_vectorizer.models.tokens import TextReader
+from clip_vectorizer.models.preprocess import PixelRecipe, TorchPreparer, prepare_pixels
+from clip_vectorizer.models.runners import (
+    BucketRunner,
+    EagerRunner,
+    InputRow,
+    Recorder,
+    TowerRunner,
+    length_buckets,
+    smallest_holding,
+)
+from clip_vectorizer.models.tokens import TextTokenizer
 from clip_vectorizer.vectors import Box, Pixels, Vectors
 
-PAD = 0
+PADDING_ID = 0
 
 
 class Towers(Protocol):
@@ -38,7 +44,7 @@ class TorchEncoder:
     def __init__(
         self,
         towers: Towers,
-        reader: TextReader,
+        reader: TextTokenizer,
         recipe: PixelRecipe,
         info: ModelInfo,
         least_tokens: int = 0,
@@ -51,7 +57,7 @@ class TorchEncoder:
         self._towers, self._reader, self._recipe = towers, reader, recipe
         self._info, self._least_tokens = info, least_tokens
         self._device = torch.device(info.device)
-        recorder = recorder or recorder_of(self._device)
+        recorder = recorder or create_recorder(self._device)
         self._lengths = length_buckets(info.context_length, least_tokens) if recorder else ()
         self._dtype = torch.bfloat16 if info.precision == "bf16" else torch.float32
         self._mean, self._std = (
@@ -72,13 +78,15 @@ class TorchEncoder:
 
     def on(self, device: str) -> "TorchEncoder":
         """The same model on another device, or with the same weights for another worker on its own."""
-        towers = self._towers if device == self._info.device else copied(self._towers, torch.device(device))
+        towers = self._towers if device == self._info.device else copy_model(self._towers, torch.device(device))
         info = replace(self._info, device=device)
         return TorchEncoder(towers, self._reader, self._recipe, info, self._least_tokens)
 
     def warm_up(self, max_batch: int) -> None:
-        texts = [np.full(length, PAD, np.int64) for length in self._lengths] or self._rows([self._reader("warm-up")])
-        with lost_device_told(self._device):
+        texts = [np.full(length, PADDING_ID, np.int64) for length in self._lengths] or self._rows(
+            [self._reader("warm-up")]
+        )
+        with detect_lost_device(self._device):
             self._texts.warm_up(texts, max_batch)
             self._images.warm_up([np.zeros((self._recipe.size, self._recipe.size, 3), np.uint8)], max_batch)
 
@@ -86,7 +94,7 @@ class TorchEncoder:
         return self._reader(text)
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
-        return prepare(image, self._recipe, box)
+        return prepare_pixels(image, self._recipe, box)
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
         return self._through(self._texts, self._rows(texts))
@@ -94,17 +102,17 @@ class TorchEncoder:
     def encode_images(self, images: Sequence[Pixels]) -> Vectors:
         return self._through(self._images, images)
 
-    def _through(self, runner: Runner, rows: Sequence[Row]) -> Vectors:
+    def _through(self, runner: TowerRunner, rows: Sequence[InputRow]) -> Vectors:
         if not rows:
             return np.empty((0, self._info.dimension), np.float32)
-        with lost_device_told(self._device):
+        with detect_lost_device(self._device):
             return runner(rows)
 
-    def _rows(self, texts: Sequence[PreparedText]) -> list[Row]:
+    def _rows(self, texts: Sequence[PreparedText]) -> list[InputRow]:
         """All as long as the longest, or as the recorded length that holds it."""
         longest = max((len(text.ids) for text in texts), default=0)
         length = smallest_holding(longest, self._lengths) if self._lengths else max(longest, self._least_tokens)
-        return [np.array(text.ids + (PAD,) * (length - len(text.ids)), np.int64) for text in texts]
+        return [np.array(text.ids + (PADDING_ID,) * (length - len(text.ids)), np.int64) for text in texts]
 
     def text_pass(self, ids_nt: Tensor) -> Tensor:
         """(N, D) float32 unit rows on the device, of ids there."""
@@ -116,7 +124,7 @@ class TorchEncoder:
         return F.normalize(self._towers.encode_image(pixels_n3ss.to(self._dtype)).float(), dim=-1)
 
 
-def recorder_of(device: torch.device) -> Recorder | None:
+def create_recorder(device: torch.device) -> Recorder | None:
     if device.type != "cuda":
         return None
     from clip_vectorizer.models.cuda_graphs import CudaGraphs

@@ -33,7 +33,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class StoredImage:
     """One image of the collection, as a listing names it. What was not asked for is None or empty."""
 
     path: str

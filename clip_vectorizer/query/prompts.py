@@ -2,19 +2,31 @@
 
 CLIP learned from captions, so a label inside one matches better than the bare word: one template is worth +1.3 points
 on ImageNet, an ensemble +3.5 more (Radford et al. 2021, section 3.1.4).
+
+A prompt set that has a name and a version: one of ours, a file's, or templates that somebody gave.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.lookup import did_you_mean
+from clip_vectorizer.query.near_strings import did_you_mean
 
 BLANK = "{}"  # where the label goes
 
+HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+DRAWING_MODELS = ("emoji",)  # learned from drawings and their names, not from photographs
+FILE_PREFIX = "@"
+OWN_SET = "own"  # the name of templates that came without one
+AUTOMATIC = "auto"  # for each label the set that suits its language and the model
 
-def packaged(name: str) -> tuple[str, ...]:
+
+def read_packaged_templates(name: str) -> tuple[str, ...]:
     """The lines of a file in templates/."""
     text = files("clip_vectorizer.query").joinpath("templates", f"{name}.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
@@ -33,7 +45,7 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "art of the {}.",
         "a photo of the small {}.",
     ),
-    "photo-80": packaged("photo-80"),  # the paper's own, as open_clip lists them
+    "photo-80": read_packaged_templates("photo-80"),  # the paper's own, as open_clip lists them
     "drawing": ("a drawing of {}",),
     "drawing-7": (
         "{}",
@@ -54,26 +66,23 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "许多{}的照片。",
         "{}的艺术作品。",
     ),
-    "zh-photo-80": packaged("zh-photo-80"),  # what photo-80 varies, said in Chinese
+    "zh-photo-80": read_packaged_templates("zh-photo-80"),  # what photo-80 varies, said in Chinese
     "zh-drawing": ("{}的图画",),
     "zh-drawing-7": ("{}", "{}的图画", "{}的表情符号", "一张{}的图片", "{}图标", "一个{}", "{}的插画"),
 }
 
-HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-DRAWING_MODELS = ("emoji",)  # learned from drawings and their names, not from photographs
-
 
 def default_templates(label: str, model: str) -> tuple[str, ...]:
     """Seven templates in the language of `label`, in the manner of the pictures that `model` learned from."""
-    return PROMPTS[default_name(label, model)]
+    return PROMPTS[default_set_name(label, model)]
 
 
-def default_name(label: str, model: str) -> str:
+def default_set_name(label: str, model: str) -> str:
     manner = "drawing-7" if model in DRAWING_MODELS else "photo-7"
     return f"zh-{manner}" if HAN.search(label) else manner
 
 
-def templates_named(name: str) -> tuple[str, ...]:
+def get_templates(name: str) -> tuple[str, ...]:
     """The templates of one set. Raises InputError that lists the names there are."""
     if name not in PROMPTS:
         meant = did_you_mean(name, PROMPTS)
@@ -81,12 +90,12 @@ def templates_named(name: str) -> tuple[str, ...]:
     return PROMPTS[name]
 
 
-def checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
+def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
     """`templates`, each with exactly one {}. Raises InputError."""
     if not templates:
         raise InputError(f"no prompt template is given; one is enough, for example {PROMPTS['photo'][0]!r}")
     for template in templates:
-        plain(template)
+        normalize_text(template)
         if template.count(BLANK) != 1:
             raise InputError(
                 f"the prompt template {template!r} needs {BLANK} once, where the label goes, "
@@ -95,7 +104,7 @@ def checked_templates(templates: Sequence[str]) -> tuple[str, ...]:
     return tuple(templates)
 
 
-def plain(text: str) -> str:
+def normalize_text(text: str) -> str:
     """`text` on one line with single spaces. Raises InputError for what is no text or cannot be sent as UTF-8."""
     if not isinstance(text, str):
         raise InputError(f"{text!r} is of the type {type(text).__name__}; labels and prompts are texts")
@@ -106,6 +115,64 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def fill(templates: Sequence[str], label: str) -> tuple[str, ...]:
+def fill_templates(templates: Sequence[str], label: str) -> tuple[str, ...]:
     """The prompts of one label. Not str.format: a label or a template may hold braces of its own."""
     return tuple(template.replace(BLANK, label) for template in templates)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    name: str
+    templates: tuple[str, ...]  # each with one {}; none: AUTOMATIC
+
+    @property
+    def version(self) -> str:
+        """A digest of the templates in any order: a mean has none."""
+        listed = json.dumps(sorted(set(self.templates)), ensure_ascii=False)
+        return hashlib.blake2b(listed.encode(), digest_size=4).hexdigest()
+
+    @property
+    def is_automatic(self) -> bool:
+        return not self.templates
+
+    def for_label(self, text: str, model: str) -> "PromptSet":
+        """Itself; for AUTOMATIC the one that suits `text`."""
+        return select_prompt_set(default_set_name(text, model)) if self.is_automatic else self
+
+
+def select_prompt_set(prompts: str | PromptSet | None = None, templates: Sequence[str] | None = None) -> PromptSet:
+    """`prompts`: a set's name, `@FILE` with a template a line, or a set. With neither: AUTOMATIC.
+
+    Raises InputError: no such set or file, both given, a template without {}.
+    """
+    if prompts is not None and templates is not None:
+        raise InputError("a prompt set and templates are given: name a set, or give your own templates")
+    if isinstance(prompts, PromptSet):
+        return prompts
+    if isinstance(templates, str):
+        raise InputError(f"templates is the text {templates[:60]!r}; give a list of texts, for example [{templates!r}]")
+    if templates is not None:
+        return PromptSet(OWN_SET, check_templates(templates))
+    if prompts is None:
+        return PromptSet(AUTOMATIC, ())
+    if prompts.startswith(FILE_PREFIX):
+        return read_prompt_file(Path(prompts.removeprefix(FILE_PREFIX)))
+    return PromptSet(prompts, get_templates(prompts))
+
+
+def read_prompt_file(file: Path) -> PromptSet:
+    """Named after the file. Raises InputError: not there, not UTF-8, empty, a line without {}."""
+    lines = read_lines(file, f"the prompt file {file}", "one template a line, with {} for the label")
+    return PromptSet(normalize_text(file.stem), check_templates(lines))
+
+
+def read_lines(file: Path, what: str, expected: str) -> list[str]:
+    """The lines of a UTF-8 text file that hold anything. Raises InputError that begins with `what`."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{what}: {error}; name a UTF-8 text file with {expected}") from error
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        raise InputError(f"{what} holds nothing; it needs {expected}")
+    return filled

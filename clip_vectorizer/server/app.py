@@ -14,12 +14,17 @@ from clip_vectorizer.protocol import (
     VECTORIZE,
     VECTORIZE_IMAGES,
 )
-from clip_vectorizer.server.answering import Answering, Handler
-from clip_vectorizer.server.auth import Keys
-from clip_vectorizer.server.routes.binary import images_of
-from clip_vectorizer.server.routes.embeddings import embeddings_of
-from clip_vectorizer.server.routes.state import live, meta_of, metrics_of, models_of, openapi, ready_of
-from clip_vectorizer.server.routes.vectorize import vectorize_of
+from clip_vectorizer.server.middleware import Credentials, RouteHandler, SidecarApp
+from clip_vectorizer.server.routes.openai import embeddings_handler
+from clip_vectorizer.server.routes.status import (
+    handle_live,
+    handle_openapi,
+    meta_handler,
+    metrics_handler,
+    models_handler,
+    ready_handler,
+)
+from clip_vectorizer.server.routes.vectorize import images_handler, vectorize_handler
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 
@@ -28,25 +33,25 @@ def create_app(settings: Settings, encoder: Encoder) -> ASGIApp:
     """A sidecar that is ready at once. It needs no lifespan, so a test may call it through a transport."""
     service = Service(settings.limits, settings.decode_threads)
     service.use(encoder)
-    return app_of(service, settings)
+    return build_app(service, settings)
 
 
-def app_of(service: Service, settings: Settings) -> ASGIApp:
+def build_app(service: Service, settings: Settings) -> ASGIApp:
     """The routes around a service, which may get its model later."""
-    keys = Keys(settings.basic_auth, settings.api_keys)
-    return Answering(routes_of(service), keys, service.metrics)
+    keys = Credentials(settings.basic_auth, settings.api_keys)
+    return SidecarApp(build_routes(service), keys, service.metrics)
 
 
-def routes_of(service: Service) -> dict[str, dict[str, Handler]]:
+def build_routes(service: Service) -> dict[str, dict[str, RouteHandler]]:
     """Path -> method -> handler; HEAD is answered where GET is."""
-    routes: dict[str, dict[str, Handler]] = {
-        VECTORIZE: {"POST": vectorize_of(service)},
-        VECTORIZE_IMAGES: {"POST": images_of(service)},
-        EMBEDDINGS: {"POST": embeddings_of(service)},
-        MODELS: {"GET": models_of(service)},
-        LIVE: {"GET": live},
-        READY: {"GET": ready_of(service)},
-        METRICS: {"GET": metrics_of(service)},
-        OPENAPI: {"GET": openapi},
+    routes: dict[str, dict[str, RouteHandler]] = {
+        VECTORIZE: {"POST": vectorize_handler(service)},
+        VECTORIZE_IMAGES: {"POST": images_handler(service)},
+        EMBEDDINGS: {"POST": embeddings_handler(service)},
+        MODELS: {"GET": models_handler(service)},
+        LIVE: {"GET": handle_live},
+        READY: {"GET": ready_handler(service)},
+        METRICS: {"GET": metrics_handler(service)},
+        OPENAPI: {"GET": handle_openapi},
     }
-    return {**routes, META: {"GET": meta_of(service, [*routes, META])}}
+    return {**routes, META: {"GET": meta_handler(service, [*routes, META])}}

@@ -1,24 +1,67 @@
-"""What goes on, for Prometheus: `GET /metrics`."""
+"""What goes on, for Prometheus: `GET /metrics`.
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+Where the time of one request went, for its answer's headers, the metrics and the log.
+
+What the model takes of an accelerator's memory.
+
+The metrics of several processes as one page: values of equal names and labels are added up.
+"""
+
+import operator
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache as remembered
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from clip_vectorizer import __version__
 from clip_vectorizer.models.encoder import ModelInfo
 from clip_vectorizer.server.cache import VectorCache
-from clip_vectorizer.server.engine import Made
-from clip_vectorizer.server.lanes import Batch, Kind
+from clip_vectorizer.server.engine import EmbeddedItem
 from clip_vectorizer.server.limits import Gate
-from clip_vectorizer.server.memory import bytes_of, device_bytes
-from clip_vectorizer.server.times import STAGES, Times
+from clip_vectorizer.server.queues import BatchStats, ItemKind
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+STAGES = ("parse", "decode", "queue", "encode", "serialise", "total")
+TIME_HEADERS = tuple((stage, f"x-{stage}-time".encode()) for stage in STAGES)
+GAUGE = "gauge"
+MERGE_FUNCTIONS: dict[str, Callable[[float, float], float]] = {
+    "process_start_time_seconds": min,
+    "process_max_fds": min,
+}
+
+
+@dataclass(slots=True)
+class RequestTimes:
+    """Seconds. Items of one request go side by side: of each stage the longest counts, so stages may overlap."""
+
+    parse: float = 0.0  # from the last byte of the body to texts and files
+    decode: float = 0.0  # of a file to the model's pixels, waiting for a thread included
+    queue: float = 0.0  # for the model
+    encode: float = 0.0  # the pass that the item was in
+    serialise: float = 0.0
+    total: float = 0.0  # from the last byte of the body to the last of the answer
+    start: float = field(default_factory=time.perf_counter)
+    texts: int = 0
+    images: int = 0
+    cached: int = 0  # texts and images whose rows were in the cache
+
+    def since_start(self) -> float:
+        return time.perf_counter() - self.start
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """`x-parse-time` and so on, in milliseconds, as ASGI takes them."""
+        return [(name, b"%.3f" % (getattr(self, stage) * 1000)) for stage, name in TIME_HEADERS]
+
+    def milliseconds(self) -> dict[str, float]:
+        return {stage: round(getattr(self, stage) * 1000, 3) for stage in STAGES}
 
 
 class Metrics:
@@ -33,43 +76,43 @@ class Metrics:
         self._items = counter("clip_items", "Items answered, by where the row came from.", "kind", "source")
         self._hits = counter("clip_cache_lookups", "Items looked up in the cache.", "result")
         self._received = counter("clip_received_bytes", "Of bodies.")
-        self._stages = histogram("clip_stage_seconds", "Of one request, by stage.", SECONDS, "stage")
-        self._waits = histogram("clip_queue_wait_seconds", "Of one item, for the model.", SECONDS, "kind")
-        self._sizes = histogram("clip_batch_size", "Items in one pass.", SIZES, "kind")
-        self._passes = histogram("clip_pass_seconds", "Of one pass of the model.", SECONDS, "kind")
+        self._stages = histogram("clip_stage_seconds", "Of one request, by stage.", SECONDS_BUCKETS, "stage")
+        self._waits = histogram("clip_queue_wait_seconds", "Of one item, for the model.", SECONDS_BUCKETS, "kind")
+        self._sizes = histogram("clip_batch_size", "Items in one pass.", SIZE_BUCKETS, "kind")
+        self._passes = histogram("clip_pass_seconds", "Of one pass of the model.", SECONDS_BUCKETS, "kind")
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Callable[..., Any]:
-        return children(Counter(name, help_text, labels, registry=self._registry))
+        return cache_children(Counter(name, help_text, labels, registry=self._registry))
 
     def _histogram(self, name: str, help_text: str, buckets: Sequence[float], *labels: str) -> Callable[..., Any]:
-        return children(Histogram(name, help_text, labels, buckets=buckets, registry=self._registry))
+        return cache_children(Histogram(name, help_text, labels, buckets=buckets, registry=self._registry))
 
     def answered(self, route: str, status: int, size: int) -> None:
         """One request, whatever became of it, with a body of `size` bytes."""
         self._requests(route, str(status)).inc()
         self._received().inc(size)
 
-    def stages(self, times: Times) -> None:
+    def stages(self, times: RequestTimes) -> None:
         for stage in STAGES:
             self._stages(stage).observe(getattr(times, stage))
 
     def error(self, kind: str) -> None:
         self._errors(kind).inc()
 
-    def items(self, kind: Kind, made: Sequence[Made | BaseException]) -> None:
+    def items(self, kind: ItemKind, made: Sequence[EmbeddedItem | BaseException]) -> None:
         for each in made:
-            if isinstance(each, Made):
+            if isinstance(each, EmbeddedItem):
                 self._items(kind, "cache" if each.cached else "joined" if each.joined else "model").inc()
                 self._hits("hit" if each.cached else "miss").inc()
 
-    def batch(self, batch: Batch) -> None:
+    def batch(self, batch: BatchStats) -> None:
         self._sizes(batch.kind).observe(batch.size)
         self._passes(batch.kind).observe(batch.seconds)
         wait = self._waits(batch.kind)
         for seconds in batch.waits_seconds:
             wait.observe(seconds)
 
-    def watch_model(self, depth: Callable[[Kind], int], cache: VectorCache, info: ModelInfo | None = None) -> None:
+    def watch_model(self, depth: Callable[[ItemKind], int], cache: VectorCache, info: ModelInfo | None = None) -> None:
         """Gauges that are read when somebody asks: where the model is."""
         if info:
             self._describe(info)
@@ -83,8 +126,8 @@ class Metrics:
         facts = {"version": __version__, **{name: str(value) for name, value in asdict(info).items()}}
         Gauge("clip_info", "Always 1: what runs here.", facts, registry=self._registry).labels(**facts).set(1)
         memory = Gauge("clip_device_memory_bytes", "Taken on an accelerator.", ["device"], registry=self._registry)
-        for device in device_bytes():
-            memory.labels(device).set_function(partial(bytes_of, device))
+        for device in read_device_memory():
+            memory.labels(device).set_function(partial(read_device_bytes, device))
 
     def watch_gates(self, items: Gate, size: Gate) -> None:
         """Gauges that are read when somebody asks: where the requests are."""
@@ -98,6 +141,57 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def children(metric: Counter | Histogram) -> Callable[..., Any]:
+def cache_children(metric: Counter | Histogram) -> Callable[..., Any]:
     """By label values, each looked up once: `labels` takes longer than the counting."""
     return remembered(lambda *values: metric.labels(*values) if values else metric)
+
+
+def read_device_memory() -> dict[str, int]:
+    """By device, `cuda:0`; empty without one. Asks the torch that the model brought, and never imports it."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    return {f"cuda:{number}": torch.cuda.memory_reserved(number) for number in range(torch.cuda.device_count())}
+
+
+def read_device_bytes(device: str) -> int:
+    return read_device_memory().get(device, 0)
+
+
+def sum_pages(pages: Iterable[bytes], last_words: bytes = b"") -> bytes:
+    """One page of many. Of `last_words`, the page of processes that ended, only what counts: no gauges."""
+    families: dict[str, Metric] = {}
+    for family in (
+        *drop_gauges(parse_families(last_words)),
+        *(each for page in pages for each in parse_families(page)),
+    ):
+        add_family(families.setdefault(family.name, Metric(family.name, family.documentation, family.type)), family)
+    return generate_latest(FamilyCollector(list(families.values())))  # it only calls `collect`
+
+
+def parse_families(page: bytes) -> Iterator[Metric]:
+    """Without the times at which each process began to count: their sum means nothing."""
+    return (each for each in text_string_to_metric_families(page.decode()) if not each.name.endswith("_created"))
+
+
+def drop_gauges(families: Iterable[Metric]) -> Iterator[Metric]:
+    return (family for family in families if family.type != GAUGE)
+
+
+def add_family(total: Metric, family: Metric) -> None:
+    places = {(sample.name, *sorted(sample.labels.items())): n for n, sample in enumerate(total.samples)}
+    for sample in family.samples:
+        place = places.get((sample.name, *sorted(sample.labels.items())))
+        if place is None:
+            total.samples.append(sample)
+        else:
+            join: Callable[[float, float], float] = MERGE_FUNCTIONS.get(sample.name, operator.add)
+            total.samples[place] = sample._replace(value=join(total.samples[place].value, sample.value))
+
+
+class FamilyCollector:
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families

@@ -25,15 +25,15 @@ PLAIN_SHARE = 0.7  # captions of single tags slow learning: too many concepts sh
 TEMPLATE_SHARE = 0.15  # the rest: the name with some of its tags
 
 
-def english_caption(concept: Concept, rng: random.Random) -> str:
-    return caption(concept.name_en, concept.tags_en, TEMPLATES_EN, ", ", rng)
+def draw_english_caption(concept: Concept, rng: random.Random) -> str:
+    return draw_caption(concept.name_en, concept.tags_en, TEMPLATES_EN, ", ", rng)
 
 
-def chinese_caption(concept: Concept, rng: random.Random) -> str:
-    return caption(concept.name_zh, concept.tags_zh, TEMPLATES_ZH, ",", rng)
+def draw_chinese_caption(concept: Concept, rng: random.Random) -> str:
+    return draw_caption(concept.name_zh, concept.tags_zh, TEMPLATES_ZH, ",", rng)
 
 
-def caption(name: str, tags: Sequence[str], templates: Sequence[str], comma: str, rng: random.Random) -> str:
+def draw_caption(name: str, tags: Sequence[str], templates: Sequence[str], comma: str, rng: random.Random) -> str:
     """A plain name mostly; else a template, or the name among a few of its tags."""
     draw = rng.random()
     if draw < PLAIN_SHARE:
@@ -67,13 +67,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Toke
     return tokenizer
 
 
-def corpus(concepts: Sequence[Concept]) -> list[str]:
+def build_corpus(concepts: Sequence[Concept]) -> list[str]:
     """Every name, tag and template once: what the tokenizer learns its merges from."""
     words = [text for item in concepts for text in (item.name_en, item.name_zh, *item.tags_en, *item.tags_zh)]
     return words + [template.format("") for template in TEMPLATES_EN + TEMPLATES_ZH]
 
 
-def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
+def encode_token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
     """(N, longest) int64, padded with 0."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     longest = max(map(len, rows))

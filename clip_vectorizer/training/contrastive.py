@@ -25,7 +25,7 @@ def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, scale: Tensor, others_
     return (F.cross_entropy(image_logits, target, label_smoothing=0.05) + F.cross_entropy(text_logits, target)) / 2
 
 
-class Average:
+class WeightAverage:
     """An exponential moving average of a model's weights: what is evaluated and shipped."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -49,7 +49,7 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def adamw(model: nn.Module, peak: float, decay: float) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, peak: float, decay: float) -> torch.optim.AdamW:
     """AdamW without weight decay on gains, biases and the logit scale."""
     matrices = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim >= 2]
     rest = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim < 2]

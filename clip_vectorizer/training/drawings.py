@@ -21,7 +21,7 @@ from PIL import Image
 
 from clip_vectorizer.errors import TrainingDataError
 
-Pixels = npt.NDArray[np.uint8]
+DrawingPixels = npt.NDArray[np.uint8]
 
 TRAINING_SETS = ("noto", "twemoji", "fluent-emoji-flat")
 HELD_OUT_SET = "openmoji"
@@ -53,20 +53,20 @@ class Concept:
 
 def load_concepts(packages: Path) -> list[Concept]:
     """Every emoji drawn in all four art sets; no flags, no skin tones, no components."""
-    drawn = [icon_names(packages, art).keys() for art in (*TRAINING_SETS, HELD_OUT_SET)]
+    drawn = [read_icon_names(packages, art).keys() for art in (*TRAINING_SETS, HELD_OUT_SET)]
     in_all = set(drawn[0]).intersection(*drawn[1:])
     chinese = {row["hexcode"]: row for row in read_json(packages / "emojibase-data" / "zh" / "data.json")}
     rows = read_json(packages / "emojibase-data" / "en" / "data.json")
-    return [concept(row, chinese[row["hexcode"]]) for row in rows if is_concept(row, in_all)]
+    return [parse_concept(row, chinese[row["hexcode"]]) for row in rows if is_concept(row, in_all)]
 
 
 def is_concept(row: dict[str, Any], in_all: set[str]) -> bool:
-    return row.get("group") not in (None, COMPONENT_GROUP, FLAG_GROUP) and code_key(row["hexcode"]) in in_all
+    return row.get("group") not in (None, COMPONENT_GROUP, FLAG_GROUP) and normalise_hexcode(row["hexcode"]) in in_all
 
 
-def concept(english: dict[str, Any], chinese: dict[str, Any]) -> Concept:
+def parse_concept(english: dict[str, Any], chinese: dict[str, Any]) -> Concept:
     return Concept(
-        hexcode=code_key(english["hexcode"]),
+        hexcode=normalise_hexcode(english["hexcode"]),
         name_en=english["label"],
         name_zh=chinese["label"],
         tags_en=tuple(english.get("tags", ())),
@@ -74,24 +74,24 @@ def concept(english: dict[str, Any], chinese: dict[str, Any]) -> Concept:
     )
 
 
-def code_key(hexcode: str) -> str:
+def normalise_hexcode(hexcode: str) -> str:
     """Code points without the variation selector, which art sets use at will: `2764-FE0F` -> `2764`."""
     return "-".join(part for part in hexcode.lower().split("-") if part != "fe0f")
 
 
-def icon_names(packages: Path, art: str) -> dict[str, str]:
+def read_icon_names(packages: Path, art: str) -> dict[str, str]:
     """Code points -> icon name in the art set `art`."""
-    return {code_key(code): name for code, name in reversed(read_json(packages / art / "chars.json").items())}
+    return {normalise_hexcode(code): name for code, name in reversed(read_json(packages / art / "chars.json").items())}
 
 
-def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> Pixels:
+def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> DrawingPixels:
     """(N, size, size, 4) uint8 RGBA, straight alpha, one drawing a concept."""
     icons = read_json(packages / art / "icons.json")
-    names = icon_names(packages, art)
-    return np.stack([rasterise(svg_of(icons, names[item.hexcode], style), size) for item in concepts])
+    names = read_icon_names(packages, art)
+    return np.stack([rasterise(build_svg(icons, names[item.hexcode], style), size) for item in concepts])
 
 
-def svg_of(icons: dict[str, Any], name: str, style: str) -> str:
+def build_svg(icons: dict[str, Any], name: str, style: str) -> str:
     """The icon as an SVG document; `style` is a key of STYLES."""
     name = icons.get("aliases", {}).get(name, {}).get("parent", name)
     icon = icons["icons"][name]
@@ -99,7 +99,7 @@ def svg_of(icons: dict[str, Any], name: str, style: str) -> str:
     side = max(width, height)
     margin = INK_WIDTH * side  # an inked outline must not be cut at the edge
     css = STYLES[style].format(width=f"{margin:.3f}")
-    body = unstroked_clips(icon["body"]) if css else icon["body"]
+    body = remove_clip_strokes(icon["body"]) if css else icon["body"]
     left, top = (width - side) / 2 - margin, (height - side) / 2 - margin
     box = f"{left} {top} {side + 2 * margin} {side + 2 * margin}"
     return (
@@ -108,14 +108,14 @@ def svg_of(icons: dict[str, Any], name: str, style: str) -> str:
     )
 
 
-def unstroked_clips(body: str) -> str:
+def remove_clip_strokes(body: str) -> str:
     """Clip paths and masks are outlines of something else: inking them would change what they cut."""
     return re.sub(
         r"<(clipPath|mask)\b.*?</\1>", lambda found: re.sub("<path", "<path style='stroke:none'", found[0]), body
     )
 
 
-def rasterise(svg: str, size: int) -> Pixels:
+def rasterise(svg: str, size: int) -> DrawingPixels:
     """(size, size, 4) uint8 RGBA."""
     import resvg_py  # an extra: only training renders SVG
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import corpus, token_ids, train_tokenizer
+from clip_vectorizer.training.captions import build_corpus, encode_token_ids, train_tokenizer
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.loop import Stage
-from clip_vectorizer.training.recipe import STYLE_SHARES, Drawings, distil, train_teacher
-from clip_vectorizer.training.shipping import export, recall_of, save_weights, ship
+from clip_vectorizer.training.loop import TrainingStage
+from clip_vectorizer.training.recipe import STYLE_SHARES, TrainingDrawings, train_student, train_teacher
+from clip_vectorizer.training.shipping import export_model, measure_exported_recall, save_weights, ship_best_model
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +29,24 @@ DRAWING_SIZE = 64  # pixels: a third more than the towers see, so that a view ca
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """Where the training works, and how long."""
 
     work: Path  # packages, rendered art, the tokenizer and finished stages: each is made once
     output: Path  # where the model that ships goes
-    teacher: Stage
-    student: Stage
+    teacher: TrainingStage
+    student: TrainingStage
 
 
-def train_emoji(plan: Plan) -> None:
+def train_emoji(plan: TrainingPlan) -> None:
     """Trains both stages, measures both on the held-out art and exports the one that ships."""
     plan.work.mkdir(parents=True, exist_ok=True)
-    with flushed_denormals():
+    with flush_denormals():
         train_both(plan)
 
 
 @contextmanager
-def flushed_denormals() -> Iterator[None]:
+def flush_denormals() -> Iterator[None]:
     """Denormal numbers slow a CPU down; whoever calls us may count on them."""
     torch.set_flush_denormal(True)
     try:
@@ -55,30 +55,34 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def train_both(plan: Plan) -> None:
+def train_both(plan: TrainingPlan) -> None:
     packages = art.fetch_packages(plan.work / "packages")
     concepts = art.load_concepts(packages)
-    drawings = Drawings(concepts, rendered_training_art(plan.work, packages, concepts))
-    tokenizer = tokenizer_for(plan.work, concepts)
-    teacher = taught(plan, drawings, tokenizer)
-    student = distilled(plan, teacher, drawings, tokenizer)
-    export(teacher, towers.CONVOLUTIONAL, tokenizer, plan.work / "teacher")
-    export(student, towers.TRANSFORMER, tokenizer, plan.work / "student")
-    held_out = rendered(plan.work, packages, concepts, art.HELD_OUT_SET, ("drawn",))["drawn"]
-    ship(plan.work, plan.output, {name: recall_of(plan.work / name, concepts, held_out) for name in STAGES})
+    drawings = TrainingDrawings(concepts, render_training_art(plan.work, packages, concepts))
+    tokenizer = load_tokenizer(plan.work, concepts)
+    teacher = load_teacher(plan, drawings, tokenizer)
+    student = load_student(plan, teacher, drawings, tokenizer)
+    export_model(teacher, towers.CONVOLUTIONAL_CONFIG, tokenizer, plan.work / "teacher")
+    export_model(student, towers.TRANSFORMER_CONFIG, tokenizer, plan.work / "student")
+    held_out = render_art_set(plan.work, packages, concepts, art.HELD_OUT_SET, ("drawn",))["drawn"]
+    ship_best_model(
+        plan.work, plan.output, {name: measure_exported_recall(plan.work / name, concepts, held_out) for name in STAGES}
+    )
 
 
-def plan_of(work: Path, output: Path, teacher_steps: int, student_steps: int) -> Plan:
-    return Plan(work, output, Stage(teacher_steps, TEACHER_PEAK), Stage(student_steps, STUDENT_PEAK))
+def plan_training(work: Path, output: Path, teacher_steps: int, student_steps: int) -> TrainingPlan:
+    return TrainingPlan(
+        work, output, TrainingStage(teacher_steps, TEACHER_PEAK), TrainingStage(student_steps, STUDENT_PEAK)
+    )
 
 
-def rendered_training_art(work: Path, packages: Path, concepts: list[Concept]) -> dict[str, Tensor]:
+def render_training_art(work: Path, packages: Path, concepts: list[Concept]) -> dict[str, Tensor]:
     """Style -> (A, N, 4, H, H) uint8."""
-    sets = [rendered(work, packages, concepts, name, tuple(STYLE_SHARES)) for name in art.TRAINING_SETS]
+    sets = [render_art_set(work, packages, concepts, name, tuple(STYLE_SHARES)) for name in art.TRAINING_SETS]
     return {style: torch.stack([each[style] for each in sets]) for style in STYLE_SHARES}
 
 
-def rendered(
+def render_art_set(
     work: Path, packages: Path, concepts: list[Concept], name: str, styles: tuple[str, ...]
 ) -> dict[str, Tensor]:
     """Style -> (N, 4, H, H) uint8 of one art set; rendered once, then read from `work`."""
@@ -91,37 +95,37 @@ def rendered(
         return {style: torch.from_numpy(stored[style]).permute(0, 3, 1, 2).contiguous() for style in styles}
 
 
-def tokenizer_for(work: Path, concepts: list[Concept]) -> Tokenizer:
+def load_tokenizer(work: Path, concepts: list[Concept]) -> Tokenizer:
     file = work / "tokenizer.json"
     if not file.exists():
-        train_tokenizer(corpus(concepts), towers.VOCABULARY, towers.CONTEXT).save(str(file))
+        train_tokenizer(build_corpus(concepts), towers.VOCABULARY, towers.CONTEXT).save(str(file))
     return Tokenizer.from_file(str(file))
 
 
-def taught(plan: Plan, drawings: Drawings, tokenizer: Tokenizer) -> CLIP:
+def load_teacher(plan: TrainingPlan, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
     """The teacher, trained unless its weights lie in the work folder."""
     torch.manual_seed(plan.teacher.seed)
-    model, file = towers.build(towers.CONVOLUTIONAL), plan.work / "teacher.safetensors"
+    model, file = towers.build_clip(towers.CONVOLUTIONAL_CONFIG), plan.work / "teacher.safetensors"
     if not file.exists():
         save_weights(train_teacher(model, drawings, tokenizer, plan.teacher).state, file)
     model.load_state_dict(load_file(file))
     return model.eval().requires_grad_(False)
 
 
-def distilled(plan: Plan, teacher: CLIP, drawings: Drawings, tokenizer: Tokenizer) -> CLIP:
+def load_student(plan: TrainingPlan, teacher: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
     """The student, trained unless its weights lie in the work folder."""
     torch.manual_seed(plan.student.seed)
-    model, file = towers.student_of(teacher), plan.work / "student.safetensors"
+    model, file = towers.build_student(teacher), plan.work / "student.safetensors"
     if not file.exists():
-        names = [name_vectors(teacher, tokenizer, drawings.concepts, language) for language in ("en", "zh")]
-        save_weights(distil(model, teacher, drawings, names, plan.student).state, file)
+        names = [embed_names(teacher, tokenizer, drawings.concepts, language) for language in ("en", "zh")]
+        save_weights(train_student(model, teacher, drawings, names, plan.student).state, file)
     model.load_state_dict(load_file(file))
     return model.eval().requires_grad_(False)
 
 
-def name_vectors(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept], language: str) -> Tensor:
+def embed_names(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept], language: str) -> Tensor:
     """(N, D) unit rows: the plain name of every concept."""
     with torch.no_grad():
-        return towers.text_vectors(
-            model, token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts])
+        return towers.embed_token_ids(
+            model, encode_token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts])
         )

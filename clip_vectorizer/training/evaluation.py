@@ -18,12 +18,12 @@ from clip_vectorizer.vectors import Pixels, Vectors, ensemble
 
 DEPTHS = (1, 5, 10)
 BATCH = 256
-T = TypeVar("T")
+ItemT = TypeVar("ItemT")
 PROMPTS = {"en": TEMPLATES_EN, "zh": TEMPLATES_ZH}
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class RecallRow:
     """One row of the table: the share of queries whose own answer is among the first k, for each k of DEPTHS."""
 
     direction: str  # `text->image` or `image->text`
@@ -32,13 +32,13 @@ class Recall:
     at: tuple[float, ...]
 
 
-def recall_table(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> list[Recall]:
+def measure_recall(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> list[RecallRow]:
     """Both directions, both languages, plain name and prompt ensemble; drawings are (N, H, H, 4) uint8 RGBA."""
-    images_nd = image_rows(encoder, drawings_nhh4)
+    images_nd = encode_drawings(encoder, drawings_nhh4)
     return [
-        Recall(direction, language, prompts, recall_at(similarity))
+        RecallRow(direction, language, prompts, compute_recall(similarity))
         for language in PROMPTS
-        for prompts, texts_nd in text_rows(encoder, concepts, language).items()
+        for prompts, texts_nd in encode_prompts(encoder, concepts, language).items()
         for direction, similarity in {
             "text->image": texts_nd @ images_nd.T,
             "image->text": images_nd @ texts_nd.T,
@@ -46,14 +46,14 @@ def recall_table(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: P
     ]
 
 
-def recall_at(similarity_nn: Vectors) -> tuple[float, ...]:
+def compute_recall(similarity_nn: Vectors) -> tuple[float, ...]:
     """Row i's own answer is column i; ties count against it."""
     own = np.diagonal(similarity_nn)[:, None]
     rank = (similarity_nn >= own).sum(axis=1)
     return tuple(float((rank <= depth).mean()) for depth in DEPTHS)
 
 
-def text_rows(encoder: Encoder, concepts: Sequence[Concept], language: str) -> dict[str, Vectors]:
+def encode_prompts(encoder: Encoder, concepts: Sequence[Concept], language: str) -> dict[str, Vectors]:
     """`name` and `ensemble` -> (N, D) unit rows."""
     names = [getattr(item, f"name_{language}") for item in concepts]
     plain = encode_texts(encoder, names)
@@ -63,27 +63,27 @@ def text_rows(encoder: Encoder, concepts: Sequence[Concept], language: str) -> d
 
 def encode_texts(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     return np.concatenate(
-        [encoder.encode_texts([encoder.prepare_text(text) for text in part]) for part in split(texts)]
+        [encoder.encode_texts([encoder.prepare_text(text) for text in part]) for part in split_batches(texts)]
     )
 
 
-def image_rows(encoder: Encoder, drawings_nhh4: Pixels) -> Vectors:
-    pictures = [encoder.prepare_image(on_white(drawing)) for drawing in drawings_nhh4]
-    return np.concatenate([encoder.encode_images(part) for part in split(pictures)])
+def encode_drawings(encoder: Encoder, drawings_nhh4: Pixels) -> Vectors:
+    pictures = [encoder.prepare_image(place_on_white(drawing)) for drawing in drawings_nhh4]
+    return np.concatenate([encoder.encode_images(part) for part in split_batches(pictures)])
 
 
-def on_white(drawing_hh4: npt.NDArray[np.uint8]) -> Image.Image:
+def place_on_white(drawing_hh4: npt.NDArray[np.uint8]) -> Image.Image:
     drawing = Image.fromarray(drawing_hh4)
     ground = Image.new("RGBA", drawing.size, "white")
     return Image.alpha_composite(ground, drawing).convert("RGB")
 
 
-def split(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def split_batches(items: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
     for start in range(0, len(items), BATCH):
         yield items[start : start + BATCH]
 
 
-def as_markdown(rows: Sequence[Recall]) -> str:
+def format_markdown(rows: Sequence[RecallRow]) -> str:
     heading = "| query | language | prompts | " + " | ".join(f"recall@{depth}" for depth in DEPTHS) + " |"
     lines = [
         f"| {row.direction} | {row.language} | {row.prompts} | {' | '.join(f'{value:.3f}' for value in row.at)} |"

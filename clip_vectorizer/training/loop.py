@@ -10,7 +10,7 @@ import torch
 from open_clip.model import CLIP
 from torch import Tensor
 
-from clip_vectorizer.training.contrastive import Average, adamw, learning_rate
+from clip_vectorizer.training.contrastive import WeightAverage, build_optimizer, learning_rate
 
 EASY_SHARE = 0.3  # of the steps draw their concepts at random
 HARD_RUN = 8  # neighbours in a batch after that
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrainingStage:
     """How long and how fast one stage learns."""
 
     steps: int
@@ -32,14 +32,16 @@ class Stage:
     seed: int = 7
 
 
-def run(name: str, model: CLIP, concepts: int, stage: Stage, loss_of: Callable[[Tensor], Tensor]) -> Average:
+def run_stage(
+    name: str, model: CLIP, concepts: int, stage: TrainingStage, loss_of: Callable[[Tensor], Tensor]
+) -> WeightAverage:
     """The loop both stages share; returns the averaged weights."""
     torch.manual_seed(stage.seed)
     random.seed(stage.seed)
-    optimizer, average = adamw(model, stage.peak, stage.weight_decay), Average(model, stage.average)
+    optimizer, average = build_optimizer(model, stage.peak, stage.weight_decay), WeightAverage(model, stage.average)
     started, recent = time.monotonic(), 0.0
     model.train()
-    for step, chosen_b in enumerate(batches(concepts, stage)):
+    for step, chosen_b in enumerate(draw_batches(concepts, stage)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, stage.steps, stage.warmup, stage.peak)
         loss = loss_of(chosen_b)
@@ -56,7 +58,7 @@ def run(name: str, model: CLIP, concepts: int, stage: Stage, loss_of: Callable[[
     return average
 
 
-def batches(concepts: int, stage: Stage) -> Iterator[Tensor]:
+def draw_batches(concepts: int, stage: TrainingStage) -> Iterator[Tensor]:
     """`stage.steps` batches of distinct concepts.
 
     Concepts come in runs of Unicode's order, in which look-alikes stand together (clock faces, hearts, a man, a woman
@@ -64,10 +66,10 @@ def batches(concepts: int, stage: Stage) -> Iterator[Tensor]:
     """
     for step in range(stage.steps):
         run_length = 1 if step < stage.steps * EASY_SHARE else HARD_RUN
-        yield torch.cat(list(shuffled_runs(concepts, run_length)))[: stage.batch]
+        yield torch.cat(list(shuffle_runs(concepts, run_length)))[: stage.batch]
 
 
-def shuffled_runs(concepts: int, length: int) -> Iterator[Tensor]:
+def shuffle_runs(concepts: int, length: int) -> Iterator[Tensor]:
     """All concepts, cut at a random offset into runs of `length`, the runs in random order."""
     turned = torch.arange(concepts).roll(random.randrange(concepts))
     runs = torch.split(turned, length)

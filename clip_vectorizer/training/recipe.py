@@ -10,17 +10,17 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from clip_vectorizer.training.augment import Augmentation, random_views
-from clip_vectorizer.training.captions import chinese_caption, english_caption, token_ids
-from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE, Average, contrastive_loss
+from clip_vectorizer.training.captions import draw_chinese_caption, draw_english_caption, encode_token_ids
+from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE, WeightAverage, contrastive_loss
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.loop import Stage, run
-from clip_vectorizer.training.towers import IMAGE_SIZE, image_vectors, text_vectors
+from clip_vectorizer.training.loop import TrainingStage, run_stage
+from clip_vectorizer.training.towers import IMAGE_SIZE, embed_token_ids, embed_views
 
 STYLE_SHARES = {"drawn": 0.5, "inked": 0.38, "lines": 0.12}  # line art has no colours: too much of it unlearns them
 
 
 @dataclass(frozen=True, slots=True)
-class Drawings:
+class TrainingDrawings:
     """All training art: (A, N, 4, H, H) uint8 for each style; A art sets, N concepts."""
 
     concepts: Sequence[Concept]
@@ -34,29 +34,33 @@ class Drawings:
         return torch.stack([self.styles[style][art, index] for style, art, index in picked])
 
 
-def train_teacher(model: CLIP, drawings: Drawings, tokenizer: Tokenizer, stage: Stage) -> Average:
+def train_teacher(model: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer, stage: TrainingStage) -> WeightAverage:
     """Both towers by contrastive learning, each drawing with an English and a Chinese caption."""
     rng = random.Random(stage.seed)
 
     def loss_of(chosen_b: Tensor) -> Tensor:
-        images = image_vectors(model, random_views(drawings.sample(chosen_b), IMAGE_SIZE, Augmentation()))
+        images = embed_views(model, random_views(drawings.sample(chosen_b), IMAGE_SIZE, Augmentation()))
         concepts = [drawings.concepts[index] for index in chosen_b.tolist()]
-        captions = [english_caption(item, rng) for item in concepts] + [chinese_caption(item, rng) for item in concepts]
-        english, chinese = text_vectors(model, token_ids(tokenizer, captions)).chunk(2)
+        captions = [draw_english_caption(item, rng) for item in concepts] + [
+            draw_chinese_caption(item, rng) for item in concepts
+        ]
+        english, chinese = embed_token_ids(model, encode_token_ids(tokenizer, captions)).chunk(2)
         scale = model.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
         return (contrastive_loss(images, english, scale) + contrastive_loss(images, chinese, scale)) / 2
 
-    return run("teacher", model, len(drawings.concepts), stage, loss_of)
+    return run_stage("teacher", model, len(drawings.concepts), stage, loss_of)
 
 
-def distil(student: CLIP, teacher: CLIP, drawings: Drawings, names: Sequence[Tensor], stage: Stage) -> Average:
+def train_student(
+    student: CLIP, teacher: CLIP, drawings: TrainingDrawings, names: Sequence[Tensor], stage: TrainingStage
+) -> WeightAverage:
     """The student follows the teacher on the same views; `names`: frozen name vectors (N, D), one array a language."""
 
     def loss_of(chosen_b: Tensor) -> Tensor:
         views = random_views(drawings.sample(chosen_b), IMAGE_SIZE, Augmentation())
         with torch.no_grad():
-            targets = image_vectors(teacher, views)
-        images = image_vectors(student, views)
+            targets = embed_views(teacher, views)
+        images = embed_views(student, views)
         apart = (1 - (images * targets).sum(-1)).mean()
         scale = student.logit_scale.exp()
         others = torch.ones(len(drawings.concepts), dtype=torch.bool).scatter(0, chosen_b, False)
@@ -65,4 +69,4 @@ def distil(student: CLIP, teacher: CLIP, drawings: Drawings, names: Sequence[Ten
         )
         return 4 * apart + 0.3 * named / len(names)
 
-    return run("student", student, len(drawings.concepts), stage, loss_of)
+    return run_stage("student", student, len(drawings.concepts), stage, loss_of)

@@ -13,39 +13,41 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from clip_vectorizer.models.catalog import ModelName, load_encoder
-from clip_vectorizer.models.placement import Placement
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.captions import END, PAD, START
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.evaluation import Recall, as_markdown, recall_table
+from clip_vectorizer.training.evaluation import RecallRow, format_markdown, measure_recall
 
 log = logging.getLogger(__name__)
 
 ACCEPTED_LOSS = 0.03  # of recall@1, for a transformer instead of convolutions
 
 
-def ship(work: Path, output: Path, recall: Mapping[str, list[Recall]]) -> None:
+def ship_best_model(work: Path, output: Path, recall: Mapping[str, list[RecallRow]]) -> None:
     """Copies the student to `output`, or the teacher if the student finds clearly less. Both tables lie beside it."""
     first = {name: sum(row.at[0] for row in rows) / len(rows) for name, rows in recall.items()}
     chosen = "student" if first["student"] >= first["teacher"] - ACCEPTED_LOSS else "teacher"
     log.info("mean recall@1 on the held-out art: %s; shipping the %s", first, chosen)
     shutil.copytree(work / chosen, output, dirs_exist_ok=True)
-    tables = [f"{name}{', shipped' if name == chosen else ''}\n\n{as_markdown(rows)}" for name, rows in recall.items()]
+    tables = [
+        f"{name}{', shipped' if name == chosen else ''}\n\n{format_markdown(rows)}" for name, rows in recall.items()
+    ]
     (output / "recall.md").write_text("\n\n".join(tables) + "\n")
 
 
-def recall_of(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> list[Recall]:
+def measure_exported_recall(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> list[RecallRow]:
     """Of an exported model, loaded as the sidecar loads it; drawings are uint8 RGBA."""
     encoder = load_encoder(ModelName(f"local-dir:{folder}"), Placement())
-    return recall_table(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
+    return measure_recall(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
 
 
-def export(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
+def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
     """A folder that `open_clip` loads as `local-dir:`: fp16 weights, config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     save_weights(halves, folder / "open_clip_model.safetensors")
-    text = {**towers.TEXT, "hf_tokenizer_name": "clip-vectorizer/emoji"}
+    text = {**towers.TEXT_CONFIG, "hf_tokenizer_name": "clip-vectorizer/emoji"}
     config = {
         "model_cfg": {"embed_dim": towers.EMBEDDING, "vision_cfg": vision, "text_cfg": text},
         "preprocess_cfg": {

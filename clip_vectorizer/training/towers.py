@@ -15,24 +15,36 @@ CONTEXT = 32
 MEAN = STD = 0.5  # of every channel
 TEXT_GROUP = 128  # texts of like length in one pass
 
-TEXT: dict[str, Any] = {"context_length": CONTEXT, "vocab_size": VOCABULARY, "width": 128, "heads": 4, "layers": 3}
-CONVOLUTIONAL: dict[str, Any] = {
+TEXT_CONFIG: dict[str, Any] = {
+    "context_length": CONTEXT,
+    "vocab_size": VOCABULARY,
+    "width": 128,
+    "heads": 4,
+    "layers": 3,
+}
+CONVOLUTIONAL_CONFIG: dict[str, Any] = {
     "timm_model_name": "resnet10t",
     "timm_pool": "avg",
     "timm_proj": "linear",
     "image_size": IMAGE_SIZE,
 }
-TRANSFORMER: dict[str, Any] = {"image_size": IMAGE_SIZE, "patch_size": 8, "width": 192, "layers": 6, "head_width": 64}
+TRANSFORMER_CONFIG: dict[str, Any] = {
+    "image_size": IMAGE_SIZE,
+    "patch_size": 8,
+    "width": 192,
+    "layers": 6,
+    "head_width": 64,
+}
 
 
-def build(vision: dict[str, Any]) -> CLIP:
+def build_clip(vision: dict[str, Any]) -> CLIP:
     """A CLIP with random weights, laid out for convolutions on a CPU."""
-    return CLIP(EMBEDDING, vision, TEXT).to(memory_format=torch.channels_last)
+    return CLIP(EMBEDDING, vision, TEXT_CONFIG).to(memory_format=torch.channels_last)
 
 
-def student_of(teacher: CLIP) -> CLIP:
+def build_student(teacher: CLIP) -> CLIP:
     """A transformer with the teacher's text tower, which stays as it is."""
-    student = build(TRANSFORMER)
+    student = build_clip(TRANSFORMER_CONFIG)
     text_weights = {name: value for name, value in teacher.state_dict().items() if not name.startswith("visual.")}
     student.load_state_dict(text_weights, strict=False)
     for name, weight in student.named_parameters():
@@ -40,13 +52,13 @@ def student_of(teacher: CLIP) -> CLIP:
     return student
 
 
-def image_vectors(model: CLIP, views_b3ss: Tensor) -> Tensor:
+def embed_views(model: CLIP, views_b3ss: Tensor) -> Tensor:
     """(B, 3, S, S) in 0..1 in, (B, D) unit rows out."""
     pixels = ((views_b3ss - MEAN) / STD).contiguous(memory_format=torch.channels_last)
     return F.normalize(model.visual(pixels), dim=-1)
 
 
-def text_vectors(model: CLIP, ids_bt: Tensor) -> Tensor:
+def embed_token_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
     """(B, T) token ids padded with 0, T up to the context, (B, D) unit rows out.
 
     The tower is causal and pools at the end token, so cutting a text's padding leaves its vector as it is:
@@ -55,12 +67,12 @@ def text_vectors(model: CLIP, ids_bt: Tensor) -> Tensor:
     lengths = (ids_bt != 0).sum(1)
     order = lengths.argsort()
     groups = [
-        trimmed_text_vectors(model, ids_bt[rows, : int(lengths[rows].max())]) for rows in torch.split(order, TEXT_GROUP)
+        embed_trimmed_ids(model, ids_bt[rows, : int(lengths[rows].max())]) for rows in torch.split(order, TEXT_GROUP)
     ]
     return torch.cat(groups)[order.argsort()]
 
 
-def trimmed_text_vectors(model: CLIP, ids_bt: Tensor) -> Tensor:
+def embed_trimmed_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
     length = ids_bt.shape[1]
     hidden = model.token_embedding(ids_bt) + model.positional_embedding[:length]
     hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])

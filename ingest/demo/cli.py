@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from clip_vectorizer.commands import FriendlyErrors
+from clip_vectorizer.cli_common import ExitCodeCommand
 
 HELP = """The whole system at work: starts Weaviate and a sidecar, ingests the example images, searches and classifies.
 
@@ -27,11 +27,11 @@ Examples:
 model_option = click.option("--model", default="emoji", show_default=True, help="What the sidecar serves.")
 
 
-class FriendlyGroup(FriendlyErrors, click.Group):
+class ExitCodeGroup(ExitCodeCommand, click.Group):
     """Subcommands with our exit codes."""
 
 
-@click.group(cls=FriendlyGroup, help=HELP, invoke_without_command=True)
+@click.group(cls=ExitCodeGroup, help=HELP, invoke_without_command=True)
 @model_option
 @click.option(
     "--images",
@@ -41,15 +41,15 @@ class FriendlyGroup(FriendlyErrors, click.Group):
 @click.pass_context
 def main(context: click.Context, model: str, images: Path | None) -> None:
     if context.invoked_subcommand is None:
-        from clip_vectorizer.query.showing.output import prepare_streams
+        from clip_vectorizer.query.display.tables import prepare_streams
         from ingest.demo.places import find_images
-        from ingest.demo.show import show
+        from ingest.demo.show import run_show
 
         prepare_streams()
-        context.exit(show(model, find_images(images), os.environ))
+        context.exit(run_show(model, find_images(images), os.environ))
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 @click.option("--model", help="What the sidecar serves.  [default: emoji]")
 @click.pass_context
 def up(context: click.Context, model: str | None) -> None:
@@ -60,11 +60,11 @@ def up(context: click.Context, model: str | None) -> None:
       eval "$(clip-demo up)"
       clip-ingest examples/images
     """
+    from clip_vectorizer.progress import open_step_progress
     from ingest.demo import background
-    from ingest.demo.console import open_console
 
-    with open_console() as progress:
-        endpoints = background.up(model or group_option(context, "model"), progress, os.environ)
+    with open_step_progress() as progress:
+        endpoints = background.start_background(model or group_option(context, "model"), progress, os.environ)
     click.echo(endpoints.exports())
 
 
@@ -74,7 +74,7 @@ def group_option(context: click.Context, name: str) -> str:
     return value
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 def down() -> None:
     """End what `clip-demo up` started. Its data stays for the next time.
 
@@ -84,13 +84,13 @@ def down() -> None:
     """
     from ingest.demo import background
 
-    state = background.down(os.environ)
+    state = background.stop_background(os.environ)
     click.echo(
         f"the stack with the model {state.model} is down" if state else "no stack is in the background", err=True
     )
 
 
-@main.command(cls=FriendlyErrors)
+@main.command(cls=ExitCodeCommand)
 def weaviate() -> None:
     """Print the path of the Weaviate server; download or build it first if it is not there.
 
@@ -98,9 +98,9 @@ def weaviate() -> None:
     Example:
       "$(clip-demo weaviate)" --help
     """
-    from ingest.demo.console import open_console
-    from ingest.embedded.locate import find_weaviate
+    from clip_vectorizer.progress import open_step_progress
+    from ingest.embedded.binary import find_weaviate
 
-    with open_console() as progress:
+    with open_step_progress() as progress:
         path = find_weaviate(progress, os.environ)
     click.echo(path)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import clip_vectorizer
 from clip_vectorizer.errors import InputError, SettingsError
-from clip_vectorizer.pictures import PIXELS_VERSION
+from clip_vectorizer.images import PIXELS_VERSION
 from ingest.embedded import LocalStack
-from ingest.embedded.locate import cache_dir
+from ingest.embedded.binary import get_cache_dir
 
 CHECKOUT = Path(__file__).parents[2]
-EXAMPLES = Path("examples") / "images"
-BUNDLED = "emoji"
-BUNDLED_WEIGHTS = Path(clip_vectorizer.__file__).parent / "models" / BUNDLED / "open_clip_model.safetensors"
+EXAMPLES_DIR = Path("examples") / "images"
+BUNDLED_MODEL = "emoji"
+BUNDLED_WEIGHTS = Path(clip_vectorizer.__file__).parent / "models" / BUNDLED_MODEL / "open_clip_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,15 @@ class Endpoints:
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
-def endpoints_of(stack: LocalStack) -> Endpoints:
+def read_stack_endpoints(stack: LocalStack) -> Endpoints:
     weaviate = stack.weaviate
     return Endpoints(weaviate.url, weaviate.grpc_port, weaviate.api_key, stack.sidecar.url)
 
 
-def endpoints_from(env: Mapping[str, str]) -> Endpoints | None:
+def read_environment_endpoints(env: Mapping[str, str]) -> Endpoints | None:
     """What the environment points to, None without WEAVIATE_URL. Raises SettingsError."""
     # Here, for it imports the Weaviate client, which takes a second that `clip-demo up` and `down` need not spend.
-    from clip_vectorizer.connection import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
+    from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
 
     if not env.get("WEAVIATE_URL"):
         return None
@@ -58,12 +58,12 @@ def endpoints_from(env: Mapping[str, str]) -> Endpoints | None:
     return Endpoints(env["WEAVIATE_URL"], int(port), env.get("WEAVIATE_API_KEY") or None, sidecar)
 
 
-def data_dir(model: str, env: Mapping[str, str]) -> Path:
+def choose_data_dir(model: str, env: Mapping[str, str]) -> Path:
     """One folder a model and way of its pixels: vectors never mix, and images are there at the next start."""
     # The bundled model may learn more from one version of this package to the next: new weights, new folder.
-    tells_apart = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED else model.encode()
+    tells_apart = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED_MODEL else model.encode()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
-    return cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}-v{PIXELS_VERSION}"
+    return get_cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}-v{PIXELS_VERSION}"
 
 
 def find_images(named: Path | None, checkout: Path = CHECKOUT) -> Path:
@@ -71,6 +71,6 @@ def find_images(named: Path | None, checkout: Path = CHECKOUT) -> Path:
     if named:
         return named
     for root in (Path(), checkout):
-        if (root / EXAMPLES).is_dir():
-            return root / EXAMPLES
-    raise InputError(f"no folder {EXAMPLES} here: name a folder of images, `clip-demo --images FOLDER`")
+        if (root / EXAMPLES_DIR).is_dir():
+            return root / EXAMPLES_DIR
+    raise InputError(f"no folder {EXAMPLES_DIR} here: name a folder of images, `clip-demo --images FOLDER`")

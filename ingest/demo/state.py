@@ -8,21 +8,21 @@ from pathlib import Path
 
 from clip_vectorizer.errors import StackError
 from ingest.demo.places import Endpoints
-from ingest.embedded.locate import cache_dir
-from ingest.embedded.lock import Busy, locked
+from ingest.embedded.binary import get_cache_dir
+from ingest.embedded.files import LockHeld, hold_lock
 
-BY_HAND = "end it with `pkill -f ingest.demo.holder`, which ends its Weaviate and sidecar too"
+HOW_TO_END = "end it with `pkill -f ingest.demo.daemon`, which ends its Weaviate and sidecar too"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DaemonState:
     pid: int  # of the process that holds Weaviate and the sidecar
     model: str
     endpoints: Endpoints | None = None  # None while they start
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class DaemonFiles:
     """One stack in the background a user."""
 
     state: Path
@@ -30,34 +30,34 @@ class Files:
     log: Path
 
 
-def files(env: Mapping[str, str]) -> Files:
-    root = cache_dir(env)
-    return Files(root / "background.json", root / "background.lock", root / "background.log")
+def list_daemon_files(env: Mapping[str, str]) -> DaemonFiles:
+    root = get_cache_dir(env)
+    return DaemonFiles(root / "background.json", root / "background.lock", root / "background.log")
 
 
-def running(where: Files) -> State | None:
+def find_running(where: DaemonFiles) -> DaemonState | None:
     """The stack in the background, if one runs or starts. What a dead one left behind is removed."""
     try:
-        with locked(where.lock, wait_seconds=0):
+        with hold_lock(where.lock, wait_seconds=0):
             where.state.unlink(missing_ok=True)
             return None
-    except Busy:
-        return read(where.state)
+    except LockHeld:
+        return read_state(where.state)
 
 
-def read(path: Path) -> State | None:
-    """Raises StackError for a file that something else than `write` has left."""
+def read_state(path: Path) -> DaemonState | None:
+    """Raises StackError for a file that something else than `write_state` has left."""
     try:
         found = json.loads(path.read_text("utf-8"))
         endpoints = found["endpoints"]
-        return State(found["pid"], found["model"], Endpoints(**endpoints) if endpoints else None)
+        return DaemonState(found["pid"], found["model"], Endpoints(**endpoints) if endpoints else None)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise StackError(f"{path} is damaged ({error}), but a stack runs; {BY_HAND}") from error
+        raise StackError(f"{path} is damaged ({error}), but a stack runs; {HOW_TO_END}") from error
 
 
-def write(path: Path, state: State) -> None:
+def write_state(path: Path, state: DaemonState) -> None:
     """In one move and never readable by others: it holds the key."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)

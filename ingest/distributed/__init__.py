@@ -5,7 +5,7 @@
 Nothing here imports Ray until it is used.
 """
 
+from ingest.distributed.cluster import RaySettings
 from ingest.distributed.driver import ingest_with_ray, run_with_ray
-from ingest.distributed.settings import RaySettings
 
 __all__ = ["RaySettings", "ingest_with_ray", "run_with_ray"]

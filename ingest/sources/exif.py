@@ -8,66 +8,66 @@ from datetime import UTC, datetime
 
 from PIL import ExifTags, Image
 
-from clip_vectorizer.pictures import FORMATS
-from ingest.items import Place, Value
+from clip_vectorizer.images import PILLOW_FORMATS
+from ingest.items import GeoPoint, MetadataValue
 
-Tags = Mapping[int, object]
+ExifTagValues = Mapping[int, object]
 Base, Gps, Ifd = ExifTags.Base, ExifTags.GPS, ExifTags.IFD
-LONGEST_NAME = 100  # characters of a camera's
+MAX_CAMERA_LENGTH = 100  # characters of a camera's
 
 
-def exif_metadata(data: bytes) -> dict[str, Value]:
-    """`taken_at`, `camera` and `location` (CIPA DC-008), those that the file has.
+def read_exif(data: bytes) -> dict[str, MetadataValue]:
+    """`read_time`, `read_camera` and `read_location` (CIPA DC-008), those that the file has.
 
     Never raises: what is broken is left out.
 
     A time without an offset is taken as UTC: EXIF before version 2.31 has no word for the time zone.
     """
-    found: dict[str, Value] = {}
-    with suppress(Exception), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+    found: dict[str, MetadataValue] = {}
+    with suppress(Exception), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
         # Not picture.getexif(): that of a PNG without EXIF decodes all of its pixels to look behind them.
         exif = Image.Image.getexif(picture)
-        add(found, "taken_at", lambda: taken_at(exif.get_ifd(Ifd.Exif)))
-        add(found, "camera", lambda: camera(exif))
-        add(found, "location", lambda: location(exif.get_ifd(Ifd.GPSInfo)))
+        add_property(found, "taken_at", lambda: read_time(exif.get_ifd(Ifd.Exif)))
+        add_property(found, "camera", lambda: read_camera(exif))
+        add_property(found, "location", lambda: read_location(exif.get_ifd(Ifd.GPSInfo)))
     return found
 
 
-def add(found: dict[str, Value], name: str, read: Callable[[], Value | None]) -> None:
+def add_property(found: dict[str, MetadataValue], name: str, read: Callable[[], MetadataValue | None]) -> None:
     with suppress(Exception):
         value = read()
         if value:
             found[name] = value
 
 
-def taken_at(tags: Tags) -> datetime | None:
-    time = datetime.strptime(words(tags, Base.DateTimeOriginal), "%Y:%m:%d %H:%M:%S")
+def read_time(tags: ExifTagValues) -> datetime | None:
+    time = datetime.strptime(read_words(tags, Base.DateTimeOriginal), "%Y:%m:%d %H:%M:%S")
     with suppress(ValueError):  # no offset, or a broken one
-        return time.replace(tzinfo=datetime.strptime(words(tags, Base.OffsetTimeOriginal), "%z").tzinfo)
+        return time.replace(tzinfo=datetime.strptime(read_words(tags, Base.OffsetTimeOriginal), "%z").tzinfo)
     return time.replace(tzinfo=UTC)
 
 
-def camera(tags: Tags) -> str:
+def read_camera(tags: ExifTagValues) -> str:
     """Make and model; many models begin with the make: NIKON CORPORATION, NIKON D90."""
-    make, model = words(tags, Base.Make), words(tags, Base.Model)
+    make, model = read_words(tags, Base.Make), read_words(tags, Base.Model)
     doubled = make and model.lower().startswith(make.split()[0].lower())
-    return (model if doubled else f"{make} {model}".strip())[:LONGEST_NAME]
+    return (model if doubled else f"{make} {model}".strip())[:MAX_CAMERA_LENGTH]
 
 
-def words(tags: Tags, tag: int) -> str:
+def read_words(tags: ExifTagValues, tag: int) -> str:
     value = tags.get(tag)
     return " ".join(value.partition("\0")[0].split()) if isinstance(value, str) else ""
 
 
-def location(tags: Tags) -> Place | None:
-    latitude = degrees(tags, Gps.GPSLatitude, Gps.GPSLatitudeRef, "NS", 90)
-    longitude = degrees(tags, Gps.GPSLongitude, Gps.GPSLongitudeRef, "EW", 180)
-    return None if latitude is None or longitude is None else Place(latitude, longitude)
+def read_location(tags: ExifTagValues) -> GeoPoint | None:
+    latitude = read_degrees(tags, Gps.GPSLatitude, Gps.GPSLatitudeRef, "NS", 90)
+    longitude = read_degrees(tags, Gps.GPSLongitude, Gps.GPSLongitudeRef, "EW", 180)
+    return None if latitude is None or longitude is None else GeoPoint(latitude, longitude)
 
 
-def degrees(tags: Tags, value: int, side: int, sides: str, most: int) -> float | None:
+def read_degrees(tags: ExifTagValues, value: int, side: int, sides: str, most: int) -> float | None:
     """Degrees, minutes and seconds as degrees, negative on the second of the `sides`."""
-    parts, letter = tags[value], words(tags, side).upper()
+    parts, letter = tags[value], read_words(tags, side).upper()
     if not isinstance(parts, tuple) or len(parts) != 3 or not letter or letter not in sides:
         return None
     whole, minutes, seconds = (float(part) for part in parts)

@@ -7,28 +7,28 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-from clip_vectorizer.pictures import FORMATS, upright_rgb
+from clip_vectorizer.images import PILLOW_FORMATS, upright_rgb
 from ingest.items import UnusableFile
-from ingest.sources.base import Entry
-from ingest.sources.reading import MAX_PIXELS, reading, refuse_large
+from ingest.sources.base import FileEntry
+from ingest.sources.reading import MAX_PIXELS, check_size, read_errors
 
 MAX_FRAMES = 10_000
 # Frames build on each other. Threads ask for them nearly in order, so what is drawn on the way to one is kept.
-KEPT_FRAMES = 32
-KEPT_BYTES = 64_000_000
+MAX_KEPT_FRAMES = 32
+MAX_KEPT_BYTES = 64_000_000
 
 
-def count_frames(entry: Entry, most: int = MAX_FRAMES) -> int:
+def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
     """At least 1, and `most` + 1 where there are more. Raises UnusableFile."""
-    with decoding(), entry.open() as file, Image.open(file, formats=FORMATS) as image:
+    with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
         if image.format != "TIFF":
             return min(int(getattr(image, "n_frames", 1)), most + 1)
-    return count_pages(entry, most)
+    return count_tiff_pages(entry, most)
 
 
-def count_pages(entry: Entry, most: int) -> int:
+def count_tiff_pages(entry: FileEntry, most: int) -> int:
     """Of a TIFF file. Pillow's own count takes a minute for 100,000."""
-    with decoding(), entry.open() as file, Image.open(file, formats=FORMATS) as image:
+    with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
         for number in range(1, most + 1):
             try:
                 image.seek(number)
@@ -37,13 +37,13 @@ def count_pages(entry: Entry, most: int) -> int:
     return most + 1
 
 
-class Frames:
+class FrameReader:
     """Makes PNG files of frames: upright RGB, on white.
 
     One owner of the decoder at a time; every frame is drawn once as long as it is asked for nearly in order.
     """
 
-    def __init__(self, entry: Entry, count: int, most_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, entry: FileEntry, count: int, most_pixels: int = MAX_PIXELS) -> None:
         self._count, self._most_pixels = count, most_pixels
         self._entry, self._lock = entry, threading.Lock()
         self._image: Image.Image | None = None
@@ -55,7 +55,7 @@ class Frames:
 
     def read(self, number: int) -> bytes:
         """Frame `number`, from 1. Raises UnusableFile."""
-        with self._lock, decoding():
+        with self._lock, decoder_errors():
             try:
                 return self._kept.pop(number) if number in self._kept else self._draw(number)
             except BaseException:
@@ -85,20 +85,20 @@ class Frames:
         image.load()
         out = io.BytesIO()
         upright_rgb(image).save(out, "PNG", compress_level=1)
-        refuse_large(out.tell())
+        check_size(out.tell())
         return out.getvalue()
 
     def _keep(self, number: int, data: bytes) -> None:
         self._at = number
         self._kept[number] = data
-        while len(self._kept) > KEPT_FRAMES or sum(map(len, self._kept.values())) > KEPT_BYTES:
+        while len(self._kept) > MAX_KEPT_FRAMES or sum(map(len, self._kept.values())) > MAX_KEPT_BYTES:
             self._kept.pop(next(iter(self._kept)))
 
     def _open(self) -> None:
         self._close()
         file = self._entry.open()
         try:
-            self._image = Image.open(file, formats=FORMATS)
+            self._image = Image.open(file, formats=PILLOW_FORMATS)
             self._file = file
         except BaseException:
             file.close()
@@ -112,14 +112,14 @@ class Frames:
 
 
 @contextmanager
-def decoding() -> Iterator[None]:
+def decoder_errors() -> Iterator[None]:
     """Turns whatever a decoder raises inside into UnusableFile."""
     try:
-        with reading():
+        with read_errors():
             yield
     except UnusableFile as problem:
         if isinstance(problem.__cause__, UnidentifiedImageError):  # an OSError too
-            raise UnusableFile(f"not an image that can be read (read are {', '.join(FORMATS)})") from problem
+            raise UnusableFile(f"not an image that can be read (read are {', '.join(PILLOW_FORMATS)})") from problem
         raise
     except Exception as error:  # SyntaxError, ValueError, IndexError, struct.error, EOFError, ...
         raise UnusableFile(f"broken or truncated image ({error})") from error

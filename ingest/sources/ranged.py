@@ -4,17 +4,19 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable
 
-Fetch = Callable[[int, int], bytes]  # bytes from, up to but not including; fewer only at the end of the file
+RangeFetcher = Callable[[int, int], bytes]  # bytes from, up to but not including; fewer only at the end of the file
 
 BLOCK_BYTES = 2_000_000
-MOST_BLOCKS = 8  # 16 MB: the directory of an archive, and where it is read
+MAX_BLOCKS = 8  # 16 MB: the directory of an archive, and where it is read
 WHOLE_BYTES = 8_000_000  # whoever wants that much at once gets it in one request
 
 
 class RangedFile(io.RawIOBase):
     """Reads blocks as they are asked for and holds a few of them. `size` is asked for when somebody needs it."""
 
-    def __init__(self, fetch: Fetch, size: Callable[[], int], on_close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, fetch: RangeFetcher, size: Callable[[], int], on_close: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__()
         self._on_close = on_close
         self._fetch, self._ask_size = fetch, size
@@ -82,6 +84,6 @@ class RangedFile(io.RawIOBase):
             end = min(start + BLOCK_BYTES, self.size())
             block = self._blocks[number] = self._fetch(start, end) if start < end else b""
         self._blocks.move_to_end(number)
-        while len(self._blocks) > MOST_BLOCKS:
+        while len(self._blocks) > MAX_BLOCKS:
             self._blocks.popitem(last=False)
         return block

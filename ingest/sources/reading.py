@@ -11,26 +11,26 @@ from ingest.items import UnusableFile
 MAX_FILE_BYTES = 70_000_000  # Weaviate's gRPC takes 104,858,000 bytes a message, and base64 adds a third
 MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
 # A pipe without a writer must not be waited for. Windows has neither the flag nor such pipes.
-WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
+NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
 BINARY = getattr(os, "O_BINARY", 0)
 
 
 def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
     """All bytes of a file, 1 to MAX_FILE_BYTES of them. Raises UnusableFile."""
-    with reading(), open_file() as file:
-        refuse_large(size := known_size(file))
+    with read_errors(), open_file() as file:
+        check_size(size := read_known_size(file))
         # No more than there is: Python makes room for all that is asked for. What is far away: all in one request.
         data = file.read(size + 1 if size else MAX_FILE_BYTES + 1)
         if len(data) > size > 0:  # it grows
             data += file.read(MAX_FILE_BYTES + 1 - len(data))
-    refuse_large(len(data))
+    check_size(len(data))
     if not data:
         raise UnusableFile("empty file (0 bytes)")
     return data
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def read_errors() -> Iterator[None]:
     """Turns what the file system raises inside into UnusableFile."""
     try:
         yield
@@ -42,7 +42,7 @@ def reading() -> Iterator[None]:
 
 def open_regular(file: str | os.PathLike[str]) -> BinaryIO:
     """A file on disk opened for reading. Raises OSError, and UnusableFile for a folder, a pipe or a device."""
-    descriptor = os.open(file, os.O_RDONLY | WITHOUT_WAITING | BINARY)
+    descriptor = os.open(file, os.O_RDONLY | NONBLOCKING | BINARY)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
@@ -55,7 +55,7 @@ def open_regular(file: str | os.PathLike[str]) -> BinaryIO:
         raise
 
 
-def known_size(file: BinaryIO) -> int:
+def read_known_size(file: BinaryIO) -> int:
     """In bytes, where the operating system knows it; else 0."""
     try:
         return os.fstat(file.fileno()).st_size
@@ -63,6 +63,6 @@ def known_size(file: BinaryIO) -> int:
         return 0
 
 
-def refuse_large(size: int) -> None:
+def check_size(size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise UnusableFile(f"{size / 1e6:.0f} MB; Weaviate takes at most {MAX_FILE_BYTES / 1e6:.0f} MB an image")

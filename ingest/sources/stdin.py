@@ -9,38 +9,47 @@ from functools import partial
 from typing import BinaryIO
 
 from clip_vectorizer.threads import DaemonThreads
-from ingest.items import Facts, Fate, Outcome, UnusableFile
-from ingest.sources.addresses import is_address, public
-from ingest.sources.base import Entry, Skipped, SourceOptions, stamp_of
-from ingest.sources.far import Far
-from ingest.sources.files import lone_entry
-from ingest.sources.listing import Listed, Listing, sound_name
-from ingest.sources.located import Place, locate
-from ingest.sources.names import Names, extension, is_archive, is_entry, is_table, sound
+from ingest.items import Facts, ItemOutcome, Status, UnusableFile
+from ingest.sources.base import FileEntry, SkippedFile, SourceOptions, make_stamp
+from ingest.sources.disk import build_lone_entry
+from ingest.sources.entries import (
+    Listing,
+    ListingEntry,
+    NameFilter,
+    check_source_name,
+    escape_non_utf8,
+    is_archive,
+    is_entry,
+    is_table,
+    parse_extension,
+)
+from ingest.sources.locations import FileLocation, locate
+from ingest.sources.transport import Transport
+from ingest.sources.urls import is_url, strip_secrets
 
 CHUNK_BYTES = 65_536
-LONGEST_PATH = 1_000_000  # bytes: more without an end is no list of paths
+MAX_PATH_BYTES = 1_000_000  # bytes: more without an end is no list of paths
 REQUESTS_AT_ONCE = 16
-AHEAD = 64
+MAX_ENTRIES_AHEAD = 64
 
 
-def open_stdin(stream: BinaryIO, options: SourceOptions, far: Far | None = None) -> Listing:
+def open_stdin(stream: BinaryIO, options: SourceOptions, far: Transport | None = None) -> Listing:
     """Files named one a line, or ended by NUL. They are read as they come, and remembered for another time."""
     given = options.root or os.getcwd()  # noqa: PTH109
-    root = given if is_address(given) else os.path.abspath(given)  # noqa: PTH100
-    paths = Paths(stream, b"\0" if options.nul else b"\n")
-    source = public(root) if is_address(root) else sound_name(root)
-    named = Named(source, root, options, Names(options), far or Far(options.storage))
+    root = given if is_url(given) else os.path.abspath(given)  # noqa: PTH100
+    paths = PathStream(stream, b"\0" if options.nul else b"\n")
+    source = strip_secrets(root) if is_url(root) else check_source_name(root)
+    named = StdinListing(source, root, options, NameFilter(options), far or Transport(options.storage))
     return Listing(source, lambda: named.entries(paths), options)
 
 
-class Paths:
+class PathStream:
     """What was read of the stream, and then the rest of it. Every path comes once."""
 
     def __init__(self, stream: BinaryIO, end: bytes) -> None:
         self._known: dict[bytes, None] = {}
         self._order: list[bytes] = []
-        self._fresh = pieces(stream, end)
+        self._fresh = split_stream(stream, end)
 
     def __iter__(self) -> Iterator[bytes]:
         at = 0
@@ -57,80 +66,84 @@ class Paths:
         return False
 
 
-def pieces(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
+def split_stream(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
     """Without empty ones. A line may end as Windows ends it."""
     rest, read = b"", getattr(stream, "read1", stream.read)  # read1: what there is, without waiting for more
     while chunk := read(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(end)
         yield from (path for each in whole if (path := each.removesuffix(b"\r") if end == b"\n" else each))
-        if len(rest) > LONGEST_PATH:
+        if len(rest) > MAX_PATH_BYTES:
             break
     if last := rest.removesuffix(b"\r") if end == b"\n" else rest:
         yield last
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class StdinListing:
     source: str
     root: str  # absolute, or an address
     options: SourceOptions
-    names: Names
-    far: Far
+    names: NameFilter
+    far: Transport
 
-    def entries(self, paths: Paths) -> Iterator[Listed]:
+    def entries(self, paths: PathStream) -> Iterator[ListingEntry]:
         """In their order. Addresses are asked for their versions, several at once."""
         threads: list[DaemonThreads] = []
-        ahead: deque[Listed | Future[Listed]] = deque()
+        ahead: deque[ListingEntry | Future[ListingEntry]] = deque()
         for path in paths:
             found = self._found(os.fsdecode(path))
-            if isinstance(found, Place):
+            if isinstance(found, FileLocation):
                 threads = threads or [DaemonThreads(REQUESTS_AT_ONCE, "stamps")]
-                ahead.append(threads[0].submit(partial(far_entry, found, self.source)))
+                ahead.append(threads[0].submit(partial(build_remote_entry, found, self.source)))
             elif found:
                 ahead.append(found)
-            while ahead and (len(ahead) > AHEAD or is_ready(ahead[0])):
-                yield ready(ahead.popleft())
-        yield from map(ready, ahead)
+            while ahead and (len(ahead) > MAX_ENTRIES_AHEAD or is_entry_ready(ahead[0])):
+                yield wait_for_entry(ahead.popleft())
+        yield from map(wait_for_entry, ahead)
 
-    def _found(self, path: str) -> Listed | Place | None:
+    def _found(self, path: str) -> ListingEntry | FileLocation | None:
         """None: it does not count."""
         if "\0" in path:
             reason = "ends with NUL, not with a new line; add -0"
-            return Outcome(sound(path.partition("\0")[0]), Fate.FAILED, reason, self.source)
-        if is_address(path) or is_address(self.root):
+            return ItemOutcome(escape_non_utf8(path.partition("\0")[0]), Status.FAILED, reason, self.source)
+        if is_url(path) or is_url(self.root):
             try:
                 return locate(path, self.root, self.far)
             except UnusableFile as problem:
-                return Outcome(sound(path), Fate.FAILED, str(problem), self.source)
+                return ItemOutcome(escape_non_utf8(path), Status.FAILED, str(problem), self.source)
         file = os.path.normpath(os.path.join(self.root, path))  # noqa: PTH118
         key = file[len(self.root.rstrip("/")) + 1 :] if is_below(file, self.root) else file
         if not self.names.count_path(key):
             return None
         return self._file(file, key)
 
-    def _file(self, file: str, key: str) -> Listed:
+    def _file(self, file: str, key: str) -> ListingEntry:
         if os.path.isdir(file):  # noqa: PTH112
-            return Outcome(sound(key), Fate.FAILED, "a folder; name its files, or make it a SOURCE", self.source)
+            return ItemOutcome(
+                escape_non_utf8(key), Status.FAILED, "a folder; name its files, or make it a SOURCE", self.source
+            )
         if is_archive(file) or is_table(file):
-            return Outcome(sound(key), Fate.FAILED, "an archive or a table; make it a SOURCE", self.source)
-        if extension(file) and not is_entry(file):
-            return Skipped(sound(key))
-        return lone_entry(file, key, self.source, self.options)
+            return ItemOutcome(
+                escape_non_utf8(key), Status.FAILED, "an archive or a table; make it a SOURCE", self.source
+            )
+        if parse_extension(file) and not is_entry(file):
+            return SkippedFile(escape_non_utf8(key))
+        return build_lone_entry(file, key, self.source, self.options)
 
 
-def far_entry(place: Place, source: str) -> Listed:
+def build_remote_entry(place: FileLocation, source: str) -> ListingEntry:
     try:
         stamp = place.stamp()
     except UnusableFile as problem:
-        return Outcome(place.key, Fate.FAILED, str(problem), source)
-    return Entry(place.key, source, stamp_of("far", stamp) if stamp else "", place.open, Facts)
+        return ItemOutcome(place.key, Status.FAILED, str(problem), source)
+    return FileEntry(place.key, source, make_stamp("far", stamp) if stamp else "", place.open, Facts)
 
 
-def is_ready(listed: Listed | Future[Listed]) -> bool:
+def is_entry_ready(listed: ListingEntry | Future[ListingEntry]) -> bool:
     return not isinstance(listed, Future) or listed.done()
 
 
-def ready(listed: Listed | Future[Listed]) -> Listed:
+def wait_for_entry(listed: ListingEntry | Future[ListingEntry]) -> ListingEntry:
     return listed.result() if isinstance(listed, Future) else listed
 
 

@@ -1,9 +1,14 @@
-"""Buckets and whatever else fsspec opens: s3://, gs://, az://, sftp://, memory://, ..."""
+"""Buckets and whatever else fsspec opens: s3://, gs://, az://, sftp://, memory://, ...
 
+What file systems tell of a file, and what they want to be told.
+"""
+
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
@@ -11,30 +16,36 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from clip_vectorizer.errors import InputError, SettingsError
-from ingest.items import UnusableFile
-from ingest.sources.addresses import public, scheme_of
+from ingest.items import UnusableFile, add_time_zone
+from ingest.retry import RetryPolicy, TransientFailure
+from ingest.sources.base import is_settled, make_stamp
 from ingest.sources.ranged import RangedFile
-from ingest.sources.retries import Passing, Patience
-from ingest.sources.storage_words import SECRET, Info, meaning, stamp_of_info
+from ingest.sources.urls import parse_scheme, strip_secrets
 
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-LASTING = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)
-ADDRESS = re.compile(r"\w+://[^\s'\"<>)]+")
-REASON_LENGTH = 300
-KNOWN = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")  # of many more
+EXTRA_BY_SCHEME = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+PERMANENT_ERRORS = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)
+URL_IN_TEXT = re.compile(r"\w+://[^\s'\"<>)]+")
+MAX_REASON_LENGTH = 300
+KNOWN_SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")  # of many more
+# What tells one version of a file from the next, by the names that file systems have for it.
+VERSION_FIELDS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "crc32c")
+TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "time", "created")
+SECRET_NAME = re.compile(r"key|secret|token|pass|credential|sig|connection", re.IGNORECASE)
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
+
+FileInfo = Mapping[str, Any]
 
 
-class Storage:
+class StorageTransport:
     """May be used by many threads at once: file systems that may not are used by one at a time."""
 
-    def __init__(self, options: Mapping[str, str], patience: Patience) -> None:
-        self._options = {name: meaning(name, value) for name, value in options.items()}
-        self._secrets = [value for name, value in options.items() if SECRET.search(name) and len(value) > 3]
+    def __init__(self, options: Mapping[str, str], patience: RetryPolicy) -> None:
+        self._options = {name: parse_storage_value(name, value) for name, value in options.items()}
+        self._secrets = [value for name, value in options.items() if SECRET_NAME.search(name) and len(value) > 3]
         self._patience, self._lock = patience, threading.RLock()
 
-    def open(self, address: str, info: Info | None = None) -> BinaryIO:
+    def open(self, address: str, info: FileInfo | None = None) -> BinaryIO:
         def size() -> int:
             return int((info or self.info(address)).get("size") or 0)
 
@@ -46,23 +57,23 @@ class Storage:
     def stamp_of_known(self, address: str) -> str | None:
         """None for what is not there, or cannot be looked at: reading will tell."""
         try:
-            return stamp_of_info(self.info(address))
+            return stamp_file_info(self.info(address))
         except (UnusableFile, InputError, SettingsError):
             return None
 
-    def info(self, address: str) -> Info:
+    def info(self, address: str) -> FileInfo:
         """As it is now. Raises UnusableFile, InputError and SettingsError."""
 
-        def info(system: Any, path: str) -> Info:
+        def info(system: Any, path: str) -> FileInfo:
             system.invalidate_cache(system._parent(path))
-            return cast(Info, system.info(path))
+            return cast(FileInfo, system.info(path))
 
         return self._ask(address, info)
 
-    def find(self, address: str) -> tuple[str, dict[str, Info]]:
+    def find(self, address: str) -> tuple[str, dict[str, FileInfo]]:
         """The folder's own path, and all files below it by theirs."""
 
-        def find(system: Any, path: str) -> tuple[str, dict[str, Info]]:
+        def find(system: Any, path: str) -> tuple[str, dict[str, FileInfo]]:
             system.invalidate_cache()
             return path, system.find(path, detail=True)
 
@@ -77,8 +88,8 @@ class Storage:
         whole = size()
         return self._ask(address, fetch) if start < whole else b""
 
-    def _ask(self, address: str, work: Callable[[Any, str], Result]) -> Result:
-        def once() -> Result:
+    def _ask(self, address: str, work: Callable[[Any, str], ResultT]) -> ResultT:
+        def once() -> ResultT:
             system, path = self.system(address)
             with self._alone(system), self._reasons():
                 return work(system, path)
@@ -90,12 +101,18 @@ class Storage:
         try:
             return cast(tuple[Any, str], url_to_fs(address, **self._options))
         except ImportError as error:
-            raise SettingsError(f"{public(address)}: {to_install(address, error)}") from error
+            raise SettingsError(f"{strip_secrets(address)}: {format_missing_package(address, error)}") from error
         except (ValueError, TypeError) as error:
-            reason = f"{self._told(error)}; known are {', '.join(KNOWN)}" if unknown(address) else self._told(error)
-            raise InputError(f"{public(address)}: {reason}") from None
+            reason = (
+                f"{self._told(error)}; known are {', '.join(KNOWN_SCHEMES)}"
+                if is_unknown_scheme(address)
+                else self._told(error)
+            )
+            raise InputError(f"{strip_secrets(address)}: {reason}") from None
         except Exception as error:
-            raise InputError(f"{public(address)}: cannot be reached ({self._told(error)}); see --storage") from None
+            raise InputError(
+                f"{strip_secrets(address)}: cannot be reached ({self._told(error)}); see --storage"
+            ) from None
 
     @contextmanager
     def _alone(self, system: Any) -> Iterator[None]:
@@ -120,24 +137,55 @@ class Storage:
                 raise UnusableFile(f"access refused ({self._told(error)}); see --storage") from None
             case IsADirectoryError():
                 raise UnusableFile("a folder, not a file") from None
-            case _ if isinstance(error, LASTING) or "Credential" in type(error).__name__:
+            case _ if isinstance(error, PERMANENT_ERRORS) or "Credential" in type(error).__name__:
                 raise UnusableFile(f"cannot be read ({self._told(error)}); see --storage") from None
-        raise Passing(f"cannot be read ({self._told(error)})") from None
+        raise TransientFailure(f"cannot be read ({self._told(error)})") from None
 
     def _told(self, error: Exception) -> str:
         """What `error` says in one line, without what is secret."""
         text = " ".join(str(error).split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return ADDRESS.sub(lambda found: public(found[0]), text)[:REASON_LENGTH].rstrip(" .")
+        return URL_IN_TEXT.sub(lambda found: strip_secrets(found[0]), text)[:MAX_REASON_LENGTH].rstrip(" .")
 
 
-def unknown(address: str) -> bool:
-    return scheme_of(address) not in fsspec.available_protocols()
+def is_unknown_scheme(address: str) -> bool:
+    return parse_scheme(address) not in fsspec.available_protocols()
 
 
-def to_install(address: str, error: ImportError) -> str:
-    scheme = scheme_of(address)
-    if scheme in EXTRAS:
-        return f"needs a package that is not installed; `pip install clip-vectorizer[{EXTRAS[scheme]}]`"
+def format_missing_package(address: str, error: ImportError) -> str:
+    scheme = parse_scheme(address)
+    if scheme in EXTRA_BY_SCHEME:
+        return f"needs a package that is not installed; `pip install clip-vectorizer[{EXTRA_BY_SCHEME[scheme]}]`"
     return f"needs a package that is not installed ({error})"
+
+
+def stamp_file_info(info: FileInfo) -> str:
+    """Of what a file system tells of a file; "" where that does not tell versions apart."""
+    size, marks = info.get("size"), [info[name] for name in VERSION_FIELDS if info.get(name)]
+    if marks:
+        return make_stamp(size, *marks)
+    time = next((parse_nanoseconds(info[name]) for name in TIME_FIELDS if info.get(name)), None)
+    return make_stamp(size, time) if time is not None and is_settled(time) else ""
+
+
+def parse_nanoseconds(time: object) -> int | None:
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError:
+            return None
+    if isinstance(time, datetime):
+        time = add_time_zone(time).timestamp()
+    return int(time * 1e9) if isinstance(time, int | float) else None
+
+
+def parse_storage_value(name: str, value: str) -> object:
+    """`--storage NAME=VALUE` as the file system wants it: true, false, numbers and JSON objects; all else is text."""
+    number = value.isdecimal() and not SECRET_NAME.search(name)
+    if number or value in ("true", "false") or value.startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

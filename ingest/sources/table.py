@@ -1,104 +1,128 @@
-"""Tables of paths or addresses: each row an image, with what its other columns tell of it."""
+"""Tables of paths or addresses: each row an image, with what its other columns tell of it.
+
+Which columns of a table are read, and as what.
+"""
 
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.threads import DaemonThreads
-from ingest.items import Facts, Fate, Outcome, UnusableFile
-from ingest.sources.addresses import folder_of, public
-from ingest.sources.base import Entry, SourceOptions, stamp_of
-from ingest.sources.columns import properties_of, text_of
-from ingest.sources.far import Far
-from ingest.sources.listing import Listed, Listing, sound_name
-from ingest.sources.located import Place, locate
+from ingest.items import Facts, ItemOutcome, Status, UnusableFile
+from ingest.sources.base import FileEntry, InvalidRow, SourceOptions, TableRow, make_stamp
+from ingest.sources.entries import Listing, ListingEntry, check_source_name
+from ingest.sources.locations import FileLocation, locate
+from ingest.sources.property_values import parse_properties, parse_text
 from ingest.sources.reading import open_regular
-from ingest.sources.table_columns import Chosen, choose
-from ingest.sources.table_rows import BadRow, Row, format_of
+from ingest.sources.table_rows import choose_format
+from ingest.sources.transport import Transport
+from ingest.sources.urls import parent_url, strip_secrets
 
 # A stamp must be known before anything is read, and that of an address costs a request: so many are on their way
 # while the listing goes on, in the order of the rows.
 REQUESTS_AT_ONCE = 16
-ROWS_AHEAD = 64
+MAX_ROWS_AHEAD = 64
+# The first of these that a table has is its column of paths, in upper or lower case.
+PATH_COLUMNS = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "image",
+    "image_path",
+    "image_url",
+    "url",
+    "uri",
+)
+MAX_NAMED_COLUMNS = 30
 
 
-def open_table(path: str, options: SourceOptions, far: Far | None = None) -> Listing:
+def open_table(path: str, options: SourceOptions, far: Transport | None = None) -> Listing:
     """The rows of a file on disk. Raises InputError for what is no table or has no column of paths."""
-    path = sound_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the name is the one the user sees
+    path = check_source_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the name is the one the user sees
     base = options.root or os.path.dirname(path)  # noqa: PTH120
-    return table(path, partial(open_regular, path), base, options, far)
+    return build_table_listing(path, partial(open_regular, path), base, options, far)
 
 
-def open_far_table(address: str, options: SourceOptions, far: Far) -> Listing:
+def open_remote_table(address: str, options: SourceOptions, far: Transport) -> Listing:
     """As `open_table`, of a file at an address."""
-    base = options.root or folder_of(address)
-    return table(public(address), partial(far.open, address), base, options, far)
+    base = options.root or parent_url(address)
+    return build_table_listing(strip_secrets(address), partial(far.open, address), base, options, far)
 
 
-def table(
-    name: str, open_file: Callable[[], BinaryIO], base: str, options: SourceOptions, far: Far | None = None
+def build_table_listing(
+    name: str, open_file: Callable[[], BinaryIO], base: str, options: SourceOptions, far: Transport | None = None
 ) -> Listing:
     """`base`: the folder or address where relative paths begin."""
-    rows_in, short = format_of(name), name.rpartition("/")[2]
+    rows_in, short = choose_format(name), name.rpartition("/")[2]
     try:
-        chosen = choose(rows_in.columns(open_file), options)
+        chosen = choose_columns(rows_in.columns(open_file), options)
         if next(rows_in.rows(open_file, chosen.used), None) is None:
             raise InputError("no rows in this table")
     except (InputError, UnusableFile, OSError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
         raise InputError(f"{name}: {reason}") from problem
     rows = partial(rows_in.rows, open_file, chosen.used)
-    whole = Table(name, short, rows, chosen, base, options, far or Far(options.storage))
+    whole = TableSource(name, short, rows, chosen, base, options, far or Transport(options.storage))
     return Listing(name, whole.entries, options)
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    path: str
+    words: tuple[str | None, str | None]  # label and caption
+    used: tuple[str, ...]  # all columns that are read, each once
+
+
 @dataclass(frozen=True)
-class Table:
+class TableSource:
     name: str
     short: str
-    rows: Callable[[], Iterator[Row | BadRow]]
-    chosen: Chosen
+    rows: Callable[[], Iterator[TableRow | InvalidRow]]
+    chosen: ColumnChoice
     base: str
     options: SourceOptions
-    far: Far
+    far: Transport
 
-    def entries(self) -> Iterator[Listed]:
+    def entries(self) -> Iterator[ListingEntry]:
         """One a row, in their order."""
         threads: list[DaemonThreads] = []  # none where all is on disk
-        ahead: deque[Listed | Future[Listed]] = deque()
+        ahead: deque[ListingEntry | Future[ListingEntry]] = deque()
         try:
             for listed in self._ask_ahead(threads):
                 ahead.append(listed)
-                if len(ahead) > ROWS_AHEAD:
-                    yield ready(ahead.popleft())
+                if len(ahead) > MAX_ROWS_AHEAD:
+                    yield resolve_entry(ahead.popleft())
             while ahead:
-                yield ready(ahead.popleft())
+                yield resolve_entry(ahead.popleft())
         finally:  # whoever stops early has no use for what has not begun
             for listed in ahead:
                 if isinstance(listed, Future):
                     listed.cancel()
 
-    def _ask_ahead(self, threads: list[DaemonThreads]) -> Iterator[Listed | Future[Listed]]:
-        seen = Seen()
+    def _ask_ahead(self, threads: list[DaemonThreads]) -> Iterator[ListingEntry | Future[ListingEntry]]:
+        seen = SeenKeys()
         for row in self._safe_rows():
             try:
                 place, facts = self._read(row)
                 seen.add(place.key, row.number)
             except UnusableFile as problem:
-                yield Outcome(f"{self.short}#row={row.number}", Fate.FAILED, str(problem), self.name)
+                yield ItemOutcome(f"{self.short}#row={row.number}", Status.FAILED, str(problem), self.name)
                 continue
             if place.is_far and not threads:
                 threads.append(DaemonThreads(REQUESTS_AT_ONCE, "stamps"))
             work = partial(self._entry, place, facts)
             yield threads[0].submit(work) if place.is_far else work()
 
-    def _safe_rows(self) -> Iterator[Row | BadRow]:
+    def _safe_rows(self) -> Iterator[TableRow | InvalidRow]:
         """A table that cannot be read any further ends with a bad row."""
         number = 0
         try:
@@ -106,38 +130,38 @@ class Table:
                 number = row.number
                 yield row
         except (UnusableFile, OSError) as error:
-            yield BadRow(number + 1, f"the table cannot be read from here on ({error})")
+            yield InvalidRow(number + 1, f"the table cannot be read from here on ({error})")
 
-    def _read(self, row: Row | BadRow) -> tuple[Place, Facts]:
-        if isinstance(row, BadRow):
+    def _read(self, row: TableRow | InvalidRow) -> tuple[FileLocation, Facts]:
+        if isinstance(row, InvalidRow):
             raise UnusableFile(row.reason)
-        refuse_broken_text(*(row.fields.get(name) for name in self.chosen.used))
+        check_text(*(row.fields.get(name) for name in self.chosen.used))
         word = row.fields.get(self.chosen.path)
         if not isinstance(word, str) or not word.strip():
             raise UnusableFile(
                 f"its column {self.chosen.path!r} is {'no text; choose another by --path-column' if word else 'empty'}"
             )
         place = locate(word.strip(), self.base, self.far)
-        label, caption = (text_of(row.fields.get(name)) if name else "" for name in self.chosen.words)
-        facts = Facts(label, caption, properties_of(row.fields, self.options.columns))
+        label, caption = (parse_text(row.fields.get(name)) if name else "" for name in self.chosen.words)
+        facts = Facts(label, caption, parse_properties(row.fields, self.options.columns))
         return place, facts
 
-    def _entry(self, place: Place, facts: Facts) -> Listed:
+    def _entry(self, place: FileLocation, facts: Facts) -> ListingEntry:
         try:
             stamp = place.stamp()
         except UnusableFile as problem:
-            return Outcome(place.key, Fate.FAILED, str(problem), self.name)
+            return ItemOutcome(place.key, Status.FAILED, str(problem), self.name)
         told = (facts.label, facts.caption, sorted(facts.metadata.items()))
-        stamp = stamp_of("row", stamp, told, self.options.columns) if stamp else ""
-        return Entry(place.key, self.name, stamp, place.open, lambda: facts)
+        stamp = make_stamp("row", stamp, told, self.options.columns) if stamp else ""
+        return FileEntry(place.key, self.name, stamp, place.open, lambda: facts)
 
 
-def ready(listed: Listed | Future[Listed]) -> Listed:
+def resolve_entry(listed: ListingEntry | Future[ListingEntry]) -> ListingEntry:
     return listed.result() if isinstance(listed, Future) else listed
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenKeys:
     """Which rows named what: two objects cannot have one key."""
 
     rows: dict[bytes, int] = field(default_factory=dict)  # by digest, which is shorter than an address
@@ -148,8 +172,55 @@ class Seen:
             raise UnusableFile(f"row {number} names what row {first} named: {key}")
 
 
-def refuse_broken_text(*values: object) -> None:
+def check_text(*values: object) -> None:
     try:
         "".join(value for value in values if isinstance(value, str)).encode()
     except UnicodeEncodeError as error:
         raise UnusableFile("not UTF-8 text; save the table as UTF-8 (Excel: CSV UTF-8)") from error
+
+
+def choose_columns(columns: Sequence[str], options: SourceOptions) -> ColumnChoice:
+    """Raises InputError, which lists the columns, where one is not there."""
+    path = find_column(options.path_column, columns, "--path-column") or find_usual_column(PATH_COLUMNS, columns)
+    if path is None:
+        check_column_names(columns)
+        raise InputError(
+            f"none of its columns is called {', '.join(PATH_COLUMNS)}; {format_columns(columns)}; choose by --path-column"
+        )
+    label = find_column(options.label_column, columns, "--label-column") or find_usual_column(("label",), columns)
+    caption = find_column(options.caption_column, columns, "--caption-column") or find_usual_column(
+        ("caption",), columns
+    )
+    mapped = [find_column(column.name, columns, "--property") for column in options.columns]
+    used = dict.fromkeys(name for name in (path, label, caption, *mapped) if name)
+    for name in used:
+        if columns.count(name) > 1:
+            raise InputError(f"has {columns.count(name)} columns called {name!r}; give them different names")
+    return ColumnChoice(path, (label, caption), tuple(used))
+
+
+def find_column(name: str | None, columns: Sequence[str], option: str) -> str | None:
+    if name is None or name in columns:
+        return name
+    check_column_names(columns)
+    close = get_close_matches(name, columns, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"has no column {name!r}, which {option} names{meant} ({format_columns(columns)})")
+
+
+def check_column_names(columns: Sequence[str]) -> None:
+    """They could not be named on a command line, nor be shown."""
+    try:
+        "".join(columns).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the names of its columns are not UTF-8 text; save it as UTF-8 (Excel: CSV UTF-8)") from error
+
+
+def find_usual_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    lower = {column.lower(): column for column in reversed(columns)}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def format_columns(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - MAX_NAMED_COLUMNS} more" if len(columns) > MAX_NAMED_COLUMNS else ""
+    return "it has " + (", ".join(map(repr, columns[:MAX_NAMED_COLUMNS])) + more if columns else "none")

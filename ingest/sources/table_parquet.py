@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from clip_vectorizer.errors import InputError, SettingsError
-from ingest.sources.table_rows import BadRow, Row
+from ingest.sources.base import InvalidRow, TableRow
 
 BATCH_ROWS = 1024
 
@@ -17,29 +17,29 @@ except ImportError as error:
         "Parquet files need a package that is not installed; `pip install clip-vectorizer[parquet]`"
     ) from error
 
-Open = Callable[[], BinaryIO]
+ParquetOpener = Callable[[], BinaryIO]
 
 
-class Parquet:
-    def columns(self, open_file: Open) -> Sequence[str]:
-        with opened(open_file) as file:
+class ParquetFormat:
+    def columns(self, open_file: ParquetOpener) -> Sequence[str]:
+        with open_parquet(open_file) as file:
             return list(file.schema_arrow.names)
 
-    def rows(self, open_file: Open, used: Sequence[str]) -> Iterator[Row | BadRow]:
+    def rows(self, open_file: ParquetOpener, used: Sequence[str]) -> Iterator[TableRow | InvalidRow]:
         number = 0
-        with opened(open_file) as file:
-            refuse_unknown(file.schema_arrow, used)
+        with open_parquet(open_file) as file:
+            check_column_types(file.schema_arrow, used)
             try:
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(used), use_threads=False):
-                    for fields in microseconds(batch).to_pylist():
+                    for fields in truncate_to_microseconds(batch).to_pylist():
                         number += 1
-                        yield Row(number, fields)
+                        yield TableRow(number, fields)
             except (pyarrow.ArrowException, ValueError) as error:
-                yield BadRow(number + 1, f"the table cannot be read from here on ({error})")
+                yield InvalidRow(number + 1, f"the table cannot be read from here on ({error})")
 
 
 @contextmanager
-def opened(open_file: Open) -> Iterator[Any]:
+def open_parquet(open_file: ParquetOpener) -> Iterator[Any]:
     with open_file() as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file)
@@ -49,13 +49,13 @@ def opened(open_file: Open) -> Iterator[Any]:
             yield parquet
 
 
-def refuse_unknown(schema: Any, used: Sequence[str]) -> None:
+def check_column_types(schema: Any, used: Sequence[str]) -> None:
     for name in used:
         if pyarrow.types.is_binary(schema.field(name).type):
             raise InputError(f"its column {name!r} holds {schema.field(name).type}, which no property takes")
 
 
-def microseconds(batch: Any) -> Any:
+def truncate_to_microseconds(batch: Any) -> Any:
     """Python has no nanoseconds."""
     schema = batch.schema
     for index, field in enumerate(schema):

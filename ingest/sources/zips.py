@@ -13,14 +13,22 @@ from functools import partial
 from typing import BinaryIO
 
 from ingest.items import UnusableFile
-from ingest.sources.members import Contents, Member
+from ingest.sources.archive_members import ArchiveContents, ArchiveMember
 
-ENCRYPTED, UTF8 = 0x1, 0x800  # bits of a member's flags
-DOS = 0
-BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError, EOFError, ValueError)
+ENCRYPTED_FLAG, UTF8_FLAG = 0x1, 0x800  # bits of a member's flags
+DOS_SYSTEM = 0
+BROKEN_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    ValueError,
+)
 
 
-def zip_contents(open_file: Callable[[], BinaryIO]) -> Contents:
+def read_zip_contents(open_file: Callable[[], BinaryIO]) -> ArchiveContents:
     """Raises BadZipFile where the directory at the end is missing or broken."""
     file = open_file()
     try:
@@ -30,33 +38,39 @@ def zip_contents(open_file: Callable[[], BinaryIO]) -> Contents:
         raise
     weakref.finalize(archive, file.close)  # when the last member that may be read has gone
     lock = threading.Lock()
-    members = [zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
-    return Contents(members, iter(members))
+    members = [build_zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
+    return ArchiveContents(members, iter(members))
 
 
-def zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> Member:
+def build_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> ArchiveMember:
     version = (info.CRC, info.date_time)
-    return Member(name_in(info), info.file_size, version, partial(read, archive, info, lock), problem=problem_of(info))
+    return ArchiveMember(
+        decode_name(info),
+        info.file_size,
+        version,
+        partial(read_zip_member, archive, info, lock),
+        problem=find_member_problem(info),
+    )
 
 
-def name_in(info: zipfile.ZipInfo) -> str:
+def decode_name(info: zipfile.ZipInfo) -> str:
     """Some tools, macOS's among them, write UTF-8 and do not say so: zipfile takes it for cp437."""
     name = info.filename
-    if not info.flag_bits & UTF8:
+    if not info.flag_bits & UTF8_FLAG:
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/") if info.create_system == DOS and "/" not in name else name
+    return name.replace("\\", "/") if info.create_system == DOS_SYSTEM and "/" not in name else name
 
 
-def problem_of(info: zipfile.ZipInfo) -> str:
-    if info.flag_bits & ENCRYPTED:
+def find_member_problem(info: zipfile.ZipInfo) -> str:
+    if info.flag_bits & ENCRYPTED_FLAG:
         return "encrypted; unpack the archive with its password and ingest the folder"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "a symbolic link in an archive; unpack it and ingest the folder"
     return ""
 
 
-def read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock, most: int) -> bytes:
+def read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock, most: int) -> bytes:
     """With the checksum compared where all of it is read. The archive counts its open members without a lock."""
     try:
         with lock:
@@ -66,5 +80,5 @@ def read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock, 
         finally:
             with lock:
                 file.close()
-    except BROKEN as error:
+    except BROKEN_ARCHIVE_ERRORS as error:
         raise UnusableFile(f"cannot be unpacked ({error})") from error

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from clip_vectorizer.server.serve import KEEP_ALIVE_SECONDS, listen  # noqa: TID251
+from clip_vectorizer.server.startup import KEEP_ALIVE_SECONDS, listen  # noqa: TID251
 from tests.faults.asking import connection, exchange, fresh, post, read_until_closed
 from tests.faults.processes import Sidecar
 

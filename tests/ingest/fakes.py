@@ -13,14 +13,14 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from clip_vectorizer.database.identity import StoredModel
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.identity import StoredModel
 from clip_vectorizer.vectors import Vectors
-from ingest.embed import Change
-from ingest.facts import digest
-from ingest.items import Amendment, Facts, Fit, Held, ImageObject, Item, UnusableFile
-from ingest.sources.base import Found
-from ingest.store import Keep, Refusal, Twin
+from ingest.choices import Fit, Keep
+from ingest.embed import StoreChange
+from ingest.items import Amendment, Facts, ImageObject, SourceItem, StoredState, UnusableFile, digest_facts
+from ingest.sources.base import SourceResult
+from ingest.store.base import Refusal, StoredDuplicate
 
 MODEL = StoredModel("mean-colour", "1", 3, "none")
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -86,7 +86,7 @@ class FakeStore:
     """
 
     keep: Keep = Keep.THUMBNAIL
-    refuse: Callable[[Change], Refusal | None] = lambda _: None
+    refuse: Callable[[StoreChange], Refusal | None] = lambda _: None
     before: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     after: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     model: StoredModel = MODEL
@@ -94,10 +94,10 @@ class FakeStore:
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
+    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return self._do("held", keys, lambda: {key: held(self.objects[key]) for key in keys if key in self.objects})
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Twin]:
+    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
         return self._do("twins", [sha256 for sha256, _ in contents], lambda: self._twins(set(contents)))
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
@@ -133,13 +133,13 @@ class FakeStore:
         self.after(name, keys)
         return answer
 
-    def _twins(self, contents: set[tuple[str, str]]) -> dict[tuple[str, str], Twin]:
-        found: dict[tuple[str, str], Twin] = {}
+    def _twins(self, contents: set[tuple[str, str]]) -> dict[tuple[str, str], StoredDuplicate]:
+        found: dict[tuple[str, str], StoredDuplicate] = {}
         for key in sorted(self.objects):
             item = self.objects[key]
             content = (item.sha256, str(item.fit))
             if content in contents and content not in found and item.vector_d is not None:
-                found[content] = Twin(key, item.vector_d, item.duplicate_of)
+                found[content] = StoredDuplicate(key, item.vector_d, item.duplicate_of)
         return found
 
     def _refused(self, changes: Sequence[Sent], act: Callable[[Sent], Refusal | None]) -> dict[str, Refusal]:
@@ -166,8 +166,8 @@ class FakeStore:
                 self.objects[item.key] = replace(item, duplicate_of="")
 
 
-def held(item: ImageObject) -> Held:
-    return Held(item.sha256, str(item.fit), item.stamp, digest(item.facts), item.source, item.phash)
+def held(item: ImageObject) -> StoredState:
+    return StoredState(item.sha256, str(item.fit), item.stamp, digest_facts(item.facts), item.source, item.phash)
 
 
 @dataclass
@@ -182,30 +182,32 @@ class File:
 
     @property
     def stamp_now(self) -> str:
-        return f"{hash(self.data)} {digest(self.facts)}" if self.stamp is None else self.stamp
+        return f"{hash(self.data)} {digest_facts(self.facts)}" if self.stamp is None else self.stamp
 
 
 class ListSource:
     """Obeys Source: the `files`, which may be changed at any time, then the `others`. Remembers what was read."""
 
-    def __init__(self, files: Mapping[str, bytes | File], name: str = "/photos", others: Iterable[Found] = ()) -> None:
+    def __init__(
+        self, files: Mapping[str, bytes | File], name: str = "/photos", others: Iterable[SourceResult] = ()
+    ) -> None:
         self.files = {key: file if isinstance(file, File) else File(file) for key, file in files.items()}
         self.name, self.others = name, list(others)
         self.reads: list[str] = []
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[SourceResult]:
         for key, file in list(self.files.items()):
             yield self.item(key, file)
         yield from self.others
 
-    def item(self, key: str, file: File) -> Item:
+    def item(self, key: str, file: File) -> SourceItem:
         def read() -> bytes:
             self.reads.append(key)
             if isinstance(file.data, Exception):
                 raise file.data
             return file.data
 
-        return Item(key, self.name, file.stamp_now, read, lambda _: file.facts, file.fit, file.held_bytes)
+        return SourceItem(key, self.name, file.stamp_now, read, lambda _: file.facts, file.fit, file.held_bytes)
 
 
 def pictures(count: int, first: int = 0) -> dict[str, bytes]:

@@ -4,24 +4,23 @@ import click
 import pytest
 
 from clip_vectorizer.errors import InputError
-from ingest.asked import column, job_of
+from ingest.arguments import build_job, parse_column
+from ingest.choices import Fit, Keep
 from ingest.cli import main
-from ingest.items import Fate, Fit, Outcome
-from ingest.job import Job
+from ingest.items import ItemOutcome, Status
+from ingest.job import IngestJob
 from ingest.listing import Shard
 from ingest.prune import PruneLimit
-from ingest.report import IngestReport
-from ingest.report_file import ReportFile
-from ingest.sources.base import Column
-from ingest.store import Keep
+from ingest.report import IngestReport, ReportFile
+from ingest.sources.base import PropertyColumn
 
 
-def job(*arguments: str) -> Job:
+def job(*arguments: str) -> IngestJob:
     given = main.make_context("clip-ingest", list(arguments)).params
-    return job_of(**{name: value for name, value in given.items() if name not in ("report_file", "as_json")})
+    return build_job(**{name: value for name, value in given.items() if name not in ("report_file", "as_json")})
 
 
-def report_of(tmp_path: Path, *outcomes: Outcome) -> str:
+def report_of(tmp_path: Path, *outcomes: ItemOutcome) -> str:
     with ReportFile(tmp_path / "r.jsonl", lambda _: None) as report:
         for outcome in outcomes:
             report(IngestReport(), outcome)
@@ -112,18 +111,18 @@ def test_prune_has_a_guard_of_ten_percent_unless_told_otherwise(options: list[st
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("price", Column("price", "price", "")),
-        ("price:number", Column("price", "price", "number")),
-        ("Price (EUR)=price:number", Column("Price (EUR)", "price", "number")),
-        ("a=b=c", Column("a=b", "c", "")),
-        ("og:title=title:text", Column("og:title", "title", "text")),
-        ("og:title", Column("og:title", "og:title", "")),
-        ("camera", Column("camera", "camera", "")),
-        ("=price", Column("price", "price", "")),
+        ("price", PropertyColumn("price", "price", "")),
+        ("price:number", PropertyColumn("price", "price", "number")),
+        ("Price (EUR)=price:number", PropertyColumn("Price (EUR)", "price", "number")),
+        ("a=b=c", PropertyColumn("a=b", "c", "")),
+        ("og:title=title:text", PropertyColumn("og:title", "title", "text")),
+        ("og:title", PropertyColumn("og:title", "og:title", "")),
+        ("camera", PropertyColumn("camera", "camera", "")),
+        ("=price", PropertyColumn("price", "price", "")),
     ],
 )
-def test_a_column_becomes_a_property_of_a_name_and_a_type(text: str, expected: Column) -> None:
-    assert column(text) == expected and job("x.csv", "--property", text).options.columns == (expected,)
+def test_a_column_becomes_a_property_of_a_name_and_a_type(text: str, expected: PropertyColumn) -> None:
+    assert parse_column(text) == expected and job("x.csv", "--property", text).options.columns == (expected,)
 
 
 @pytest.mark.parametrize(
@@ -169,18 +168,18 @@ def test_a_value_out_of_range_is_a_usage_error(options: list[str]) -> None:
 
 
 def test_a_retry_without_a_source_takes_those_of_the_report(tmp_path: Path) -> None:
-    report = report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b"), Outcome("y", Fate.FAILED, "", "/a"))
+    report = report_of(tmp_path, ItemOutcome("x", Status.FAILED, "", "/b"), ItemOutcome("y", Status.FAILED, "", "/a"))
     assert job("--retry-failed", report).sources == ("/b", "/a")
     assert job("photos", "--retry-failed", report).sources == ("photos",)
 
 
 def test_a_retry_chooses_what_failed_among_what_is_listed(tmp_path: Path) -> None:
-    report = report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b"), Outcome("y", Fate.ADDED, "", "/b"))
+    report = report_of(tmp_path, ItemOutcome("x", Status.FAILED, "", "/b"), ItemOutcome("y", Status.ADDED, "", "/b"))
     selection = job("--retry-failed", report, "--shard", "1/1").settings.selection
     assert selection.is_part and selection.shard == Shard(1, 1)
-    assert selection.has(Outcome("x", Fate.FAILED)) and not selection.has(Outcome("y", Fate.FAILED))
+    assert selection.has(ItemOutcome("x", Status.FAILED)) and not selection.has(ItemOutcome("y", Status.FAILED))
 
 
 def test_a_retry_cannot_prune(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="whole source"):
-        job("--prune", "--retry-failed", report_of(tmp_path, Outcome("x", Fate.FAILED, "", "/b")))
+        job("--prune", "--retry-failed", report_of(tmp_path, ItemOutcome("x", Status.FAILED, "", "/b")))

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
-from ingest.cli import main, tell, told_also_when_broken
-from ingest.near_duplicates import Alike
+from ingest.cli import main, print_report, print_report_on_error
+from ingest.near_duplicates import NearDuplicateGroup
 from ingest.report import IngestReport
 from tests.ingest.fakes import png, write
 
@@ -59,24 +59,24 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(tmp_pat
     assert result.exit_code == 2 and "--report" in result.stderr and not result.stdout
 
 
-REPORT = IngestReport(seen=1, complete=True, added=1, near_duplicates=[Alike(("a\x1b[2J", "猫"))])
+REPORT = IngestReport(seen=1, complete=True, added=1, near_duplicates=[NearDuplicateGroup(("a\x1b[2J", "猫"))])
 ABOUT = {"collection": "ClipImage", "model": "emoji", "dry_run": False}
 
 
 def test_the_summary_names_the_collection_and_the_images_that_look_alike(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(REPORT, False, ABOUT)
+    print_report(REPORT, False, ABOUT)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("1 image: 1 added") and first.endswith(" -> ClipImage")
     assert second == "alike: a\\x1b[2J  猫"
 
 
 def test_a_dry_run_says_that_nothing_has_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(REPORT, False, ABOUT | {"dry_run": True})
+    print_report(REPORT, False, ABOUT | {"dry_run": True})
     assert capsys.readouterr().out.splitlines()[0].endswith(" -> ClipImage (a dry run: nothing was written)")
 
 
 def test_json_is_one_object_with_the_numbers_and_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(REPORT, True, ABOUT)
+    print_report(REPORT, True, ABOUT)
     told = json.loads(capsys.readouterr().out)
     assert (told["added"], told["model"], told["near_duplicates"][0]["paths"]) == (1, "emoji", ["a\x1b[2J", "猫"])
 
@@ -87,7 +87,7 @@ def test_json_is_one_object_with_the_numbers_and_names_as_they_are(capsys: pytes
 def test_json_tells_how_far_it_came_also_when_an_error_ended_it(
     capsys: pytest.CaptureFixture[str], error: BaseException, words: str
 ) -> None:
-    with pytest.raises(type(error)), told_also_when_broken(REPORT, as_json=True):
+    with pytest.raises(type(error)), print_report_on_error(REPORT, as_json=True):
         raise error
     told = json.loads(capsys.readouterr().out)
     assert told["error"] == words and told["added"] == 1
@@ -99,6 +99,6 @@ def test_json_tells_how_far_it_came_also_when_an_error_ended_it(
 def test_nothing_is_told_on_stdout_of_a_wrong_use_or_without_json(
     error: VectorizerError, as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(type(error)), told_also_when_broken(REPORT, as_json):
+    with pytest.raises(type(error)), print_report_on_error(REPORT, as_json):
         raise error
     assert not capsys.readouterr().out

@@ -13,72 +13,71 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.connection import Connection
+from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.errors import InputError, SidecarRefused, SidecarUnreachable, VectorizerError
 from clip_vectorizer.vectors import Vectors
 from ingest.distributed import ingest_with_ray
-from ingest.distributed.connections import InTurn, portable
-from ingest.distributed.parts import Part, parts_of, shard_of
-from ingest.distributed.rows import Row, pack, unpack
-from ingest.distributed.steps import Reader, Step, rows_of_part
-from ingest.distributed.tally import Tally
-from ingest.distributed.twins import TwinsAtDesk
-from ingest.embed import Twins, with_vectors
-from ingest.flow import Bound
-from ingest.items import Fate, ImageObject, Outcome
-from ingest.job import Job
-from ingest.listing import Listed, Selection, Shard, listed
-from ingest.patience import Patience
-from ingest.pipeline import IngestSettings, silent
+from ingest.distributed.connections import RotatingEmbedder, make_picklable
+from ingest.distributed.driver import BatchTally
+from ingest.distributed.duplicates import RemoteDuplicateIndex
+from ingest.distributed.parts import SourcePart, split_sources, subdivide_shard
+from ingest.distributed.steps import ClusterStep, ItemBatch, PartReader, pack_batch, read_batches, unpack_batch
+from ingest.embed import DuplicateIndex, add_vectors
+from ingest.items import ImageObject, ItemOutcome, Status
+from ingest.job import IngestJob
+from ingest.listing import ListingProgress, Selection, Shard, list_items
+from ingest.pipeline import IngestSettings, ignore_progress
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport
-from ingest.sources.base import Skipped
-from ingest.uploads import upload
+from ingest.retry import Patience
+from ingest.sources.base import SkippedFile
+from ingest.stages import SizeLimit
+from ingest.upload import upload
 from tests.ingest.fakes import BROKEN, FakeEmbedder, FakeStore, ListSource, pictures, png
 
-NOWHERE = Connection("http://127.0.0.1:1")
-SMALL_GROUPS = IngestSettings(embed_batch=Bound(4), workers=2)
+NOWHERE = ConnectionSettings("http://127.0.0.1:1")
+SMALL_GROUPS = IngestSettings(embed_batch=SizeLimit(4), workers=2)
 KEYS = [f"{number}.png" for number in range(300)]
 
 
-def job(*sources: object, settings: IngestSettings = SMALL_GROUPS) -> Job:
-    return Job(tuple(map(str, sources)), NOWHERE, settings=settings)
+def job(*sources: object, settings: IngestSettings = SMALL_GROUPS) -> IngestJob:
+    return IngestJob(tuple(map(str, sources)), NOWHERE, settings=settings)
 
 
-def keys_of(row: Row) -> list[str]:
-    outcomes = [event.key for event in row.events if isinstance(event, Outcome)]
+def keys_of(row: ItemBatch) -> list[str]:
+    outcomes = [event.key for event in row.events if isinstance(event, ItemOutcome)]
     return sorted([*(change.key for change in row.changes), *outcomes])
 
 
 @given(count=st.integers(1, 9), index=st.integers(1, 5), of=st.integers(1, 5))
 def test_the_parts_of_a_shard_are_the_shard_each_key_once(count: int, index: int, of: int) -> None:
     whole = Shard(min(index, of), of)
-    shards = [shard_of(Selection(shard=whole), number, count).shard for number in range(count)]
+    shards = [subdivide_shard(Selection(shard=whole), number, count).shard for number in range(count)]
     found = Counter(key for key in KEYS for shard in shards if shard and shard.has(key))
     assert found == Counter(key for key in KEYS if whole.has(key))
 
 
 def test_a_folder_is_listed_once_a_part_by_a_name_that_means_the_same_everywhere(tmp_path: Path) -> None:
-    parts = parts_of(job(tmp_path), 3)
+    parts = split_sources(job(tmp_path), 3)
     assert [part.words for part in parts] == [(str(tmp_path),)] * 3
     assert [part.selection.shard for part in parts] == [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
 
 
 def test_archives_are_parts_of_their_own_those_of_one_name_in_one_part() -> None:
     words = ["/a/one.tar", "/b/one.tar", "/a/two.tar", "/a/three.zip", "s3://far/four.tgz"]
-    parts = parts_of(job(*words), 4)
+    parts = split_sources(job(*words), 4)
     assert [part.words for part in parts] == [("/a/one.tar", "/b/one.tar"), *((word,) for word in words[2:])]
     assert all(part.selection.shard is None for part in parts)
 
 
 def test_a_lone_archive_is_listed_by_all_unless_it_must_be_unpacked_for_it() -> None:
-    parts = parts_of(job("/a/plain.tar", "/a/packed.tar.gz"), 3)
+    parts = split_sources(job("/a/plain.tar", "/a/packed.tar.gz"), 3)
     assert [part.words for part in parts] == [("/a/packed.tar.gz",), *[("/a/plain.tar",)] * 3]
 
 
 def test_paths_on_stdin_cannot_be_shared_out() -> None:
     with pytest.raises(InputError, match="write the paths to a table"):
-        parts_of(job("-"), 2)
+        split_sources(job("-"), 2)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +90,12 @@ def test_what_one_process_alone_can_do_is_refused_by_its_name(option: str, given
 
 
 def test_all_parts_together_find_what_one_process_finds() -> None:
-    source = ListSource(pictures(50) | {"broken.png": BROKEN}, others=[Skipped("notes.xyz")])
+    source = ListSource(pictures(50) | {"broken.png": BROKEN}, others=[SkippedFile("notes.xyz")])
     told: list[object] = []
     for number in range(4):
-        told += [item.key for item in listed([source], shard_of(Selection(), number, 4), told.append)]
+        told += [item.key for item in list_items([source], subdivide_shard(Selection(), number, 4), told.append)]
     assert sorted(key for key in told if isinstance(key, str)) == sorted(source.files)
-    assert [event for event in told if isinstance(event, Skipped)] == [Skipped("notes.xyz")]
+    assert [event for event in told if isinstance(event, SkippedFile)] == [SkippedFile("notes.xyz")]
 
 
 def test_a_part_read_again_makes_the_same_groups_though_the_store_has_some_of_them_by_then() -> None:
@@ -106,24 +105,24 @@ def test_a_part_read_again_makes_the_same_groups_though_the_store_has_some_of_th
     second = rows(source, store)
     assert [keys_of(row) for row in first] == [keys_of(row) for row in second]
     assert [row.number for row in second] == [0, 1, 2, 3]
-    assert [event.fate for event in second[0].events if isinstance(event, Outcome)] == [Fate.UNCHANGED] * 4
+    assert [event.fate for event in second[0].events if isinstance(event, ItemOutcome)] == [Status.UNCHANGED] * 4
 
 
-def rows(source: ListSource, store: FakeStore) -> list[Row]:
+def rows(source: ListSource, store: FakeStore) -> list[ItemBatch]:
     with ThreadPoolExecutor(2) as threads:
-        reader = Reader(job("photos"), store, threads)
-        return [unpack(pack(row)) for row in rows_of_part(Part(0, (), Selection()), [source], reader)]
+        reader = PartReader(job("photos"), store, threads)
+        return [unpack_batch(pack_batch(row)) for row in read_batches(SourcePart(0, (), Selection()), [source], reader)]
 
 
-def upload_all(some: Sequence[Row], store: FakeStore) -> None:
+def upload_all(some: Sequence[ItemBatch], store: FakeStore) -> None:
     for row in some:
-        assert all(outcome.fate is Fate.ADDED for outcome in upload(row.changes, store, Patience(0)))
+        assert all(outcome.fate is Status.ADDED for outcome in upload(row.changes, store, Patience(0)))
 
 
 def test_a_row_that_comes_twice_counts_once() -> None:
     tally = tally_of(1)
-    row = Row(0, 0, events=[Listed(1), Outcome("a", Fate.ADDED, sha256="1")])
-    for each in (row, row, Row(0, 1, events=[Listed(0, complete=True)], is_last=True)):
+    row = ItemBatch(0, 0, events=[ListingProgress(1), ItemOutcome("a", Status.ADDED, sha256="1")])
+    for each in (row, row, ItemBatch(0, 1, events=[ListingProgress(0, complete=True)], is_last=True)):
         tally.take(each)
     tally.check()
     assert (tally.report.seen, tally.report.added, tally.report.complete) == (1, 1, True)
@@ -132,15 +131,15 @@ def test_a_row_that_comes_twice_counts_once() -> None:
 
 def test_all_is_seen_when_the_last_part_has_ended() -> None:
     tally = tally_of(2)
-    tally.take(Row(0, 0, events=[Listed(0, complete=True)], is_last=True))
+    tally.take(ItemBatch(0, 0, events=[ListingProgress(0, complete=True)], is_last=True))
     assert not tally.report.complete
-    tally.take(Row(1, 0, events=[Listed(0, complete=True)], is_last=True))
+    tally.take(ItemBatch(1, 0, events=[ListingProgress(0, complete=True)], is_last=True))
     assert tally.report.complete
 
 
 def test_a_row_that_never_comes_is_noticed() -> None:
     tally = tally_of(1)
-    tally.take(Row(0, 1, is_last=True))
+    tally.take(ItemBatch(0, 1, is_last=True))
     with pytest.raises(VectorizerError, match="brings in what is missing"):
         tally.check()
 
@@ -148,41 +147,45 @@ def test_a_row_that_never_comes_is_noticed() -> None:
 def test_an_error_arrives_after_what_was_done_before_it() -> None:
     tally = tally_of(1)
     with pytest.raises(SidecarUnreachable, match="away"):
-        tally.take(Row(0, 0, events=[Listed(1), Outcome("a", Fate.ADDED)], error=SidecarUnreachable("away")))
+        tally.take(
+            ItemBatch(
+                0, 0, events=[ListingProgress(1), ItemOutcome("a", Status.ADDED)], error=SidecarUnreachable("away")
+            )
+        )
     assert tally.report.added == 1
 
 
-def tally_of(parts: int) -> Tally:
-    return Tally([Part(number, (), Selection()) for number in range(parts)], IngestReport(), silent)
+def tally_of(parts: int) -> BatchTally:
+    return BatchTally([SourcePart(number, (), Selection()) for number in range(parts)], IngestReport(), ignore_progress)
 
 
 def test_an_error_in_a_step_goes_on_with_its_row() -> None:
-    class Refusing(Step):
-        def work(self, row: Row) -> Row:
+    class Refusing(ClusterStep):
+        def work(self, row: ItemBatch) -> ItemBatch:
             raise SidecarUnreachable("away")
 
     (row, *_) = rows(ListSource(pictures(1)), FakeStore())
-    after = unpack(Refusing()(pack(row)))
+    after = unpack_batch(Refusing()(pack_batch(row)))
     assert (str(after.error), after.events, after.changes) == ("away", row.events, ())
-    assert str(unpack(Refusing()(pack(after))).error) == "away", "what has failed is passed on"
+    assert str(unpack_batch(Refusing()(pack_batch(after))).error) == "away", "what has failed is passed on"
 
 
 def test_an_error_that_cannot_travel_keeps_its_words() -> None:
-    assert isinstance(portable(SidecarUnreachable("away")), SidecarUnreachable)
-    assert str(portable(SidecarRefused(422, "no image"))) == "no image"
+    assert isinstance(make_picklable(SidecarUnreachable("away")), SidecarUnreachable)
+    assert str(make_picklable(SidecarRefused(422, "no image"))) == "no image"
 
 
 def test_a_try_again_asks_the_next_sidecar() -> None:
     def away(_: Sequence[bytes]) -> None:
         raise SidecarUnreachable("away")
 
-    embedder = InTurn([FakeEmbedder(), FakeEmbedder(before=away)], first=1)
+    embedder = RotatingEmbedder([FakeEmbedder(), FakeEmbedder(before=away)], first=1)
     (vector_d,) = Patience(1, pause=lambda _: None).call(lambda: embedder.embed([png()]))
     assert isinstance(vector_d, Vectors.__origin__)  # type: ignore[attr-defined]
 
 
 def test_equal_images_of_two_embedders_are_linked_by_the_one_desk() -> None:
-    known = Twins(FakeStore())
+    known = DuplicateIndex(FakeStore())
 
     def links(objects: Sequence[ImageObject]) -> list[tuple[Vectors | None, str]]:
         assert all(item.image == b"" and item.thumbnail is None for item in objects), "pictures need not travel"
@@ -192,7 +195,7 @@ def test_equal_images_of_two_embedders_are_linked_by_the_one_desk() -> None:
     made = [
         each
         for change in row.changes
-        for each in with_vectors([change], TwinsAtDesk(links), FakeEmbedder(), Patience(0))
+        for each in add_vectors([change], RemoteDuplicateIndex(links), FakeEmbedder(), Patience(0))
     ]
     assert [each.duplicate_of for each in made if isinstance(each, ImageObject)] == ["", "a.png"]
     assert all(each.thumbnail and each.image for each in made if isinstance(each, ImageObject))

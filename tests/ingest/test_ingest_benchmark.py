@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.ingest.files import Kind, fill
 from benchmarks.ingest.sides import Took
-from benchmarks.photographs import photograph, with_comment
+from benchmarks.photographs import add_comment, make_photograph
 
 SMALL_MIX = (Kind((40, 30), 75, 3), Kind((64, 48), 25, 2))
 
@@ -40,8 +40,8 @@ def test_the_same_call_makes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_a_comment_changes_the_bytes_and_no_pixel() -> None:
-    plain = photograph(0, (40, 30))
-    marked = with_comment(plain, b"another")
+    plain = make_photograph(0, (40, 30))
+    marked = add_comment(plain, b"another")
     assert marked != plain
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(marked))), np.asarray(Image.open(io.BytesIO(plain))))
 

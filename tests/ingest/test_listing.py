@@ -6,33 +6,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import InputError
-from ingest.items import Fate, Item, Outcome
-from ingest.listing import Listed, Selection, Shard, listed
-from ingest.sources.base import Skipped
+from ingest.items import ItemOutcome, SourceItem, Status
+from ingest.listing import ListingProgress, Selection, Shard, list_items
+from ingest.sources.base import SkippedFile
 from tests.ingest.fakes import ListSource, pictures, png
 
 ALL = Selection()
 
 
-def told(sources: Sequence[ListSource], selection: Selection = ALL) -> tuple[list[Item], list[object]]:
+def told(sources: Sequence[ListSource], selection: Selection = ALL) -> tuple[list[SourceItem], list[object]]:
     events: list[object] = []
-    return list(listed(sources, selection, events.append)), events
+    return list(list_items(sources, selection, events.append)), events
 
 
 def keys(sources: Sequence[ListSource], selection: Selection = ALL) -> list[str]:
     return [item.key for item in told(sources, selection)[0]]
 
 
-def failures(events: list[object]) -> list[Outcome]:
-    return [event for event in events if isinstance(event, Outcome)]
+def failures(events: list[object]) -> list[ItemOutcome]:
+    return [event for event in events if isinstance(event, ItemOutcome)]
 
 
 def test_everything_found_is_an_item_a_failure_or_skipped_and_nothing_is_read() -> None:
-    gone = Outcome("gone", Fate.FAILED, "cannot be read")
-    source = ListSource(pictures(2), others=[gone, Skipped("notes.md")])
+    gone = ItemOutcome("gone", Status.FAILED, "cannot be read")
+    source = ListSource(pictures(2), others=[gone, SkippedFile("notes.md")])
     items, events = told([source])
     assert [item.key for item in items] == list(pictures(2)) and not source.reads
-    assert events == [Listed(1), Listed(1), Listed(1), gone, Skipped("notes.md"), Listed(0, complete=True)]
+    assert events == [
+        ListingProgress(1),
+        ListingProgress(1),
+        ListingProgress(1),
+        gone,
+        SkippedFile("notes.md"),
+        ListingProgress(0, complete=True),
+    ]
 
 
 def test_items_come_as_they_are_found() -> None:
@@ -40,7 +47,7 @@ def test_items_come_as_they_are_found() -> None:
         yield from iter(ListSource(pictures(3)))
         raise AssertionError("looked further than was asked for")
 
-    assert len(list(islice(listed([endless()], ALL, lambda _: None), 3))) == 3  # type: ignore[list-item]
+    assert len(list(islice(list_items([endless()], ALL, lambda _: None), 3))) == 3  # type: ignore[list-item]
 
 
 def test_two_images_with_one_key_never_overwrite_each_other() -> None:
@@ -60,18 +67,20 @@ def test_one_source_named_twice_counts_once() -> None:
 
 def test_two_images_with_one_key_are_told_apart_also_where_only_one_is_chosen() -> None:
     one, two = ListSource({"x.png": png()}, "/one"), ListSource({"x.png": png()}, "/two")
-    assert keys([one, two], Selection(only=lambda found: found.source == "/two" and isinstance(found, Item))) == []
+    assert (
+        keys([one, two], Selection(only=lambda found: found.source == "/two" and isinstance(found, SourceItem))) == []
+    )
 
 
 def test_what_could_not_be_listed_is_chosen_like_all_else() -> None:
-    source = ListSource(pictures(1), others=[Outcome("gone", Fate.FAILED, "cannot be read")])
+    source = ListSource(pictures(1), others=[ItemOutcome("gone", Status.FAILED, "cannot be read")])
     _, events = told([source], Selection(only=lambda found: found.key != "gone"))
     assert not failures(events)
 
 
 @pytest.mark.parametrize("prefix", ["shop", "/shop/", "shop/"])
 def test_a_prefix_goes_before_every_key(prefix: str) -> None:
-    source = ListSource({"x.png": png()}, others=[Outcome("gone", Fate.FAILED, "cannot be read")])
+    source = ListSource({"x.png": png()}, others=[ItemOutcome("gone", Status.FAILED, "cannot be read")])
     items, events = told([source], Selection(prefix))
     assert [item.key for item in items] == ["shop/x.png"] and failures(events)[0].key == "shop/gone"
 
@@ -84,7 +93,7 @@ def test_an_empty_prefix_changes_nothing(prefix: str) -> None:
 def test_a_limit_takes_the_first_and_looks_no_further() -> None:
     source = ListSource(pictures(5))
     items, events = told([source], Selection(limit=2))
-    assert [item.key for item in items] == list(pictures(2)) and events[-1] == Listed(0, complete=True)
+    assert [item.key for item in items] == list(pictures(2)) and events[-1] == ListingProgress(0, complete=True)
 
 
 @given(st.sets(st.text(min_size=1), max_size=40), st.integers(1, 7))

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from ingest.items import Fit, UnusableFile
-from ingest.picture import PADDED_SIDE, THUMBNAIL_SIDE, Seen, difference_hash, look_at
-from ingest.store import Keep
+from ingest.choices import Fit, Keep
+from ingest.items import UnusableFile
+from ingest.prepare import PADDED_SIDE, THUMBNAIL_SIDE, ImagePreview, difference_hash, preview_image
 from tests.ingest.fakes import BLUE, GREEN, RED, encoded, png
 
 YELLOW, WHITE = (255, 255, 0), (255, 255, 255)
 
 
-def look(data: bytes, fit: Fit = Fit.CROP, keep: Keep = Keep.THUMBNAIL, with_phash: bool = False) -> Seen:
-    return look_at(data, fit, keep, with_phash)
+def look(data: bytes, fit: Fit = Fit.CROP, keep: Keep = Keep.THUMBNAIL, with_phash: bool = False) -> ImagePreview:
+    return preview_image(data, fit, keep, with_phash)
 
 
 def picture_of(data: bytes | None) -> Image.Image:

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import Mismatch, Unreachable, WeaviateUnreachable
-from ingest.embed import Change
-from ingest.facts import digest
-from ingest.flow import Bound
-from ingest.items import Amendment, Facts, Fate, Fit, ImageObject, Outcome
-from ingest.pipeline import LOOK_UP, IngestSettings, batches, ingest
+from ingest.choices import Fit, Keep
+from ingest.embed import StoreChange
+from ingest.items import Amendment, Facts, ImageObject, ItemOutcome, Status, digest_facts
+from ingest.pipeline import LOOKUP_KEYS, IngestSettings, ingest, split_batches
 from ingest.prepare import PrepareSettings
 from ingest.report import IngestReport
-from ingest.sources.base import Skipped
-from ingest.store import Keep, Refusal
+from ingest.sources.base import SkippedFile
+from ingest.stages import SizeLimit
+from ingest.store.base import Refusal
 from tests.ingest.fakes import (
     BLUE,
     BROKEN,
@@ -33,7 +33,7 @@ from tests.ingest.fakes import (
 )
 
 IMPATIENT = IngestSettings(workers=2, patience_seconds=0)
-SMALL = replace(IMPATIENT, embed_batch=Bound(3), module_batch=Bound(3), upload_batch=Bound(3))
+SMALL = replace(IMPATIENT, embed_batch=SizeLimit(3), module_batch=SizeLimit(3), upload_batch=SizeLimit(3))
 TAKE_OVER = replace(IMPATIENT, prepare=PrepareSettings(take_over=True))
 ALIKE = replace(IMPATIENT, prepare=PrepareSettings(near_duplicates=True))
 
@@ -139,7 +139,7 @@ def test_the_same_image_from_another_source_moves_over_without_a_new_vector() ->
 def test_what_cannot_be_used_is_named_once_and_stops_nothing() -> None:
     source = ListSource({"bad.png": BROKEN, "locked.png": UNREADABLE, "good.png": png()})
     source.files["odd.png"] = File(ZeroDivisionError("in a decoder"))
-    source.others = [Outcome("gone", Fate.FAILED, "folder cannot be read", "/photos"), Skipped("notes.md")]
+    source.others = [ItemOutcome("gone", Status.FAILED, "folder cannot be read", "/photos"), SkippedFile("notes.md")]
     report = run(source, FakeStore())
     assert numbers(report) == (5, 1, 0, 0, 4) and report.skipped == 1 and report.exit_code == 3
     reasons = {failure.key: failure.reason for failure in report.failures}
@@ -156,8 +156,8 @@ def test_a_listener_hears_of_every_image_and_the_numbers_grow() -> None:
 
 def test_stored_state_is_asked_for_in_bulk() -> None:
     store = FakeStore()
-    run(ListSource(dict.fromkeys(pictures(LOOK_UP + 1), BROKEN)), store)
-    assert sorted(map(len, store.asked("held"))) == [1, LOOK_UP]
+    run(ListSource(dict.fromkeys(pictures(LOOKUP_KEYS + 1), BROKEN)), store)
+    assert sorted(map(len, store.asked("held"))) == [1, LOOKUP_KEYS]
 
 
 def test_what_a_stream_holds_in_memory_is_looked_up_in_smaller_parts() -> None:
@@ -287,7 +287,7 @@ def test_another_model_ends_the_run_and_nothing_of_it_is_stored() -> None:
     [(Keep.FULL, True, True), (Keep.THUMBNAIL, False, True), (Keep.HASH, False, False), (Keep.NONE, False, False)],
 )
 def test_an_image_is_let_go_of_as_soon_as_it_has_its_vector(keep: Keep, image: bool, thumbnail: bool) -> None:
-    sent: list[Change] = []
+    sent: list[StoreChange] = []
     store = FakeStore(keep=keep, refuse=lambda change: sent.append(change))
     ingest([ListSource({"x.png": png()})], store, FakeEmbedder(), settings=IMPATIENT)
     [made] = sent
@@ -296,7 +296,7 @@ def test_an_image_is_let_go_of_as_soon_as_it_has_its_vector(keep: Keep, image: b
 
 
 def test_weaviates_module_gets_the_image_to_make_its_vector_of() -> None:
-    sent: list[Change] = []
+    sent: list[StoreChange] = []
     store = FakeStore(keep=Keep.HASH, refuse=lambda change: sent.append(change))
     run(ListSource({"x.png": png()}), store)
     assert isinstance(sent[0], ImageObject) and sent[0].image == png() and sent[0].vector_d is None
@@ -309,7 +309,7 @@ def test_a_refused_object_fails_alone_with_the_reason() -> None:
     store = FakeStore(refuse=lambda change: Refusal("status 422: no") if change.key == "0001.png" else None)
     report = run(ListSource(pictures(3)), store)
     assert numbers(report) == (3, 2, 0, 0, 1)
-    assert report.failures == [Outcome("0001.png", Fate.FAILED, "status 422: no", "/photos")]
+    assert report.failures == [ItemOutcome("0001.png", Status.FAILED, "status 422: no", "/photos")]
 
 
 def test_a_store_that_is_away_ends_the_run_and_the_next_run_completes_it() -> None:
@@ -441,12 +441,12 @@ def wait_until_still(growing: Sequence[object]) -> None:
 
 def test_batches_are_bounded_by_count_and_bytes_and_a_large_item_goes_alone() -> None:
     one = Amendment("a", "", "", None)
-    assert [len(batch) for batch in batches([one] * 7, Bound(3))] == [3, 3, 1]
-    assert [len(batch) for batch in batches([one] * 4, Bound(9, bytes=2 * one.held_bytes))] == [2, 2]
-    assert [len(batch) for batch in batches([one] * 3, Bound(9, bytes=1))] == [1, 1, 1]
-    assert not list(batches([], Bound(3)))
+    assert [len(batch) for batch in split_batches([one] * 7, SizeLimit(3))] == [3, 3, 1]
+    assert [len(batch) for batch in split_batches([one] * 4, SizeLimit(9, bytes=2 * one.held_bytes))] == [2, 2]
+    assert [len(batch) for batch in split_batches([one] * 3, SizeLimit(9, bytes=1))] == [1, 1, 1]
+    assert not list(split_batches([], SizeLimit(3)))
 
 
 def test_equal_facts_have_equal_digests_and_other_facts_have_others() -> None:
-    assert digest(Facts("a", "b", {"x": 1, "y": 2})) == digest(Facts("a", "b", {"y": 2, "x": 1}))
-    assert digest(Facts("a", "b")) != digest(Facts("b", "a")) != digest(Facts("ab", ""))
+    assert digest_facts(Facts("a", "b", {"x": 1, "y": 2})) == digest_facts(Facts("a", "b", {"y": 2, "x": 1}))
+    assert digest_facts(Facts("a", "b")) != digest_facts(Facts("b", "a")) != digest_facts(Facts("ab", ""))

@@ -5,15 +5,24 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ingest.items import Fate, Outcome
-from ingest.listing import Listed
-from ingest.patience import Waiting
-from ingest.progress import LINE_SECONDS, RATE_SECONDS, Lines, Listener, Rate, bar, printable, progress_on_stderr
+from ingest.items import ItemOutcome, Status
+from ingest.listing import ListingProgress
+from ingest.progress import (
+    LINE_SECONDS,
+    RATE_SECONDS,
+    LineDisplay,
+    ProgressListener,
+    RateMeter,
+    escape_unprintable,
+    open_bar,
+    progress_on_stderr,
+)
 from ingest.report import IngestReport
-from ingest.watch import Watching
-from tests.ingest.test_patience import FakeTime
+from ingest.retry import RetryWait
+from ingest.watch import RoundComplete
+from tests.ingest.test_retry import FakeTime
 
-BAD = Outcome("a/[bold]bad:cat:\\.png", Fate.FAILED, "not an image")
+BAD = ItemOutcome("a/[bold]bad:cat:\\.png", Status.FAILED, "not an image")
 LONG = IngestReport(seen=1_234_567, complete=True, added=999_999, failures=[BAD] * 345, waiting="for Weaviate")
 
 
@@ -33,7 +42,7 @@ class Said:
 
 def said(*events: object) -> list[str]:
     display, report = Said(), IngestReport()
-    listener = Listener(display)
+    listener = ProgressListener(display)
     for event in events:
         report.take(event)
         listener(report, event)
@@ -43,7 +52,7 @@ def said(*events: object) -> list[str]:
 def test_each_failure_is_named_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     report = IngestReport(seen=2)
     with progress_on_stderr() as listener:
-        for event in (BAD, Outcome("b.png", Fate.ADDED)):
+        for event in (BAD, ItemOutcome("b.png", Status.ADDED)):
             report.take(event)
             listener(report, event)
     shown = capsys.readouterr()
@@ -52,31 +61,31 @@ def test_each_failure_is_named_once_and_at_once(capsys: pytest.CaptureFixture[st
 
 def test_a_run_that_breaks_off_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), progress_on_stderr() as listener:
-        listener(IngestReport(seen=7, complete=True, added=3), Listed(1))
+        listener(IngestReport(seen=7, complete=True, added=3), ListingProgress(1))
         raise KeyboardInterrupt
     assert capsys.readouterr().err == "stopped after 3 of 7 images; the same command goes on from there\n"
 
 
 def test_a_run_that_breaks_off_before_all_is_listed_does_not_claim_to_know_how_many_there_are() -> None:
     display = Said()
-    listener = Listener(display)
-    listener(IngestReport(seen=7, added=7), Listed(1))
+    listener = ProgressListener(display)
+    listener(IngestReport(seen=7, added=7), ListingProgress(1))
     listener.broken_off()
     assert display.sentences == ["stopped after 7 of 7 or more images; the same command goes on from there"]
 
 
 def test_a_run_that_was_through_is_not_called_stopped() -> None:
     display = Said()
-    listener = Listener(display)
+    listener = ProgressListener(display)
     listener.broken_off()
-    listener(IngestReport(seen=7, complete=True, added=7), Listed(0, complete=True))
+    listener(IngestReport(seen=7, complete=True, added=7), ListingProgress(0, complete=True))
     listener.broken_off()
     assert not display.sentences
 
 
 def test_a_reason_to_wait_is_told_once_until_something_happens() -> None:
-    away, busy, done = Waiting("nobody there"), Waiting("busy"), Outcome("a", Fate.ADDED)
-    assert said(away, away, Listed(1), away, busy, done, busy) == [
+    away, busy, done = RetryWait("nobody there"), RetryWait("busy"), ItemOutcome("a", Status.ADDED)
+    assert said(away, away, ListingProgress(1), away, busy, done, busy) == [
         "waiting: nobody there",
         "waiting: busy",
         "waiting: busy",
@@ -84,28 +93,28 @@ def test_a_reason_to_wait_is_told_once_until_something_happens() -> None:
 
 
 def test_who_watches_is_told_how_to_end_it() -> None:
-    [sentence] = said(Watching())
+    [sentence] = said(RoundComplete())
     assert sentence.endswith("; watching for changes, Ctrl-C ends it")
 
 
 def test_who_watches_is_told_what_has_changed_and_not_that_nothing_has() -> None:
     display = Said()
-    listener = Listener(display)
+    listener = ProgressListener(display)
     for added in (7, 7, 8):
-        listener(IngestReport(seen=added, complete=True, added=added), Watching())
+        listener(IngestReport(seen=added, complete=True, added=added), RoundComplete())
     assert [sentence.split(" added")[0] for sentence in display.sentences] == ["7 images: 7", "8 images: 8"]
 
 
 def test_what_a_terminal_takes_for_a_command_is_shown_as_text() -> None:
-    assert said(Outcome("a\x1b[2J\n\x85\u202e.png", Fate.FAILED, "x\ty")) == [
+    assert said(ItemOutcome("a\x1b[2J\n\x85\u202e.png", Status.FAILED, "x\ty")) == [
         "failed: a\\x1b[2J\\n\\x85\\u202e.png: x\\ty"
     ]
-    assert printable("カフェ é 🐱 a b") == "カフェ é 🐱 a b"
+    assert escape_unprintable("カフェ é 🐱 a b") == "カフェ é 🐱 a b"
 
 
 def on_a_terminal(report: IngestReport, width: int = 80) -> str:
     out = io.StringIO()
-    with bar(Console(file=out, force_terminal=True, width=width, color_system=None)) as display:
+    with open_bar(Console(file=out, force_terminal=True, width=width, color_system=None)) as display:
         display.show(report, 123.4)
         display.say(f"failed: {BAD.key}: {BAD.reason}")
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
@@ -125,14 +134,14 @@ def test_a_long_run_stays_on_one_line_of_a_terminal(width: int) -> None:
 
 def test_a_long_sentence_is_not_broken_by_the_width_of_a_terminal() -> None:
     out = io.StringIO()
-    with bar(Console(file=out, force_terminal=True, width=40, color_system=None)) as display:
+    with open_bar(Console(file=out, force_terminal=True, width=40, color_system=None)) as display:
         display.say("word " * 30)
     assert "word " * 29 in out.getvalue()
 
 
 def test_elsewhere_a_line_now_and_then_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     time = FakeTime()
-    display = Lines(lambda: time.now)
+    display = LineDisplay(lambda: time.now)
     display.show(LONG, 100.0)
     assert not capsys.readouterr().err
     time.sleep(LINE_SECONDS)
@@ -143,12 +152,12 @@ def test_elsewhere_a_line_now_and_then_says_how_far_it_is(capsys: pytest.Capture
 
 def test_what_is_left_is_not_guessed_before_all_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     now = iter([0.0, LINE_SECONDS, LINE_SECONDS])
-    Lines(lambda: next(now)).show(replace(LONG, complete=False, waiting="", failures=[]), 100.0)
+    LineDisplay(lambda: next(now)).show(replace(LONG, complete=False, waiting="", failures=[]), 100.0)
     assert capsys.readouterr().err == "999999 of 1234567 or more, 100/s\n"
 
 
 def test_the_rate_is_that_of_the_last_moments() -> None:
-    rate = Rate()
+    rate = RateMeter()
     assert rate.at(0.0, 0) == 0.0
     assert rate.at(1.0, 100) == 100.0
     assert rate.at(2.0, 300) == 150.0

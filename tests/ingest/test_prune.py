@@ -3,24 +3,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import InputError
-from ingest.items import Fate, Outcome
+from ingest.items import ItemOutcome, Status
 from ingest.listing import Selection, Shard
-from ingest.patience import Patience
 from ingest.pipeline import IngestSettings, ingest
-from ingest.prune import PruneLimit, PruneRefused, Recorded, check_prune, prune
-from ingest.store import ImageStore
+from ingest.prune import PruneLimit, PruneRefused, RecordingSource, check_prune, prune
+from ingest.retry import Patience
+from ingest.store.base import ImageStore
 from tests.ingest.fakes import FakeStore, File, ListSource, pictures, png
 
 ANY = PruneLimit(percent=100)
 
 
-def brought_in(source: ListSource, store: FakeStore, selection: Selection | None = None) -> Recorded:
-    recorded = Recorded(source)
+def brought_in(source: ListSource, store: FakeStore, selection: Selection | None = None) -> RecordingSource:
+    recorded = RecordingSource(source)
     ingest([recorded], store, settings=IngestSettings(selection=selection or Selection(), patience_seconds=0))
     return recorded
 
 
-def pruned(recorded: Recorded, store: ImageStore, limit: PruneLimit = ANY, really: bool = True) -> int:
+def pruned(recorded: RecordingSource, store: ImageStore, limit: PruneLimit = ANY, really: bool = True) -> int:
     return prune([recorded], store, Selection(), limit, Patience(0), really)
 
 
@@ -87,7 +87,7 @@ def test_an_emptied_source_removes_nothing_unless_all_may_go() -> None:
 def test_nothing_goes_when_it_may_lie_in_what_could_not_be_listed(whole: str, gone: str) -> None:
     source, store = ListSource(pictures(20) | {gone: File(png())}), FakeStore()
     brought_in(source, store)
-    source.others = [Outcome(whole, Fate.FAILED, "cannot be read")]
+    source.others = [ItemOutcome(whole, Status.FAILED, "cannot be read")]
     recorded = brought_in(without(source, gone), store)
     with pytest.raises(PruneRefused, match=r"cannot be read.*--ignore"):
         pruned(recorded, store)
@@ -97,7 +97,10 @@ def test_nothing_goes_when_it_may_lie_in_what_could_not_be_listed(whole: str, go
 def test_what_could_not_be_listed_keeps_itself_and_nothing_beside_it() -> None:
     source, store = ListSource(pictures(20)), FakeStore()
     brought_in(source, store)
-    source.others = [Outcome("0001.png", Fate.FAILED, "a link to nothing"), Outcome("sub", Fate.FAILED, "no folder")]
+    source.others = [
+        ItemOutcome("0001.png", Status.FAILED, "a link to nothing"),
+        ItemOutcome("sub", Status.FAILED, "no folder"),
+    ]
     assert pruned(brought_in(without(source, "0000.png", "0001.png"), store), store) == 1
     assert "0001.png" in store.objects and "0000.png" not in store.objects
 

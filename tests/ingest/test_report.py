@@ -3,31 +3,36 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.items import Fate, Outcome
-from ingest.listing import Listed
-from ingest.patience import Waiting
+from ingest.items import ItemOutcome, Status
+from ingest.listing import ListingProgress
 from ingest.report import IngestReport
-from ingest.sources.base import Skipped
+from ingest.retry import RetryWait
+from ingest.sources.base import SkippedFile
 
 
-def report_of(*outcomes: Outcome) -> IngestReport:
+def report_of(*outcomes: ItemOutcome) -> IngestReport:
     report = IngestReport()
-    for event in (*outcomes, Listed(len(outcomes)), Listed(0, complete=True), Skipped("notes.md")):
+    for event in (
+        *outcomes,
+        ListingProgress(len(outcomes)),
+        ListingProgress(0, complete=True),
+        SkippedFile("notes.md"),
+    ):
         report.take(event)
     return report
 
 
 MIXED = report_of(
-    Outcome("a", Fate.ADDED),
-    Outcome("b", Fate.UPDATED),
-    Outcome("c", Fate.UNCHANGED),
-    Outcome("d", Fate.FAILED, "broken"),
+    ItemOutcome("a", Status.ADDED),
+    ItemOutcome("b", Status.UPDATED),
+    ItemOutcome("c", Status.UNCHANGED),
+    ItemOutcome("d", Status.FAILED, "broken"),
 )
 
 
-@given(st.lists(st.sampled_from(list(Fate))))
-def test_the_numbers_add_up_to_what_was_seen(fates: list[Fate]) -> None:
-    told = report_of(*(Outcome(str(number), fate) for number, fate in enumerate(fates))).as_json()
+@given(st.lists(st.sampled_from(list(Status))))
+def test_the_numbers_add_up_to_what_was_seen(fates: list[Status]) -> None:
+    told = report_of(*(ItemOutcome(str(number), fate) for number, fate in enumerate(fates))).as_json()
     assert told["seen"] == len(fates) == told["added"] + told["updated"] + told["unchanged"] + told["failed"]
 
 
@@ -39,7 +44,7 @@ def test_json_holds_the_numbers_and_the_failures_by_name() -> None:
 
 
 def test_the_exit_code_is_3_when_some_failed_and_0_otherwise() -> None:
-    assert MIXED.exit_code == 3 and report_of(Outcome("a", Fate.ADDED)).exit_code == 0
+    assert MIXED.exit_code == 3 and report_of(ItemOutcome("a", Status.ADDED)).exit_code == 0
 
 
 def test_the_summary_is_one_sentence() -> None:
@@ -48,31 +53,31 @@ def test_the_summary_is_one_sentence() -> None:
 
 
 def test_the_summary_tells_of_duplicates_and_of_what_was_removed() -> None:
-    report = report_of(Outcome("a", Fate.ADDED, sha256="x", duplicate_of="b"))
+    report = report_of(ItemOutcome("a", Status.ADDED, sha256="x", duplicate_of="b"))
     report.pruned = 2
     assert report.summary().startswith("1 image: ")
     assert "; 1 of them equal to another; 2 vanished ones removed;" in report.summary()
 
 
 def test_what_is_taken_back_moves_to_failed() -> None:
-    sent = Outcome("a", Fate.UPDATED, sha256="x", duplicate_of="b")
+    sent = ItemOutcome("a", Status.UPDATED, sha256="x", duplicate_of="b")
     report = report_of(sent)
     failed = report.take_back(sent, "lost")
     assert (report.updated, report.duplicates, report.failed, report.done) == (0, 0, 1, 1)
-    assert (failed.key, failed.fate, failed.reason) == ("a", Fate.FAILED, "lost")
+    assert (failed.key, failed.fate, failed.reason) == ("a", Status.FAILED, "lost")
 
 
 def test_it_waits_until_something_happens() -> None:
     report = IngestReport()
-    report.take(Waiting("nobody there"))
+    report.take(RetryWait("nobody there"))
     assert report.waiting == "nobody there"
-    report.take(Outcome("a", Fate.ADDED))
+    report.take(ItemOutcome("a", Status.ADDED))
     assert not report.waiting
 
 
 def test_it_is_complete_when_all_has_been_listed() -> None:
     report = IngestReport()
-    report.take(Listed(1))
+    report.take(ListingProgress(1))
     assert not report.complete
-    report.take(Listed(0, complete=True))
+    report.take(ListingProgress(0, complete=True))
     assert report.complete

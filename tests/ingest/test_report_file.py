@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import InputError
-from ingest.items import Fate, Item, Outcome
+from ingest.items import ItemOutcome, SourceItem, Status
 from ingest.listing import Selection
 from ingest.pipeline import IngestSettings, ingest
-from ingest.report import IngestReport
-from ingest.report_file import Failed, ReportFile
+from ingest.report import FailedItems, IngestReport, ReportFile
 from tests.ingest.fakes import BROKEN, FakeStore, ListSource, pictures, png
 
 
@@ -19,7 +18,7 @@ def silent(_: str) -> None:
     pass
 
 
-def written(file: Path, *outcomes: Outcome) -> list[dict[str, str]]:
+def written(file: Path, *outcomes: ItemOutcome) -> list[dict[str, str]]:
     with ReportFile(file, silent) as report:
         for outcome in outcomes:
             report(IngestReport(), outcome)
@@ -28,9 +27,9 @@ def written(file: Path, *outcomes: Outcome) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
-def item(key: str, source: str = "/photos") -> Item:
+def item(key: str, source: str = "/photos") -> SourceItem:
     [found] = ListSource({key: b""}, source)
-    assert isinstance(found, Item)
+    assert isinstance(found, SourceItem)
     return found
 
 
@@ -47,8 +46,8 @@ def test_every_image_has_a_line_with_what_became_of_it(tmp_path: Path) -> None:
 
 
 def test_what_was_sent_and_turned_out_to_be_lost_has_one_line_that_says_so(tmp_path: Path) -> None:
-    sent = Outcome("a", Fate.ADDED, source="/photos", sha256="x")
-    assert written(tmp_path / "r.jsonl", sent, Outcome("a", Fate.FAILED, "lost", "/photos")) == [
+    sent = ItemOutcome("a", Status.ADDED, source="/photos", sha256="x")
+    assert written(tmp_path / "r.jsonl", sent, ItemOutcome("a", Status.FAILED, "lost", "/photos")) == [
         {"key": "a", "status": "failed", "reason": "lost", "source": "/photos"}
     ]
 
@@ -63,15 +62,15 @@ def test_a_full_disk_is_told_once_and_stops_nothing(count: int) -> None:
     complaints: list[str] = []
     with ReportFile(Path("/dev/full"), complaints.append) as report:
         for number in range(count):
-            report(IngestReport(), Outcome(f"{number}", Fate.FAILED, "broken"))
+            report(IngestReport(), ItemOutcome(f"{number}", Status.FAILED, "broken"))
     assert report.problem and len(complaints) == 1
     assert "/dev/full is not whole (No space left on device)" in complaints[0]
 
 
 def test_an_error_in_the_middle_leaves_what_is_known_so_far(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), ReportFile(tmp_path / "r.jsonl", silent) as report:
-        report(IngestReport(), Outcome("a", Fate.ADDED, sha256="x"))
-        report(IngestReport(), Outcome("b", Fate.FAILED, "broken"))
+        report(IngestReport(), ItemOutcome("a", Status.ADDED, sha256="x"))
+        report(IngestReport(), ItemOutcome("b", Status.FAILED, "broken"))
         raise KeyboardInterrupt
     assert {json.loads(line)["key"] for line in (tmp_path / "r.jsonl").read_text().splitlines()} == {"a", "b"}
 
@@ -87,16 +86,16 @@ def test_names_of_any_kind_come_back_from_the_report(bad: set[str], good: set[st
     bad = {name for name in bad if not name.startswith(("/", "#", "::"))}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "r.jsonl"
-        failures = [Outcome(name, Fate.FAILED, "broken \x85\u2028\n", "/photos") for name in bad]
-        written(file, *failures, *(Outcome(name, Fate.ADDED, "", "/photos", "x") for name in good - bad))
-        failed = Failed.read(file)
+        failures = [ItemOutcome(name, Status.FAILED, "broken \x85\u2028\n", "/photos") for name in bad]
+        written(file, *failures, *(ItemOutcome(name, Status.ADDED, "", "/photos", "x") for name in good - bad))
+        failed = FailedItems.read(file)
     assert failed.keys == bad and failed.sources == (("/photos",) if bad else ())
     assert all(failed.has(item(name)) for name in bad)
 
 
 def test_what_is_no_utf8_is_written_as_json_writes_it(tmp_path: Path) -> None:
-    [line] = written(tmp_path / "r.jsonl", Outcome("a", Fate.FAILED, "no \udce9", "/caf\udce9"))
-    assert line["source"] == "/caf\udce9" and Failed.read(tmp_path / "r.jsonl").sources == ("/caf\udce9",)
+    [line] = written(tmp_path / "r.jsonl", ItemOutcome("a", Status.FAILED, "no \udce9", "/caf\udce9"))
+    assert line["source"] == "/caf\udce9" and FailedItems.read(tmp_path / "r.jsonl").sources == ("/caf\udce9",)
 
 
 def test_a_retry_takes_what_failed_and_nothing_else(tmp_path: Path) -> None:
@@ -106,7 +105,7 @@ def test_a_retry_takes_what_failed_and_nothing_else(tmp_path: Path) -> None:
         ingest([source], store, None, report, IngestSettings(patience_seconds=0))
     source.files["0003.png"].data = png()
     source.reads.clear()
-    selection = Selection(only=Failed.read(tmp_path / "r.jsonl").has)
+    selection = Selection(only=FailedItems.read(tmp_path / "r.jsonl").has)
     again = ingest([source], store, settings=IngestSettings(selection=selection, patience_seconds=0))
     assert (again.seen, again.added) == (1, 1) and source.reads == ["0003.png"] and len(store.objects) == 5
 
@@ -124,16 +123,18 @@ def test_a_retry_takes_what_failed_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_a_retry_takes_all_parts_of_what_failed(tmp_path: Path, failed: str, taken: list[str], left: list[str]) -> None:
-    written(tmp_path / "r.jsonl", Outcome(failed, Fate.FAILED, "broken", "/photos"))
-    back = Failed.read(tmp_path / "r.jsonl")
+    written(tmp_path / "r.jsonl", ItemOutcome(failed, Status.FAILED, "broken", "/photos"))
+    back = FailedItems.read(tmp_path / "r.jsonl")
     assert [key for key in taken + left if back.has(item(key))] == taken
     assert not back.has(item("elsewhere", "/other"))
 
 
 def test_sources_come_back_in_their_order(tmp_path: Path) -> None:
-    outcomes = [Outcome(str(number), Fate.FAILED, "", source) for number, source in enumerate(["/b", "/a", "/b", ""])]
-    written(tmp_path / "r.jsonl", *outcomes, Outcome("x", Fate.UNCHANGED, "", "/c"))
-    assert Failed.read(tmp_path / "r.jsonl").sources == ("/b", "/a")
+    outcomes = [
+        ItemOutcome(str(number), Status.FAILED, "", source) for number, source in enumerate(["/b", "/a", "/b", ""])
+    ]
+    written(tmp_path / "r.jsonl", *outcomes, ItemOutcome("x", Status.UNCHANGED, "", "/c"))
+    assert FailedItems.read(tmp_path / "r.jsonl").sources == ("/b", "/a")
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "7", '{"key": "a"}', "not JSON"])
@@ -141,11 +142,11 @@ def test_what_is_no_report_is_told_by_its_line(tmp_path: Path, line: str) -> Non
     file = tmp_path / "r.jsonl"
     file.write_text('{"key": "a", "status": "added", "reason": "", "source": "/photos"}\n' + line)
     with pytest.raises(InputError, match="line 2 is no line of a report"):
-        Failed.read(file)
+        FailedItems.read(file)
 
 
 def test_a_report_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_bytes(b"\xff")
     for file in (tmp_path / "r.jsonl", tmp_path / "missing"):
         with pytest.raises(InputError, match=f"--retry-failed {file} cannot be read"):
-            Failed.read(file)
+            FailedItems.read(file)

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import SidecarUnreachable, WeaviateUnreachable
-from ingest.flow import Bound
-from ingest.items import Facts, Fit, ImageObject
+from ingest.choices import Fit, Keep
+from ingest.items import Facts, ImageObject
 from ingest.pipeline import IngestSettings, ingest
 from ingest.report import IngestReport
-from ingest.store import Keep
+from ingest.stages import SizeLimit
 from tests.ingest.fakes import BROKEN, FakeEmbedder, FakeStore, File, ListSource, colour, held, png
 
 SMALL = IngestSettings(
-    workers=2, patience_seconds=0, embed_batch=Bound(2), module_batch=Bound(2), upload_batch=Bound(3)
+    workers=2, patience_seconds=0, embed_batch=SizeLimit(2), module_batch=SizeLimit(2), upload_batch=SizeLimit(3)
 )
 
 

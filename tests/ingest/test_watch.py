@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from clip_vectorizer.errors import VectorizerError
-from ingest.items import Fate, Item, Outcome
+from ingest.items import ItemOutcome, SourceItem, Status
 from ingest.listing import Selection
 from ingest.pipeline import IngestSettings, ingest
 from ingest.report import IngestReport
 from ingest.sources.base import SETTLED_SECONDS
-from ingest.watch import MOST_PUTTING_OFF, Changed, rounds
+from ingest.watch import MAX_DEFERRALS, ChangeFilter, iterate_rounds
 from tests.ingest.fakes import FakeStore, File, ListSource, pictures, png, write
 
 
@@ -38,10 +38,10 @@ class Watch:
                 raise Enough
             step()
 
-        changed, taken = Changed(), list[int]()
+        changed, taken = ChangeFilter(), list[int]()
         selection = Selection(only=changed.has)
         with pytest.raises(Enough):
-            for _ in rounds([self.source], changed, sleep):
+            for _ in iterate_rounds([self.source], changed, sleep):
                 before = self.report.seen
                 settings = IngestSettings(selection=selection, patience_seconds=0)
                 ingest([self.source], self.store, settings=settings, report=self.report)
@@ -53,10 +53,10 @@ def nothing() -> None:
     pass
 
 
-def choose(changed: Changed, source: ListSource) -> list[str]:
+def choose(changed: ChangeFilter, source: ListSource) -> list[str]:
     """The keys of a round."""
     changed.begin()
-    return [found.key for found in source if isinstance(found, Item) and changed.has(found)]
+    return [found.key for found in source if isinstance(found, SourceItem) and changed.has(found)]
 
 
 def test_the_first_round_comes_at_once_and_takes_everything() -> None:
@@ -68,7 +68,7 @@ def test_no_round_comes_while_nothing_changes() -> None:
 
 
 def test_a_round_takes_what_is_new_or_has_changed_and_nothing_else() -> None:
-    source, changed = ListSource(pictures(3)), Changed()
+    source, changed = ListSource(pictures(3)), ChangeFilter()
     assert choose(changed, source) == list(pictures(3))
     assert choose(changed, source) == []
     source.files["0001.png"] = File(b"other")
@@ -78,7 +78,7 @@ def test_a_round_takes_what_is_new_or_has_changed_and_nothing_else() -> None:
 
 
 def test_what_vanished_and_came_back_as_it_was_is_no_change() -> None:
-    source, changed = ListSource(pictures(3)), Changed()
+    source, changed = ListSource(pictures(3)), ChangeFilter()
     choose(changed, source)
     file = source.files.pop("0001.png")
     choose(changed, source)
@@ -98,14 +98,14 @@ def test_a_file_that_is_still_being_written_is_put_off_until_it_is_whole() -> No
 
 def test_a_file_without_a_stamp_is_taken_in_the_end_and_does_not_keep_the_watch_busy() -> None:
     watch = Watch(ListSource({"x.png": File(png(), stamp="")}))
-    looks = [nothing] * (MOST_PUTTING_OFF + 4)
-    assert watch.run(*looks) == [0] * MOST_PUTTING_OFF + [1]
+    looks = [nothing] * (MAX_DEFERRALS + 4)
+    assert watch.run(*looks) == [0] * MAX_DEFERRALS + [1]
 
 
 def test_a_file_that_settles_after_all_is_looked_at_again() -> None:
-    source, changed = ListSource({"x.png": File(png(), stamp="")}), Changed()
-    taken = [choose(changed, source) for _ in range(MOST_PUTTING_OFF + 2)]
-    assert taken == [*[[]] * MOST_PUTTING_OFF, ["x.png"], []]
+    source, changed = ListSource({"x.png": File(png(), stamp="")}), ChangeFilter()
+    taken = [choose(changed, source) for _ in range(MAX_DEFERRALS + 2)]
+    assert taken == [*[[]] * MAX_DEFERRALS, ["x.png"], []]
     source.files["x.png"].stamp = "settled"
     assert choose(changed, source) == ["x.png"]
     source.files["x.png"].stamp = ""  # it is written to once more
@@ -113,13 +113,13 @@ def test_a_file_that_settles_after_all_is_looked_at_again() -> None:
 
 
 def test_what_cannot_be_listed_is_told_once_and_again_when_the_reason_is_another() -> None:
-    changed = Changed()
-    locked, gone = (Outcome("sub", Fate.FAILED, reason) for reason in ("locked", "gone"))
+    changed = ChangeFilter()
+    locked, gone = (ItemOutcome("sub", Status.FAILED, reason) for reason in ("locked", "gone"))
     assert [changed.has(found) for found in (locked, locked, gone, gone)] == [True, False, True, False]
 
 
 def test_a_change_in_a_folder_is_heard_of(tmp_path: Path) -> None:
-    looks = rounds([ListSource({}, str(tmp_path))], Changed())
+    looks = iterate_rounds([ListSource({}, str(tmp_path))], ChangeFilter())
     next(looks)
     written = threading.Timer(0.3, write, (tmp_path / "new.png", png()))
     written.start()
@@ -129,8 +129,8 @@ def test_a_change_in_a_folder_is_heard_of(tmp_path: Path) -> None:
 
 def test_an_address_too_long_for_a_file_name_can_be_watched() -> None:
     slept: list[float] = []
-    changed = Changed()
-    looks = rounds([ListSource({}, f"https://example.com/{'x' * 5000}")], changed, slept.append)
+    changed = ChangeFilter()
+    looks = iterate_rounds([ListSource({}, f"https://example.com/{'x' * 5000}")], changed, slept.append)
     next(looks)
     changed.waiting = True
     next(looks)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from clip_vectorizer.models.runners import Pass, Replay
+from clip_vectorizer.models.runners import ForwardPass, ReplayPass
 from clip_vectorizer.vectors import Vectors
 
 
@@ -31,7 +31,7 @@ class Recordings:
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return torch.full(shape, 77, dtype=dtype)  # what happened to be there
 
-    def record(self, run: Pass, inputs: Tensor) -> Replay:
+    def record(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
         assert self._inside
         if len(inputs) > self._room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

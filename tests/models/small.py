@@ -11,7 +11,7 @@ from open_clip.model import CLIP
 from safetensors.torch import save_file
 from torch import nn
 
-from clip_vectorizer.models.placement import Placement
+from clip_vectorizer.models.devices import Placement
 
 CPU = Placement()
 TEXTS = ["a", "a photo of a cat", "two dogs, one of them asleep on a red sofa", "", "苹果"]

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.models.buckets import batch_buckets, length_buckets, smallest_holding
+from clip_vectorizer.models.runners import batch_buckets, length_buckets, smallest_holding
 
 
 def test_batches_are_powers_of_two_and_the_largest_itself() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clip_vectorizer.errors import DeviceLost
-from clip_vectorizer.models.device_errors import is_lost, is_out_of_memory, lost_device_told
+from clip_vectorizer.models.device_errors import detect_lost_device, is_lost, is_out_of_memory
 
 GPU, CPU = torch.device("cuda:0"), torch.device("cpu")
 HINT = "\nCUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace may be wrong."
@@ -48,7 +48,7 @@ def test_what_no_later_call_survives_is_told_as_a_lost_device(message: str, kind
     error = kind(message + HINT)
     assert is_lost(error)
     assert not is_out_of_memory(error)
-    with pytest.raises(DeviceLost, match=f"cuda:0 is lost .{message}.*started again") as told, lost_device_told(GPU):
+    with pytest.raises(DeviceLost, match=f"cuda:0 is lost .{message}.*started again") as told, detect_lost_device(GPU):
         raise error
     assert told.value.__cause__ is error
 
@@ -57,7 +57,7 @@ def test_what_no_later_call_survives_is_told_as_a_lost_device(message: str, kind
 def test_too_little_memory_is_passed_on_for_a_smaller_batch(error: RuntimeError) -> None:
     assert is_out_of_memory(error)
     assert not is_lost(error)
-    with pytest.raises(type(error)) as passed, lost_device_told(GPU, dead):
+    with pytest.raises(type(error)) as passed, detect_lost_device(GPU, dead):
         raise error
     assert passed.value is error
 
@@ -65,26 +65,26 @@ def test_too_little_memory_is_passed_on_for_a_smaller_batch(error: RuntimeError)
 @pytest.mark.parametrize("error", ORDINARY)
 def test_a_broken_item_is_passed_on_while_the_device_works(error: Exception) -> None:
     assert not is_lost(error)
-    with pytest.raises(type(error)) as passed, lost_device_told(GPU, alive):
+    with pytest.raises(type(error)) as passed, detect_lost_device(GPU, alive):
         raise error
     assert passed.value is error
 
 
 def test_after_any_failure_a_device_that_does_nothing_more_is_lost() -> None:
-    with pytest.raises(DeviceLost, match="illegal memory access"), lost_device_told(GPU, dead):
+    with pytest.raises(DeviceLost, match="illegal memory access"), detect_lost_device(GPU, dead):
         raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
 
 
 def test_a_full_device_is_not_a_lost_one() -> None:
-    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"), lost_device_told(GPU, full):
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"), detect_lost_device(GPU, full):
         raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
 
 
 def test_a_cpu_is_never_lost_nor_asked() -> None:
-    with pytest.raises(RuntimeError, match="assert"), lost_device_told(CPU, dead):
+    with pytest.raises(RuntimeError, match="assert"), detect_lost_device(CPU, dead):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
 
 def test_what_succeeds_asks_nothing() -> None:
-    with lost_device_told(GPU, dead):
+    with detect_lost_device(GPU, dead):
         pass

@@ -7,10 +7,8 @@ import torch
 
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.models.catalog import ModelName, load_encoder, load_encoders
-from clip_vectorizer.models.copies import copied
-from clip_vectorizer.models.devices import devices_of, keep_threads_within
-from clip_vectorizer.models.openclip_towers import ShortTexts
-from clip_vectorizer.models.placement import Placement
+from clip_vectorizer.models.devices import Placement, cap_torch_threads, copy_model, parse_devices
+from clip_vectorizer.models.openclip import ShortTexts
 from tests.models.small import CPU, TEXTS, random_clip, save_folder
 
 
@@ -26,7 +24,7 @@ from tests.models.small import CPU, TEXTS, random_clip, save_folder
     ],
 )
 def test_names_become_torchs_with_numbers(text: str, devices: list[str]) -> None:
-    assert devices_of(text, count=3) == devices
+    assert parse_devices(text, count=3) == devices
     assert [str(torch.device(name)) for name in devices] == devices
 
 
@@ -34,13 +32,13 @@ def test_a_device_that_is_not_there_is_refused_with_what_is() -> None:
     with pytest.raises(
         SettingsError, match=r"CLIP_DEVICE='cuda:0,cuda:2,cuda:7'.*no cuda:2 and no cuda:7.*cuda:0 to cuda:1"
     ):
-        devices_of("cuda:0,cuda:2,cuda:7", count=2)
+        parse_devices("cuda:0,cuda:2,cuda:7", count=2)
 
 
 @pytest.mark.parametrize("text", ["cuda", "cuda:all", "cuda:1"])
 def test_without_any_gpu_the_error_says_the_way_out(text: str) -> None:
     with pytest.raises(SettingsError, match=r"CLIP_DEVICE.*use cpu"):
-        devices_of(text, count=0)
+        parse_devices(text, count=0)
 
 
 def test_two_workers_of_one_processor_have_one_model_and_equal_vectors(tmp_path: Path) -> None:
@@ -64,7 +62,7 @@ def test_one_device_is_one_encoder_as_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_copy_has_all_its_weights_on_the_other_device_and_leaves_the_model_where_it_is(wrapped: bool) -> None:
     model = random_clip()
-    copy = copied(ShortTexts(model) if wrapped else model, torch.device("meta"))
+    copy = copy_model(ShortTexts(model) if wrapped else model, torch.device("meta"))
     inner = vars(copy)["_model"] if wrapped else copy
     assert {value.device.type for value in [*inner.parameters(), *inner.buffers()]} == {"meta"}
     assert {value.device.type for value in [*model.parameters(), *model.buffers()]} == {"cpu"}
@@ -77,7 +75,7 @@ def test_a_copy_computes_the_same() -> None:
     model = random_clip()
     ids = torch.randint(1, 49000, (3, 77))
     torch.testing.assert_close(
-        copied(model, torch.device("cpu")).encode_text(ids), model.encode_text(ids), atol=0, rtol=0
+        copy_model(model, torch.device("cpu")).encode_text(ids), model.encode_text(ids), atol=0, rtol=0
     )
 
 
@@ -90,9 +88,9 @@ def test_no_more_threads_than_usable_cores_and_no_fewer_than_asked_for() -> None
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        keep_threads_within(4)
+        cap_torch_threads(4)
         assert torch.get_num_threads() == 3
-        keep_threads_within(2)
+        cap_torch_threads(2)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)

@@ -9,8 +9,20 @@ from click.testing import CliRunner
 from PIL import Image
 
 from clip_vectorizer.cli import main
-from clip_vectorizer.models.doctor import WIDTH, Load, examined, fact, facts, verdict
-from clip_vectorizer.models.machine import GIB, INSTRUCTIONS, Gpu, Machine, processor, this_machine
+from clip_vectorizer.models.doctor import (
+    GIB,
+    INSTRUCTIONS,
+    WIDTH,
+    DoctorLoad,
+    Gpu,
+    Machine,
+    describe_machine,
+    format_fact,
+    format_verdict,
+    inspect_machine,
+    measure_encoder,
+    read_processor_name,
+)
 from tests.fakes import INFO, HashEncoder
 
 PRECISIONS = ("fp32", "bf16")
@@ -46,7 +58,7 @@ def text(lines: Iterator[str] | list[str]) -> str:
 
 
 def judged(machine: Machine, info: object = INFO, images: float = SLOW) -> str:
-    return text(verdict(machine, info, PRECISIONS, images))
+    return text(format_verdict(machine, info, PRECISIONS, images))
 
 
 def test_the_command_fits_80_columns_measures_and_ends_with_a_verdict() -> None:
@@ -61,30 +73,34 @@ def test_the_command_fits_80_columns_measures_and_ends_with_a_verdict() -> None:
     assert "emoji on cpu, fp32" in text(lines)
 
 
-@pytest.mark.parametrize("machine", [PLAIN, AMX, replace(WITH_GPU, gpus=(CARD,) * 8), this_machine()])
+@pytest.mark.parametrize("machine", [PLAIN, AMX, replace(WITH_GPU, gpus=(CARD,) * 8), inspect_machine()])
 def test_every_machine_fits_80_columns(machine: Machine) -> None:
     crowded = replace(machine, instructions=tuple(INSTRUCTIONS))
-    for line in [*facts(machine), *facts(crowded), *verdict(crowded, INFO, PRECISIONS, SLOW)]:
+    for line in [
+        *describe_machine(machine),
+        *describe_machine(crowded),
+        *format_verdict(crowded, INFO, PRECISIONS, SLOW),
+    ]:
         assert len(line) <= WIDTH
 
 
 def test_a_quota_and_an_affinity_are_told_beside_the_machines_cores() -> None:
-    assert "8 cores" in text(facts(PLAIN))
+    assert "8 cores" in text(describe_machine(PLAIN))
     limited = replace(PLAIN, installed_cores=64, allowed_cores=16, quota_cores=2.5, usable_cores=2)
-    assert "2 of 64 cores usable (16 allowed, a quota of 2.5)" in text(facts(limited))
+    assert "2 of 64 cores usable (16 allowed, a quota of 2.5)" in text(describe_machine(limited))
 
 
 def test_instructions_say_which_precision_they_favour() -> None:
-    assert "AVX2: no precision but fp32 in hardware" in text(facts(PLAIN))
-    assert "AMX bf16: bf16 in hardware" in text(facts(AMX))
+    assert "AVX2: no precision but fp32 in hardware" in text(describe_machine(PLAIN))
+    assert "AMX bf16: bf16 in hardware" in text(describe_machine(AMX))
     vnni = replace(PLAIN, instructions=("avx512_vnni", "amx_bf16"))
-    assert "bf16 and int8 in hardware" in text(facts(vnni))
+    assert "bf16 and int8 in hardware" in text(describe_machine(vnni))
 
 
 def test_a_gpu_is_told_with_its_memory() -> None:
-    assert "cuda:0 NVIDIA H100 80GB HBM3, 70.0 of 80.0 GiB free, bf16 in hardware" in text(facts(WITH_GPU))
-    assert "built for CUDA 13.2" in text(facts(replace(PLAIN, cuda_build="13.2")))
-    assert "built for CPUs" in text(facts(PLAIN))
+    assert "cuda:0 NVIDIA H100 80GB HBM3, 70.0 of 80.0 GiB free, bf16 in hardware" in text(describe_machine(WITH_GPU))
+    assert "built for CUDA 13.2" in text(describe_machine(replace(PLAIN, cuda_build="13.2")))
+    assert "built for CPUs" in text(describe_machine(PLAIN))
 
 
 @pytest.mark.parametrize(
@@ -118,24 +134,24 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
 def test_int8_is_not_advised_before_it_can_be_asked_for() -> None:
     vnni = replace(PLAIN, instructions=("avx512_vnni",))
     assert "nothing" in judged(vnni)
-    assert "--precision int8" in text(verdict(vnni, INFO, (*PRECISIONS, "int8"), SLOW))
+    assert "--precision int8" in text(format_verdict(vnni, INFO, (*PRECISIONS, "int8"), SLOW))
 
 
 def test_files_are_read_by_the_way_that_is_given() -> None:
     seen: list[bytes] = []
-    lines = list(examined(PLAIN, HashEncoder(), seen.append, Load(batch=1, seconds=0.01), PRECISIONS))
+    lines = list(measure_encoder(PLAIN, HashEncoder(), seen.append, DoctorLoad(batch=1, seconds=0.01), PRECISIONS))
     assert {Image.open(io.BytesIO(file)).size for file in seen} == {(640, 480), (4000, 3000)}
     assert "JPEG of 4000 x 3000" in text(lines)
 
 
 def test_long_facts_go_on_under_their_own_column() -> None:
-    lines = fact("label", "word " * 40)
+    lines = format_fact("label", "word " * 40)
     assert all(len(line) <= WIDTH for line in lines)
     assert all(line.startswith(" " * 14 + "word") for line in lines[1:])
 
 
 def test_a_processor_without_a_name_has_none(tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
-    assert processor(file) == ""
+    assert read_processor_name(file) == ""
     file.write_text("processor\t: 0\nmodel name\t: A CPU\nmodel name\t: A CPU\n")
-    assert processor(file) == "A CPU"
+    assert read_processor_name(file) == "A CPU"

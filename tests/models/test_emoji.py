@@ -11,7 +11,7 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageDraw
 
-from clip_vectorizer.models.catalog import EMOJI_FOLDER, ModelName, load_encoder
+from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
 from tests.models.small import CPU, apart
 
@@ -25,7 +25,7 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="module")
 def reference() -> torch.nn.Module:
-    return open_clip.create_model(f"local-dir:{EMOJI_FOLDER}").eval().requires_grad_(False)
+    return open_clip.create_model(f"local-dir:{EMOJI_DIRECTORY}").eval().requires_grad_(False)
 
 
 def drawing() -> Image.Image:
@@ -73,16 +73,16 @@ def test_many_threads_may_prepare_at_once(encoder: Encoder) -> None:
 
 
 def test_the_revision_is_a_digest_of_the_weights(encoder: Encoder) -> None:
-    again = load_encoder(ModelName(f"local-dir:{EMOJI_FOLDER}"), CPU)
+    again = load_encoder(ModelName(f"local-dir:{EMOJI_DIRECTORY}"), CPU)
     assert again.info.revision == encoder.info.revision
-    assert again.info.model == f"local-dir:{EMOJI_FOLDER}"
+    assert again.info.model == f"local-dir:{EMOJI_DIRECTORY}"
 
 
 def test_it_loads_without_open_clip_and_transformers() -> None:
     program = """if True:
         import sys
         from clip_vectorizer.models.catalog import ModelName, load_encoder
-        from clip_vectorizer.models.placement import Placement
+        from clip_vectorizer.models.devices import Placement
         load_encoder(ModelName("emoji"), Placement())
         slow = {"open_clip", "transformers", "torchvision", "timm"} & set(sys.modules)
         sys.exit(f"imported {slow}" if slow else 0)

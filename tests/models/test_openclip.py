@@ -13,8 +13,8 @@ from PIL import Image
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models import openclip
 from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.placement import Placement
 from tests.models.small import CONFIG, CPU, TEXTS, apart, random_clip, reference_texts, save_folder
 
 TOLERANCE = 1e-6

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip_vectorizer.errors import SettingsError
-from clip_vectorizer.models.openclip_plain import plain_heads
-from clip_vectorizer.models.openclip_towers import encoder_of
-from clip_vectorizer.models.packed import Kind, PackedClip
-from clip_vectorizer.models.placement import Placement
-from clip_vectorizer.models.products import Heads, StockProduct
+from clip_vectorizer.models.devices import Placement
+from clip_vectorizer.models.openclip import build_encoder, detect_plain_heads
+from clip_vectorizer.models.packed import Numerics, PackedClip
+from clip_vectorizer.models.products import AttentionHeads, StockProduct
 from tests.models.small import CPU, apart, random_clip
 
 PRECISIONS = {
@@ -40,7 +39,7 @@ def pictures(count: int) -> Tensor:
 
 
 def packed(model: nn.Module, precision: str = "fp32") -> PackedClip:
-    heads = plain_heads(model)
+    heads = detect_plain_heads(model)
     assert heads
     return PackedClip.of(model.state_dict(), heads, Placement(precision=precision))
 
@@ -58,7 +57,7 @@ def test_it_computes_what_open_clip_computes(precision: str, quick: bool) -> Non
 
 def test_the_wrong_activation_shows() -> None:
     model, pixels = random_clip(quick_gelu=True), pictures(3)
-    wrong = PackedClip.of(model.state_dict(), Heads(2, 2, "gelu"), CPU)
+    wrong = PackedClip.of(model.state_dict(), AttentionHeads(2, 2, "gelu"), CPU)
     assert apart(rows(wrong.encode_image(pixels)), rows(model.encode_image(pixels))) > 1e-5
 
 
@@ -74,7 +73,9 @@ def test_a_vector_does_not_depend_on_its_company(precision: str) -> None:
 
 def test_without_onednn_the_vectors_are_the_same() -> None:
     model, pixels = random_clip(quick_gelu=True), pictures(3)
-    stock = PackedClip.made(model.state_dict(), Heads(2, 2, "quick_gelu"), Kind(torch.float32, StockProduct))
+    stock = PackedClip.made(
+        model.state_dict(), AttentionHeads(2, 2, "quick_gelu"), Numerics(torch.float32, StockProduct)
+    )
     assert apart(rows(stock.encode_image(pixels)), rows(model.encode_image(pixels))) <= 1e-6
 
 
@@ -105,14 +106,14 @@ def additional_weights() -> nn.Module:
 
 @pytest.mark.parametrize("make", [other_pooling, average_pooling, another_activation, additional_weights])
 def test_a_model_that_differs_in_anything_stays_open_clips(make: type) -> None:
-    assert plain_heads(make()) is None
+    assert detect_plain_heads(make()) is None
 
 
 def test_int8_is_refused_for_a_model_that_is_no_plain_clip() -> None:
     model = average_pooling()
     model.visual.preprocess_cfg = {"size": 32}  # type: ignore[union-attr, assignment]
     with pytest.raises(SettingsError, match=r"CLIP_PRECISION='int8'.*not for odd"):
-        encoder_of("odd", model, open_clip.SimpleTokenizer(), Placement(precision="int8"))
+        build_encoder("odd", model, open_clip.SimpleTokenizer(), Placement(precision="int8"))
 
 
 def test_int8_is_refused_on_a_gpu() -> None:

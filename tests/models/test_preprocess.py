@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageDraw, ImageFilter
 
-from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD, PixelRecipe, normalised, prepare, recipe_of
+from clip_vectorizer.models.preprocess import (
+    OPENAI_MEAN,
+    OPENAI_STD,
+    PixelRecipe,
+    normalised,
+    parse_pixel_recipe,
+    prepare_pixels,
+)
 
 SIZES = [(640, 480), (480, 640), (500, 375), (48, 48), (30, 90), (1280, 333), (224, 225)]
 MODES = ["shortest", "longest", "squash"]
@@ -39,48 +46,48 @@ def by_open_clip(image: Image.Image, recipe: PixelRecipe) -> np.ndarray:
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_pixels_are_open_clips_within_a_grey_level(size: tuple[int, int], resize: str, interpolation: str) -> None:
     recipe, image = PixelRecipe(48, resize=resize, interpolation=interpolation), drawing(size)
-    difference = np.abs(prepare(image, recipe).astype(float) - by_open_clip(image, recipe))
+    difference = np.abs(prepare_pixels(image, recipe).astype(float) - by_open_clip(image, recipe))
     assert difference.mean() < MEAN_LEVELS
     assert np.percentile(difference, 99) <= 1.01  # bicubic overshoots at hard edges, by up to 7 levels
 
 
 def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
     image = drawing((48, 48))
-    np.testing.assert_array_equal(prepare(image, PixelRecipe(48)), np.asarray(image))
+    np.testing.assert_array_equal(prepare_pixels(image, PixelRecipe(48)), np.asarray(image))
 
 
 @settings(max_examples=60, deadline=None)
 @given(wide=st.integers(1, 400), high=st.integers(1, 400), resize=st.sampled_from(MODES))
 def test_any_picture_becomes_a_square_of_bytes(wide: int, high: int, resize: str) -> None:
-    pixels = prepare(Image.new("RGB", (wide, high), (10, 200, 30)), PixelRecipe(32, resize=resize))
+    pixels = prepare_pixels(Image.new("RGB", (wide, high), (10, 200, 30)), PixelRecipe(32, resize=resize))
     assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
     assert (pixels == (10, 200, 30)).all(axis=2).any()
 
 
 @pytest.mark.parametrize("size", [(1, 200_000), (200_000, 1)])
 def test_a_long_strip_takes_no_gigabytes(size: tuple[int, int]) -> None:
-    assert prepare(Image.new("RGB", size, "red"), PixelRecipe(224)).shape == (224, 224, 3)
+    assert prepare_pixels(Image.new("RGB", size, "red"), PixelRecipe(224)).shape == (224, 224, 3)
 
 
 def test_bytes_are_normalised_as_open_clip_does() -> None:
     recipe, image = PixelRecipe(48), drawing((48, 48))
-    ours = normalised([prepare(image, recipe)], recipe, torch.device("cpu"))[0]
+    ours = normalised([prepare_pixels(image, recipe)], recipe, torch.device("cpu"))[0]
     theirs = image_transform_v2(PreprocessCfg(size=48, mean=OPENAI_MEAN, std=OPENAI_STD), is_train=False)(image)
     torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=0)
 
 
 def test_what_a_configuration_leaves_out_is_as_in_openais_clip() -> None:
-    assert recipe_of(224, {}) == PixelRecipe(224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    assert parse_pixel_recipe(224, {}) == PixelRecipe(224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     squash = {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
-    assert recipe_of(48, squash).version == "squash-48-bilinear-v2"
-    assert recipe_of(48, squash).mean == (0.5, 0.5, 0.5)
+    assert parse_pixel_recipe(48, squash).version == "squash-48-bilinear-v2"
+    assert parse_pixel_recipe(48, squash).mean == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("resize", MODES)
 @pytest.mark.parametrize("corner", [(0.0, 0.0), (0.5, 0.25)])
 def test_a_box_is_cut_out_as_pillow_does(resize: str, corner: tuple[float, float]) -> None:
     image, box = drawing((188, 188)), (*corner, 187.5, 187.75)
-    pixels = prepare(image, PixelRecipe(48, resize=resize), box).astype(int)
+    pixels = prepare_pixels(image, PixelRecipe(48, resize=resize), box).astype(int)
     theirs = np.asarray(image.resize((48, 48), Image.Resampling.BICUBIC, box)).astype(int)
     assert np.abs(pixels - theirs).mean() < MEAN_LEVELS
 
@@ -88,10 +95,13 @@ def test_a_box_is_cut_out_as_pillow_does(resize: str, corner: tuple[float, float
 def test_a_box_keeps_the_proportions_of_what_it_shows() -> None:
     whole = drawing((500, 375)).filter(ImageFilter.GaussianBlur(6))  # then only the place of things differs, if at all
     recipe = PixelRecipe(48)
-    exact, boxed = prepare(whole, recipe).astype(int), prepare(whole.reduce(2), recipe, (0, 0, 250, 187.5))
+    exact, boxed = (
+        prepare_pixels(whole, recipe).astype(int),
+        prepare_pixels(whole.reduce(2), recipe, (0, 0, 250, 187.5)),
+    )
     assert np.abs(exact - boxed).mean() < 1
 
 
 @pytest.mark.parametrize("resize", MODES)
 def test_the_square_lies_in_memory_as_a_batch_needs_it(resize: str) -> None:
-    assert prepare(drawing((640, 480)), PixelRecipe(48, resize=resize)).flags.c_contiguous
+    assert prepare_pixels(drawing((640, 480)), PixelRecipe(48, resize=resize)).flags.c_contiguous

@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from clip_vectorizer.models.int8 import Int8Product, quantised
-from clip_vectorizer.models.products import Activation, MakeProduct, PackedProduct, StockProduct, product
+from clip_vectorizer.models.products import (
+    Activation,
+    Int8Product,
+    MakeProduct,
+    PackedProduct,
+    StockProduct,
+    make_product,
+    quantise_rows,
+)
 
 MAKERS: list[MakeProduct] = [PackedProduct, StockProduct, Int8Product]
 TOLERANCE = {PackedProduct: 1e-5, StockProduct: 1e-5, Int8Product: 0.02}  # of the largest result
@@ -41,7 +48,7 @@ def test_a_product_adds_onto_what_is_there(make: MakeProduct) -> None:
 
 def test_bf16_stays_bf16() -> None:
     rows, weight = numbers(9, 64).bfloat16(), numbers(32, 64).bfloat16()
-    result = product(weight, None, "gelu")(rows)
+    result = make_product(weight, None, "gelu")(rows)
     expected = F.gelu(F.linear(rows.float(), weight.float()))
     assert result.dtype == torch.bfloat16
     assert (result.float() - expected).abs().max() <= 0.02 * expected.abs().max()
@@ -49,7 +56,7 @@ def test_bf16_stays_bf16() -> None:
 
 def test_a_row_is_quantised_by_its_own_largest_number() -> None:
     rows = torch.tensor([[1.0, -2.0, 0.5], [0.0, 0.0, 0.0], [1e4, 1.0, -3.0]])
-    whole, scales = quantised(rows)
+    whole, scales = quantise_rows(rows)
     assert whole.tolist() == [[64, -127, 32], [0, 0, 0], [127, 0, 0]]
     torch.testing.assert_close(whole * scales, rows, atol=40.0, rtol=0)
     torch.testing.assert_close((whole * scales)[0], rows[0], atol=2 / 127, rtol=0)
@@ -60,7 +67,7 @@ def test_int8_is_right_on_processors_with_fewer_instructions(instructions: str) 
     """Full-range weights and rows: where pairs of products were summed in 16 bits, they would saturate."""
     program = """if True:
         import torch
-        from clip_vectorizer.models.int8 import Int8Product
+        from clip_vectorizer.models.products import Int8Product
         weight, rows = torch.ones(64, 256), torch.ones(50, 256)
         weight[::2] = -1
         result = Int8Product(weight, None, "none")(rows)

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from clip_vectorizer.models import openclip
 from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.devices import hash_weights
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.placement import digest
 from clip_vectorizer.vectors import Pixels
 from tests.models.hugging import HuggingClip
 from tests.models.small import CONFIG, CPU, TEXTS, apart, random_clip, save_folder
@@ -41,9 +41,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def large() -> Model:
     encoder = load_encoder(ModelName("ViT-B-32::random"), CPU)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(openclip.SEED)
+        torch.manual_seed(openclip.RANDOM_WEIGHTS_SEED)
         model = open_clip.create_model("ViT-B-32").eval().requires_grad_(False)
-    assert encoder.info.revision == digest(model)  # the same weights
+    assert encoder.info.revision == hash_weights(model)  # the same weights
     return model, HuggingClip(model, "gelu"), encoder
 
 
@@ -88,7 +88,7 @@ def test_the_openai_tag_computes_quick_gelu_as_transformers_does_and_gelu_would_
 def test_vit_b_32_quickgelu_is_transformers_quick_gelu_and_gelu_would_be_caught() -> None:
     encoder = load_encoder(ModelName("ViT-B-32-quickgelu::random"), CPU)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(openclip.SEED)
+        torch.manual_seed(openclip.RANDOM_WEIGHTS_SEED)
         model = open_clip.create_model("ViT-B-32-quickgelu").eval().requires_grad_(False)
     assert_only(encoder, HuggingClip(model, "quick_gelu"), HuggingClip(model, "gelu"))
 

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import ExifTags, Image, ImageOps
 
-from clip_vectorizer.models.preparer import TorchPreparer
-from clip_vectorizer.models.preprocess import PixelRecipe, prepare
+from clip_vectorizer.models.preprocess import PixelRecipe, TorchPreparer, prepare_pixels
 from clip_vectorizer.models.tokens import ClipTokenizer
-from clip_vectorizer.server.images import SPARE, prepared
+from clip_vectorizer.server.decode import SIZE_MARGIN, decode_pixels
 from clip_vectorizer.vectors import Pixels
 from tests.fakes import INFO
 
@@ -45,11 +44,11 @@ def on_white(image: Image.Image) -> Image.Image:
 def ours(file: bytes, size: int) -> Pixels:
     """As the sidecar makes them of a file that it is sent."""
     recipe, no_texts = PixelRecipe(size), ClipTokenizer(None, 77)
-    return prepared(TorchPreparer(no_texts, recipe, replace(INFO, image_size=size)), file, MOST)
+    return decode_pixels(TorchPreparer(no_texts, recipe, replace(INFO, image_size=size)), file, MOST)
 
 
 def bound(size: tuple[int, int], side: int) -> float:
-    return MEAN_LEVELS if min(size) < 2 * SPARE * side else SCALED_LEVELS
+    return MEAN_LEVELS if min(size) < 2 * SIZE_MARGIN * side else SCALED_LEVELS
 
 
 def difference(file: bytes, size: int) -> np.ndarray:
@@ -114,7 +113,7 @@ def test_a_picture_is_turned_as_its_exif_says(orientation: int, kind: str) -> No
     file = stored(scene((90, 61)), kind, exif=exif, **options)
     assert difference(file, 48).mean() < MEAN_LEVELS
     if orientation > 1:
-        unturned = prepare(Image.open(io.BytesIO(file)).convert("RGB"), PixelRecipe(48))
+        unturned = prepare_pixels(Image.open(io.BytesIO(file)).convert("RGB"), PixelRecipe(48))
         assert np.abs(ours(file, 48).astype(float) - unturned).mean() > 10
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from open_clip import tokenizer as open_clip_tokenizer
 from transformers import CLIPTokenizer
 
-from clip_vectorizer.models.openclip_towers import reader_of
+from clip_vectorizer.models.openclip import wrap_tokenizer
 
 CONTEXT, START, END = 77, 49406, 49407
 TEXTS = [
@@ -42,7 +42,7 @@ MENDED = [
     "\x00\x07bell",
 ]
 REFERENCE = open_clip.SimpleTokenizer()
-READER = reader_of(open_clip.SimpleTokenizer(), CONTEXT)
+READER = wrap_tokenizer(open_clip.SimpleTokenizer(), CONTEXT)
 
 
 def by_open_clip(text: str) -> list[int]:

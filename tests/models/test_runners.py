@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from clip_vectorizer.models.runners import BucketRunner, EagerRunner, Row
+from clip_vectorizer.models.runners import BucketRunner, EagerRunner, InputRow
 from clip_vectorizer.vectors import Vectors
 from tests.models.recordings import Recordings
 
@@ -21,7 +21,7 @@ def squares(inputs: Tensor) -> Tensor:
     return inputs.float() ** 2 + 1
 
 
-def rows(*values: int) -> list[Row]:
+def rows(*values: int) -> list[InputRow]:
     return [np.array([value, value + 1, 0], np.int64) for value in values]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from clip_vectorizer.errors import DeviceLost
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.models.openclip_towers import ShortTexts
+from clip_vectorizer.models.openclip import ShortTexts
 from clip_vectorizer.models.preprocess import PixelRecipe
 from clip_vectorizer.models.tokens import ClipTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder

@@ -18,8 +18,8 @@ from weaviate.collections.classes.internal import MetadataReturn, Object, QueryR
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.query.labels.label import Label
 from clip_vectorizer.query.labels.label_store import Neighbour
-from clip_vectorizer.query.searching.calls import Searched
-from clip_vectorizer.query.searching.steps import Call
+from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.search.steps import WeaviateCall
 from clip_vectorizer.vectors import Vectors, unit
 from tests.fakes import INFO as HASH_INFO
 
@@ -86,7 +86,7 @@ class FakeLabels:
 
 
 PROPERTIES = dict.fromkeys(("path", "label", "caption", "sha256", "duplicate_of", "thumbnail"), DataType.TEXT)
-SEARCHED = Searched("Colours", PROPERTIES)
+SEARCHED = SearchTarget("Colours", PROPERTIES)
 
 
 @dataclass
@@ -94,11 +94,11 @@ class FakeImages:
     """Images named by their colours; obeys the calls a search makes, filters and groups left out."""
 
     paths: Sequence[str] = ("red.png", "green.png", "blue.png")
-    searched: Searched = SEARCHED
-    calls: list[Call] = field(default_factory=list)
+    searched: SearchTarget = SEARCHED
+    calls: list[WeaviateCall] = field(default_factory=list)
     hashes: Mapping[str, str] = field(default_factory=dict)  # of the bytes, by path; the path where there is none
 
-    def ask(self, call: Call) -> Any:
+    def ask(self, call: WeaviateCall) -> Any:
         self.calls.append(call)
         match call.method:
             case "near_text":
@@ -111,7 +111,7 @@ class FakeImages:
                 return QueryReturn(self._after(call))
         raise AssertionError(f"{call.method} was not expected")
 
-    def _after(self, call: Call) -> list[Object[Any, Any]]:
+    def _after(self, call: WeaviateCall) -> list[Object[Any, Any]]:
         """All that come after the last one, which is named by its id, or by its path in a filter."""
         rows = [self._row(path, 0) for path in self.paths]
         if filters := [each for each in getattr(call.arguments.get("filters"), "filters", []) if each.target == "path"]:
@@ -120,7 +120,7 @@ class FakeImages:
             last = next((i for i, row in enumerate(rows) if str(row.uuid) == call.arguments.get("after")), None)
         return rows if last is None else rows[last + 1 :]
 
-    def _near(self, vector_d: Vectors, call: Call) -> QueryReturn[Any, Any]:
+    def _near(self, vector_d: Vectors, call: WeaviateCall) -> QueryReturn[Any, Any]:
         cosines = {path: float(vector_of(path) @ unit(vector_d)) for path in self.paths}
         first = call.arguments.get("offset", 0)
         best = sorted(cosines, key=lambda path: -cosines[path])[first : first + call.arguments["limit"]]

@@ -9,15 +9,13 @@ import pytest
 from weaviate.classes.config import Configure
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
-from clip_vectorizer.connection import connect_weaviate
-from clip_vectorizer.identity import Description, StoredModel
-from clip_vectorizer.label_schema import PROMPT_SET, PROMPT_VERSION, label_properties
-from clip_vectorizer.making import ensure_label_collection
+from clip_vectorizer.database.collections import ensure_label_collection
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.database.identity import CollectionDescription, StoredModel
+from clip_vectorizer.database.schema import PROMPT_SET, PROMPT_VERSION, VECTOR, label_properties
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.labels.database import WeaviateLabels, label_collection
-from clip_vectorizer.query.labels.label import label_set
-from clip_vectorizer.query.labels.label_store import store_labels
-from clip_vectorizer.schema import VECTOR
+from clip_vectorizer.query.labels.label import build_labels
+from clip_vectorizer.query.labels.label_store import WeaviateLabels, choose_label_collection, store_labels
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.stack.support import EXAMPLES, Stack
 
@@ -79,7 +77,7 @@ def test_labels_are_embedded_once_and_a_set_can_grow(stack: Stack) -> None:
         store = WeaviateLabels(client, stack.weaviate_url, info)
         for texts, embedded in [(["lion", "lynx"], 2), (["lion", "lynx"], 0), (["puma", "lynx", "lion"], 1)]:
             counting = Counting(sidecar)
-            store_labels(label_set(texts, ["a wild {}"], info), info.dimension, counting, store)
+            store_labels(build_labels(texts, ["a wild {}"], info), info.dimension, counting, store)
             assert len(counting.texts) == embedded
 
 
@@ -89,12 +87,12 @@ def test_another_models_labels_get_a_collection_of_their_own(stack: Stack) -> No
         connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client,
     ):
         info = sidecar.meta()
-        assert label_collection(client, info) == "ImageLabel"
+        assert choose_label_collection(client, info) == "ImageLabel"
         other = replace(info, revision="0123456789abcdef", dimension=3)
-        own = label_collection(client, other)
+        own = choose_label_collection(client, other)
         try:
             assert own == "ImageLabel_0123456789ab"
-            labels = label_set(["lion", "lynx"], ["{}"], other)
+            labels = build_labels(["lion", "lynx"], ["{}"], other)
             WeaviateLabels(client, stack.weaviate_url, other).add(labels, np.eye(2, 3, dtype=np.float32))
         finally:
             client.collections.delete(own)
@@ -109,7 +107,7 @@ def test_a_collection_of_labels_of_an_earlier_version_gets_what_it_lacks(stack: 
         try:
             client.collections.create(
                 "ImageLabelOld",
-                description=Description(StoredModel.of(info)).to_json(),
+                description=CollectionDescription(StoredModel.of(info)).to_json(),
                 properties=[each for each in label_properties() if each.name not in (PROMPT_SET, PROMPT_VERSION)],
                 vector_config=[Configure.Vectors.self_provided(name=VECTOR)],
             )

@@ -7,7 +7,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.download import downloaded, is_address
+from clip_vectorizer.query.image_inputs import download_image, is_http_url
 from tests.http_server import running
 from tests.query.fakes import INFO, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import shelf
@@ -68,22 +68,24 @@ def test_an_address_that_gives_no_image_is_named_with_the_reason(server: str, pa
 
 def test_no_more_is_read_than_a_limit(server: str) -> None:
     with pytest.raises(InputError, match="larger than 20 bytes"):
-        downloaded(f"{server}/green.png", most_bytes=20)
+        download_image(f"{server}/green.png", most_bytes=20)
 
 
 def test_a_download_that_takes_too_long_ends(server: str) -> None:
     with pytest.raises(InputError, match="takes too long"):
-        downloaded(f"{server}/green.png", longest_seconds=-1)
+        download_image(f"{server}/green.png", longest_seconds=-1)
 
 
 @pytest.mark.parametrize("address", ["http://", "http://[", "http://127.0.0.1:1/x", "https://a b/"])
 def test_nobody_at_an_address_is_an_input_error(address: str) -> None:
     with pytest.raises(InputError, match=r"cannot be downloaded|no answer"):
-        downloaded(address)
+        download_image(address)
 
 
 def test_only_http_is_an_address() -> None:
-    assert is_address("https://example.org/a.png") and is_address("HTTP://example.org")
+    assert is_http_url("https://example.org/a.png") and is_http_url("HTTP://example.org")
     assert (
-        not is_address("ftp://example.org/a.png") and not is_address("/home/https.png") and not is_address(b"http://")
+        not is_http_url("ftp://example.org/a.png")
+        and not is_http_url("/home/https.png")
+        and not is_http_url(b"http://")
     )

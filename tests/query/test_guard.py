@@ -2,38 +2,38 @@ from types import SimpleNamespace
 
 import pytest
 
-from clip_vectorizer.collections import Stored
+from clip_vectorizer.database.collections import CollectionState
+from clip_vectorizer.database.identity import CollectionDescription, StoredModel
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.identity import Description, StoredModel
-from clip_vectorizer.query.guard import check_exists, check_tenant_of, check_weaviates_sidecar
+from clip_vectorizer.query.connect import check_collection_exists, check_tenant_exists, check_weaviates_sidecar
 from tests.query.fakes import INFO
 
 URL = "http://weaviate.test:8080"
 
 
 def test_a_collection_that_exists_passes() -> None:
-    check_exists("Image", ["Image", "ImageLabel"], URL)
+    check_collection_exists("Image", ["Image", "ImageLabel"], URL)
 
 
 @pytest.mark.parametrize("wrong", ["image", "Imgae", "Images"])
 def test_a_collection_misspelt_is_answered_with_the_one_meant(wrong: str) -> None:
     with pytest.raises(InputError, match=r"did you mean Image[?] it holds Image, Photo "):
-        check_exists(wrong, ["Photo", "Image", "ImageLabel"], URL)
+        check_collection_exists(wrong, ["Photo", "Image", "ImageLabel"], URL)
 
 
 def test_a_collection_unlike_any_is_answered_with_those_there_are() -> None:
     with pytest.raises(InputError, match="called Xyz; it holds Image "):
-        check_exists("Xyz", ["Image"], URL)
+        check_collection_exists("Xyz", ["Image"], URL)
 
 
 def test_labels_cannot_be_searched_for_images() -> None:
     with pytest.raises(InputError, match="no collection of images called ImageLabel"):
-        check_exists("ImageLabel", ["Image", "ImageLabel"], URL)
+        check_collection_exists("ImageLabel", ["Image", "ImageLabel"], URL)
 
 
 def test_an_empty_database_says_how_to_fill_it() -> None:
     with pytest.raises(InputError, match="no collection of images yet; fill it with `clip-ingest FOLDER`"):
-        check_exists("Image", [], URL)
+        check_collection_exists("Image", [], URL)
 
 
 def test_weaviate_with_another_sidecar_than_ours_is_a_mismatch() -> None:
@@ -53,8 +53,8 @@ TENANTS = {name: object() for name in ("bob", "ann")}
 def check_tenant(tenant: str | None, has_tenants: bool = True, tenants: dict[str, object] = TENANTS) -> None:
     held = SimpleNamespace(get=lambda: tenants, exists=tenants.__contains__)
     client = SimpleNamespace(collections=SimpleNamespace(use=lambda _: SimpleNamespace(tenants=held)))
-    stored = Stored(Description(StoredModel.of(INFO)), {}, has_tenants, by_module=True)
-    check_tenant_of(client, stored, "Image", tenant)
+    stored = CollectionState(CollectionDescription(StoredModel.of(INFO)), {}, has_tenants, by_module=True)
+    check_tenant_exists(client, stored, "Image", tenant)
 
 
 def test_a_tenant_that_exists_passes_and_so_does_none_where_there_are_none() -> None:

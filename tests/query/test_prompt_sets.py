@@ -3,12 +3,11 @@ from pathlib import Path
 import pytest
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.prompt_sets import PromptSet, prompt_set
-from clip_vectorizer.query.prompts import PROMPTS
+from clip_vectorizer.query.prompts import PROMPTS, PromptSet, select_prompt_set
 
 
 def test_a_set_of_ours_has_its_name_and_templates() -> None:
-    assert prompt_set("photo-7") == PromptSet("photo-7", PROMPTS["photo-7"])
+    assert select_prompt_set("photo-7") == PromptSet("photo-7", PROMPTS["photo-7"])
 
 
 def test_a_version_is_of_the_templates_in_any_order() -> None:
@@ -17,20 +16,20 @@ def test_a_version_is_of_the_templates_in_any_order() -> None:
 
 
 def test_nothing_given_chooses_for_each_label() -> None:
-    automatic = prompt_set()
+    automatic = select_prompt_set()
     assert automatic.is_automatic
     assert [automatic.for_label(text, "emoji").name for text in ("cat", "猫")] == ["drawing-7", "zh-drawing-7"]
 
 
 def test_one_text_is_no_list_of_templates() -> None:
     with pytest.raises(InputError, match=r"templates is the text .*; give a list"):
-        prompt_set(templates="a {}")
+        select_prompt_set(templates="a {}")
 
 
 def test_a_file_is_a_set_of_its_name(tmp_path: Path) -> None:
     file = tmp_path / "sketches.txt"
     file.write_text("\ufeffa sketch of {}\n\n{} in pencil\n", encoding="utf-8")
-    assert prompt_set(f"@{file}") == PromptSet("sketches", ("a sketch of {}", "{} in pencil"))
+    assert select_prompt_set(f"@{file}") == PromptSet("sketches", ("a sketch of {}", "{} in pencil"))
 
 
 @pytest.mark.parametrize(
@@ -47,9 +46,9 @@ def test_a_file_that_is_no_prompt_set_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(InputError, match=sentence):
-        prompt_set(f"@{file}")
+        select_prompt_set(f"@{file}")
 
 
 def test_a_set_and_templates_exclude_each_other() -> None:
     with pytest.raises(InputError, match="a prompt set and templates are given"):
-        prompt_set("photo", ["a {}"])
+        select_prompt_set("photo", ["a {}"])

@@ -5,16 +5,16 @@ from clip_vectorizer.query.prompts import (
     BLANK,
     HAN,
     PROMPTS,
-    checked_templates,
+    check_templates,
     default_templates,
-    fill,
-    templates_named,
+    fill_templates,
+    get_templates,
 )
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_every_set_is_usable_and_says_nothing_twice(name: str) -> None:
-    templates = checked_templates(PROMPTS[name])
+    templates = check_templates(PROMPTS[name])
     assert len(set(templates)) == len(templates)
 
 
@@ -25,18 +25,18 @@ def test_a_set_named_7_has_seven(name: str) -> None:
 
 def test_an_unknown_set_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"'foto'; did you mean photo\? there are word, photo, photo-7"):
-        templates_named("foto")
+        get_templates("foto")
 
 
 @pytest.mark.parametrize("template", ["a photo", "{} and {}", "", "{label}"])
 def test_a_template_needs_one_place_for_the_label(template: str) -> None:
     with pytest.raises(InputError, match="once, where the label goes"):
-        checked_templates(["a {}", template])
+        check_templates(["a {}", template])
 
 
 def test_no_templates_is_an_error_too() -> None:
     with pytest.raises(InputError, match="no prompt template"):
-        checked_templates([])
+        check_templates([])
 
 
 def test_photo_80_is_open_clips_list() -> None:
@@ -56,11 +56,11 @@ def test_the_chinese_eighty_are_chinese() -> None:
 
 def test_a_set_that_is_nearly_named_is_offered() -> None:
     with pytest.raises(InputError, match=r"did you mean photo-80\?"):
-        templates_named("foto-80")
+        get_templates("foto-80")
 
 
 def test_braces_of_a_label_are_left_alone() -> None:
-    assert fill(["a {} {x}"], "{0}") == ("a {0} {x}",)
+    assert fill_templates(["a {} {x}"], "{0}") == ("a {0} {x}",)
 
 
 def test_prompts_speak_the_language_of_the_label_and_the_manner_of_the_model() -> None:

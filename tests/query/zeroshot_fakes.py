@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clip_vectorizer.query.filters.where import Where
-from clip_vectorizer.query.labels.label_sets import LabelSet, merged
-from clip_vectorizer.query.zeroshot import Block, Classification
-from clip_vectorizer.query.zeroshot.collection import block_of
-from clip_vectorizer.query.zeroshot.shelf import Shelf
+from clip_vectorizer.query.filters.where import FilterInput
+from clip_vectorizer.query.labels.label_sets import LabelSet, merge_parts
+from clip_vectorizer.query.zeroshot import Classification, ImageBatch
+from clip_vectorizer.query.zeroshot.classify import ClassificationStores
+from clip_vectorizer.query.zeroshot.sources import build_batch
 from clip_vectorizer.vectors import Vectors
 from tests.query.fakes import COLOURS, FakeLabels, vector_of
 
@@ -21,7 +21,7 @@ class FakeSets:
     parts: list[LabelSet] = field(default_factory=list)
 
     def get(self, name: str) -> LabelSet | None:
-        return merged([part for part in self.parts if part.name == name])
+        return merge_parts([part for part in self.parts if part.name == name])
 
     def names(self) -> list[str]:
         return list({part.name: part for part in self.parts})
@@ -38,22 +38,22 @@ class FakeCollected:
     deaf: Collection[str] = ()
     read: list[bool] = field(default_factory=list)  # for each fetch whether vectors were asked for
 
-    def check(self, where: Where) -> None:
+    def check(self, where: FilterInput) -> None:
         pass
 
-    def count(self, where: Where) -> int:
+    def count(self, where: FilterInput) -> int:
         return len(self.rows)
 
-    def ids(self, where: Where, most: int | None = None) -> Iterator[list[str]]:
+    def ids(self, where: FilterInput, most: int | None = None) -> Iterator[list[str]]:
         yield list(self.rows)
 
-    def fetch(self, ids: Sequence[str], where: Where = None, vectors: bool = True) -> Block:
+    def fetch(self, ids: Sequence[str], where: FilterInput = None, vectors: bool = True) -> ImageBatch:
         self.read.append(vectors)
         there = [id for id in ids if id in self.rows]
         paths = [self.rows[id][0] for id in there]
         if not vectors:
-            return Block(there, paths, np.zeros((len(there), 0), dtype=np.float32))
-        return block_of(there, paths, [self.rows[id][1] for id in there])
+            return ImageBatch(there, paths, np.zeros((len(there), 0), dtype=np.float32))
+        return build_batch(there, paths, [self.rows[id][1] for id in there])
 
     def distances(self, vector_d: Vectors, ids: Sequence[str]) -> dict[str, float]:
         found = {id: self.rows[id][1] for id in ids if id in self.rows and id not in self.deaf}
@@ -76,7 +76,9 @@ class FakePredictions:
         return {each.id: "no" for each in results if each.id in self.refuses}
 
 
-def shelf() -> Shelf:
+def shelf() -> ClassificationStores:
     """Of a database that holds the colours, and one image that lost its vector."""
     rows: dict[str, tuple[str, Vectors | None]] = {f"id-{name}": (f"{name}.png", vector_of(name)) for name in COLOURS}
-    return Shelf(FakeLabels(), FakeSets(), FakeCollected(rows | {"id-lost": ("lost.png", None)}), FakePredictions())
+    return ClassificationStores(
+        FakeLabels(), FakeSets(), FakeCollected(rows | {"id-lost": ("lost.png", None)}), FakePredictions()
+    )

@@ -17,9 +17,9 @@ from PIL import Image
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import create_app
 from clip_vectorizer.server.limits import Limits
-from clip_vectorizer.server.serve import config_of, listen, url_of
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
+from clip_vectorizer.server.startup import build_config, format_url, listen
 from tests.fakes import HashEncoder
 
 ORIGIN = "http://sidecar"
@@ -81,11 +81,11 @@ def serving(encoder: Encoder | None = None, **settings: Any) -> Iterator[Running
     service.use(encoder or HashEncoder())
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = uvicorn.Server(config_of(service, chosen))
+    server = uvicorn.Server(build_config(service, chosen))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:
-        yield Running(url_of(listener), port)
+        yield Running(format_url(listener), port)
     finally:
         server.should_exit = server.force_exit = True
         thread.join()

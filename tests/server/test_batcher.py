@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import PreparedText
-from clip_vectorizer.models.pauses import pause
+from clip_vectorizer.models.pauses import run_pause_work
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.lanes import Batch, Kind, Row
+from clip_vectorizer.server.queues import BatchStats, EmbeddingResult, ItemKind
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder, Scripted, free
 
 HASH = HashEncoder()
-Answer = Row | BaseException
+Answer = EmbeddingResult | BaseException
 POISON = "poison"
 WORDS = st.lists(st.one_of(st.text(max_size=4), st.just(POISON)), max_size=9)
 
@@ -45,7 +45,7 @@ async def ask(batcher: Batcher, *words: str) -> list[Answer]:
     return await together(batcher, "text", texts(*words))
 
 
-async def together(batcher: Batcher, kind: Kind, items: Sequence[PreparedText] | Sequence[Pixels]) -> list[Answer]:
+async def together(batcher: Batcher, kind: ItemKind, items: Sequence[PreparedText] | Sequence[Pixels]) -> list[Answer]:
     """The items of one request."""
     owner = object()
     return await asyncio.gather(*(batcher.encode(kind, owner, item) for item in items), return_exceptions=True)
@@ -56,8 +56,8 @@ async def asked(encoder: HashEncoder, *words: str) -> list[Answer]:
 
 
 def vectors(answers: Sequence[Answer]) -> Vectors:
-    assert all(isinstance(answer, Row) for answer in answers), answers
-    return np.stack([answer.vector for answer in answers if isinstance(answer, Row)])
+    assert all(isinstance(answer, EmbeddingResult) for answer in answers), answers
+    return np.stack([answer.vector for answer in answers if isinstance(answer, EmbeddingResult)])
 
 
 async def settled(ticks: int = 20) -> None:
@@ -150,7 +150,7 @@ def test_on_a_cpu_a_text_is_let_in_between_the_layers_of_a_pass_over_images() ->
 
         def encode_images(self, items: Sequence[Pixels]) -> Vectors:
             while not self.over:
-                pause()
+                run_pause_work()
             return super().encode_images(items)
 
     async def both() -> tuple[list[Answer], list[Answer]]:
@@ -172,7 +172,7 @@ def test_a_text_that_is_let_in_and_fails_leaves_the_pass_over_images_alone() -> 
     class Layered(HashEncoder):
         def encode_images(self, items: Sequence[Pixels]) -> Vectors:
             for _ in range(200):
-                pause()
+                run_pause_work()
                 time.sleep(0.001)
             return super().encode_images(items)
 
@@ -325,7 +325,7 @@ def test_a_pass_that_never_ends_is_a_dead_worker() -> None:
 
 
 def test_whoever_counts_hears_of_every_pass() -> None:
-    passes: list[Batch] = []
+    passes: list[BatchStats] = []
 
     async def count() -> None:
         await ask(Batcher([free()], 2, observe=passes.append), "a", "b", "c")

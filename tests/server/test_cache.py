@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.server.cache import ENTRY_BYTES, VectorCache, key_of
+from clip_vectorizer.server.cache import ENTRY_BYTES, VectorCache, content_key
 from clip_vectorizer.vectors import Vectors
 
 DIMENSION = 8
@@ -49,5 +49,5 @@ def test_a_row_keeps_neither_its_batch_alive_nor_lets_itself_be_changed() -> Non
 
 
 def test_a_text_and_an_image_of_equal_bytes_have_different_keys() -> None:
-    assert key_of(b"text", b"same") != key_of(b"image", b"same")
-    assert key_of(b"text", b"same") == key_of(b"text", b"same")
+    assert content_key(b"text", b"same") != content_key(b"image", b"same")
+    assert content_key(b"text", b"same") == content_key(b"text", b"same")

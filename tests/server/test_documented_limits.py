@@ -3,13 +3,13 @@
 import pytest
 
 from clip_vectorizer.server.limits import MIB
-from clip_vectorizer.server.settings import settings_from
+from clip_vectorizer.server.settings import parse_settings
 from tests.documents import page
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/serve.md"])
 def test_the_limits_are_those_of_the_sidecar(name: str) -> None:
-    settings = settings_from({})
+    settings = parse_settings({})
     rows = page(name).section("Limits").table("limit")
     assert len(rows) >= 4
     for _, default, variable in rows:
@@ -25,4 +25,4 @@ def read_amount(text: str) -> float:
 
 
 def test_prometheus_scrapes_the_port_that_the_sidecar_listens_on() -> None:
-    assert f'targets: ["localhost:{settings_from({}).port}"]' in page("docs/deploy.md").blocks("yaml")[-1]
+    assert f'targets: ["localhost:{parse_settings({}).port}"]' in page("docs/deploy.md").blocks("yaml")[-1]

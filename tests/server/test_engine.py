@@ -13,7 +13,7 @@ from PIL import Image
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.models.encoder import PreparedText
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.engine import LIGHT_PIXELS, Engine, Made
+from clip_vectorizer.server.engine import MAX_LIGHT_PIXELS, EmbeddedItem, Engine
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder
@@ -51,10 +51,10 @@ def picture(shade: int) -> bytes:
 def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[list[int]], max_batch: int) -> None:
     encoder = Restless()
 
-    async def ask() -> list[list[Made]]:
+    async def ask() -> list[list[EmbeddedItem]]:
         engine = engine_of(encoder, max_batch=max_batch)
 
-        async def request(shades: list[int], delay: int) -> list[Made]:
+        async def request(shades: list[int], delay: int) -> list[EmbeddedItem]:
             for _ in range(delay):
                 await asyncio.sleep(0)
             owner = object()
@@ -75,7 +75,7 @@ def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[l
 def test_without_a_cache_equal_work_at_once_is_still_done_once() -> None:
     encoder = Restless()
 
-    async def ask() -> list[Made]:
+    async def ask() -> list[EmbeddedItem]:
         engine = engine_of(encoder, cache_bytes=0)
         together = await asyncio.gather(*(engine.image(object(), RED) for _ in range(5)))
         return [*together, await engine.image(object(), RED)]
@@ -86,7 +86,7 @@ def test_without_a_cache_equal_work_at_once_is_still_done_once() -> None:
 
 
 def test_what_came_from_the_cache_says_so_and_took_no_pass() -> None:
-    async def ask() -> tuple[Made, Made]:
+    async def ask() -> tuple[EmbeddedItem, EmbeddedItem]:
         engine = engine_of(HashEncoder())
         return await engine.image(object(), RED), await engine.image(object(), RED)
 
@@ -96,7 +96,7 @@ def test_what_came_from_the_cache_says_so_and_took_no_pass() -> None:
 
 
 def test_a_large_picture_goes_another_way_and_small_ones_do_not_wait_for_it() -> None:
-    side = int(LIGHT_PIXELS**0.5) + 10
+    side = int(MAX_LIGHT_PIXELS**0.5) + 10
     large = file_of(Image.new("L", (side, side), 7))
     finished: list[str] = []
 
@@ -115,7 +115,7 @@ def test_a_large_picture_goes_another_way_and_small_ones_do_not_wait_for_it() ->
 
 
 def test_a_file_that_cannot_be_read_is_refused_and_not_kept() -> None:
-    async def ask() -> Made:
+    async def ask() -> EmbeddedItem:
         engine = engine_of(HashEncoder())
         for _ in range(2):
             with pytest.raises(ImageRefused):
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_refused_and_not_kept() -> None:
 def test_a_batch_does_not_wait_for_pictures_that_take_long_to_decode() -> None:
     large = file_of(Image.new("L", (3000, 2000), 7))
 
-    async def ask() -> Made:
+    async def ask() -> EmbeddedItem:
         engine = engine_of(HashEncoder())
         larges = [asyncio.create_task(engine.image(object(), large + b" " * n)) for n in range(8)]
         small = await engine.image(object(), RED)

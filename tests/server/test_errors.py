@@ -145,13 +145,13 @@ def test_one_broken_image_fails_its_request_and_no_other() -> None:
 def test_without_a_model_all_but_live_is_a_503_with_the_reason() -> None:
     import asyncio
 
-    from clip_vectorizer.server.app import app_of
+    from clip_vectorizer.server.app import build_app
 
     service = Service(Limits())
     service.status = "loading emoji; ask again in a moment"
 
     async def answers() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app=app_of(service, Settings()))
+        transport = httpx.ASGITransport(app=build_app(service, Settings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
             body = json.dumps({"texts": ["a"]}).encode()
             paths = ("/.well-known/ready", "/meta", "/.well-known/live")

@@ -4,7 +4,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.server.fair import FairPool, FairQueue
+from clip_vectorizer.server.queues import FairPool, FairQueue
 from clip_vectorizer.threads import DaemonThreads
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from clip_vectorizer.server.flights import Flights
+from clip_vectorizer.server.cache import SingleFlight
 
 
 class Work:
@@ -22,7 +22,7 @@ class Work:
         return f"result {self.begun}"
 
 
-async def joined(flights: Flights[str], work: Work, count: int, key: bytes = b"k") -> list[asyncio.Task[str]]:
+async def joined(flights: SingleFlight[str], work: Work, count: int, key: bytes = b"k") -> list[asyncio.Task[str]]:
     tasks = [asyncio.create_task(flights.join(key, work)) for _ in range(count)]
     await asyncio.sleep(0.01)
     return tasks
@@ -30,7 +30,7 @@ async def joined(flights: Flights[str], work: Work, count: int, key: bytes = b"k
 
 def test_equal_work_is_done_once_and_again_when_it_is_over() -> None:
     async def ask() -> None:
-        flights, work = Flights[str](), Work()
+        flights, work = SingleFlight[str](), Work()
         tasks = await joined(flights, work, 3)
         work.go_on.set()
         assert await asyncio.gather(*tasks) == ["result 1"] * 3
@@ -41,7 +41,7 @@ def test_equal_work_is_done_once_and_again_when_it_is_over() -> None:
 
 def test_work_goes_on_while_anybody_waits_and_ends_with_the_last() -> None:
     async def ask() -> None:
-        flights, work = Flights[str](), Work()
+        flights, work = SingleFlight[str](), Work()
         first, second = await joined(flights, work, 2)
         first.cancel()
         await asyncio.sleep(0.01)
@@ -55,7 +55,7 @@ def test_work_goes_on_while_anybody_waits_and_ends_with_the_last() -> None:
 
 def test_nobody_joins_work_that_is_being_cancelled() -> None:
     async def ask() -> str:
-        flights, work = Flights[str](), Work()
+        flights, work = SingleFlight[str](), Work()
         (first,) = await joined(flights, work, 1)
         first.cancel()
         second = asyncio.create_task(flights.join(b"k", work))
@@ -72,7 +72,7 @@ def test_a_failure_reaches_everyone_who_waits() -> None:
         raise ValueError("broken")
 
     async def ask() -> list[str | BaseException]:
-        flights = Flights[str]()
+        flights = SingleFlight[str]()
         return await asyncio.gather(*(flights.join(b"k", fail) for _ in range(3)), return_exceptions=True)
 
     assert [str(error) for error in asyncio.run(ask())] == ["broken"] * 3
@@ -81,7 +81,7 @@ def test_a_failure_reaches_everyone_who_waits() -> None:
 @pytest.mark.parametrize("keys", [(b"a", b"b")])
 def test_different_keys_are_different_work(keys: tuple[bytes, bytes]) -> None:
     async def ask() -> int:
-        flights, work = Flights[str](), Work()
+        flights, work = SingleFlight[str](), Work()
         tasks = [task for key in keys for task in await joined(flights, work, 1, key)]
         work.go_on.set()
         await asyncio.gather(*tasks)

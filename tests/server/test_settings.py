@@ -3,20 +3,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.errors import SettingsError
-from clip_vectorizer.server.settings import Settings, settings_from
+from clip_vectorizer.server.settings import Settings, parse_settings
 
 NUMBERS = ["PORT", "THREADS", "DECODE_THREADS", "MAX_BATCH", "MAX_ITEMS", "MAX_QUEUE", "MAX_BODY_BYTES", "MAX_PIXELS"]
 TEXTS = ["DEVICE", "PRECISION", "BASIC_AUTH"]
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    settings = settings_from({})
+    settings = parse_settings({})
     assert settings == Settings()
     assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 9090, "emoji")
 
 
 def test_every_variable_is_read() -> None:
-    settings = settings_from(
+    settings = parse_settings(
         {"CLIP_MODEL": "ViT-B-32::openai", "CLIP_HOST": "0.0.0.0", "CLIP_PORT": "8080", "CLIP_MAX_BATCH": "7"}
     )
     assert (settings.model, settings.host, settings.port) == ("ViT-B-32::openai", "0.0.0.0", 8080)
@@ -27,7 +27,7 @@ def test_every_variable_is_read() -> None:
 @given(text=st.text())
 def test_any_text_is_taken_or_refused_by_the_name_of_its_variable(name: str, text: str) -> None:
     try:
-        settings_from({f"CLIP_{name}": text})
+        parse_settings({f"CLIP_{name}": text})
     except SettingsError as error:
         assert f"CLIP_{name}" in str(error)
 
@@ -47,7 +47,7 @@ def test_any_text_is_taken_or_refused_by_the_name_of_its_variable(name: str, tex
     ],
 )
 def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, str], device: str) -> None:
-    assert settings_from(environment).device == device
+    assert parse_settings(environment).device == device
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, 
 )
 def test_a_value_that_cannot_be_used_is_refused(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=name):
-        settings_from({name: text})
+        parse_settings({name: text})
 
 
 def test_keys_come_with_commas_between() -> None:
-    assert settings_from({"CLIP_API_KEYS": " one, zwei "}).api_keys == ("one", "zwei")
-    assert settings_from({"CLIP_API_KEYS": ""}).api_keys == ()
+    assert parse_settings({"CLIP_API_KEYS": " one, zwei "}).api_keys == ("one", "zwei")
+    assert parse_settings({"CLIP_API_KEYS": ""}).api_keys == ()
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_keys_come_with_commas_between() -> None:
 )
 def test_what_cannot_be_a_key_or_a_level_names_its_variable_and_no_key(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(env))) as error:
-        settings_from(env)
+        parse_settings(env)
     assert "a b" not in str(error.value)

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clip_vectorizer.server.app import app_of, routes_of
+from clip_vectorizer.server.app import build_app, build_routes
 from clip_vectorizer.server.limits import Limits
-from clip_vectorizer.server.logs import Lines
-from clip_vectorizer.server.routes.state import description
+from clip_vectorizer.server.logs import LogFormatter
+from clip_vectorizer.server.routes.status import load_description
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from tests.server.asking import RED, ask, base64_of, client_of
@@ -65,7 +65,7 @@ def test_every_answer_is_counted_by_route_and_status_the_failed_ones_too() -> No
 
 
 def test_a_probe_that_hears_not_ready_is_an_answer_and_no_error() -> None:
-    transport = httpx.ASGITransport(app=app_of(Service(Limits()), Settings()))
+    transport = httpx.ASGITransport(app=build_app(Service(Limits()), Settings()))
 
     async def page() -> str:
         async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
@@ -88,10 +88,10 @@ def test_metrics_tell_stages_batches_memory_and_what_runs() -> None:
 
 
 def test_a_request_is_one_line_of_json_at_debug(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "clip_vectorizer.server.answering"):
+    with caplog.at_level(logging.DEBUG, "clip_vectorizer.server.middleware"):
         ask("POST", "/vectorize", json={"texts": ["secret words"], "images": [GOOD]}, auth=("me", "password"))
         ask("POST", "/vectorize", json={"images": ["?"]})
-    good, bad = (json.loads(Lines().format(record)) for record in caplog.records)
+    good, bad = (json.loads(LogFormatter().format(record)) for record in caplog.records)
     assert (good["method"], good["route"], good["status"]) == ("POST", "/vectorize", 200)
     assert (good["texts"], good["images"], good["cached"]) == (1, 1, 0)
     assert good["bytes_in"] > 0 and good["bytes_out"] > 0 and good["stages_ms"]["total"] > 0
@@ -142,8 +142,8 @@ def test_meta_tells_limits_and_routes() -> None:
 
 
 def test_the_description_names_every_route_and_method_and_no_other() -> None:
-    served = {path: {method.lower() for method in methods} for path, methods in routes_of(Service(Limits())).items()}
-    assert {path: set(operations) for path, operations in description()["paths"].items()} == served
+    served = {path: {method.lower() for method in methods} for path, methods in build_routes(Service(Limits())).items()}
+    assert {path: set(operations) for path, operations in load_description()["paths"].items()} == served
 
 
 def test_every_reference_of_the_description_leads_somewhere() -> None:
@@ -153,8 +153,8 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
             return own + [each for value in part.values() for each in references(value)]
         return [each for value in part for each in references(value)] if isinstance(part, list) else []
 
-    for reference in references(description()):
-        found: Any = description()
+    for reference in references(load_description()):
+        found: Any = load_description()
         for name in reference.removeprefix("#/").split("/"):
             found = found[name]
         assert found
@@ -166,4 +166,4 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 def test_answers_of_vectorize_are_described(body: object, status: int) -> None:
     answer: httpx.Response = ask("POST", "/vectorize", json=body)
     assert answer.status_code == status
-    assert str(status) in description()["paths"]["/vectorize"]["post"]["responses"]
+    assert str(status) in load_description()["paths"]["/vectorize"]["post"]["responses"]

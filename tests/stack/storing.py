@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.collections import Wish
+from clip_vectorizer.database.collections import CollectionSpec
 from clip_vectorizer.vectors import Vectors
+from ingest.choices import Fit, Keep
 from ingest.embed import SidecarEmbedder
-from ingest.items import Facts, Fit, ImageObject, Item
-from ingest.open_store import open_store
+from ingest.items import Facts, ImageObject, SourceItem
 from ingest.pipeline import ingest
 from ingest.report import IngestReport
-from ingest.store import ImageStore, Keep
+from ingest.store.base import ImageStore
+from ingest.store.open import open_store
 from tests.stack.images import png
 from tests.stack.support import Stack
 
@@ -32,9 +33,9 @@ class Pictures:
     files: Mapping[str, bytes]
     name: str = SOURCE
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[SourceItem]:
         for key, data in self.files.items():
-            yield Item(key, SOURCE, digest(data)[:8], lambda data=data: data, lambda _: FACTS)
+            yield SourceItem(key, SOURCE, digest(data)[:8], lambda data=data: data, lambda _: FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Place:
 
     def open(self, create: bool = True, **changes: Any) -> AbstractContextManager[ImageStore]:
         place = replace(self, **changes)
-        wish = Wish(place.keep, embed_here=place.embed_here, quantizer=place.quantizer)
+        wish = CollectionSpec(place.keep, embed_here=place.embed_here, quantizer=place.quantizer)
         return open_store(place.stack.connection, place.collection, wish, place.tenant, create)
 
     def ingest(self, files: Mapping[str, bytes]) -> IngestReport:

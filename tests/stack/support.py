@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from clip_vectorizer.connection import Connection
+from clip_vectorizer.database.connection import ConnectionSettings
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples" / "images"
@@ -30,8 +30,8 @@ class Stack:
     vectorizer_url: str
 
     @property
-    def connection(self) -> Connection:
-        return Connection(self.weaviate_url, self.grpc_port, self.api_key, self.vectorizer_url)
+    def connection(self) -> ConnectionSettings:
+        return ConnectionSettings(self.weaviate_url, self.grpc_port, self.api_key, self.vectorizer_url)
 
     @property
     def env(self) -> dict[str, str]:

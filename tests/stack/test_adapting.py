@@ -8,8 +8,8 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import Classification, ImageSearch, few_shot, linear_probe, remove_means
-from clip_vectorizer.query.labels.label import described
-from clip_vectorizer.query.zeroshot.scoring import Boost
+from clip_vectorizer.query.labels.label import parse_label
+from clip_vectorizer.query.zeroshot.scores import Boost
 from tests.stack.support import EXAMPLES, REPOSITORY, Ran
 
 pytestmark = pytest.mark.stack
@@ -109,7 +109,7 @@ def share(search: ImageSearch, labels: list[str], truth: Callable[[Path, str], s
 
 def test_descriptions_of_both_meanings_find_what_a_bare_word_does_not(search: ImageSearch) -> None:
     told = labels_in("labels.txt")
-    bare = share(search, [described(line)[0] for line in told], lambda _, word: word)
+    bare = share(search, [parse_label(line)[0] for line in told], lambda _, word: word)
     assert share(search, told, lambda _, word: word) >= bare + 0.1  # 19 points when this was written
 
 

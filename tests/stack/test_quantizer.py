@@ -2,8 +2,8 @@
 
 import pytest
 
-from clip_vectorizer.collections import look_at
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.database.collections import read_collection
+from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.errors import InputError
 from tests.stack.conftest import New
 from tests.stack.storing import GREEN, RED, Place
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 def quantizer(stack: Stack, place: Place) -> str:
     with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
-        return look_at(client, place.collection).quantizer
+        return read_collection(client, place.collection).quantizer
 
 
 @pytest.mark.parametrize("wanted", ["rq-8", "rq-1", "none"])

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from ingest.distributed import RaySettings, ingest_with_ray
-from ingest.distributed.cluster import cluster
-from ingest.flow import Bound
-from ingest.items import Outcome
-from ingest.job import Job, run
-from ingest.pipeline import IngestSettings, silent
+from ingest.distributed.cluster import connect_cluster
+from ingest.items import ItemOutcome
+from ingest.job import IngestJob, run_job
+from ingest.pipeline import IngestSettings, ignore_progress
 from ingest.report import IngestReport
+from ingest.stages import SizeLimit
 from tests.ingest.sources.web_server import Site, serving
 from tests.stack.images import png
 from tests.stack.processes import alive, eventually
@@ -42,7 +42,7 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def on_ray() -> Iterator[None]:
     """One Ray for all tests here. It listens on loopback only, and leaves nothing behind."""
-    with cluster(RAY):
+    with connect_cluster(RAY):
         own = ray_processes("")
         assert own, "Ray runs no processes"
         addresses = listening_of(own)
@@ -70,13 +70,15 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def job(stack: Stack, site: Site, images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+def job(
+    stack: Stack, site: Site, images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IngestJob]:
     """Of one process, done."""
     table = tmp_path_factory.mktemp("ray") / "images.csv"
     table.write_text("\n".join(["url", *(site.add(f"/{name}", data) for name, data in images.items())]))
-    settings = IngestSettings(embed_batch=Bound(8), workers=1)
-    done = Job([str(table)], stack.connection, settings=settings, collection=fresh(), embed_here=True)
-    run(done, IngestReport(), silent)
+    settings = IngestSettings(embed_batch=SizeLimit(8), workers=1)
+    done = IngestJob([str(table)], stack.connection, settings=settings, collection=fresh(), embed_here=True)
+    run_job(done, IngestReport(), ignore_progress)
     yield done
     drop(stack, done.collection)
 
@@ -89,12 +91,12 @@ def collection(stack: Stack) -> Iterator[str]:
 
 
 def test_killed_workers_leave_what_one_process_stores_and_a_second_run_adds_nothing(
-    stack: Stack, job: Job, collection: str, site: Site, on_ray: None
+    stack: Stack, job: IngestJob, collection: str, site: Site, on_ray: None
 ) -> None:
     victims = ["FlatMap(read)", "MapWorker(Map(Embed))", "MapWorker(Map(Write))"]
 
     def kill_one_of_each(report: IngestReport, event: object) -> None:
-        if isinstance(event, Outcome) and victims and kill_one(victims[0]):
+        if isinstance(event, ItemOutcome) and victims and kill_one(victims[0]):
             victims.pop(0)
         if not victims:
             delay(site, 0)

@@ -10,10 +10,10 @@ import pytest
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import Mismatch
 from clip_vectorizer.query import ImageSearch
-from ingest.patches import THREADS
-from ingest.reindex import Images, reindex
+from ingest.choices import Keep
+from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import IngestReport
-from ingest.store import Keep
+from ingest.store.weaviate import PATCH_THREADS
 from tests.stack.conftest import New
 from tests.stack.images import png
 from tests.stack.other_model import DIMENSION, other_model
@@ -33,7 +33,7 @@ def other(stack: Stack) -> Iterator[str]:
 
 
 def move(place: Place, url: str, files: dict[str, bytes], inference_url: str | None = None) -> IngestReport:
-    images = Images([Pictures(files)] if files else [], place.tenant)
+    images = ImageSources([Pictures(files)] if files else [], place.tenant)
     with VectorizerClient(url) as sidecar:
         return reindex(place.stack.connection, sidecar, images, place.collection, inference_url)
 
@@ -127,7 +127,7 @@ def test_killed_in_the_middle_and_run_again_it_does_the_rest(new: New) -> None:
         moved = move(place, slow, MANY, inference_url=slow)
         assert (moved.updated + moved.unchanged, moved.failed) == (len(MANY), 0)
         # What was being written just then may have come in after the count, or be stored and not in the index yet.
-        assert abs(moved.unchanged - before) <= THREADS
+        assert abs(moved.unchanged - before) <= PATCH_THREADS
         assert_finds(place.asking(slow), "p007.png", MANY["p007.png"], len(MANY))
 
 

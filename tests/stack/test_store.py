@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from clip_vectorizer.database.schema import image_id
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.schema import image_id
-from ingest.empty_store import EmptyStore
+from ingest.choices import Keep
 from ingest.items import Amendment, Facts
-from ingest.items import Place as Spot
-from ingest.store import Keep
+from ingest.items import GeoPoint as Spot
+from ingest.store.base import EmptyStore
 from tests.stack.conftest import New
 from tests.stack.storing import GREEN, RED, Place, digest, picture, same, vector_of
 from tests.stack.support import Stack

@@ -10,17 +10,22 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import DataType, Property
 from weaviate.classes.query import Filter
 
-from clip_vectorizer.collections import look_at
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.database.collections import read_collection
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.database.schema import VECTOR, image_id
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.filters.empty import explain_empty, grouping, values_asked, values_of
-from clip_vectorizer.query.filters.values import property_values
-from clip_vectorizer.query.filters.where import where_filter
-from clip_vectorizer.schema import VECTOR, image_id
+from clip_vectorizer.query.filters.suggestions import (
+    explain_empty,
+    group_by_arguments,
+    list_filter_values,
+    read_group_values,
+)
+from clip_vectorizer.query.filters.where import build_filter
+from clip_vectorizer.query.property_values import list_property_values
 from clip_vectorizer.vectors import Vectors
+from ingest.choices import Keep
 from ingest.items import Facts
-from ingest.items import Place as Spot
-from ingest.store import Keep
+from ingest.items import GeoPoint as Spot
 from tests.stack.conftest import New, Run, fresh_collection
 from tests.stack.storing import RED, Place, picture, vector_of
 from tests.stack.support import NOWHERE, Stack
@@ -51,14 +56,14 @@ class Filled:
 
     @property
     def properties(self) -> Any:
-        return look_at(self.client, self.name).properties
+        return read_collection(self.client, self.name).properties
 
     @property
     def images(self) -> Any:
         return self.client.collections.use(self.name)
 
     def left_by(self, *expressions: str) -> list[str]:
-        filters = where_filter(list(expressions), self.properties)
+        filters = build_filter(list(expressions), self.properties)
         return sorted(row.properties["path"] for row in self.images.query.fetch_objects(filters=filters).objects)
 
 
@@ -155,7 +160,7 @@ def test_all_expressions_must_hold(filled: Filled) -> None:
 
 
 def test_weaviates_own_filters_and_none_at_all_pass_through(filled: Filled) -> None:
-    own = where_filter(Filter.by_property("stock").greater_than(7), filled.properties)
+    own = build_filter(Filter.by_property("stock").greater_than(7), filled.properties)
     assert [row.properties["path"] for row in filled.images.query.fetch_objects(filters=own).objects] == [P]
     assert filled.left_by() == sorted(IMAGES)
 
@@ -167,8 +172,10 @@ def test_what_has_no_index_is_refused_before_weaviate_is_asked(filled: Filled, n
 
 
 def why_empty(filled: Filled, *where: str) -> str:
-    asked = values_asked(where, filled.properties)
-    return explain_empty(asked, {name: values_of(filled.images.aggregate.over_all(**grouping(name))) for name in asked})
+    asked = list_filter_values(where, filled.properties)
+    return explain_empty(
+        asked, {name: read_group_values(filled.images.aggregate.over_all(**group_by_arguments(name))) for name in asked}
+    )
 
 
 def test_a_value_that_no_image_has_is_answered_with_the_one_meant(filled: Filled) -> None:
@@ -185,7 +192,7 @@ def test_a_value_unlike_any_is_answered_with_those_there_are(filled: Filled) -> 
 
 def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
     def values(name: str) -> list[str]:
-        return property_values(filled.client, filled.url, name, filled.name)
+        return list_property_values(filled.client, filled.url, name, filled.name)
 
     assert values("label") == ["Fruit", "fruit", "vegetables"]
     assert values("tags") == ["red one", "round"]
@@ -195,7 +202,7 @@ def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
     with pytest.raises(InputError, match="holds no texts in stock; those with texts are brand, "):
         values("stock")
     with pytest.raises(InputError, match=f"did you mean {filled.name}[?]"):
-        property_values(filled.client, filled.url, "label", f"{filled.name}x")
+        list_property_values(filled.client, filled.url, "label", f"{filled.name}x")
 
 
 def test_a_tenants_values_are_those_of_its_own_images(new: New, stack: Stack) -> None:
@@ -203,9 +210,9 @@ def test_a_tenants_values_are_those_of_its_own_images(new: New, stack: Stack) ->
     with place.open() as store:
         store.put([picture("a.png", RED, vector_of(stack, RED), facts=Facts("fruit"))])
     with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
-        assert property_values(client, stack.weaviate_url, "label", place.collection, "bob") == ["fruit"]
+        assert list_property_values(client, stack.weaviate_url, "label", place.collection, "bob") == ["fruit"]
         with pytest.raises(InputError, match=r"no tenant bobb; did you mean bob\? it has bob"):
-            property_values(client, stack.weaviate_url, "label", place.collection, "bobb")
+            list_property_values(client, stack.weaviate_url, "label", place.collection, "bobb")
 
 
 def test_the_command_finds_near_values_of_a_property(filled: Filled, run: Run) -> None:

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.database.schema import PREDICTION_PROPERTIES
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query import Classification, ImageSearch
-from clip_vectorizer.query.hits import Listed
-from clip_vectorizer.query.labels.label_sets import LabelSet
-from clip_vectorizer.query.labels.set_database import WeaviateLabelSets
-from clip_vectorizer.query.prompt_sets import prompt_set
-from clip_vectorizer.schema import PREDICTED
-from ingest.store import Keep
+from clip_vectorizer.query.hits import StoredImage
+from clip_vectorizer.query.labels.label_sets import LabelSet, WeaviateLabelSets
+from clip_vectorizer.query.prompts import select_prompt_set
+from ingest.choices import Keep
 from tests.stack.conftest import New, Run
 from tests.stack.drawings import DRAWINGS
 from tests.stack.storing import GREEN, RED, Place
@@ -114,7 +113,7 @@ def test_two_that_add_to_a_set_at_once_both_do(search: ImageSearch) -> None:
 def test_a_set_of_another_model_is_refused_with_the_way_out(stack: Stack, search: ImageSearch) -> None:
     with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
         WeaviateLabelSets(client, stack.weaviate_url).put(
-            LabelSet("foreign", "ViT-B-32::openai", "0123456789abcdef", prompt_set("photo"), ("cat", "dog"))
+            LabelSet("foreign", "ViT-B-32::openai", "0123456789abcdef", select_prompt_set("photo"), ("cat", "dog"))
         )
     with pytest.raises(Mismatch, match=r"foreign was made with the model ViT-B-32::openai .* runs emoji .*foreign2"):
         search.classify(None, label_set="foreign")
@@ -125,7 +124,7 @@ def test_a_run_that_is_killed_before_the_set_is_written_leaves_no_set(stack: Sta
     killed = f"""
 import os, sys
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.labels.set_database import WeaviateLabelSets
+from clip_vectorizer.query.labels.label_sets import WeaviateLabelSets
 WeaviateLabelSets.put = lambda *_: os._exit(9)
 where = {(stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, None)!r}
 with ImageSearch.connect(*where) as search:
@@ -146,7 +145,7 @@ def test_results_are_written_once_and_nothing_else_changes(new: New, keep: Keep,
     with searching(place) as search:
         before = everything(search)
         results = list(search.classify(None, ["apple", "leaf"], write=True))
-        written = everything(search, PREDICTED)
+        written = everything(search, PREDICTION_PROPERTIES)
         again = list(search.classify(None, ["apple", "leaf"], write=True))
     assert again == results
     for result in results:
@@ -159,7 +158,7 @@ def test_results_are_written_once_and_nothing_else_changes(new: New, keep: Keep,
         assert held.vector is not None and np.array_equal(held.vector, was.vector) and held.thumbnail == was.thumbnail
 
 
-def everything(search: ImageSearch, properties: Sequence[str] = ()) -> dict[str, Listed]:
+def everything(search: ImageSearch, properties: Sequence[str] = ()) -> dict[str, StoredImage]:
     return {each.path: each for each in search.everything(properties=properties, vectors=True, thumbnails=True)}
 
 

@@ -15,7 +15,7 @@ def test_concepts_are_those_drawn_in_every_set_without_flags_and_skin_tones(tmp_
 
 
 def test_a_variation_selector_does_not_make_another_concept() -> None:
-    assert drawings.code_key("2764-FE0F-200D-1F525") == drawings.code_key("2764-200d-1f525")
+    assert drawings.normalise_hexcode("2764-FE0F-200D-1F525") == drawings.normalise_hexcode("2764-200d-1f525")
 
 
 def test_a_drawing_has_its_colour_and_a_transparent_ground(tmp_path: Path) -> None:
@@ -43,14 +43,14 @@ def test_line_art_has_no_colour(tmp_path: Path) -> None:
 
 def test_a_drawing_wider_than_high_is_not_squeezed() -> None:
     body = '<rect width="64" height="32" fill="red"/>'
-    svg = drawings.svg_of({"icons": {"wide": {"body": body, "width": 64, "height": 32}}}, "wide", "drawn")
+    svg = drawings.build_svg({"icons": {"wide": {"body": body, "width": 64, "height": 32}}}, "wide", "drawn")
     covered = drawings.rasterise(svg, 64)[..., 3] > 127
     assert covered.any(axis=0).sum() == pytest.approx(2 * covered.any(axis=1).sum(), abs=2)
 
 
 def test_a_clip_path_is_never_inked() -> None:
     body = '<clipPath id="a"><path d="M0 0h9v9z"/></clipPath><path d="M0 0h9v9z"/>'
-    assert drawings.unstroked_clips(body).count("stroke:none") == 1
+    assert drawings.remove_clip_strokes(body).count("stroke:none") == 1
 
 
 def test_a_missing_package_manager_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

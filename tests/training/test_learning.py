@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from clip_vectorizer.training.captions import (
     END,
-    caption,
-    token_ids,
+    draw_caption,
+    encode_token_ids,
     train_tokenizer,
 )
-from clip_vectorizer.training.contrastive import Average, contrastive_loss, learning_rate
-from clip_vectorizer.training.loop import Stage, batches, shuffled_runs
+from clip_vectorizer.training.contrastive import WeightAverage, contrastive_loss, learning_rate
+from clip_vectorizer.training.loop import TrainingStage, draw_batches, shuffle_runs
 
 
 def unit_rows(count: int, dimension: int) -> torch.Tensor:
@@ -40,7 +40,7 @@ def test_more_texts_to_choose_among_cost_more() -> None:
 
 def test_the_average_follows_the_weights() -> None:
     model = torch.nn.Linear(1, 1, bias=False)
-    average = Average(model, decay=0.9)
+    average = WeightAverage(model, decay=0.9)
     with torch.no_grad():
         model.weight.fill_(100.0)
     for step in range(200):
@@ -58,12 +58,12 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
 def test_runs_hold_every_concept_once(concepts: int, length: int, seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
-    order = torch.cat(list(shuffled_runs(concepts, length)))
+    order = torch.cat(list(shuffle_runs(concepts, length)))
     assert sorted(order.tolist()) == list(range(concepts))
 
 
 def test_batches_never_hold_a_concept_twice_and_end_with_neighbours() -> None:
-    all_batches = list(batches(100, Stage(steps=10, peak=1.0, batch=64)))
+    all_batches = list(draw_batches(100, TrainingStage(steps=10, peak=1.0, batch=64)))
     assert all(len(set(batch.tolist())) == 64 for batch in all_batches)
     neighbours = [(batch.diff() == 1).float().mean().item() for batch in all_batches]
     assert neighbours[0] < 0.2 < 0.7 < neighbours[-1]
@@ -71,7 +71,7 @@ def test_batches_never_hold_a_concept_twice_and_end_with_neighbours() -> None:
 
 def test_captions_are_mostly_the_plain_name() -> None:
     rng = random.Random(1)
-    captions = [caption("cat", ["pet", "animal"], ["a drawing of {}"], ", ", rng) for _ in range(2000)]
+    captions = [draw_caption("cat", ["pet", "animal"], ["a drawing of {}"], ", ", rng) for _ in range(2000)]
     assert 0.65 < captions.count("cat") / 2000 < 0.75
     assert captions.count("a drawing of cat") > 200
     assert all("cat" in text for text in captions)
@@ -79,7 +79,7 @@ def test_captions_are_mostly_the_plain_name() -> None:
 
 def test_the_end_token_has_the_highest_id_and_closes_every_text() -> None:
     tokenizer = train_tokenizer(["red circle", "红色圆"] * 10, vocabulary=300, context=8)
-    ids = token_ids(tokenizer, ["red", "红色圆 red circle red circle red circle"])
+    ids = encode_token_ids(tokenizer, ["red", "红色圆 red circle red circle red circle"])
     end = tokenizer.token_to_id(END)
     assert end == tokenizer.get_vocab_size() - 1
     assert ids.shape[1] == 8

@@ -7,22 +7,22 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.connection import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.query.adapting.boosts import few_shot, linear_probe, remove_means
-from clip_vectorizer.query.cli.classified import EMPTY, show_classifications
-from clip_vectorizer.query.cli.classify_options import classify_options, labels_from
-from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
-from clip_vectorizer.query.cli.other import other_of
-from clip_vectorizer.query.cli.progress import with_progress
+from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.progress import count_items
+from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
+from clip_vectorizer.query.cli.classify_options import classify_options, parse_all_labels
+from clip_vectorizer.query.cli.classify_output import EMPTY_COLLECTION, show_classifications
+from clip_vectorizer.query.cli.classify_request import choose_threshold
+from clip_vectorizer.query.cli.common import GroupedCommand, collection_option, tenant_option
 from clip_vectorizer.query.cli.search_options import consistency_option
-from clip_vectorizer.query.prompt_sets import prompt_set
-from clip_vectorizer.query.search import ImageSearch
-from clip_vectorizer.query.showing.output import prepare_streams
-from clip_vectorizer.query.zeroshot.asking import How, Images
-from clip_vectorizer.query.zeroshot.scoring import Boost
+from clip_vectorizer.query.display.tables import prepare_streams
+from clip_vectorizer.query.image_search import ImageSearch
+from clip_vectorizer.query.prompts import select_prompt_set
+from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput
+from clip_vectorizer.query.zeroshot.scores import Boost
 
 SOME_FAILED = 3
-OF_A_QUERY = 10  # images, where no --limit is given
+QUERY_LIMIT = 10  # images, where no --limit is given
 
 HELP = """Say which of the labels each image shows: FILES, what --query finds, or the whole collection.
 
@@ -46,7 +46,7 @@ each is named on stderr, 4 Weaviate or its sidecar unreachable,
 """
 
 
-@click.command("clip-classify", cls=GroupedHelp, help=HELP)
+@click.command("clip-classify", cls=GroupedCommand, help=HELP)
 @click.argument("files", nargs=-1, type=click.Path())
 @classify_options
 @collection_option
@@ -57,16 +57,18 @@ each is named on stderr, 4 Weaviate or its sidecar unreachable,
 @vectorizer_key_option
 def main(**given: Any) -> None:
     prepare_streams()
-    check(given)
-    labels, how = labels_from(given["labels"]), how_of(given)
-    with connected(given) as search:
-        how["other"] = other_of(given["other"], given["other_from"], search, labels, how)
-        results = search.classify(images_of(given, search), labels, limit=given["limit"], **how)
-        failed = show_classifications(with_progress(results, given["as_json"]), given["as_json"], why_nothing(given))
+    check_options(given)
+    labels, how = parse_all_labels(given["labels"]), build_options(given)
+    with open_search(given) as search:
+        how["other"] = choose_threshold(given["other"], given["other_from"], search, labels, how)
+        results = search.classify(select_images(given, search), labels, limit=given["limit"], **how)
+        failed = show_classifications(
+            count_items(results, given["as_json"]), given["as_json"], explain_no_images(given)
+        )
     sys.exit(SOME_FAILED if failed else 0)
 
 
-def check(given: Mapping[str, Any]) -> None:
+def check_options(given: Mapping[str, Any]) -> None:
     """Raises click.UsageError for what contradicts itself."""
     if not given["labels"] and not given["label_set"]:
         raise click.UsageError("say what to choose from: --labels A,B,... or --label-set NAME")
@@ -80,13 +82,13 @@ def check(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--few-shot, --linear-probe and --remove-means exclude each other; take one")
 
 
-def how_of(given: Mapping[str, Any]) -> How:
+def build_options(given: Mapping[str, Any]) -> ClassifyArguments:
     """Raises InputError for prompts that cannot be used."""
-    how = How(
-        prompts=prompt_set(given["prompts"], given["templates"] or None),
+    how = ClassifyArguments(
+        prompts=select_prompt_set(given["prompts"], given["templates"] or None),
         label_set=given["label_set"],
         strategy=given["strategy"],
-        boost=boost_of(given),
+        boost=build_boost(given),
         write=given["write"],
     )
     if given["where"] and not given["query"]:
@@ -94,7 +96,7 @@ def how_of(given: Mapping[str, Any]) -> How:
     return how
 
 
-def boost_of(given: Mapping[str, Any]) -> Boost | None:
+def build_boost(given: Mapping[str, Any]) -> Boost | None:
     if given["few_shot"]:
         return few_shot(given["few_shot"], given["shots"])
     if given["linear_probe"]:
@@ -102,7 +104,7 @@ def boost_of(given: Mapping[str, Any]) -> Boost | None:
     return remove_means() if given["remove_means"] else None
 
 
-def connected(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
+def open_search(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
     """Files need a collection only where its images help to judge them."""
     helped = given["few_shot"] or given["linear_probe"] or given["remove_means"]
     return ImageSearch.connect(
@@ -117,13 +119,13 @@ def connected(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
     )
 
 
-def why_nothing(given: Mapping[str, Any]) -> str:
+def explain_no_images(given: Mapping[str, Any]) -> str:
     if given["where"]:
         return "no image is left by --where"
-    return "--query finds no image" if given["query"] else EMPTY
+    return "--query finds no image" if given["query"] else EMPTY_COLLECTION
 
 
-def images_of(given: Mapping[str, Any], search: ImageSearch) -> Images:
+def select_images(given: Mapping[str, Any], search: ImageSearch) -> ClassifyInput:
     if given["query"] is not None:
-        return search.by_text(given["query"], given["limit"] or OF_A_QUERY, where=given["where"] or None)
+        return search.by_text(given["query"], given["limit"] or QUERY_LIMIT, where=given["where"] or None)
     return given["files"] or None

@@ -6,34 +6,37 @@ from typing import Any
 
 import click
 
+from clip_vectorizer.cli_common import ExitCodeCommand
 from clip_vectorizer.client import ModelInfo, VectorizerClient
-from clip_vectorizer.commands import FriendlyErrors
-from clip_vectorizer.connection import connect_weaviate, vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.query.cli.evaluate_compare import compare_command
-from clip_vectorizer.query.cli.evaluate_index import index_command
-from clip_vectorizer.query.cli.evaluated import SOME_FAILED, cut_texts_counted, show_evaluation, telling
-from clip_vectorizer.query.cli.options import json_option, tenant_option
-from clip_vectorizer.query.evaluation.data import Labelled, Progress
-from clip_vectorizer.query.evaluation.drawing import prepare
+from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.query.cli.common import json_option, tenant_option
+from clip_vectorizer.query.cli.evaluate_actions import compare_command, index_command
+from clip_vectorizer.query.cli.evaluate_output import SOME_FAILED, count_truncated_texts, show_evaluation, status_line
+from clip_vectorizer.query.connect import check_search
+from clip_vectorizer.query.display.tables import prepare_streams
+from clip_vectorizer.query.evaluation.dataset import (
+    LabelledImages,
+    Progress,
+    load_labelled_collection,
+    load_labelled_folder,
+    read_names,
+)
 from clip_vectorizer.query.evaluation.evaluate import evaluate
-from clip_vectorizer.query.evaluation.folder import labelled_folder
-from clip_vectorizer.query.evaluation.names import read_names
-from clip_vectorizer.query.evaluation.stored import labelled_collection
-from clip_vectorizer.query.guard import check_search
-from clip_vectorizer.query.showing.output import prepare_streams
+from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 
 RUN = "run"
-NEITHER_OR_BOTH = "say what to evaluate: either a FOLDER of folders of images, or --collection NAME"
+ONE_SOURCE = "say what to evaluate: either a FOLDER of folders of images, or --collection NAME"
 
 
-class DefaultsToRun(click.Group):
+class RunByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
             args = [RUN, *args]
         return super().parse_args(ctx, args)
 
 
-@click.group("clip-eval", cls=DefaultsToRun)
+@click.group("clip-eval", cls=RunByDefault)
 def main() -> None:
     """Say how good the answers are: of one model, of two compared, of Weaviate's vector index.
 
@@ -47,7 +50,7 @@ def main() -> None:
     """
 
 
-@main.command(RUN, cls=FriendlyErrors)
+@main.command(RUN, cls=ExitCodeCommand)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--collection", help="The images stored there instead, by their label.")
 @click.option("--all", "whole", is_flag=True, help="The tables too that need very many texts.")
@@ -86,23 +89,25 @@ def run(
     """
     prepare_streams()
     if (folder is None) == (stored["collection"] is None):
-        raise click.UsageError(NEITHER_OR_BOTH)
+        raise click.UsageError(ONE_SOURCE)
     if report is not None:
-        prepare()  # what it lacks is said now, not after minutes of work
+        prepare_matplotlib()  # what it lacks is said now, not after minutes of work
     with (
-        cut_texts_counted(),
-        telling() as progress,
+        count_truncated_texts(),
+        status_line() as progress,
         VectorizerClient(vectorizer_url, api_key=vectorizer_api_key) as sidecar,
     ):
         info = sidecar.meta()
-        labelled = labelled_folder(folder, sidecar, progress) if folder else from_weaviate(info, progress, **stored)
+        labelled = (
+            load_labelled_folder(folder, sidecar, progress) if folder else load_collection(info, progress, **stored)
+        )
         others = read_names(class_names, labelled.classes) if class_names else []
         evaluation = evaluate(labelled, info, sidecar, progress, whole, others)
     show_evaluation(evaluation, as_json, report)
     sys.exit(SOME_FAILED if labelled.left_out else 0)
 
 
-def from_weaviate(
+def load_collection(
     info: ModelInfo,
     progress: Progress,
     collection: str,
@@ -110,10 +115,10 @@ def from_weaviate(
     weaviate_url: str,
     weaviate_grpc_port: int,
     weaviate_api_key: str | None,
-) -> Labelled:
+) -> LabelledImages:
     with connect_weaviate(weaviate_url, weaviate_grpc_port, weaviate_api_key) as client:
         vector = check_search(client, weaviate_url, info, collection, tenant).description.vector
-        return labelled_collection(client, weaviate_url, collection, vector, tenant, progress)
+        return load_labelled_collection(client, weaviate_url, collection, vector, tenant, progress)
 
 
 main.add_command(compare_command)

@@ -6,19 +6,25 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.connection import Connection, vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.query.cli.everything import TAKES, show_everything
-from clip_vectorizer.query.cli.found import show_as_json, show_for_people, show_paths
-from clip_vectorizer.query.cli.options import GroupedHelp, collection_option, tenant_option
-from clip_vectorizer.query.cli.request import Request, check_only, check_together, details_of, request_of, said
+from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
+from clip_vectorizer.database.connection import ConnectionSettings
+from clip_vectorizer.query.cli.common import GroupedCommand, collection_option, tenant_option
+from clip_vectorizer.query.cli.search_actions import LIST_OPTIONS, show_list, show_similar_strings, write_sheet
 from clip_vectorizer.query.cli.search_options import consistency_option, search_options
-from clip_vectorizer.query.cli.sheet import write_sheet
-from clip_vectorizer.query.cli.similar import show_similar
-from clip_vectorizer.query.explaining import Explanation
+from clip_vectorizer.query.cli.search_output import show_as_json, show_for_people, show_paths
+from clip_vectorizer.query.cli.search_request import (
+    SearchCommandRequest,
+    build_hit_fields,
+    build_request,
+    check_combination,
+    check_mode,
+    is_given,
+)
+from clip_vectorizer.query.display.tables import prepare_streams, print_output
+from clip_vectorizer.query.explain import Explanation
 from clip_vectorizer.query.hits import Group
-from clip_vectorizer.query.search import ImageSearch
-from clip_vectorizer.query.searching.asking import Asked
-from clip_vectorizer.query.showing.output import prepare_streams, say
+from clip_vectorizer.query.image_search import ImageSearch
+from clip_vectorizer.query.search.arguments import SearchArguments
 
 HELP = """Find the images nearest to TEXT, to an image, or to several of them added up; best first.
 
@@ -44,7 +50,7 @@ Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
 """
 
 
-@click.command("clip-search", cls=GroupedHelp, help=HELP)
+@click.command("clip-search", cls=GroupedCommand, help=HELP)
 @click.argument("text", nargs=-1)
 @search_options
 @collection_option
@@ -57,22 +63,22 @@ Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
 def main(context: click.Context, /, **given: Any) -> None:
     prepare_streams()
     if given["similar_strings"]:
-        similar(context)
+        run_similar_strings(context)
         return
     if given["everything"]:
-        everything(context)
+        run_list(context)
         return
-    request = request_of(given)
-    with connected(given) as images:
+    request = build_request(given)
+    with open_search(given) as images:
         if request.explain:
-            say(str(explanation(images, request)))
+            print_output(str(run_explain(images, request)))
             return
-        sections = search(images, request)
-    show(sections, request, given["collection"])
+        sections = run_search(images, request)
+    show_sections(sections, request, given["collection"])
 
 
 @contextmanager
-def connected(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
+def open_search(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
     with ImageSearch.connect(
         given["weaviate_url"],
         given["weaviate_grpc_port"],
@@ -86,49 +92,51 @@ def connected(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
         yield images
 
 
-def similar(context: click.Context) -> None:
-    check_only(context, "--similar-strings", ("limit", "as_json"))
+def run_similar_strings(context: click.Context) -> None:
+    check_mode(context, "--similar-strings", ("limit", "as_json"))
     given = context.params
     if not given["text"]:
         raise click.UsageError("--similar-strings compares strings with TEXT: say one")
-    weaviate = Connection(given["weaviate_url"], given["weaviate_grpc_port"], given["weaviate_api_key"])
+    weaviate = ConnectionSettings(given["weaviate_url"], given["weaviate_grpc_port"], given["weaviate_api_key"])
     words, source = " ".join(given["text"]), given["similar_strings"]
-    show_similar(words, source, given["limit"], given["as_json"], weaviate, given["collection"], given["tenant"])
+    show_similar_strings(
+        words, source, given["limit"], given["as_json"], weaviate, given["collection"], given["tenant"]
+    )
 
 
-def everything(context: click.Context) -> None:
-    check_only(context, "--everything", TAKES)
+def run_list(context: click.Context) -> None:
+    check_mode(context, "--everything", LIST_OPTIONS)
     given = context.params
     if given["text"]:
         raise click.UsageError("--everything lists without a search; leave TEXT away, or --everything")
-    check_together(given)
-    limit = given["limit"] if said(context, "limit") else None
-    with connected(given) as images:
-        show_everything(images, given, limit, details_of(given))
+    check_combination(given)
+    limit = given["limit"] if is_given(context, "limit") else None
+    with open_search(given) as images:
+        show_list(images, given, limit, build_hit_fields(given))
 
 
-def search(images: ImageSearch, request: Request) -> list[Group]:
+def run_search(images: ImageSearch, request: SearchCommandRequest) -> list[Group]:
     """Its groups; without --group-by a single one that holds all."""
     if request.group_by is None:
         return [Group("", tuple(images.find(request.what, **request.asked)))]
-    groups, asked = of_groups(request)
+    groups, asked = split_group_arguments(request)
     return images.groups(request.what, request.group_by, request.per_group, groups, **asked)
 
 
-def explanation(images: ImageSearch, request: Request) -> Explanation:
+def run_explain(images: ImageSearch, request: SearchCommandRequest) -> Explanation:
     if request.group_by is None:
         return images.explain(request.what, **request.asked)
-    groups, asked = of_groups(request)
+    groups, asked = split_group_arguments(request)
     return images.explain_groups(request.what, request.group_by, request.per_group, groups, **asked)
 
 
-def of_groups(request: Request) -> tuple[int, Asked]:
+def split_group_arguments(request: SearchCommandRequest) -> tuple[int, SearchArguments]:
     """--limit counts groups here."""
     asked = request.asked.copy()
     return asked.pop("limit"), asked
 
 
-def show(sections: Sequence[Group], request: Request, collection: str) -> None:
+def show_sections(sections: Sequence[Group], request: SearchCommandRequest, collection: str) -> None:
     found = any(section.hits for section in sections)
     if not found:
         click.echo(f"nothing found: {request.why_nothing}", err=True)

@@ -9,41 +9,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.evaluation.data import Labelled, Progress, captions_by_language
-from clip_vectorizer.query.evaluation.evaluate import SEVEN, searches_of
-from clip_vectorizer.query.evaluation.intervals import Difference, Share, paired_bootstrap
-from clip_vectorizer.query.evaluation.metrics import Numbers, right_at
-from clip_vectorizer.query.evaluation.retrieval import AT
-from clip_vectorizer.query.evaluation.tables import Table, Value
-from clip_vectorizer.query.evaluation.texts import TextEncoder
-from clip_vectorizer.query.evaluation.zero_shot import Answer, answered, questions
+from clip_vectorizer.query.evaluation.dataset import LabelledImages, Progress, group_captions
+from clip_vectorizer.query.evaluation.evaluate import SEVEN_PROMPTS, measure_searches
+from clip_vectorizer.query.evaluation.prompt_vectors import TextEncoder
+from clip_vectorizer.query.evaluation.retrieval import RECALL_DEPTHS
+from clip_vectorizer.query.evaluation.statistics import Difference, IntegerArray, Share, is_right_at, paired_bootstrap
+from clip_vectorizer.query.evaluation.tables import CellValue, Table
+from clip_vectorizer.query.evaluation.zero_shot import ZeroShotResult, build_tasks, run_tasks
 
-Measured = Mapping[tuple[str, str], Numbers]  # by what is asked and in which language: each image's or query's rank
+RanksByTask = Mapping[
+    tuple[str, str], IntegerArray
+]  # by what is asked and in which language: each image's or query's rank
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ModelRanks:
     """One model's ranks."""
 
     name: str
     paths: tuple[str, ...]  # of the images it could use
-    ranks: Measured
+    ranks: RanksByTask
 
 
-def side_of(name: str, labelled: Labelled, model: str, encoder: TextEncoder, progress: Progress) -> Side:
+def rank_images(
+    name: str, labelled: LabelledImages, model: str, encoder: TextEncoder, progress: Progress
+) -> ModelRanks:
     """With the seven prompts of each language that suit the model."""
-    asked = questions(labelled, captions_by_language(labelled.items))
-    answers, _ = answered(asked, model, encoder, progress, most=None, wanted=SEVEN)
-    ranks = {(described_classes(each), each.question.language): each.ranks_n for each in answers}
-    searches = {(each.direction, each.language): each.ranks_q for each in searches_of(answers)}
-    return Side(name, tuple(item.path for item in labelled.items), ranks | searches)
+    asked = build_tasks(labelled, group_captions(labelled.items))
+    answers, _ = run_tasks(asked, model, encoder, progress, most=None, wanted=SEVEN_PROMPTS)
+    ranks = {(describe_classes(each), each.question.language): each.ranks_n for each in answers}
+    searches = {(each.direction, each.language): each.ranks_q for each in measure_searches(answers)}
+    return ModelRanks(name, tuple(item.path for item in labelled.items), ranks | searches)
 
 
-def described_classes(answer: Answer) -> str:
+def describe_classes(answer: ZeroShotResult) -> str:
     return f"{len(answer.question.classes)} classes by {answer.question.classes_are}"
 
 
-def comparison(first: Side, second: Side) -> Table:
+def compare_models(first: ModelRanks, second: ModelRanks) -> Table:
     """A row a question: both shares, first less second with its 95 % interval and p, and what that means.
 
     Raises InputError when the two could not use the same images.
@@ -55,21 +58,23 @@ def comparison(first: Side, second: Side) -> Table:
             "take those away, so that both are measured on the same"
         )
     rows = [
-        row_of(question, language, k, first, second)
+        build_compare_row(question, language, k, first, second)
         for question, language in first.ranks
         if (question, language) in second.ranks
-        for k in depths(question)
+        for k in list_depths(question)
     ]
     title = f"{first.name} less {second.name}, on the same {len(first.paths)} images"
     return Table("compare", title, rows)
 
 
-def depths(question: str) -> Sequence[int]:
-    return AT if "->" in question else (1, 5)
+def list_depths(question: str) -> Sequence[int]:
+    return RECALL_DEPTHS if "->" in question else (1, 5)
 
 
-def row_of(question: str, language: str, k: int, first: Side, second: Side) -> dict[str, Value]:
-    ours_n, theirs_n = (right_at(side.ranks[question, language], k) for side in (first, second))
+def build_compare_row(
+    question: str, language: str, k: int, first: ModelRanks, second: ModelRanks
+) -> dict[str, CellValue]:
+    ours_n, theirs_n = (is_right_at(side.ranks[question, language], k) for side in (first, second))
     difference = paired_bootstrap(ours_n, theirs_n)
     return {
         "question": question,
@@ -81,11 +86,11 @@ def row_of(question: str, language: str, k: int, first: Side, second: Side) -> d
         "low": difference.low,
         "high": difference.high,
         "p": difference.p,
-        "verdict": verdict(difference, first.name, second.name, len(ours_n)),
+        "verdict": format_comparison(difference, first.name, second.name, len(ours_n)),
     }
 
 
-def verdict(difference: Difference, first: str, second: str, count: int) -> str:
+def format_comparison(difference: Difference, first: str, second: str, count: int) -> str:
     if not difference.shown:
         return f"no difference that these {count} images could show"
     return f"{first if np.sign(difference.mean) > 0 else second} is better"

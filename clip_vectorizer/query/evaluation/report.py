@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 
 from clip_vectorizer.query.evaluation.evaluate import Evaluation
-from clip_vectorizer.query.evaluation.plots import pictures
+from clip_vectorizer.query.evaluation.plots import draw_plots
 from clip_vectorizer.query.evaluation.tables import Table
 
-PAGE = "index.html"
+PAGE_NAME = "index.html"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 code { background: #f2f2f2; padding: .1em .3em; border-radius: 3px }
@@ -22,7 +22,7 @@ td { border-bottom: 1px solid #ddd; padding: .2rem .7rem .2rem 0; white-space: n
 dt { font-weight: 600 }
 dd { margin: 0 0 .4rem }
 """
-OF_TABLE = {  # which picture stands above which table
+PLOT_OF_TABLE = {  # which picture stands above which table
     "zero-shot": "zero-shot",
     "few-shot": "few-shot",
     "class": "classes",
@@ -33,24 +33,24 @@ OF_TABLE = {  # which picture stands above which table
 
 def write_report(evaluation: Evaluation, folder: Path, command: str) -> Path:
     """The page, beside its pictures as PNG. Raises InputError without matplotlib, OSError where no file can be made."""
-    drawn = pictures(evaluation)
+    drawn = draw_plots(evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in drawn.items():
         (folder / f"{name}.png").write_bytes(content)
-    page = folder / PAGE
-    page.write_text(page_of(evaluation, drawn, command), encoding="utf-8")
+    page = folder / PAGE_NAME
+    page.write_text(format_page(evaluation, drawn, command), encoding="utf-8")
     return page
 
 
-def page_of(evaluation: Evaluation, drawn: Mapping[str, bytes], command: str) -> str:
+def format_page(evaluation: Evaluation, drawn: Mapping[str, bytes], command: str) -> str:
     """HTML that needs no other file."""
-    parts = [section(table, drawn) for table in evaluation.tables]
+    parts = [format_section(table, drawn) for table in evaluation.tables]
     title = f"How good the answers are: {evaluation.model.model} on {evaluation.labelled.source}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{escape(title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(title)}</h1>
-{facts(evaluation, command)}
+{format_facts(evaluation, command)}
 <p>Figures in brackets are 95 % intervals: of shares Wilson's, of gains from a paired bootstrap over images.
 Ties count against.</p>
 {"".join(parts)}
@@ -58,7 +58,7 @@ Ties count against.</p>
 """
 
 
-def facts(evaluation: Evaluation, command: str) -> str:
+def format_facts(evaluation: Evaluation, command: str) -> str:
     model, labelled = evaluation.model, evaluation.labelled
     lines = {
         "command": f"<code>{escape(command)}</code>",
@@ -71,17 +71,17 @@ def facts(evaluation: Evaluation, command: str) -> str:
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in lines.items() if text) + "</dl>"
 
 
-def section(table: Table, drawn: Mapping[str, bytes]) -> str:
-    content = drawn.get(OF_TABLE.get(table.name, ""))
-    picture = f'<img alt="{escape(table.title)}" src="{data_uri(content)}">' if content else ""
-    return f"<h2>{escape(table.title)}</h2>{picture}{html_table(table.head, table.cells())}"
+def format_section(table: Table, drawn: Mapping[str, bytes]) -> str:
+    content = drawn.get(PLOT_OF_TABLE.get(table.name, ""))
+    picture = f'<img alt="{escape(table.title)}" src="{format_data_uri(content)}">' if content else ""
+    return f"<h2>{escape(table.title)}</h2>{picture}{format_html_table(table.head, table.cells())}"
 
 
-def data_uri(content: bytes) -> str:
+def format_data_uri(content: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{heads}</tr>{"".join(lines)}</table></div>'

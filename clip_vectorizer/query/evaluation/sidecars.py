@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from clip_vectorizer.child import Child
+from clip_vectorizer.child_process import ChildProcess
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import SidecarUnreachable, StackError
-from clip_vectorizer.query.evaluation.data import Progress
+from clip_vectorizer.query.evaluation.dataset import Progress
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 900.0  # a model that is not on this machine yet is downloaded first
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 @contextmanager
-def sidecar_for(model: str, api_key: str | None, progress: Progress) -> Iterator[VectorizerClient]:
+def connect_sidecar(model: str, api_key: str | None, progress: Progress) -> Iterator[VectorizerClient]:
     """`model`: the address of a running sidecar, or what `clip-vectorizer serve --model` takes.
 
     Raises StackError with the log's last lines when a sidecar of our own does not start.
@@ -32,7 +32,7 @@ def sidecar_for(model: str, api_key: str | None, progress: Progress) -> Iterator
         command = [sys.executable, "-P", "-m", "clip_vectorizer.cli", "serve", "--model", model]
         address = ["--host", LOOPBACK, "--port", str(port)]
         with (
-            Child([*command, *address], Path(folder) / "sidecar.log") as child,
+            ChildProcess([*command, *address], Path(folder) / "sidecar.log") as child,
             VectorizerClient(f"http://{LOOPBACK}:{port}") as client,
         ):
             progress(f"starting a sidecar with {model}")
@@ -40,10 +40,10 @@ def sidecar_for(model: str, api_key: str | None, progress: Progress) -> Iterator
             yield client
 
 
-def wait_until_ready(client: VectorizerClient, child: Child, model: str) -> None:
-    for _ in range(int(START_SECONDS / LOOK_SECONDS)):
+def wait_until_ready(client: VectorizerClient, child: ChildProcess, model: str) -> None:
+    for _ in range(int(START_SECONDS / POLL_SECONDS)):
         try:
-            return client.wait_until_ready(LOOK_SECONDS)
+            return client.wait_until_ready(POLL_SECONDS)
         except SidecarUnreachable:
             if child.exit_code is not None:
                 break

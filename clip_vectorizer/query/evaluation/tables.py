@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clip_vectorizer.query.evaluation.intervals import Share
+from clip_vectorizer.query.evaluation.statistics import Share
 
-Value = str | int | float | Share | Mapping[str, int]
+CellValue = str | int | float | Share | Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,27 +14,27 @@ class Table:
 
     name: str
     title: str
-    rows: Sequence[Mapping[str, Value]]
+    rows: Sequence[Mapping[str, CellValue]]
 
     @property
     def head(self) -> list[str]:
-        return [head for key, value in self.rows[0].items() for head in heads_of(key, value)] if self.rows else []
+        return [head for key, value in self.rows[0].items() for head in format_heads(key, value)] if self.rows else []
 
     def cells(self) -> list[list[str]]:
-        return [[cell for value in row.values() for cell in cells_of(value)] for row in self.rows]
+        return [[cell for value in row.values() for cell in format_cells(value)] for row in self.rows]
 
     def json_rows(self) -> list[dict[str, object]]:
-        return [{"table": self.name} | flattened(row) for row in self.rows]
+        return [{"table": self.name} | flatten_row(row) for row in self.rows]
 
 
-def heads_of(key: str, value: Value) -> list[str]:
+def format_heads(key: str, value: CellValue) -> list[str]:
     """Counts by name take a column each, numbered, for names would be too wide."""
     if isinstance(value, Mapping):
         return [str(number) for number in range(1, len(value) + 1)]
     return [key.replace("_", " ")]
 
 
-def cells_of(value: Value) -> list[str]:
+def format_cells(value: CellValue) -> list[str]:
     """A share as `0.443 (0.419-0.468)`, its 95 % interval in brackets."""
     if isinstance(value, Mapping):
         return [str(count) if count else "." for count in value.values()]
@@ -44,7 +44,7 @@ def cells_of(value: Value) -> list[str]:
     return [f"{value:.3f}" if isinstance(value, float) else str(value)]
 
 
-def flattened(row: Mapping[str, Value]) -> dict[str, object]:
+def flatten_row(row: Mapping[str, CellValue]) -> dict[str, object]:
     """A share becomes its value, `..._low` and `..._high`."""
     flat: dict[str, object] = {}
     for key, value in row.items():

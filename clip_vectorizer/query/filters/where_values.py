@@ -8,31 +8,31 @@ from enum import Enum
 from weaviate.classes.config import DataType
 from weaviate.classes.query import GeoCoordinate
 
-from clip_vectorizer.schema import CAMERA, EXACT_TEXT, NEVER_FILTERED, PREDICTED
+from clip_vectorizer.database.schema import CAMERA, EXACT_TEXT_PROPERTIES, PREDICTION_PROPERTIES, UNFILTERED_PROPERTIES
 
 EXACT_INTEGERS = 2**53  # Weaviate's filters take numbers as doubles
-LEAST = -1.7976931348623157e308  # of all doubles
+MIN_DOUBLE = -1.7976931348623157e308  # of all doubles
 EARLIEST = datetime(1678, 1, 1, tzinfo=UTC)  # Weaviate counts nanoseconds in 64 bits
 LATEST = datetime(2262, 1, 1, tzinfo=UTC)
 EVERYWHERE = (GeoCoordinate(latitude=0, longitude=0), 2.1e7)  # metres: farther than the other side of the earth
 CIRCLE = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)\s*@\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)")
-METRES = {"m": 1.0, "km": 1000.0}
+METRES_PER_UNIT = {"m": 1.0, "km": 1000.0}
 DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}")
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+BOOL_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 WORD = re.compile(r"[^\W_]+")
 # Weaviate's own list for English: a text of nothing else cannot be looked for.
-ENGLISH = (
+ENGLISH_STOPWORDS = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
     "to was will with"
 )
-STOPWORDS = frozenset(ENGLISH.split())
+STOPWORDS = frozenset(ENGLISH_STOPWORDS.split())
 
 
-class BadValue(ValueError):
+class InvalidFilterValue(ValueError):
     """What is wrong with an expression, for whoever has the expression to put before it."""
 
 
-class Kind(Enum):
+class PropertyKind(Enum):
     """What a property holds, as far as comparing goes. Of a list, each element."""
 
     EXACT = "texts compared as a whole"
@@ -44,86 +44,86 @@ class Kind(Enum):
     PLACE = "places"
 
 
-KINDS = {
-    DataType.INT: Kind.WHOLE,
-    DataType.INT_ARRAY: Kind.WHOLE,
-    DataType.NUMBER: Kind.NUMBER,
-    DataType.NUMBER_ARRAY: Kind.NUMBER,
-    DataType.DATE: Kind.DATE,
-    DataType.DATE_ARRAY: Kind.DATE,
-    DataType.BOOL: Kind.BOOL,
-    DataType.BOOL_ARRAY: Kind.BOOL,
-    DataType.TEXT: Kind.WORDS,
-    DataType.TEXT_ARRAY: Kind.WORDS,
-    DataType.GEO_COORDINATES: Kind.PLACE,
+KIND_BY_DATA_TYPE = {
+    DataType.INT: PropertyKind.WHOLE,
+    DataType.INT_ARRAY: PropertyKind.WHOLE,
+    DataType.NUMBER: PropertyKind.NUMBER,
+    DataType.NUMBER_ARRAY: PropertyKind.NUMBER,
+    DataType.DATE: PropertyKind.DATE,
+    DataType.DATE_ARRAY: PropertyKind.DATE,
+    DataType.BOOL: PropertyKind.BOOL,
+    DataType.BOOL_ARRAY: PropertyKind.BOOL,
+    DataType.TEXT: PropertyKind.WORDS,
+    DataType.TEXT_ARRAY: PropertyKind.WORDS,
+    DataType.GEO_COORDINATES: PropertyKind.PLACE,
 }
 
 
-def kind_of(name: str, data_type: DataType) -> Kind | None:
+def find_kind(name: str, data_type: DataType) -> PropertyKind | None:
     """None: it has no index to filter by."""
-    if name in NEVER_FILTERED:
+    if name in UNFILTERED_PROPERTIES:
         return None
-    exact = data_type is DataType.TEXT and name in (*EXACT_TEXT, *PREDICTED, CAMERA)
-    return Kind.EXACT if exact else KINDS.get(data_type)
+    exact = data_type is DataType.TEXT and name in (*EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES, CAMERA)
+    return PropertyKind.EXACT if exact else KIND_BY_DATA_TYPE.get(data_type)
 
 
-def pattern(text: str) -> str:
+def check_pattern(text: str) -> str:
     """`text`, if words can be compared with it. Raises BadValue."""
     if not re.search(r"[^\W_]|[*?]", text):
-        raise BadValue(f"{text!r} has no letter, number, * or ?")
+        raise InvalidFilterValue(f"{text!r} has no letter, number, * or ?")
     return text
 
 
-def some_words(text: str) -> str:
+def check_words(text: str) -> str:
     """`text`, if there is a word to look for. Raises BadValue."""
     if not any(word not in STOPWORDS for word in WORD.findall(text.lower())):
-        raise BadValue(f"{text!r} has no word that is indexed; words like 'a' and 'the' are not")
+        raise InvalidFilterValue(f"{text!r} has no word that is indexed; words like 'a' and 'the' are not")
     return text
 
 
-def whole_number(text: str) -> int:
+def parse_integer(text: str) -> int:
     """Raises BadValue."""
-    value = number(text)
+    value = parse_number(text)
     if not value.is_integer():
-        raise BadValue(f"{text!r} is no whole number, which is all that is stored here")
+        raise InvalidFilterValue(f"{text!r} is no whole number, which is all that is stored here")
     if abs(value) > EXACT_INTEGERS:
-        raise BadValue(f"{text!r} is out of range; Weaviate compares whole numbers up to 2**53")
+        raise InvalidFilterValue(f"{text!r} is out of range; Weaviate compares whole numbers up to 2**53")
     return int(value)
 
 
-def number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Raises BadValue, also for NaN and infinity."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadValue(f"{text!r} is no number; write 1000, -2.5 or 1e6")
+        raise InvalidFilterValue(f"{text!r} is no number; write 1000, -2.5 or 1e6")
     return value
 
 
-def truth(text: str) -> bool:
+def parse_bool(text: str) -> bool:
     """Raises BadValue."""
-    if text.lower() not in TRUTH:
-        raise BadValue(f"{text!r} is neither true nor false")
-    return TRUTH[text.lower()]
+    if text.lower() not in BOOL_WORDS:
+        raise InvalidFilterValue(f"{text!r} is neither true nor false")
+    return BOOL_WORDS[text.lower()]
 
 
-def period(text: str) -> tuple[datetime, datetime]:
+def parse_period(text: str) -> tuple[datetime, datetime]:
     """Its first moment and the first one after it: of 2024, 2024-06 and 2024-06-01 a year, a month and a day.
 
     Of a time both are the same moment. Without a zone UTC is meant, as it is where images are stored. Raises BadValue.
     """
     try:
-        return checked(*span(text))
+        return check_range(*parse_span(text))
     except (ValueError, OverflowError):
-        raise BadValue(
+        raise InvalidFilterValue(
             f"{text!r} is no time that Weaviate keeps; write 2024, 2024-06, 2024-06-01 or 2024-06-01T18:30:00+02:00, "
             f"from {EARLIEST.year} to {LATEST.year - 1}"
         ) from None
 
 
-def span(text: str) -> tuple[datetime, datetime]:
+def parse_span(text: str) -> tuple[datetime, datetime]:
     if re.fullmatch(r"\d{4}", text):
         return datetime(int(text), 1, 1, tzinfo=UTC), datetime(int(text) + 1, 1, 1, tzinfo=UTC)
     if re.fullmatch(r"\d{4}-\d{2}", text):
@@ -134,19 +134,21 @@ def span(text: str) -> tuple[datetime, datetime]:
     return moment, moment + timedelta(days=1) if DAY.fullmatch(text) else moment
 
 
-def checked(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     if not EARLIEST <= start <= end <= LATEST:
         raise ValueError
     return start, end
 
 
-def circle(text: str) -> tuple[GeoCoordinate, float]:
+def parse_circle(text: str) -> tuple[GeoCoordinate, float]:
     """The middle and the radius in metres of `10km@52.5,13.4`. Raises BadValue."""
     parts = CIRCLE.fullmatch(text)
     if parts is None:
-        raise BadValue(f"{text!r} is no circle; write 10km@52.5,13.4, a distance, then latitude and longitude")
+        raise InvalidFilterValue(
+            f"{text!r} is no circle; write 10km@52.5,13.4, a distance, then latitude and longitude"
+        )
     radius, unit, *middle = parts.groups()
     latitude, longitude = map(float, middle)
     if abs(latitude) > 90 or abs(longitude) > 180:
-        raise BadValue(f"{text!r}: latitudes go from -90 to 90, longitudes from -180 to 180")
-    return GeoCoordinate(latitude=latitude, longitude=longitude), float(radius) * METRES[unit]
+        raise InvalidFilterValue(f"{text!r}: latitudes go from -90 to 90, longitudes from -180 to 180")
+    return GeoCoordinate(latitude=latitude, longitude=longitude), float(radius) * METRES_PER_UNIT[unit]

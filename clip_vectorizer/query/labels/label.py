@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from weaviate.util import generate_uuid5
 
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.database.schema import LABEL_COLLECTION
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.prompt_sets import PromptSet, prompt_set
-from clip_vectorizer.query.prompts import BLANK, fill, plain
-from clip_vectorizer.schema import LABEL_COLLECTION
+from clip_vectorizer.query.prompts import BLANK, PromptSet, fill_templates, normalize_text, select_prompt_set
 
 MAX_LABELS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS: a softmax needs the distance of every label
-COLON = re.compile("(.+?)(?:: |\uff1a) *(.+)")  # "16:9" is a name; the colon of Chinese needs no space
-BETWEEN = re.compile(r"(?:^|\s)/(?=\s|$)")  # descriptions; "and/or" is none
-ARTICLE = re.compile("^(?:an?|the) ", re.IGNORECASE)
-ENDS_WITH_ARTICLE = re.compile(r"\b(?:an?|the) $", re.IGNORECASE)
+DESCRIPTION_COLON = re.compile("(.+?)(?:: |\uff1a) *(.+)")  # "16:9" is a name; the colon of Chinese needs no space
+DESCRIPTION_SEPARATOR = re.compile(r"(?:^|\s)/(?=\s|$)")  # descriptions; "and/or" is none
+LEADING_ARTICLE = re.compile("^(?:an?|the) ", re.IGNORECASE)
+TRAILING_ARTICLE = re.compile(r"\b(?:an?|the) $", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +32,24 @@ class Label:
     said: str = ""  # as it was given, with its descriptions
 
 
-def label_set(texts: Sequence[str], templates: Sequence[str] | PromptSet | None, info: ModelInfo) -> list[Label]:
+def build_labels(texts: Sequence[str], templates: Sequence[str] | PromptSet | None, info: ModelInfo) -> list[Label]:
     """The labels in the order given. `templates` None: a set that suits each label's language and the model.
 
     A label may bring descriptions, as in `crane: a construction crane / a wading bird`: each goes into every template,
     in place of the name, and all are averaged. Raises InputError for labels or templates that cannot be used.
     """
-    prompts = templates if isinstance(templates, PromptSet) else prompt_set(templates=templates)
-    return [identified_label(said, prompts.for_label(said, info.model), info) for said in checked_labels(texts)]
+    prompts = templates if isinstance(templates, PromptSet) else select_prompt_set(templates=templates)
+    return [build_label(said, prompts.for_label(said, info.model), info) for said in check_labels(texts)]
 
 
-def checked_labels(texts: Sequence[str]) -> list[str]:
+def check_labels(texts: Sequence[str]) -> list[str]:
     """The labels without white space around them. Raises InputError: too few, too many, empty, twice, not text."""
-    labels = [plain(text) for text in texts]
+    labels = [normalize_text(text) for text in texts]
     if "" in labels:
         raise InputError(f"label {labels.index('') + 1} of {len(labels)} is empty; remove it, or give it a name")
     first: dict[str, str] = {}
     for label in labels:
-        name, _ = described(label)
+        name, _ = parse_label(label)
         if (twin := first.get(name.casefold())) is not None:  # models read upper and lower case alike
             raise InputError(f"the label {name!r} is given twice (first as {twin!r}); each may stand once")
         first[name.casefold()] = name
@@ -62,35 +61,35 @@ def checked_labels(texts: Sequence[str]) -> list[str]:
     return labels
 
 
-def described(said: str) -> tuple[str, tuple[str, ...]]:
+def parse_label(said: str) -> tuple[str, tuple[str, ...]]:
     """A label's name and its descriptions. Raises InputError for an empty one."""
-    parts = COLON.fullmatch(said)
+    parts = DESCRIPTION_COLON.fullmatch(said)
     if parts is None:
         if said.endswith((":", "\uff1a")):
             raise InputError(f"the label {said!r} has a colon and no description; say one, or remove the colon")
         return said, ()
-    descriptions = tuple(dict.fromkeys(part.strip() for part in BETWEEN.split(parts[2])))
+    descriptions = tuple(dict.fromkeys(part.strip() for part in DESCRIPTION_SEPARATOR.split(parts[2])))
     if "" in descriptions:
         raise InputError(f"the label {said!r} has an empty description; write it, or remove the '/'")
     return parts[1].rstrip(), descriptions
 
 
-def identified_label(said: str, prompts: PromptSet, info: ModelInfo) -> Label:
-    text, descriptions = described(said)
+def build_label(said: str, prompts: PromptSet, info: ModelInfo) -> Label:
+    text, descriptions = parse_label(said)
     family = str(generate_uuid5(json.dumps([info.revision, *sorted(set(prompts.templates))]), LABEL_COLLECTION))
     id = str(generate_uuid5(said, family))  # without descriptions `said` is the name
-    return Label(text, all_prompts(prompts, text, descriptions), family, id, prompts.name, prompts.version, said)
+    return Label(text, build_prompts(prompts, text, descriptions), family, id, prompts.name, prompts.version, said)
 
 
-def all_prompts(prompts: PromptSet, text: str, descriptions: Sequence[str]) -> tuple[str, ...]:
+def build_prompts(prompts: PromptSet, text: str, descriptions: Sequence[str]) -> tuple[str, ...]:
     if not descriptions:
-        return fill(prompts.templates, text)
-    return tuple(fill_described(template, each) for template in prompts.templates for each in descriptions)
+        return fill_templates(prompts.templates, text)
+    return tuple(fill_description(template, each) for template in prompts.templates for each in descriptions)
 
 
-def fill_described(template: str, description: str) -> str:
+def fill_description(template: str, description: str) -> str:
     """`a photo of a {}` and `a wading bird` have one article together."""
     before, _, after = template.partition(BLANK)
-    if ENDS_WITH_ARTICLE.search(before):
-        description = ARTICLE.sub("", description)
+    if TRAILING_ARTICLE.search(before):
+        description = LEADING_ARTICLE.sub("", description)
     return before + description + after

@@ -3,7 +3,7 @@
 What others need is named here; `flow.classify` is where it begins.
 """
 
-from clip_vectorizer.query.zeroshot.results import IMAGES_A_BATCH, Block, Classification, Embedded
-from clip_vectorizer.query.zeroshot.scoring import Boost, Plain, Scorer, softmax
+from clip_vectorizer.query.zeroshot.results import Classification, ImageBatch
+from clip_vectorizer.query.zeroshot.scores import Boost, CosineScorer, Scorer, softmax
 
-__all__ = ["IMAGES_A_BATCH", "Block", "Boost", "Classification", "Embedded", "Plain", "Scorer", "softmax"]
+__all__ = ["Boost", "Classification", "CosineScorer", "ImageBatch", "Scorer", "softmax"]

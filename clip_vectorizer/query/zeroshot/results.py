@@ -5,17 +5,6 @@ from dataclasses import dataclass, field
 
 from clip_vectorizer.vectors import Vectors
 
-IMAGES_A_BATCH = 32  # files embedded by one request; also how many results wait for each other
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """An image on its way: its vector (D,), or why it has none."""
-
-    path: str
-    vector: Vectors | None
-    error: str = ""
-
 
 @dataclass(frozen=True, slots=True)
 class Classification:
@@ -31,11 +20,11 @@ class Classification:
     id: str = ""  # of the object, where the image is in the database
 
 
-Results = Generator[Classification, None, None]  # to be closed by whoever does not want all of them
+Classifications = Generator[Classification, None, None]  # to be closed by whoever does not want all of them
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ImageBatch:
     """Some images, in order, with their vectors. An image that has none is named in `errors`, its row is zeros."""
 
     ids: Sequence[str]  # of the objects; a file that is in no database has an empty one

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 import fsspec
 import pytest
 
-from ingest.sources.far import Far
-from ingest.sources.retries import Patience
+from ingest.retry import RetryPolicy
+from ingest.sources.transport import Transport
 from tests.ingest.sources.web_server import Site, serving
 
 
@@ -31,8 +31,8 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def far(waits: list[float]) -> Iterator[Far]:
-    far = Far({}, Patience(sleep=waits.append))
+def far(waits: list[float]) -> Iterator[Transport]:
+    far = Transport({}, RetryPolicy(sleep=waits.append))
     yield far
     far.close()
 

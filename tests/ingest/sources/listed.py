@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ingest.items import Facts, Item, Outcome
+from ingest.items import Facts, ItemOutcome, SourceItem
 from ingest.sources import open_sources
-from ingest.sources.base import Found, Skipped, SourceOptions
+from ingest.sources.base import SkippedFile, SourceOptions, SourceResult
 
 LONG_AGO = time.time() - 3600
 
@@ -31,29 +31,29 @@ def write(file: Path, content: str | bytes = b"", age: float = LONG_AGO) -> Path
     return file
 
 
-def found(*words: str | Path, options: SourceOptions | None = None, stdin: bytes | None = None) -> list[Found]:
+def found(*words: str | Path, options: SourceOptions | None = None, stdin: bytes | None = None) -> list[SourceResult]:
     stream = None if stdin is None else io.BytesIO(stdin)
     sources = open_sources([str(word) for word in words], options or SourceOptions(), stream)
     return [each for source in sources for each in source]
 
 
-def items(listed: Iterable[Found]) -> dict[str, Item]:
-    return {each.key: each for each in listed if isinstance(each, Item)}
+def items(listed: Iterable[SourceResult]) -> dict[str, SourceItem]:
+    return {each.key: each for each in listed if isinstance(each, SourceItem)}
 
 
-def keys(listed: Iterable[Found]) -> list[str]:
-    return [each.key for each in listed if isinstance(each, Item)]
+def keys(listed: Iterable[SourceResult]) -> list[str]:
+    return [each.key for each in listed if isinstance(each, SourceItem)]
 
 
-def failures(listed: Iterable[Found]) -> dict[str, str]:
-    return {each.key: each.reason for each in listed if isinstance(each, Outcome)}
+def failures(listed: Iterable[SourceResult]) -> dict[str, str]:
+    return {each.key: each.reason for each in listed if isinstance(each, ItemOutcome)}
 
 
-def skipped(listed: Iterable[Found]) -> list[str]:
-    return [each.key for each in listed if isinstance(each, Skipped)]
+def skipped(listed: Iterable[SourceResult]) -> list[str]:
+    return [each.key for each in listed if isinstance(each, SkippedFile)]
 
 
-def facts(listed: Iterable[Found]) -> dict[str, Facts]:
+def facts(listed: Iterable[SourceResult]) -> dict[str, Facts]:
     return {key: item.facts(b"") for key, item in items(listed).items()}
 
 

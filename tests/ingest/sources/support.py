@@ -7,26 +7,28 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from ingest.items import Facts, Item, Outcome, UnusableFile
-from ingest.sources.base import Entry, Found, SourceOptions
-from ingest.sources.kinds import expand
+from ingest.items import Facts, ItemOutcome, SourceItem, UnusableFile
+from ingest.sources.base import FileEntry, SourceOptions, SourceResult
+from ingest.sources.file_types import expand_entry
 
 
-def entry(key: str, data: bytes | Callable[[], BinaryIO], stamp: str = "stamp", facts: Facts | None = None) -> Entry:
+def entry(
+    key: str, data: bytes | Callable[[], BinaryIO], stamp: str = "stamp", facts: Facts | None = None
+) -> FileEntry:
     opened = data if callable(data) else lambda: io.BytesIO(data)
-    return Entry(key, "/source", stamp, opened, lambda: facts or Facts())
+    return FileEntry(key, "/source", stamp, opened, lambda: facts or Facts())
 
 
-def expanded(key: str, data: bytes | Callable[[], BinaryIO], **options: object) -> list[Found]:
-    return list(expand(entry(key, data), SourceOptions(**options)))
+def expanded(key: str, data: bytes | Callable[[], BinaryIO], **options: object) -> list[SourceResult]:
+    return list(expand_entry(entry(key, data), SourceOptions(**options)))
 
 
-def items(found: Iterable[Found]) -> list[Item]:
-    return [one for one in found if isinstance(one, Item)]
+def items(found: Iterable[SourceResult]) -> list[SourceItem]:
+    return [one for one in found if isinstance(one, SourceItem)]
 
 
-def failures(found: Iterable[Found]) -> dict[str, str]:
-    return {one.key: one.reason for one in found if isinstance(one, Outcome)}
+def failures(found: Iterable[SourceResult]) -> dict[str, str]:
+    return {one.key: one.reason for one in found if isinstance(one, ItemOutcome)}
 
 
 def picture(data: bytes) -> Image.Image:
@@ -35,7 +37,7 @@ def picture(data: bytes) -> Image.Image:
     return image
 
 
-def reason(item: Item) -> str:
+def reason(item: SourceItem) -> str:
     """Why it cannot be read."""
     try:
         item.read()

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from ingest.items import Facts, UnusableFile
 from ingest.sources import open_sources
 from ingest.sources.archive import open_archive
-from ingest.sources.base import Column, SourceOptions
+from ingest.sources.base import PropertyColumn, SourceOptions
 from ingest.sources.reading import open_regular
-from ingest.sources.tar_headers import BEFORE_A_MEMBER
+from ingest.sources.tars import EXTENSION_HEADER_TYPES
 from tests.ingest.sources.listed import (
     add,
     facts,
@@ -94,7 +94,7 @@ def test_samples_of_webdataset_belong_together(tmp_path: Path, make: Make) -> No
         "cats/0003.cls": "9",
         "0004.png": png(5),
     }
-    listed = found(make(tmp_path, members), options=SourceOptions(columns=(Column("stars", "rating"),)))
+    listed = found(make(tmp_path, members), options=SourceOptions(columns=(PropertyColumn("stars", "rating"),)))
     told = {key.partition("::")[2]: fact for key, fact in facts(listed).items()}
     assert told == {
         "0001.jpg": Facts("7", "one", {"rating": 5}),
@@ -318,7 +318,7 @@ def header(name: str, kind: bytes, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-@pytest.mark.parametrize("kind", BEFORE_A_MEMBER)
+@pytest.mark.parametrize("kind", EXTENSION_HEADER_TYPES)
 def test_headers_that_would_fill_the_memory_are_refused(tmp_path: Path, kind: bytes) -> None:
     file = write(tmp_path / "a.tar", header("x", kind, 2_000_000) + bytes(2_001_000))
     assert "a header says 2000000 bytes" in failures(found(file))["a.tar::"]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from ingest.items import Place
-from ingest.sources.exif import exif_metadata
+from ingest.items import GeoPoint
+from ingest.sources.exif import read_exif
 
 Base, Gps, Ifd = ExifTags.Base, ExifTags.GPS, ExifTags.IFD
 DMS = tuple[float, float, float]
@@ -48,21 +48,21 @@ def test_time_camera_and_place_are_read_from_every_kind_of_file(kind: str) -> No
         place((48, 51, 30), "N", (2, 17, 40.2), "E"),
         kind,
     )
-    found = exif_metadata(data)
+    found = read_exif(data)
     assert found["taken_at"] == datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
     assert found["camera"] == "Apple iPhone 15"
-    assert found["location"] == Place(pytest.approx(48.858333), pytest.approx(2.2945))
+    assert found["location"] == GeoPoint(pytest.approx(48.858333), pytest.approx(2.2945))
 
 
 def test_south_and_west_are_negative() -> None:
-    found = exif_metadata(photo(gps=place((33, 30, 0), "S", (70, 36, 0), "W")))
-    assert found == {"location": Place(-33.5, -70.6)}
+    found = read_exif(photo(gps=place((33, 30, 0), "S", (70, 36, 0), "W")))
+    assert found == {"location": GeoPoint(-33.5, -70.6)}
 
 
 @pytest.mark.parametrize("offset", ["", "  :  ", "nonsense"])
 def test_a_time_without_a_sound_offset_is_taken_as_utc(offset: str) -> None:
     own = {Base.DateTimeOriginal: "2024:05:06 07:08:09", Base.OffsetTimeOriginal: offset}
-    assert exif_metadata(photo(own=own)) == {"taken_at": datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)}
+    assert read_exif(photo(own=own)) == {"taken_at": datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_a_time_without_a_sound_offset_is_taken_as_utc(offset: str) -> None:
     ],
 )
 def test_the_make_is_not_doubled(make: str, model: str, camera: str) -> None:
-    assert exif_metadata(photo({Base.Make: make, Base.Model: model})) == {"camera": camera}
+    assert read_exif(photo({Base.Make: make, Base.Model: model})) == {"camera": camera}
 
 
 def test_one_broken_field_costs_no_other() -> None:
     gps = place((91, 0, 0), "N", (2, 0, 0), "E")
     data = photo({Base.Model: "X"}, {Base.DateTimeOriginal: "0000:00:00 00:00:00"}, gps)
-    assert exif_metadata(data) == {"camera": "X"}
+    assert read_exif(data) == {"camera": "X"}
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_one_broken_field_costs_no_other() -> None:
     ],
 )
 def test_half_a_place_is_none(gps: dict[int, object]) -> None:
-    assert exif_metadata(photo(gps=gps)) == {}
+    assert read_exif(photo(gps=gps)) == {}
 
 
 def test_what_is_no_picture_has_no_metadata() -> None:
-    assert exif_metadata(b"") == exif_metadata(b"no picture") == {}
+    assert read_exif(b"") == read_exif(b"no picture") == {}
 
 
 @given(at=st.integers(0, 400), data=st.binary(min_size=1, max_size=30))
 def test_broken_exif_never_raises(at: int, data: bytes) -> None:
     gps = place((48, 51, 30), "N", (2, 17, 40), "E")
     sound = photo({Base.Make: "A", Base.Model: "B"}, {Base.DateTimeOriginal: "2024:05:06 07:08:09"}, gps)
-    found = exif_metadata(sound[:at] + data + sound[at + len(data) :])
+    found = read_exif(sound[:at] + data + sound[at + len(data) :])
     assert set(found) <= {"taken_at", "camera", "location"}
-    exif_metadata(sound[:at])
+    read_exif(sound[:at])

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from ingest.items import Fit
+from ingest.choices import Fit
 from ingest.sources.base import SourceOptions
-from ingest.sources.frames import KEPT_FRAMES, Frames
-from ingest.sources.kinds import frames
+from ingest.sources.file_types import expand_frames
+from ingest.sources.frames import MAX_KEPT_FRAMES, FrameReader
 from tests.ingest.fakes import encoded
 from tests.ingest.sources.support import entry, expanded, failures, items, picture, reason
 
@@ -63,22 +63,22 @@ def test_frames_in_order_are_drawn_from_one_opened_file() -> None:
         opened.append(io.BytesIO(moving("GIF", 40)))
         return opened[-1]
 
-    reader = Frames(entry("x.gif", open_file), 40)
+    reader = FrameReader(entry("x.gif", open_file), 40)
     order = [number + shift for number in range(1, 40, 4) for shift in (2, 0, 3, 1)]  # as threads ask
     assert len({reader.read(number) for number in order}) == 40
     assert len(opened) == 1 and opened[0].closed
 
 
 def test_few_of_the_frames_on_the_way_are_kept() -> None:
-    reader = Frames(entry("x.gif", moving("GIF", 3 * KEPT_FRAMES)), 3 * KEPT_FRAMES)
-    reader.read(3 * KEPT_FRAMES - 1)
-    assert len(reader._kept) <= KEPT_FRAMES
+    reader = FrameReader(entry("x.gif", moving("GIF", 3 * MAX_KEPT_FRAMES)), 3 * MAX_KEPT_FRAMES)
+    reader.read(3 * MAX_KEPT_FRAMES - 1)
+    assert len(reader._kept) <= MAX_KEPT_FRAMES
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
 def test_more_frames_than_the_limit_are_told_and_the_first_are_taken(kind: str) -> None:
-    found = list(frames(entry("x.gif", moving(kind)), SourceOptions(), most=2))
-    assert len(items(frames(entry("x.gif", moving(kind)), SourceOptions(), most=3))) == 3
+    found = list(expand_frames(entry("x.gif", moving(kind)), SourceOptions(), most=2))
+    assert len(items(expand_frames(entry("x.gif", moving(kind)), SourceOptions(), most=3))) == 3
     assert [item.key for item in items(found)] == ["x.gif#frame=1", "x.gif#frame=2"]
     assert "more than 2 frames; only the first 2" in failures(found)["x.gif"]
 
@@ -102,12 +102,12 @@ def test_a_frame_that_is_cut_off_fails_and_the_one_before_does_not() -> None:
 
 
 def test_a_frame_of_too_many_pixels_is_refused() -> None:
-    reader = Frames(entry("x.gif", moving("GIF")), 3, most_pixels=100)
+    reader = FrameReader(entry("x.gif", moving("GIF")), 3, most_pixels=100)
     assert "a frame of 16 x 16; the limit is 0.0001 megapixels" in reason_of(reader, 2)
 
 
 def test_threads_do_not_wait_for_ever_after_a_failure() -> None:
-    reader = Frames(entry("x.gif", moving("GIF")), 3)
+    reader = FrameReader(entry("x.gif", moving("GIF")), 3)
     assert "broken" in reason_of(reader, 99)
     done = threading.Thread(target=reader.read, args=(1,))
     done.start()
@@ -115,7 +115,7 @@ def test_threads_do_not_wait_for_ever_after_a_failure() -> None:
     assert not done.is_alive()
 
 
-def reason_of(reader: Frames, number: int) -> str:
+def reason_of(reader: FrameReader, number: int) -> str:
     try:
         reader.read(number)
     except Exception as error:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clip_vectorizer.errors import InputError
 from ingest.sources import open_sources
 from ingest.sources.base import SourceOptions
-from ingest.sources.globs import Pattern
+from ingest.sources.disk import GlobPattern
 from tests.ingest.sources.listed import facts, failures, found, items, keys, png, skipped, tar_of, write
 
 FILES = ("a.jpg", "b.png", "one/c.jpg", "one/deep/er/d.jpg", "two/e.jpg", ".hid/f.jpg", "one/.g.jpg", "notes.md")
@@ -96,7 +96,7 @@ PATH = st.lists(st.sampled_from(["a", "b", "cc"]), min_size=1, max_size=5)
 
 @given(parts=PARTS, path=PATH)
 def test_folders_are_left_out_only_where_nothing_below_can_match(parts: list[str], path: list[str]) -> None:
-    pattern = Pattern(parts, hidden=False)
+    pattern = GlobPattern(parts, hidden=False)
     prefixes = ["".join(f"{part}/" for part in path[:depth]) for depth in range(len(path))]
     if pattern.choose(prefixes[-1])(path[-1]):
         for depth, prefix in enumerate(prefixes[:-1]):
@@ -115,4 +115,4 @@ def test_patterns_mean_what_a_plain_definition_says(parts: list[str], path: list
         return bool(path) and path[0] in letters and matched(parts[1:], path[1:])
 
     prefix = "".join(f"{part}/" for part in path[:-1])
-    assert Pattern(parts, hidden=False).choose(prefix)(path[-1]) == matched(parts, path)
+    assert GlobPattern(parts, hidden=False).choose(prefix)(path[-1]) == matched(parts, path)

@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 import pytest
 
-from ingest.items import Fit, UnusableFile
+from ingest.choices import Fit
+from ingest.items import UnusableFile
 from ingest.sources import pdf as pdf_module
-from ingest.sources.pdf import MOST_OPEN, scale_of
+from ingest.sources.pdf import MAX_OPEN_DOCUMENTS, compute_scale
 from ingest.sources.reading import MAX_PIXELS, open_regular
 from tests.ingest.sources.pdf_files import filled, pdf
 from tests.ingest.sources.pdf_files import written as pdf_of
@@ -79,15 +80,15 @@ def test_a_page_gives_the_same_bytes_every_time() -> None:
 
 def test_a_huge_page_is_drawn_smaller_and_not_refused() -> None:
     a0 = (3370.0, 2384.0)
-    assert scale_of(a0, 150) == 150 / 72
-    assert MAX_PIXELS * 0.99 < 3370 * 2384 * scale_of(a0, 1200) ** 2 < MAX_PIXELS
-    assert 14_400 * scale_of((14_400.0, 1.0), 9600) < 65_500
+    assert compute_scale(a0, 150) == 150 / 72
+    assert MAX_PIXELS * 0.99 < 3370 * 2384 * compute_scale(a0, 1200) ** 2 < MAX_PIXELS
+    assert 14_400 * compute_scale((14_400.0, 1.0), 9600) < 65_500
 
 
 @pytest.mark.parametrize("size", [(0.0, 10.0), (float("nan"), 10.0), (float("inf"), 1.0), (-3.0, 1.0)])
 def test_a_page_without_a_size_cannot_be_drawn(size: tuple[float, float]) -> None:
     with pytest.raises(UnusableFile, match="cannot be drawn"):
-        scale_of(size, 150)
+        compute_scale(size, 150)
 
 
 ENCRYPTED = b"/Encrypt<</Filter/Standard/V 1/R 2/Length 40/P -4/O<%s>/U<%s>>>/ID[<00><00>]" % (b"ab" * 32, b"cd" * 32)
@@ -127,7 +128,7 @@ def test_many_threads_read_many_files_at_once_and_each_gets_its_own_page() -> No
     with ThreadPoolExecutor(8) as threads:
         seen = list(threads.map(lambda job: picture(job[0].read()).getpixel((20, 20)), jobs))
     assert all(near(pixel, (25 * red, 0, 25 * page)) for pixel, (_, red, page) in zip(seen, jobs, strict=True))
-    assert len(pdf_module.OPEN) <= MOST_OPEN
+    assert len(pdf_module.OPEN_DOCUMENTS) <= MAX_OPEN_DOCUMENTS
 
 
 def test_a_file_that_cannot_be_read_any_more_says_why() -> None:
@@ -175,7 +176,7 @@ def test_a_program_that_leaves_files_open_ends_in_peace(tmp_path: Path) -> None:
         "from functools import partial\n"
         "from ingest.items import Facts\n"
         "from ingest.sources.base import Entry, SourceOptions\n"
-        "from ingest.sources.kinds import expand\n"
+        "from ingest.sources.file_types import expand\n"
         "from ingest.sources.reading import open_regular\n"
         "entry = Entry('x.pdf', '/', '', partial(open_regular, sys.argv[1]), Facts)\n"
         "print([len(item.read()) > 100 for item in expand(entry, SourceOptions())])\n"

@@ -6,13 +6,13 @@ import fsspec
 import pytest
 
 from clip_vectorizer.errors import InputError, SettingsError
-from ingest.items import Facts, Fit
-from ingest.sources.base import Found, Skipped, SourceOptions
-from ingest.sources.far import Far
+from ingest.choices import Fit
+from ingest.items import Facts
+from ingest.retry import RetryPolicy
+from ingest.sources.base import SkippedFile, SourceOptions, SourceResult
 from ingest.sources.remote import open_remote
-from ingest.sources.retries import Patience
-from ingest.sources.storage import Storage
-from ingest.sources.storage_words import meaning, stamp_of_info
+from ingest.sources.storage import StorageTransport, parse_storage_value, stamp_file_info
+from ingest.sources.transport import Transport
 from tests.ingest.fakes import png
 from tests.ingest.sources.pdf_files import pdf
 from tests.ingest.sources.support import failures, items, reason
@@ -24,15 +24,15 @@ def put(address: str, data: bytes | str) -> str:
     return address
 
 
-def listed(word: str, far: Far, **options: object) -> list[Found]:
+def listed(word: str, far: Transport, **options: object) -> list[SourceResult]:
     return list(open_remote(word, SourceOptions(**options), far))
 
 
-def keys(found: list[Found]) -> list[str]:
+def keys(found: list[SourceResult]) -> list[str]:
     return [item.key for item in items(found)]
 
 
-def refusal(word: str, far: Far) -> str:
+def refusal(word: str, far: Transport) -> str:
     with pytest.raises(InputError) as caught:
         open_remote(word, SourceOptions(), far)
     return str(caught.value)
@@ -46,17 +46,17 @@ def zipped(**files: bytes) -> bytes:
     return out.getvalue()
 
 
-def test_a_folder_is_searched_to_all_depths_in_order(bucket: str, far: Far) -> None:
+def test_a_folder_is_searched_to_all_depths_in_order(bucket: str, far: Transport) -> None:
     for name in ("b/x.png", "a/deep/y.JPG", "z.webp", ".hidden/x.png", "notes.md"):
         put(f"{bucket}/{name}", png())
     found = listed(bucket, far)
     assert keys(found) == ["a/deep/y.JPG", "b/x.png", "z.webp"] == keys(listed(f"{bucket}/", far))
     assert open_remote(f"{bucket}/", SourceOptions(), far).name == bucket
-    assert [one.key for one in found if isinstance(one, Skipped)] == ["notes.md"]
+    assert [one.key for one in found if isinstance(one, SkippedFile)] == ["notes.md"]
     assert {item.source for item in items(found)} == {bucket} and items(found)[0].read() == png()
 
 
-def test_patterns_and_captions_count_as_on_disk(bucket: str, far: Far) -> None:
+def test_patterns_and_captions_count_as_on_disk(bucket: str, far: Transport) -> None:
     put(f"{bucket}/cats/x.png", png())
     put(f"{bucket}/cats/x.txt", "a cat")
     put(f"{bucket}/cats/x.json", '{"year": 1990}')
@@ -65,14 +65,14 @@ def test_patterns_and_captions_count_as_on_disk(bucket: str, far: Far) -> None:
     assert (item.key, item.facts(png())) == ("cats/x.png", Facts("cats", "a cat"))
 
 
-def test_a_single_file_has_its_own_name(bucket: str, far: Far) -> None:
+def test_a_single_file_has_its_own_name(bucket: str, far: Transport) -> None:
     put(f"{bucket}/a/x.png.txt", "a caption")
     [item] = items(listed(put(f"{bucket}/a/x.png", png()), far))
     assert (item.key, item.source, item.read()) == ("x.png", f"{bucket}/a/x.png", png())
     assert item.facts(png()) == Facts("a", "a caption")
 
 
-def test_a_source_looks_afresh_each_time(bucket: str, site: Site, far: Far) -> None:
+def test_a_source_looks_afresh_each_time(bucket: str, site: Site, far: Transport) -> None:
     site.add("/x.png", png())
     put(f"{bucket}/x.png", png())
     for word in (bucket, f"{bucket}/x.png", f"{site.address}/x.png"):
@@ -85,7 +85,7 @@ def test_a_source_looks_afresh_each_time(bucket: str, site: Site, far: Far) -> N
         assert source.name == first[0].source
 
 
-def test_a_pdf_far_away_becomes_its_pages(bucket: str, far: Far, site: Site) -> None:
+def test_a_pdf_far_away_becomes_its_pages(bucket: str, far: Transport, site: Site) -> None:
     data = pdf(b"", b"")
     for address in (put(f"{bucket}/x.pdf", data), site.add("/x.pdf", data), site.add("/y.pdf", data, ranges=False)):
         found = items(listed(address, far))
@@ -93,7 +93,7 @@ def test_a_pdf_far_away_becomes_its_pages(bucket: str, far: Far, site: Site) -> 
         assert len(found[1].read()) > 100
 
 
-def test_an_archive_far_away_is_read_in_parts(bucket: str, far: Far, site: Site) -> None:
+def test_an_archive_far_away_is_read_in_parts(bucket: str, far: Transport, site: Site) -> None:
     data = zipped(a_png=png(), big_bin=b"x" * 9_000_000, b_png=png((1, 2, 3)))
     for address in (put(f"{bucket}/x.zip", data), site.add("/x.zip", data), site.add("/y.zip", data, ranges=False)):
         found = items(listed(address, far))
@@ -101,7 +101,7 @@ def test_an_archive_far_away_is_read_in_parts(bucket: str, far: Far, site: Site)
         assert found[1].read() == png((1, 2, 3))
 
 
-def test_a_table_far_away_names_what_lies_beside_it(bucket: str, far: Far, site: Site) -> None:
+def test_a_table_far_away_names_what_lies_beside_it(bucket: str, far: Transport, site: Site) -> None:
     put(f"{bucket}/sub/x 1.png", png())
     site.add("/sets/sub/x%201.png", png())
     text = "path,label\nsub/x 1.png,cats\n/etc/x.png,no\n"
@@ -112,31 +112,31 @@ def test_a_table_far_away_names_what_lies_beside_it(bucket: str, far: Far, site:
         assert "geheim" not in item.source and "--root" in failures(found)["t.csv#row=3"]
 
 
-def test_an_image_of_the_web_is_known_by_its_etag_and_without_its_signature(site: Site, far: Far) -> None:
+def test_an_image_of_the_web_is_known_by_its_etag_and_without_its_signature(site: Site, far: Transport) -> None:
     address = site.add("/a/photo%201.png", png())
     [item] = items(listed(address.replace("//", "//user:geheim@") + "?X-Amz-Signature=geheim", far))
     assert (item.key, item.source, item.read()) == ("photo 1.png", address, png()) and item.stamp
     assert site.seen_headers[-1]["Authorization"].startswith("Basic ")
 
 
-def test_a_pdf_of_the_web_is_known_by_its_type(site: Site, far: Far) -> None:
+def test_a_pdf_of_the_web_is_known_by_its_type(site: Site, far: Transport) -> None:
     address = site.add("/download", pdf(b""), headers={"Content-Type": "application/pdf; charset=binary"})
     assert keys(listed(address, far)) == ["download.pdf#page=1"]
 
 
-def test_a_web_page_is_refused(site: Site, far: Far) -> None:
+def test_a_web_page_is_refused(site: Site, far: Transport) -> None:
     address = site.add("/photos/", b"<html>", headers={"Content-Type": "text/html"})
     assert "list the images in a table" in refusal(address, far)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.zip", "x.csv", "x.pdf", "folder/"])
-def test_what_is_not_there_is_refused_by_name(bucket: str, far: Far, site: Site, name: str) -> None:
+def test_what_is_not_there_is_refused_by_name(bucket: str, far: Transport, site: Site, name: str) -> None:
     for word in (f"{bucket}/none/{name}", f"{site.address}/none/{name}"):
         said = refusal(word, far)
         assert said.startswith(word) and ("not found" in said or "no images in this folder" in said)
 
 
-def test_a_folder_without_images_is_refused(bucket: str, far: Far) -> None:
+def test_a_folder_without_images_is_refused(bucket: str, far: Transport) -> None:
     put(f"{bucket}/x.md", "text")
     assert "no images in this folder" in refusal(bucket, far)
 
@@ -147,12 +147,12 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
             open_remote(word, SourceOptions())
 
 
-def test_an_unknown_kind_of_address_is_refused(far: Far) -> None:
+def test_an_unknown_kind_of_address_is_refused(far: Transport) -> None:
     assert "known are http, https, s3" in refusal("s4://bucket/x", far)
 
 
 def test_options_that_no_file_system_takes_are_refused_without_their_values() -> None:
-    far = Far({"secret": "geheim", "nonsense": "geheim2"})
+    far = Transport({"secret": "geheim", "nonsense": "geheim2"})
     assert "geheim" not in refusal("file:///none/x.png", far)
 
 
@@ -179,7 +179,7 @@ fsspec.register_implementation("failing", Failing, clobber=True)
 @pytest.mark.parametrize("problem", [TimeoutError(), ConnectionResetError("reset"), OSError(16, "SlowDown")])
 def test_a_failure_of_a_bucket_that_passes_is_tried_again(waits: list[float], problem: Exception) -> None:
     fsspec.filesystem("failing").pipe("/b/x.png", png())
-    [item] = items(listed("failing://b/x.png", Far({}, Patience(sleep=waits.append))))
+    [item] = items(listed("failing://b/x.png", Transport({}, RetryPolicy(sleep=waits.append))))
     Failing.failures[:] = [problem, problem]
     assert item.read() == png() and waits == [0.5, 2.0]
 
@@ -196,12 +196,12 @@ def test_a_failure_of_a_bucket_is_told_without_secrets(
     waits: list[float], problem: Exception, why: str, tries: int
 ) -> None:
     fsspec.filesystem("failing").pipe("/b/x.png", png())
-    [item] = items(listed("failing://b/x.png", Far({"secret": "geheim"}, Patience(sleep=waits.append))))
+    [item] = items(listed("failing://b/x.png", Transport({"secret": "geheim"}, RetryPolicy(sleep=waits.append))))
     Failing.failures[:] = [problem] * tries
     assert (reason(item), len(Failing.failures)) == (why, 0)
 
 
-def test_a_file_that_is_gone_by_the_time_it_is_read_is_a_failure(bucket: str, far: Far) -> None:
+def test_a_file_that_is_gone_by_the_time_it_is_read_is_a_failure(bucket: str, far: Transport) -> None:
     [item] = items(listed(put(f"{bucket}/x.png", png()), far))
     fsspec.filesystem("memory").rm(f"{bucket}/x.png")
     assert "not found" in reason(item)
@@ -219,8 +219,8 @@ def test_a_file_that_is_gone_by_the_time_it_is_read_is_a_failure(bucket: str, fa
     ],
 )
 def test_a_stamp_needs_more_than_a_size(info: dict[str, object], known: bool) -> None:
-    assert bool(stamp_of_info(info)) is known
-    assert not known or stamp_of_info(info) != stamp_of_info(info | {"size": 4})
+    assert bool(stamp_file_info(info)) is known
+    assert not known or stamp_file_info(info) != stamp_file_info(info | {"size": 4})
 
 
 @pytest.mark.parametrize(
@@ -235,12 +235,12 @@ def test_a_stamp_needs_more_than_a_size(info: dict[str, object], known: bool) ->
     ],
 )
 def test_storage_options_mean_what_file_systems_want(name: str, value: str, meant: object) -> None:
-    assert meaning(name, value) == meant
+    assert parse_storage_value(name, value) == meant
 
 
 def test_seeking_and_reading_of_a_bucket_is_that_of_a_file(bucket: str) -> None:
     data = bytes(range(256)) * 40_000  # 10 MB
-    file = Storage({}, Patience()).open(put(f"{bucket}/x.tar", data))
+    file = StorageTransport({}, RetryPolicy()).open(put(f"{bucket}/x.tar", data))
     spots: list[Callable[[], bytes]] = [lambda: file.read(9), lambda: file.read(9_000_000), file.read]
     assert b"".join(spot() for spot in spots) == data
     assert file.seek(-5, 2) and file.read() == data[-5:]

@@ -11,7 +11,7 @@ from clip_vectorizer.errors import InputError
 from ingest.items import Facts
 from ingest.sources import open_sources
 from ingest.sources.base import SourceOptions
-from ingest.sources.stdin import Paths
+from ingest.sources.stdin import PathStream
 from tests.ingest.sources.listed import facts, failures, found, items, keys, png, skipped, write
 
 
@@ -131,5 +131,5 @@ def test_paths_do_not_depend_on_how_they_arrive(lines: list[bytes], step: int) -
         def read1(self, size: int | None = -1, /) -> bytes:
             return super().read1(step)
 
-    paths = Paths(Trickle(b"\n".join(lines)), b"\n")
+    paths = PathStream(Trickle(b"\n".join(lines)), b"\n")
     assert list(paths) == list(paths) == [line for line in dict.fromkeys(lines) if line]

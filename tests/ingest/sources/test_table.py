@@ -9,11 +9,11 @@ import pyarrow.parquet
 import pytest
 
 from clip_vectorizer.errors import InputError, SettingsError
-from ingest.items import Facts, Item
-from ingest.sources.base import Column, Found, SourceOptions
-from ingest.sources.far import Far
+from ingest.items import Facts, SourceItem
+from ingest.sources.base import PropertyColumn, SourceOptions, SourceResult
 from ingest.sources.table import open_table
-from ingest.sources.table_rows import format_of
+from ingest.sources.table_rows import choose_format
+from ingest.sources.transport import Transport
 from tests.ingest.fakes import png
 from tests.ingest.sources.pdf_files import pdf
 from tests.ingest.sources.support import failures, items, reason, written
@@ -29,15 +29,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(folder: Path, text: bytes | str, name: str = "t.csv", **options: object) -> list[Found]:
+def listed(folder: Path, text: bytes | str, name: str = "t.csv", **options: object) -> list[SourceResult]:
     return list(open_table(str(written(folder / name, text)), SourceOptions(**options)))
 
 
-def keys(found: list[Found]) -> list[str]:
+def keys(found: list[SourceResult]) -> list[str]:
     return [item.key for item in items(found)]
 
 
-def facts(item: Item) -> Facts:
+def facts(item: SourceItem) -> Facts:
     return item.facts(b"")
 
 
@@ -82,7 +82,7 @@ def test_parquet_is_a_table_with_types_of_its_own(folder: Path) -> None:
         "huge": [b"x" * 100_000] * 2,
     }
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "t.parquet")
-    mapped = tuple(Column(name, name) for name in ("year", "price", "sold", "seen"))
+    mapped = tuple(PropertyColumn(name, name) for name in ("year", "price", "sold", "seen"))
     first, second = open_table(str(folder / "t.parquet"), SourceOptions(columns=mapped))
     assert facts(first).metadata == {"year": 1990, "price": 1.5, "sold": True, "seen": when}  # type: ignore[arg-type]
     assert facts(second).metadata == {"sold": False}  # type: ignore[arg-type]
@@ -91,12 +91,12 @@ def test_parquet_is_a_table_with_types_of_its_own(folder: Path) -> None:
 def test_a_parquet_column_that_no_property_takes_is_refused_at_once(folder: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"path": ["a.png"], "blob": [b"x"]}), folder / "t.parquet")
     with pytest.raises(InputError, match="'blob' holds binary"):
-        open_table(str(folder / "t.parquet"), SourceOptions(columns=(Column("blob", "blob"),)))
+        open_table(str(folder / "t.parquet"), SourceOptions(columns=(PropertyColumn("blob", "blob"),)))
 
 
 def test_columns_become_properties_by_their_types(folder: Path) -> None:
     columns = tuple(
-        Column(name, f"p_{name}", type)
+        PropertyColumn(name, f"p_{name}", type)
         for name, type in [("n", "int"), ("x", "number"), ("ok", "boolean"), ("day", "date"), ("t", "")]
     )
     [item] = items(listed(folder, "path,n,x,ok,day,t\na.png,7,2.5,yes,2020-05-17,7\n", columns=columns))
@@ -107,7 +107,7 @@ def test_columns_become_properties_by_their_types(folder: Path) -> None:
 def test_every_bad_row_is_one_failure_and_the_others_go_on(folder: Path) -> None:
     good_and_bad = ["a.png,1", ",2", "./a.png,3", "b.png,many", '"sub/c.png"x,5', "b.png,6,7", "sub//c.png,8"]
     text = "\n".join(["path,n", *good_and_bad, "gone.png,9", "sub,10", "b\0.png,\n"])
-    found = listed(folder, text, columns=(Column("n", "n", "int"),))
+    found = listed(folder, text, columns=(PropertyColumn("n", "n", "int"),))
     said = failures(found)
     assert keys(found) == ["a.png", "sub/c.png"]
     assert "'path' is empty" in said["t.csv#row=3"]
@@ -156,12 +156,12 @@ def test_rows_of_separators_alone_are_no_rows(folder: Path) -> None:
 def test_names_of_columns_that_are_not_utf8_say_what_to_do_where_one_is_looked_for(folder: Path) -> None:
     table = "Datei;Größe\na.png;1\n".encode("cp1252")
     assert "save it as UTF-8" in refusal(folder, table)
-    assert "save it as UTF-8" in refusal(folder, table, path_column="Datei", columns=(Column("Größe", "size"),))
+    assert "save it as UTF-8" in refusal(folder, table, path_column="Datei", columns=(PropertyColumn("Größe", "size"),))
     assert keys(listed(folder, table, path_column="Datei")) == ["a.png"]
 
 
 def test_a_value_of_another_type_says_how_it_could_be_taken(folder: Path) -> None:
-    found = listed(folder, "path;cost\na.png;0,5\n", columns=(Column("cost", "price", "number"),))
+    found = listed(folder, "path;cost\na.png;0,5\n", columns=(PropertyColumn("cost", "price", "number"),))
     assert failures(found)["t.csv#row=2"].endswith(
         "is no number: '0,5'; to take it as text, --property cost=price:text"
     )
@@ -189,7 +189,7 @@ def test_columns_may_be_named(folder: Path) -> None:
         ("id,picture\n1,a.png\n", {}, "it has 'id', 'picture'; choose by --path-column"),
         ("id,path\n1,a.png\n", {"path_column": "paht"}, "which --path-column names; did you mean 'path'?"),
         ("path,art\na.png,1\n", {"label_column": "label"}, "has no column 'label', which --label-column names"),
-        ("path,art\na.png,1\n", {"columns": (Column("Art", "art"),)}, "did you mean 'art'?"),
+        ("path,art\na.png,1\n", {"columns": (PropertyColumn("Art", "art"),)}, "did you mean 'art'?"),
         ("path,path\na.png,1\n", {}, "2 columns called 'path'"),
         ("path\n", {}, "no rows"),
         ("", {}, "empty"),
@@ -214,7 +214,7 @@ def test_parquet_without_its_package_says_what_to_install(folder: Path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "ingest.sources.table_parquet", raising=False)
     with pytest.raises(SettingsError, match=r"pip install clip-vectorizer\[parquet\]"):
-        format_of("x.parquet")
+        choose_format("x.parquet")
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_the_stamp_changes_with_the_file_and_with_its_row_and_with_nothing_else(
     def stamp(text: str, **options: object) -> str:
         return items(listed(folder, text, **options))[0].stamp
 
-    columns = (Column("year", "year", "int"),)
+    columns = (PropertyColumn("year", "year", "int"),)
     first = stamp("path,label,year\na.png,x,1\n", columns=columns)
     assert first == stamp("path,label,year\na.png,x,1\nb.png,y,2\n", columns=columns)
     others = {
@@ -258,7 +258,7 @@ def test_a_pdf_in_a_row_becomes_its_pages_with_the_facts_of_the_row(folder: Path
     assert facts(items(found)[1]) == Facts("plans", metadata={"page": 2})
 
 
-def test_addresses_are_read_from_the_web_in_order_and_keep_no_secret(folder: Path, site: Site, far: Far) -> None:
+def test_addresses_are_read_from_the_web_in_order_and_keep_no_secret(folder: Path, site: Site, far: Transport) -> None:
     rows = [
         site.add(f"/{number}.png", png((number, 0, 0)), slow_seconds=0.05 * (number % 6 == 0)) for number in range(60)
     ]
@@ -270,7 +270,7 @@ def test_addresses_are_read_from_the_web_in_order_and_keep_no_secret(folder: Pat
     assert all(item.stamp for item in items(found)) and site.asked["HEAD", "/59.png"] == 1
 
 
-def test_the_stamp_of_an_address_does_not_change_with_its_signature(folder: Path, site: Site, far: Far) -> None:
+def test_the_stamp_of_an_address_does_not_change_with_its_signature(folder: Path, site: Site, far: Transport) -> None:
     address = site.add("/x.png", png())
 
     def stamp(signature: str) -> str:
@@ -284,17 +284,17 @@ def test_the_stamp_of_an_address_does_not_change_with_its_signature(folder: Path
     assert stamp("three") != first
 
 
-def test_an_address_that_is_gone_fails_when_it_is_read(folder: Path, site: Site, far: Far) -> None:
+def test_an_address_that_is_gone_fails_when_it_is_read(folder: Path, site: Site, far: Transport) -> None:
     table = written(folder / "t.csv", f"url\n{site.address}/gone.png\n")
     [item] = items(open_table(str(table), SourceOptions(), far))
     assert item.stamp == "" and reason(item) == "not found (HTTP 404)"
 
 
-def test_few_rows_are_asked_for_ahead_of_whoever_reads(folder: Path, site: Site, far: Far) -> None:
+def test_few_rows_are_asked_for_ahead_of_whoever_reads(folder: Path, site: Site, far: Transport) -> None:
     rows = [site.add(f"/{number}.png", png()) for number in range(120)]
     table = iter(open_table(str(written(folder / "t.csv", "url\n" + "\n".join(rows))), SourceOptions(), far))
     first = next(table)
-    assert isinstance(first, Item) and sum(site.asked.values()) < 100
+    assert isinstance(first, SourceItem) and sum(site.asked.values()) < 100
     assert len(list(table)) == 119
 
 

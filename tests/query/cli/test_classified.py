@@ -5,8 +5,8 @@ import pytest
 
 from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.query import Classification
-from clip_vectorizer.query.cli.classified import show_classifications
-from clip_vectorizer.query.cli.other import readable
+from clip_vectorizer.query.cli.classify_output import show_classifications
+from clip_vectorizer.query.cli.classify_request import skip_unreadable
 
 GOOD = Classification("a.png", "cat", 0.75, 0.5, "dog", similarity=0.25, id="id-1")
 BAD = Classification("b.png", error="not an image")
@@ -53,7 +53,7 @@ def test_a_run_that_ends_early_shows_what_it_has(capsys: pytest.CaptureFixture[s
 def test_a_files_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     evil = Classification("\x1b[31mred\n.png", error="broken")
     show_classifications([evil], as_json=False)
-    assert readable([evil, GOOD]) == [GOOD]
+    assert skip_unreadable([evil, GOOD]) == [GOOD]
     err = capsys.readouterr().err
     assert err.startswith(r"\x1b[31mred\n.png: broken") and r"--other-from: \x1b[31mred\n.png: broken" in err
     assert "\x1b" not in err

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.cli.classify import main as classify
-from clip_vectorizer.query.cli.classify_options import labels_from
+from clip_vectorizer.query.cli.classify_options import parse_all_labels
 from clip_vectorizer.query.cli.search import main as search
 
 NOWHERE = ["--weaviate-url", "http://127.0.0.1:1", "--vectorizer-url", "http://127.0.0.1:1"]
@@ -17,7 +17,7 @@ def test_labels_come_from_lists_and_files_in_the_order_given(tmp_path: Path) -> 
     file.write_text("\ufeffgreen apple, ripe\n\n  狗\n", encoding="utf-8")
     chinese = "苹果，猫、狗"  # noqa: RUF001 - the commas of Chinese
     expected = ["a", "b", "green apple, ripe", "  狗", "苹果", "猫", "狗"]
-    assert labels_from(["a,b", f"@{file}", chinese]) == expected
+    assert parse_all_labels(["a,b", f"@{file}", chinese]) == expected
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,19 @@ def test_labels_come_from_lists_and_files_in_the_order_given(tmp_path: Path) -> 
     ],
 )
 def test_quotes_around_a_label_keep_its_commas(given: str, names: list[str]) -> None:
-    assert labels_from([given]) == names
+    assert parse_all_labels([given]) == names
 
 
 def test_a_table_of_several_columns_is_no_list_of_labels(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("cat\ndog\n")
-    assert labels_from([f"@{tmp_path / 'one.csv'}"]) == ["cat", "dog"]
+    assert parse_all_labels([f"@{tmp_path / 'one.csv'}"]) == ["cat", "dog"]
     (tmp_path / "two.CSV").write_text("label,what\ncat,an animal\n")
     with pytest.raises(InputError, match=r"two\.CSV is a table of several columns; name a text file"):
-        labels_from([f"@{tmp_path / 'two.CSV'}"])
+        parse_all_labels([f"@{tmp_path / 'two.CSV'}"])
 
 
 def test_an_empty_label_is_kept_for_the_check_to_name() -> None:
-    assert labels_from(["a,,b"]) == ["a", "", "b"]
+    assert parse_all_labels(["a,,b"]) == ["a", "", "b"]
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\xff"])
@@ -51,7 +51,7 @@ def test_a_label_file_that_cannot_be_read_is_named(tmp_path: Path, content: byte
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(InputError, match=r"--labels @.*labels\.txt: .*one label a line"):
-        labels_from([f"@{file}"])
+        parse_all_labels([f"@{file}"])
 
 
 @pytest.mark.parametrize("command", [search, classify])

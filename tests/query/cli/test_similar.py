@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from clip_vectorizer.connection import Connection
+from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.errors import InputError, WeaviateUnreachable
-from clip_vectorizer.query.cli.similar import show_similar
+from clip_vectorizer.query.cli.search_actions import show_similar_strings
 
-NOWHERE = Connection("http://127.0.0.1:1")
+NOWHERE = ConnectionSettings("http://127.0.0.1:1")
 
 
 def similar(query: str, source: object, limit: int = 10, as_json: bool = False) -> None:
-    show_similar(query, str(source), limit, as_json, NOWHERE, "Image")
+    show_similar_strings(query, str(source), limit, as_json, NOWHERE, "Image")
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from clip_vectorizer.query.evaluation.dataset import load_labelled_folder
 from clip_vectorizer.query.evaluation.evaluate import Evaluation, evaluate
-from clip_vectorizer.query.evaluation.few_shot import folds
-from clip_vectorizer.query.evaluation.folder import labelled_folder
-from clip_vectorizer.query.evaluation.intervals import Share
+from clip_vectorizer.query.evaluation.few_shot import split_folds
+from clip_vectorizer.query.evaluation.statistics import Share
 from clip_vectorizer.query.evaluation.tables import Table
 from tests.query.evaluation.folders import CHINESE, each, labelled, silent
 from tests.query.fakes import INFO, FakeSidecar, picture
@@ -15,7 +15,7 @@ from tests.query.fakes import INFO, FakeSidecar, picture
 
 def evaluated(folder: Path, whole: bool = False) -> Evaluation:
     sidecar = FakeSidecar()
-    return evaluate(labelled_folder(folder, sidecar, silent), INFO, sidecar, silent, whole, [CHINESE])
+    return evaluate(load_labelled_folder(folder, sidecar, silent), INFO, sidecar, silent, whole, [CHINESE])
 
 
 def table(evaluation: Evaluation, name: str) -> Table:
@@ -70,9 +70,11 @@ def test_a_row_of_json_holds_a_share_and_both_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shots", [1, 2, 16])
 def test_no_image_is_judged_by_itself_and_each_is_judged_once(tmp_path: Path, shots: int) -> None:
-    truth_n = labelled_folder(labelled(tmp_path, {"red": 7, "green": 1, "blue": 11}), FakeSidecar(), silent).class_n
+    truth_n = load_labelled_folder(
+        labelled(tmp_path, {"red": 7, "green": 1, "blue": 11}), FakeSidecar(), silent
+    ).class_n
     judged: list[int] = []
-    for fold in folds(truth_n, shots):
+    for fold in split_folds(truth_n, shots):
         assert not set(fold.judged) & set(fold.shots)
         assert all((truth_n[fold.shots] == each).sum() <= shots for each in range(3))
         assert sorted(truth_n[fold.shots]) == list(truth_n[fold.shots])

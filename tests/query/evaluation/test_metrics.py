@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.query.evaluation.metrics import (
-    Numbers,
+from clip_vectorizer.query.evaluation.statistics import (
+    IntegerArray,
     Similarities,
-    confusion,
-    predicted,
-    ranks_of,
+    count_confusion,
+    is_right_at,
+    predict_classes,
+    rank_candidates,
+    rank_true_classes,
     recall_at_k,
-    retrieval_ranks,
-    right_at,
 )
 from clip_vectorizer.vectors import unit
 
 
-def some(seed: int, ties: bool = False) -> tuple[Similarities, Numbers]:
+def some(seed: int, ties: bool = False) -> tuple[Similarities, IntegerArray]:
     random = np.random.default_rng(seed)
     similarities_nl = random.integers(0, 4, (13, 5)).astype(np.float32) if ties else random.normal(size=(13, 5))
     return similarities_nl, random.integers(0, 5, 13)
@@ -28,27 +28,27 @@ def some(seed: int, ties: bool = False) -> tuple[Similarities, Numbers]:
 def test_a_rank_counts_the_classes_that_are_as_similar_or_more(seed: int, ties: bool) -> None:
     similarities_nl, truth_n = some(seed, ties)
     expected = [sum(other >= row[true] for other in row) for row, true in zip(similarities_nl, truth_n, strict=True)]
-    assert ranks_of(similarities_nl, truth_n).tolist() == expected
+    assert rank_true_classes(similarities_nl, truth_n).tolist() == expected
 
 
 def test_a_model_that_says_the_same_of_everything_is_wrong_everywhere() -> None:
     truth_n = np.array([0, 1, 2])
-    ranks_n = ranks_of(np.ones((3, 3), dtype=np.float32), truth_n)
-    assert not right_at(ranks_n, 1).any()
-    assert right_at(ranks_n, 3).all()
-    assert (predicted(np.ones((3, 3)), truth_n) != truth_n).all()
+    ranks_n = rank_true_classes(np.ones((3, 3), dtype=np.float32), truth_n)
+    assert not is_right_at(ranks_n, 1).any()
+    assert is_right_at(ranks_n, 3).all()
+    assert (predict_classes(np.ones((3, 3)), truth_n) != truth_n).all()
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_the_diagonal_of_the_confusion_is_what_is_right(seed: int, ties: bool) -> None:
     similarities_nl, truth_n = some(seed, ties)
-    counts_ll = confusion(truth_n, predicted(similarities_nl, truth_n), 5)
-    assert counts_ll.trace() == right_at(ranks_of(similarities_nl, truth_n), 1).sum()
+    counts_ll = count_confusion(truth_n, predict_classes(similarities_nl, truth_n), 5)
+    assert counts_ll.trace() == is_right_at(rank_true_classes(similarities_nl, truth_n), 1).sum()
     assert counts_ll.sum(axis=1).tolist() == [int((truth_n == each).sum()) for each in range(5)]
 
 
 def test_confusion_has_the_truth_in_rows() -> None:
-    assert confusion(np.array([0, 0, 1]), np.array([1, 1, 1]), 2).tolist() == [[0, 2], [0, 1]]
+    assert count_confusion(np.array([0, 0, 1]), np.array([1, 1, 1]), 2).tolist() == [[0, 2], [0, 1]]
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -57,7 +57,7 @@ def test_retrieval_is_what_sorting_says(seed: int) -> None:
     queries_qd = unit(random.normal(size=(7, 4)).astype(np.float32))
     candidates_md = unit(random.normal(size=(9, 4)).astype(np.float32))
     of_query_q, of_candidate_m = np.arange(7) % 3, np.arange(9) % 3
-    ranks = retrieval_ranks(queries_qd, candidates_md, of_query_q, of_candidate_m)
+    ranks = rank_candidates(queries_qd, candidates_md, of_query_q, of_candidate_m)
     for query_d, own, rank in zip(queries_qd, of_query_q, ranks, strict=True):
         order = [int(of_candidate_m[place]) for place in np.argsort(-(candidates_md @ query_d))]
         assert rank == order.index(own) + 1  # before the first of its own there are only others
@@ -65,17 +65,17 @@ def test_retrieval_is_what_sorting_says(seed: int) -> None:
 
 def test_recall_counts_queries_once_however_many_candidates_are_theirs() -> None:
     vectors = np.eye(3, dtype=np.float32)
-    ranks_q = retrieval_ranks(vectors[:1], vectors, np.array([7]), np.array([7, 7, 8]))
+    ranks_q = rank_candidates(vectors[:1], vectors, np.array([7]), np.array([7, 7, 8]))
     assert recall_at_k(ranks_q, 1) == 1.0
 
 
 def test_equal_candidates_count_against_the_query() -> None:
     same = np.ones((4, 1), dtype=np.float32)
-    ranks_q = retrieval_ranks(same[:1], same, np.array([0]), np.array([0, 1, 2, 3]))
+    ranks_q = rank_candidates(same[:1], same, np.array([0]), np.array([0, 1, 2, 3]))
     assert ranks_q.tolist() == [4]
 
 
 def test_a_query_to_which_nothing_belongs_is_an_error() -> None:
     one = np.ones((1, 1), dtype=np.float32)
     with pytest.raises(ValueError, match="nothing belongs to query 0"):
-        retrieval_ranks(one, one, np.array([0]), np.array([1]))
+        rank_candidates(one, one, np.array([0]), np.array([1]))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.evaluation.drawing import drawable, prepare, readable
+from clip_vectorizer.query.evaluation.plots import is_drawable, prepare_matplotlib, replace_undrawable
 from clip_vectorizer.query.evaluation.report import write_report
 from tests.query.evaluation.folders import each, labelled
 from tests.query.evaluation.test_evaluate import evaluated
@@ -41,16 +41,16 @@ def test_a_report_without_captions_has_no_recall_curves(tmp_path: Path) -> None:
 
 
 def test_letters_that_the_fonts_lack_are_told_from_those_they_have() -> None:
-    assert drawable("crème · naïve")
-    assert not drawable("红苹果")
+    assert is_drawable("crème · naïve")
+    assert not is_drawable("红苹果")
 
 
 def test_names_in_pictures_are_never_boxes() -> None:
-    assert readable(["cat", "猫"], fonts={"DejaVu Sans"}) == ["cat", "class 2"]
-    assert readable(["cat", "猫"], fonts={"DejaVu Sans", "Noto Sans CJK SC"}) == ["cat", "猫"]
+    assert replace_undrawable(["cat", "猫"], fonts={"DejaVu Sans"}) == ["cat", "class 2"]
+    assert replace_undrawable(["cat", "猫"], fonts={"DejaVu Sans", "Noto Sans CJK SC"}) == ["cat", "猫"]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as Python marks what cannot be imported
     with pytest.raises(InputError, match=r"clip-vectorizer\[eval\]"):
-        prepare()
+        prepare_matplotlib()

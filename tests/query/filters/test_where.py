@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
 
+from clip_vectorizer.database.schema import image_properties
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.filters.where import where_filter
-from clip_vectorizer.query.filters.where_values import period
-from clip_vectorizer.schema import image_properties
+from clip_vectorizer.query.filters.where import build_filter
+from clip_vectorizer.query.filters.where_values import parse_period
 
 PROPERTIES = {each.name: each.dataType for each in image_properties()} | {
     "price": DataType.NUMBER,
@@ -38,7 +38,7 @@ def plain(found: Any) -> Any:
 
 
 def meaning(*expressions: str) -> Any:
-    return plain(where_filter(list(expressions), PROPERTIES))
+    return plain(build_filter(list(expressions), PROPERTIES))
 
 
 def day(*date: int) -> datetime:
@@ -46,18 +46,18 @@ def day(*date: int) -> datetime:
 
 
 def test_no_expression_is_no_filter() -> None:
-    assert where_filter(None, PROPERTIES) is None
-    assert where_filter([], PROPERTIES) is None
+    assert build_filter(None, PROPERTIES) is None
+    assert build_filter([], PROPERTIES) is None
 
 
 def test_a_filter_of_weaviates_client_stays_as_it_is() -> None:
     own = Filter.by_property("whatever").equal(1)
-    assert where_filter(own, PROPERTIES) is own
+    assert build_filter(own, PROPERTIES) is own
 
 
 def test_all_of_several_expressions_must_hold() -> None:
     assert meaning("label=fruit", "size>3") == ("And", ("label", "Equal", "fruit"), ("size", "GreaterThan", 3))
-    assert plain(where_filter("label=fruit", PROPERTIES)) == ("label", "Equal", "fruit")
+    assert plain(build_filter("label=fruit", PROPERTIES)) == ("label", "Equal", "fruit")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_month_lasts_from_its_first_day_to_the_next_ones() -> None:
 
 @given(st.dates(datetime(1678, 1, 1).date(), datetime(2261, 12, 31).date()))
 def test_a_day_is_in_its_month_and_its_month_in_its_year(date: Any) -> None:
-    (year, next_year), (month, next_month), (start, end) = map(period, (f"{date:%Y}", f"{date:%Y-%m}", f"{date}"))
+    (year, next_year), (month, next_month), (start, end) = map(parse_period, (f"{date:%Y}", f"{date:%Y-%m}", f"{date}"))
     assert year <= month <= start < end <= next_month <= next_year
     assert end - start == timedelta(days=1)
 
@@ -167,7 +167,7 @@ def test_far_from_a_place_are_only_those_that_are_somewhere() -> None:
 )
 def test_what_cannot_be_asked_is_refused_with_the_expression_and_a_way_out(expression: str, complaint: str) -> None:
     with pytest.raises(InputError) as refused:
-        where_filter(["label=fruit", expression], PROPERTIES)
+        build_filter(["label=fruit", expression], PROPERTIES)
     assert str(refused.value).startswith(f"the filter {expression!r}: ")
     assert complaint in str(refused.value)
 
@@ -178,7 +178,7 @@ NEARLY = st.from_regex(r"(size|price|taken_at|location|label|caption|sold)(=|!=|
 @given(expression=st.text(max_size=20) | NEARLY)
 def test_any_text_is_a_filter_or_refused(expression: str) -> None:
     try:
-        assert where_filter(expression, PROPERTIES) is not None
+        assert build_filter(expression, PROPERTIES) is not None
     except InputError as refused:
         assert str(refused).startswith("the filter ")
 
@@ -192,7 +192,7 @@ def test_inside_quotes_a_bar_belongs_to_the_value() -> None:
 @pytest.mark.parametrize("where", [5, b"label=a", ["label=a", None], {"label": "a"}])
 def test_what_is_no_text_is_refused(where: Any) -> None:
     with pytest.raises(InputError, match="expected a text, for example"):
-        where_filter(where, PROPERTIES)
+        build_filter(where, PROPERTIES)
 
 
 def test_what_is_not_utf8_is_refused() -> None:

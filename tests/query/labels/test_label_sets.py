@@ -3,23 +3,22 @@ from dataclasses import replace
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.query.labels.label import Label, label_set
-from clip_vectorizer.query.labels.label_sets import labels_in, named_labels, put_part, set_id
-from clip_vectorizer.query.prompt_sets import PromptSet, prompt_set
-from clip_vectorizer.query.zeroshot.asking import Wanted
-from clip_vectorizer.query.zeroshot.flow import Parts, classify
-from clip_vectorizer.query.zeroshot.shelf import Shelf
+from clip_vectorizer.query.labels.label import Label, build_labels
+from clip_vectorizer.query.labels.label_sets import compute_set_id, list_set_labels, resolve_label_set, store_part
+from clip_vectorizer.query.prompts import PromptSet, select_prompt_set
+from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
+from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify
 from tests.query.fakes import INFO, FakeSidecar
 from tests.query.zeroshot_fakes import FakeSets, shelf
 
-WORD, AUTO = prompt_set("word"), prompt_set()
+WORD, AUTO = select_prompt_set("word"), select_prompt_set()
 
 
 def use(sets: FakeSets, said: list[str], prompts: PromptSet = AUTO, name: str = "colours") -> list[Label]:
     """As classification does it, but for storing the labels."""
-    labels, to_put = named_labels(name, said, prompts, INFO, sets)
+    labels, to_put = resolve_label_set(name, said, prompts, INFO, sets)
     if to_put:
-        put_part(to_put, sets)
+        store_part(to_put, sets)
     return labels
 
 
@@ -28,7 +27,7 @@ def test_labels_make_a_set_which_is_used_by_its_name_with_its_prompts() -> None:
     made = use(sets, ["red", "blue: the sky / the sea"], WORD)
     assert use(sets, []) == made
     assert made[1].prompts == ("the sky", "the sea")
-    assert labels_in("colours", sets) == ["red", "blue: the sky / the sea"]
+    assert list_set_labels("colours", sets) == ["red", "blue: the sky / the sea"]
 
 
 def test_a_set_grows_and_keeps_the_order() -> None:
@@ -41,17 +40,21 @@ def test_a_set_grows_and_keeps_the_order() -> None:
 def test_two_that_add_to_a_set_at_once_both_do() -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"])
-    parts = [named_labels("colours", [said], AUTO, INFO, sets)[1] for said in ("green", "black", "Green")]
+    parts = [resolve_label_set("colours", [said], AUTO, INFO, sets)[1] for said in ("green", "black", "Green")]
     for part in filter(None, parts):  # each read the set before the others wrote
-        put_part(part, sets)
-    assert labels_in("colours", sets) == ["red", "blue", "green", "black"]
+        store_part(part, sets)
+    assert list_set_labels("colours", sets) == ["red", "blue", "green", "black"]
     assert len(use(sets, [])) == 4
 
 
 @pytest.mark.parametrize(
     ("said", "prompts", "sentence"),
     [
-        (["red", "black"], prompt_set("photo"), "was made with other prompts or another model meanwhile; run this"),
+        (
+            ["red", "black"],
+            select_prompt_set("photo"),
+            "was made with other prompts or another model meanwhile; run this",
+        ),
         (["red", "blue: the sky"], WORD, "has 'blue' already, not 'blue: the sky'"),
     ],
 )
@@ -59,26 +62,26 @@ def test_whoever_made_a_set_at_the_same_time_and_otherwise_is_told(
     said: list[str], prompts: PromptSet, sentence: str
 ) -> None:
     sets = FakeSets()
-    late = named_labels("colours", said, prompts, INFO, sets)[1]
+    late = resolve_label_set("colours", said, prompts, INFO, sets)[1]
     use(sets, ["red", "blue"], WORD)
     assert late is not None
     with pytest.raises(InputError, match=sentence):
-        put_part(late, sets)
-    assert labels_in("colours", sets) == ["red", "blue"]
+        store_part(late, sets)
+    assert list_set_labels("colours", sets) == ["red", "blue"]
 
 
 def test_using_a_set_writes_nothing() -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"])
-    assert named_labels("colours", [], AUTO, INFO, sets)[1] is None
-    assert named_labels("colours", ["blue"], AUTO, INFO, sets)[1] is None
+    assert resolve_label_set("colours", [], AUTO, INFO, sets)[1] is None
+    assert resolve_label_set("colours", ["blue"], AUTO, INFO, sets)[1] is None
 
 
 @pytest.mark.parametrize(
     ("said", "prompts", "sentence"),
     [
         (["red: a rose"], AUTO, "has 'red' already, not 'red: a rose'"),
-        (["green"], prompt_set("photo"), "has the prompts word, not photo"),
+        (["green"], select_prompt_set("photo"), "has the prompts word, not photo"),
         (["green", "Green"], AUTO, "given twice"),
         (["green", ""], AUTO, "is empty"),
     ],
@@ -88,7 +91,7 @@ def test_what_a_set_cannot_take_leaves_it_as_it_was(said: list[str], prompts: Pr
     use(sets, ["red", "blue"], WORD)
     with pytest.raises(InputError, match=sentence):
         use(sets, said, prompts)
-    assert labels_in("colours", sets) == ["red", "blue"]
+    assert list_set_labels("colours", sets) == ["red", "blue"]
 
 
 def test_an_unknown_set_is_answered_with_what_is_near_it() -> None:
@@ -99,7 +102,7 @@ def test_an_unknown_set_is_answered_with_what_is_near_it() -> None:
     with pytest.raises(InputError, match=r"'colors'; did you mean colours\? there are colours"):
         use(sets, [], name="colors")
     with pytest.raises(InputError, match=r"did you mean colours\?"):
-        labels_in("colors", sets)
+        list_set_labels("colors", sets)
 
 
 def test_one_label_is_no_set() -> None:
@@ -117,7 +120,7 @@ def test_a_set_of_another_model_names_both_and_the_way_out() -> None:
     use(sets, ["red", "blue"])
     other = replace(INFO, model="other", revision="1" * 16)
     with pytest.raises(Mismatch, match=r"made with the model hash .* runs other .* .--label-set colours2"):
-        named_labels("colours", [], AUTO, other, sets)
+        resolve_label_set("colours", [], AUTO, other, sets)
 
 
 class Killed(BaseException):
@@ -134,17 +137,19 @@ def test_a_run_that_ends_before_the_set_is_written_leaves_labels_and_no_set() ->
     with pytest.raises(Killed):
         start(on)
     assert on.sets.get("colours") is None
-    assert len(on.labels.vectors([label.id for label in label_set(["red", "blue"], None, INFO)])) == 2
+    assert len(on.labels.vectors([label.id for label in build_labels(["red", "blue"], None, INFO)])) == 2
     again = replace(on, sets=FakeSets())
     start(again)
-    assert labels_in("colours", again.sets) == ["red", "blue"]
+    assert list_set_labels("colours", again.sets) == ["red", "blue"]
 
 
-def start(on: Shelf) -> None:
-    classify([], ["red", "blue"], None, None, Wanted(label_set="colours"), Parts(INFO, FakeSidecar(), on))
+def start(on: ClassificationStores) -> None:
+    classify(
+        [], ["red", "blue"], None, None, ClassifyOptions(label_set="colours"), ClassifyContext(INFO, FakeSidecar(), on)
+    )
 
 
 def test_a_sets_id_names_it_and_tells_its_labels_apart() -> None:
-    two, three = label_set(["red", "blue"], None, INFO), label_set(["red", "blue", "green"], None, INFO)
-    assert set_id(two, "colours") == set_id(two[::-1], "colours") != set_id(three, "colours")
-    assert set_id(two, "colours").startswith("colours@") and "@" not in set_id(two)
+    two, three = build_labels(["red", "blue"], None, INFO), build_labels(["red", "blue", "green"], None, INFO)
+    assert compute_set_id(two, "colours") == compute_set_id(two[::-1], "colours") != compute_set_id(three, "colours")
+    assert compute_set_id(two, "colours").startswith("colours@") and "@" not in compute_set_id(two)

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.query.labels.label import Label, checked_labels, described, label_set
-from clip_vectorizer.query.labels.label_store import label_vectors, store_labels
+from clip_vectorizer.query.labels.label import Label, build_labels, check_labels, parse_label
+from clip_vectorizer.query.labels.label_store import compute_label_vectors, store_labels
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
 
 
 def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = None) -> tuple[list[Label], list[str]]:
     """The labels, and the texts that had to be embedded for them."""
     sidecar = FakeSidecar()
-    labels = label_set(texts, templates, INFO)
+    labels = build_labels(texts, templates, INFO)
     store_labels(labels, INFO.dimension, sidecar, store)
     return labels, sidecar.texts
 
@@ -32,24 +32,24 @@ def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = No
 )
 def test_labels_that_cannot_compete_are_named(texts: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        checked_labels(texts)
+        check_labels(texts)
 
 
 def test_white_space_around_a_label_means_nothing() -> None:
-    assert checked_labels([" red\t apple ", "blue"]) == ["red apple", "blue"]
+    assert check_labels([" red\t apple ", "blue"]) == ["red apple", "blue"]
 
 
 def test_a_labels_vector_is_the_unit_mean_of_its_prompts() -> None:
-    [label] = label_set(["red", "blue"], ["{}", "green {}"], INFO)[:1]
-    [vector] = label_vectors([label], FakeSidecar())
+    [label] = build_labels(["red", "blue"], ["{}", "green {}"], INFO)[:1]
+    [vector] = compute_label_vectors([label], FakeSidecar())
     mean = (vector_of("red") + vector_of("green red")) / 2
     np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
 
 
 def test_labels_with_different_numbers_of_prompts_keep_their_own() -> None:
-    one, two = label_set(["red", "blue"], ["{}"], INFO)
+    one, two = build_labels(["red", "blue"], ["{}"], INFO)
     more = replace(two, prompts=("blue", "blue", "blue green"))
-    vectors = label_vectors([one, more, one], FakeSidecar())
+    vectors = compute_label_vectors([one, more, one], FakeSidecar())
     np.testing.assert_allclose(vectors[0], vector_of("red"), atol=1e-6)
     np.testing.assert_allclose(vectors[2], vector_of("red"), atol=1e-6)
     assert vectors[1][1] > 0
@@ -78,7 +78,7 @@ def test_progress_is_logged_for_those_who_wait(caplog: pytest.LogCaptureFixture)
 
 def test_other_prompts_or_another_model_make_another_label() -> None:
     def id_of(templates: list[str], revision: str) -> str:
-        return label_set(["red", "blue"], templates, replace(INFO, revision=revision))[0].id
+        return build_labels(["red", "blue"], templates, replace(INFO, revision=revision))[0].id
 
     assert len({id_of(["{}"], "1"), id_of(["a {}"], "1"), id_of(["{}"], "2")}) == 3
     assert id_of(["{}", "a {}"], "1") == id_of(["a {}", "{}"], "1")  # a mean has no order
@@ -100,13 +100,13 @@ def test_labels_that_a_server_indexes_late_are_waited_for() -> None:
 
 
 def test_labels_that_are_never_found_are_an_error() -> None:
-    labels = label_set(["red", "blue"], None, INFO)
+    labels = build_labels(["red", "blue"], None, INFO)
     with pytest.raises(VectorizerError, match="2 of 2 labels cannot be found"):
         store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(deaf=True), searchable_seconds=0)
 
 
 def test_descriptions_stand_for_the_name_in_every_template() -> None:
-    [crane, _] = label_set(["crane: a building crane / a wading bird", "bat"], ["{}", "a photo of a {}."], INFO)
+    [crane, _] = build_labels(["crane: a building crane / a wading bird", "bat"], ["{}", "a photo of a {}."], INFO)
     assert crane.text == "crane"
     assert crane.prompts == (
         *("a building crane", "a wading bird"),
@@ -126,23 +126,23 @@ def test_descriptions_stand_for_the_name_in_every_template() -> None:
     ],
 )
 def test_a_colon_and_a_space_begin_descriptions(said: str, name: str, descriptions: tuple[str, ...]) -> None:
-    assert described(said) == (name, descriptions)
+    assert parse_label(said) == (name, descriptions)
 
 
 @pytest.mark.parametrize("said", ["crane:", "crane: a bird / ", "crane: / a bird", "crane: a /  / b"])
 def test_an_empty_description_is_named(said: str) -> None:
     with pytest.raises(InputError, match=r"a colon and no description|an empty description"):
-        label_set([said, "bat"], None, INFO)
+        build_labels([said, "bat"], None, INFO)
 
 
 def test_other_descriptions_make_another_label_but_not_another_name() -> None:
-    one, other = (label_set([f"crane: {each}", "bat"], ["{}"], INFO)[0] for each in ("a bird", "a machine"))
+    one, other = (build_labels([f"crane: {each}", "bat"], ["{}"], INFO)[0] for each in ("a bird", "a machine"))
     assert one.id != other.id and one.text == other.text
     with pytest.raises(InputError, match="'Crane' is given twice"):
-        label_set(["crane: a bird", "Crane: a machine"], ["{}"], INFO)
+        build_labels(["crane: a bird", "Crane: a machine"], ["{}"], INFO)
 
 
 def test_a_label_remembers_its_prompt_set_and_the_sets_version() -> None:
-    [english, chinese] = label_set(["apple", "苹果"], None, INFO)
+    [english, chinese] = build_labels(["apple", "苹果"], None, INFO)
     assert (english.prompt_set, chinese.prompt_set) == ("photo-7", "zh-photo-7")
     assert len({english.version, chinese.version}) == 2 and len(english.version) == 8

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.query import AsyncImageSearch, Hit, ImageSearch, Mixture
+from clip_vectorizer.query import AsyncImageSearch, Hit, ImageSearch, Query
 from tests.stack.acceptance.gallery import PATHS
 from tests.stack.acceptance.in_process import Ask, connection, paths, ran, same_answer
 from tests.stack.conftest import fresh_collection
@@ -70,7 +70,7 @@ def test_a_contact_sheet_is_one_file_with_every_picture_in_it(ask: Ask, pictures
     assert not re.search(r'(src|href)="https?:', page), "it must open without a network"
 
 
-@pytest.mark.parametrize("what", ["guitar", Mixture.parse("apple + green - red")], ids=["text", "mixture"])
+@pytest.mark.parametrize("what", ["guitar", Query.parse("apple + green - red")], ids=["text", "mixture"])
 def test_explain_shows_a_query_that_finds_the_same(
     pictures: ImageSearch, stack: Stack, gallery: str, what: Any
 ) -> None:

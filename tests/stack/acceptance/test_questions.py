@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.query import ImageSearch, Mixture, Move, image, stored, text, vector
+from clip_vectorizer.query import ImageSearch, Move, Query, image, stored, text, vector
 from tests.ingest.sources.web_server import serving
 from tests.stack.acceptance.in_process import Ask, paths, same_answer, unit
 from tests.stack.support import EXAMPLES, Ran
@@ -47,12 +47,12 @@ def test_a_mixture_is_the_unit_sum_of_its_weighted_unit_vectors(
     apple, green, red = encoder.embed_texts(["apple", "green", "red"])
     wanted = pictures.by_vector(unit(unit(apple) + 2 * unit(green) - 0.5 * unit(red)), limit=13)
     assert same_answer(pictures.find(text("apple") + 2 * text("green") - 0.5 * text("red"), limit=13), wanted)
-    assert same_answer(pictures.find(Mixture.parse("apple + 2*green - 0.5*red"), limit=13), wanted)
+    assert same_answer(pictures.find(Query.parse("apple + 2*green - 0.5*red"), limit=13), wanted)
 
 
 def test_plus_and_minus_turn_a_red_apple_into_a_green_one(pictures: ImageSearch) -> None:
     assert paths(pictures.find("apple", limit=1)) == ["fruit/red-apple.png"]
-    assert paths(pictures.find(Mixture.parse("apple + green - red"), limit=1)) == ["fruit/green-apple.png"]
+    assert paths(pictures.find(Query.parse("apple + green - red"), limit=1)) == ["fruit/green-apple.png"]
 
 
 def test_texts_and_pictures_mix(pictures: ImageSearch, encoder: VectorizerClient) -> None:
@@ -72,7 +72,7 @@ def test_texts_and_pictures_mix(pictures: ImageSearch, encoder: VectorizerClient
     ids=str,
 )
 def test_the_command_mixes_as_python_does(ask: Ask, pictures: ImageSearch, words: list[str], mixture: str) -> None:
-    wanted = pictures.find(Mixture.parse(mixture), limit=5)
+    wanted = pictures.find(Query.parse(mixture), limit=5)
     assert similarities(ask(*words, "--limit", 5, "--json")) == pytest.approx(
         [hit.similarity for hit in wanted], abs=2e-6
     )

@@ -5,10 +5,10 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from clip_vectorizer.child import Child
+from clip_vectorizer.child_process import ChildProcess
 from ingest.embedded import LocalSidecar, LocalWeaviate
-from ingest.embedded.lock import locked
-from ingest.embedded.ports import LOOPBACK, free_ports
+from ingest.embedded.files import hold_lock
+from ingest.embedded.local_server import LOOPBACK, find_free_ports
 from tests.stack.faults.proxy import FlakySidecar
 from tests.stack.processes import alive, descendants, eventually
 from tests.stack.support import Stack
@@ -24,14 +24,14 @@ class RestartableWeaviate(LocalWeaviate):
     def launch(self) -> None:
         self.stop()
         if self._settings is None:
-            self._http_port, self.grpc_port = free_ports(2)
+            self._http_port, self.grpc_port = find_free_ports(2)
             self.url = f"http://{LOOPBACK}:{self._http_port}"
             self._settings = self._environment() | {"MODULES_CLIENT_TIMEOUT": f"{MODULE_SECONDS}s"}
         self.data_dir.mkdir(parents=True, exist_ok=True)
         assert self._binary is not None
         words = ["--scheme", "http", "--host", LOOPBACK, "--port", str(self._http_port)]
-        lock = self._open.enter_context(locked(self.data_dir / "lock", self._release_seconds))
-        child = Child([self._binary, *words], self.data_dir / "weaviate.log", self._settings, held_files=[lock])
+        lock = self._open.enter_context(hold_lock(self.data_dir / "lock", self._release_seconds))
+        child = ChildProcess([self._binary, *words], self.data_dir / "weaviate.log", self._settings, held_files=[lock])
         self._child = self._open.enter_context(child)
 
     def end(self, word: signal.Signals) -> None:
@@ -53,7 +53,7 @@ class KillableSidecar(LocalSidecar):
         end_command(self._child, signal.SIGKILL)
 
 
-def end_command(child: Child, word: signal.Signals) -> None:
+def end_command(child: ChildProcess, word: signal.Signals) -> None:
     """Ends what the keeper keeps; the keeper itself follows."""
     servers = descendants(child.pid)
     assert servers, "nothing runs that could be ended"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from weaviate import WeaviateClient
 
-from clip_vectorizer.connection import connect_weaviate
+from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.query import (
     ImageSearch,
 )

@@ -12,14 +12,14 @@ from weaviate.classes.query import Filter
 from clip_vectorizer.query import (
     Hit,
     ImageSearch,
-    Listed,
     Move,
+    StoredImage,
     stored,
     text,
     vector,
 )
-from clip_vectorizer.query.searching.asking import Asked
-from clip_vectorizer.query.searching.mixture import What
+from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.query.search.query import QueryInput
 from clip_vectorizer.vectors import Vectors, unit
 from tests.stack.support import EXAMPLES, Stack
 
@@ -31,7 +31,7 @@ ROUNDING = 1e-5
 class Held:
     """All that the collection of examples holds."""
 
-    images: list[Listed]
+    images: list[StoredImage]
     vectors_nd: Vectors
 
     def nearest(self, vector_d: Vectors, limit: int) -> list[str]:
@@ -62,7 +62,7 @@ def paths(hits: list[Hit]) -> list[str]:
     return [hit.path for hit in hits]
 
 
-QUESTIONS: list[tuple[What, Asked]] = [
+QUESTIONS: list[tuple[QueryInput, SearchArguments]] = [
     ("a red apple", {"limit": 4, "where": ["label=fruit|vegetables", "size>=1000"], "min_similarity": 0.05}),
     ('it\'s "quoted"', {"offset": 2, "move_to": Move("the sea"), "move_away": Move("a dog", 2.0), "auto_limit": 3}),
     (text("banana") - "dog", {"where": "path~*an*", "vectors": True, "properties": ["size", "location"]}),

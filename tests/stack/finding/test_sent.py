@@ -9,8 +9,8 @@ from clip_vectorizer.query import (
     AsyncImageSearch,
     ImageSearch,
 )
-from clip_vectorizer.query.searching.asking import Asked
-from clip_vectorizer.query.searching.mixture import What
+from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.query.search.query import QueryInput
 from tests.stack.finding.held import OWL, QUESTIONS
 from tests.stack.support import Stack
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.stack
 
 @pytest.mark.parametrize(("what", "asked"), QUESTIONS)
 def test_an_explanation_is_what_is_sent(
-    stack: Stack, found: ImageSearch, client: WeaviateClient, what: What, asked: Asked
+    stack: Stack, found: ImageSearch, client: WeaviateClient, what: QueryInput, asked: SearchArguments
 ) -> None:
     explanation = found.explain(what, **asked)
-    ids = [hit.id for hit in found.find(what, **asked | Asked(fold=False))]
+    ids = [hit.id for hit in found.find(what, **asked | SearchArguments(fold=False))]
     names: dict[str, object] = {"client": client}
     exec(explanation.python, names)  # as one pastes it
     assert [str(row.uuid) for row in names["found"].objects][: len(ids)] == ids  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ def test_asyncio_finds_the_same_and_many_at_once(stack: Stack, found: ImageSearc
         where = (stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, examples)
         async with await AsyncImageSearch.connect(*where) as search:
             for what, asked in QUESTIONS:
-                asked = asked | Asked(vectors=False)
+                asked = asked | SearchArguments(vectors=False)
                 assert await search.find(what, **asked) == found.find(what, **asked)
             assert await search.groups("owl") == found.groups("owl")
             assert [page async for page in search.pages("owl", 150)] == list(found.pages("owl", 150))

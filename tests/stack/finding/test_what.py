@@ -10,16 +10,16 @@ from weaviate import WeaviateClient
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import (
     ImageSearch,
-    Mixture,
     Move,
+    Query,
     image,
     stored,
     text,
 )
-from clip_vectorizer.query.database import WeaviateImages
-from clip_vectorizer.query.searching.asking import Asked
-from clip_vectorizer.query.searching.mixture import What
-from clip_vectorizer.query.zeroshot.shelf import Shelf
+from clip_vectorizer.query.connect import WeaviateImages
+from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.query.search.query import QueryInput
+from clip_vectorizer.query.zeroshot.classify import ClassificationStores
 from tests.stack.finding.held import LEMON, OWL, ROUNDING, Held, paths
 
 pytestmark = pytest.mark.stack
@@ -36,7 +36,7 @@ def test_a_mixture_is_the_weighted_sum_of_unit_vectors(found: ImageSearch, held:
 
 
 def test_a_typed_mixture_finds_what_the_same_one_in_python_does(found: ImageSearch) -> None:
-    assert found.find(Mixture.parse("banana + 2*dog - car")) == found.find(text("banana") + 2 * text("dog") - "car")
+    assert found.find(Query.parse("banana + 2*dog - car")) == found.find(text("banana") + 2 * text("dog") - "car")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_typed_mixture_finds_what_the_same_one_in_python_does(found: ImageSear
         {"move_to": Move("the sea", 0.0)},
     ],
 )
-def test_moving_here_is_what_weaviate_does(found: ImageSearch, client: WeaviateClient, moves: Asked) -> None:
+def test_moving_here_is_what_weaviate_does(found: ImageSearch, client: WeaviateClient, moves: SearchArguments) -> None:
     here = without_module(found, client)
     theirs, ours = (search.find("a fish", limit=50, **moves) for search in (found, here))
     assert [call_of(found, moves), call_of(here, moves)] == ["near_text", "near_vector"]
@@ -56,7 +56,7 @@ def test_moving_here_is_what_weaviate_does(found: ImageSearch, client: WeaviateC
     np.testing.assert_allclose([hit.distance for hit in theirs], [by_path[hit.path] for hit in theirs], atol=ROUNDING)
 
 
-def call_of(search: ImageSearch, moves: Asked) -> str:
+def call_of(search: ImageSearch, moves: SearchArguments) -> str:
     return search.explain("a fish", **moves).call.method
 
 
@@ -66,7 +66,7 @@ def without_module(search: ImageSearch, client: WeaviateClient) -> ImageSearch:
     return ImageSearch(search.info, search.sidecar, images, no_labels)
 
 
-def no_labels() -> Shelf:
+def no_labels() -> ClassificationStores:
     raise AssertionError("labels were asked for")
 
 
@@ -102,6 +102,8 @@ def test_a_stored_image_that_is_not_there_is_answered_with_a_near_one(found: Ima
         (image("http://127.0.0.1:1/owl.png"), {}, "http://127.0.0.1:1/owl.png: cannot be downloaded"),
     ],
 )
-def test_what_cannot_be_asked_is_said_in_a_sentence(found: ImageSearch, what: What, asked: Asked, said: str) -> None:
+def test_what_cannot_be_asked_is_said_in_a_sentence(
+    found: ImageSearch, what: QueryInput, asked: SearchArguments, said: str
+) -> None:
     with pytest.raises(InputError, match=said):
         found.find(what, **asked)

@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def weaviate_options(command: CommandT) -> CommandT:
+    """Adds --weaviate-url, --weaviate-grpc-port and --weaviate-api-key (`weaviate_url`, ... in the function)."""
+    for option in (api_key_option, grpc_port_option, url_option):  # the last one applied is the first one in --help
+        command = option(command)
+    return command
+
+
+url_option = click.option(
+    "--weaviate-url", envvar="WEAVIATE_URL", default=DEFAULT_URL, show_default=True, show_envvar=True
+)
+grpc_port_option = click.option(
+    "--weaviate-grpc-port",
+    envvar="WEAVIATE_GRPC_PORT",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_GRPC_PORT,
+    show_default=True,
+    show_envvar=True,
+)
+api_key_option = click.option(
+    "--weaviate-api-key", envvar="WEAVIATE_API_KEY", default=None, show_default="none", show_envvar=True
+)
+vectorizer_option = click.option(
+    "--vectorizer-url",
+    envvar="VECTORIZER_URL",
+    default=DEFAULT_VECTORIZER_URL,
+    show_default=True,
+    show_envvar=True,
+    help="The sidecar, the same one that Weaviate uses.",
+)
+vectorizer_key_option = click.option(
+    "--vectorizer-api-key",
+    envvar="VECTORIZER_API_KEY",
+    default=None,
+    show_default="none",
+    show_envvar=True,
+    help="A key of the sidecar; a password goes into its address.",
+)

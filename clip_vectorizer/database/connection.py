@@ -1,0 +1,226 @@
+"""How every client reaches Weaviate: the connection, and the command-line options that name it.
+
+What the Weaviate client's exceptions mean, in our errors: whom to start, which setting to change.
+"""
+
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import weaviate
+from weaviate.auth import Auth
+from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
+from weaviate.connect import ConnectionParams, ProtocolParams
+from weaviate.exceptions import (
+    ResponseCannotBeDecodedError,
+    UnexpectedStatusCodeError,
+    WeaviateBaseError,
+    WeaviateClosedClientError,
+    WeaviateConnectionError,
+    WeaviateGRPCUnavailableError,
+    WeaviateStartUpError,
+    WeaviateTimeoutError,
+)
+
+from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL
+from clip_vectorizer.errors import SettingsError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
+
+# An insert answers when its last image has been vectorised: a large model on two cores needs minutes for a batch.
+TIMEOUTS = Timeout(init=5, query=60, insert=600)
+GRPC_CHECK_SECONDS = 5.0
+# After a long outage gRPC would wait up to two minutes before it looks again whether the server is back.
+RECONNECT_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 2000)]
+CONNECTION_ERRORS = (
+    httpx.TransportError,
+    WeaviateClosedClientError,
+    WeaviateConnectionError,
+    WeaviateGRPCUnavailableError,
+    WeaviateStartUpError,
+    WeaviateTimeoutError,
+)
+UNAUTHORISED_STATUSES = (401, 403)
+# Weaviate's Go client, when its own request finds nobody. A request that ran out of time says `send POST request` too,
+# but also that it was `awaiting headers`: the sidecar is there, and slow.
+SIDECAR_UNREACHABLE_MARKS = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
+# The last two: while it shuts down it still answers [1.39.0].
+WEAVIATE_UNREACHABLE_MARKS = (
+    "StatusCode.UNAVAILABLE",
+    "StatusCode.DEADLINE_EXCEEDED",
+    "no read replica",
+    "resolve node name",
+)
+REASON_PATTERN = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
+REASON_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Where Weaviate and the sidecar answer, and the keys of both."""
+
+    weaviate_url: str = DEFAULT_URL
+    grpc_port: int | None = None
+    api_key: str | None = None
+    vectorizer_url: str | None = None  # None: not named, so the default where it is needed
+    vectorizer_api_key: str | None = None
+
+
+def connect_weaviate(url: str, grpc_port: int | None = None, api_key: str | None = None) -> weaviate.WeaviateClient:
+    """A connected client (a context manager: leave it to close the connection).
+
+    Raises SettingsError for a URL that cannot be one, WeaviateUnreachable when nothing there answers as Weaviate.
+    """
+    address = parse_address(url, grpc_port)
+    client = open_client(address, api_key)
+    try:
+        open_http(client, url)
+        check_grpc(address)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+@dataclass(frozen=True, slots=True)
+class WeaviateAddress:
+    url: str
+    host: str
+    port: int
+    grpc_port: int
+    secure: bool
+
+
+def parse_address(url: str, grpc_port: int | None) -> WeaviateAddress:
+    """`http://HOST[:PORT]` or `https://HOST[:PORT]`; gRPC is at the same host. Raises SettingsError."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # a port that is no number, brackets that do not close
+        raise invalid_url(url, str(error)) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise invalid_url(url, "no http:// or https:// and host in it")
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise invalid_url(url, "more than a host and a port (an API key goes into WEAVIATE_API_KEY)")
+    secure = parts.scheme == "https"
+    address = WeaviateAddress(url, host, port or (443 if secure else 80), grpc_port or DEFAULT_GRPC_PORT, secure)
+    if address.port == address.grpc_port:
+        raise SettingsError(
+            f"WEAVIATE_GRPC_PORT={address.grpc_port} is the HTTP port of {url} too; "
+            f"give Weaviate's gRPC port (its default is {DEFAULT_GRPC_PORT})"
+        )
+    return address
+
+
+def invalid_url(url: str, reason: str) -> SettingsError:
+    return SettingsError(f"WEAVIATE_URL={url!r}: {reason}; expected http://HOST:PORT, for example {DEFAULT_URL}")
+
+
+@asynccontextmanager
+async def connect_weaviate_async(
+    url: str, grpc_port: int | None = None, api_key: str | None = None
+) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
+    """The same for asyncio. What is wrong with the address is found out sooner by `connect_weaviate`."""
+    client = weaviate.WeaviateAsyncClient(**client_arguments(parse_address(url, grpc_port), api_key))
+    with weaviate_errors(url):
+        await client.connect()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def open_client(address: WeaviateAddress, api_key: str | None) -> weaviate.WeaviateClient:
+    return weaviate.WeaviateClient(**client_arguments(address, api_key))
+
+
+def client_arguments(address: WeaviateAddress, api_key: str | None) -> dict[str, Any]:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return {
+        "connection_params": ConnectionParams(
+            http=ProtocolParams(host=host, port=address.port, secure=address.secure),
+            grpc=ProtocolParams(host=host, port=address.grpc_port, secure=address.secure),
+        ),
+        "auth_client_secret": Auth.api_key(api_key) if api_key else None,
+        "additional_config": AdditionalConfig(
+            timeout=TIMEOUTS, grpc_config=GrpcConfig(channel_options=RECONNECT_OPTIONS)
+        ),
+        # The client's own checks ask pypi.org for a newer release at every start; `check_grpc` replaces the useful one.
+        "skip_init_checks": True,
+    }
+
+
+def open_http(client: weaviate.WeaviateClient, url: str) -> None:
+    with weaviate_errors(url):
+        try:
+            client.connect()
+        except (ValueError, LookupError, TypeError, ResponseCannotBeDecodedError, UnexpectedStatusCodeError) as error:
+            if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED_STATUSES:
+                raise
+            raise WeaviateUnreachable(
+                f"what answers at {url} is not Weaviate; check WEAVIATE_URL (or --weaviate-url)"
+            ) from error
+
+
+def check_grpc(address: WeaviateAddress) -> None:
+    try:
+        socket.create_connection((address.host, address.grpc_port), timeout=GRPC_CHECK_SECONDS).close()
+    except OSError as error:
+        raise WeaviateUnreachable(
+            f"Weaviate at {address.url} answers, but its gRPC port {address.grpc_port} does not ({error}); "
+            "set WEAVIATE_GRPC_PORT (or --weaviate-grpc-port) to the server's GRPC_PORT"
+        ) from error
+
+
+@contextmanager
+def weaviate_errors(url: str) -> Iterator[None]:
+    """Turns what the Weaviate client raises inside into Unreachable (Weaviate or its sidecar), else VectorizerError."""
+    try:
+        yield
+    except VectorizerError:
+        raise
+    except (WeaviateBaseError, httpx.HTTPError) as error:
+        raise translate_error(error, url) from error
+
+
+def translate_error(error: Exception, url: str) -> VectorizerError:
+    """The error of ours that says what `error` means for the Weaviate at `url`."""
+    reason = extract_reason(error)
+    if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED_STATUSES:
+        return WeaviateUnreachable(
+            f"Weaviate at {url} refuses the API key (HTTP {error.status_code}); "
+            "set WEAVIATE_API_KEY (or --weaviate-api-key)"
+        )
+    if is_sidecar_unreachable(reason):
+        return sidecar_unreachable_error(url, reason)
+    if isinstance(error, CONNECTION_ERRORS) or any(mark in reason for mark in WEAVIATE_UNREACHABLE_MARKS):
+        return WeaviateUnreachable(
+            f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
+            "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
+        )
+    return VectorizerError(f"Weaviate at {url}: {reason}")
+
+
+def is_sidecar_unreachable(reason: str) -> bool:
+    """Whether `reason`, a sentence of Weaviate's, tells that its own request to the sidecar found nobody."""
+    return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS)
+
+
+def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
+    return SidecarUnreachable(
+        f"Weaviate at {url} cannot reach its sidecar ({reason}); start it with `clip-vectorizer serve`, "
+        "or correct CLIP_INFERENCE_API of the Weaviate server"
+    )
+
+
+def extract_reason(error: Exception) -> str:
+    """What `error` says in one line: of a lost connection its root, of Weaviate's wrapped sentences the innermost."""
+    root: BaseException = error
+    while isinstance(error, CONNECTION_ERRORS) and root.__context__ is not None:
+        root = root.__context__
+    text = " ".join(str(root).split()) or type(root).__name__
+    detail = REASON_PATTERN.search(text)
+    return (detail[1] if detail else text)[:REASON_LENGTH].rstrip(" .")

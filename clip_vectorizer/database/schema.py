@@ -1,0 +1,193 @@
+"""The names in Weaviate: collections, vectors, properties, ids. `ingest` writes by them, `query` reads.
+
+How collections are made and checked is in making.py and collections.py.
+
+The names in Weaviate that classification has beside those of schema.py: labels, sets of them, and predictions.
+"""
+
+import re
+
+from weaviate.classes.config import DataType, Property, Tokenization
+from weaviate.util import generate_uuid5
+
+from clip_vectorizer.database.identity import FIRST_VECTOR
+from clip_vectorizer.defaults import IMAGE_COLLECTION
+from clip_vectorizer.errors import InputError
+
+LABEL_COLLECTION = "ImageLabel"
+LABEL_SET_COLLECTION = "ImageLabelSet"
+VECTOR = FIRST_VECTOR  # the named vector of both collections, until `clip-ingest --reindex` gives one another
+
+# Properties of IMAGE_COLLECTION
+IMAGE = "image"  # blob: the original file's bytes, standard base64, or only a hash of it; the vector's only field
+THUMBNAIL = "thumbnail"  # blob: a small JPEG
+PATH = "path"  # relative to the source's root, with forward slashes: the key of the object's UUID
+FILENAME = "filename"
+LABEL = "label"  # the folder's name
+CAPTION = "caption"  # from a .txt beside the image
+SHA256 = "sha256"  # hex digest of the original bytes
+SIZE = "size"  # bytes
+MIME = "mime"
+MODEL = "model"  # the model that made the vector
+SOURCE = "source"  # the folder, archive, table or address it came from
+STAMP = "stamp"  # changes when the file does
+FACTS = "facts"  # digest of label, caption and metadata
+FIT = "fit"  # how it was brought into the model's square
+DUPLICATE_OF = "duplicate_of"  # the path of an equal image
+PHASH = "phash"  # perceptual hash, 16 hex digits
+REINDEXED = "reindexed"  # the vector that `--reindex` gave it
+
+# What `clip-classify --write` says of an image
+PREDICTED_LABEL = "predicted_label"
+PREDICTED_SCORE = "predicted_score"
+PREDICTED_MARGIN = "predicted_margin"
+PREDICTED_RUNNER_UP = "predicted_runner_up"
+PREDICTED_BY = "predicted_by"  # the labels that competed: a set's name and digest
+
+# Metadata with names of its own
+PAGE = "page"  # from 1
+TAKEN_AT = "taken_at"
+CAMERA = "camera"
+LOCATION = "location"
+
+EXACT_TEXT_PROPERTIES = (
+    PATH,
+    FILENAME,
+    LABEL,
+    SHA256,
+    MIME,
+    MODEL,
+    SOURCE,
+    STAMP,
+    FACTS,
+    FIT,
+    DUPLICATE_OF,
+    PHASH,
+    REINDEXED,
+)
+METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
+PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
+OWN_PROPERTIES = frozenset(
+    (IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES)
+)  # what metadata must not overwrite
+RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # what Weaviate itself has
+
+UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT)  # they are read, and compared by us
+
+COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
+TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")
+MAX_PROPERTY_LENGTH = 200  # Weaviate takes 231
+# Properties of LABEL_COLLECTION, beside LABEL and MODEL
+LABEL_SET = "label_set"  # names the labels that compete in one classification
+PROMPTS = "prompts"  # text[]: what was averaged into the vector
+PROMPT_SET = "prompt_set"  # the name of the templates
+PROMPT_VERSION = "prompt_version"  # and their digest
+
+# Properties of LABEL_SET_COLLECTION, beside MODEL, PROMPT_SET and PROMPT_VERSION
+NAME = "name"
+REVISION = "revision"  # of the model
+TEMPLATES = "templates"  # text[]; none where each label has those of its language
+ENTRIES = "said"  # text[]: the labels as they were given, with descriptions
+LABEL_IDS = "label_ids"  # text[]: their objects, in the same order
+
+
+def image_id(path: str) -> str:
+    """The UUID of the image at `path`: the same in every collection, every time."""
+    return str(generate_uuid5(path, IMAGE_COLLECTION))
+
+
+def check_collection_name(collection: str) -> None:
+    if not COLLECTION_NAME.fullmatch(collection):
+        raise InputError(
+            f"{collection!r} cannot name a collection; take a capital letter, then letters, digits or _, "
+            f"for example {IMAGE_COLLECTION}2"
+        )
+
+
+def check_tenant_name(tenant: str) -> None:
+    if not TENANT_NAME.fullmatch(tenant):
+        raise InputError(f"{tenant!r} cannot name a tenant; take up to 64 letters, digits, _ or -")
+
+
+def property_name(column: str) -> str:
+    """What a column's property is called: `Brand name` becomes `brand_name`.
+
+    Raises InputError for a name of which nothing remains, or which means something else already.
+    """
+    name = re.sub(r"[^_0-9A-Za-z]+", "_", column).strip("_")[:MAX_PROPERTY_LENGTH]
+    name = f"_{name}" if name[:1].isdigit() else name[:1].lower() + name[1:]
+    if not name:
+        raise InputError(f"the column {column!r} cannot name a property; give it one, --property {column}=my_name")
+    if name in OWN_PROPERTIES or name in RESERVED_PROPERTIES:
+        raise InputError(
+            f"the column {column!r} would overwrite the property {name}; "
+            f"give it another name, --property {column}=my_{name}"
+        )
+    return name
+
+
+def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
+    """All but a user's own. `image_type` BLOB keeps the image, BLOB_HASH only tells whether it has changed."""
+    return [
+        Property(name=IMAGE, data_type=image_type),
+        Property(name=THUMBNAIL, data_type=DataType.BLOB),
+        Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
+        Property(name=SIZE, data_type=DataType.INT, index_range_filters=True),
+        Property(name=PAGE, data_type=DataType.INT, index_range_filters=True),
+        Property(name=TAKEN_AT, data_type=DataType.DATE, index_range_filters=True),
+        Property(name=LOCATION, data_type=DataType.GEO_COORDINATES),
+        *(exact_text_property(name) for name in (*EXACT_TEXT_PROPERTIES, CAMERA)),
+    ]
+
+
+def user_property(name: str, data_type: DataType) -> Property:
+    """A user's own column. Text is searched by words (BM25) and can be filtered too."""
+    if data_type is DataType.TEXT:
+        return Property(name=name, data_type=data_type, tokenization=Tokenization.WORD)
+    ranges = True if data_type in (DataType.INT, DataType.NUMBER, DataType.DATE) else None
+    return Property(name=name, data_type=data_type, index_range_filters=ranges)
+
+
+def exact_text_property(name: str) -> Property:
+    """Text that is filtered by its whole value, not searched by words. An index that nobody asks costs every insert."""
+    return Property(
+        name=name,
+        data_type=DataType.TEXT,
+        tokenization=Tokenization.FIELD,
+        index_searchable=False,
+        index_filterable=name not in UNFILTERED_PROPERTIES,
+    )
+
+
+def prediction_properties() -> list[Property]:
+    """Added when a classification is first written."""
+    numbers = (PREDICTED_SCORE, PREDICTED_MARGIN)
+    return [
+        *(exact_text_property(name) for name in PREDICTION_PROPERTIES if name not in numbers),
+        *(Property(name=name, data_type=DataType.NUMBER, index_range_filters=True) for name in numbers),
+    ]
+
+
+def label_properties() -> list[Property]:
+    return [
+        text_list_property(PROMPTS),
+        *(exact_text_property(name) for name in (LABEL, LABEL_SET, MODEL, PROMPT_SET, PROMPT_VERSION)),
+    ]
+
+
+def label_set_properties() -> list[Property]:
+    return [
+        *(text_list_property(name) for name in (TEMPLATES, ENTRIES, LABEL_IDS)),
+        *(exact_text_property(name) for name in (NAME, MODEL, REVISION, PROMPT_SET, PROMPT_VERSION)),
+    ]
+
+
+def text_list_property(name: str) -> Property:
+    """A list of whole values. Nobody asks for them by a filter."""
+    return Property(
+        name=name,
+        data_type=DataType.TEXT_ARRAY,
+        tokenization=Tokenization.FIELD,
+        index_filterable=False,
+        index_searchable=False,
+    )

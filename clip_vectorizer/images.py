@@ -1,0 +1,145 @@
+"""A picture out of a file made upright and RGB, whatever mode, orientation or background it was stored with.
+
+Large ones are worked on in bands of rows, and shrunk on the way where a small one is asked for: beside the decoder's
+own pixels only a band and the result are held.
+"""
+
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image
+
+from clip_vectorizer.vectors import Box
+
+# Raise it with every change of what becomes of a file's pixels: vectors of two versions must not mix.
+PIXELS_VERSION = 2
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+WHITE = (255, 255, 255, 255)
+BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller picture is one band, and shrinking it first would gain nothing
+# Whoever opens a file checks its header against a limit of its own, with a sentence instead of a warning.
+Image.MAX_IMAGE_PIXELS = None
+# A corrupt EXIF block beside good pixels is no news to whoever runs a server.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+Transposition = Image.Transpose
+# By EXIF orientation: the turn that makes upright; does the stored right edge, the stored bottom edge come first then?
+TURNS: dict[int, tuple[Transposition, bool, bool]] = {
+    2: (Transposition.FLIP_LEFT_RIGHT, True, False),
+    3: (Transposition.ROTATE_180, True, True),
+    4: (Transposition.FLIP_TOP_BOTTOM, False, True),
+    5: (Transposition.TRANSPOSE, False, False),
+    6: (Transposition.ROTATE_270, False, True),
+    7: (Transposition.TRANSVERSE, True, True),
+    8: (Transposition.ROTATE_90, True, False),
+}
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says, alpha on white, 16-bit grey and floats scaled to 8 bits."""
+    small, _ = turn_upright(image, convert_to_rgb(image, 1), image.size)
+    return small
+
+
+def small_rgb(image: Image.Image, least_side: int) -> tuple[Image.Image, Box]:
+    """As `upright_rgb`, and 1/2, 1/4, 1/8, ... as large where that leaves no side under `least_side`.
+
+    A JPEG, not loaded yet, is decoded at that scale: less work, and never all its pixels in memory. The box is the
+    picture's place in the result, whose outermost row and column may be filled in part only.
+    """
+    wide, high = image.size
+    drafted = draft_jpeg(image, power_of_two(min(wide, high) // least_side))
+    image.load()
+    shrink = power_of_two(min(image.size) // least_side) if image.width * image.height > BAND_PIXELS else 1
+    factor = drafted * shrink
+    return turn_upright(image, convert_to_rgb(image, shrink), (wide / factor, high / factor))
+
+
+def draft_jpeg(image: Image.Image, most: int) -> int:
+    """How many times smaller the file will be decoded: at most `most`, 1 for all but JPEG."""
+    wide = image.width
+    if most > 1:
+        image.draft("RGB", (image.width // most, image.height // most))
+    return round(wide / image.width)
+
+
+def power_of_two(most: int) -> int:
+    """The largest that is not above `most`, and at least 1. The division of a size by it is exact."""
+    return 1 << max(0, most.bit_length() - 1)
+
+
+def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, float]) -> tuple[Image.Image, Box]:
+    """`small` turned as the EXIF block of `image` says, and where its first `size` columns and rows are then."""
+    box = (0.0, 0.0, *size)
+    with suppress(Exception):  # an EXIF block may be broken where the pixels are fine
+        turn, right_first, bottom_first = TURNS[image.getexif()[ExifTags.Base.Orientation]]
+        left, top = ((small.width - size[0]) * right_first, (small.height - size[1]) * bottom_first)
+        box = (left, top, left + size[0], top + size[1])
+        if turn in (
+            Transposition.TRANSPOSE,
+            Transposition.ROTATE_270,
+            Transposition.TRANSVERSE,
+            Transposition.ROTATE_90,
+        ):
+            box = (box[1], box[0], box[3], box[2])
+        return small.transpose(turn), box
+    return small, box
+
+
+def convert_to_rgb(image: Image.Image, shrink: int) -> Image.Image:
+    """Of a loaded picture; each pixel the mean of `shrink` x `shrink`, fewer at the right and bottom edge."""
+    if shrink == 1 and image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    top = find_white_level(image)
+    if image.width * image.height <= BAND_PIXELS:
+        return shrink_image(convert_band(image, top), shrink)
+    result = Image.new("RGB", (-(-image.width // shrink), -(-image.height // shrink)))
+    for start in range(0, image.height, rows := shrink * max(1, BAND_PIXELS // image.width // shrink)):
+        band = image.crop((0, start, image.width, min(start + rows, image.height)))
+        result.paste(shrink_image(convert_band(band, top), shrink), (0, start // shrink))
+    return result
+
+
+def shrink_image(image: Image.Image, shrink: int) -> Image.Image:
+    return image.reduce(shrink) if shrink > 1 else image
+
+
+def convert_band(image: Image.Image, top: float) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return scale_to_8_bits(image, top).convert("RGB")
+    if image.has_transparency_data:
+        return blend_on_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def find_white_level(image: Image.Image) -> float:
+    """The level that is white in 16-bit grey, and in a float picture, which no header tells: see `choose_float_white`."""
+    if image.mode != "F":
+        return 65535.0
+    rows = max(1, BAND_PIXELS // image.width)
+    bands = (image.crop((0, y, image.width, min(y + rows, image.height))) for y in range(0, image.height, rows))
+    return choose_float_white(max(find_brightest(np.asarray(band)) for band in bands))
+
+
+def find_brightest(grey: npt.NDArray[np.float32]) -> float:
+    return float(grey.max(initial=0, where=np.isfinite(grey)))
+
+
+def choose_float_white(brightest: float) -> float:
+    """The least usual range that holds all values: 0..1, 0..255 or 0..65535."""
+    return next((top for top in (1.0, 255.0) if brightest <= top), 65535.0)
+
+
+def scale_to_8_bits(image: Image.Image, top: float) -> Image.Image:
+    """Grey of 0..`top` scaled to 0..255; Pillow would clip all at 255."""
+    grey = np.array(image, dtype=np.float32)
+    np.nan_to_num(grey, copy=False, posinf=np.inf)  # NaN, a pixel without a value: black
+    np.clip(grey, 0, top, out=grey)
+    grey *= 255 / top
+    return Image.fromarray(np.rint(grey, out=grey).astype(np.uint8))
+
+
+def blend_on_white(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, WHITE)
+    return Image.alpha_composite(ground, image).convert("RGB")

@@ -1,0 +1,92 @@
+"""A model in a folder, as open_clip lays it out: `open_clip_config.json`, weights, and perhaps a tokenizer.
+
+The bundled `emoji` is one. Plain transformers load without open_clip; all else is open_clip's own `local-dir:`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models import plain
+from clip_vectorizer.models.devices import Placement, hash_weights
+from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.packed import PackedClip
+from clip_vectorizer.models.preprocess import parse_pixel_recipe
+from clip_vectorizer.models.tokens import TrainedTokenizer
+from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
+
+CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
+TOKENIZER_PREFIX = "clip-vectorizer/"  # how `hf_tokenizer_name` starts where `train emoji` made the tokenizer
+
+
+def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
+    """The model `name` from `folder`. Raises ModelUnavailable."""
+    config = read_config(folder)
+    model = config["model_cfg"]
+    if has_trained_tokenizer(model) and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
+        return load_plain(name, folder, config, placement)
+    from clip_vectorizer.models.openclip import load_local_dir  # seconds: only where it is needed
+
+    tokenizer = (
+        TrainedTokenizer(folder / TOKENIZER, model["text_cfg"]["context_length"])
+        if has_trained_tokenizer(model)
+        else None
+    )
+    return load_local_dir(name, folder, placement, tokenizer)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    if not file.exists():
+        raise ModelUnavailable(f"{folder} holds no {CONFIG}; name a folder that open_clip can load as local-dir:")
+    try:
+        config: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        config["model_cfg"]["text_cfg"], config["model_cfg"]["vision_cfg"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(f"{file} is not an open_clip configuration ({error})") from error
+    return config
+
+
+def has_trained_tokenizer(model: dict[str, Any]) -> bool:
+    return str(model["text_cfg"].get("hf_tokenizer_name", "")).startswith(TOKENIZER_PREFIX)
+
+
+def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Placement) -> Encoder:
+    towers, model = load_plain_towers(folder, config["model_cfg"]), config["model_cfg"]
+    recipe = parse_pixel_recipe(model["vision_cfg"]["image_size"], config.get("preprocess_cfg", {}))
+    context = model["text_cfg"]["context_length"]
+    info = ModelInfo(
+        model=name,
+        revision=hash_weights(towers),
+        dimension=model["embed_dim"],
+        image_size=recipe.size,
+        context_length=context,
+        preprocessing=recipe.version,
+        logit_scale=float(towers.logit_scale.exp()),
+        device=placement.device,
+        precision=placement.precision,
+    )
+    return TorchEncoder(place_towers(towers, placement), TrainedTokenizer(folder / TOKENIZER, context), recipe, info)
+
+
+def place_towers(towers: plain.PlainClip, placement: Placement) -> Towers:
+    if placement.device != "cpu":
+        return placement.place(towers)
+    placement.limit_threads(towers)
+    images = None if towers.heads.image else towers.visual
+    return PackedClip.of(towers.state_dict(), towers.heads, placement, images)
+
+
+def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
+    """float32 on the CPU, whatever the file holds."""
+    towers = plain.PlainClip(model)  # not on `meta`: that device imports torch's compiler, 3 seconds of work
+    try:
+        stored = load_file(folder / WEIGHTS)
+        weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
+        towers.load_state_dict(weights, assign=True)
+    except Exception as error:  # safetensors and torch raise their own kinds
+        raise ModelUnavailable(f"the weights in {folder} do not fit their configuration ({error})") from error
+    return towers.eval().requires_grad_(False)

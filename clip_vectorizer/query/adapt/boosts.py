@@ -1,0 +1,137 @@
+"""What `classify(boost=...)` takes: better than plain CLIP, and nothing is trained.
+
+    search.classify(None, labels, boost=few_shot("label", shots=16))
+
+N images · L labels · D dimensions
+
+Per-modality mean removal: images and texts of a CLIP lie in two narrow cones; each is moved to the origin.
+
+    image' = unit(image - mean of images)    text' = unit(text - mean of texts)
+
+What all texts share says nothing about any of them, and what all images share favours the label it happens to lie
+near (Liang et al. 2022 describe the gap). It helps where the prompts have much in common, such as templates that the
+model did not learn with; where it learned with the very prompts, it changes nothing that can be told from chance
+(benchmarks/adapting.py). N vectors · D dimensions
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clip_vectorizer.database.schema import LABEL
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.adapt.few_shot import FewShotCache, tune_cache
+from clip_vectorizer.query.adapt.linear_probe import LinearProbe, import_regression
+from clip_vectorizer.query.adapt.shots import read_shots, require_shot_collection, sample_vectors
+from clip_vectorizer.query.search.calls import SearchableCollection
+from clip_vectorizer.query.zeroshot.scores import Boost, CosineScorer, Scorer
+from clip_vectorizer.vectors import Vectors, unit
+
+DEFAULT_SHOTS = 16  # as in the papers; more help further
+MAX_MEAN_VECTORS = 10_000  # images: the mean of more is the same
+
+
+def few_shot(property: str = LABEL, shots: int = DEFAULT_SHOTS) -> Boost:
+    """A cache of stored images whose `property` is one of the labels, up to `shots` of each (Tip-Adapter).
+
+    An image that is a shot itself is judged without its own vote. A label without shots goes by its text.
+    """
+    return FewShotBoost(property, shots)
+
+
+def linear_probe(property: str = LABEL, shots: int = DEFAULT_SHOTS) -> Boost:
+    """Logistic regression on the same shots and the labels' texts. Needs scikit-learn: the extra `eval`.
+
+    It knows the shots by heart: what it says about them is better than what it says about others.
+    """
+    return LinearProbeBoost(property, shots)
+
+
+def remove_means() -> Boost:
+    """The mean of the collection's images is taken off the images, that of the labels' texts off the labels."""
+    return MeanRemovalBoost()
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotBoost:
+    property: str
+    shots: int
+
+    def scorer(
+        self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: SearchableCollection | None
+    ) -> Scorer:
+        shots = read_shots(labels, self.property, self.shots, images)
+        plain = CosineScorer(labels_ld, logit_scale)
+        texts_ml = plain.logits(shots.vectors_md, shots.ids_m)
+        return FewShotScorer(plain, tune_cache(shots.vectors_md, shots.classes_m, shots.ids_m, texts_ml))
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotScorer:
+    plain: CosineScorer
+    cache: FewShotCache
+    cosines: bool = False
+
+    def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
+        return self.cache.logits(images_nd, ids, self.plain.logits(images_nd, ids))
+
+
+@dataclass(frozen=True, slots=True)
+class LinearProbeBoost:
+    property: str
+    shots: int
+
+    def scorer(
+        self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: SearchableCollection | None
+    ) -> Scorer:
+        import_regression()  # before anything is read
+        shots = read_shots(labels, self.property, self.shots, images)
+        return LinearProbeScorer(LinearProbe.fit(shots.vectors_md, shots.classes_m, labels_ld))
+
+
+@dataclass(frozen=True, slots=True)
+class LinearProbeScorer:
+    probe: LinearProbe
+    cosines: bool = False
+
+    def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
+        return self.probe.logits(images_nd)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanRemovalBoost:
+    def scorer(
+        self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: SearchableCollection | None
+    ) -> Scorer:
+        plain = CosineScorer(remove_mean(labels_ld, compute_mean([labels_ld])), logit_scale)
+        return MeanRemovedScorer(plain, compute_mean(sample_vectors(require_shot_collection(images))))
+
+
+@dataclass(frozen=True, slots=True)
+class MeanRemovedScorer:
+    plain: CosineScorer
+    mean_d: Vectors  # (D,) of the collection's images
+    cosines: bool = True
+
+    def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
+        return self.plain.logits(remove_mean(images_nd, self.mean_d), ids)
+
+
+def remove_mean(vectors_nd: Vectors, mean_d: Vectors) -> Vectors:
+    """(N, D) unit rows in and out. A vector that equals the mean stays zero: nothing is known of it."""
+    return unit(vectors_nd - mean_d)
+
+
+def compute_mean(parts: Iterable[Vectors]) -> Vectors:
+    """(D,) float32, of the rows of all parts, (N, D) each; reading ends at ENOUGH. Raises InputError below two rows."""
+    total, count = np.zeros(1), 0
+    for part_nd in parts:
+        total = total + part_nd.sum(axis=0, dtype=np.float64)
+        count += len(part_nd)
+        if count >= MAX_MEAN_VECTORS:
+            break
+    if count < 2:
+        raise InputError(f"the mean of {count} vectors says nothing; mean removal needs at least two images stored")
+    mean: Vectors = (total / count).astype(np.float32)
+    return mean

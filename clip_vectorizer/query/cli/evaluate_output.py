@@ -1,0 +1,88 @@
+"""How `clip-eval` shows what it found: tables for people, one JSON object a line for programs, files for a report."""
+
+import logging
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from clip_vectorizer.query.display.tables import print_json, print_table
+from clip_vectorizer.query.evaluation.dataset import Progress
+from clip_vectorizer.query.evaluation.evaluate import Evaluation
+from clip_vectorizer.query.evaluation.tables import Table
+
+SOME_FAILED = 3
+MAX_CONFUSION_CLASSES = 25  # classes whose confusion matrix fits a terminal
+
+
+def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) -> None:
+    labelled, model = evaluation.labelled, evaluation.model
+    show_left_out(labelled.left_out)
+    click.echo(
+        f"{len(labelled.items)} images in {len(labelled.classes)} classes of {labelled.source}, model {model.model}",
+        err=True,
+    )
+    show_tables(evaluation.tables, as_json)
+    for note in evaluation.notes:
+        click.echo(f"note: {note}", err=True)
+    if report is not None:
+        from clip_vectorizer.query.evaluation.report import write_report
+
+        click.echo(f"report: {write_report(evaluation, report, command_line())}", err=True)
+
+
+def show_left_out(left_out: Iterable[tuple[str, str]]) -> None:
+    for path, reason in left_out:
+        click.echo(f"{path}: {reason}; left out", err=True)
+
+
+def show_tables(tables: Sequence[Table], as_json: bool) -> None:
+    if as_json:
+        for row in (row for table in tables for row in table.json_rows()):
+            print_json(row)
+        return
+    for number, table in enumerate(tables):
+        click.echo(("\n" if number else "") + table.title)
+        if table.name == "confusion" and len(table.rows) > MAX_CONFUSION_CLASSES:
+            click.echo(f"({len(table.rows)} classes are too many for a terminal; --json or --report shows it)")
+        else:
+            print_table(table.head, table.cells())
+
+
+def command_line() -> str:
+    """What was typed, with the program's name alone."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+@contextmanager
+def count_truncated_texts() -> Iterator[None]:
+    """One sentence for all texts that were longer than the model reads, in place of one each."""
+    cut: list[logging.LogRecord] = []
+
+    def count(record: logging.LogRecord) -> bool:
+        cut.append(record)
+        return False
+
+    client = logging.getLogger("clip_vectorizer.client")  # what it logs are the sidecar's warnings
+    client.addFilter(count)
+    try:
+        yield
+    finally:
+        client.removeFilter(count)
+    if cut:
+        click.echo(f"note: {len(cut)} warnings of the sidecar, such as: {cut[0].getMessage()}", err=True)
+
+
+@contextmanager
+def status_line() -> Iterator[Progress]:
+    """Progress on stderr: one line that is written over in a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        yield lambda sentence: click.echo(f"\r\x1b[K{sentence}", err=True, nl=False)
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)

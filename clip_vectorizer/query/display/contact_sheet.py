@@ -1,0 +1,100 @@
+"""Hits as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+
+Its own policy (Content-Security-Policy) forbids all of that, whatever a caption may hold.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from clip_vectorizer.query.display.tables import format_value
+from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.terminal import escape_line
+
+STYLE_FILE = Path(__file__).with_suffix(".css")
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}  # by a file's first bytes
+
+
+def render_contact_sheet(question: str, about: str, sections: Sequence[Group], grouped: bool = False) -> Iterator[str]:
+    """The page in pieces. `about`: a line below the question; `grouped`: the sections' names are headings."""
+    yield from render_head(question)
+    yield f'<body>\n<header><h1 dir="auto">{escape_text(question)}</h1>\n<p>{escape_text(about)}</p></header>\n'
+    if grouped:
+        yield from render_navigation(sections)
+    yield "<main>\n"
+    for number, section in enumerate(sections):
+        yield from render_section(section, number) if grouped else render_images(section.hits)
+    yield "</main>\n</body>\n</html>\n"
+
+
+def render_head(question: str) -> Iterator[str]:
+    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    yield f"<title>{escape_text(question)} - clip-search</title>\n"
+    yield f"<style>\n{STYLE_FILE.read_text(encoding='utf-8')}</style>\n</head>\n"
+
+
+def render_navigation(sections: Sequence[Group]) -> Iterator[str]:
+    yield '<nav aria-label="Groups"><ul>\n'
+    for number, section in enumerate(sections):
+        yield f'<li><a href="#group-{number}">{section_title(section)}</a></li>\n'
+    yield "</ul></nav>\n"
+
+
+def render_section(section: Group, number: int) -> Iterator[str]:
+    yield f'<section aria-labelledby="group-{number}">\n<h2 id="group-{number}" dir="auto">{section_title(section)}</h2>\n'
+    yield from render_images(section.hits)
+    yield "</section>\n"
+
+
+def section_title(section: Group) -> str:
+    return escape_text(section.name) or "(none)"
+
+
+def render_images(hits: Sequence[Hit]) -> Iterator[str]:
+    yield '<ol class="sheet" role="list" aria-label="Images, best first">\n'  # role: Safari takes it for no list else
+    for hit in hits:
+        yield f"<li>{''.join(render_card(hit))}</li>\n"
+    yield "</ol>\n"
+
+
+def render_card(hit: Hit) -> Iterator[str]:
+    yield render_thumbnail(hit)
+    yield f'<p class="facts"><span class="spoken">similarity </span><b>{hit.similarity:.3f}</b>'
+    yield f" · <bdi>{escape_text(hit.label)}</bdi></p>" if hit.label else "</p>"
+    yield f'<p dir="auto">{escape_text(hit.caption)}</p>' if hit.caption else ""
+    yield f'<p class="path"><bdi>{escape_text(hit.path)}</bdi></p>'
+    yield f'<details><summary>more<span class="spoken"> about {escape_text(hit.path)}</span></summary><dl>'
+    yield "".join(
+        f'<dt>{escape_text(name)}</dt><dd dir="auto">{escape_text(value)}</dd>' for name, value in list_details(hit)
+    )
+    yield "</dl></details>"
+
+
+def render_thumbnail(hit: Hit) -> str:
+    """The thumbnail; what is no picture by its first bytes is left out."""
+    kind = next((kind for start, kind in MEDIA_TYPES.items() if (hit.thumbnail or b"").startswith(start)), None)
+    if hit.thumbnail is None or kind is None:
+        return '<div class="none">no thumbnail</div>'
+    data = base64.b64encode(hit.thumbnail).decode("ascii")
+    says = escape_text(hit.caption or hit.label or hit.path)
+    return f'<img src="data:{kind};base64,{data}" alt="{says}" loading="lazy" decoding="async">'
+
+
+def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
+    yield "distance", f"{hit.distance:.4f}"
+    if hit.score is not None:
+        yield "score", f"{hit.score:.4f}"
+    for path in hit.copies:
+        yield "copy", path
+    for name, value in hit.properties.items():
+        yield name, format_value(value)
+    yield "id", hit.id
+
+
+def escape_text(text: str) -> str:
+    """Escaped for text and attributes; what of an odd file name is no character is spelt out."""
+    return escape("\n".join(map(escape_line, text.splitlines())), quote=True)

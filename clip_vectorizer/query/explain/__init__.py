@@ -1,0 +1,5 @@
+"""What a search sends, for people: as Python that can be pasted, and as GraphQL that finds the same."""
+
+from clip_vectorizer.query.explain.explanation import Explanation, build_explanation
+
+__all__ = ["Explanation", "build_explanation"]

@@ -1,0 +1,279 @@
+"""A call of weaviate-client as Python source.
+
+A call of weaviate-client as GraphQL, which finds the same at /v1/graphql.
+
+Source code in lines of a width, as a formatter would break them.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from weaviate.classes.config import DataType
+from weaviate.classes.query import FilterReturn, GroupBy, MetadataQuery
+from weaviate.classes.query import Move as WeaviateMove
+from weaviate.collections.classes.filters import _FilterValue
+from weaviate.collections.classes.grpc import MMR
+
+from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.search.steps import WeaviateCall
+
+QUERY_IMPORT = "from weaviate.classes.query import "
+FILTER_METHODS = {
+    "Equal": "equal",
+    "NotEqual": "not_equal",
+    "LessThan": "less_than",
+    "LessThanEqual": "less_or_equal",
+    "GreaterThan": "greater_than",
+    "GreaterThanEqual": "greater_or_equal",
+    "Like": "like",
+    "IsNull": "is_none",
+    "ContainsAny": "contains_any",
+    "ContainsAll": "contains_all",
+    "ContainsNone": "contains_none",
+}
+FILTER_GROUPS = {"And": "Filter.all_of", "Or": "Filter.any_of"}
+FILTER_TARGETS = {
+    "_id": "by_id()",
+    "_creationTimeUnix": "by_creation_time()",
+    "_lastUpdateTimeUnix": "by_update_time()",
+}
+GRAPHQL_VALUES = {
+    DataType.INT: "valueInt",
+    DataType.NUMBER: "valueNumber",
+    DataType.BOOL: "valueBoolean",
+    DataType.DATE: "valueDate",
+    DataType.INT_ARRAY: "valueInt",
+    DataType.NUMBER_ARRAY: "valueNumber",
+    DataType.BOOL_ARRAY: "valueBoolean",
+    DataType.DATE_ARRAY: "valueDate",
+}
+GRAPHQL_PATHS = {"_id": "id"}
+INDENT = "    "
+LINE_WIDTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTree:
+    """`before` + items with commas between + `after`: a call, a list, an object."""
+
+    before: str
+    items: Sequence["SourceNode"]
+    after: str
+
+
+SourceNode = str | SourceTree
+
+ValueWriter = Callable[[Any], SourceNode]
+
+
+def python_source(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> str:
+    """A few lines that need a connected `client` and leave the answer in `found`. `values` writes the plain ones."""
+    arguments = [prefix_node(f"{name}=", value_source(value, values)) for name, value in call.arguments.items()]
+    body = format_node(SourceTree(f"found = collection.query.{call.method}(", arguments, ")"))
+    return "\n".join([*import_lines(body, searched), "", format_node(collection_source(searched)), body])
+
+
+def collection_source(searched: SearchTarget) -> SourceNode:
+    text = f'collection = client.collections.use("{searched.collection}")'
+    if searched.tenant:
+        text += f'.with_tenant("{searched.tenant}")'
+    if searched.consistency:
+        text += f".with_consistency_level(ConsistencyLevel.{searched.consistency})"
+    return text
+
+
+def import_lines(body: str, searched: SearchTarget) -> list[str]:
+    names = [name for name in ("Diversity", "Filter", "GroupBy", "MetadataQuery", "Move") if f"{name}" in body]
+    lines = ["from weaviate.classes.config import ConsistencyLevel"] if searched.consistency else []
+    if "datetime(" in body:
+        lines.append("from datetime import datetime, timezone")
+    return [*lines, f"{QUERY_IMPORT}{', '.join(names)}"] if names else lines
+
+
+def value_source(value: Any, values: ValueWriter) -> SourceNode:
+    match value:
+        case FilterReturn():
+            return filter_source(value, values)
+        case MetadataQuery():
+            names = [name for name in type(value).model_fields if getattr(value, name)]
+            return f"MetadataQuery({', '.join(f'{name}=True' for name in names)})"
+        case MMR():
+            return constructor_source(
+                "Diversity.mmr", {each.name: getattr(value, each.name) for each in fields(value)}, values
+            )
+        case GroupBy():
+            return constructor_source("GroupBy", value.model_dump(), values)
+        case WeaviateMove():
+            return constructor_source("Move", {"force": value.force, "concepts": value._concepts_list}, values)
+    return values(value)
+
+
+def constructor_source(name: str, arguments: Mapping[str, Any], values: ValueWriter) -> SourceNode:
+    return SourceTree(f"{name}(", [prefix_node(f"{key}=", values(value)) for key, value in arguments.items()], ")")
+
+
+def filter_source(value: FilterReturn, values: ValueWriter) -> SourceNode:
+    if isinstance(value, _FilterValue):
+        return prefix_node(f"Filter.{target_source(value)}", condition_source(value, values))
+    operands = [filter_source(each, values) for each in value.filters]  # type: ignore[attr-defined]
+    operator = str(value.operator.value)  # type: ignore[attr-defined]
+    return (
+        SourceTree(f"{FILTER_GROUPS[operator]}([", operands, "])")
+        if operator in FILTER_GROUPS
+        else SourceTree("Filter.not_(", operands, ")")
+    )
+
+
+def target_source(value: _FilterValue) -> str:
+    target = str(value.target)
+    if target.startswith("len("):
+        return f'by_property("{target[4:-1]}", length=True)'
+    return FILTER_TARGETS.get(target) or f'by_property("{target}")'
+
+
+def condition_source(value: _FilterValue, values: ValueWriter) -> SourceNode:
+    operator = value.operator.value
+    if operator in FILTER_METHODS:
+        return SourceTree(f".{FILTER_METHODS[operator]}(", [values(value.value)], ")")
+    place: Any = value.value
+    where = f"GeoCoordinate(latitude={place.latitude}, longitude={place.longitude})"
+    return SourceTree(".within_geo_range(", [where, f"distance={place.distance}"], ")")
+
+
+def python_literal(value: Any) -> SourceNode:
+    """Plain values: text, numbers, times and lists of them."""
+    if isinstance(value, list | tuple):
+        return SourceTree("[", [python_literal(each) for each in value], "]")
+    if isinstance(value, datetime):
+        return f'datetime.fromisoformat("{value.isoformat()}")'
+    return double_quote(value) if isinstance(value, str) else repr(value)
+
+
+def double_quote(text: str) -> str:
+    written = repr(text)
+    return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in text and "\\'" not in written else written
+
+
+def graphql_source(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> str | None:
+    """None where GraphQL cannot say it: it has no diversity, and makes other groups of a hybrid search [1.39.0]."""
+    if "diversity_selection" in call.arguments or (call.method == "hybrid" and "group_by" in call.arguments):
+        return None
+    arguments = [*near_argument(call, searched, values), *list_other_arguments(call, searched, values)]
+    *lines, last = format_node(
+        SourceTree(f"{{ Get {{ {searched.collection}(", arguments, ")"), LINE_WIDTH - 2
+    ).splitlines()
+    lines.append(format_node(SourceTree(f"{last} {{ ", list_fields(call, searched), " } } }")))
+    if searched.consistency:
+        lines.insert(0, f"# replicated collections also take consistencyLevel: {searched.consistency}")
+    return "\n".join(lines)
+
+
+def near_argument(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> list[SourceNode]:
+    given = call.arguments
+    target: SourceNode = f'targetVectors: ["{searched.vector}"]'
+    distance = [prefix_node("distance: ", values(given["distance"]))] if "distance" in given else []
+    match call.method:
+        case "near_text":
+            moves = {"move_to": "moveTo: ", "move_away": "moveAwayFrom: "}
+            moving = [prefix_node(moves[name], move_object(given[name], values)) for name in moves if name in given]
+            concepts = prefix_node("concepts: ", values([given["query"]]))
+            return [SourceTree("nearText: {", [concepts, *moving, target, *distance], "}")]
+        case "near_vector":
+            vector = prefix_node("vector: ", values(given["near_vector"]))
+            return [SourceTree("nearVector: {", [vector, target, *distance], "}")]
+    names = {"query": "query", "vector": "vector", "alpha": "alpha", "query_properties": "properties"}
+    names |= {"max_vector_distance": "maxVectorDistance"}
+    parts = [prefix_node(f"{names[name]}: ", values(given[name])) for name in names if name in given]
+    return [SourceTree("hybrid: {", [*parts, target], "}")]
+
+
+def move_object(value: WeaviateMove, values: ValueWriter) -> SourceNode:
+    return SourceTree("{", [prefix_node("concepts: ", values(value._concepts_list)), f"force: {value.force}"], "}")
+
+
+def list_other_arguments(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> list[SourceNode]:
+    names = {"limit": "limit", "offset": "offset", "auto_limit": "autocut"}
+    arguments: list[SourceNode] = [f"{names[name]}: {call.arguments[name]}" for name in names if name in call.arguments]
+    if group_by := call.arguments.get("group_by"):
+        count = f"groups: {group_by.number_of_groups}, objectsPerGroup: {group_by.objects_per_group}"
+        arguments.append(f'groupBy: {{path: ["{group_by.prop}"], {count}}}')
+    if filters := call.arguments.get("filters"):
+        arguments.append(prefix_node("where: ", where_object(filters, searched.properties, values)))
+    if searched.tenant:
+        arguments.append(prefix_node("tenant: ", values(searched.tenant)))
+    return arguments
+
+
+def where_object(value: FilterReturn, types: Mapping[str, DataType], values: ValueWriter) -> SourceNode:
+    operator = value.operator.value  # type: ignore[attr-defined]
+    if not isinstance(value, _FilterValue):
+        operands = [where_object(each, types, values) for each in value.filters]  # type: ignore[attr-defined]
+        return SourceTree("{", [f"operator: {operator}", SourceTree("operands: [", operands, "]")], "}")
+    path = GRAPHQL_PATHS.get(str(value.target), str(value.target))
+    return SourceTree(
+        "{", [f'path: ["{path}"]', f"operator: {operator}", compared_value(value, types.get(path), values)], "}"
+    )
+
+
+def compared_value(value: _FilterValue, kind: DataType | None, values: ValueWriter) -> SourceNode:
+    found: Any = value.value
+    if value.operator.value == "WithinGeoRange":
+        place = f"{{latitude: {found.latitude}, longitude: {found.longitude}}}"
+        return f"valueGeoRange: {{geoCoordinates: {place}, distance: {{max: {found.distance}}}}}"
+    if str(value.target).startswith("len("):
+        return f"valueInt: {found}"
+    name = (
+        "valueBoolean" if value.operator.value == "IsNull" else GRAPHQL_VALUES.get(kind or DataType.TEXT, "valueText")
+    )
+    return prefix_node(f"{name}: ", values(found))
+
+
+def list_fields(call: WeaviateCall, searched: SearchTarget) -> list[SourceNode]:
+    """The fields that are read."""
+    names: list[SourceNode] = [field_source(name, searched) for name in call.arguments["return_properties"]]
+    if "group_by" in call.arguments:  # whose hits have neither score nor named vectors
+        of_hits = [*names, "_additional { id distance }"]
+        return [SourceTree("_additional { group { groupedBy { value } hits { ", of_hits, " } } }")]
+    told = ["id", "score" if call.method == "hybrid" else "distance"]
+    if "include_vector" in call.arguments:
+        told.append(f"vectors {{ {searched.vector} }}")
+    return [*names, f"_additional {{ {' '.join(told)} }}"]
+
+
+def field_source(name: str, searched: SearchTarget) -> str:
+    geo = searched.properties.get(name) is DataType.GEO_COORDINATES
+    return f"{name} {{ latitude longitude }}" if geo else name
+
+
+def graphql_literal(value: Any) -> SourceNode:
+    """Plain values: text, numbers, times and lists of them."""
+    if isinstance(value, list | tuple):
+        return SourceTree("[", [graphql_literal(each) for each in value], "]")
+    if isinstance(value, datetime):
+        return f'"{value.isoformat()}"'
+    return json.dumps(value if isinstance(value, str | bool | int | float) else str(value), ensure_ascii=False)
+
+
+def format_node(node: SourceNode, width: int = LINE_WIDTH, indent: str = "", ending: str = "") -> str:
+    """On one line where that fits, else an item a line, each of them laid out the same way."""
+    line = indent + format_on_one_line(node) + ending
+    if isinstance(node, str) or len(line) <= width or not node.items:
+        return line
+    items = [format_node(item, width, indent + INDENT, ",") for item in node.items]
+    return "\n".join([indent + node.before.rstrip(), *items, indent + node.after.lstrip() + ending])
+
+
+def format_on_one_line(node: SourceNode) -> str:
+    return (
+        node
+        if isinstance(node, str)
+        else node.before + ", ".join(format_on_one_line(item) for item in node.items) + node.after
+    )
+
+
+def prefix_node(name: str, node: SourceNode) -> SourceNode:
+    """`name` before a node: `limit=`, `limit: `."""
+    return name + node if isinstance(node, str) else SourceTree(name + node.before, node.items, node.after)

@@ -1,0 +1,131 @@
+"""One client's connection: uvicorn's, with deadlines, limits, and JSON for what is not even HTTP."""
+
+import asyncio
+from typing import Any, ClassVar
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from clip_vectorizer.errors import Overloaded
+from clip_vectorizer.server.metrics import Metrics
+from clip_vectorizer.server.middleware import PUBLIC_PATHS, UNKNOWN_ROUTE, build_error_response, encode_error
+
+MAX_HEAD_BYTES = 65_536  # of the request line and headers together
+LINGER_SECONDS = 2.0  # for the caller to read why it is hung up on
+STATUS_LINES = {**STATUS_LINE, 431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n"}
+
+
+class HttpConnection(HttpToolsProtocol):
+    """A head (request line and headers) must be whole within the deadline; a silent connection may idle for longer."""
+
+    deadline_seconds: ClassVar[float]
+    idle_seconds: ClassVar[float]
+    max_connections: ClassVar[int]
+    metrics: ClassVar[Metrics]
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._head_bytes: int | None = None  # None between heads
+        self._done = False  # nothing that comes is read any more
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self.app = TooManyConnections(self.app, self.max_connections)
+        self._expect(self.idle_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._done:
+            return
+        super().data_received(data)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, f"the request's head is over {MAX_HEAD_BYTES} bytes; send shorter headers")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._expect(self.deadline_seconds)
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        self._expect(None)
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says, in plain text, to what is not HTTP."""
+        self._refuse(400, "this is not an HTTP/1.1 request that can be read; is the address right?")
+
+    def _late(self) -> None:
+        if self._head_bytes is None:
+            self.transport.close()
+        else:
+            self._refuse(408, f"the request's head did not arrive within {self.deadline_seconds:.0f} seconds")
+
+    def _expect(self, seconds: float | None) -> None:
+        """The next thing within `seconds`."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = self.loop.call_later(seconds, self._late) if seconds else None
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        """Nobody else will answer this. Hangs up when the caller has read it, or a moment later."""
+        self._done = True
+        self._expect(None)
+        self.metrics.error("bad_http")
+        self.metrics.answered(UNKNOWN_ROUTE, status, 0)
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._say(build_raw_response(status, sentence))
+        elif not cycle.more_body:
+            cycle.keep_alive = False  # the request before this one was whole: its answer comes, then the end
+        else:
+            cycle.disconnected = True  # its body will never be whole
+            cycle.message_event.set()
+            self._say(b"" if cycle.response_started else build_raw_response(status, sentence))
+
+    def _say(self, answer: bytes) -> None:
+        """And hangs up in two steps: closed at once, what comes meanwhile would take our answer with it."""
+        self.transport.write(answer)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._alarm = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def build_raw_response(status: int, sentence: str) -> bytes:
+    body = encode_error(sentence, status, {}, "")
+    return b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s" % (
+        STATUS_LINES[status],
+        len(body),
+        body,
+    )
+
+
+class TooManyConnections:
+    """What a connection too many gets to hear; probes are answered all the same."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._error = Overloaded(f"{limit} connections are open already (CLIP_MAX_CONNECTIONS); try again in a moment")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in PUBLIC_PATHS:
+            await self._app(scope, receive, send)
+            return
+        response, _ = build_error_response(self._error, scope["path"])
+        response.headers["connection"] = "close"
+        await response(scope, receive, send)
+
+
+def build_protocol(metrics: Metrics, deadline: float, idle: float, most: int) -> type[asyncio.Protocol]:
+    """The protocol of one server, for uvicorn, which makes one for each connection."""
+    settings = {"metrics": metrics, "deadline_seconds": deadline, "idle_seconds": idle, "max_connections": most}
+    return type("Connection", (HttpConnection,), settings)

@@ -1,0 +1,79 @@
+"""What a sidecar says of itself. None of it waits behind the model."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from clip_vectorizer import __version__
+from clip_vectorizer.server.middleware import RouteHandler, TrackedRequest
+from clip_vectorizer.server.service import Service
+
+PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def handle_live(_request: TrackedRequest) -> Response:
+    return Response(status_code=204)
+
+
+def ready_handler(service: Service) -> RouteHandler:
+    async def ready(_request: TrackedRequest) -> Response:
+        _ = service.info  # raises while there is no model
+        return Response(status_code=204)
+
+    return ready
+
+
+def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
+    limits = service.limits
+    more = {
+        "version": __version__,
+        "limits": {
+            "max_items": limits.max_items,
+            "max_body_bytes": limits.max_body_bytes,
+            "max_pixels": limits.max_pixels,
+            "deadline_seconds": limits.deadline_seconds,
+        },
+        "routes": list(paths),
+    }
+
+    async def meta(_request: TrackedRequest) -> Response:
+        return JSONResponse({**dataclasses.asdict(service.info), **more})
+
+    return meta
+
+
+def metrics_handler(service: Service) -> RouteHandler:
+    async def metrics(_request: TrackedRequest) -> Response:
+        return Response(await service.page(), media_type=PROMETHEUS_TYPE)
+
+    return metrics
+
+
+def models_handler(service: Service) -> RouteHandler:
+    """OpenAI's list of models: the one that is served."""
+    created = int(time.time())
+
+    async def models(_request: TrackedRequest) -> Response:
+        entry = {"id": service.info.model, "object": "model", "created": created, "owned_by": "clip-vectorizer"}
+        return JSONResponse({"object": "list", "data": [entry]})
+
+    return models
+
+
+async def handle_openapi(_request: TrackedRequest) -> Response:
+    return JSONResponse(load_description())
+
+
+@cache
+def load_description() -> dict[str, Any]:
+    """All routes as OpenAPI 3.1 describes them; tests hold it to what is served."""
+    text = resources.files("clip_vectorizer.server").joinpath("openapi.json").read_text(encoding="utf-8")
+    fields: dict[str, Any] = json.loads(text)
+    fields["info"]["version"] = __version__
+    return fields

@@ -1,0 +1,55 @@
+"""Equal images, though many workers meet them at the same time: one of all workers is asked.
+
+D dimensions
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.vectors import Vectors
+from ingest.distributed.connections import make_picklable, open_store_with_retries
+from ingest.embed import DuplicateIndex
+from ingest.items import ImageObject
+from ingest.job import IngestJob
+
+DuplicateLink = tuple[Vectors | None, str]  # (D,), and what the object is a duplicate of
+LinkResult = Sequence[DuplicateLink] | VectorizerError
+
+
+class DuplicateIndexActor:
+    """An actor: the one `Twins` of all embedders."""
+
+    def __init__(self, job: IngestJob) -> None:
+        self._open = ExitStack()
+        self._twins = DuplicateIndex(open_store_with_retries(job, self._open))
+
+    def links(self, objects: Sequence[ImageObject]) -> LinkResult:
+        """One an object. An error is an answer: Ray would make another one of it."""
+        try:
+            return [(item.vector_d, item.duplicate_of) for item in self._twins.linked(objects)]
+        except VectorizerError as error:
+            return make_picklable(error)
+
+
+class RemoteDuplicateIndex(DuplicateIndex):
+    """Asks instead of knowing."""
+
+    def __init__(self, ask: Callable[[Sequence[ImageObject]], LinkResult]) -> None:
+        self._ask = ask
+
+    def linked(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
+        links = self._ask([replace(item, image=b"", thumbnail=None) for item in objects])
+        if isinstance(links, VectorizerError):
+            raise links
+        for item, (vector_d, duplicate_of) in zip(objects, links, strict=True):
+            yield replace(item, vector_d=vector_d, duplicate_of=duplicate_of)
+
+
+def open_remote_index(desk: Any) -> RemoteDuplicateIndex:
+    """`desk` is Ray's handle of a Desk."""
+    import ray
+
+    return RemoteDuplicateIndex(lambda objects: ray.get(desk.links.remote(objects)))

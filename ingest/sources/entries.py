@@ -1,0 +1,106 @@
+"""A source made of a function that lists entries: folders, patterns, archives and stdin are such.
+
+What a file is by its name, which names count, and how a name becomes part of a key.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pathspec import GitIgnoreSpec
+
+from clip_vectorizer.errors import InputError
+from ingest.items import ItemOutcome, Status
+from ingest.sources.base import FileEntry, SkippedFile, SourceOptions, SourceResult
+from ingest.sources.file_types import FILE_EXTENSIONS, expand_entry
+
+ENTRY_EXTENSIONS = FILE_EXTENSIONS  # pictures and PDF files: what `expand` makes items of
+TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ARCHIVE_EXTENSIONS = (*TAR_EXTENSIONS, ".zip")
+TABLE_EXTENSIONS = (".csv", ".tsv", ".ndjson", ".jsonl", ".parquet")
+
+ListingEntry = FileEntry | ItemOutcome | SkippedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    name: str
+    entries: Callable[[], Iterator[ListingEntry]]
+    options: SourceOptions
+
+    def __iter__(self) -> Iterator[SourceResult]:
+        for listed in self.entries():
+            if isinstance(listed, FileEntry):
+                yield from expand_entry(listed, self.options)
+            else:
+                yield listed
+
+
+def check_source_name(path: str) -> str:
+    """The path as a source's name. Raises InputError where it cannot be stored."""
+    try:
+        path.encode("utf-8")
+        return path
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{escape_non_utf8(path)}: the path is not UTF-8 and cannot be stored; rename the folder"
+        ) from error
+
+
+def parse_extension(name: str) -> str:
+    """In lower case, with its dot; "" for a name without one."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file is slow for a million files
+
+
+def is_entry(name: str) -> bool:
+    return parse_extension(name) in ENTRY_EXTENSIONS
+
+
+def is_archive(name: str) -> bool:
+    return name.lower().endswith(ARCHIVE_EXTENSIONS)
+
+
+def is_table(name: str) -> bool:
+    return name.lower().endswith(TABLE_EXTENSIONS)
+
+
+def escape_non_utf8(key: str) -> str:
+    """With what is no UTF-8 written in ASCII, so that it can at least be shown."""
+    return key.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def check_utf8(key: str, source: str, what: str = "the file's name") -> ItemOutcome | None:
+    """The failure of a key that cannot be sent, nor be part of a UUID; None where the key is sound."""
+    try:
+        key.encode("utf-8")
+        return None
+    except UnicodeEncodeError:
+        return ItemOutcome(escape_non_utf8(key), Status.FAILED, f"{what} is not UTF-8; rename it", source)
+
+
+class NameFilter:
+    """Which files and folders count. Paths are relative to the source, with forward slashes."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        """Raises InputError for a pattern that means nothing."""
+        self._hidden = options.hidden
+        self._ignored = parse_ignore_patterns(options.ignore) if options.ignore else None
+
+    def count_name(self, name: str) -> bool:
+        return self._hidden or not name.startswith(".")
+
+    def count_path(self, path: str) -> bool:
+        """Whether no pattern is against it. The path of a folder ends with a slash."""
+        return self._ignored is None or not self._ignored.match_file(path)
+
+    def count_all(self, path: str) -> bool:
+        """For a path of which no parent was asked for."""
+        shown = self._hidden or not any(part.startswith(".") and part.strip(".") for part in path.split("/"))
+        return shown and self.count_path(path)
+
+
+def parse_ignore_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except ValueError as error:
+        raise InputError(f"--ignore: {error}; write patterns as in a .gitignore file, for example '*.tmp'") from error

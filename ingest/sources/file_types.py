@@ -1,0 +1,130 @@
+"""What a file holds, told by its extension: one picture, or a picture a page or frame.
+
+Photos as phones take them. What opens them is an extra: its wheels hold a library under the GPL.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib import import_module, util
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from ingest.choices import Fit
+from ingest.items import Facts, ItemOutcome, MetadataValue, SourceItem, Status, UnusableFile
+from ingest.sources.base import FileEntry, SourceOptions, SourceResult, make_stamp
+from ingest.sources.exif import read_exif
+from ingest.sources.frames import MAX_FRAMES, FrameReader, count_frames
+from ingest.sources.pdf import count_pdf_pages, read_page
+from ingest.sources.reading import read_whole
+
+IMAGE_EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+PDF_EXTENSION = ".pdf"
+FRAME_EXTENSIONS = (".gif", ".tif", ".tiff", ".webp")  # may hold many frames
+HEIF_EXTENSIONS = (".heic", ".heif")
+HEIF_JPEG_QUALITY = 95
+FILE_EXTENSIONS = (
+    *IMAGE_EXTENSIONS,
+    *HEIF_EXTENSIONS,
+    PDF_EXTENSION,
+)  # of all that a folder or an archive is searched for
+
+
+def expand_entry(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
+    """The items of one file. A file that must be opened to know them (PDF, frames) may end in a failed Outcome."""
+    kind = parse_key_extension(entry.key)
+    try:
+        if kind == PDF_EXTENSION:
+            yield from expand_pages(entry, options)
+        elif options.frames and kind in FRAME_EXTENSIONS:
+            yield from expand_frames(entry, options)
+        else:
+            yield build_image_item(entry, options, convert_heif_to_jpeg if kind in HEIF_EXTENSIONS else None)
+    except UnusableFile as problem:
+        yield fail_entry(entry, str(problem))
+
+
+def parse_key_extension(key: str) -> str:
+    """Lower case, with its dot; of an address that of its path."""
+    return os.path.splitext(urlsplit(key).path if "://" in key else key)[1].lower()  # noqa: PTH122 - called a million times
+
+
+def build_image_item(
+    entry: FileEntry, options: SourceOptions, convert: Callable[[bytes], bytes] | None = None
+) -> SourceItem:
+    def read() -> bytes:
+        data = read_whole(entry.open)
+        return convert(data) if convert else data
+
+    return build_item(entry, options, read, fit=options.fit or Fit.CROP)
+
+
+def expand_pages(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
+    fit = options.fit or Fit.PAD
+    for number in range(1, count_pdf_pages(entry) + 1):
+        read = partial(read_page, entry, number, options.dpi)
+        yield build_item(entry, options, read, fit, f"#page={number}", {"page": number}, dpi=options.dpi)
+
+
+def expand_frames(entry: FileEntry, options: SourceOptions, most: int = MAX_FRAMES) -> Iterator[SourceResult]:
+    count = count_frames(entry, most)
+    fit = options.fit or Fit.CROP
+    if count == 1:
+        yield build_image_item(entry, options)
+        return
+    taken = min(count, most)
+    read_frame = FrameReader(entry, taken).read
+    for number in range(1, taken + 1):
+        yield build_item(entry, options, partial(read_frame, number), fit, f"#frame={number}", {"page": number})
+    if count > most:
+        yield fail_entry(entry, f"more than {most} frames; only the first {most} are taken: split the file")
+
+
+def build_item(
+    entry: FileEntry,
+    options: SourceOptions,
+    read: Callable[[], bytes],
+    fit: Fit,
+    part: str = "",
+    known: Mapping[str, MetadataValue] | None = None,
+    dpi: int = 0,
+) -> SourceItem:
+    """`part` of the entry, of which `known` is told beside what the entry tells."""
+
+    def facts(data: bytes) -> Facts:
+        found = read_exif(data) if options.exif else {}
+        own = entry.facts()
+        return replace(own, metadata={**found, **(known or {}), **own.metadata})
+
+    stamp = make_stamp(entry.stamp, part, fit, dpi, options.exif) if entry.stamp else ""
+    return SourceItem(entry.key + part, entry.source, stamp, read, facts, fit, entry.held_bytes)
+
+
+def fail_entry(entry: FileEntry, reason: str) -> ItemOutcome:
+    return ItemOutcome(entry.key, Status.FAILED, reason, entry.source)
+
+
+def convert_heif_to_jpeg(data: bytes) -> bytes:
+    """The first picture of the file, as the sidecar can read it, with its EXIF block. Raises UnusableFile."""
+    if util.find_spec("pillow_heif") is None:
+        raise UnusableFile("a HEIC photo; to read these, `pip install clip-vectorizer[heif]`")
+    heif = import_module("pillow_heif")
+    try:
+        with heif.open_heif(io.BytesIO(data)).to_pillow() as picture:  # upright already: its EXIF says so too
+            out = io.BytesIO()
+            flatten_on_white(picture).save(
+                out, "JPEG", quality=HEIF_JPEG_QUALITY, subsampling=0, exif=picture.info.get("exif") or b""
+            )
+    except Exception as error:  # of a decoder of its own
+        raise UnusableFile(f"broken or truncated HEIC photo ({error})") from error
+    return out.getvalue()
+
+
+def flatten_on_white(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    ground = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")

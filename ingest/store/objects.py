@@ -1,0 +1,202 @@
+"""What goes into Weaviate and comes out of it. D dimensions
+
+Metadata as properties: made when a first value comes, its type theirs for ever.
+"""
+
+import base64
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import numpy as np
+from weaviate.classes.config import DataType
+from weaviate.classes.data import DataObject, GeoCoordinate
+from weaviate.collections.classes.types import WeaviateField
+from weaviate.collections.config import _ConfigCollection
+
+from clip_vectorizer.database import schema
+from clip_vectorizer.database.collections import add_property
+from clip_vectorizer.database.identity import CollectionDescription
+from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name, user_property
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.vectors import Vectors, unit
+from ingest.choices import Fit, Keep
+from ingest.items import (
+    Amendment,
+    Facts,
+    GeoPoint,
+    ImageObject,
+    MetadataValue,
+    StoredState,
+    UnusableFile,
+    add_time_zone,
+    digest_facts,
+)
+from ingest.store.base import Refusal
+
+COMPARED_PROPERTIES = [schema.PATH, schema.SHA256, schema.FIT, schema.STAMP, schema.FACTS, schema.SOURCE, schema.PHASH]
+DATA_TYPES: dict[type, DataType] = {
+    bool: DataType.BOOL,
+    int: DataType.INT,
+    float: DataType.NUMBER,
+    str: DataType.TEXT,
+    datetime: DataType.DATE,
+    GeoPoint: DataType.GEO_COORDINATES,
+}
+
+ObjectProperties = dict[str, WeaviateField]
+NewObject = DataObject[ObjectProperties, None]
+
+ChangeT = TypeVar("ChangeT", ImageObject, Amendment)
+ResultT = TypeVar("ResultT")
+
+
+def build_each(
+    changes: Sequence[ChangeT], make: Callable[[ChangeT], ResultT]
+) -> tuple[dict[str, ResultT], dict[str, Refusal]]:
+    """By key: what `make` makes of each, and why it cannot."""
+    made: dict[str, ResultT] = {}
+    refused: dict[str, Refusal] = {}
+    for change in changes:
+        try:
+            made[change.key] = make(change)
+        except UnusableFile as problem:
+            refused[change.key] = Refusal(str(problem))
+    return made, refused
+
+
+class CollectionProperties:
+    """The properties of one collection. Several threads may use it."""
+
+    def __init__(self, config: _ConfigCollection, known: Mapping[str, DataType]) -> None:
+        self._config, self._known = config, dict(known)
+        self._lock = threading.Lock()
+
+    def properties(self, metadata: Mapping[str, MetadataValue]) -> dict[str, WeaviateField]:
+        """Raises UnusableFile where a value does not fit its property, or a column cannot be one."""
+        found: dict[str, WeaviateField] = {}
+        for column, value in metadata.items():
+            name = choose_property_name(column)
+            if name in found:
+                raise UnusableFile(f"two of its columns are called {name}; rename one, --property {column}=my_{name}")
+            found[name] = self._fitting(column, name, value)
+        return found
+
+    def _fitting(self, column: str, name: str, value: MetadataValue) -> WeaviateField:
+        wanted, there = infer_data_type(value), self._type(name, value)
+        if there is DataType.NUMBER and wanted is DataType.INT and isinstance(value, int):
+            return float(value)
+        if there is not wanted:
+            as_text = f"read all of it as text, --property {column}={name}:text, or " if there is DataType.TEXT else ""
+            raise UnusableFile(
+                f"its column {column!r} is {wanted.value} here, but the property {name} holds {there.value}; {as_text}"
+                f"give it another property, --property {column}=my_{name}"
+            )
+        return convert_value(value)
+
+    def _type(self, name: str, value: MetadataValue) -> DataType:
+        with self._lock:
+            if name not in self._known:
+                add_property(self._config, user_property(name, infer_data_type(value)))
+                self._known = {each.name: each.data_type for each in self._config.get().properties}
+            return self._known[name]
+
+
+def build_data_object(
+    item: ImageObject, description: CollectionDescription, columns: CollectionProperties
+) -> NewObject:
+    """Raises UnusableFile where its metadata does not fit."""
+    vectors = build_vectors(item, description)
+    properties = build_properties(item, description, columns)
+    return DataObject(uuid=schema.image_id(item.key), properties=properties, vector=vectors or None)
+
+
+def build_properties(
+    item: ImageObject, description: CollectionDescription, columns: CollectionProperties
+) -> ObjectProperties:
+    """The image only where it is kept, or where Weaviate has to make the vector."""
+    properties: ObjectProperties = build_fact_properties(item.facts, columns) | {
+        schema.PATH: item.key,
+        schema.FILENAME: item.key.rpartition("/")[2],
+        schema.SIZE: item.size,
+        schema.MIME: item.mime,
+        schema.MODEL: description.model.model,
+        schema.SOURCE: item.source,
+        schema.STAMP: item.stamp,
+        schema.FIT: str(item.fit),
+    }
+    if description.keep != Keep.NONE:
+        properties[schema.SHA256] = item.sha256
+    if description.keep == Keep.FULL or item.vector_d is None:
+        properties[schema.IMAGE] = encode_base64(item.image)
+    if item.thumbnail:
+        properties[schema.THUMBNAIL] = encode_base64(item.thumbnail)
+    return properties | {
+        name: value for name, value in ((schema.PHASH, item.phash), (schema.DUPLICATE_OF, item.duplicate_of)) if value
+    }
+
+
+def build_fact_properties(facts: Facts, columns: CollectionProperties) -> ObjectProperties:
+    known: ObjectProperties = {
+        schema.LABEL: facts.label,
+        schema.CAPTION: facts.caption,
+        schema.FACTS: digest_facts(facts),
+    }
+    return columns.properties(facts.metadata) | known
+
+
+def build_amendment_properties(amendment: Amendment, columns: CollectionProperties) -> ObjectProperties:
+    """Raises UnusableFile as above."""
+    changes: ObjectProperties = {schema.SOURCE: amendment.source, schema.STAMP: amendment.stamp}
+    if amendment.phash:
+        changes[schema.PHASH] = amendment.phash
+    return changes if amendment.facts is None else build_fact_properties(amendment.facts, columns) | changes
+
+
+def build_vectors(item: ImageObject, description: CollectionDescription) -> dict[str, Sequence[float]]:
+    """By name. A vector that is given is not made by Weaviate; one that is neither given nor made is an error of it."""
+    vectors = {name: make_placeholder_vector(item.sha256, size).tolist() for name, size in description.retired.items()}
+    if item.vector_d is not None:
+        vectors[description.vector] = item.vector_d.tolist()
+    return vectors
+
+
+def make_placeholder_vector(sha256: str, dimension: int) -> Vectors:
+    """(D,) unit, the same for equal images, for a vector that nobody searches any more but Weaviate wants.
+
+    Random directions: equal ones would make its graph one clump, where each insertion looks at all others.
+    """
+    random = np.random.default_rng(int(sha256[:16], 16))
+    return unit(random.standard_normal(dimension).astype(np.float32))
+
+
+def read_stored_state(properties: Mapping[str, WeaviateField]) -> StoredState:
+    """An object of an earlier version lacks some: it was cropped, and its stamp and source are unknown."""
+    sha256, fit, stamp, facts, source, phash = (str(properties.get(name) or "") for name in COMPARED_PROPERTIES[1:])
+    return StoredState(sha256, fit or str(Fit.CROP), stamp, facts, source, phash)
+
+
+def encode_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def choose_property_name(column: str) -> str:
+    if column in METADATA_PROPERTIES:
+        return column
+    try:
+        return property_name(column)
+    except InputError as error:
+        raise UnusableFile(str(error)) from error
+
+
+def infer_data_type(value: MetadataValue) -> DataType:
+    return next(wanted for kind, wanted in DATA_TYPES.items() if isinstance(value, kind))  # bool before int
+
+
+def convert_value(value: MetadataValue) -> WeaviateField:
+    if isinstance(value, GeoPoint):
+        return GeoCoordinate(latitude=value.latitude, longitude=value.longitude)
+    if isinstance(value, datetime):
+        return add_time_zone(value)
+    return value

@@ -1,0 +1,278 @@
+"""The store of images in a real Weaviate: one collection, or one tenant of it. D dimensions
+
+Objects that are there, changed one by one: Weaviate has no other way that leaves alone what is not named.
+
+What Weaviate says of one object, in words for people, and whether it is worth another try.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from weaviate import WeaviateClient
+from weaviate.classes.query import Filter
+from weaviate.collections import Collection
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
+
+from clip_vectorizer.database.collections import CollectionState, read_collection
+from clip_vectorizer.database.connection import (
+    UNAUTHORISED_STATUSES,
+    is_sidecar_unreachable,
+    sidecar_unreachable_error,
+    weaviate_errors,
+)
+from clip_vectorizer.database.identity import StoredModel
+from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
+from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
+from clip_vectorizer.wire import about_one_file
+from ingest.choices import Keep
+from ingest.items import Amendment, ImageObject, StoredState
+from ingest.store.base import Refusal, StoredDuplicate
+from ingest.store.objects import (
+    COMPARED_PROPERTIES,
+    CollectionProperties,
+    NewObject,
+    ObjectProperties,
+    build_amendment_properties,
+    build_data_object,
+    build_each,
+    read_stored_state,
+)
+from ingest.store.queries import (
+    IMAGE_PAGE_SIZE,
+    PAGE_SIZE,
+    StoredObject,
+    find_searchable,
+    get_path,
+    is_still_indexing,
+    iterate_matching,
+)
+
+ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
+MODEL_CHECK_SECONDS = 2.0  # how long an ingest may write after a --reindex has begun
+MAX_DUPLICATES = 1000  # objects a look-up: a blank page may be there ten thousand times
+PATCH_THREADS = 4  # more gain nothing [measured with 1.39.0]
+NOT_FOUND = 404
+OBJECT_VANISHED = Refusal("it vanished from the database meanwhile; run the same command again")
+TRANSIENT_REASONS = re.compile(
+    r"status (429|502|503|504)|Client\.Timeout|deadline exceeded|timed? ?out|context canceled|shut(ting)? ?down"
+    r"|resolve node name|no read replica|read-only|leader not found"
+    r"|not enough memory|memory pressure|too many requests",
+    re.IGNORECASE,
+)
+# Weaviate's own words before those of the sidecar, or of the part that refused the object.
+SIDECAR_REASON = re.compile(r"^.*\bfail(?:ed)? with status \d+: ", re.DOTALL)
+REASON_PREFIX = re.compile(
+    r"^(?:(?:vectorize target vector \S+|update vector|put object|import into index \S+|shard \S+): )+"
+)
+MAX_REASON_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Properties and vectors that an object gets; None takes a property away."""
+
+    properties: ObjectProperties
+    vectors: Mapping[str, Any] = field(default_factory=dict)  # by name
+
+
+class WeaviateStore:
+    """Obeys ImageStore."""
+
+    def __init__(
+        self, client: WeaviateClient, url: str, collection: str, stored: CollectionState, tenant: str | None = None
+    ) -> None:
+        self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
+        self._client = client
+        self._look_again = 0.0  # at the collection: when, by the monotonic clock
+        whole = client.collections.use(collection)
+        self._collection = whole.with_tenant(tenant) if tenant else whole
+        self._columns = CollectionProperties(whole.config, stored.properties)
+
+    @property
+    def model(self) -> StoredModel:
+        return self._description.model
+
+    @property
+    def keep(self) -> Keep:
+        return Keep(self._description.keep)
+
+    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+        """What a search can find of it: what is stored only is to be sent again."""
+        ids = [image_id(key) for key in keys]
+        vector, dimension = self._description.vector, self._description.model.dimension
+        with weaviate_errors(self.url):
+            found = find_searchable(self._collection, vector, dimension, ids, COMPARED_PROPERTIES)
+            if len(found) < len(ids) and is_still_indexing(self._client, self.name):
+                found = self._collection.query.fetch_objects_by_ids(
+                    ids, limit=len(ids), return_properties=COMPARED_PROPERTIES
+                ).objects
+        return {get_path(row): read_stored_state(row.properties) for row in found}
+
+    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+        found: dict[tuple[str, str], StoredDuplicate] = {}
+        lacking = {sha256 for sha256, _ in contents if sha256}
+        while lacking:
+            rows = self._of_contents(lacking)
+            for row in sorted(rows, key=sort_originals_first):
+                held = read_stored_state(row.properties)
+                if vector := row.vector.get(self._description.vector):
+                    twin = StoredDuplicate(
+                        get_path(row), np.asarray(vector, np.float32), str(row.properties[DUPLICATE_OF] or "")
+                    )
+                    found.setdefault((held.sha256, held.fit), twin)
+            # One content may fill an answer all alone: the others are asked for again.
+            lacking = lacking - {row.properties[SHA256] for row in rows} if len(rows) == MAX_DUPLICATES else set()
+        return {content: found[content] for content in contents if content in found}
+
+    def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
+        made, refused = build_each(objects, lambda item: build_data_object(item, self._description, self._columns))
+        self._check_model()
+        reasons = self._insert(made)
+        for reason in reasons.values():
+            if is_sidecar_unreachable(reason):
+                raise sidecar_unreachable_error(self.url, reason)
+        return refused | {key: build_refusal(reason) for key, reason in reasons.items()}
+
+    def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
+        made, refused = build_each(amendments, lambda each: Patch(build_amendment_properties(each, self._columns)))
+        return refused | self._patch(made)
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """By id, past the index: a Weaviate that was killed may hold an object that its index has lost, and an equal
+        object sent again does not mend the index [tried with 1.39.0]."""
+        with weaviate_errors(self.url), ThreadPoolExecutor(PATCH_THREADS) as pool:
+            list(pool.map(self._collection.data.delete_by_id, map(image_id, keys)))
+
+    def keys(self, sources: Sequence[str]) -> Iterator[str]:
+        return map(get_path, self._matching(Filter.by_property(SOURCE).contains_any(list(sources))))
+
+    def phashes(self) -> Iterator[tuple[str, str]]:
+        for row in self._matching(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
+            if not row.properties[DUPLICATE_OF]:
+                yield get_path(row), str(row.properties[PHASH])
+
+    def unlink(self, keys: Sequence[str]) -> None:
+        linked = list(self._matching(Filter.by_property(DUPLICATE_OF).contains_any(list(keys))))
+        self._patch({get_path(row): Patch({DUPLICATE_OF: None}) for row in linked})
+
+    def check_ports(self) -> None:
+        """Raises WeaviateUnreachable when the gRPC port belongs to another Weaviate than the HTTP port."""
+        with weaviate_errors(self.url):
+            by_grpc = self._collection.query.fetch_objects(limit=1, return_properties=False).objects
+            if by_grpc and not self._collection.data.exists(by_grpc[0].uuid):
+                raise WeaviateUnreachable(
+                    f"the gRPC port belongs to another Weaviate than {self.url}; "
+                    "set WEAVIATE_GRPC_PORT (or --weaviate-grpc-port) to the GRPC_PORT of this one"
+                )
+
+    def _check_model(self) -> None:
+        """Raises Mismatch when somebody has begun to move the collection to another model, or has done so."""
+        now = time.monotonic()
+        if now < self._look_again:
+            return
+        with weaviate_errors(self.url):
+            there = read_collection(self._client, self.name).description
+        if (there.vector, there.moving_to) != (self._description.vector, None):
+            raise Mismatch(
+                f"the collection {self.name} is being moved to the model {there.moving_to or there.model}; wait for "
+                "`clip-ingest --reindex` to end, then run the same command again"
+            )
+        self._look_again = now + MODEL_CHECK_SECONDS
+
+    def _matching(self, where: Any, *properties: str) -> Iterator[StoredObject]:
+        with weaviate_errors(self.url):
+            page = IMAGE_PAGE_SIZE if self.keep is Keep.FULL else PAGE_SIZE
+            yield from iterate_matching(self._collection, where, properties, page)
+
+    def _of_contents(self, hashes: set[str]) -> Sequence[StoredObject]:
+        with weaviate_errors(self.url):
+            found = self._collection.query.fetch_objects(
+                filters=Filter.by_property(SHA256).contains_any(sorted(hashes)),
+                limit=MAX_DUPLICATES,
+                include_vector=[self._description.vector],
+                return_properties=[PATH, SHA256, FIT, DUPLICATE_OF],
+            )
+        return found.objects
+
+    def _patch(self, patches: Mapping[str, Patch]) -> dict[str, Refusal]:
+        """In a tenant each with the vectors that the object has: else Weaviate makes them anew, of a hash or of
+        nothing, because it looks for the object outside of the tenant [tried with 1.39.0]."""
+        if self._stored.tenants and self._stored.by_module:
+            with weaviate_errors(self.url):
+                ids = [image_id(key) for key in patches]
+                found = self._collection.query.fetch_objects_by_ids(
+                    ids, limit=len(ids), include_vector=True, return_properties=[PATH]
+                )
+            vectors = {get_path(row): row.vector for row in found.objects}
+            patches = {key: Patch(patch.properties, vectors.get(key, {})) for key, patch in patches.items()}
+        return apply_patches(self._collection, self.url, patches)
+
+    def _insert(self, objects: Mapping[str, NewObject]) -> dict[str, str]:
+        """The reasons of those that Weaviate did not take, by key."""
+        if not objects:
+            return {}
+        keys = list(objects)
+        with weaviate_errors(self.url):
+            try:
+                answer = self._collection.data.insert_many(list(objects.values()))
+            except WeaviateInsertManyAllFailedError as failed:
+                return self._reasons(objects, str(failed.message).partition(ERROR_LIST_MARK)[2])
+        return {keys[index]: error.message for index, error in answer.errors.items()}
+
+    def _reasons(self, objects: Mapping[str, NewObject], reasons: str) -> dict[str, str]:
+        """When all failed, the client tells the set of reasons, not whose they are: with several, ask again singly."""
+        if len(objects) == 1 or "\n" not in reasons or is_sidecar_unreachable(reasons):
+            return dict.fromkeys(objects, reasons)
+        return {key: reason for one in objects.items() for key, reason in self._insert(dict([one])).items()}
+
+
+def sort_originals_first(row: StoredObject) -> tuple[bool, str]:
+    return bool(row.properties[DUPLICATE_OF]), get_path(row)
+
+
+def apply_patches(collection: Collection[Any, Any], url: str, patches: Mapping[str, Patch]) -> dict[str, Refusal]:
+    """Changes the objects with these keys. Answers the refused ones. Raises Unreachable."""
+    with weaviate_errors(url), ThreadPoolExecutor(PATCH_THREADS) as pool:
+        answers = pool.map(lambda each: apply_patch(collection, url, *each), patches.items())
+        return {key: refusal for key, refusal in zip(patches, answers, strict=True) if refusal}
+
+
+def apply_patch(collection: Collection[Any, Any], url: str, key: str, patch: Patch) -> Refusal | None:
+    vectors = dict(patch.vectors) or None
+    try:
+        collection.data.update(image_id(key), properties=patch.properties, vector=vectors)
+    except UnexpectedStatusCodeError as error:
+        if error.status_code in UNAUTHORISED_STATUSES:
+            raise
+        return OBJECT_VANISHED if error.status_code == NOT_FOUND else build_refusal_or_raise(read_reason(error), url)
+    return None
+
+
+def build_refusal_or_raise(reason: str, url: str) -> Refusal:
+    if is_sidecar_unreachable(reason):
+        raise sidecar_unreachable_error(url, reason)
+    return build_refusal(reason)
+
+
+def read_reason(error: UnexpectedStatusCodeError) -> str:
+    """Weaviate's own words: `{"error": [{"message": "..."}]}`."""
+    body: Any = error.error
+    try:
+        return "; ".join(str(each["message"]) for each in body["error"])
+    except (TypeError, KeyError):
+        return str(error)
+
+
+def build_refusal(reason: str) -> Refusal:
+    return Refusal(format_reason(reason), bool(TRANSIENT_REASONS.search(reason)))
+
+
+def format_reason(reason: str) -> str:
+    text = " ".join(reason.split())
+    said = about_one_file(SIDECAR_REASON.sub("", text)) if SIDECAR_REASON.match(text) else REASON_PREFIX.sub("", text)
+    return said[:MAX_REASON_LENGTH] or "Weaviate refused it and does not say why"

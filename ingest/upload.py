@@ -1,0 +1,68 @@
+"""Batches into the store, with another try where it may help. Every change comes out as exactly one outcome."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from ingest.embed import StoreChange
+from ingest.items import Amendment, ImageObject, ItemOutcome, Status
+from ingest.retry import NoProgress, Patience
+from ingest.store.base import ImageStore, Refusal
+
+ChangeT = TypeVar("ChangeT", ImageObject, Amendment)
+
+
+class BatchRefused(NoProgress):
+    """All of a batch was refused for reasons that may pass."""
+
+    def __init__(self, answer: Mapping[str, Refusal]) -> None:
+        super().__init__(next(iter(answer.values())).reason)
+        self.answer = answer
+
+
+def upload(changes: Sequence[StoreChange], store: ImageStore, patience: Patience) -> Iterator[ItemOutcome]:
+    objects = [change for change in changes if isinstance(change, ImageObject)]
+    amendments = [change for change in changes if isinstance(change, Amendment)]
+    if replaced := [item.key for item in objects if item.replaces]:
+        patience.call(lambda: store.unlink(replaced))  # what was equal to them is so no longer
+    refused = {**put_with_retries(store.put, objects, patience), **put_with_retries(store.amend, amendments, patience)}
+    return (build_outcome(change, refused.get(change.key)) for change in changes)
+
+
+def put_with_retries(
+    put: Callable[[Sequence[ChangeT]], Mapping[str, Refusal]], batch: Sequence[ChangeT], patience: Patience
+) -> dict[str, Refusal]:
+    """Sends `batch`, and again what may pass the next time. Answers what was refused for good, by key.
+
+    Raises Unreachable when nobody came back, or took anything, before patience ended.
+    """
+    refused: dict[str, Refusal] = {}
+    some_are_in = False
+    while batch:
+        try:
+            answer = patience.call(lambda: put_or_raise(put, batch), some_are_in)  # noqa: B023 - called at once
+        except BatchRefused as stuck:
+            if patience.is_exhausted and not some_are_in:
+                raise
+            return refused | dict(stuck.answer)
+        some_are_in = True
+        refused |= {key: refusal for key, refusal in answer.items() if not refusal.passing}
+        batch = [change for change in batch if change.key in answer and change.key not in refused]
+    return refused
+
+
+def put_or_raise(
+    put: Callable[[Sequence[ChangeT]], Mapping[str, Refusal]], batch: Sequence[ChangeT]
+) -> Mapping[str, Refusal]:
+    answer = put(batch)
+    if len(answer) == len(batch) and all(refusal.passing for refusal in answer.values()):
+        raise BatchRefused(answer)
+    return answer
+
+
+def build_outcome(change: StoreChange, refusal: Refusal | None) -> ItemOutcome:
+    if refusal:
+        return ItemOutcome(change.key, Status.FAILED, refusal.reason, change.source)
+    if isinstance(change, Amendment):
+        return ItemOutcome(change.key, Status.UPDATED if change.facts else Status.UNCHANGED, source=change.source)
+    fate = Status.UPDATED if change.replaces else Status.ADDED
+    return ItemOutcome(change.key, fate, "", change.source, change.sha256, change.duplicate_of)

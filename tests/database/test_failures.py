@@ -1,0 +1,58 @@
+import httpx
+import pytest
+from weaviate.exceptions import WeaviateBaseError, WeaviateConnectionError, WeaviateQueryError
+
+from clip_vectorizer.database.connection import is_sidecar_unreachable, weaviate_errors
+from clip_vectorizer.errors import InputError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
+
+URL = "http://127.0.0.1:8080"
+# Sentences of Weaviate 1.39, as the client passes them on
+SIDECAR_GONE = (
+    "explorer: get class: vectorize keywords: remote client vectorize: send POST request: "
+    'Post "http://127.0.0.1:9090/vectorize": dial tcp 127.0.0.1:9090: connect: connection refused'
+)
+SIDECAR_SLOW = (
+    'send POST request: Post "http://127.0.0.1:9090/vectorize": context deadline exceeded '
+    "(Client.Timeout exceeded while awaiting headers)"
+)
+WEAVIATE_GONE = (
+    "The request to Weaviate failed after 5 retries. Details: <_InactiveRpcError of RPC that terminated with:\n"
+    '\tstatus = StatusCode.UNAVAILABLE\n\tdetails = "failed to connect to all addresses"\n>'
+)
+
+
+def raised_for(error: Exception) -> VectorizerError:
+    with pytest.raises(VectorizerError) as raised, weaviate_errors(URL):
+        raise error
+    return raised.value
+
+
+def test_a_sidecar_that_weaviate_cannot_reach_is_named_by_its_own_url() -> None:
+    error = raised_for(WeaviateQueryError(SIDECAR_GONE, "GRPC search"))
+    assert isinstance(error, SidecarUnreachable)
+    assert "http://127.0.0.1:9090/vectorize" in str(error) and "clip-vectorizer serve" in str(error)
+
+
+def test_a_slow_sidecar_is_not_an_absent_one() -> None:
+    assert is_sidecar_unreachable(SIDECAR_GONE) and not is_sidecar_unreachable(SIDECAR_SLOW)
+
+
+def test_a_grpc_port_that_went_silent_is_an_unreachable_weaviate() -> None:
+    error = raised_for(WeaviateQueryError(WEAVIATE_GONE, "GRPC search"))
+    assert isinstance(error, WeaviateUnreachable) and URL in str(error)
+
+
+def test_a_lost_connection_tells_its_root() -> None:
+    lost = WeaviateConnectionError()
+    lost.__context__ = httpx.ConnectError("[Errno 111] Connection refused")
+    assert "Connection refused" in str(raised_for(lost))
+
+
+def test_our_own_errors_pass_unchanged() -> None:
+    error = InputError("mine")
+    assert raised_for(error) is error
+
+
+def test_any_other_failure_of_weaviate_becomes_one_line() -> None:
+    error = raised_for(WeaviateBaseError("a\n  broken   query"))
+    assert type(error) is VectorizerError and str(error) == f"Weaviate at {URL}: a broken query"

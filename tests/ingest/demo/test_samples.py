@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from ingest.demo.show import CLASSIFIED_IMAGES, QUERY_IMAGE, list_label_names, pick_images_to_classify, pick_query_image
+
+
+def put(folder: Path, *keys: str, caption: str = "") -> Path:
+    for key in keys:
+        file = folder / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"\x89PNG")
+        if caption:
+            file.with_suffix(".txt").write_text(caption.format(file.stem), "utf-8")
+    return folder
+
+
+def test_the_examples_show_the_well_known_ones(tmp_path: Path) -> None:
+    put(tmp_path, QUERY_IMAGE, *CLASSIFIED_IMAGES, "animals/zebra.png")
+    assert pick_query_image(tmp_path) == tmp_path / QUERY_IMAGE
+    assert [image.key for image in pick_images_to_classify(tmp_path)] == list(CLASSIFIED_IMAGES)
+
+
+def test_the_folder_of_this_repository_holds_the_well_known_ones() -> None:
+    examples = Path(__file__).parents[3] / "examples" / "images"
+    assert all((examples / key).is_file() for key in (QUERY_IMAGE, *CLASSIFIED_IMAGES))
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 100])
+def test_another_folder_shows_a_spread_of_what_it_holds(tmp_path: Path, count: int) -> None:
+    put(tmp_path, *(f"{index:03}.png" for index in range(count)))
+    chosen = pick_images_to_classify(tmp_path)
+    assert len(chosen) == min(count, len(CLASSIFIED_IMAGES))
+    assert pick_query_image(tmp_path) == tmp_path / "000.png"
+
+
+def test_labels_are_the_english_names_of_the_captions_each_once(tmp_path: Path) -> None:
+    put(tmp_path, "a/dog.png", "b/dog.png", "a/fox.png", caption="{}, wild · 狗")
+    assert list_label_names(pick_images_to_classify(tmp_path)) == ["dog wild", "fox wild"]
+
+
+def test_labels_are_the_folders_where_there_are_no_captions(tmp_path: Path) -> None:
+    put(tmp_path, "dogs/1.png", "cats/1.png")
+    assert list_label_names(pick_images_to_classify(tmp_path)) == ["cats", "dogs"]

@@ -1,0 +1,133 @@
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from weaviate.exceptions import UnexpectedStatusCodeError
+
+from clip_vectorizer.database.identity import CollectionDescription
+from clip_vectorizer.errors import Mismatch
+from ingest.reindex.collection import Migration, begin_migration, finish_migration
+from tests.ingest.fakes import MODEL
+
+OTHER = replace(MODEL, model="other", revision="2", dimension=5)
+THIRD = replace(MODEL, model="third", revision="3")
+KEPT = CollectionDescription(MODEL, "hash")
+
+
+class FakeClient:
+    """One collection, on a server that refuses the first `busy` changes of its description."""
+
+    def __init__(self, description: CollectionDescription = KEPT, busy: int = 0) -> None:
+        self.description, self._busy = description, busy
+        self.vectors = {description.vector: ""}  # inference URL by name
+        self.properties = ["path"]
+        self.collections = self.config = self
+
+    def exists(self, _: str) -> bool:
+        return True
+
+    def use(self, _: str) -> Any:
+        return self
+
+    def get(self) -> Any:
+        vectors = {
+            name: SimpleNamespace(
+                vectorizer=SimpleNamespace(vectorizer="multi2vec-clip", model={"inferenceUrl": url}),
+                vector_index_config=None,
+            )
+            for name, url in self.vectors.items()
+        }
+        return SimpleNamespace(
+            description=self.description.to_json(),
+            vector_config=vectors,
+            properties=[SimpleNamespace(name=name, data_type="text", tokenization=None) for name in self.properties],
+            multi_tenancy_config=SimpleNamespace(enabled=False),
+        )
+
+    def add_property(self, added: Any) -> None:
+        self.properties.append(added.name)
+
+    def add_vector(self, vector_config: Any) -> None:
+        self.vectors[vector_config.name] = vector_config.vectorizer.inferenceUrl or ""
+
+    def update(self, description: str) -> None:
+        if self._busy:
+            self._busy -= 1
+            raise UnexpectedStatusCodeError("property fields cannot be updated", httpx.Response(422, json={}))
+        found = CollectionDescription.from_json(description)
+        assert found
+        self.description = found
+
+
+def started(client: Any, model: Any = OTHER, url: str | None = None) -> Migration | None:
+    return begin_migration(client, "Image", model, url)
+
+
+def test_a_move_is_remembered_and_the_first_vector_is_still_the_one() -> None:
+    client = FakeClient()
+    move = started(client, url="http://sidecar:9090")
+    assert move and move.vector == OTHER.own_vector
+    assert client.description == replace(KEPT, moving_to=OTHER)
+    assert client.vectors == {"clip": "", move.vector: "http://sidecar:9090"}
+    assert "reindexed" in client.properties
+
+
+def test_a_move_that_was_broken_off_goes_on() -> None:
+    client = FakeClient()
+    started(client)
+    before = dict(client.vectors)
+    assert started(client) and client.vectors == before and client.properties.count("reindexed") == 1
+
+
+def test_the_switch_is_one_change_and_retires_the_first_vector() -> None:
+    client: Any = FakeClient()
+    move = started(client)
+    assert move
+    finish_migration(client, move)
+    assert client.description == CollectionDescription(OTHER, "hash", move.vector, {"clip": MODEL.dimension})
+
+
+def test_a_collection_can_come_back_to_a_model() -> None:
+    client: Any = FakeClient()
+    for model in (OTHER, MODEL, OTHER):
+        move = started(client, model)
+        assert move
+        finish_migration(client, move)
+    dimensions = {"clip": MODEL.dimension, MODEL.own_vector: MODEL.dimension}
+    assert client.description == CollectionDescription(OTHER, "hash", OTHER.own_vector, dimensions)
+
+
+def test_a_collection_that_has_the_models_vectors_needs_no_move() -> None:
+    client = FakeClient()
+    assert started(client, replace(MODEL, model="local-dir:same")) is None
+    assert client.description == KEPT and list(client.vectors) == ["clip"]
+
+
+def test_the_first_model_calls_a_move_off_and_what_was_made_of_it_is_retired() -> None:
+    client = FakeClient()
+    started(client)
+    assert started(client, MODEL) is None
+    assert client.description == replace(KEPT, retired={OTHER.own_vector: OTHER.dimension})
+
+
+def test_a_move_called_off_before_it_had_a_vector_leaves_nothing() -> None:
+    client = FakeClient(replace(KEPT, moving_to=OTHER))
+    assert started(client, MODEL) is None
+    assert client.description == KEPT
+
+
+def test_a_third_model_has_to_wait() -> None:
+    client = FakeClient()
+    started(client)
+    with pytest.raises(Mismatch, match=r"from mean-colour .* to other .* the sidecar runs third .*call it off"):
+        started(client, THIRD)
+
+
+def test_a_description_that_weaviate_refuses_while_a_property_is_added_is_sent_again() -> None:
+    client = FakeClient(busy=2)
+    started(client)
+    assert client.description.moving_to == OTHER
+    with pytest.raises(UnexpectedStatusCodeError):
+        started(FakeClient(busy=99))

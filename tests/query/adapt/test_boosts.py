@@ -1,0 +1,120 @@
+"""What classify(boost=...) takes, on a collection small enough to check by eye."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from weaviate.classes.config import DataType
+
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
+from clip_vectorizer.query.adapt.shots import read_shots
+from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.zeroshot.results import ImageBatch
+from clip_vectorizer.query.zeroshot.scores import DecisionRule
+from clip_vectorizer.vectors import Vectors
+
+AXES: Vectors = np.eye(3, dtype=np.float32)
+PROPERTIES = {"label": DataType.TEXT, "colour": DataType.TEXT, "size": DataType.INT}
+
+
+class Stored:
+    """Answers like Weaviate; a filter lets everything through whose text shares a word with it."""
+
+    searched = SearchTarget("Image", PROPERTIES)
+
+    def __init__(self, *rows: tuple[str, str, list[float]]) -> None:
+        self.calls: list[WeaviateCall] = []
+        self.rows = [
+            SimpleNamespace(uuid=id, properties={"label": label}, vector={"clip": vector}) for id, label, vector in rows
+        ]
+
+    def ask(self, call: WeaviateCall) -> Any:
+        self.calls.append(call)
+        asked = call.arguments
+        words = set(asked["filters"].value.split()) if asked.get("filters") else None
+        rows = [row for row in self.rows if words is None or words & set(row.properties["label"].split())]
+        rows = sorted(rows, key=lambda row: row.uuid) if asked.get("after") is None else []
+        start = asked.get("offset", 0)
+        return SimpleNamespace(objects=rows[start : start + asked["limit"]])
+
+
+def colours() -> Stored:
+    return Stored(
+        ("4", "red", [1, 0, 0.1]),
+        ("1", "red", [1, 0.1, 0]),
+        ("3", "blue", [0, 0.1, 1]),
+        ("2", "blue", [0.1, 0, 1]),
+        ("5", "dark red", [0, 1, 0]),
+    )
+
+
+def test_shots_are_the_first_by_id_and_exactly_of_the_label() -> None:
+    shots = read_shots(["red", "blue"], "label", 2, colours())
+    assert (shots.ids_m, shots.classes_m.tolist()) == (["1", "4", "2", "3"], [0, 0, 1, 1])
+    np.testing.assert_allclose(np.linalg.norm(shots.vectors_md, axis=1), 1, atol=1e-6)
+    assert list(read_shots(["red", "blue"], "label", 1, colours()).ids_m) == ["1", "2"]
+
+
+def test_every_query_names_the_vector_it_wants() -> None:
+    stored = colours()
+    read_shots(["red", "blue"], "label", 2, stored)
+    assert all(call.arguments["include_vector"] == ["clip"] for call in stored.calls)
+
+
+@pytest.mark.parametrize("boost", [few_shot("label"), linear_probe("label")])
+def test_shots_overrule_a_text_that_lies_elsewhere(boost: Any) -> None:
+    texts = AXES[[2, 0]]  # "red" lies where blue images are, and the reverse
+    scorer = boost.scorer(["red", "blue"], texts, 10.0, colours())
+    assert scorer.logits(AXES[[0, 2]], ["", ""]).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_label_without_shots_is_told_and_goes_by_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    scorer = few_shot("label").scorer(["red", "blue", "green"], AXES[[0, 2, 1]], 10.0, colours())
+    assert "no image has label green" in caplog.text
+    assert scorer.logits(AXES[[1]], [""]).argmax() == 2
+
+
+def test_removed_means_need_no_labelled_images() -> None:
+    scorer = remove_means().scorer(["red", "blue"], AXES[[0, 2]], 10.0, colours())
+    assert scorer.cosines
+    assert scorer.logits(AXES[[0, 2]], ["", ""]).argmax(axis=1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "boost", "sentence"),
+    [
+        (["red", "blue"], few_shot("labl"), "no property labl; did you mean label"),
+        (["red", "blue"], linear_probe("size"), "no text but int"),
+        (["reds", "green"], few_shot("label"), r"nothing to learn from; did you mean red\?"),
+        (["red", "green"], few_shot("label"), "only the label 'red' has images"),
+        (["red", "blue"], few_shot("label", shots=0), "expected 1 to"),
+        (["red", "blue"], few_shot("label", shots=10**6), "expected 1 to"),
+    ],
+)
+def test_shots_that_cannot_be_had_are_named(labels: list[str], boost: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        boost.scorer(labels, AXES[: len(labels)], 10.0, colours())
+
+
+@pytest.mark.parametrize("boost", [few_shot(), linear_probe(), remove_means()])
+def test_without_a_collection_there_is_nothing_to_learn_from(boost: Any) -> None:
+    with pytest.raises(InputError, match="connected without a collection"):
+        boost.scorer(["red", "blue"], AXES[[0, 2]], 10.0, None)
+
+
+def decided(other: float | None) -> list[tuple[str, float]]:
+    """Two labels with the shares .6 and .4, then .9 and .1; logits without a scale."""
+    logits = np.log(np.array([[0.6, 0.4], [0.9, 0.1]], dtype=np.float32)) + 7
+    decision = DecisionRule(["red", "blue"], AXES[:2], 20.0, other, cosines=False, exact=False)
+    found = decision.classified(ImageBatch(["", ""], ["a", "b"], AXES[:2]), logits, lambda _: AXES[:0])
+    return [(each.label, round(each.similarity, 3)) for each in found]
+
+
+def test_where_logits_are_no_cosines_other_is_a_least_share() -> None:
+    assert decided(None) == [("red", 0.6), ("red", 0.9)]
+    assert decided(0.7) == [("other", 0.6), ("red", 0.9)]
+    assert decided(0.0) == [("red", 0.6), ("red", 0.9)]
+    assert decided(1.0) == [("other", 0.6), ("other", 0.9)]

@@ -1,0 +1,79 @@
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from weaviate.classes.data import GeoCoordinate
+
+from clip_vectorizer.cli_common import exit_with_error
+from clip_vectorizer.query.cli.search_actions import write_sheet
+from clip_vectorizer.query.display.tables import (
+    align_columns,
+    build_table,
+    format_value,
+    prepare_streams,
+    print_json,
+    print_table,
+)
+
+
+def test_a_closed_stdout_is_an_error_and_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it under `>&-`
+    prepare_streams()
+    with pytest.raises(OSError, match="standard output is closed"):
+        print_table(("path",), [("a.png",)])
+
+
+def test_what_json_lacks_is_written_as_people_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+    place, time = GeoCoordinate(latitude=52.5, longitude=13.4), datetime(2024, 5, 1, tzinfo=UTC)
+    print_json({"at": place, "when": time, "which": UUID(int=1)})
+    assert json.loads(capsys.readouterr().out) == {
+        "at": {"latitude": 52.5, "longitude": 13.4},
+        "when": "2024-05-01T00:00:00Z",
+        "which": str(UUID(int=1)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, ""), ('say "hi"', 'say "hi"'), (9.5, "9.5"), (True, "true"), (["a", "b"], '["a", "b"]')]
+)
+def test_a_property_is_shown_as_text_or_as_json(value: object, shown: str) -> None:
+    assert format_value(value) == shown
+
+
+def test_wide_characters_take_two_cells() -> None:
+    lines = align_columns([("标签", "x"), ("cat", "y")])
+    assert lines == ["标签  x", "cat   y"]
+
+
+def test_a_terminal_of_80_columns_shows_every_letter_of_a_path() -> None:
+    path = "a-very-long-folder-name/" * 4 + "[bold]红苹果.png"
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(build_table(("similarity", "path", "label", "caption"), [("0.3", path, "food", "红苹果")]))
+    lines = capture.get().splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    assert all(part in capture.get() for part in ("[bold]", "similarity"))
+    shown = "".join(line[12:].split("  ")[0].strip() for line in lines[1:])
+    assert shown == path
+
+
+def test_what_the_database_holds_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    prepare_streams()
+    logging.getLogger("clip_vectorizer").warning("there are %s", "\x1b]0;owned\x07 and \u202egpj.exe")
+    with pytest.raises(SystemExit):
+        exit_with_error("error: did you mean \x1b[2Jowl.png?\nfirst or second", 2)
+    print_table(["path"], [["\u202egpj.exe"]])
+    written = capsys.readouterr()
+    assert "\x1b" not in written.err and "\u202e" not in written.err + written.out
+    assert "\\x1b[2Jowl.png?\nfirst" in written.err and "\\u202egpj.exe" in written.out
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with pytest.raises(OSError, match=r"/dev/full"):
+        write_sheet(Path("/dev/full"), "owl", "Image", [], False)

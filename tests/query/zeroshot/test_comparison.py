@@ -1,0 +1,23 @@
+import pytest
+
+from clip_vectorizer.query.zeroshot.comparison import IMAGES, LABELS, MATMUL, choose_fastest, estimate_seconds
+
+
+@pytest.mark.parametrize("images", [1, 1000, 100_000])
+@pytest.mark.parametrize("labels", [2, 1000])
+def test_files_have_vectors_already_and_are_multiplied(images: int, labels: int) -> None:
+    assert choose_fastest(images, labels, 512, in_files=True) == MATMUL
+    assert LABELS not in estimate_seconds(images, labels, 512, in_files=True)
+
+
+def test_many_labels_are_multiplied() -> None:
+    assert choose_fastest(10_000, 1000, 512, in_files=False) == MATMUL
+
+
+def test_long_vectors_stay_where_they_are_while_labels_are_few() -> None:
+    assert choose_fastest(10_000, 2, 1280, in_files=False) == LABELS
+    assert choose_fastest(10_000, 100, 1280, in_files=False) == MATMUL
+
+
+def test_no_images_at_all_cost_nothing_to_choose() -> None:
+    assert choose_fastest(0, 2, 512, in_files=False) in (IMAGES, LABELS, MATMUL)
