@@ -1,4 +1,4 @@
-"""Reads Weaviate: search by text, image or vector, and zero-shot classification. numpy, no torch."""
+"""Search by text, image or vector, and zero-shot classification, over Weaviate. Needs numpy, not torch."""
 
 from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
@@ -6,8 +6,8 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.prompts import PROMPTS
 from clip_vectorizer.query.search.arguments import Move
-from clip_vectorizer.query.search.query import Query, image, stored, text, vector
-from clip_vectorizer.query.zeroshot import Classification
+from clip_vectorizer.query.search.query import Query
+from clip_vectorizer.query.zeroshot.results import Classification
 
 __all__ = [
     "PROMPTS",
@@ -20,10 +20,6 @@ __all__ = [
     "Query",
     "StoredImage",
     "few_shot",
-    "image",
     "linear_probe",
     "remove_means",
-    "stored",
-    "text",
-    "vector",
 ]

@@ -1,4 +1,7 @@
-"""ImageSearch for asyncio: the same searches, on weaviate's own async client. D dimensions"""
+"""ImageSearch for asyncio: the same searches, on weaviate-client's async client.
+
+D dimensions
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -19,50 +22,69 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
-from clip_vectorizer.query.search.calls import embed_step
-from clip_vectorizer.query.search.query import QueryInput, text, vector
-from clip_vectorizer.query.search.query import image as picture
+from clip_vectorizer.query.search.query import Query, QueryInput
 from clip_vectorizer.query.search.searches import Searches, split_pages
-from clip_vectorizer.query.search.steps import ResultT, SearchFlow, SearchStep, WeaviateCall, run_flow_async
-from clip_vectorizer.query.zeroshot import Classification
+from clip_vectorizer.query.search.steps import (
+    ResultT,
+    SearchFlow,
+    SearchStep,
+    WeaviateCall,
+    embed_step,
+    run_flow_async,
+)
 from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput
+from clip_vectorizer.query.zeroshot.results import Classification
 
 
 class AsyncImageSearch:
-    """ImageSearch's methods, to be awaited; those that go on and on are async iterators. Each is described there.
+    """ImageSearch for asyncio: the same methods and arguments, to `await`. An async context manager.
 
-    `async with await AsyncImageSearch.connect(...) as search: hits = await search.find("owl")`
-    One may be used by many tasks at once. Weaviate is asked by its async client, the sidecar in threads.
+        async with await AsyncImageSearch.connect("http://localhost:8080", collection="Image") as search:
+            hits = await search.find("a red apple", limit=3)
+            async for image in search.iterate(filters="label=fruit"):
+                print(image.path)
+
+    `pages`, `iterate` and `classify` are async iterators. Many tasks may search at once: Weaviate is called by its
+    async client, the sidecar in threads. ImageSearch documents each method, its arguments, and the errors it raises.
     """
 
     @classmethod
     async def connect(
         cls,
         weaviate_url: str = DEFAULT_URL,
+        *,
         grpc_port: int | None = None,
         api_key: str | None = None,
         vectorizer_url: str = DEFAULT_VECTORIZER_URL,
-        collection: str | None = IMAGE_COLLECTION,
         vectorizer_api_key: str | None = None,
+        collection: str | None = IMAGE_COLLECTION,
         tenant: str | None = None,
-        consistency: str | None = None,
+        consistency_level: str | None = None,
     ) -> Self:
-        """As ImageSearch.connect, and with what it raises."""
-        where = (weaviate_url, grpc_port, api_key, vectorizer_url, collection)
-        whose = (vectorizer_api_key, tenant, consistency)
+        """Connect, as ImageSearch.connect; raises the same errors."""
         async with AsyncExitStack() as opened:
-            search = await asyncio.to_thread(ImageSearch.connect, *where, *whose)
+            search = await asyncio.to_thread(
+                ImageSearch.connect,
+                weaviate_url,
+                grpc_port=grpc_port,
+                api_key=api_key,
+                vectorizer_url=vectorizer_url,
+                vectorizer_api_key=vectorizer_api_key,
+                collection=collection,
+                tenant=tenant,
+                consistency_level=consistency_level,
+            )
             opened.callback(search.close)
             client = await opened.enter_async_context(connect_weaviate_async(weaviate_url, grpc_port, api_key))
             images = (
-                select_partition(client.collections.use(collection), search.searches.searched) if collection else None
+                select_partition(client.collections.use(collection), search.searches.target) if collection else None
             )
             connected = cls(search, images, weaviate_url)
             connected._opened = opened.pop_all()
         return connected
 
     def __init__(self, search: ImageSearch, images: Any, url: str) -> None:
-        """`connect` is the way in. `images`: the collection, of the async client; `search` has the rest."""
+        """Use `connect` instead. `images`: the collection of the async client; `search` has everything else."""
         self.info = search.info
         self._search, self._images, self._url = search, images, url
         self._opened = AsyncExitStack()
@@ -74,59 +96,80 @@ class AsyncImageSearch:
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connections; leaving the `async with` does it too."""
+        """Close the connections, as leaving the `async with` does."""
         await self._opened.aclose()
 
-    async def find(self, what: QueryInput, **asked: Unpack[SearchArguments]) -> list[Hit]:
-        return await self._run(self._searches.find(what, **asked))
+    async def find(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> list[Hit]:
+        """Return the images nearest to `what`, best first: see ImageSearch.find."""
+        return await self._run(self._searches.find(what, **arguments))
 
-    async def by_text(self, query: str, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        return await self.find(text(query), limit=limit, **asked)
+    async def by_text(self, query: str, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to a text, best first: see ImageSearch.by_text."""
+        return await self.find(Query.text(query), limit=limit, **arguments)
 
-    async def by_image(self, image: ImageInput, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        return await self.find(picture(image), limit=limit, **asked)
+    async def by_image(self, image: ImageInput, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to an image, best first: see ImageSearch.by_image."""
+        return await self.find(Query.image(image), limit=limit, **arguments)
 
-    async def by_vector(self, values: npt.ArrayLike, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        return await self.find(vector(values), limit=limit, **asked)
+    async def by_vector(self, values: npt.ArrayLike, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to a vector (D,), best first: see ImageSearch.by_vector."""
+        return await self.find(Query.vector(values), limit=limit, **arguments)
 
     async def groups(
-        self, what: QueryInput, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[SearchArguments]
+        self,
+        what: QueryInput,
+        by: str = LABEL,
+        per_group: int = 3,
+        groups: int = 10,
+        **arguments: Unpack[SearchArguments],
     ) -> list[Group]:
-        return await self._run(self._searches.groups(what, by, per_group, groups, **asked))
+        """Return the nearest images by the value of a property, best group first: see ImageSearch.groups."""
+        return await self._run(self._searches.groups(what, by, per_group, groups, **arguments))
 
     async def pages(
-        self, what: QueryInput, size: int = 100, **asked: Unpack[SearchArguments]
+        self, what: QueryInput, size: int = 100, **arguments: Unpack[SearchArguments]
     ) -> AsyncIterator[list[Hit]]:
-        plan = await self._run(self._searches.all_pages(what, **asked))
-        for limit, offset in split_pages(plan.question, size):
+        """Yield all hits, best first, in pages of `size`: see ImageSearch.pages."""
+        plan = await self._run(self._searches.plan_pages(what, **arguments))
+        for limit, offset in split_pages(plan.request, size):
             if hits := await self._run(self._searches.page(plan, limit, offset)):
                 yield hits
             if len(hits) < limit:
                 return
 
-    async def everything(
+    async def iterate(
         self,
+        *,
         after: str | None = None,
-        where: FilterInput = None,
-        properties: Iterable[str] = (),
-        vectors: bool = False,
-        thumbnails: bool = False,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
     ) -> AsyncIterator[StoredImage]:
-        listing = self._searches.listing(where, properties, vectors, thumbnails)
+        """Yield every image of the collection: see ImageSearch.iterate."""
+        listing = self._searches.listing(filters, return_properties, include_vector, include_thumbnail)
         last = await self._run(listing.start_after(after))
-        while rows := await self._run(listing.page(last)):
-            for row in rows:
-                yield listing.listed(row)
-            last = rows[-1]
+        while objects := await self._run(listing.page(last)):
+            for found in objects:
+                yield listing.read_image(found)
+            last = objects[-1]
 
-    async def explain(self, what: QueryInput, **asked: Unpack[SearchArguments]) -> Explanation:
-        return build_explanation(await self._run(self._searches.explain(what, **asked)), self._searches.searched)
+    async def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
+        """Return what `find` would send to Weaviate: see ImageSearch.explain."""
+        planned = await self._run(self._searches.explain(what, **arguments))
+        return build_explanation(planned, self._searches.target)
 
     async def explain_groups(
-        self, what: QueryInput, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[SearchArguments]
+        self,
+        what: QueryInput,
+        by: str = LABEL,
+        per_group: int = 3,
+        groups: int = 10,
+        **arguments: Unpack[SearchArguments],
     ) -> Explanation:
-        planned = await self._run(self._searches.explain_groups(what, by, per_group, groups, **asked))
-        return build_explanation(planned, self._searches.searched)
+        """Return what `groups` would send to Weaviate: see ImageSearch.explain_groups."""
+        planned = await self._run(self._searches.explain_groups(what, by, per_group, groups, **arguments))
+        return build_explanation(planned, self._searches.target)
 
     async def classify(
         self,
@@ -134,14 +177,15 @@ class AsyncImageSearch:
         labels: Sequence[str] | None = None,
         templates: Sequence[str] | None = None,
         limit: int | None = None,
-        **how: Unpack[ClassifyArguments],
+        **options: Unpack[ClassifyArguments],
     ) -> AsyncIterator[Classification]:
-        """In a thread, one result after the other."""
-        results = await asyncio.to_thread(partial(self._search.classify, images, labels, templates, limit, **how))
+        """Yield the most likely of `labels` for each image, computed in a thread: see ImageSearch.classify."""
+        results = await asyncio.to_thread(partial(self._search.classify, images, labels, templates, limit, **options))
         while (result := await asyncio.to_thread(next, results, None)) is not None:
             yield result
 
     async def label_set(self, name: str) -> list[str]:
+        """Return the labels of a stored set: see ImageSearch.label_set."""
         return await asyncio.to_thread(self._search.label_set, name)
 
     @property
@@ -149,9 +193,9 @@ class AsyncImageSearch:
         return self._search.searches
 
     async def _run(self, flow: SearchFlow[ResultT]) -> ResultT:
-        return await run_flow_async(flow, self._answer)
+        return await run_flow_async(flow, self._run_step)
 
-    async def _answer(self, step: SearchStep) -> Any:
+    async def _run_step(self, step: SearchStep) -> Any:
         if not isinstance(step, WeaviateCall):
             return await asyncio.to_thread(embed_step, step, self._search.sidecar)
         if self._images is None:

@@ -1,8 +1,6 @@
-"""Everything a search holds open, checked before it is used.
+"""Opening a search: connections to Weaviate and the sidecar, checked before use.
 
-The collection of images in Weaviate, as a search asks it.
-
-What must hold before a collection is searched: it exists, and every model that makes vectors for it is the same.
+The collection must exist, and every model that makes vectors for it must be the same.
 """
 
 from collections.abc import Collection, Iterable
@@ -32,33 +30,41 @@ class SearchConnection:
     client: WeaviateClient
     sidecar: VectorizerClient
     info: ModelInfo
-    searched: SearchTarget | None
-    opened: ExitStack = field(default_factory=ExitStack)  # close it and all is closed
+    target: SearchTarget | None  # None: connected without a collection
+    opened: ExitStack = field(default_factory=ExitStack)  # closing it closes both connections
 
 
 def open_connection(
-    where: ConnectionSettings, collection: str | None = None, tenant: str | None = None, consistency: str | None = None
+    address: ConnectionSettings,
+    collection: str | None = None,
+    tenant: str | None = None,
+    consistency_level: str | None = None,
 ) -> SearchConnection:
-    """Checks that the sidecar runs the model that made the collection's vectors; `collection` None: to search nothing.
+    """Connect, and check that the sidecar runs the model that made the collection's vectors.
 
-    Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such collection or tenant), Mismatch (another model).
+    `collection` None: connect without one. Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such
+    collection, tenant or level), Mismatch (another model).
     """
-    check_consistency_level(consistency)
-    url = where.vectorizer_url or DEFAULT_VECTORIZER_URL
+    level = parse_consistency_level(consistency_level)
+    url = address.vectorizer_url or DEFAULT_VECTORIZER_URL
     with ExitStack() as opened:
-        sidecar = opened.enter_context(VectorizerClient(url, api_key=where.vectorizer_api_key))
-        client = opened.enter_context(connect_weaviate(where.weaviate_url, where.grpc_port, where.api_key))
-        info, searched = sidecar.meta(), None
+        sidecar = opened.enter_context(VectorizerClient(url, api_key=address.vectorizer_api_key))
+        client = opened.enter_context(connect_weaviate(address.weaviate_url, address.grpc_port, address.api_key))
+        info, target = sidecar.meta(), None
         if collection is not None:
-            searched = read_search_target(client, info, where.weaviate_url, collection, tenant)
-            searched = replace(searched, tenant=tenant, consistency=consistency)
-        return SearchConnection(client, sidecar, info, searched, opened.pop_all())
+            target = read_search_target(client, info, address.weaviate_url, collection, tenant)
+            target = replace(target, tenant=tenant, consistency_level=level)
+        return SearchConnection(client, sidecar, info, target, opened.pop_all())
 
 
-def check_consistency_level(consistency: str | None) -> None:
-    if consistency not in (None, *CONSISTENCY_LEVELS):
-        meant = did_you_mean(str(consistency), CONSISTENCY_LEVELS)
-        raise InputError(f"no consistency is called {consistency!r}; {meant}there are {', '.join(CONSISTENCY_LEVELS)}")
+def parse_consistency_level(level: str | None) -> str | None:
+    """Return ONE, QUORUM or ALL as a plain str; weaviate-client's ConsistencyLevel is a str too. Raises InputError."""
+    if level is None:
+        return None
+    if level not in CONSISTENCY_LEVELS:
+        meant = did_you_mean(str(level), CONSISTENCY_LEVELS)
+        raise InputError(f"no consistency level is called {level!r}; {meant}there are {', '.join(CONSISTENCY_LEVELS)}")
+    return ConsistencyLevel(level).value
 
 
 def read_search_target(
@@ -69,42 +75,45 @@ def read_search_target(
 
 
 class WeaviateImages:
-    """One collection of images. Every method raises Unreachable, or VectorizerError with Weaviate's words."""
+    """One collection of images, a SearchableCollection."""
 
-    def __init__(self, client: WeaviateClient, url: str, searched: SearchTarget) -> None:
-        self.searched = searched
-        self._collection = select_partition(client.collections.use(searched.collection), searched)
+    def __init__(self, client: WeaviateClient, url: str, target: SearchTarget) -> None:
+        self.target = target
+        self._collection = select_partition(client.collections.use(target.collection), target)
         self._url = url
 
-    def ask(self, call: WeaviateCall) -> Any:
-        """What the method of weaviate-client's collection answers that `call` names."""
+    def execute(self, call: WeaviateCall) -> Any:
+        """Run `call` on the collection. Raises WeaviateUnreachable, or VectorizerError with Weaviate's message."""
         with weaviate_errors(self._url):
             return call(self._collection)
 
 
-def select_partition(collection: Any, searched: SearchTarget) -> Any:
-    """The tenant's part of the collection, read as consistently as is asked; of the sync or the async client."""
-    if searched.tenant:
-        collection = collection.with_tenant(searched.tenant)
-    if searched.consistency:
-        collection = collection.with_consistency_level(ConsistencyLevel[searched.consistency])
+def select_partition(collection: Any, target: SearchTarget) -> Any:
+    """Return the collection for the target's tenant and consistency level. Takes the sync or the async client's."""
+    if target.tenant:
+        collection = collection.with_tenant(target.tenant)
+    if target.consistency_level:
+        collection = collection.with_consistency_level(ConsistencyLevel(target.consistency_level))
     return collection
 
 
 def check_search(
     client: WeaviateClient, url: str, info: ModelInfo, collection: str, tenant: str | None = None
 ) -> CollectionState:
-    """The collection. Raises InputError (no such one or tenant), Mismatch (the models do not agree)."""
+    """Return the state of the collection. Raises InputError (no such collection or tenant), Mismatch (other models)."""
     stored = check_collection(client, url, collection, tenant)
     check_model(stored, info, collection)
-    if stored.inference_url is None:  # else Weaviate asks that one, which it tells us nothing of
+    if stored.inference_url is None:  # else Weaviate uses that one, and does not report its model
         with weaviate_errors(url):
             check_weaviates_sidecar(client.get_meta(), info)
     return stored
 
 
 def check_collection(client: WeaviateClient, url: str, collection: str, tenant: str | None = None) -> CollectionState:
-    """The collection, for whoever needs no vectors. Raises InputError, Mismatch (not made by us)."""
+    """Return the state of the collection, without a check of its model.
+
+    Raises InputError (no such collection or tenant), Mismatch (not made by clip-ingest).
+    """
     with weaviate_errors(url):
         check_collection_exists(collection, client.collections.list_all(simple=True), url)
         stored = read_collection(client, collection)
@@ -115,7 +124,7 @@ def check_collection(client: WeaviateClient, url: str, collection: str, tenant: 
 def check_tenant_exists(client: WeaviateClient, stored: CollectionState, collection: str, tenant: str | None) -> None:
     if not stored.tenants:
         if tenant is not None:
-            raise InputError(f"the collection {collection} has no tenants; leave --tenant away")
+            raise InputError(f"the collection {collection} has no tenants; remove --tenant")
         return
     tenants = client.collections.use(collection).tenants
     if tenant is None:
@@ -126,7 +135,8 @@ def check_tenant_exists(client: WeaviateClient, stored: CollectionState, collect
     if not tenants.exists(tenant):
         names = sorted(tenants.get())
         raise InputError(
-            f"the collection {collection} has no tenant {tenant}; {did_you_mean(tenant, names)}it has {format_names(names)}"
+            f"the collection {collection} has no tenant {tenant}; {did_you_mean(tenant, names)}"
+            f"it has {format_names(names)}"
         )
 
 
@@ -148,7 +158,7 @@ def check_collection_exists(collection: str, names: Collection[str], url: str) -
 
 
 def check_weaviates_sidecar(meta: dict[str, Any], info: ModelInfo) -> None:
-    """A text is embedded by the sidecar that Weaviate names, an image by ours: two models would go unnoticed."""
+    """Raises Mismatch: Weaviate's sidecar embeds texts and ours embeds images, so two models would go unnoticed."""
     theirs = (meta.get("modules") or {}).get(VECTORIZER_MODULE) or {}
     if theirs.get("revision", info.revision) != info.revision:
         raise Mismatch(

@@ -1,4 +1,7 @@
-"""What a search finds. D dimensions"""
+"""What a search and a listing return.
+
+D dimensions
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,37 +12,37 @@ from clip_vectorizer.vectors import Vectors
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One image found. What was not asked for is None or empty."""
+    """One image found by a search. Fields that were not requested are None or empty."""
 
     path: str  # relative to the folder that was ingested
     similarity: float  # cosine, -1..1: 1 - distance. Between a text and a good image about 0.2 to 0.35
-    distance: float  # as Weaviate gives it
-    id: str
+    distance: float  # cosine distance 0..2, as Weaviate returns it
+    id: str  # UUID of the object
     label: str
     caption: str
     score: float | None = None  # of a hybrid search: Weaviate's, words and vector together; larger is better
-    copies: tuple[str, ...] = ()  # paths of equal images, where duplicates are folded
-    properties: Mapping[str, Any] = field(default_factory=dict)  # those that were asked for
-    vector: Vectors | None = None  # (D,), as stored
-    thumbnail: bytes | None = None  # a JPEG
+    copies: tuple[str, ...] = ()  # paths of equal images, with `deduplicate`
+    properties: Mapping[str, Any] = field(default_factory=dict)  # those of `return_properties`
+    vector: Vectors | None = None  # (D,) float32, as stored; with `include_vector`
+    thumbnail: bytes | None = None  # a JPEG file; with `include_thumbnail`
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """The hits that share one value of a property, nearest first."""
 
-    name: str
+    name: str  # the value
     hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One image of the collection, as a listing names it. What was not asked for is None or empty."""
+    """One image of the collection, from `iterate`. Fields that were not requested are None or empty."""
 
-    path: str
-    id: str
+    path: str  # relative to the folder that was ingested
+    id: str  # UUID of the object
     label: str
     caption: str
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    vector: Vectors | None = None  # (D,)
-    thumbnail: bytes | None = None  # a JPEG
+    properties: Mapping[str, Any] = field(default_factory=dict)  # those of `return_properties`
+    vector: Vectors | None = None  # (D,) float32; with `include_vector`
+    thumbnail: bytes | None = None  # a JPEG file; with `include_thumbnail`

@@ -1,8 +1,6 @@
-"""What may be searched with or classified: a path, an address, bytes, or a PIL image. All become a file's bytes.
+"""Images that a caller passes in: paths, addresses, bytes and PIL images, read and embedded.
 
 D dimensions
-
-An image from an http:// or https:// address, within a size and a time.
 """
 
 import io
@@ -22,14 +20,14 @@ from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.images import upright_rgb
 from clip_vectorizer.vectors import Vectors
 
-MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar takes no more, unless it is told to
-MAX_NAME_LENGTH = 200  # in a message
+MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar's default limit of a request
+MAX_NAME_LENGTH = 200  # letters of a path in an error message
 MAX_DOWNLOAD_BYTES = 50_000_000
 STEP_TIMEOUT_SECONDS = 20.0  # to connect, and between two pieces
 DOWNLOAD_TIMEOUT_SECONDS = 60.0
 MAX_REDIRECTS = 5
 SCHEMES = ("http://", "https://")
-EMBED_BATCH_SIZE = 32  # files embedded by one request; also how many results wait for each other
+EMBED_BATCH_SIZE = 32  # images per request; also how many results wait for each other
 
 ImageInput = str | os.PathLike[str] | bytes | Image.Image
 
@@ -40,23 +38,23 @@ class ImageBatchEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedImage:
-    """An image on its way: its vector (D,), or why it has none."""
+    """An image with its vector, or with the reason why it has none."""
 
-    path: str
-    vector: Vectors | None
+    path: str  # as the caller gave it, or images[INDEX]
+    vector: Vectors | None  # (D,) float32
     error: str = ""
 
 
-def embed_images(pictures: Iterable[ImageInput], encoder: ImageBatchEncoder) -> Iterator[list[EmbeddedImage]]:
-    """In batches and in order, each picture with its vector or with the reason why it has none."""
-    numbered = enumerate(pictures)
+def embed_images(images: Iterable[ImageInput], encoder: ImageBatchEncoder) -> Iterator[list[EmbeddedImage]]:
+    """Yield batches in order, each image with its vector or with the reason why it has none."""
+    numbered = enumerate(images)
     while batch := list(islice(numbered, EMBED_BATCH_SIZE)):
-        yield embed_batch([(name_image(picture, index), picture) for index, picture in batch], encoder)
+        yield embed_batch([(name_image(image, index), image) for index, image in batch], encoder)
 
 
-def embed_image(picture: ImageInput, encoder: ImageBatchEncoder) -> Vectors:
-    """The vector (D,) of one picture. Raises InputError that names it."""
-    [embedded] = embed_batch([(name_image(picture, 0), picture)], encoder)
+def embed_image(image: ImageInput, encoder: ImageBatchEncoder) -> Vectors:
+    """Return the vector (D,) of one image. Raises InputError that names the image."""
+    [embedded] = embed_batch([(name_image(image, 0), image)], encoder)
     if embedded.vector is None:
         raise InputError(f"{shorten_name(embedded.path)}: {embedded.error}")
     return embedded.vector
@@ -66,25 +64,25 @@ def shorten_name(name: str) -> str:
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}..."
 
 
-def embed_batch(pictures: Sequence[tuple[str, ImageInput]], encoder: ImageBatchEncoder) -> list[EmbeddedImage]:
-    files = [read_or_error(picture) for _, picture in pictures]
-    answers = iter(encoder.embed_each_image([file for file in files if isinstance(file, bytes)]))
-    results = [next(answers) if isinstance(file, bytes) else file for file in files]
-    return [build_embedded_image(name, result) for (name, _), result in zip(pictures, results, strict=True)]
+def embed_batch(images: Sequence[tuple[str, ImageInput]], encoder: ImageBatchEncoder) -> list[EmbeddedImage]:
+    files = [read_or_error(image) for _, image in images]
+    vectors = iter(encoder.embed_each_image([file for file in files if isinstance(file, bytes)]))
+    results = [next(vectors) if isinstance(file, bytes) else file for file in files]
+    return [build_embedded_image(name, result) for (name, _), result in zip(images, results, strict=True)]
 
 
 def build_embedded_image(name: str, result: Vectors | Exception) -> EmbeddedImage:
     return EmbeddedImage(name, None, str(result)) if isinstance(result, Exception) else EmbeddedImage(name, result)
 
 
-def name_image(picture: ImageInput, index: int) -> str:
-    """The path as it was given; pictures without one are told apart by their place."""
-    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"images[{index}]"
+def name_image(image: ImageInput, index: int) -> str:
+    """Return the path as it was given; an image without one is named by its index."""
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else f"images[{index}]"
 
 
-def read_or_error(picture: ImageInput) -> bytes | InputError:
+def read_or_error(image: ImageInput) -> bytes | InputError:
     try:
-        return read_image_bytes(picture)
+        return read_image_bytes(image)
     except OSError as error:
         return InputError(error.strerror or str(error))
     except InputError as error:
@@ -93,11 +91,11 @@ def read_or_error(picture: ImageInput) -> bytes | InputError:
         return InputError(str(error))
 
 
-def read_image_bytes(picture: ImageInput) -> bytes:
-    """Raises OSError (no such file, truncated), InputError (an empty file, an address that gives none)."""
-    if isinstance(picture, Image.Image):
-        return encode_png(picture)
-    data = picture if isinstance(picture, bytes) else read_location(picture)
+def read_image_bytes(image: ImageInput) -> bytes:
+    """Return a file's bytes. Raises OSError (no such file), InputError (an empty file, a failed download)."""
+    if isinstance(image, Image.Image):
+        return encode_png(image)
+    data = image if isinstance(image, bytes) else read_location(image)
     if not data:
         raise InputError("the file is empty (0 bytes)")
     return data
@@ -108,23 +106,23 @@ def read_location(name: str | os.PathLike[str]) -> bytes:
 
 
 def read_file(path: Path) -> bytes:
-    """A pipe and a device have no size that could be looked at first."""
+    """Read with a limit, not by size: a pipe and a device have none."""
     with path.open("rb") as file:
         return read_limited(file)
 
 
-def read_limited(file: BinaryIO, most: int = MAX_BODY_BYTES) -> bytes:
-    """All of it. Raises InputError for more than any sidecar takes, before it fills the memory."""
-    data = file.read(most + 1)
-    if len(data) > most:
-        raise InputError(f"larger than {most:,} bytes; make it smaller")
+def read_limited(file: BinaryIO, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Read all of a file. Raises InputError for more than any sidecar takes, before it fills the memory."""
+    data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise InputError(f"larger than {max_bytes:,} bytes; make it smaller")
     return data
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Upright and RGB first: the turn that a photograph's EXIF asks for would be lost with the EXIF."""
-    with suppress(Exception):  # a broken EXIF block asks for nothing
-        image = ImageOps.exif_transpose(image)  # in a copy, unlike upright_rgb: the caller keeps the picture as it was
+    """Encode upright and RGB: the rotation in a photograph's EXIF would be lost with the EXIF."""
+    with suppress(Exception):  # a broken EXIF block rotates nothing
+        image = ImageOps.exif_transpose(image)  # a copy, unlike upright_rgb: the caller's image stays unchanged
     file = io.BytesIO()
     upright_rgb(image).save(file, format="PNG", compress_level=1)
     return file.getvalue()
@@ -135,31 +133,31 @@ def is_http_url(name: object) -> bool:
 
 
 def download_image(
-    address: str, most_bytes: int = MAX_DOWNLOAD_BYTES, longest_seconds: float = DOWNLOAD_TIMEOUT_SECONDS
+    url: str, max_bytes: int = MAX_DOWNLOAD_BYTES, timeout_seconds: float = DOWNLOAD_TIMEOUT_SECONDS
 ) -> bytes:
-    """The body. Raises InputError, without the address: whoever asked knows it."""
+    """Download within a size and a time. Raises InputError without the address, which the caller adds."""
     try:
         with (
             httpx.Client(timeout=STEP_TIMEOUT_SECONDS, follow_redirects=True, max_redirects=MAX_REDIRECTS) as client,
-            client.stream("GET", address, headers={"Accept": "image/*"}) as answer,
+            client.stream("GET", url, headers={"Accept": "image/*"}) as response,
         ):
-            return read_body(answer, most_bytes, time.monotonic() + longest_seconds)
+            return read_body(response, max_bytes, time.monotonic() + timeout_seconds)
     except httpx.TimeoutException:
         raise InputError(
-            f"no answer within {STEP_TIMEOUT_SECONDS:g} s; download it, and search with the file"
+            f"no response within {STEP_TIMEOUT_SECONDS:g} s; download it, and search with the file"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise InputError(f"cannot be downloaded ({error or type(error).__name__}); check the address") from None
 
 
-def read_body(answer: httpx.Response, most_bytes: int, deadline: float) -> bytes:
-    if not answer.is_success:
-        raise InputError(f"the server says {answer.status_code} {answer.reason_phrase}; check the address")
+def read_body(response: httpx.Response, max_bytes: int, deadline: float) -> bytes:
+    if not response.is_success:
+        raise InputError(f"the server returned {response.status_code} {response.reason_phrase}; check the address")
     body = bytearray()
-    for piece in answer.iter_bytes():
+    for piece in response.iter_bytes():
         body += piece
-        if len(body) > most_bytes:
-            raise InputError(f"larger than {most_bytes:,} bytes; make it smaller, and search with the file")
+        if len(body) > max_bytes:
+            raise InputError(f"larger than {max_bytes:,} bytes; make it smaller, and search with the file")
         if time.monotonic() > deadline:
             raise InputError("the download takes too long; download it, and search with the file")
     return bytes(body)

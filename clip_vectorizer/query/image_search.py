@@ -1,6 +1,6 @@
-"""Search and classification of images: the one object that users and commands hold. D dimensions
+"""Search and classification of images: the object that programs and commands use.
 
-Searching, as one does it in Python. D dimensions
+D dimensions
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import LABEL
-from clip_vectorizer.defaults import DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION, MAX_RESULTS
+from clip_vectorizer.defaults import DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.connect import WeaviateImages, open_connection
 from clip_vectorizer.query.explain import Explanation, build_explanation
@@ -21,155 +21,65 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.labels.label_sets import list_set_labels
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
-from clip_vectorizer.query.search.calls import QueryEncoder, SearchableCollection, answer_step
-from clip_vectorizer.query.search.query import QueryInput, text, vector
-from clip_vectorizer.query.search.query import image as picture
+from clip_vectorizer.query.search.calls import SearchableCollection
+from clip_vectorizer.query.search.query import Query, QueryInput
 from clip_vectorizer.query.search.searches import Searches, split_pages
-from clip_vectorizer.query.search.steps import ResultT, SearchFlow, run_flow
+from clip_vectorizer.query.search.steps import (
+    QueryEncoder,
+    ResultT,
+    SearchFlow,
+    SearchStep,
+    WeaviateCall,
+    embed_step,
+    run_flow,
+)
 from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput, ClassifyOptions
 from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify, open_stores
 from clip_vectorizer.query.zeroshot.results import Classifications
 
-MAX_LIMIT = MAX_RESULTS
 
+class ImageSearch:
+    """Search one collection by text, image or vector, and classify images. A context manager.
 
-class Finder:
-    """Searches one collection; its steps are answered in this thread. `asked`: see Asked.
+        with ImageSearch.connect("http://localhost:8080", collection="Image") as search:
+            hits = search.find("a red apple", limit=3)
 
-    Many threads may search at once; close it when all are done.
+    Many threads may search at once; close it when all have finished. The keyword arguments of every search are listed
+    in SearchArguments, those of `classify` in ClassifyArguments.
 
-    Every method raises Unreachable when Weaviate or the sidecar went away, InputError for what cannot be asked, and
-    Mismatch for vectors of another model.
-    """
-
-    def __init__(self, info: ModelInfo, sidecar: QueryEncoder, images: SearchableCollection | None) -> None:
-        """`images` None: connected without a collection."""
-        self.info = info
-        self.sidecar = sidecar
-        self._images = images
-        self._closed = False
-
-    def find(self, what: QueryInput, **asked: Unpack[SearchArguments]) -> list[Hit]:
-        """The images nearest to `what`, best first.
-
-        A str is a text; a path, bytes or a PIL image an image; `text`, `image`, `stored` and `vector` say which, and
-        can be added up: `search.find(text("horse") + text("stripes") - 0.5 * text("fruit"), limit=5)`.
-        """
-        return self._run(self.searches.find(what, **asked))
-
-    def by_text(self, query: str, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        """The images nearest to a text, best first. A text cut to the model's context is a logged warning."""
-        return self.find(text(query), limit=limit, **asked)
-
-    def by_image(self, image: ImageInput, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        """The images nearest to a path, an https:// address, a file's bytes or a PIL image, best first."""
-        return self.find(picture(image), limit=limit, **asked)
-
-    def by_vector(self, values: npt.ArrayLike, limit: int = 10, **asked: Unpack[SearchOptions]) -> list[Hit]:
-        """The images nearest to a vector (D,) of the collection's model, best first. Raises Mismatch for another D."""
-        return self.find(vector(values), limit=limit, **asked)
-
-    def groups(
-        self, what: QueryInput, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[SearchArguments]
-    ) -> list[Group]:
-        """The nearest images by the value of a property, best group first: `search.groups("owl", by="label")`.
-
-        Among the `limit` nearest (default 1,000), which are also how far it looks for groups.
-        """
-        return self._run(self.searches.groups(what, by, per_group, groups, **asked))
-
-    def pages(self, what: QueryInput, size: int = 100, **asked: Unpack[SearchArguments]) -> Iterator[list[Hit]]:
-        """All hits, best first, a page at a time, until none are left or Weaviate's 10,000 have been seen.
-
-        `offset` begins later, `limit` ends earlier. `for page in search.pages("owl", size=50): ...`
-        """
-        plan = self._run(self.searches.all_pages(what, **asked))
-        for limit, offset in split_pages(plan.question, size):
-            if hits := self._run(self.searches.page(plan, limit, offset)):
-                yield hits
-            if len(hits) < limit:
-                return
-
-    def everything(
-        self,
-        after: str | None = None,
-        where: FilterInput = None,
-        properties: Iterable[str] = (),
-        vectors: bool = False,
-        thumbnails: bool = False,
-    ) -> Iterator[StoredImage]:
-        """Every image of the collection, in an order that stays; with `where`, those that match, by their paths.
-
-        `after` goes on behind the image with this id. `for image in search.everything(where="label=birds"): ...`
-        """
-        listing = self.searches.listing(where, properties, vectors, thumbnails)
-        last = self._run(listing.start_after(after))
-        while rows := self._run(listing.page(last)):
-            yield from map(listing.listed, rows)
-            last = rows[-1]
-
-    def explain(self, what: QueryInput, **asked: Unpack[SearchArguments]) -> Explanation:
-        """What `find` would send to Weaviate, and what it asks the sidecar before: `print(search.explain("owl"))`."""
-        return build_explanation(self._run(self.searches.explain(what, **asked)), self.searches.searched)
-
-    def explain_groups(
-        self, what: QueryInput, by: str = LABEL, per_group: int = 3, groups: int = 10, **asked: Unpack[SearchArguments]
-    ) -> Explanation:
-        """The same of `groups`."""
-        planned = self._run(self.searches.explain_groups(what, by, per_group, groups, **asked))
-        return build_explanation(planned, self.searches.searched)
-
-    @property
-    def searches(self) -> Searches:
-        """The searches as flows, for whoever answers their steps in another way."""
-        return Searches(self._collected().searched, self.info)
-
-    def _run(self, flow: SearchFlow[ResultT]) -> ResultT:
-        images = self._collected()
-        return run_flow(flow, lambda step: answer_step(step, self.sidecar, images))
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise InputError("this search is closed; connect again, and close after the last question")
-
-    def _collected(self) -> SearchableCollection:
-        self._check_open()
-        if self._images is None:
-            raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
-        return self._images
-
-
-class ImageSearch(Finder):
-    """Searches one collection by text, image or vector, and classifies images. A context manager.
-
-    Every method raises Unreachable when Weaviate or the sidecar went away, InputError for what cannot be asked.
+    Every method raises WeaviateUnreachable or SidecarUnreachable when a server does not answer, InputError for an
+    argument that cannot be used, and Mismatch for a vector of another model; all derive from VectorizerError.
     """
 
     @classmethod
     def connect(
         cls,
         weaviate_url: str = DEFAULT_URL,
+        *,
         grpc_port: int | None = None,
         api_key: str | None = None,
         vectorizer_url: str = DEFAULT_VECTORIZER_URL,
-        collection: str | None = IMAGE_COLLECTION,
         vectorizer_api_key: str | None = None,
+        collection: str | None = IMAGE_COLLECTION,
         tenant: str | None = None,
-        consistency: str | None = None,
+        consistency_level: str | None = None,
     ) -> Self:
-        """Checks first that the sidecar runs the model that made the collection's vectors.
+        """Connect to Weaviate and the sidecar, and check that the sidecar's model made the collection's vectors.
 
-        `collection` None: to classify files, with no images in the database. `tenant`: whose images, where the
-        collection has tenants. `consistency`: how many replicas must agree, ONE, QUORUM or ALL, where there are some.
-        Raises WeaviateUnreachable, SidecarUnreachable, InputError (no such collection or tenant), Mismatch (another
-        model).
+        `grpc_port`: None is 50051. `api_key`: Weaviate's; `vectorizer_api_key`: the sidecar's. `collection`: None to
+        classify files without images in the database. `tenant`: required where the collection has tenants.
+        `consistency_level`: how many replicas must agree on a read, ONE, QUORUM or ALL (also weaviate-client's
+        ConsistencyLevel); None leaves it to Weaviate.
+
+        Raises SettingsError (a bad URL), WeaviateUnreachable, SidecarUnreachable, InputError (no such collection,
+        tenant or level), Mismatch (another model).
         """
-        where = ConnectionSettings(weaviate_url, grpc_port, api_key, vectorizer_url, vectorizer_api_key)
-        connected = open_connection(where, collection, tenant, consistency)
-        client, info, searched = connected.client, connected.info, connected.searched
-        images = WeaviateImages(client, weaviate_url, searched) if searched else None
-        search = cls(info, connected.sidecar, images, lambda: open_stores(client, weaviate_url, info, searched))
-        search._opened = connected.opened
+        address = ConnectionSettings(weaviate_url, grpc_port, api_key, vectorizer_url, vectorizer_api_key)
+        connection = open_connection(address, collection, tenant, consistency_level)
+        client, info, target = connection.client, connection.info, connection.target
+        images = WeaviateImages(client, weaviate_url, target) if target else None
+        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, target))
+        search._opened = connection.opened
         return search
 
     def __init__(
@@ -177,12 +87,18 @@ class ImageSearch(Finder):
         info: ModelInfo,
         sidecar: QueryEncoder,
         images: SearchableCollection | None,
-        shelf: Callable[[], ClassificationStores],
+        open_stores: Callable[[], ClassificationStores],
     ) -> None:
-        """`connect` is the way in; this takes the parts, whatever they are. `shelf` is called when one classifies."""
-        super().__init__(info, sidecar, images)
-        self._shelf = shelf
+        """Use `connect` instead; this takes the parts, which tests replace.
+
+        `images`: None without a collection. `open_stores`: called by each classification.
+        """
+        self.info = info
+        self.sidecar = sidecar
+        self._images = images
+        self._open_stores = open_stores
         self._opened = ExitStack()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -191,9 +107,133 @@ class ImageSearch(Finder):
         self.close()
 
     def close(self) -> None:
-        """Ends the connections; leaving the `with` does it too."""
+        """Close the connections, as leaving the `with` does. May be called twice."""
         self._closed = True
         self._opened.close()
+
+    def find(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> list[Hit]:
+        """Return the images nearest to `what`, best first.
+
+        `what`: a str is a text; a path, bytes or a PIL image an image; an array (D,) a vector; or a Query, which may
+        add them up.
+
+            for hit in search.find("a red apple", limit=3, filters="label=fruit"):
+                print(hit.similarity, hit.path)
+            search.find(Query.text("horse") + Query.text("stripes") - 0.5 * Query.text("fruit"), limit=5)
+
+        Raises InputError (no such file, property or stored image, a bad filter or number), Mismatch (a vector of
+        another D).
+        """
+        return self._run(self.searches.find(what, **arguments))
+
+    def by_text(self, query: str, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to a text, best first. Logs a warning for a text longer than the model's context.
+
+            [hit] = search.by_text("a yellow lemon", limit=1)
+
+        Raises InputError for an empty text.
+        """
+        return self.find(Query.text(query), limit=limit, **arguments)
+
+    def by_image(self, image: ImageInput, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to a path, an https:// address, a file's bytes or a PIL image, best first.
+
+            hits = search.by_image("examples/images/fruit/lemon.png", limit=3, include_thumbnail=True)
+
+        Raises InputError for an image that cannot be read.
+        """
+        return self.find(Query.image(image), limit=limit, **arguments)
+
+    def by_vector(self, values: npt.ArrayLike, limit: int = 10, **arguments: Unpack[SearchOptions]) -> list[Hit]:
+        """Return the images nearest to a vector (D,) of the collection's model, of any length but 0, best first.
+
+            [lemon] = search.by_text("a yellow lemon", limit=1, include_vector=True)
+            search.by_vector(lemon.vector, limit=3)
+
+        Raises Mismatch for another D, InputError for zeros, NaN or infinity.
+        """
+        return self.find(Query.vector(values), limit=limit, **arguments)
+
+    def groups(
+        self,
+        what: QueryInput,
+        by: str = LABEL,
+        per_group: int = 3,
+        groups: int = 10,
+        **arguments: Unpack[SearchArguments],
+    ) -> list[Group]:
+        """Return the nearest images by the value of the property `by`, best group first.
+
+            for group in search.groups("an animal", by="label", per_group=2, groups=5):
+                print(group.name, [hit.path for hit in group.hits])
+
+        Groups are made of the `limit` nearest images (default 1,000). Raises InputError for a property that cannot
+        group, and for diversity, offset and auto_limit, which do not go with groups.
+        """
+        return self._run(self.searches.groups(what, by, per_group, groups, **arguments))
+
+    def pages(self, what: QueryInput, size: int = 100, **arguments: Unpack[SearchArguments]) -> Iterator[list[Hit]]:
+        """Yield all hits, best first, in pages of `size`, until none are left or Weaviate's 10,000 are reached.
+
+            for page in search.pages("owl", size=50, limit=120):
+                print(len(page))
+
+        `offset` starts later, `limit` ends earlier. Raises InputError, as `find`, at the first page.
+        """
+        plan = self._run(self.searches.plan_pages(what, **arguments))
+        for limit, offset in split_pages(plan.request, size):
+            if hits := self._run(self.searches.page(plan, limit, offset)):
+                yield hits
+            if len(hits) < limit:
+                return
+
+    def iterate(
+        self,
+        *,
+        after: str | None = None,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> Iterator[StoredImage]:
+        """Yield every image of the collection, in a stable order; with `filters` the matching ones, by their paths.
+
+            for image in search.iterate(filters="label=fruit", return_properties=["size"]):
+                print(image.path, image.properties["size"])
+
+        `after`: the id of an image to continue after. Raises InputError for an `after` that does not exist, a bad
+        filter, and a property that does not exist.
+        """
+        listing = self.searches.listing(filters, return_properties, include_vector, include_thumbnail)
+        last = self._run(listing.start_after(after))
+        while objects := self._run(listing.page(last)):
+            yield from map(listing.read_image, objects)
+            last = objects[-1]
+
+    def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
+        """Return what `find` would send to Weaviate, and which steps come before, as Python and GraphQL.
+
+            print(search.explain("owl", limit=3))
+
+        Runs those steps, but not the search. Raises InputError and Mismatch as `find`.
+        """
+        planned = self._run(self.searches.explain(what, **arguments))
+        return build_explanation(planned, self.searches.target)
+
+    def explain_groups(
+        self,
+        what: QueryInput,
+        by: str = LABEL,
+        per_group: int = 3,
+        groups: int = 10,
+        **arguments: Unpack[SearchArguments],
+    ) -> Explanation:
+        """Return what `groups` would send to Weaviate, as `explain` does for `find`.
+
+        print(search.explain_groups("an animal", by="label", per_group=2).python)
+        """
+        planned = self._run(self.searches.explain_groups(what, by, per_group, groups, **arguments))
+        return build_explanation(planned, self.searches.target)
 
     def classify(
         self,
@@ -201,24 +241,57 @@ class ImageSearch(Finder):
         labels: Sequence[str] | None = None,
         templates: Sequence[str] | None = None,
         limit: int | None = None,
-        **how: Unpack[ClassifyArguments],
+        **options: Unpack[ClassifyArguments],
     ) -> Classifications:
-        """The most likely of `labels` for each image, in order.
+        """Return an iterator over the most likely of `labels` for each image, in order.
+
+            for result in search.classify(["examples/images/fruit/lemon.png"], ["lemon", "owl"]):
+                print(result.path, result.label, result.score)
 
         `images`: files (paths, bytes, PIL images), hits of a search, or None for the whole collection, as stored.
-        Zero-shot: each label's prompts (`templates`, each with one {}; None: a set for the label's language and the
-        model) make one vector, kept in the database; the nearest label wins. A label may have descriptions:
-        "crane: a construction crane / a wading bird". An image that cannot be read is a Classification with an
-        `error`, in its place. `limit`: the first so many images. See How for the rest. Whoever wants no more of them
-        may `close()` the results.
-        Raises InputError (labels, prompts or a filter that cannot be used) or Mismatch (a label set of another model)
-        before the first image.
+        `labels`: at least two; one may have descriptions: "crane: a construction crane / a wading bird".
+        `templates`: prompts, each with one {}; None takes a set for the label's language and the model. The prompts of
+        a label make one vector, stored in the database; the nearest label wins. `limit`: classify that many images.
+        An image that cannot be read gives a Classification with an `error`, in its place. `close()` of the result
+        stops early.
+
+        Raises, before the first image, InputError (labels, prompts or a filter that cannot be used) or Mismatch (a
+        label set of another model).
         """
         self._check_open()
-        parts = ClassifyContext(self.info, self.sidecar, self._shelf(), self._images)
-        return classify(images, labels, templates, limit, ClassifyOptions(**how), parts)
+        context = ClassifyContext(self.info, self.sidecar, self._open_stores(), self._images)
+        return classify(images, labels, templates, limit, ClassifyOptions(**options), context)
 
     def label_set(self, name: str) -> list[str]:
-        """The labels of a named set as they were given, with descriptions. Raises InputError when there is none."""
+        """Return the labels of a stored set, as they were given, with descriptions.
+
+            list(search.classify(None, ["fruit", "animal"], label_set="things", limit=1))
+            print(search.label_set("things"))
+
+        Raises InputError when there is no such set.
+        """
         self._check_open()
-        return list_set_labels(name, self._shelf().sets)
+        return list_set_labels(name, self._open_stores().sets)
+
+    @property
+    def searches(self) -> Searches:
+        """The searches as flows, to run their steps in another way."""
+        return Searches(self._require_images().target, self.info)
+
+    def _run(self, flow: SearchFlow[ResultT]) -> ResultT:
+        images = self._require_images()
+
+        def run_step(step: SearchStep) -> object:
+            return images.execute(step) if isinstance(step, WeaviateCall) else embed_step(step, self.sidecar)
+
+        return run_flow(flow, run_step)
+
+    def _require_images(self) -> SearchableCollection:
+        self._check_open()
+        if self._images is None:
+            raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
+        return self._images
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("this search is closed; connect again, and close after the last search")

@@ -1,4 +1,4 @@
-"""Near strings: the ones with the least edit distance to a query, and the name that was probably meant.
+"""Near strings: those with the least edit distance to a query, and the name that was probably meant.
 
 N strings · k of them
 """
@@ -16,9 +16,9 @@ from rapidfuzz.process import cdist
 
 from clip_vectorizer.errors import InputError
 
-BLOCK = 25_000  # strings a thread compares before it hears how near the others have come
-THREADS = min(os.cpu_count() or 1, 8)  # of more, the first ones would all compare without a bound
-TIES = 20  # equally near names that are looked at more closely
+BLOCK = 25_000  # strings per thread before the bound on the distance is updated
+THREADS = min(os.cpu_count() or 1, 8)  # with more, the first blocks would all be compared without a bound
+TIES = 20  # equally near names that are compared by capitals
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -27,16 +27,19 @@ Int64Array = npt.NDArray[np.int64]
 class SimilarString:
     text: str
     distance: int  # Levenshtein: insertions, deletions and substitutions of one code point each
-    index: int  # where it stands among the strings
+    index: int  # into the strings
 
 
 def similar_strings(
     query: str, strings: Sequence[str], k: int = 10, *, block: int = BLOCK, threads: int = THREADS
 ) -> list[SimilarString]:
-    """The k nearest, nearest first; equally near ones in the order of `strings`; all of them where there are fewer.
+    """Return the k nearest strings, nearest first, equally near ones in their order; all where there are fewer.
 
-    Exact. Block by block: what comes later must be nearer than the k-th so far, and of most strings it is soon clear
-    that they are not (benchmarks/lookup.py). `threads` blocks are compared at a time. Raises InputError for k below 1.
+    >>> similar_strings("owk", ["cat", "owl", "cow"], k=1)
+    [SimilarString(text='owl', distance=1, index=1)]
+
+    Exact. Compares block by block: a later string must be nearer than the k-th so far, which rules most out early
+    (benchmarks/lookup.py). `threads` blocks are compared at a time. Raises InputError for k below 1.
     """
     if k < 1:
         raise InputError(f"k={k}: expected at least 1 string to look for")
@@ -55,7 +58,7 @@ def similar_strings(
 
 @dataclass(frozen=True, slots=True)
 class NearestStrings:
-    """Sorted by distance, then index. (k,) each."""
+    """Distances and indices of the nearest strings so far, (k,) each, sorted by distance, then index."""
 
     distances: Int64Array
     indices: Int64Array
@@ -65,39 +68,43 @@ class NearestStrings:
         return cls(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def joined(self, later: Iterable["NearestStrings"], k: int) -> "NearestStrings":
-        """The k nearest of all. `later` have larger indices, so a stable sort keeps ties in their order."""
-        all_of_them = [self, *later]
-        distances = np.concatenate([each.distances for each in all_of_them])
-        indices = np.concatenate([each.indices for each in all_of_them])
+        """Return the k nearest of all. `later` has larger indices, so a stable sort keeps ties in their order."""
+        blocks = [self, *later]
+        distances = np.concatenate([each.distances for each in blocks])
+        indices = np.concatenate([each.indices for each in blocks])
         order = np.argsort(distances, kind="stable")[:k]
         return NearestStrings(distances[order], indices[order])
 
 
 def split_into_waves(count: int, block: int, threads: int) -> Iterator[range]:
-    """Where the blocks begin that are compared at the same time."""
+    """Yield, for each wave of `threads` blocks, where its blocks start."""
     wave = block * threads
     for start in range(0, count, wave):
         yield range(start, min(start + wave, count), block)
 
 
 def compare_block(query: str, block: Sequence[str], start: int, most: int | None) -> NearestStrings:
-    """Those of the block at `start` that are at most `most` away, in their order; None: all of them."""
-    # int32: by default distances above 255 would wrap. What is farther than the cutoff is told as cutoff + 1.
+    """Return the strings of the block at `start` that are at most `most` away, in their order; None: all of them."""
+    # int32: by default distances above 255 would wrap. A distance above the cutoff comes back as cutoff + 1.
     distances_n = cdist([query], block, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32)[0]
     near = np.flatnonzero(distances_n <= (np.iinfo(np.int32).max if most is None else most))
     return NearestStrings(distances_n[near].astype(np.int64), near + start)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`did you mean fruit? `, ready to stand in a sentence, or nothing where none of `names` is near."""
+    """Return the nearest of `names` as part of an error message, or "" where none is near.
+
+    >>> did_you_mean("fruti", ["bird", "fruit"])
+    'did you mean fruit? '
+    """
     near = find_near_name(name, names)
     return "" if near is None else f"did you mean {near}? "
 
 
 def find_near_name(name: str, names: Iterable[str]) -> str | None:
-    """The nearest of `names`, small and capital letters being the same; None where too much would have to change.
+    """Return the nearest of `names`, ignoring case; None where more than `max_edits` letters differ.
 
-    Capitals decide between names that are otherwise equally near, then the alphabet: databases list in any order.
+    Between equally near names capitals decide, then the alphabet: databases list names in any order.
     """
     found = list(names)
     nearest = similar_strings(name.casefold(), [each.casefold() for each in found], TIES)
@@ -108,5 +115,5 @@ def find_near_name(name: str, names: Iterable[str]) -> str | None:
 
 
 def max_edits(name: str) -> int:
-    """A third of the letters, rounded up: two letters that changed places count two. More, and it is another word."""
+    """Return a third of the letters, rounded up: two swapped letters count two, more makes it another word."""
     return (len(name) + 2) // 3

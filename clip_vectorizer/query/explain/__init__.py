@@ -1,4 +1,4 @@
-"""What a search sends, for people: as Python that can be pasted, and as GraphQL that finds the same."""
+"""What a search sends, as Python to paste, and as GraphQL that finds the same."""
 
 from clip_vectorizer.query.explain.explanation import Explanation, build_explanation
 

@@ -1,83 +1,90 @@
-"""What a search would send, without the last step being taken."""
+"""What a search would send, as text: all of its steps but the last are run."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
 from PIL import Image
 
-from clip_vectorizer.query.explain import source_code
-from clip_vectorizer.query.explain.source_code import LINE_WIDTH, SourceNode, SourceTree
+from clip_vectorizer.query.explain.source_code import (
+    LINE_WIDTH,
+    SourceNode,
+    SourceTree,
+    ValueWriter,
+    graphql_literal,
+    graphql_source,
+    python_literal,
+    python_source,
+)
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.search.calls import SearchPlan, SearchTarget
-from clip_vectorizer.query.search.searches import PlannedSearch, build_first_call, needs_similarity_filter
+from clip_vectorizer.query.search.results import needs_similarity_filter
+from clip_vectorizer.query.search.searches import PlannedSearch
 from clip_vectorizer.query.search.steps import EmbedImage, EmbedTexts, SearchStep, WeaviateCall
 
-SHOWN_NUMBERS = 3  # of a vector, where a person reads it
-SHOWN_LETTERS = 50
-NOT_IN_GRAPHQL = "# GraphQL cannot say this: it has no diversity, and no groups of a hybrid search"
+SHOWN_NUMBERS = 3  # of a vector, in print()
+SHOWN_LETTERS = 50  # of a text, in print()
+NOT_IN_GRAPHQL = "# not possible in GraphQL: it has no diversity, and no groups of a hybrid search"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`print(search.explain("owl"))` is for people: long vectors and texts are shortened there, nowhere else."""
+    """What a search sends. `print(search.explain("owl"))` shortens long vectors and texts; the properties do not."""
 
     call: WeaviateCall  # weaviate-client's method and its arguments
-    searched: SearchTarget
-    steps: tuple[str, ...]  # what was asked before: of the sidecar, and of Weaviate for stored vectors
-    notes: tuple[str, ...] = ()
+    target: SearchTarget
+    steps: tuple[str, ...]  # steps before the call: requests to the sidecar, and to Weaviate for stored vectors
+    notes: tuple[str, ...] = ()  # what happens to the results afterwards
 
     @property
     def python(self) -> str:
-        """Lines that can be pasted where `client` is a connected WeaviateClient."""
-        return source_code.python_source(self.call, self.searched, source_code.python_literal)
+        """Python lines to paste where `client` is a connected WeaviateClient; they leave the answer in `found`."""
+        return python_source(self.call, self.target, python_literal)
 
     @property
     def graphql(self) -> str | None:
-        """The query that finds the same at /v1/graphql; None where GraphQL cannot say it."""
-        return source_code.graphql_source(self.call, self.searched, source_code.graphql_literal)
+        """The query that finds the same at /v1/graphql; None where GraphQL has no such query."""
+        return graphql_source(self.call, self.target, graphql_literal)
 
     def __str__(self) -> str:
-        said = [
-            line for text in (*self.steps, *self.notes) for line in wrap(text, LINE_WIDTH - 2, subsequent_indent="  ")
-        ]
-        lines = source_code.python_source(self.call, self.searched, shorten_values(source_code.python_literal))
-        query = source_code.graphql_source(self.call, self.searched, shorten_values(source_code.graphql_literal))
-        return "\n".join([*(f"# {line}" for line in said), lines, "", query or NOT_IN_GRAPHQL])
+        texts = (*self.steps, *self.notes)
+        comments = [f"# {line}" for text in texts for line in wrap(text, LINE_WIDTH - 2, subsequent_indent="  ")]
+        lines = python_source(self.call, self.target, shorten_values(python_literal))
+        query = graphql_source(self.call, self.target, shorten_values(graphql_literal))
+        return "\n".join([*comments, lines, "", query or NOT_IN_GRAPHQL])
 
 
-def build_explanation(search: PlannedSearch, searched: SearchTarget) -> Explanation:
+def build_explanation(search: PlannedSearch, target: SearchTarget) -> Explanation:
     """Build the explanation of a search that stopped before its last call."""
-    call = search.grouping or build_first_call(search.plan)
-    return Explanation(call, searched, tuple(map(describe_step, search.steps)), tuple(list_notes(search.plan, call)))
+    steps, notes = map(describe_step, search.steps), list_notes(search.plan, search.last_call)
+    return Explanation(search.last_call, target, tuple(steps), tuple(notes))
 
 
 def list_notes(plan: SearchPlan, call: WeaviateCall) -> list[str]:
-    question, notes = plan.question, []
+    request, notes = plan.request, []
     if call.method == "near_text":
-        notes.append("Weaviate asks its own sidecar for the vector of the text")
-    if question.diversity is not None and question.offset:
-        notes.append(f"of these, the first {question.offset} are left out here")
+        notes.append("Weaviate has its own sidecar embed the text")
+    if request.diversity is not None and request.offset:
+        notes.append(f"the client then drops the first {request.offset} results")
     if "group_by" in call.arguments:
-        if question.fold:
-            notes.append("equal images of a group are folded here")
+        if request.deduplicate:
+            notes.append("the client then merges equal images of a group")
         return notes
-    if needs_similarity_filter(question):
-        notes.append(f"what is less near than {question.min_similarity:g} is left out here, and more is asked for")
-    if question.fold:
-        notes.append(f"equal images are folded here, and more is asked for until {question.limit} differ")
+    if needs_similarity_filter(request):
+        notes.append(f"the client then drops hits below similarity {request.min_similarity:g}, and fetches more")
+    if request.deduplicate:
+        notes.append(f"the client then merges equal images, and fetches more until {request.limit} differ")
     return notes
 
 
 def describe_step(step: SearchStep) -> str:
     match step:
         case EmbedTexts(texts):
-            return f"the sidecar makes vectors of: {', '.join(repr(text) for text in texts)}"
+            return f"the sidecar embeds: {', '.join(repr(text) for text in texts)}"
         case EmbedImage(image):
-            return f"the sidecar makes a vector of {describe_image(image)}"
-    return "Weaviate gives the vectors that are stored with the images named"
+            return f"the sidecar embeds {describe_image(image)}"
+    return "Weaviate returns the vectors of the stored images"
 
 
 def describe_image(image: ImageInput) -> str:
@@ -86,8 +93,8 @@ def describe_image(image: ImageInput) -> str:
     return f"{len(image)} bytes" if isinstance(image, bytes) else os.fspath(image)
 
 
-def shorten_values(write: Callable[[Any], SourceNode]) -> Callable[[Any], SourceNode]:
-    """`write` for people."""
+def shorten_values(write: ValueWriter) -> ValueWriter:
+    """Return a writer like `write` that shortens long texts and vectors."""
 
     def short(value: Any) -> SourceNode:
         if isinstance(value, list) and len(value) > SHOWN_NUMBERS and isinstance(value[0], float):

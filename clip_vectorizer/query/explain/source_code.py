@@ -1,8 +1,6 @@
-"""A call of weaviate-client as Python source.
+"""A call of weaviate-client as Python and as GraphQL, which finds the same at /v1/graphql.
 
-A call of weaviate-client as GraphQL, which finds the same at /v1/graphql.
-
-Source code in lines of a width, as a formatter would break them.
+Source is a tree of calls, lists and objects, broken into lines as a formatter would do.
 """
 
 import json
@@ -21,6 +19,7 @@ from clip_vectorizer.query.search.calls import SearchTarget
 from clip_vectorizer.query.search.steps import WeaviateCall
 
 QUERY_IMPORT = "from weaviate.classes.query import "
+QUERY_CLASSES = ("Diversity", "Filter", "GeoCoordinate", "GroupBy", "MetadataQuery", "Move")
 FILTER_METHODS = {
     "Equal": "equal",
     "NotEqual": "not_equal",
@@ -57,7 +56,7 @@ LINE_WIDTH = 80
 
 @dataclass(frozen=True, slots=True)
 class SourceTree:
-    """`before` + items with commas between + `after`: a call, a list, an object."""
+    """`before` + items, separated by commas + `after`: a call, a list, an object."""
 
     before: str
     items: Sequence["SourceNode"]
@@ -65,31 +64,30 @@ class SourceTree:
 
 
 SourceNode = str | SourceTree
+ValueWriter = Callable[[Any], SourceNode]  # writes texts, numbers, times, and lists of them
 
-ValueWriter = Callable[[Any], SourceNode]
 
-
-def python_source(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> str:
-    """A few lines that need a connected `client` and leave the answer in `found`. `values` writes the plain ones."""
+def python_source(call: WeaviateCall, target: SearchTarget, values: ValueWriter) -> str:
+    """Return lines that need a connected `client` and leave the answer in `found`."""
     arguments = [prefix_node(f"{name}=", value_source(value, values)) for name, value in call.arguments.items()]
     body = format_node(SourceTree(f"found = collection.query.{call.method}(", arguments, ")"))
-    return "\n".join([*import_lines(body, searched), "", format_node(collection_source(searched)), body])
+    return "\n".join([*import_lines(body, target), "", format_node(collection_source(target)), body])
 
 
-def collection_source(searched: SearchTarget) -> SourceNode:
-    text = f'collection = client.collections.use("{searched.collection}")'
-    if searched.tenant:
-        text += f'.with_tenant("{searched.tenant}")'
-    if searched.consistency:
-        text += f".with_consistency_level(ConsistencyLevel.{searched.consistency})"
-    return text
+def collection_source(target: SearchTarget) -> SourceNode:
+    source = f'collection = client.collections.use("{target.collection}")'
+    if target.tenant:
+        source += f'.with_tenant("{target.tenant}")'
+    if target.consistency_level:
+        source += f".with_consistency_level(ConsistencyLevel.{target.consistency_level})"
+    return source
 
 
-def import_lines(body: str, searched: SearchTarget) -> list[str]:
-    names = [name for name in ("Diversity", "Filter", "GroupBy", "MetadataQuery", "Move") if f"{name}" in body]
-    lines = ["from weaviate.classes.config import ConsistencyLevel"] if searched.consistency else []
+def import_lines(body: str, target: SearchTarget) -> list[str]:
+    names = [name for name in QUERY_CLASSES if name in body]
+    lines = ["from weaviate.classes.config import ConsistencyLevel"] if target.consistency_level else []
     if "datetime(" in body:
-        lines.append("from datetime import datetime, timezone")
+        lines.append("from datetime import datetime")
     return [*lines, f"{QUERY_IMPORT}{', '.join(names)}"] if names else lines
 
 
@@ -119,12 +117,8 @@ def filter_source(value: FilterReturn, values: ValueWriter) -> SourceNode:
     if isinstance(value, _FilterValue):
         return prefix_node(f"Filter.{target_source(value)}", condition_source(value, values))
     operands = [filter_source(each, values) for each in value.filters]  # type: ignore[attr-defined]
-    operator = str(value.operator.value)  # type: ignore[attr-defined]
-    return (
-        SourceTree(f"{FILTER_GROUPS[operator]}([", operands, "])")
-        if operator in FILTER_GROUPS
-        else SourceTree("Filter.not_(", operands, ")")
-    )
+    group = FILTER_GROUPS.get(str(value.operator.value))  # type: ignore[attr-defined]
+    return SourceTree(f"{group}([", operands, "])") if group else SourceTree("Filter.not_(", operands, ")")
 
 
 def target_source(value: _FilterValue) -> str:
@@ -144,7 +138,7 @@ def condition_source(value: _FilterValue, values: ValueWriter) -> SourceNode:
 
 
 def python_literal(value: Any) -> SourceNode:
-    """Plain values: text, numbers, times and lists of them."""
+    """Write a text, a number, a time, or a list of them."""
     if isinstance(value, list | tuple):
         return SourceTree("[", [python_literal(each) for each in value], "]")
     if isinstance(value, datetime):
@@ -157,53 +151,56 @@ def double_quote(text: str) -> str:
     return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in text and "\\'" not in written else written
 
 
-def graphql_source(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> str | None:
-    """None where GraphQL cannot say it: it has no diversity, and makes other groups of a hybrid search [1.39.0]."""
+def graphql_source(call: WeaviateCall, target: SearchTarget, values: ValueWriter) -> str | None:
+    """Return None for diversity, which GraphQL lacks, and for groups of a hybrid search, which it makes differently.
+
+    Seen with Weaviate 1.39.0.
+    """
     if "diversity_selection" in call.arguments or (call.method == "hybrid" and "group_by" in call.arguments):
         return None
-    arguments = [*near_argument(call, searched, values), *list_other_arguments(call, searched, values)]
+    arguments = [*near_argument(call, target, values), *list_other_arguments(call, target, values)]
     *lines, last = format_node(
-        SourceTree(f"{{ Get {{ {searched.collection}(", arguments, ")"), LINE_WIDTH - 2
+        SourceTree(f"{{ Get {{ {target.collection}(", arguments, ")"), LINE_WIDTH - 2
     ).splitlines()
-    lines.append(format_node(SourceTree(f"{last} {{ ", list_fields(call, searched), " } } }")))
-    if searched.consistency:
-        lines.insert(0, f"# replicated collections also take consistencyLevel: {searched.consistency}")
+    lines.append(format_node(SourceTree(f"{last} {{ ", list_fields(call, target), " } } }")))
+    if target.consistency_level:
+        lines.insert(0, f"# replicated collections also take consistencyLevel: {target.consistency_level}")
     return "\n".join(lines)
 
 
-def near_argument(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> list[SourceNode]:
+def near_argument(call: WeaviateCall, target: SearchTarget, values: ValueWriter) -> list[SourceNode]:
     given = call.arguments
-    target: SourceNode = f'targetVectors: ["{searched.vector}"]'
+    vector_name: SourceNode = f'targetVectors: ["{target.vector}"]'
     distance = [prefix_node("distance: ", values(given["distance"]))] if "distance" in given else []
     match call.method:
         case "near_text":
             moves = {"move_to": "moveTo: ", "move_away": "moveAwayFrom: "}
             moving = [prefix_node(moves[name], move_object(given[name], values)) for name in moves if name in given]
             concepts = prefix_node("concepts: ", values([given["query"]]))
-            return [SourceTree("nearText: {", [concepts, *moving, target, *distance], "}")]
+            return [SourceTree("nearText: {", [concepts, *moving, vector_name, *distance], "}")]
         case "near_vector":
             vector = prefix_node("vector: ", values(given["near_vector"]))
-            return [SourceTree("nearVector: {", [vector, target, *distance], "}")]
+            return [SourceTree("nearVector: {", [vector, vector_name, *distance], "}")]
     names = {"query": "query", "vector": "vector", "alpha": "alpha", "query_properties": "properties"}
     names |= {"max_vector_distance": "maxVectorDistance"}
     parts = [prefix_node(f"{names[name]}: ", values(given[name])) for name in names if name in given]
-    return [SourceTree("hybrid: {", [*parts, target], "}")]
+    return [SourceTree("hybrid: {", [*parts, vector_name], "}")]
 
 
 def move_object(value: WeaviateMove, values: ValueWriter) -> SourceNode:
     return SourceTree("{", [prefix_node("concepts: ", values(value._concepts_list)), f"force: {value.force}"], "}")
 
 
-def list_other_arguments(call: WeaviateCall, searched: SearchTarget, values: ValueWriter) -> list[SourceNode]:
+def list_other_arguments(call: WeaviateCall, target: SearchTarget, values: ValueWriter) -> list[SourceNode]:
     names = {"limit": "limit", "offset": "offset", "auto_limit": "autocut"}
     arguments: list[SourceNode] = [f"{names[name]}: {call.arguments[name]}" for name in names if name in call.arguments]
     if group_by := call.arguments.get("group_by"):
         count = f"groups: {group_by.number_of_groups}, objectsPerGroup: {group_by.objects_per_group}"
         arguments.append(f'groupBy: {{path: ["{group_by.prop}"], {count}}}')
     if filters := call.arguments.get("filters"):
-        arguments.append(prefix_node("where: ", where_object(filters, searched.properties, values)))
-    if searched.tenant:
-        arguments.append(prefix_node("tenant: ", values(searched.tenant)))
+        arguments.append(prefix_node("where: ", where_object(filters, target.properties, values)))
+    if target.tenant:
+        arguments.append(prefix_node("tenant: ", values(target.tenant)))
     return arguments
 
 
@@ -225,31 +222,30 @@ def compared_value(value: _FilterValue, kind: DataType | None, values: ValueWrit
         return f"valueGeoRange: {{geoCoordinates: {place}, distance: {{max: {found.distance}}}}}"
     if str(value.target).startswith("len("):
         return f"valueInt: {found}"
-    name = (
-        "valueBoolean" if value.operator.value == "IsNull" else GRAPHQL_VALUES.get(kind or DataType.TEXT, "valueText")
-    )
+    kind = DataType.BOOL if value.operator.value == "IsNull" else kind or DataType.TEXT
+    name = GRAPHQL_VALUES.get(kind, "valueText")
     return prefix_node(f"{name}: ", values(found))
 
 
-def list_fields(call: WeaviateCall, searched: SearchTarget) -> list[SourceNode]:
-    """The fields that are read."""
-    names: list[SourceNode] = [field_source(name, searched) for name in call.arguments["return_properties"]]
-    if "group_by" in call.arguments:  # whose hits have neither score nor named vectors
+def list_fields(call: WeaviateCall, target: SearchTarget) -> list[SourceNode]:
+    """Return the fields to read."""
+    names: list[SourceNode] = [field_source(name, target) for name in call.arguments["return_properties"]]
+    if "group_by" in call.arguments:  # hits of groups have neither score nor named vectors
         of_hits = [*names, "_additional { id distance }"]
         return [SourceTree("_additional { group { groupedBy { value } hits { ", of_hits, " } } }")]
-    told = ["id", "score" if call.method == "hybrid" else "distance"]
+    additional = ["id", "score" if call.method == "hybrid" else "distance"]
     if "include_vector" in call.arguments:
-        told.append(f"vectors {{ {searched.vector} }}")
-    return [*names, f"_additional {{ {' '.join(told)} }}"]
+        additional.append(f"vectors {{ {target.vector} }}")
+    return [*names, f"_additional {{ {' '.join(additional)} }}"]
 
 
-def field_source(name: str, searched: SearchTarget) -> str:
-    geo = searched.properties.get(name) is DataType.GEO_COORDINATES
+def field_source(name: str, target: SearchTarget) -> str:
+    geo = target.properties.get(name) is DataType.GEO_COORDINATES
     return f"{name} {{ latitude longitude }}" if geo else name
 
 
 def graphql_literal(value: Any) -> SourceNode:
-    """Plain values: text, numbers, times and lists of them."""
+    """Write a text, a number, a time, or a list of them."""
     if isinstance(value, list | tuple):
         return SourceTree("[", [graphql_literal(each) for each in value], "]")
     if isinstance(value, datetime):
@@ -258,7 +254,7 @@ def graphql_literal(value: Any) -> SourceNode:
 
 
 def format_node(node: SourceNode, width: int = LINE_WIDTH, indent: str = "", ending: str = "") -> str:
-    """On one line where that fits, else an item a line, each of them laid out the same way."""
+    """Write a node on one line where it fits, else one item per line, each formatted the same way."""
     line = indent + format_on_one_line(node) + ending
     if isinstance(node, str) or len(line) <= width or not node.items:
         return line
@@ -267,13 +263,11 @@ def format_node(node: SourceNode, width: int = LINE_WIDTH, indent: str = "", end
 
 
 def format_on_one_line(node: SourceNode) -> str:
-    return (
-        node
-        if isinstance(node, str)
-        else node.before + ", ".join(format_on_one_line(item) for item in node.items) + node.after
-    )
+    if isinstance(node, str):
+        return node
+    return node.before + ", ".join(map(format_on_one_line, node.items)) + node.after
 
 
 def prefix_node(name: str, node: SourceNode) -> SourceNode:
-    """`name` before a node: `limit=`, `limit: `."""
+    """Put `name` before a node: `limit=`, `limit: `."""
     return name + node if isinstance(node, str) else SourceTree(name + node.before, node.items, node.after)

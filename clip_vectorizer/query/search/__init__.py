@@ -1,1 +1,1 @@
-"""A search, from what is asked to what is found: flows of steps that know no connection."""
+"""Search of one collection as flows of steps, independent of any connection."""

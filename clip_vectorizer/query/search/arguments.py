@@ -1,4 +1,4 @@
-"""How a search is asked beside what it looks for: the keyword arguments of every search, checked."""
+"""The keyword arguments of every search, and the checked request that they become."""
 
 import math
 from collections.abc import Iterable
@@ -13,14 +13,18 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.prompts import normalize_text
 
 MAX_FORCE = 1e6  # past it nothing is left of the rest in float32
+VECTOR_ONLY = 1.0  # alpha of a search without keywords
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where a search is moved to or away from, as Weaviate's nearText does: `Move("the sea", 0.5)`.
+    """A text to move a search towards or away from, as in Weaviate's nearText.
 
-    `force` 0..1 towards a text: 1 goes half the way there. Away from one: 0 to a million.
-    Raises InputError for an empty text or a force that is no such number.
+    >>> Move("the sea", 0.5)
+    Move(text='the sea', force=0.5)
+
+    `force` is 0..1 towards a text (1 goes half the way there), and 0 to a million away from one.
+    Raises InputError for an empty text, and for a force outside of 0 to a million.
     """
 
     text: str
@@ -30,56 +34,56 @@ class Move:
         object.__setattr__(self, "text", normalize_text(self.text))
         object.__setattr__(self, "force", parse_number("force", self.force, 0, MAX_FORCE))
         if not self.text:
-            raise InputError("the text to move to or away from is empty; say one, for example Move('the sea', 0.5)")
+            raise InputError("the text to move to or away from is empty; give one, for example Move('the sea', 0.5)")
 
 
 class SearchOptions(TypedDict, total=False):
-    """What every search may be asked beside how many it should find."""
+    """The keyword arguments of every search, except `limit`. Names and meanings are those of weaviate-client."""
 
-    offset: int  # how many of the best are left out; offset + limit <= 10,000
-    where: FilterInput  # "label=fruit", several of them (all must hold), or a Filter of weaviate-client
-    min_similarity: float  # cosine, -1..1
-    auto_limit: int  # ends the results at so many jumps of the distance (Weaviate's autocut)
-    diversity: float  # 0 only relevance .. 1 only difference from what was taken already (Weaviate's MMR)
-    fold: bool  # equal images become one hit that lists its `copies`
-    captions: float  # share of a word search (BM25) over captions and other text, 0..1
+    offset: int  # how many of the best hits to skip; offset + limit <= 10,000
+    filters: FilterInput  # "label=fruit", several of them (all must hold), or a Filter of weaviate-client
+    min_similarity: float  # least cosine, -1..1
+    auto_limit: int  # ends the results after this many jumps of the distance (Weaviate's autocut)
+    diversity: float  # 0 only relevance .. 1 only difference from earlier hits (Weaviate's MMR)
+    deduplicate: bool  # equal images become one hit that lists its `copies`
+    alpha: float  # 1 (default) the vector only .. 0 only the words (BM25) in captions and other text, as in hybrid
     move_to: Move | None
     move_away: Move | None
-    properties: Iterable[str]  # to be found in Hit.properties
-    vectors: bool  # to be found in Hit.vector
-    thumbnails: bool  # to be found in Hit.thumbnail
+    return_properties: Iterable[str]  # properties to return in Hit.properties
+    include_vector: bool  # return Hit.vector
+    include_thumbnail: bool  # return Hit.thumbnail
 
 
 class SearchArguments(SearchOptions, total=False):
-    """The keyword arguments of a search: `search.find("owl", limit=5, where="label=birds", fold=True)`."""
+    """The keyword arguments of a search: `search.find("owl", limit=5, filters="label=birds", deduplicate=True)`."""
 
     limit: int  # most results, 1..10,000; default 10
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """`SearchArguments` with its defaults, checked. Raises InputError for what no search can be asked."""
+    """`SearchArguments` with defaults, checked. Raises InputError for a value that no search can take."""
 
     limit: int = 10
     offset: int = 0
-    where: FilterInput = None
+    filters: FilterInput = None
     min_similarity: float | None = None
     auto_limit: int | None = None
     diversity: float | None = None
-    fold: bool = False
-    captions: float = 0.0
+    deduplicate: bool = False
+    alpha: float = VECTOR_ONLY
     move_to: Move | None = None
     move_away: Move | None = None
-    properties: Iterable[str] = ()
-    vectors: bool = False
-    thumbnails: bool = False
+    return_properties: Iterable[str] = ()
+    include_vector: bool = False
+    include_thumbnail: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit", parse_integer("limit", self.limit, 1))  # numpy's numbers become Python's
         object.__setattr__(self, "offset", parse_integer("offset", self.offset, 0))
         check_limits(self.limit, self.offset)
-        object.__setattr__(self, "properties", parse_property_names(self.properties))
-        object.__setattr__(self, "captions", parse_number("captions", self.captions, 0, 1))
+        object.__setattr__(self, "return_properties", parse_property_names(self.return_properties))
+        object.__setattr__(self, "alpha", parse_number("alpha", self.alpha, 0, 1))
         if self.min_similarity is not None:
             parse_number("min_similarity", self.min_similarity, -1, 1)
         if self.diversity is not None:
@@ -92,11 +96,18 @@ class SearchRequest:
         if self.move_to is not None and self.move_to.force > 1:
             raise InputError(f"force {self.move_to.force:g}: towards a text it is 0 to 1; 1 goes half the way")
 
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether keywords count, next to the vector or alone."""
+        return self.alpha < VECTOR_ONLY
+
 
 def parse_property_names(properties: object) -> tuple[str, ...]:
     names = (properties,) if isinstance(properties, str) or not isinstance(properties, Iterable) else tuple(properties)
     if not all(isinstance(name, str) for name in names):
-        raise InputError(f"properties {properties!r}: expected names of properties, for example ['size', 'mime']")
+        raise InputError(
+            f"return_properties {properties!r}: expected names of properties, for example ['size', 'mime']"
+        )
     return names
 
 
@@ -107,12 +118,13 @@ def check_limits(limit: int, offset: int = 0) -> None:
         raise InputError(f"limit {limit}: expected 1 to {MAX_RESULTS} results")
     if offset + limit > MAX_RESULTS:
         raise InputError(
-            f"offset {offset} and limit {limit} ask for more than Weaviate's {MAX_RESULTS} best; "
-            "narrow the search by a filter (where), or list the whole collection (everything)"
+            f"offset {offset} and limit {limit} reach past Weaviate's {MAX_RESULTS} best; "
+            "narrow the search by a filter, or list the whole collection (iterate in Python, --list in clip-search)"
         )
 
 
 def parse_integer(name: str, value: object, least: int) -> int:
+    """Return `value` as an int. Raises InputError unless it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         upto = f" to {MAX_RESULTS} results" if name == "limit" else " or more"
         raise InputError(f"{name} {value!r}: expected {least}{upto}")
@@ -120,9 +132,9 @@ def parse_integer(name: str, value: object, least: int) -> int:
 
 
 def parse_number(name: str, value: object, least: float, most: float) -> float:
-    """`value` as a float. Raises InputError unless it is a finite number from `least` to `most`."""
+    """Return `value` as a float. Raises InputError unless it is a finite number from `least` to `most`."""
     try:
-        found = float(value)  # type: ignore[arg-type]  # whatever it is, numpy's numbers too
+        found = float(value)  # type: ignore[arg-type]  # anything may come in; numpy's numbers are welcome
     except (TypeError, ValueError):
         found = math.nan
     if isinstance(value, bool | str) or not math.isfinite(found) or not least <= found <= most:

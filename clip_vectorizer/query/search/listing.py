@@ -1,4 +1,4 @@
-"""The whole collection, image by image, without a search."""
+"""The images of a whole collection, page by page, without a search."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,45 +24,52 @@ BLOB_PAGE_SIZE = 10  # an answer may have 100 MB
 
 @dataclass(frozen=True, slots=True)
 class CollectionListing:
-    """What is listed. By the database's own cursor; with a filter, which excludes that one, in the order of paths."""
+    """Pages by the database's own cursor, or with a filter, which excludes the cursor, in the order of paths."""
 
-    searched: SearchTarget
-    question: SearchRequest
+    target: SearchTarget
+    request: SearchRequest
     filters: FilterReturn | None
 
     @classmethod
-    def of(
-        cls, searched: SearchTarget, where: FilterInput, properties: Iterable[str], vectors: bool, thumbnails: bool
+    def create(
+        cls,
+        target: SearchTarget,
+        filters: FilterInput,
+        return_properties: Iterable[str],
+        include_vector: bool,
+        include_thumbnail: bool,
     ) -> "CollectionListing":
-        """Raises InputError for a property that is not there."""
-        question = SearchRequest(properties=properties, vectors=vectors, thumbnails=thumbnails)
-        list_returned_properties(question, searched)
-        return cls(searched, question, build_filter(where, searched.properties))
+        """Raises InputError for a bad filter, and for a property that does not exist."""
+        request = SearchRequest(
+            return_properties=return_properties, include_vector=include_vector, include_thumbnail=include_thumbnail
+        )
+        list_returned_properties(request, target)
+        return cls(target, request, build_filter(filters, target.properties))
 
     def start_after(self, id: str | None) -> SearchFlow[WeaviateObject | None]:
-        """The object with this id, to go on after it. Raises InputError when it is gone."""
+        """Return the object with this id, to continue after it. Raises InputError when it does not exist."""
         if id is None:
             return None
         if not is_uuid(id):
-            raise InputError(f"after {id!r}: expected the id of an image, as everything() and clip-search --json tell")
+            raise InputError(f"after {id!r}: expected the id of an image, from StoredImage.id or clip-search --json")
         arguments = {"filters": Filter.by_id().equal(id), "limit": 1, "return_properties": [PATH]}
-        rows: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments)).objects
-        if not rows:
-            raise InputError(f"the collection {self.searched.collection} holds no image {id}, so none comes after it")
-        return rows[0]
+        objects: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments)).objects
+        if not objects:
+            raise InputError(f"the collection {self.target.collection} holds no image {id}, so none comes after it")
+        return objects[0]
 
     def page(self, last: WeaviateObject | None) -> SearchFlow[list[WeaviateObject]]:
-        """The rows after `last`; none when that was the last one."""
-        rows: list[WeaviateObject] = (yield self.call(last)).objects
-        return rows
+        """Return the objects after `last`, none at the end."""
+        objects: list[WeaviateObject] = (yield self.call(last)).objects
+        return objects
 
     def call(self, last: WeaviateObject | None) -> WeaviateCall:
         arguments: dict[str, Any] = {
             "limit": self.size,
-            "return_properties": list_returned_properties(self.question, self.searched),
+            "return_properties": list_returned_properties(self.request, self.target),
         }
-        if self.question.vectors:
-            arguments["include_vector"] = [self.searched.vector]
+        if self.request.include_vector:
+            arguments["include_vector"] = [self.target.vector]
         if self.filters is None:
             return WeaviateCall("fetch_objects", arguments | ({"after": str(last.uuid)} if last else {}))
         beyond = Filter.by_property(PATH).greater_than(read_text(last, PATH)) if last else None
@@ -71,18 +78,18 @@ class CollectionListing:
 
     @property
     def size(self) -> int:
-        """How many are fetched at once."""
-        if any(self.searched.properties[name] is DataType.BLOB for name in self.question.properties):
+        """Images per page."""
+        if any(self.target.properties[name] is DataType.BLOB for name in self.request.return_properties):
             return BLOB_PAGE_SIZE
-        return THUMBNAIL_PAGE_SIZE if self.question.thumbnails else PAGE_SIZE
+        return THUMBNAIL_PAGE_SIZE if self.request.include_thumbnail else PAGE_SIZE
 
-    def listed(self, row: WeaviateObject) -> StoredImage:
+    def read_image(self, found: WeaviateObject) -> StoredImage:
         return StoredImage(
-            read_text(row, PATH),
-            str(row.uuid),
-            read_text(row, LABEL),
-            read_text(row, CAPTION),
-            {name: row.properties.get(name) for name in self.question.properties},
-            read_vector(row, self.searched) if self.question.vectors else None,
-            read_thumbnail(row, self.question),
+            read_text(found, PATH),
+            str(found.uuid),
+            read_text(found, LABEL),
+            read_text(found, CAPTION),
+            {name: found.properties.get(name) for name in self.request.return_properties},
+            read_vector(found, self.target) if self.request.include_vector else None,
+            read_thumbnail(found) if self.request.include_thumbnail else None,
         )

@@ -1,4 +1,7 @@
-"""Images of the collection that are searched with, by path or id, with the vector they have there. D dimensions"""
+"""Images of the collection as queries: found by path or id, with the vector stored for them.
+
+D dimensions
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,23 +20,23 @@ from clip_vectorizer.query.search.steps import SearchFlow, WeaviateCall
 from clip_vectorizer.vectors import Vectors
 
 
-def fetch_stored_images(what: Query, searched: SearchTarget) -> "SearchFlow[dict[StoredPart, WeaviateObject]]":
-    """The object of each stored image that `what` names. Raises InputError for one that is not there."""
-    wanted = list(dict.fromkeys(source for _, source in what.parts if isinstance(source, StoredPart)))
-    if not wanted:
+def fetch_stored_images(query: Query, target: SearchTarget) -> SearchFlow[dict[StoredPart, WeaviateObject]]:
+    """Return the object of each stored image in `query`. Raises InputError for one that does not exist."""
+    parts = list(dict.fromkeys(part for _, part in query.parts if isinstance(part, StoredPart)))
+    if not parts:
         return {}
-    found = yield build_stored_images_call([source.key for source in wanted], searched)
-    rows: dict[StoredPart, WeaviateObject] = {}
-    for source in wanted:
-        row = find_object(source.key, found.objects)
-        if row is None:
-            raise (yield from build_missing_image_error(source.key, searched))
-        rows[source] = row
-    return rows
+    answer = yield build_stored_images_call([part.key for part in parts], target)
+    objects: dict[StoredPart, WeaviateObject] = {}
+    for part in parts:
+        found = find_object(part.key, answer.objects)
+        if found is None:
+            raise (yield from build_missing_image_error(part.key, target))
+        objects[part] = found
+    return objects
 
 
-def build_stored_images_call(keys: Sequence[str], searched: SearchTarget) -> WeaviateCall:
-    """A path is looked for as such and by the id that it gives: objects that others made may have any id."""
+def build_stored_images_call(keys: Sequence[str], target: SearchTarget) -> WeaviateCall:
+    """Look for a path as such and by the id made from it: objects of other programs may have any id."""
     paths = [key for key in keys if not is_uuid(key)]
     ids = [key if is_uuid(key) else image_id(key) for key in keys]
     by_id = Filter.by_id().contains_any(ids)
@@ -43,7 +46,7 @@ def build_stored_images_call(keys: Sequence[str], searched: SearchTarget) -> Wea
         {
             "filters": filters,
             "limit": MAX_RESULTS,
-            "include_vector": [searched.vector],
+            "include_vector": [target.vector],
             "return_properties": [PATH],
         },
     )
@@ -56,22 +59,23 @@ def is_uuid(key: str) -> bool:
         return False
 
 
-def find_object(key: str, rows: Sequence[WeaviateObject]) -> WeaviateObject | None:
-    return next((row for row in rows if key.lower() == str(row.uuid) or key == row.properties.get(PATH)), None)
+def find_object(key: str, objects: Sequence[WeaviateObject]) -> WeaviateObject | None:
+    return next((each for each in objects if key.lower() == str(each.uuid) or key == each.properties.get(PATH)), None)
 
 
-def build_missing_image_error(key: str, searched: SearchTarget) -> SearchFlow[InputError]:
-    """What is said of an image that is not there; it names a near path, if there is one among the first 10,000."""
+def build_missing_image_error(key: str, target: SearchTarget) -> SearchFlow[InputError]:
+    """Return the error for an image that does not exist, with a near path if the first 10,000 images have one."""
     answer = yield WeaviateCall("fetch_objects", {"limit": MAX_RESULTS, "return_properties": [PATH]})
-    paths = [read_text(row, PATH) for row in answer.objects]
+    paths = [read_text(each, PATH) for each in answer.objects]
     return InputError(
-        f"the collection {searched.collection} holds no image {key}; {did_you_mean(key, paths)}"
-        "name it by its path there or its id, as clip-search --json prints them"
+        f"the collection {target.collection} holds no image {key}; {did_you_mean(key, paths)}"
+        "give its path there or its id, as clip-search --json prints them"
     )
 
 
-def read_stored_vector(row: WeaviateObject, searched: SearchTarget, key: str) -> Vectors:
-    vector = row.vector.get(searched.vector)
+def read_stored_vector(found: WeaviateObject, target: SearchTarget, key: str) -> Vectors:
+    """Return (D,) float32. Raises VectorizerError for an object without a vector."""
+    vector = found.vector.get(target.vector)
     if not vector:
-        raise VectorizerError(f"{key} is stored without a vector; run clip-ingest on it again (id {row.uuid})")
+        raise VectorizerError(f"{key} is stored without a vector; run clip-ingest on it again (id {found.uuid})")
     return np.asarray(vector, dtype=np.float32)
