@@ -1,6 +1,6 @@
-"""A sidecar and a database small enough to check by eye: texts and images are told apart by their colour word.
+"""A sidecar and a database small enough to check by eye: texts and images differ by their colour word only.
 
-Vectors live in three dimensions, red, green and blue; `white` is the same distance from each.
+Vectors have three dimensions, red, green and blue; `white` is equally distant from each.
 """
 
 import io
@@ -41,8 +41,8 @@ def picture(colour: str) -> bytes:
 
 @dataclass
 class FakeSidecar:
-    texts: list[str] = field(default_factory=list)  # all that it was asked to embed
-    batches: list[int] = field(default_factory=list)  # how many images came together
+    texts: list[str] = field(default_factory=list)  # all texts that were embedded
+    batches: list[int] = field(default_factory=list)  # images of each request
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         self.texts += texts
@@ -61,17 +61,17 @@ class FakeSidecar:
 
 @dataclass
 class FakeLabels:
-    """A LabelStore that may be slow to find what it stored (`late` searches), or lose all of it (`deaf`)."""
+    """A LabelStore whose first `late` searches find nothing, or, if `unindexed`, every search."""
 
     rows: dict[str, tuple[Label, Vectors]] = field(default_factory=dict)
     late: int = 0
-    deaf: bool = False
+    unindexed: bool = False
 
     def add(self, labels: Sequence[Label], vectors_ld: Vectors) -> None:
         self.rows |= {label.id: (label, vector) for label, vector in zip(labels, vectors_ld, strict=True)}
 
     def nearest(self, vector_d: Vectors, ids: Collection[str]) -> list[Neighbour]:
-        if self.deaf or (self.rows and self.late > 0):
+        if self.unindexed or (self.rows and self.late > 0):
             self.late -= 1
             return []
         found = [Neighbour(id, 1 - float(self.rows[id][1] @ vector_d)) for id in ids if id in self.rows]
@@ -86,33 +86,33 @@ class FakeLabels:
 
 
 PROPERTIES = dict.fromkeys(("path", "label", "caption", "sha256", "duplicate_of", "thumbnail"), DataType.TEXT)
-SEARCHED = SearchTarget("Colours", PROPERTIES)
+TARGET = SearchTarget("Colours", PROPERTIES)
 
 
 @dataclass
 class FakeImages:
-    """Images named by their colours; obeys the calls a search makes, filters and groups left out."""
+    """A SearchableCollection of images named by their colours. Ignores filters and groups."""
 
     paths: Sequence[str] = ("red.png", "green.png", "blue.png")
-    searched: SearchTarget = SEARCHED
+    target: SearchTarget = TARGET
     calls: list[WeaviateCall] = field(default_factory=list)
-    hashes: Mapping[str, str] = field(default_factory=dict)  # of the bytes, by path; the path where there is none
+    hashes: Mapping[str, str] = field(default_factory=dict)  # of the bytes, by path; default: the path
 
-    def ask(self, call: WeaviateCall) -> Any:
+    def execute(self, call: WeaviateCall) -> Any:
         self.calls.append(call)
         match call.method:
             case "near_text":
                 return self._near(vector_of(call.arguments["query"]), call)
             case "near_vector":
                 return self._near(np.array(call.arguments["near_vector"], dtype=np.float32), call)
-            case "hybrid":  # whose words find every image
+            case "hybrid":  # its keywords find every image
                 return self._near(np.array(call.arguments["vector"], dtype=np.float32), call)
             case "fetch_objects":
                 return QueryReturn(self._after(call))
         raise AssertionError(f"{call.method} was not expected")
 
     def _after(self, call: WeaviateCall) -> list[Object[Any, Any]]:
-        """All that come after the last one, which is named by its id, or by its path in a filter."""
+        """Return the objects after the last one, which is given by its id, or by its path in a filter."""
         rows = [self._row(path, 0) for path in self.paths]
         if filters := [each for each in getattr(call.arguments.get("filters"), "filters", []) if each.target == "path"]:
             last = next((i for i, path in enumerate(self.paths) if path == filters[0].value), None)
