@@ -25,7 +25,7 @@ from clip_vectorizer.query.adapt.threshold import Threshold, auroc
 from clip_vectorizer.query.evaluation.few_shot import CrossValidationFold, split_folds
 from clip_vectorizer.query.evaluation.statistics import BooleanArray, IntegerArray, Share, paired_bootstrap
 from clip_vectorizer.query.prompts import fill_templates, get_templates
-from clip_vectorizer.query.zeroshot import softmax
+from clip_vectorizer.query.zeroshot.scores import softmax
 from clip_vectorizer.vectors import Vectors, ensemble
 
 IMAGES = Path(__file__).parents[1] / "examples" / "images"

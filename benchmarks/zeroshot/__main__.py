@@ -23,10 +23,12 @@ from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.database.schema import IMAGE, PATH, THUMBNAIL, VECTOR, image_id
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.query import Classification
+from clip_vectorizer.query.choices import IMAGES, LABELS, MATMUL
+from clip_vectorizer.query.connect import WeaviateImages
 from clip_vectorizer.query.search.calls import SearchTarget
 from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
 from clip_vectorizer.query.zeroshot.classify import ClassifyContext, classify, open_stores
-from clip_vectorizer.query.zeroshot.comparison import IMAGES, LABELS, MATMUL, choose_fastest
+from clip_vectorizer.query.zeroshot.comparison import choose_fastest
 from clip_vectorizer.vectors import Vectors, unit
 from ingest.embedded import LocalStack
 
@@ -95,7 +97,11 @@ def filled(
             path = f"folder/{index:06}.jpg"
             batch.add_object({PATH: path, blob: content}, uuid=image_id(path), vector={VECTOR: vector_d.tolist()})
     assert not client.collections.use(name).batch.failed_objects
-    return ClassifyContext(info, MadeUp(info.dimension), open_stores(client, url, info, SearchTarget(name, {})))
+    return ClassifyContext(
+        info,
+        MadeUp(info.dimension),
+        open_stores(client, url, info, WeaviateImages(client, url, SearchTarget(name, {}))),
+    )
 
 
 def base64_noise(size: int) -> str:

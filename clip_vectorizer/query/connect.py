@@ -3,13 +3,13 @@
 The collection must exist, and every model that makes vectors for it must be the same.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weaviate import WeaviateClient
-from weaviate.classes.config import ConsistencyLevel
+from weaviate.classes.config import ConsistencyLevel, DataType
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.database.collections import VECTORIZER_MODULE, CollectionState, check_model, read_collection
@@ -17,11 +17,11 @@ from clip_vectorizer.database.connection import ConnectionSettings, connect_weav
 from clip_vectorizer.database.schema import LABEL_COLLECTION, check_tenant_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, Mismatch
+from clip_vectorizer.query.choices import CONSISTENCY_LEVELS
 from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.search.calls import SearchTarget
 from clip_vectorizer.query.search.steps import WeaviateCall
 
-CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")
 SHOWN_TENANTS = 10
 
 
@@ -81,6 +81,10 @@ class WeaviateImages:
         self.target = target
         self._collection = select_partition(client.collections.use(target.collection), target)
         self._url = url
+
+    def add_properties(self, properties: Mapping[str, DataType]) -> None:
+        """Let later searches use properties that the collection got after it was opened."""
+        self.target = replace(self.target, properties={**self.target.properties, **properties})
 
     def execute(self, call: WeaviateCall) -> Any:
         """Run `call` on the collection. Raises WeaviateUnreachable, or VectorizerError with Weaviate's message."""

@@ -78,7 +78,7 @@ class ImageSearch:
         connection = open_connection(address, collection, tenant, consistency_level)
         client, info, target = connection.client, connection.info, connection.target
         images = WeaviateImages(client, weaviate_url, target) if target else None
-        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, target))
+        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, images))
         search._opened = connection.opened
         return search
 

@@ -1,4 +1,4 @@
-"""The texts that a collection's images have in one property."""
+"""Distinct values of a text property in a collection."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,9 +19,10 @@ TEXT_TYPES = (DataType.TEXT, DataType.TEXT_ARRAY)
 def list_property_values(
     client: WeaviateClient, url: str, name: str, collection: str, tenant: str | None = None
 ) -> list[str]:
-    """Each one once, sorted; of a list every element. None that is empty.
+    """Return the distinct values, sorted; of a list every element. Empty ones are left out.
 
-    Raises InputError (no such collection, tenant or property of texts), Mismatch (not made by us), Unreachable.
+    Raises InputError (no such collection, tenant or text property), Mismatch (collection of another program),
+    Unreachable.
     """
     stored = check_collection(client, url, collection, tenant)
     check_text_property(name, stored, collection)
@@ -34,13 +35,15 @@ def check_text_property(name: str, stored: CollectionState, collection: str) -> 
     texts = sorted(each for each, data_type in stored.properties.items() if data_type in TEXT_TYPES)
     if name in texts:
         return
-    fault = "holds no texts in" if name in stored.properties else "has no property"
-    meant = did_you_mean(name, texts)
-    raise InputError(f"the collection {collection} {fault} {name}; {meant}those with texts are {', '.join(texts)}")
+    problem = "has no texts in" if name in stored.properties else "has no property"
+    suggestion = did_you_mean(name, texts)
+    raise InputError(
+        f"the collection {collection} {problem} {name}; {suggestion}those with texts are {', '.join(texts)}"
+    )
 
 
 def read_distinct_values(images: Any, name: str) -> list[str]:
-    """Listed by Weaviate where they are few, which is faster than reading all objects."""
+    """Let Weaviate list the values of FEW_VALUES, which is faster than reading all objects."""
     few = read_group_values(images.aggregate.over_all(**group_by_arguments(name))) if name in FEW_VALUES else []
     values = few or (row.properties.get(name) for row in images.iterator(return_properties=[name]))
     return sorted({text for value in values for text in flatten_texts(value) if text})

@@ -48,7 +48,7 @@ A, P, L, NONE = IMAGES
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The collection, asked through weaviate-client with nothing between."""
+    """The collection, queried directly through weaviate-client."""
 
     client: WeaviateClient
     url: str
@@ -62,7 +62,7 @@ class Filled:
     def images(self) -> Any:
         return self.client.collections.use(self.name)
 
-    def left_by(self, *expressions: str) -> list[str]:
+    def find(self, *expressions: str) -> list[str]:
         filters = build_filter(list(expressions), self.properties)
         return sorted(row.properties["path"] for row in self.images.query.fetch_objects(filters=filters).objects)
 
@@ -79,14 +79,14 @@ def filled(stack: Stack) -> Iterator[Filled]:
 
 
 def add_lists(images: Any, vector_d: Vectors) -> None:
-    """Properties that we never make, but others may add."""
+    """Add properties that we never create, but users may."""
     for name, data_type in (("tags", DataType.TEXT_ARRAY), ("ratings", DataType.INT_ARRAY)):
         images.config.add_property(Property(name=name, data_type=data_type))
     lists = {"tags": ["red one", "round"], "ratings": [3, 5]}
     images.data.update(image_id(A), properties=lists, vector={VECTOR: vector_d.tolist()})
 
 
-ASKED = {
+EXPECTED = {
     "label=fruit": [A],
     "label!=fruit": [P, L, NONE],
     "label=fruit|vegetables": [A, P],
@@ -150,47 +150,48 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("expression", ASKED)
-def test_an_expression_leaves_the_images_that_a_person_would_expect(filled: Filled, expression: str) -> None:
-    assert filled.left_by(expression) == ASKED[expression]
+@pytest.mark.parametrize("expression", EXPECTED)
+def test_an_expression_matches_the_expected_images(filled: Filled, expression: str) -> None:
+    assert filled.find(expression) == EXPECTED[expression]
 
 
-def test_all_expressions_must_hold(filled: Filled) -> None:
-    assert filled.left_by("taken_at=2024", "price>0", "!camera?") == [A]
+def test_all_expressions_must_match(filled: Filled) -> None:
+    assert filled.find("taken_at=2024", "price>0", "!camera?") == [A]
 
 
-def test_weaviates_own_filters_and_none_at_all_pass_through(filled: Filled) -> None:
+def test_weaviates_own_filters_and_no_filter_work(filled: Filled) -> None:
     own = build_filter(Filter.by_property("stock").greater_than(7), filled.properties)
     assert [row.properties["path"] for row in filled.images.query.fetch_objects(filters=own).objects] == [P]
-    assert filled.left_by() == sorted(IMAGES)
+    assert filled.find() == sorted(IMAGES)
 
 
 @pytest.mark.parametrize("name", ["stamp", "facts", "fit", "image", "thumbnail"])
-def test_what_has_no_index_is_refused_before_weaviate_is_asked(filled: Filled, name: str) -> None:
+def test_a_property_without_an_index_raises_before_the_query(filled: Filled, name: str) -> None:
     with pytest.raises(InputError, match=f"{name} has no index to filter by"):
-        filled.left_by(f"{name}=x")
+        filled.find(f"{name}=x")
 
 
-def why_empty(filled: Filled, *where: str) -> str:
-    asked = list_filter_values(where, filled.properties)
+def why_empty(filled: Filled, *filters: str) -> str:
+    wanted = list_filter_values(filters, filled.properties)
     return explain_empty(
-        asked, {name: read_group_values(filled.images.aggregate.over_all(**group_by_arguments(name))) for name in asked}
+        wanted,
+        {name: read_group_values(filled.images.aggregate.over_all(**group_by_arguments(name))) for name in wanted},
     )
 
 
-def test_a_value_that_no_image_has_is_answered_with_the_one_meant(filled: Filled) -> None:
+def test_a_missing_value_near_an_existing_one_raises_with_it(filled: Filled) -> None:
     with pytest.raises(InputError, match=r"no image has the label 'vegtables'; did you mean vegetables\?"):
         why_empty(filled, "label=vegtables")
     with pytest.raises(InputError, match=r"no image has the camera 'nikon D40'; did you mean Nikon D40\?"):
         why_empty(filled, "stock>0", "camera=nikon D40")
 
 
-def test_a_value_unlike_any_is_answered_with_those_there_are(filled: Filled) -> None:
+def test_a_missing_value_is_explained_with_the_existing_ones(filled: Filled) -> None:
     assert why_empty(filled, "label=bird").startswith("no image has the label 'bird'; there are ")
     assert why_empty(filled, "label=fruit", "stock=20") == ""
 
 
-def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
+def test_the_values_of_a_property_are_distinct(filled: Filled) -> None:
     def values(name: str) -> list[str]:
         return list_property_values(filled.client, filled.url, name, filled.name)
 
@@ -199,13 +200,13 @@ def test_a_propertys_values_are_read_each_once(filled: Filled) -> None:
     assert values("caption") == ["A red apple, fresh", "a green pea"]
     with pytest.raises(InputError, match=r"has no property lable; did you mean label\? those with texts are brand, "):
         values("lable")
-    with pytest.raises(InputError, match="holds no texts in stock; those with texts are brand, "):
+    with pytest.raises(InputError, match="has no texts in stock; those with texts are brand, "):
         values("stock")
     with pytest.raises(InputError, match=f"did you mean {filled.name}[?]"):
         list_property_values(filled.client, filled.url, "label", f"{filled.name}x")
 
 
-def test_a_tenants_values_are_those_of_its_own_images(new: New, stack: Stack) -> None:
+def test_the_values_of_a_tenant_are_of_its_own_images(new: New, stack: Stack) -> None:
     place = new(keep=Keep.NONE, embed_here=True, tenant="bob")
     with place.open() as store:
         store.put([picture("a.png", RED, vector_of(stack, RED), facts=Facts("fruit"))])

@@ -1,4 +1,4 @@
-"""Classification of the whole collection: three ways that agree, sets that are remembered, results written back."""
+"""Classification of the whole collection: three strategies that agree, label sets, saved results."""
 
 import subprocess
 import sys
@@ -34,22 +34,23 @@ SETS = {"things": THINGS, "both languages": THINGS + CHINESE, "two": ["animal", 
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_all_ways_of_comparing_give_every_image_the_same_labels(search: ImageSearch, name: str) -> None:
-    ways = {
-        way: list(search.classify(None, SETS[name], strategy=way)) for way in ("images", "labels", "matmul", "auto")
+def test_all_strategies_give_every_image_the_same_labels(search: ImageSearch, name: str) -> None:
+    by_strategy = {
+        strategy: list(search.classify(None, SETS[name], strategy=strategy))
+        for strategy in ("images", "labels", "matmul", "auto")
     }
-    first = ways.pop("matmul")
+    first = by_strategy.pop("matmul")
     assert len(first) == len(list(EXAMPLES.rglob("*.png")))
-    for results in ways.values():
-        assert [told(each) for each in results] == [told(each) for each in first]
+    for results in by_strategy.values():
+        assert [summarize(each) for each in results] == [summarize(each) for each in first]
         np.testing.assert_allclose([each.score for each in results], [each.score for each in first], atol=2e-3)
 
 
-def told(result: Classification) -> tuple[str, str, str, str]:
+def summarize(result: Classification) -> tuple[str, str, str, str]:
     return result.path, result.label, result.runner_up, result.error
 
 
-def test_the_twins_are_as_near_as_they_should_be(search: ImageSearch) -> None:
+def test_the_twins_are_as_close_as_intended(search: ImageSearch) -> None:
     margins = [each.margin for each in search.classify(None, SETS["twins"])]
     assert sum(margin < 1e-4 for margin in margins) > 100  # so float32 alone could not have decided
 
@@ -59,8 +60,11 @@ def test_quantised_images_get_the_same_labels(new: New, quantizer: str) -> None:
     place = new(quantizer=quantizer, embed_here=True)
     place.ingest({file.name: file.read_bytes() for file in sorted(EXAMPLES.rglob("*.png"))[::4]})
     with searching(place) as search:
-        ways = [[told(each) for each in search.classify(None, THINGS, strategy=way)] for way in ("labels", "matmul")]
-    assert ways[0] == ways[1]
+        by_labels, by_matmul = (
+            [summarize(each) for each in search.classify(None, THINGS, strategy=strategy)]
+            for strategy in ("labels", "matmul")
+        )
+    assert by_labels == by_matmul
 
 
 @contextmanager
@@ -72,11 +76,11 @@ def searching(place: Place) -> Iterator[ImageSearch]:
         yield search
 
 
-def test_a_filter_and_a_limit_choose_images(search: ImageSearch) -> None:
+def test_a_filter_and_a_limit_select_images(search: ImageSearch) -> None:
     birds = {file.name for file in (EXAMPLES / "birds").iterdir() if file.suffix == ".png"}
-    found = list(search.classify(None, THINGS, where="label=birds"))
+    found = list(search.classify(None, THINGS, filters="label=birds"))
     assert {each.path for each in found} == {f"birds/{name}" for name in birds}
-    assert list(search.classify(None, THINGS, where="label=birds", limit=3)) == found[:3]
+    assert list(search.classify(None, THINGS, filters="label=birds", limit=3)) == found[:3]
 
 
 def test_hits_are_classified_in_their_order(search: ImageSearch) -> None:
@@ -87,14 +91,14 @@ def test_hits_are_classified_in_their_order(search: ImageSearch) -> None:
     assert [each.label for each in results] == [everything[hit.path] for hit in hits]
 
 
-def test_a_named_set_is_made_used_and_grown(search: ImageSearch) -> None:
+def test_a_named_set_is_created_used_and_extended(search: ImageSearch) -> None:
     name = f"set {uuid.uuid4().hex[:8]}"
     hits = search.find("owl", limit=2)
-    made = list(search.classify(hits, ["owl: an owl / a night bird", "rose"], prompts="word", label_set=name))
-    assert list(search.classify(hits, label_set=name)) == made
+    created = list(search.classify(hits, ["owl: an owl / a night bird", "rose"], prompts="word", label_set=name))
+    assert list(search.classify(hits, label_set=name)) == created
     grown = list(search.classify(hits, ["tractor", "rose"], label_set=name))
     assert search.label_set(name) == ["owl: an owl / a night bird", "rose", "tractor"]
-    assert all(after.score < before.score for before, after in zip(made, grown, strict=True))
+    assert all(after.score < before.score for before, after in zip(created, grown, strict=True))
     with pytest.raises(InputError, match=f"did you mean {name}"):
         search.classify(hits, label_set=name.replace("set", "sett"))
     with pytest.raises(InputError, match="has the prompts word, not photo"):
@@ -103,14 +107,14 @@ def test_a_named_set_is_made_used_and_grown(search: ImageSearch) -> None:
         search.classify(hits, ["owl"], label_set=name)
 
 
-def test_two_that_add_to_a_set_at_once_both_do(search: ImageSearch) -> None:
+def test_two_processes_can_add_to_a_set_at_once(search: ImageSearch) -> None:
     list(search.classify([], ["eagle", "parrot"], label_set="shared"))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: search.classify([], [name], label_set="shared"), ["owl", "duck", "swan", "goose"]))
     assert sorted(search.label_set("shared")) == ["duck", "eagle", "goose", "owl", "parrot", "swan"]
 
 
-def test_a_set_of_another_model_is_refused_with_the_way_out(stack: Stack, search: ImageSearch) -> None:
+def test_a_set_of_another_model_raises_with_the_next_step(stack: Stack, search: ImageSearch) -> None:
     with connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client:
         WeaviateLabelSets(client, stack.weaviate_url).put(
             LabelSet("foreign", "ViT-B-32::openai", "0123456789abcdef", select_prompt_set("photo"), ("cat", "dog"))
@@ -139,40 +143,44 @@ with ImageSearch.connect(*where) as search:
 
 @pytest.mark.parametrize("tenant", [None, "acme"])
 @pytest.mark.parametrize("keep", [Keep.FULL, Keep.NONE])
-def test_results_are_written_once_and_nothing_else_changes(new: New, keep: Keep, tenant: str | None) -> None:
+def test_results_are_saved_once_and_nothing_else_changes(new: New, keep: Keep, tenant: str | None) -> None:
     place = new(keep=keep, tenant=tenant, embed_here=keep is Keep.NONE)
     place.ingest({"red.png": RED, "green.png": GREEN})
     with searching(place) as search:
         before = everything(search)
-        results = list(search.classify(None, ["apple", "leaf"], write=True))
-        written = everything(search, PREDICTION_PROPERTIES)
-        again = list(search.classify(None, ["apple", "leaf"], write=True))
+        results = list(search.classify(None, ["apple", "leaf"], save=True))
+        saved = everything(search, PREDICTION_PROPERTIES)
+        again = list(search.classify(None, ["apple", "leaf"], save=True))
     assert again == results
     for result in results:
-        held, was = written[result.path], before[result.path]
-        assert held.properties["predicted_label"] == result.label
-        assert held.properties["predicted_score"] == pytest.approx(result.score)
-        assert held.properties["predicted_margin"] == pytest.approx(result.margin)
-        assert held.properties["predicted_runner_up"] == result.runner_up
-        assert held.properties["predicted_by"] == written[results[0].path].properties["predicted_by"]
-        assert held.vector is not None and np.array_equal(held.vector, was.vector) and held.thumbnail == was.thumbnail
+        stored, old = saved[result.path], before[result.path]
+        assert stored.properties["predicted_label"] == result.label
+        assert stored.properties["predicted_score"] == pytest.approx(result.score)
+        assert stored.properties["predicted_margin"] == pytest.approx(result.margin)
+        assert stored.properties["predicted_runner_up"] == result.runner_up
+        assert stored.properties["predicted_by"] == saved[results[0].path].properties["predicted_by"]
+        assert (
+            stored.vector is not None
+            and np.array_equal(stored.vector, old.vector)
+            and stored.thumbnail == old.thumbnail
+        )
 
 
 def everything(search: ImageSearch, properties: Sequence[str] = ()) -> dict[str, StoredImage]:
     return {each.path: each for each in search.everything(properties=properties, vectors=True, thumbnails=True)}
 
 
-def test_what_was_written_can_be_filtered_by(new: New) -> None:
+def test_saved_results_can_be_filtered(new: New) -> None:
     place = new(embed_here=True)
     place.ingest({"red.png": RED, "green.png": GREEN})
     with searching(place) as search:
-        labels = {each.path: each.label for each in search.classify(None, ["apple", "leaf"], write=True)}
+        labels = {each.path: each.label for each in search.classify(None, ["apple", "leaf"], save=True)}
     with searching(place) as search:
         for path, label in labels.items():
             assert path in {each.path for each in search.everything(where=f"predicted_label={label}")}
 
 
-def test_the_command_prints_the_same_keys_for_every_image_and_writes(run: Run, new: New) -> None:
+def test_the_command_prints_the_same_keys_for_every_image_and_saves(run: Run, new: New) -> None:
     place = new(embed_here=True)
     place.ingest({"red.png": RED, "green.png": GREEN})
     asked = ("clip-classify", "--collection", place.collection, "--labels", "apple,leaf", "--write", "--json")
@@ -188,14 +196,14 @@ def test_the_command_prints_the_same_keys_for_every_image_and_writes(run: Run, n
     [
         ({"prompts": "foto"}, r"did you mean photo\?"),
         ({"strategy": "matmull"}, r"did you mean matmul\?"),
-        ({"where": "labell=x"}, r"did you mean label\?"),
-        ({"where": "label=bird"}, r"no image has the label 'bird'; did you mean birds\?"),
+        ({"filters": "labell=x"}, r"did you mean label\?"),
+        ({"filters": "label=bird"}, r"no image has the label 'bird'; did you mean birds\?"),
         ({"labels": None, "label_set": "nowhere"}, "no label set is called 'nowhere'"),
         ({"labels": ["a"]}, "one label given"),
         ({"labels": ["a", "A"]}, "given twice"),
         ({"templates": ["a photo"]}, "where the label goes"),
     ],
 )
-def test_what_cannot_be_used_is_said_at_once(search: ImageSearch, wrong: dict[str, Any], sentence: str) -> None:
+def test_invalid_arguments_raise_at_once(search: ImageSearch, wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         search.classify(None, **{"labels": ["a", "b"], **wrong})

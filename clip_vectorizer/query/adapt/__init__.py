@@ -1,1 +1,1 @@
-"""Better than plain CLIP at no training cost: a few-shot cache, a linear probe, mean removal, "none of these"."""
+"""Improvements on plain CLIP without training: few-shot cache, linear probe, mean removal, threshold for "other"."""

@@ -1,17 +1,16 @@
-"""What `classify(boost=...)` takes: better than plain CLIP, and nothing is trained.
+"""Values for `classify(boost=...)`: better results than plain CLIP, without training.
 
     search.classify(None, labels, boost=few_shot("label", shots=16))
 
-N images · L labels · D dimensions
-
-Per-modality mean removal: images and texts of a CLIP lie in two narrow cones; each is moved to the origin.
+Mean removal moves the images and the texts of a CLIP, which lie in two narrow cones, to the origin:
 
     image' = unit(image - mean of images)    text' = unit(text - mean of texts)
 
-What all texts share says nothing about any of them, and what all images share favours the label it happens to lie
-near (Liang et al. 2022 describe the gap). It helps where the prompts have much in common, such as templates that the
-model did not learn with; where it learned with the very prompts, it changes nothing that can be told from chance
-(benchmarks/adapting.py). N vectors · D dimensions
+What all texts share distinguishes none of them, and what all images share favours the label that is near it by chance
+(Liang et al. 2022 describe the gap). It helps if the prompts have much in common, such as templates that the model was
+not trained with; with the templates of its training, the difference is within chance (benchmarks/adapting.py).
+
+N images · L labels · D dimensions
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,32 +23,33 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt.few_shot import FewShotCache, tune_cache
 from clip_vectorizer.query.adapt.linear_probe import LinearProbe, import_regression
 from clip_vectorizer.query.adapt.shots import read_shots, require_shot_collection, sample_vectors
+from clip_vectorizer.query.choices import DEFAULT_SHOTS
 from clip_vectorizer.query.search.calls import SearchableCollection
 from clip_vectorizer.query.zeroshot.scores import Boost, CosineScorer, Scorer
 from clip_vectorizer.vectors import Vectors, unit
 
-DEFAULT_SHOTS = 16  # as in the papers; more help further
-MAX_MEAN_VECTORS = 10_000  # images: the mean of more is the same
+MAX_MEAN_VECTORS = 10_000  # the mean of more images is the same
 
 
 def few_shot(property: str = LABEL, shots: int = DEFAULT_SHOTS) -> Boost:
-    """A cache of stored images whose `property` is one of the labels, up to `shots` of each (Tip-Adapter).
+    """Let stored images vote: up to `shots` per label whose `property` is that label (Tip-Adapter).
 
-    An image that is a shot itself is judged without its own vote. A label without shots goes by its text.
+    An image that is a shot itself is classified without its own vote. A label without shots is compared by its text.
+    `classify` raises InputError if there are no shots, no such property, or no collection.
     """
     return FewShotBoost(property, shots)
 
 
 def linear_probe(property: str = LABEL, shots: int = DEFAULT_SHOTS) -> Boost:
-    """Logistic regression on the same shots and the labels' texts. Needs scikit-learn: the extra `eval`.
+    """Fit a logistic regression on the same shots and the labels' texts. Needs scikit-learn: the extra `eval`.
 
-    It knows the shots by heart: what it says about them is better than what it says about others.
+    Results for the shots themselves are better than for other images, because the probe was fitted on them.
     """
     return LinearProbeBoost(property, shots)
 
 
 def remove_means() -> Boost:
-    """The mean of the collection's images is taken off the images, that of the labels' texts off the labels."""
+    """Subtract the mean of the collection's images from the images, and the mean of the labels from the labels."""
     return MeanRemovalBoost()
 
 
@@ -85,7 +85,7 @@ class LinearProbeBoost:
     def scorer(
         self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: SearchableCollection | None
     ) -> Scorer:
-        import_regression()  # before anything is read
+        import_regression()  # fails before anything is read
         shots = read_shots(labels, self.property, self.shots, images)
         return LinearProbeScorer(LinearProbe.fit(shots.vectors_md, shots.classes_m, labels_ld))
 
@@ -119,12 +119,15 @@ class MeanRemovedScorer:
 
 
 def remove_mean(vectors_nd: Vectors, mean_d: Vectors) -> Vectors:
-    """(N, D) unit rows in and out. A vector that equals the mean stays zero: nothing is known of it."""
+    """(N, D) unit rows in and out. A vector that equals the mean becomes zero."""
     return unit(vectors_nd - mean_d)
 
 
 def compute_mean(parts: Iterable[Vectors]) -> Vectors:
-    """(D,) float32, of the rows of all parts, (N, D) each; reading ends at ENOUGH. Raises InputError below two rows."""
+    """Return the mean (D,) float32 of the rows of all parts, (N, D) each. Stops after MAX_MEAN_VECTORS rows.
+
+    Raises InputError for fewer than two rows.
+    """
     total, count = np.zeros(1), 0
     for part_nd in parts:
         total = total + part_nd.sum(axis=0, dtype=np.float64)
@@ -132,6 +135,6 @@ def compute_mean(parts: Iterable[Vectors]) -> Vectors:
         if count >= MAX_MEAN_VECTORS:
             break
     if count < 2:
-        raise InputError(f"the mean of {count} vectors says nothing; mean removal needs at least two images stored")
+        raise InputError(f"mean removal needs at least two stored images; there are {count}")
     mean: Vectors = (total / count).astype(np.float32)
     return mean

@@ -1,6 +1,6 @@
-"""Labelled images read from the collection: so many of each label, the same ones every time. M shots · D dimensions
+"""Labelled images read from the collection: some of each label, the same in every run. M shots · D dimensions
 
-An object's id is a hash of its path, so the first ids in order are a fair sample that does not change between runs.
+An object's id is a hash of its path, so the first ids in order are a random sample that is the same in every run.
 """
 
 import logging
@@ -20,11 +20,11 @@ from clip_vectorizer.query.search.calls import SearchableCollection
 from clip_vectorizer.query.search.steps import WeaviateCall
 from clip_vectorizer.vectors import Vectors, unit
 
-MAX_SHOTS = 1_000  # of one label
+MAX_SHOTS = 1_000  # per label
 PARALLEL_QUERIES = 4  # more only queue up in Weaviate on a small machine
 SHOT_PAGE_SIZE = 1_000
-MAX_LISTED_IMAGES = 10_000  # images whose values are told when no label is among them: Weaviate's limit for one answer
-MAX_LISTED_NAMES = 10  # values, labels
+MAX_LISTED_IMAGES = 10_000  # read to list values in an error: Weaviate's limit for one answer
+MAX_LISTED_NAMES = 10  # values or labels in a message
 
 logger = logging.getLogger(__name__)
 
@@ -34,24 +34,24 @@ class Shots:
     """Ascending by class."""
 
     vectors_md: Vectors  # (M, D) unit rows
-    classes_m: ClassIndices  # which label, by place
+    classes_m: ClassIndices  # index of the label
     ids_m: Sequence[str]
 
 
-def read_shots(labels: Sequence[str], property: str, most: int, images: SearchableCollection | None) -> Shots:
-    """Up to `most` images for each label: those whose `property` is the label.
+def read_shots(labels: Sequence[str], property: str, limit: int, images: SearchableCollection | None) -> Shots:
+    """Return up to `limit` images of each label: those whose `property` is the label.
 
-    A label without any is logged. Raises InputError: no such property, it is no text, no shots at all, or of one label
-    only.
+    Logs a warning for labels without images. Raises InputError: no such property, not a text property, no shots at
+    all, or shots of only one label.
     """
     store = require_shot_collection(images)
     check_label_property(property, store)
-    if not 1 <= most <= MAX_SHOTS:
-        raise InputError(f"shots {most}: expected 1 to {MAX_SHOTS} images of each label")
+    if not 1 <= limit <= MAX_SHOTS:
+        raise InputError(f"shots {limit}: expected 1 to {MAX_SHOTS} images of each label")
     with ThreadPoolExecutor(PARALLEL_QUERIES) as pool:
-        found = list(pool.map(lambda label: read_label_shots(label, property, most, store), labels))
+        found = list(pool.map(lambda label: read_label_shots(label, property, limit, store), labels))
     check_shot_counts(labels, property, [len(rows) for rows in found], store)
-    name = store.searched.vector
+    name = store.target.vector
     vectors = [np.asarray(row.vector[name], dtype=np.float32) for rows in found for row in rows]
     classes_m = np.repeat(np.arange(len(labels)), [len(rows) for rows in found])
     return Shots(unit(np.stack(vectors)), classes_m, [str(row.uuid) for rows in found for row in rows])
@@ -60,50 +60,50 @@ def read_shots(labels: Sequence[str], property: str, most: int, images: Searchab
 def require_shot_collection(images: SearchableCollection | None) -> SearchableCollection:
     if images is None:
         raise InputError(
-            "connected without a collection, where the labelled images would be; name one: "
+            "connected without a collection, so there are no labelled images; name one: "
             "ImageSearch.connect(collection='Image')"
         )
     return images
 
 
 def check_label_property(name: str, store: SearchableCollection) -> None:
-    types = store.searched.properties
+    types = store.target.properties
     texts = sorted(each for each, data_type in types.items() if data_type is DataType.TEXT)
     if name not in types:
         raise InputError(
-            f"the collection {store.searched.collection} has no property {name}; {did_you_mean(name, texts)}"
+            f"the collection {store.target.collection} has no property {name}; {did_you_mean(name, texts)}"
             f"its texts are {', '.join(texts)}"
         )
     if types[name] is not DataType.TEXT:
         raise InputError(
-            f"the property {name} is no text but {types[name].value}, and a label is a text; "
-            f"take one of {', '.join(texts)}"
+            f"the property {name} is not a text but {types[name].value}, and a label is a text; "
+            f"use one of {', '.join(texts)}"
         )
 
 
-def read_label_shots(label: str, property: str, most: int, store: SearchableCollection) -> list[Any]:
-    """Rows in the order of their ids. A text that is indexed by words is found by some of them: it is compared here."""
+def read_label_shots(label: str, property: str, limit: int, store: SearchableCollection) -> list[Any]:
+    """Return objects in the order of their ids. Compare the text again: an index by words matches part of it too."""
     rows: list[Any] = []
-    for page in read_pages(most, store, filters=Filter.by_property(property).equal(label), properties=[property]):
-        rows += [row for row in page if row.properties.get(property) == label and row.vector.get(store.searched.vector)]
-        if len(rows) >= most:
+    for page in read_pages(limit, store, filters=Filter.by_property(property).equal(label), properties=[property]):
+        rows += [row for row in page if row.properties.get(property) == label and row.vector.get(store.target.vector)]
+        if len(rows) >= limit:
             break
-    return rows[:most]
+    return rows[:limit]
 
 
 def read_pages(
     size: int, store: SearchableCollection, properties: Sequence[str], filters: Any
 ) -> Iterator[Sequence[Any]]:
-    """What `filters` let through, by id, with vectors; up to Weaviate's limit for one answer."""
+    """Yield the objects that match `filters`, by id, with vectors; up to Weaviate's limit for one answer."""
     arguments = {
         "filters": filters,
         "sort": Sort.by_id(),
-        "include_vector": [store.searched.vector],
+        "include_vector": [store.target.vector],
         "return_properties": list(properties),
     }
     size = min(size, SHOT_PAGE_SIZE)
     for offset in range(0, MAX_LISTED_IMAGES - size + 1, size):
-        page = store.ask(WeaviateCall("fetch_objects", {**arguments, "limit": size, "offset": offset})).objects
+        page = store.execute(WeaviateCall("fetch_objects", {**arguments, "limit": size, "offset": offset})).objects
         yield page
         if len(page) < size:
             return
@@ -111,24 +111,24 @@ def read_pages(
 
 def check_shot_counts(labels: Sequence[str], property: str, counts: Sequence[int], store: SearchableCollection) -> None:
     without = [label for label, count in zip(labels, counts, strict=True) if not count]
-    known = len(labels) - len(without)
-    if known == 0:
+    with_images = len(labels) - len(without)
+    if with_images == 0:
         raise InputError(
             f"no image has one of the labels as its {property}: there is nothing to learn from; "
             f"{describe_values(labels, property, store)}"
         )
-    if known == 1:
+    if with_images == 1:
         [only] = set(labels) - set(without)
         raise InputError(
-            f"only the label {only!r} has images by {property}, and one says nothing about the others; "
+            f"only the label {only!r} has images by {property}, and at least two are needed; "
             f"{describe_values(without, property, store)}"
         )
     if without:
-        logger.warning("no image has %s %s; its text alone speaks for it", property, join_names(without))
+        logger.warning("no image has %s %s; only its text is used", property, join_names(without))
 
 
 def describe_values(labels: Sequence[str], property: str, store: SearchableCollection) -> str:
-    found = store.ask(
+    found = store.execute(
         WeaviateCall("fetch_objects", {"limit": MAX_LISTED_IMAGES, "return_properties": [property]})
     ).objects
     values = sorted({str(row.properties[property]) for row in found if row.properties.get(property)})
@@ -143,12 +143,12 @@ def join_names(names: Sequence[str]) -> str:
 
 
 def sample_vectors(store: SearchableCollection) -> Iterator[Vectors]:
-    """Stored vectors, (N, D) a part, in the order of the ids: what a mean is taken of."""
+    """Yield stored vectors in the order of the ids, (N, D) unit rows at a time."""
     after = None
     while True:
-        arguments = {"limit": SHOT_PAGE_SIZE, "after": after, "include_vector": [store.searched.vector]}
-        page = store.ask(WeaviateCall("fetch_objects", {**arguments, "return_properties": False})).objects
-        vectors = [row.vector[store.searched.vector] for row in page if row.vector.get(store.searched.vector)]
+        arguments = {"limit": SHOT_PAGE_SIZE, "after": after, "include_vector": [store.target.vector]}
+        page = store.execute(WeaviateCall("fetch_objects", {**arguments, "return_properties": False})).objects
+        vectors = [row.vector[store.target.vector] for row in page if row.vector.get(store.target.vector)]
         if vectors:
             yield unit(np.asarray(vectors, dtype=np.float32))
         if len(page) < SHOT_PAGE_SIZE:

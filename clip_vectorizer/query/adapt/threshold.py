@@ -1,7 +1,7 @@
-"""None of these: an image that is near to no label is said to show something else.
+"""Threshold for "other": an image with a lower score shows none of the labels.
 
-The score is the best cosine; where shots vote, whose logits are no cosines, the best label's share. The margin, the
-softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal were measured beside the cosine
+The score is the best cosine; with shots, whose logits are not cosines, the share of the best label. The margin, the
+softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal were compared with the cosine
 (benchmarks/adapting.py): the energy is as good, the others are worse. N images
 """
 
@@ -18,24 +18,31 @@ KnownMask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """At or above `value` an image shows one of the labels. The rest is what that achieved where it was chosen."""
+    """An image with a score of at least `value` shows one of the labels.
+
+    The other fields are results on the validation set.
+    """
 
     value: float
     balanced_accuracy: float  # 0..1, mean of the two shares below; 0.5 is chance
-    known_kept: float  # share of the images of the labels that are taken for one
-    others_found: float  # share of all other images that are taken for none
-    images: int  # it was chosen on
+    known_kept: float  # share of the labels' images at or above the threshold
+    others_found: float  # share of all other images below it
+    images: int  # in the validation set
 
     @classmethod
     def choose(cls, scores_n: LabelScores, known_n: KnownMask) -> "Threshold":
-        """The best balanced accuracy on a validation set; of equally good ones, the middle of the widest gap.
+        """Choose the best balanced accuracy on a validation set; of equally good ones, the middle of the widest gap.
 
+        `scores_n`: (N,) similarities. `known_n`: (N,) whether the image shows one of the labels.
         Raises InputError unless there are images of both kinds.
+
+        >>> round(Threshold.choose(np.array([0.8, 0.6, 0.2]), np.array([True, True, False])).value, 3)
+        0.4
         """
         known, others = np.sort(scores_n[known_n]), np.sort(scores_n[~known_n])
         if not len(known) or not len(others):
             raise InputError(
-                f"the threshold of 'none of these' needs images of the labels and others; there are {len(known)} "
+                f"choosing a threshold needs images of the labels and others; there are {len(known)} "
                 f"and {len(others)}: put them into folders, named by a label or by anything else"
             )
         levels, cuts = list_cuts(scores_n)
@@ -43,7 +50,7 @@ class Threshold:
         found = np.searchsorted(others, cuts) / len(others)
         balanced = (kept + found) / 2
         widths = np.diff(levels)
-        best = max(range(len(cuts)), key=lambda place: (round(float(balanced[place]), 12), float(widths[place])))
+        best = max(range(len(cuts)), key=lambda cut: (round(float(balanced[cut]), 12), float(widths[cut])))
         return cls(
             float(cuts[best]), float(balanced[best]), float(kept[best]), float(found[best]), len(known) + len(others)
         )
@@ -57,15 +64,19 @@ class Threshold:
 
 
 def list_cuts(scores_n: LabelScores) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """All different levels, padded by one at each end, and the middles between neighbours."""
+    """Return the distinct scores, with one more at each end, and the midpoints between neighbours."""
     levels = np.unique(scores_n.astype(np.float64))
-    pad = max(float(levels[-1] - levels[0]), 1e-3) * 1e-3  # just outside: a wide outer gap must not win a tie
+    pad = max(float(levels[-1] - levels[0]), 1e-3) * 1e-3  # small: a wide outer gap must not win a tie
     levels = np.concatenate([[levels[0] - pad], levels, [levels[-1] + pad]])
     return levels, (levels[1:] + levels[:-1]) / 2
 
 
 def auroc(scores_n: LabelScores, known_n: KnownMask) -> float:
-    """How often a known image scores higher than an unknown one, ties counting half; 0.5 is chance."""
+    """Return how often a known image scores higher than an unknown one; ties count half, 0.5 is chance.
+
+    >>> auroc(np.array([3.0, 1.0, 2.0]), np.array([True, True, False]))
+    0.5
+    """
     known, others = scores_n[known_n], np.sort(scores_n[~known_n])
     below = np.searchsorted(others, known, "left") + np.searchsorted(others, known, "right")
     return float(below.sum() / 2 / (len(known) * len(others)))

@@ -1,1 +1,1 @@
-"""How found images are shown: tables, thumbnails, contact sheets."""
+"""Display of results: tables, thumbnails, contact sheets."""

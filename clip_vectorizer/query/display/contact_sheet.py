@@ -1,6 +1,6 @@
-"""Hits as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
+"""Contact sheet: hits as one HTML page without scripts, and without fonts or images from elsewhere.
 
-Its own policy (Content-Security-Policy) forbids all of that, whatever a caption may hold.
+Its Content-Security-Policy forbids all of these, also if a caption contains HTML.
 """
 
 import base64
@@ -14,13 +14,17 @@ from clip_vectorizer.terminal import escape_line
 
 STYLE_FILE = Path(__file__).with_suffix(".css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}  # by a file's first bytes
+MEDIA_TYPES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"RIFF": "image/webp",
+}  # by the first bytes of a file
 
 
-def render_contact_sheet(question: str, about: str, sections: Sequence[Group], grouped: bool = False) -> Iterator[str]:
-    """The page in pieces. `about`: a line below the question; `grouped`: the sections' names are headings."""
-    yield from render_head(question)
-    yield f'<body>\n<header><h1 dir="auto">{escape_text(question)}</h1>\n<p>{escape_text(about)}</p></header>\n'
+def render_contact_sheet(query: str, about: str, sections: Sequence[Group], grouped: bool = False) -> Iterator[str]:
+    """Yield the page in pieces. `about`: a line below the query; `grouped`: the sections' names are headings."""
+    yield from render_head(query)
+    yield f'<body>\n<header><h1 dir="auto">{escape_html(query)}</h1>\n<p>{escape_html(about)}</p></header>\n'
     if grouped:
         yield from render_navigation(sections)
     yield "<main>\n"
@@ -29,11 +33,11 @@ def render_contact_sheet(question: str, about: str, sections: Sequence[Group], g
     yield "</main>\n</body>\n</html>\n"
 
 
-def render_head(question: str) -> Iterator[str]:
+def render_head(query: str) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    yield f"<title>{escape_text(question)} - clip-search</title>\n"
+    yield f"<title>{escape_html(query)} - clip-search</title>\n"
     yield f"<style>\n{STYLE_FILE.read_text(encoding='utf-8')}</style>\n</head>\n"
 
 
@@ -45,17 +49,18 @@ def render_navigation(sections: Sequence[Group]) -> Iterator[str]:
 
 
 def render_section(section: Group, number: int) -> Iterator[str]:
-    yield f'<section aria-labelledby="group-{number}">\n<h2 id="group-{number}" dir="auto">{section_title(section)}</h2>\n'
+    title = section_title(section)
+    yield f'<section aria-labelledby="group-{number}">\n<h2 id="group-{number}" dir="auto">{title}</h2>\n'
     yield from render_images(section.hits)
     yield "</section>\n"
 
 
 def section_title(section: Group) -> str:
-    return escape_text(section.name) or "(none)"
+    return escape_html(section.name) or "(none)"
 
 
 def render_images(hits: Sequence[Hit]) -> Iterator[str]:
-    yield '<ol class="sheet" role="list" aria-label="Images, best first">\n'  # role: Safari takes it for no list else
+    yield '<ol class="sheet" role="list" aria-label="Images, best first">\n'  # role: Safari needs it
     for hit in hits:
         yield f"<li>{''.join(render_card(hit))}</li>\n"
     yield "</ol>\n"
@@ -64,24 +69,24 @@ def render_images(hits: Sequence[Hit]) -> Iterator[str]:
 def render_card(hit: Hit) -> Iterator[str]:
     yield render_thumbnail(hit)
     yield f'<p class="facts"><span class="spoken">similarity </span><b>{hit.similarity:.3f}</b>'
-    yield f" · <bdi>{escape_text(hit.label)}</bdi></p>" if hit.label else "</p>"
-    yield f'<p dir="auto">{escape_text(hit.caption)}</p>' if hit.caption else ""
-    yield f'<p class="path"><bdi>{escape_text(hit.path)}</bdi></p>'
-    yield f'<details><summary>more<span class="spoken"> about {escape_text(hit.path)}</span></summary><dl>'
+    yield f" · <bdi>{escape_html(hit.label)}</bdi></p>" if hit.label else "</p>"
+    yield f'<p dir="auto">{escape_html(hit.caption)}</p>' if hit.caption else ""
+    yield f'<p class="path"><bdi>{escape_html(hit.path)}</bdi></p>'
+    yield f'<details><summary>more<span class="spoken"> about {escape_html(hit.path)}</span></summary><dl>'
     yield "".join(
-        f'<dt>{escape_text(name)}</dt><dd dir="auto">{escape_text(value)}</dd>' for name, value in list_details(hit)
+        f'<dt>{escape_html(name)}</dt><dd dir="auto">{escape_html(value)}</dd>' for name, value in list_details(hit)
     )
     yield "</dl></details>"
 
 
 def render_thumbnail(hit: Hit) -> str:
-    """The thumbnail; what is no picture by its first bytes is left out."""
-    kind = next((kind for start, kind in MEDIA_TYPES.items() if (hit.thumbnail or b"").startswith(start)), None)
-    if hit.thumbnail is None or kind is None:
+    """Return the thumbnail as a data URL; data that is not an image by its first bytes is left out."""
+    media_type = next((kind for start, kind in MEDIA_TYPES.items() if (hit.thumbnail or b"").startswith(start)), None)
+    if hit.thumbnail is None or media_type is None:
         return '<div class="none">no thumbnail</div>'
     data = base64.b64encode(hit.thumbnail).decode("ascii")
-    says = escape_text(hit.caption or hit.label or hit.path)
-    return f'<img src="data:{kind};base64,{data}" alt="{says}" loading="lazy" decoding="async">'
+    alt = escape_html(hit.caption or hit.label or hit.path)
+    return f'<img src="data:{media_type};base64,{data}" alt="{alt}" loading="lazy" decoding="async">'
 
 
 def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
@@ -95,6 +100,6 @@ def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
     yield "id", hit.id
 
 
-def escape_text(text: str) -> str:
-    """Escaped for text and attributes; what of an odd file name is no character is spelt out."""
+def escape_html(text: str) -> str:
+    """Escape for HTML text and attributes; control characters and invalid ones are written as `\\x1b`."""
     return escape("\n".join(map(escape_line, text.splitlines())), quote=True)

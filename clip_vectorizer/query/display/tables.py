@@ -1,4 +1,4 @@
-"""How the commands show rows: a table for people, aligned text for pipes, one JSON object a line for programs."""
+"""Output of rows by the commands: a table in a terminal, aligned text in a pipe, one JSON object per line."""
 
 import errno
 import io
@@ -23,20 +23,20 @@ TableCells = Sequence[str]
 
 
 class EscapingFormatter(logging.Formatter):
-    """A warning may name a label or a path out of the database: nothing in it steers the terminal."""
+    """Escapes control characters: a warning may contain a label or a path from the database."""
 
     def format(self, record: logging.LogRecord) -> str:
         return escape_text(super().format(record))
 
 
 def prepare_streams() -> None:
-    """Results on stdout whatever its encoding can hold, warnings of the libraries on stderr."""
+    """Make stdout accept every character, and log warnings of the libraries to stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # \udc80 of a path that is not UTF-8: valid in JSON too
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(EscapingFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("clip_vectorizer").setLevel(logging.INFO)  # a thousand labels take minutes: show it
+    logging.getLogger("clip_vectorizer").setLevel(logging.INFO)  # progress: a thousand labels take minutes
 
 
 def print_json(row: Mapping[str, object]) -> None:
@@ -44,7 +44,11 @@ def print_json(row: Mapping[str, object]) -> None:
 
 
 def to_json_value(value: object) -> object:
-    """What Weaviate gives beside JSON's own types, in JSON: times by RFC 3339, ids as text, a place as numbers."""
+    """Convert Weaviate's types to JSON's: times to RFC 3339, ids to text, a place to two numbers.
+
+    >>> to_json_value(datetime.fromisoformat("2024-05-01T00:00:00+00:00"))
+    '2024-05-01T00:00:00Z'
+    """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, GeoCoordinate):
@@ -53,14 +57,18 @@ def to_json_value(value: object) -> object:
 
 
 def format_value(value: object) -> str:
-    """A property for people: text as it is, nothing for none, all else as JSON has it."""
+    """Format a property for a table: text unchanged, None as "", everything else as JSON.
+
+    >>> format_value(["a", "b"])
+    '["a", "b"]'
+    """
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False, default=to_json_value).strip('"')
 
 
 def print_output(data: str | bytes, newline: bool = True) -> None:
-    """All data of a command goes this way: a closed stdout (`>&-`) is an error, never lost in silence."""
+    """Write data of a command to stdout. Raises OSError if stdout is closed (`>&-`)."""
     check_stdout()
     click.echo(data, nl=newline)
 
@@ -84,17 +92,21 @@ def is_terminal() -> bool:
 
 
 def build_table(head: TableCells, rows: Sequence[TableCells]) -> Table:
-    """Long cells fold: a path that is cut cannot be copied."""
+    """Fold long cells: a truncated path cannot be copied."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: brackets in a path are no markup
+        table.add_row(*(Text(cell) for cell in row))  # Text: brackets in a path are not markup
     return table
 
 
 def align_columns(rows: Sequence[TableCells]) -> list[str]:
-    """Padded to the widest cell of each column, counted in terminal cells: a Chinese character takes two."""
+    """Pad every column to its widest cell, in terminal cells: a Chinese character takes two.
+
+    >>> align_columns([("path", "label"), ("a.png", "cat")])
+    ['path   label', 'a.png  cat']
+    """
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         COLUMN_GAP.join(pad_cell(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

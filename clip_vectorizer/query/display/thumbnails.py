@@ -1,8 +1,8 @@
-"""Small pictures between the lines of a terminal, each by the best way that the terminal has.
+"""Thumbnails between the lines of a terminal, by the best method that the terminal supports.
 
 kitty     https://sw.kovidgoyal.net/kitty/graphics-protocol/: PNG, base64, at most 4,096 characters a sequence
-iterm     https://iterm2.com/documentation-images.html: the file as it is, base64, in one sequence
-blocks    U+2580, the upper half of a cell in one colour, the lower in another: two pixels a cell
+iterm     https://iterm2.com/documentation-images.html: the unchanged file, base64, in one sequence
+blocks    U+2580, the upper half of a cell in one colour, the lower in another: two pixels per cell
 """
 
 import base64
@@ -19,9 +19,9 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 from rich.text import Text
 
-COLUMNS, ROWS = 12, 6  # a cell is about twice as high as it is wide: a square
-MIN_COLUMNS = 60  # a narrower terminal needs all of them for the path
-CHUNK_LENGTH = 4096  # base64 characters; kitty's limit of one sequence
+COLUMNS, ROWS = 12, 6  # a square: a cell is about twice as high as it is wide
+MIN_COLUMNS = 60  # a narrower terminal needs all its columns for the path
+CHUNK_LENGTH = 4096  # base64 characters: kitty's limit for one sequence
 UPPER_HALF = "▀"
 MAX_PIXELS = 1_000_000  # a thumbnail has at most 65,536
 
@@ -35,23 +35,24 @@ class DrawingMethod(StrEnum):
 def choose_method(
     env: Mapping[str, str], is_terminal: bool, wanted: bool | None, columns: int = 80
 ) -> DrawingMethod | None:
-    """How thumbnails can be shown here. None: they cannot, or nobody wants them (`wanted` False).
+    """Return how thumbnails are drawn here; None: not at all.
 
-    `wanted` True: where nothing better is known, blocks, also into a pipe.
+    `wanted` False: never. True: blocks if no better method is detected, also in a pipe. None: only in a terminal that
+    supports it. `columns`: width of the terminal.
     """
-    hindered = not is_terminal or env.get("NO_COLOR") or env.get("TERM") == "dumb" or columns < MIN_COLUMNS
-    if wanted is False or (wanted is None and hindered):
+    unsuitable = not is_terminal or env.get("NO_COLOR") or env.get("TERM") == "dumb" or columns < MIN_COLUMNS
+    if wanted is False or (wanted is None and unsuitable):
         return None
-    if is_terminal and (way := detect_method(env)):
-        return way
+    if is_terminal and (method := detect_method(env)):
+        return method
     return DrawingMethod.BLOCKS if wanted or env.get("COLORTERM") in ("truecolor", "24bit") else None
 
 
 def detect_method(env: Mapping[str, str]) -> DrawingMethod | None:
-    """The terminal's protocol for pictures, as far as the environment tells."""
+    """Return the image protocol of the terminal, as far as the environment shows it."""
     term, program = env.get("TERM", ""), env.get("TERM_PROGRAM", "")
     if "TMUX" in env or term.startswith(("tmux", "screen")):
-        return None  # these pass no pictures on
+        return None  # these do not pass images on
     if "kitty" in term or "ghostty" in term or "KITTY_WINDOW_ID" in env or program == "ghostty":
         return DrawingMethod.KITTY
     if program in ("iTerm.app", "WezTerm", "mintty") or env.get("LC_TERMINAL") == "iTerm2":
@@ -59,19 +60,19 @@ def detect_method(env: Mapping[str, str]) -> DrawingMethod | None:
     return None
 
 
-def draw_thumbnail(jpeg: bytes | None, way: DrawingMethod) -> RenderableType:
-    """What shows one thumbnail, COLUMNS wide; blank where there is none or it cannot be read."""
+def draw_thumbnail(jpeg: bytes | None, method: DrawingMethod) -> RenderableType:
+    """Return one thumbnail, COLUMNS wide; blank if there is none or it cannot be read."""
     if not jpeg:
         return Text("")
     image = decode_thumbnail(jpeg)
     if image is None:
         return Text("")
-    if way is DrawingMethod.BLOCKS:
+    if method is DrawingMethod.BLOCKS:
         return draw_blocks(image)
     columns, half_rows = fit_size(image, COLUMNS, 2 * ROWS)
     rows = max(1, half_rows // 2)
     return InlineImage(
-        kitty_sequence(image, columns, rows) if way is DrawingMethod.KITTY else iterm_sequence(jpeg, columns, rows),
+        kitty_sequence(image, columns, rows) if method is DrawingMethod.KITTY else iterm_sequence(jpeg, columns, rows),
         rows,
     )
 
@@ -80,12 +81,12 @@ def decode_thumbnail(jpeg: bytes) -> Image.Image | None:
     try:
         with Image.open(io.BytesIO(jpeg)) as opened:
             return opened.convert("RGB") if opened.width * opened.height <= MAX_PIXELS else None
-    except Exception:  # Pillow raises what it likes on broken files; a result without its picture is still one
+    except Exception:  # Pillow raises many types on broken files; show the result without its image
         return None
 
 
 def draw_blocks(image: Image.Image) -> Text:
-    """Each cell two pixels, one above the other."""
+    """Draw two pixels per cell, one above the other."""
     width, height = fit_size(image, COLUMNS, 2 * ROWS)
     small = image.resize((width, height + height % 2), Image.Resampling.LANCZOS)
     lines = [draw_block_line(small, row) for row in range(0, small.height, 2)]
@@ -105,14 +106,14 @@ def read_color(small: Image.Image, column: int, row: int) -> Color:
 
 
 def fit_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
-    """The size of the picture when it just fits; no side under 1."""
+    """Return the largest size with the image's proportions that fits; no side under 1."""
     scale = min(width / image.width, height / image.height)
     return max(1, round(image.width * scale)), max(1, round(image.height * scale))
 
 
 @dataclass(frozen=True, slots=True)
 class InlineImage:
-    """A picture that the terminal itself draws, once its last row has been printed: so nothing needs to scroll."""
+    """An image drawn by the terminal itself, sent after its last row is printed: the terminal need not scroll."""
 
     sequence: str
     rows: int
@@ -129,15 +130,15 @@ class InlineImage:
         return Measurement(COLUMNS, COLUMNS)
 
     def _placed(self) -> str:
-        """Drawn from the first row and column of its cell; the cursor stays where it was."""
+        """Return the sequence that draws from the first row and column of its cell and restores the cursor."""
         up = f"\x1b[{self.rows - 1}A" if self.rows > 1 else ""
         return f"\x1b7{up}\x1b[{COLUMNS}D{self.sequence}\x1b8"
 
 
 def kitty_sequence(image: Image.Image, columns: int, rows: int) -> str:
-    """As PNG (f=100), shown at once (a=T), with no answer from the terminal (q=2).
+    """Return a sequence with a PNG (f=100) that is shown at once (a=T), without a reply from the terminal (q=2).
 
-    Only its longer side is told in cells, so that the terminal keeps its shape whatever the shape of a cell.
+    Only the longer side is given in cells, so the proportions do not depend on the shape of a cell.
     """
     file = io.BytesIO()
     image.save(file, format="PNG", compress_level=1)

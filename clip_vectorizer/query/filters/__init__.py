@@ -1,1 +1,1 @@
-"""Which images: filter expressions, and what is said where no image has the value."""
+"""Filter expressions, and suggestions for values that no image has."""

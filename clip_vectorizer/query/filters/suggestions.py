@@ -1,8 +1,8 @@
-"""Why a search with filters found nothing: a value that no image has, and the one that was probably meant.
+"""Explain why a search with filters found nothing: a value that no image has, and a similar one that some have.
 
-asked = values_asked(where, properties)
-held = {name: values_of(collection.aggregate.over_all(**grouping(name))) for name in asked}
-hint = explain_empty(asked, held)
+wanted = list_filter_values(filters, properties)
+existing = {name: read_group_values(collection.aggregate.over_all(**group_by_arguments(name))) for name in wanted}
+hint = explain_empty(wanted, existing)
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,54 +26,57 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.filters.where import FilterInput, list_expressions, parse_condition
 from clip_vectorizer.query.near_strings import did_you_mean
 
-# Weaviate takes seconds to list thousands of values, as paths are.
+# Not properties with thousands of values, such as paths: listing them takes Weaviate seconds.
 FEW_VALUES = (LABEL, CAMERA, MIME, MODEL, SOURCE, PREDICTED_LABEL, PREDICTED_RUNNER_UP, PREDICTED_BY)
 MAX_VALUES = 2_000
 MAX_SHOWN_VALUES = 10
 
-ValuesByProperty = Mapping[str, Sequence[str]]  # of properties
+ValuesByProperty = Mapping[str, Sequence[str]]
 
 
-def list_filter_values(where: FilterInput, properties: Mapping[str, DataType]) -> dict[str, list[str]]:
-    """What `where` wants some properties to be, after `=`: those whose values can be listed. No more than it can tell.
+def list_filter_values(filters: FilterInput, properties: Mapping[str, DataType]) -> dict[str, list[str]]:
+    """Return the values after `=` in expressions, for the properties in FEW_VALUES.
 
-    `where` has been through `where_filter`, so nothing is wrong with it.
+    `filters` must be valid: checked by `build_filter`.
     """
-    asked: dict[str, list[str]] = {}
-    for expression in list_expressions(where) if isinstance(where, Sequence) else []:
-        wanted = parse_condition(expression, properties)
-        if wanted.operator == "=" and wanted.name in FEW_VALUES:
-            asked.setdefault(wanted.name, []).extend(wanted.values)
-    return asked
+    wanted: dict[str, list[str]] = {}
+    for expression in list_expressions(filters) if isinstance(filters, Sequence) else []:
+        condition = parse_condition(expression, properties)
+        if condition.operator == "=" and condition.name in FEW_VALUES:
+            wanted.setdefault(condition.name, []).extend(condition.values)
+    return wanted
 
 
 def group_by_arguments(name: str) -> dict[str, Any]:
-    """Arguments of weaviate-client's `aggregate.over_all` that list the values of a property."""
+    """Return arguments of weaviate-client's `aggregate.over_all` that list the values of a property."""
     return {"group_by": GroupByAggregate(prop=name, limit=MAX_VALUES)}
 
 
 def read_group_values(found: AggregateGroupByReturn) -> list[str]:
-    """The commonest first. None at all where there are too many to be sure that one is missing."""
+    """Return the values, most frequent first; none if there may be more than MAX_VALUES."""
     values = [str(group.grouped_by.value) for group in found.groups]
     return values if len(values) < MAX_VALUES else []
 
 
-def explain_empty(asked: ValuesByProperty, held: ValuesByProperty) -> str:
-    """A sentence about the first value asked for that no image has; empty where there is none.
+def explain_empty(wanted: ValuesByProperty, existing: ValuesByProperty) -> str:
+    """Return a sentence about the first wanted value that no image has; "" if images have all of them.
 
-    Raises InputError when it is near to one that images do have: that one was meant.
+    Raises InputError if a similar value exists, which was probably meant.
+
+    >>> explain_empty({"label": ["owls"]}, {"label": ["fruit", "birds"]})
+    "no image has the label 'owls'; there are fruit, birds"
     """
-    for name, values in asked.items():
-        there = [value for value in held[name] if value]
-        for value in values if there else ():
-            if value not in held[name]:
-                return build_hint(name, value, there)
+    for name, values in wanted.items():
+        candidates = [value for value in existing[name] if value]
+        for value in values if candidates else ():
+            if value not in existing[name]:
+                return build_hint(name, value, candidates)
     return ""
 
 
-def build_hint(name: str, value: str, there: Sequence[str]) -> str:
+def build_hint(name: str, value: str, candidates: Sequence[str]) -> str:
     missing = f"no image has the {name} {value!r}"
-    if meant := did_you_mean(value, there):
-        raise InputError(f"{missing}; {meant.strip()}")
-    more = ", ..." if len(there) > MAX_SHOWN_VALUES else ""
-    return f"{missing}; there are {', '.join(there[:MAX_SHOWN_VALUES])}{more}"
+    if suggestion := did_you_mean(value, candidates):
+        raise InputError(f"{missing}; {suggestion.strip()}")
+    more = ", ..." if len(candidates) > MAX_SHOWN_VALUES else ""
+    return f"{missing}; there are {', '.join(candidates[:MAX_SHOWN_VALUES])}{more}"

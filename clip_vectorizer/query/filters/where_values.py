@@ -1,4 +1,7 @@
-"""What the values of filter expressions mean, by the type of the property: texts, numbers, times, places."""
+"""Values of filter expressions, parsed by the type of the property: texts, numbers, times, places.
+
+Every parser raises InvalidFilterValue.
+"""
 
 import math
 import re
@@ -10,17 +13,17 @@ from weaviate.classes.query import GeoCoordinate
 
 from clip_vectorizer.database.schema import CAMERA, EXACT_TEXT_PROPERTIES, PREDICTION_PROPERTIES, UNFILTERED_PROPERTIES
 
-EXACT_INTEGERS = 2**53  # Weaviate's filters take numbers as doubles
-MIN_DOUBLE = -1.7976931348623157e308  # of all doubles
+EXACT_INTEGERS = 2**53  # Weaviate's filters read numbers as doubles
+MIN_DOUBLE = -1.7976931348623157e308
 EARLIEST = datetime(1678, 1, 1, tzinfo=UTC)  # Weaviate counts nanoseconds in 64 bits
 LATEST = datetime(2262, 1, 1, tzinfo=UTC)
-EVERYWHERE = (GeoCoordinate(latitude=0, longitude=0), 2.1e7)  # metres: farther than the other side of the earth
+EVERYWHERE = (GeoCoordinate(latitude=0, longitude=0), 2.1e7)  # radius in metres: beyond the other side of the earth
 CIRCLE = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)\s*@\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)")
 METRES_PER_UNIT = {"m": 1.0, "km": 1000.0}
 DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}")
 BOOL_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 WORD = re.compile(r"[^\W_]+")
-# Weaviate's own list for English: a text of nothing else cannot be looked for.
+# Weaviate's list for English: a text with no other words cannot be searched.
 ENGLISH_STOPWORDS = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
     "to was will with"
@@ -29,15 +32,15 @@ STOPWORDS = frozenset(ENGLISH_STOPWORDS.split())
 
 
 class InvalidFilterValue(ValueError):
-    """What is wrong with an expression, for whoever has the expression to put before it."""
+    """The reason why an expression is invalid; the caller adds the expression."""
 
 
 class PropertyKind(Enum):
-    """What a property holds, as far as comparing goes. Of a list, each element."""
+    """How the values of a property are compared; for a list, each element."""
 
     EXACT = "texts compared as a whole"
     WORDS = "texts compared by their words"
-    WHOLE = "whole numbers"
+    INTEGER = "whole numbers"
     NUMBER = "numbers"
     DATE = "times"
     BOOL = "true or false"
@@ -45,8 +48,8 @@ class PropertyKind(Enum):
 
 
 KIND_BY_DATA_TYPE = {
-    DataType.INT: PropertyKind.WHOLE,
-    DataType.INT_ARRAY: PropertyKind.WHOLE,
+    DataType.INT: PropertyKind.INTEGER,
+    DataType.INT_ARRAY: PropertyKind.INTEGER,
     DataType.NUMBER: PropertyKind.NUMBER,
     DataType.NUMBER_ARRAY: PropertyKind.NUMBER,
     DataType.DATE: PropertyKind.DATE,
@@ -60,7 +63,7 @@ KIND_BY_DATA_TYPE = {
 
 
 def find_kind(name: str, data_type: DataType) -> PropertyKind | None:
-    """None: it has no index to filter by."""
+    """Return the kind of a property; None: it has no index to filter by."""
     if name in UNFILTERED_PROPERTIES:
         return None
     exact = data_type is DataType.TEXT and name in (*EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES, CAMERA)
@@ -68,58 +71,62 @@ def find_kind(name: str, data_type: DataType) -> PropertyKind | None:
 
 
 def check_pattern(text: str) -> str:
-    """`text`, if words can be compared with it. Raises BadValue."""
+    """Return `text` if it is a pattern that words can match."""
     if not re.search(r"[^\W_]|[*?]", text):
         raise InvalidFilterValue(f"{text!r} has no letter, number, * or ?")
     return text
 
 
 def check_words(text: str) -> str:
-    """`text`, if there is a word to look for. Raises BadValue."""
+    """Return `text` if it has an indexed word."""
     if not any(word not in STOPWORDS for word in WORD.findall(text.lower())):
         raise InvalidFilterValue(f"{text!r} has no word that is indexed; words like 'a' and 'the' are not")
     return text
 
 
 def parse_integer(text: str) -> int:
-    """Raises BadValue."""
+    """Parse a whole number that a double represents exactly.
+
+    >>> parse_integer("1e3")
+    1000
+    """
     value = parse_number(text)
     if not value.is_integer():
-        raise InvalidFilterValue(f"{text!r} is no whole number, which is all that is stored here")
+        raise InvalidFilterValue(f"{text!r} is not a whole number, and the property has only whole numbers")
     if abs(value) > EXACT_INTEGERS:
         raise InvalidFilterValue(f"{text!r} is out of range; Weaviate compares whole numbers up to 2**53")
     return int(value)
 
 
 def parse_number(text: str) -> float:
-    """Raises BadValue, also for NaN and infinity."""
+    """Parse a number; NaN and infinity are invalid."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InvalidFilterValue(f"{text!r} is no number; write 1000, -2.5 or 1e6")
+        raise InvalidFilterValue(f"{text!r} is not a number; write 1000, -2.5 or 1e6")
     return value
 
 
 def parse_bool(text: str) -> bool:
-    """Raises BadValue."""
+    """Parse true, yes, 1, false, no or 0."""
     if text.lower() not in BOOL_WORDS:
         raise InvalidFilterValue(f"{text!r} is neither true nor false")
     return BOOL_WORDS[text.lower()]
 
 
 def parse_period(text: str) -> tuple[datetime, datetime]:
-    """Its first moment and the first one after it: of 2024, 2024-06 and 2024-06-01 a year, a month and a day.
+    """Return the start of a year, month or day (2024, 2024-06, 2024-06-01) and its end, exclusive.
 
-    Of a time both are the same moment. Without a zone UTC is meant, as it is where images are stored. Raises BadValue.
+    For a time both are the same. A time without a zone is UTC, as for stored images.
     """
     try:
         return check_range(*parse_span(text))
     except (ValueError, OverflowError):
         raise InvalidFilterValue(
-            f"{text!r} is no time that Weaviate keeps; write 2024, 2024-06, 2024-06-01 or 2024-06-01T18:30:00+02:00, "
-            f"from {EARLIEST.year} to {LATEST.year - 1}"
+            f"{text!r} is not a time that Weaviate can store; write 2024, 2024-06, 2024-06-01 or "
+            f"2024-06-01T18:30:00+02:00, from {EARLIEST.year} to {LATEST.year - 1}"
         ) from None
 
 
@@ -141,14 +148,14 @@ def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 
 
 def parse_circle(text: str) -> tuple[GeoCoordinate, float]:
-    """The middle and the radius in metres of `10km@52.5,13.4`. Raises BadValue."""
+    """Return centre and radius in metres of `10km@52.5,13.4`."""
     parts = CIRCLE.fullmatch(text)
     if parts is None:
         raise InvalidFilterValue(
-            f"{text!r} is no circle; write 10km@52.5,13.4, a distance, then latitude and longitude"
+            f"{text!r} is not a circle; write 10km@52.5,13.4, a distance, then latitude and longitude"
         )
-    radius, unit, *middle = parts.groups()
-    latitude, longitude = map(float, middle)
+    radius, unit, *centre = parts.groups()
+    latitude, longitude = map(float, centre)
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise InvalidFilterValue(f"{text!r}: latitudes go from -90 to 90, longitudes from -180 to 180")
     return GeoCoordinate(latitude=latitude, longitude=longitude), float(radius) * METRES_PER_UNIT[unit]

@@ -1,1 +1,1 @@
-"""Labels, their vectors, and the sets that they stand in."""
+"""Labels, their vectors, and named label sets."""

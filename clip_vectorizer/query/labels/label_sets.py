@@ -1,9 +1,7 @@
-"""Named label sets: remembered in the database by an object for each time that labels came to one.
+"""Named label sets: each time labels are added to a set, one object, a part, is added to the database.
 
-Such a part is written when all its labels are there. None is ever changed, so two processes that add to a set at once
-both do.
-
-Named label sets in a real Weaviate: an object for each part of one, in one collection for all models.
+A part is written after all its labels are stored, and parts are never changed, so two processes can add to the same
+set at the same time. One collection holds the sets of all models.
 """
 
 import hashlib
@@ -37,17 +35,19 @@ from clip_vectorizer.query.labels.label import Label, build_labels, parse_label
 from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.prompts import PromptSet, normalize_text
 
-MAX_PARTS = 10_000  # Weaviate's limit for one answer, and as many as a set can have labels
+MAX_PARTS = 10_000  # Weaviate's limit for one answer; also the largest number of labels in a set
 CREATION_TIME = MetadataQuery(creation_time=True)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
+    """A whole set, or one part of it."""
+
     name: str
-    model: str  # what it was called then; the revision decides
+    model: str  # its name at that time; only the revision is compared
     revision: str
     prompts: PromptSet
-    said: tuple[str, ...]  # the labels as they were given, with descriptions
+    entries: tuple[str, ...]  # the labels as the user wrote them, with descriptions
     label_ids: tuple[str, ...] = ()
 
 
@@ -55,59 +55,59 @@ class LabelSetStore(Protocol):
     def get(self, name: str) -> LabelSet | None: ...
     def names(self) -> list[str]: ...
     def put(self, part: LabelSet) -> None:
-        """Adds its labels to the set of its name, or makes the set, by one write that takes nothing away."""
+        """Add the part's labels to the set with its name, or create the set, by one write that removes nothing."""
 
 
 def merge_parts(parts: Sequence[LabelSet]) -> LabelSet | None:
-    """The set that `parts`, the earliest first, make: the first says with what model and prompts."""
+    """Return the set made of `parts`, earliest first. The first part decides model and prompts."""
     if not parts:
         return None
     first = parts[0]
-    taken: dict[str, tuple[str, str]] = {}
+    by_name: dict[str, tuple[str, str]] = {}
     for part in parts:
         if (part.revision, part.prompts.version) == (first.revision, first.prompts.version):
-            for said, id in zip_longest(part.said, part.label_ids, fillvalue=""):
-                taken.setdefault(parse_label(said)[0].casefold(), (said, id))
-    pairs = taken.values()
-    return replace(first, said=tuple(said for said, _ in pairs), label_ids=tuple(id for _, id in pairs))
+            for entry, id in zip_longest(part.entries, part.label_ids, fillvalue=""):
+                by_name.setdefault(parse_label(entry)[0].casefold(), (entry, id))
+    pairs = by_name.values()
+    return replace(first, entries=tuple(entry for entry, _ in pairs), label_ids=tuple(id for _, id in pairs))
 
 
 def resolve_label_set(
-    name: str, said: Sequence[str], prompts: PromptSet, info: ModelInfo, sets: LabelSetStore
+    name: str, entries: Sequence[str], prompts: PromptSet, info: ModelInfo, sets: LabelSetStore
 ) -> tuple[list[Label], LabelSet | None]:
-    """The labels of the set `name`, `said` among them; and what is to be put once they are stored, if anything.
+    """Return the labels of the set `name`, including `entries`; and the part to store after them, if any are new.
 
-    Raises InputError (no such set, other prompts, labels that cannot be used), Mismatch (a set of another model).
+    Raises InputError (no such set, other prompts, invalid labels), Mismatch (a set of another model).
     """
     name = check_set_name(name)
-    held = sets.get(name)
-    if held is None and not said:
+    stored = sets.get(name)
+    if stored is None and not entries:
         raise build_unknown_set_error(name, sets.names())
-    before = held or LabelSet(name, info.model, info.revision, prompts, ())
+    before = stored or LabelSet(name, info.model, info.revision, prompts, ())
     check_set_matches(before, prompts, info)
-    fresh = find_new_labels(before, said)
-    labels = build_labels((*before.said, *fresh), before.prompts, info)
-    if not fresh:
+    new = find_new_labels(before, entries)
+    labels = build_labels((*before.entries, *new), before.prompts, info)
+    if not new:
         return labels, None
-    return labels, replace(before, said=tuple(fresh), label_ids=tuple(label.id for label in labels[-len(fresh) :]))
+    return labels, replace(before, entries=tuple(new), label_ids=tuple(label.id for label in labels[-len(new) :]))
 
 
 def store_part(part: LabelSet, sets: LabelSetStore) -> None:
-    """Raises InputError where another process made the set meanwhile, and these labels do not go with that one."""
+    """Store a part. Raises InputError if another process has created the set with other prompts or another model."""
     sets.put(part)
-    held = sets.get(part.name)
-    if held is None or find_new_labels(held, part.said):
+    stored = sets.get(part.name)
+    if stored is None or find_new_labels(stored, part.entries):
         raise InputError(
             f"the label set {part.name} was made with other prompts or another model meanwhile; run this again"
         )
 
 
 def list_set_labels(name: str, sets: LabelSetStore) -> list[str]:
-    """The labels of a set as they were given, with descriptions. Raises InputError when there is no such set."""
-    held = sets.get(check_set_name(name))
-    if held is None:
+    """Return the labels of a set as the user wrote them, with descriptions. Raises InputError for an unknown set."""
+    stored = sets.get(check_set_name(name))
+    if stored is None:
         raise build_unknown_set_error(name, sets.names())
-    return list(held.said)
+    return list(stored.entries)
 
 
 def check_set_name(name: str) -> str:
@@ -118,47 +118,52 @@ def check_set_name(name: str) -> str:
 
 
 def build_unknown_set_error(name: str, names: Sequence[str]) -> InputError:
-    there = f"there are {', '.join(sorted(names))}" if names else "there are none yet"
-    meant = did_you_mean(name, names)
-    return InputError(f"no label set is called {name!r}; {meant}{there}: --labels A,B with --label-set makes one")
+    existing = f"there are {', '.join(sorted(names))}" if names else "there are none yet"
+    suggestion = did_you_mean(name, names)
+    return InputError(
+        f"no label set is called {name!r}; {suggestion}{existing}: --labels A,B with --label-set creates one"
+    )
 
 
-def check_set_matches(held: LabelSet, prompts: PromptSet, info: ModelInfo) -> None:
-    if held.revision != info.revision:
+def check_set_matches(stored: LabelSet, prompts: PromptSet, info: ModelInfo) -> None:
+    """Raise Mismatch for a set of another model, InputError for a set with other prompts."""
+    if stored.revision != info.revision:
         raise Mismatch(
-            f"the label set {held.name} was made with the model {held.model} (revision {held.revision}), but the "
-            f"sidecar runs {info.model} (revision {info.revision}); start the sidecar with the first model, or make "
-            f"a set of another name for this one (--label-set {held.name}2 --labels ...)"
+            f"the label set {stored.name} was made with the model {stored.model} (revision {stored.revision}), but the "
+            f"sidecar runs {info.model} (revision {info.revision}); start the sidecar with the first model, or create "
+            f"a set of another name for this one (--label-set {stored.name}2 --labels ...)"
         )
-    if not prompts.is_automatic and prompts.version != held.prompts.version:
+    if not prompts.is_automatic and prompts.version != stored.prompts.version:
         raise InputError(
-            f"the label set {held.name} has the prompts {held.prompts.name}, not {prompts.name}; leave the prompts "
-            f"away, or make a set of another name (--label-set {held.name}2 --labels ...)"
+            f"the label set {stored.name} has the prompts {stored.prompts.name}, not {prompts.name}; remove the "
+            f"prompts, or create a set of another name (--label-set {stored.name}2 --labels ...)"
         )
 
 
-def find_new_labels(held: LabelSet, said: Sequence[str]) -> list[str]:
-    """Those of `said` that the set lacks. Raises InputError for a label that it has with other descriptions."""
-    there = {parse_label(each)[0].casefold(): each for each in held.said}
-    fresh: list[str] = []
-    for each in map(normalize_text, said):
-        twin = there.get(parse_label(each)[0].casefold()) if each else None
+def find_new_labels(stored: LabelSet, entries: Sequence[str]) -> list[str]:
+    """Return the entries that the set lacks. Raises InputError for a label that it has with other descriptions."""
+    by_name = {parse_label(each)[0].casefold(): each for each in stored.entries}
+    new: list[str] = []
+    for entry in map(normalize_text, entries):
+        twin = by_name.get(parse_label(entry)[0].casefold()) if entry else None
         if twin is None:
-            fresh.append(each)
-        elif twin.casefold() != each.casefold():
-            raise InputError(f"the label set {held.name} has {twin!r} already, not {each!r}; take another set or name")
-    return fresh
+            new.append(entry)
+        elif twin.casefold() != entry.casefold():
+            raise InputError(
+                f"the label set {stored.name} has {twin!r} already, not {entry!r}; use another set or another name"
+            )
+    return new
 
 
 def compute_set_id(labels: Sequence[Label], name: str = "") -> str:
-    """What `predicted_by` says: `birds@0a1b2c3d`, the digest being of the labels, their prompts and the model."""
+    """Return the value of `predicted_by`, `birds@0a1b2c3d`: the name and a digest of labels, prompts and model."""
     listed = "\n".join(sorted(label.id for label in labels))
     digest = hashlib.blake2b(listed.encode(), digest_size=4).hexdigest()
     return f"{name}@{digest}" if name else digest
 
 
 class WeaviateLabelSets:
-    """A LabelSetStore. The collection is made with the first set."""
+    """A LabelSetStore in Weaviate. The first `put` creates the collection."""
 
     def __init__(self, client: WeaviateClient, url: str) -> None:
         self._client, self._url = client, url
@@ -168,10 +173,12 @@ class WeaviateLabelSets:
         with weaviate_errors(self._url):
             if not self._client.collections.exists(LABEL_SET_COLLECTION):
                 return None
-            named = Filter.by_property(NAME).equal(name)
-            found = self._collection.query.fetch_objects(filters=named, limit=MAX_PARTS, return_metadata=CREATION_TIME)
-        earliest = sorted(found.objects, key=lambda row: (row.metadata.creation_time, row.uuid))
-        return merge_parts([part_from_properties(row.properties) for row in earliest])
+            by_name = Filter.by_property(NAME).equal(name)
+            found = self._collection.query.fetch_objects(
+                filters=by_name, limit=MAX_PARTS, return_metadata=CREATION_TIME
+            )
+        rows = sorted(found.objects, key=lambda row: (row.metadata.creation_time, row.uuid))
+        return merge_parts([part_from_properties(row.properties) for row in rows])
 
     def names(self) -> list[str]:
         with weaviate_errors(self._url):
@@ -204,7 +211,7 @@ def part_to_properties(label_set: LabelSet) -> dict[str, Any]:
         PROMPT_SET: label_set.prompts.name,
         PROMPT_VERSION: label_set.prompts.version,
         TEMPLATES: list(label_set.prompts.templates),
-        ENTRIES: list(label_set.said),
+        ENTRIES: list(label_set.entries),
         LABEL_IDS: list(label_set.label_ids),
     }
 

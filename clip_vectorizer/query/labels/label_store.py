@@ -1,6 +1,6 @@
-"""Labels in the database: one vector each, embedded once. L labels · P prompts a label · D dimensions
+"""Labels in the database: one object and one vector each, embedded once.
 
-Labels in a real Weaviate, one object each. L labels · D dimensions
+L labels · P prompts per label · D dimensions
 """
 
 import logging
@@ -32,10 +32,8 @@ from clip_vectorizer.errors import Mismatch, VectorizerError
 from clip_vectorizer.query.labels.label import Label
 from clip_vectorizer.vectors import Vectors, ensemble
 
-PROMPTS_PER_STEP = 256  # embedded and stored together, whole labels: what an interruption loses at most
-SEARCHABLE_TIMEOUT_SECONDS = (
-    30.0  # longest a stored label may take to be found, where a server indexes in the background
-)
+PROMPTS_PER_STEP = 256  # embedded and stored together, in whole labels: an interruption loses no more
+SEARCHABLE_TIMEOUT_SECONDS = 30.0  # until a search finds a stored label; a server may index in the background
 POLL_SECONDS = 0.2
 VECTOR_PAGE_SIZE = 2000  # vectors fetched at once: 4 MB of 512 dimensions
 DISTANCE_METADATA = MetadataQuery(distance=True)
@@ -51,13 +49,13 @@ class Neighbour:
 
 class LabelStore(Protocol):
     def add(self, labels: Sequence[Label], vectors_ld: Vectors) -> None:
-        """Stores all or raises VectorizerError."""
+        """Store all, or raise VectorizerError."""
 
     def vectors(self, ids: Sequence[str]) -> Mapping[str, Vectors]:
-        """(D,) as stored, by id, of those that the store holds."""
+        """Return the stored vectors (D,) by id, of those labels that the store has."""
 
     def nearest(self, vector_d: Vectors, ids: Collection[str]) -> list[Neighbour]:
-        """Those of `ids` that a search finds, nearest first."""
+        """Return those of `ids` that a search finds, nearest first."""
 
 
 class PromptEncoder(Protocol):
@@ -71,49 +69,43 @@ def store_labels(
     store: LabelStore,
     searchable_seconds: float = SEARCHABLE_TIMEOUT_SECONDS,
 ) -> Vectors:
-    """The labels' vectors (L, D) as the database has them; on return a search finds all that were new.
+    """Return the labels' vectors (L, D) as stored. Embeds and stores missing labels; waits until a search finds them.
 
-    Only those that the store lacked were embedded. Raises VectorizerError when some cannot be found in the end.
+    Raises VectorizerError if a search does not find them within `searchable_seconds`.
     """
-    held = dict(store.vectors([label.id for label in labels]))
-    missing = [label for label in labels if label.id not in held]
+    stored = dict(store.vectors([label.id for label in labels]))
+    missing = [label for label in labels if label.id not in stored]
     done = 0
     for step in split_into_steps(missing):
         vectors_ld = compute_label_vectors(step, encoder)
         store.add(step, vectors_ld)
-        held |= {label.id: vector_d for label, vector_d in zip(step, vectors_ld, strict=True)}
+        stored |= {label.id: vector_d for label, vector_d in zip(step, vectors_ld, strict=True)}
         done += len(step)
-        if len(step) < len(missing):  # a small set is done before anybody wonders
+        if len(step) < len(missing):  # a small set is done at once
             logger.info("%d of %d new labels embedded and stored", done, len(missing))
     if missing:
         wait_until_searchable(missing, dimension, store, searchable_seconds)
-    return np.stack([held[label.id] for label in labels])
+    return np.stack([stored[label.id] for label in labels])
 
 
 def split_into_steps(labels: Sequence[Label]) -> list[list[Label]]:
-    """Runs of labels with some 256 prompts each; a label is never cut."""
-    cut: list[list[Label]] = []
+    """Split into runs of labels with about PROMPTS_PER_STEP prompts each; a label is never split."""
+    runs: list[list[Label]] = []
     room = 0
     for label in labels:
         if room < len(label.prompts):
-            cut.append([])
+            runs.append([])
             room = PROMPTS_PER_STEP
-        cut[-1].append(label)
+        runs[-1].append(label)
         room -= len(label.prompts)
-    return cut
+    return runs
 
 
 def compute_label_vectors(labels: Sequence[Label], encoder: PromptEncoder) -> Vectors:
-    """(L, D) unit rows: the mean of each label's prompts, unit again. Labels may have different numbers of prompts."""
+    """Return (L, D) unit rows: the normalized mean of each label's prompts. Labels may differ in number of prompts."""
     vectors_nd = encoder.embed_texts([prompt for label in labels for prompt in label.prompts])
     ends = np.cumsum([len(label.prompts) for label in labels])[:-1]
     return np.stack([ensemble(prompts_pd) for prompts_pd in np.split(vectors_nd, ends)])
-
-
-def find_searchable_ids(labels: Sequence[Label], dimension: int, store: LabelStore) -> set[str]:
-    """What a search over `labels` finds. Any direction will do: the answer is every label there is."""
-    anywhere: Vectors = np.eye(1, dimension, dtype=np.float32)[0]
-    return {neighbour.id for neighbour in store.nearest(anywhere, [label.id for label in labels])}
 
 
 def wait_until_searchable(labels: Sequence[Label], dimension: int, store: LabelStore, seconds: float) -> None:
@@ -127,15 +119,21 @@ def wait_until_searchable(labels: Sequence[Label], dimension: int, store: LabelS
         time.sleep(POLL_SECONDS)
 
 
+def find_searchable_ids(labels: Sequence[Label], dimension: int, store: LabelStore) -> set[str]:
+    """Return the ids that a search over `labels` finds. Any query vector works: the search returns every label."""
+    query_d: Vectors = np.eye(1, dimension, dtype=np.float32)[0]
+    return {neighbour.id for neighbour in store.nearest(query_d, [label.id for label in labels])}
+
+
 class WeaviateLabels:
-    """A LabelStore in the collection of labels; a second one beside it when another model made the first."""
+    """A LabelStore in Weaviate: the collection of labels, or a collection of its own for another model."""
 
     def __init__(self, client: WeaviateClient, url: str, info: ModelInfo) -> None:
         self._client, self._url, self._info = client, url, info
 
     @cached_property
     def _collection(self) -> Any:
-        """Made when the first labels are looked for, which have been checked by then."""
+        """Created on first use, when the labels have been checked."""
         with weaviate_errors(self._url):
             return self._client.collections.use(choose_label_collection(self._client, self._info))
 
@@ -184,7 +182,10 @@ class WeaviateLabels:
 
 
 def choose_label_collection(client: WeaviateClient, info: ModelInfo) -> str:
-    """Its name. Labels can always be made again, so another model gets a collection of its own, not a refusal."""
+    """Return the name of the collection for this model, created if it is missing.
+
+    Labels can always be embedded again, so a second model gets its own collection instead of an error.
+    """
     try:
         ensure_label_collection(client, info)
     except Mismatch:
@@ -195,7 +196,7 @@ def choose_label_collection(client: WeaviateClient, info: ModelInfo) -> str:
 
 
 def read_distance(row: Any) -> float:
-    """Of one of Weaviate's rows. Raises VectorizerError where it tells none."""
+    """Return the distance of a Weaviate object. Raises VectorizerError if it has none."""
     distance: float | None = row.metadata.distance
     if distance is None:
         raise VectorizerError(f"Weaviate gave no distance for {row.uuid}; is its version at least 1.39?")

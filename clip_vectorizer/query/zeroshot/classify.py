@@ -1,11 +1,4 @@
-"""Zero-shot classification from the names to the answers.
-
-L labels · D dimensions
-
-Which source the images are of that somebody wants to have classified.
-
-What classification keeps in the database, and reads there.
-"""
+"""Zero-shot classification, from label texts and images to results. L labels · D dimensions"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +6,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -21,6 +13,8 @@ from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.choices import AUTO, IMAGES, LABELS, MATMUL
+from clip_vectorizer.query.connect import WeaviateImages
 from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageBatchEncoder, ImageInput
 from clip_vectorizer.query.labels.label import Label, build_labels
@@ -31,15 +25,12 @@ from clip_vectorizer.query.labels.label_sets import (
     resolve_label_set,
     store_part,
 )
-from clip_vectorizer.query.labels.label_store import LabelStore, PromptEncoder, WeaviateLabels, store_labels
+from clip_vectorizer.query.labels.label_store import LabelStore, WeaviateLabels, store_labels
 from clip_vectorizer.query.prompts import select_prompt_set
-from clip_vectorizer.query.search.calls import SearchableCollection, SearchTarget
+from clip_vectorizer.query.search.calls import SearchableCollection
+from clip_vectorizer.query.search.steps import QueryEncoder
 from clip_vectorizer.query.zeroshot.arguments import ClassifyInput, ClassifyOptions, check_label_list
 from clip_vectorizer.query.zeroshot.comparison import (
-    AUTO,
-    IMAGES,
-    LABELS,
-    MATMUL,
     ComparisonStrategy,
     MatrixProduct,
     QueryPerImage,
@@ -62,15 +53,13 @@ from clip_vectorizer.vectors import Vectors
 
 PARALLEL_QUERIES = 4  # more only queue up in Weaviate on a small machine
 SINGLE_IMAGE_TYPES = (str, bytes, os.PathLike, Image.Image, Hit, StoredImage)  # one image, not several
-MIXED_INPUT = "the images are files and hits in one list; classify them one after the other"
-
-
-class SidecarEncoder(PromptEncoder, ImageBatchEncoder, Protocol):
-    """The sidecar."""
+MIXED_INPUT = "the images are files and hits in one list; classify them in two calls"
 
 
 @dataclass(frozen=True, slots=True)
 class ClassificationStores:
+    """What classification stores in the database and reads from it."""
+
     labels: LabelStore
     sets: LabelSetStore
     images: CollectionReader | None = None  # None: connected without a collection
@@ -79,12 +68,12 @@ class ClassificationStores:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyContext:
-    """What a classification is made with."""
+    """The model and the stores that a classification uses."""
 
     info: ModelInfo
-    encoder: SidecarEncoder
-    shelf: ClassificationStores
-    store: SearchableCollection | None = None  # the collection, where a boost finds its shots
+    encoder: QueryEncoder
+    stores: ClassificationStores
+    collection: SearchableCollection | None = None  # where a boost finds its shots
 
 
 def classify(
@@ -92,44 +81,97 @@ def classify(
     labels: Sequence[str] | None,
     templates: Sequence[str] | None,
     limit: int | None,
-    wanted: ClassifyOptions,
-    parts: ClassifyContext,
+    options: ClassifyOptions,
+    context: ClassifyContext,
 ) -> Classifications:
-    """See ImageSearch.classify. Everything that is wrong with the question is raised before this returns."""
-    source = choose_source(images, limit, wanted, parts.shelf.images, parts.encoder)
-    competing, labels_ld = prepare_labels(check_label_list(labels), templates, wanted, parts)
-    scorer = build_scorer(competing, labels_ld, wanted.boost, parts)
-    results = limit_results(limit, classify_batches(source, competing, labels_ld, scorer, wanted, parts))
-    if not wanted.write or parts.shelf.predictions is None:
+    """Classify images, see ImageSearch.classify. Raises all errors of the arguments before it returns."""
+    stores = context.stores
+    source = choose_source(images, limit, options, stores.images, context.encoder)
+    competing, labels_ld = prepare_labels(check_label_list(labels), templates, options, context)
+    scorer = build_scorer(competing, labels_ld, options.boost, context)
+    results = limit_results(limit, classify_batches(source, competing, labels_ld, scorer, options, context))
+    if not options.save or stores.predictions is None:
         return results
-    return save_predictions(results, parts.shelf.predictions, compute_set_id(competing, wanted.label_set or ""))
+    return save_predictions(results, stores.predictions, compute_set_id(competing, options.label_set or ""))
+
+
+def choose_source(
+    images: ClassifyInput,
+    limit: int | None,
+    options: ClassifyOptions,
+    collection: CollectionReader | None,
+    encoder: ImageBatchEncoder,
+) -> ClassifySource:
+    """Return the source for this kind of images. Raises InputError for an option that does not work with it."""
+    if limit is not None and limit < 0:
+        raise InputError(f"limit {limit}: expected how many images are classified, 0 or more")
+    if images is None:
+        options.check_source(are_files=False, is_collection=True)
+        reader = require_collection(collection)
+        reader.check(options.filters)
+        return ClassifiedCollection(reader, options.filters, limit)
+    given: Iterator[ImageInput | Hit | StoredImage] = iter(
+        [images] if isinstance(images, SINGLE_IMAGE_TYPES) else images
+    )
+    head = list(islice(given, 1))
+    if not head:
+        return ClassifiedFiles((), encoder, 0)
+    are_hits = isinstance(head[0], Hit | StoredImage)
+    options.check_source(not are_hits, is_collection=False)
+    limited = islice(chain(head, given), limit)
+    if are_hits:
+        return ClassifiedHits(list(map(require_hit, limited)), require_collection(collection))
+    return ClassifiedFiles(map(require_file, limited), encoder)
+
+
+def require_hit(image: ImageInput | Hit | StoredImage) -> Hit | StoredImage:
+    """Return the hit. Raises InputError for a file among hits."""
+    if not isinstance(image, Hit | StoredImage):
+        raise InputError(MIXED_INPUT)
+    return image
+
+
+def require_file(image: ImageInput | Hit | StoredImage) -> ImageInput:
+    """Return the file. Raises InputError for a hit among files."""
+    if isinstance(image, Hit | StoredImage):
+        raise InputError(MIXED_INPUT)
+    return image
+
+
+def require_collection(collection: CollectionReader | None) -> CollectionReader:
+    """Return the collection. Raises InputError if there is none."""
+    if collection is None:
+        raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
+    return collection
 
 
 def prepare_labels(
-    labels: Sequence[str], templates: Sequence[str] | None, wanted: ClassifyOptions, parts: ClassifyContext
+    labels: Sequence[str], templates: Sequence[str] | None, options: ClassifyOptions, context: ClassifyContext
 ) -> tuple[list[Label], Vectors]:
-    """The labels with their vectors (L, D), stored. A named set is written last: what it lists is there."""
-    prompts = select_prompt_set(wanted.prompts, templates)
-    if wanted.label_set is None:
-        competing, to_put = build_labels(labels, prompts, parts.info), None
+    """Return the labels and their vectors (L, D), both stored. A named set is stored last: its labels exist by then."""
+    stores = context.stores
+    prompts = select_prompt_set(options.prompts, templates)
+    if options.label_set is None:
+        competing, new_part = build_labels(labels, prompts, context.info), None
     else:
-        competing, to_put = resolve_label_set(wanted.label_set, labels, prompts, parts.info, parts.shelf.sets)
-    if wanted.other is not None and any(label.text.casefold() == OTHER for label in competing):
-        raise InputError(f"one label is called {OTHER!r}, as images are that show none of the labels; rename it")
-    labels_ld = store_labels(competing, parts.info.dimension, parts.encoder, parts.shelf.labels)
-    if to_put is not None:
-        store_part(to_put, parts.shelf.sets)
+        competing, new_part = resolve_label_set(options.label_set, labels, prompts, context.info, stores.sets)
+    if options.threshold is not None and any(label.text.casefold() == OTHER for label in competing):
+        raise InputError(f"one label is called {OTHER!r}, the label of images below the threshold; rename it")
+    labels_ld = store_labels(competing, context.info.dimension, context.encoder, stores.labels)
+    if new_part is not None:
+        store_part(new_part, stores.sets)
     return competing, labels_ld
 
 
-def build_scorer(labels: Sequence[Label], labels_ld: Vectors, boost: Boost | None, parts: ClassifyContext) -> Scorer:
+def build_scorer(labels: Sequence[Label], labels_ld: Vectors, boost: Boost | None, context: ClassifyContext) -> Scorer:
+    """Return the boost's scorer, or plain CLIP without a boost."""
     if boost is None:
-        return CosineScorer(labels_ld, parts.info.logit_scale)
-    return boost.scorer([label.text for label in labels], labels_ld, parts.info.logit_scale, parts.store)
+        return CosineScorer(labels_ld, context.info.logit_scale)
+    return boost.scorer([label.text for label in labels], labels_ld, context.info.logit_scale, context.collection)
 
 
 def limit_results(limit: int | None, results: Classifications) -> Classifications:
-    """Closing them, or having enough of them, ends their threads at once."""
+    """Yield the first `limit` results. On close, or at the limit, the threads behind `results` stop at once."""
     with closing(results):
         yield from islice(results, limit)
 
@@ -139,117 +181,77 @@ def classify_batches(
     labels: Sequence[Label],
     labels_ld: Vectors,
     scorer: Scorer,
-    wanted: ClassifyOptions,
-    parts: ClassifyContext,
+    options: ClassifyOptions,
+    context: ClassifyContext,
 ) -> Classifications:
+    """Compare and decide batch by batch."""
     names = [label.text for label in labels]
-    plain = wanted.boost is None
-    decision = DecisionRule(names, labels_ld, parts.info.logit_scale, wanted.other, scorer.cosines, exact=plain)
+    exact = options.boost is None
+    rule = DecisionRule(names, labels_ld, context.info.logit_scale, options.threshold, scorer.cosines, exact)
+    strategy = choose_strategy(source, labels_ld, options)
     with ThreadPoolExecutor(PARALLEL_QUERIES) as pool:
-        comparing = build_comparison(choose_strategy(source, labels_ld, wanted), labels, labels_ld, scorer, parts, pool)
-        for block in source.blocks(comparing.reads_vectors):
-            told, logits_nl = compute_logits(block, comparing, len(labels))
-            yield from decision.classified(told, logits_nl, build_vector_reader(told, parts.shelf.images))
+        comparison = build_comparison(strategy, labels, labels_ld, scorer, context, pool)
+        for read in source.batches(comparison.reads_vectors):
+            batch, logits_nl = compute_logits(read, comparison, len(labels))
+            yield from rule.classify(batch, logits_nl, build_vector_reader(batch, context.stores.images))
 
 
-def choose_strategy(source: ClassifySource, labels_ld: Vectors, wanted: ClassifyOptions) -> str:
-    if wanted.boost is not None:
+def choose_strategy(source: ClassifySource, labels_ld: Vectors, options: ClassifyOptions) -> str:
+    """Return `images`, `labels` or `matmul`. Only matmul can apply a boost."""
+    if options.boost is not None:
         return MATMUL
-    if wanted.strategy != AUTO:
-        return wanted.strategy
+    if options.strategy != AUTO:
+        return options.strategy
     return choose_fastest(source.count, len(labels_ld), labels_ld.shape[1], source.in_files)
 
 
 def build_comparison(
-    strategy: str, labels: Sequence[Label], labels_ld: Vectors, scorer: Scorer, parts: ClassifyContext, pool: Executor
+    strategy: str,
+    labels: Sequence[Label],
+    labels_ld: Vectors,
+    scorer: Scorer,
+    context: ClassifyContext,
+    pool: Executor,
 ) -> ComparisonStrategy:
-    scale = parts.info.logit_scale
+    scale = context.info.logit_scale
     if strategy == IMAGES:
-        return QueryPerImage(parts.shelf.labels, labels, scale, pool)
+        return QueryPerImage(context.stores.labels, labels, scale, pool)
     if strategy == LABELS:
-        return QueryPerLabel(require_collection(parts.shelf.images), labels_ld, scale, pool)
+        return QueryPerLabel(require_collection(context.stores.images), labels_ld, scale, pool)
     return MatrixProduct(scorer)
 
 
-def compute_logits(block: ImageBatch, comparing: ComparisonStrategy, labels: int) -> tuple[ImageBatch, Vectors]:
-    """The logits (N, L), and the block with the errors that came to light."""
-    if len(block.errors) == len(block):  # where no image has a vector nobody knows how long one is
-        return block, np.zeros((len(block), labels), dtype=np.float32)
-    logits_nl = comparing.logits(block)
-    lost = np.flatnonzero(np.isnan(logits_nl).any(axis=1)).tolist()
-    return replace(block, errors={**dict.fromkeys(lost, NO_VECTOR), **block.errors}), logits_nl
+def compute_logits(batch: ImageBatch, comparison: ComparisonStrategy, labels: int) -> tuple[ImageBatch, Vectors]:
+    """Return the batch, with an error for each image that lacks a vector, and the logits (N, L)."""
+    if len(batch.errors) == len(batch):  # without any vector the dimension is unknown
+        return batch, np.zeros((len(batch), labels), dtype=np.float32)
+    logits_nl = comparison.logits(batch)
+    missing = np.flatnonzero(np.isnan(logits_nl).any(axis=1)).tolist()
+    return replace(batch, errors={**dict.fromkeys(missing, NO_VECTOR), **batch.errors}), logits_nl
 
 
-def build_vector_reader(block: ImageBatch, images: CollectionReader | None) -> Callable[[Sequence[int]], Vectors]:
-    """Gives the vectors (n, D) of some of a block's images, by index; zeros where one was removed meanwhile."""
+def build_vector_reader(batch: ImageBatch, collection: CollectionReader | None) -> Callable[[Sequence[int]], Vectors]:
+    """Return a function from indices in the batch to vectors (n, D); an image removed in the meantime has zeros."""
 
-    def vectors_of(indices: Sequence[int]) -> Vectors:
-        if block.vectors_nd.shape[1]:
-            return block.vectors_nd[list(indices)]
-        read = require_collection(images).fetch([block.ids[index] for index in indices])
-        place = {id: row for row, id in enumerate(read.ids)}
-        nothing = np.zeros(read.vectors_nd.shape[1], dtype=np.float32)
-        rows = [place.get(block.ids[index]) for index in indices]
-        return np.stack([nothing if row is None else read.vectors_nd[row] for row in rows])
+    def read_vectors(indices: Sequence[int]) -> Vectors:
+        if batch.vectors_nd.shape[1]:
+            return batch.vectors_nd[list(indices)]
+        read = require_collection(collection).fetch([batch.ids[index] for index in indices])
+        row_by_id = {id: row for row, id in enumerate(read.ids)}
+        zeros = np.zeros(read.vectors_nd.shape[1], dtype=np.float32)
+        rows = [row_by_id.get(batch.ids[index]) for index in indices]
+        return np.stack([zeros if row is None else read.vectors_nd[row] for row in rows])
 
-    return vectors_of
-
-
-def choose_source(
-    images: ClassifyInput,
-    limit: int | None,
-    wanted: ClassifyOptions,
-    collected: CollectionReader | None,
-    encoder: ImageBatchEncoder,
-) -> ClassifySource:
-    """Raises InputError for what `wanted` cannot be asked of such images."""
-    if limit is not None and limit < 0:
-        raise InputError(f"limit {limit}: expected how many images are classified, 0 or more")
-    if images is None:
-        wanted.check_source(are_files=False, is_everything=True)
-        there = require_collection(collected)
-        there.check(wanted.where)
-        return ClassifiedCollection(there, wanted.where, limit)
-    given: Iterator[ImageInput | Hit | StoredImage] = iter(
-        [images] if isinstance(images, SINGLE_IMAGE_TYPES) else images
-    )
-    head = list(islice(given, 1))
-    if not head:
-        return ClassifiedFiles((), encoder, 0)
-    are_hits = isinstance(head[0], Hit | StoredImage)
-    wanted.check_source(not are_hits, is_everything=False)
-    some = islice(chain(head, given), limit)
-    return (
-        ClassifiedHits(list(map(require_hit, some)), require_collection(collected))
-        if are_hits
-        else ClassifiedFiles(map(require_file, some), encoder)
-    )
-
-
-def require_hit(image: ImageInput | Hit | StoredImage) -> Hit | StoredImage:
-    if not isinstance(image, Hit | StoredImage):
-        raise InputError(MIXED_INPUT)
-    return image
-
-
-def require_file(image: ImageInput | Hit | StoredImage) -> ImageInput:
-    if isinstance(image, Hit | StoredImage):
-        raise InputError(MIXED_INPUT)
-    return image
-
-
-def require_collection(collected: CollectionReader | None) -> CollectionReader:
-    if collected is None:
-        raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
-    return collected
+    return read_vectors
 
 
 def open_stores(
-    client: WeaviateClient, url: str, info: ModelInfo, searched: SearchTarget | None
+    client: WeaviateClient, url: str, info: ModelInfo, images: WeaviateImages | None
 ) -> ClassificationStores:
-    """Asks nothing yet."""
+    """Build the stores; no I/O here. `images` gets the properties that predictions add to the collection."""
     labels, sets = WeaviateLabels(client, url, info), WeaviateLabelSets(client, url)
-    if searched is None:
+    if images is None:
         return ClassificationStores(labels, sets)
-    collected = WeaviateCollectionReader(client, url, searched)
-    return ClassificationStores(labels, sets, collected, WeaviatePredictions(client, url, searched))
+    reader = WeaviateCollectionReader(client, url, images.target)
+    predictions = WeaviatePredictions(client, url, images.target, images.add_properties)
+    return ClassificationStores(labels, sets, reader, predictions)

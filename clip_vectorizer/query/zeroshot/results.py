@@ -1,4 +1,4 @@
-"""What goes into a classification and what comes out of it. N images · D dimensions"""
+"""Batches of images that are classified, and the results. N images · D dimensions"""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,29 +8,29 @@ from clip_vectorizer.vectors import Vectors
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What one image shows. With `error` nothing could be said: the other fields but `path` and `id` are empty or 0."""
+    """Result for one image. With `error` the other fields except `path` and `id` are empty or 0."""
 
     path: str
     label: str = ""
     score: float = 0.0  # 0..1, softmax over all labels
-    margin: float = 0.0  # score less the runner-up's
+    margin: float = 0.0  # score minus the score of the runner-up
     runner_up: str = ""
     error: str = ""
-    similarity: float = 0.0  # the best label's cosine; with shots its share. `other` is a threshold of it
-    id: str = ""  # of the object, where the image is in the database
+    similarity: float = 0.0  # cosine of the best label; with shots its share. `threshold` is compared with it
+    id: str = ""  # of the object, if the image is in the database
 
 
-Classifications = Generator[Classification, None, None]  # to be closed by whoever does not want all of them
+Classifications = Generator[Classification, None, None]  # close() it to stop early
 
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """Some images, in order, with their vectors. An image that has none is named in `errors`, its row is zeros."""
+    """Some images in order, with their vectors. An image without a vector has an entry in `errors` and a zero row."""
 
-    ids: Sequence[str]  # of the objects; a file that is in no database has an empty one
+    ids: Sequence[str]  # of the objects; "" for a file that is not in the database
     paths: Sequence[str]
-    vectors_nd: Vectors  # (N, D) float32, unit rows; (N, 0) where nobody asked for vectors
-    errors: Mapping[int, str] = field(default_factory=dict)  # by index in this block
+    vectors_nd: Vectors  # (N, D) float32, unit rows; (N, 0) if vectors were not requested
+    errors: Mapping[int, str] = field(default_factory=dict)  # by index in this batch
 
     def __len__(self) -> int:
         return len(self.paths)

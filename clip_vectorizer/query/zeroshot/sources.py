@@ -1,9 +1,4 @@
-"""Where the images come from that are classified: files, the hits of a query, or the whole collection.
-
-D dimensions
-
-The images of a collection as classification reads and writes them. D dimensions
-"""
+"""Sources of the images to classify: files, the hits of a search, or the whole collection. D dimensions"""
 
 import logging
 from collections import deque
@@ -14,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from weaviate import WeaviateClient
-from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
+from weaviate.classes.query import Filter, FilterReturn
 
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import PATH
@@ -28,16 +23,18 @@ from clip_vectorizer.query.filters.suggestions import (
 from clip_vectorizer.query.filters.where import FilterInput, build_filter
 from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.image_inputs import EmbeddedImage, ImageBatchEncoder, ImageInput, embed_images
+from clip_vectorizer.query.labels.label_store import DISTANCE_METADATA
 from clip_vectorizer.query.search.calls import SearchTarget
 from clip_vectorizer.query.zeroshot.results import ImageBatch
 from clip_vectorizer.vectors import Vectors, unit
 
+logger = logging.getLogger(__name__)
+
 READ_BATCH_SIZE = 500  # images read by one request
-PARALLEL_READS = 3  # requests at once; more only queue up in Weaviate on a small machine
+PARALLEL_READS = 3  # more requests only queue up in Weaviate on a small machine
+ID_PAGE_SIZE = 10_000  # ids listed by one request: Weaviate's QUERY_MAXIMUM_RESULTS
 REMOVED = "no longer in the collection"
-ID_PAGE_SIZE = 10_000  # ids listed at once: Weaviate's QUERY_MAXIMUM_RESULTS
 NO_VECTOR = "stored without a vector; run clip-ingest on it again"
-DISTANCE_METADATA = MetadataQuery(distance=True)
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -46,91 +43,100 @@ ResultT = TypeVar("ResultT")
 class ClassifySource(Protocol):
     @property
     def count(self) -> int:
-        """How many images there are, about."""
+        """Number of images, estimated."""
 
     @property
     def in_files(self) -> bool:
-        """Whether the database does not have them."""
+        """Whether the images are files, outside the database."""
 
-    def blocks(self, vectors: bool) -> Iterator[ImageBatch]:
-        """All images, in order; with their vectors where asked. Raises VectorizerError, Unreachable."""
+    def batches(self, vectors: bool) -> Iterator[ImageBatch]:
+        """Yield all images in order; with vectors if `vectors`. Raises VectorizerError, Unreachable."""
+
+
+class CollectionReader(Protocol):
+    """Every method raises Unreachable, or VectorizerError with Weaviate's message."""
+
+    def check(self, filters: FilterInput) -> None:
+        """Raise InputError for an invalid filter, and for a value that no image has but that is near another one."""
+
+    def count(self, filters: FilterInput) -> int: ...
+
+    def ids(self, filters: FilterInput, limit: int | None = None) -> Iterator[list[str]]:
+        """Yield the ids of all images, page by page.
+
+        With `filters` possibly more than match, so pass them to `fetch` too. `limit`: how many will be needed.
+        """
+
+    def fetch(self, ids: Sequence[str], filters: FilterInput = None, vectors: bool = True) -> ImageBatch:
+        """Return those of `ids` that exist and match, in the order of `ids`; with vectors if `vectors`."""
+
+    def distances(self, vector_d: Vectors, ids: Sequence[str]) -> Mapping[str, float]:
+        """Return 1 - cosine by id, for those that a search finds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    pictures: Iterable[ImageInput]
+    images: Iterable[ImageInput]
     encoder: ImageBatchEncoder
-    count: int = 1000  # nobody knows how many an iterator gives
+    count: int = 1000  # the length of an iterator is unknown
     in_files: bool = True
 
-    def blocks(self, vectors: bool) -> Iterator[ImageBatch]:
-        for batch in embed_images(self.pictures, self.encoder):
-            yield build_file_batch(batch)
+    def batches(self, vectors: bool) -> Iterator[ImageBatch]:
+        for images in embed_images(self.images, self.encoder):
+            yield build_file_batch(images)
 
 
-class CollectionReader(Protocol):
-    """Every method raises Unreachable, or VectorizerError with Weaviate's words."""
-
-    def check(self, where: FilterInput) -> None:
-        """Raises InputError for a filter that cannot be used, and where another value of a property was meant."""
-
-    def count(self, where: FilterInput) -> int: ...
-
-    def ids(self, where: FilterInput, most: int | None = None) -> Iterator[list[str]]:
-        """Of all images, page by page; with `where` perhaps of more than match, so `fetch` gets it too.
-
-        `most`: how many will be needed.
-        """
-
-    def fetch(self, ids: Sequence[str], where: FilterInput = None, vectors: bool = True) -> ImageBatch:
-        """Those of `ids` that are there and match, in the order of `ids`; with their vectors where asked."""
-
-    def distances(self, vector_d: Vectors, ids: Sequence[str]) -> Mapping[str, float]:
-        """1 - cosine, by id, of those that a search finds."""
+def build_file_batch(images: Sequence[EmbeddedImage]) -> ImageBatch:
+    vectors = [image.vector for image in images]
+    width = max((len(vector) for vector in vectors if vector is not None), default=0)
+    rows = [np.zeros(width, dtype=np.float32) if vector is None else vector for vector in vectors]
+    errors = {index: image.error for index, image in enumerate(images) if image.vector is None}
+    return ImageBatch([""] * len(images), [image.path for image in images], unit(np.stack(rows)), errors)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedHits:
     hits: Sequence[Hit | StoredImage]
-    collected: CollectionReader
+    collection: CollectionReader
     in_files: bool = False
 
     @property
     def count(self) -> int:
         return len(self.hits)
 
-    def blocks(self, vectors: bool) -> Iterator[ImageBatch]:
+    def batches(self, vectors: bool) -> Iterator[ImageBatch]:
         for start in range(0, len(self.hits), READ_BATCH_SIZE):
-            yield self._block(self.hits[start : start + READ_BATCH_SIZE], vectors)
+            yield self._read(self.hits[start : start + READ_BATCH_SIZE], vectors)
 
-    def _block(self, hits: Sequence[Hit | StoredImage], vectors: bool) -> ImageBatch:
-        """An image that was removed since is an error in its place."""
-        there = self.collected.fetch(list(dict.fromkeys(hit.id for hit in hits)), vectors=vectors)
-        place = {id: index for index, id in enumerate(there.ids)}
-        known = [place.get(hit.id) for hit in hits]
-        rows = [there.vectors_nd[at] if at is not None and at not in there.errors else None for at in known]
-        block = build_batch([hit.id for hit in hits], [hit.path for hit in hits], rows)
-        reasons = {index: there.errors[at] for index, at in enumerate(known) if at is not None and at in there.errors}
-        gone = {index: REMOVED for index, at in enumerate(known) if at is None}
-        return replace(block, errors=gone | reasons)
+    def _read(self, hits: Sequence[Hit | StoredImage], vectors: bool) -> ImageBatch:
+        """One batch; a hit that was removed in the meantime becomes an error in its place."""
+        read = self.collection.fetch(list(dict.fromkeys(hit.id for hit in hits)), vectors=vectors)
+        row_by_id = {id: row for row, id in enumerate(read.ids)}
+        rows = [row_by_id.get(hit.id) for hit in hits]
+        hit_vectors = [read.vectors_nd[row] if row is not None and row not in read.errors else None for row in rows]
+        batch = build_batch([hit.id for hit in hits], [hit.path for hit in hits], hit_vectors)
+        errors = {index: read.errors[row] for index, row in enumerate(rows) if row is not None and row in read.errors}
+        removed = {index: REMOVED for index, row in enumerate(rows) if row is None}
+        return replace(batch, errors=removed | errors)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedCollection:
-    collected: CollectionReader
-    where: FilterInput = None
-    most: int | None = None  # no more are needed
+    collection: CollectionReader
+    filters: FilterInput = None
+    limit: int | None = None
     in_files: bool = False
 
     @property
     def count(self) -> int:
-        there = self.collected.count(self.where)
-        return there if self.most is None else min(there, self.most)
+        total = self.collection.count(self.filters)
+        return total if self.limit is None else min(total, self.limit)
 
-    def blocks(self, vectors: bool) -> Iterator[ImageBatch]:
-        chunks = (chunk for page in self.collected.ids(self.where, self.most) for chunk in split_ids(page))
-        blocks = map_ahead(lambda ids: self.collected.fetch(ids, self.where, vectors), chunks)
-        yield from (block for block in blocks if len(block))
+    def batches(self, vectors: bool) -> Iterator[ImageBatch]:
+        pages = self.collection.ids(self.filters, self.limit)
+        chunks = (chunk for page in pages for chunk in split_ids(page))
+        batches = map_ahead(lambda ids: self.collection.fetch(ids, self.filters, vectors), chunks)
+        yield from (batch for batch in batches if len(batch))
 
 
 def split_ids(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -138,81 +144,70 @@ def split_ids(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def map_ahead(function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-    """In order; some threads work ahead of whoever takes the results, but no further than they can hold."""
-    waiting: deque[Future[ResultT]] = deque()
+    """Yield function(item) in order; at most PARALLEL_READS calls run ahead of the consumer, in threads."""
+    pending: deque[Future[ResultT]] = deque()
     pool = ThreadPoolExecutor(PARALLEL_READS)
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > PARALLEL_READS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(pool.submit(function, item))
+            if len(pending) > PARALLEL_READS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def build_file_batch(batch: Sequence[EmbeddedImage]) -> ImageBatch:
-    vectors = [image.vector for image in batch]
-    width = max((len(vector) for vector in vectors if vector is not None), default=0)
-    rows = [np.zeros(width, dtype=np.float32) if vector is None else vector for vector in vectors]
-    errors = {index: image.error for index, image in enumerate(batch) if image.vector is None}
-    return ImageBatch([""] * len(batch), [image.path for image in batch], unit(np.stack(rows)), errors)
-
-
-logger = logging.getLogger(__name__)
-
-
 class WeaviateCollectionReader:
-    """Obeys Collected."""
+    """A CollectionReader in Weaviate."""
 
-    def __init__(self, client: WeaviateClient, url: str, searched: SearchTarget) -> None:
-        self._collection = select_partition(client.collections.use(searched.collection), searched)
-        self._url, self._searched = url, searched
+    def __init__(self, client: WeaviateClient, url: str, target: SearchTarget) -> None:
+        self._collection = select_partition(client.collections.use(target.collection), target)
+        self._url, self._target = url, target
 
-    def check(self, where: FilterInput) -> None:
-        """A filter that no image passes is a logged warning, if it can be told why."""
-        if self._filter(where) is not None and not self.count(where):
-            asked = list_filter_values(where, self._searched.properties)
+    def check(self, filters: FilterInput) -> None:
+        """Log a warning for a filter that no image passes, if the reason can be found."""
+        if self._build_filter(filters) is not None and not self.count(filters):
+            wanted = list_filter_values(filters, self._target.properties)
             with weaviate_errors(self._url):
-                held = {
+                existing = {
                     name: read_group_values(self._collection.aggregate.over_all(**group_by_arguments(name)))
-                    for name in asked
+                    for name in wanted
                 }
-            if hint := explain_empty(asked, held):
+            if hint := explain_empty(wanted, existing):
                 logger.warning("%s", hint)
 
-    def count(self, where: FilterInput) -> int:
+    def count(self, filters: FilterInput) -> int:
         with weaviate_errors(self._url):
-            answer = self._collection.aggregate.over_all(total_count=True, filters=self._filter(where))
+            answer = self._collection.aggregate.over_all(total_count=True, filters=self._build_filter(filters))
         return answer.total_count or 0
 
-    def ids(self, where: FilterInput, most: int | None = None) -> Iterator[list[str]]:
-        """A filter finds 10,000 at most, and Weaviate's cursor takes none: past that the cursor lists everything."""
-        filters = self._filter(where)
-        if filters is not None and self.count(where) <= ID_PAGE_SIZE:
-            yield sorted(self._page(ID_PAGE_SIZE, filters=filters))
+    def ids(self, filters: FilterInput, limit: int | None = None) -> Iterator[list[str]]:
+        """A filtered query returns 10,000 at most, and Weaviate's cursor takes no filter: beyond, list everything."""
+        condition = self._build_filter(filters)
+        if condition is not None and self.count(filters) <= ID_PAGE_SIZE:
+            yield sorted(self._page(ID_PAGE_SIZE, filters=condition))
             return
-        size = ID_PAGE_SIZE if most is None or filters is not None else min(most, ID_PAGE_SIZE)
+        size = ID_PAGE_SIZE if limit is None or condition is not None else min(limit, ID_PAGE_SIZE)
         after: str | None = None
         while page := self._page(size, after=after):
             yield page
             after = page[-1]
 
-    def _page(self, size: int, **which: Any) -> list[str]:
-        """Without properties: else the server reads every object from its disk, with all the images in it."""
+    def _page(self, size: int, **selection: Any) -> list[str]:
+        """Without properties: otherwise the server reads every object from disk, including its image."""
         with weaviate_errors(self._url):
-            found = self._collection.query.fetch_objects(limit=size, return_properties=False, **which)
+            found = self._collection.query.fetch_objects(limit=size, return_properties=False, **selection)
         return [str(row.uuid) for row in found.objects]
 
-    def fetch(self, ids: Sequence[str], where: FilterInput = None, vectors: bool = True) -> ImageBatch:
-        matching = Filter.by_id().contains_any(list(ids))
-        filters = self._filter(where)
+    def fetch(self, ids: Sequence[str], filters: FilterInput = None, vectors: bool = True) -> ImageBatch:
+        by_id = Filter.by_id().contains_any(list(ids))
+        condition = self._build_filter(filters)
         with weaviate_errors(self._url):
             found = self._collection.query.fetch_objects(
-                filters=matching if filters is None else matching & filters,
+                filters=by_id if condition is None else by_id & condition,
                 limit=len(ids),
-                include_vector=[self._searched.vector] if vectors else False,
+                include_vector=[self._target.vector] if vectors else False,
                 return_properties=[PATH],
             )
         rows = {str(row.uuid): row for row in found.objects}
@@ -220,7 +215,7 @@ class WeaviateCollectionReader:
         paths = [str(rows[id].properties.get(PATH) or id) for id in present]
         if not vectors:
             return ImageBatch(present, paths, np.zeros((len(present), 0), dtype=np.float32))
-        return build_batch(present, paths, [rows[id].vector.get(self._searched.vector) for id in present])
+        return build_batch(present, paths, [rows[id].vector.get(self._target.vector) for id in present])
 
     def distances(self, vector_d: Vectors, ids: Sequence[str]) -> Mapping[str, float]:
         """Exact: below 40,000 filtered objects Weaviate compares with every one of them."""
@@ -229,20 +224,20 @@ class WeaviateCollectionReader:
                 vector_d.tolist(),
                 limit=len(ids),
                 filters=Filter.by_id().contains_any(list(ids)),
-                target_vector=self._searched.vector,
+                target_vector=self._target.vector,
                 return_metadata=DISTANCE_METADATA,
                 return_properties=False,
             )
         return {str(row.uuid): row.metadata.distance for row in found.objects}
 
-    def _filter(self, where: FilterInput) -> FilterReturn | None:
-        return build_filter(where, self._searched.properties)
+    def _build_filter(self, filters: FilterInput) -> FilterReturn | None:
+        return build_filter(filters, self._target.properties)
 
 
 def build_batch(
     ids: Sequence[str], paths: Sequence[str], vectors: Sequence[Sequence[float] | Vectors | None]
 ) -> ImageBatch:
-    """Images that lack a vector become errors in their place."""
+    """Images without a vector become errors in their place."""
     dimension = max((len(vector) for vector in vectors if vector is not None), default=0)
     vectors_nd = np.zeros((len(ids), dimension), dtype=np.float32)
     errors: dict[int, str] = {}

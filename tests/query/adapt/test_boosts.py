@@ -1,4 +1,4 @@
-"""What classify(boost=...) takes, on a collection small enough to check by eye."""
+"""Boosts, on a collection small enough to check by eye."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ PROPERTIES = {"label": DataType.TEXT, "colour": DataType.TEXT, "size": DataType.
 class Stored:
     """Answers like Weaviate; a filter lets everything through whose text shares a word with it."""
 
-    searched = SearchTarget("Image", PROPERTIES)
+    target = SearchTarget("Image", PROPERTIES)
 
     def __init__(self, *rows: tuple[str, str, list[float]]) -> None:
         self.calls: list[WeaviateCall] = []
@@ -31,14 +31,14 @@ class Stored:
             SimpleNamespace(uuid=id, properties={"label": label}, vector={"clip": vector}) for id, label, vector in rows
         ]
 
-    def ask(self, call: WeaviateCall) -> Any:
+    def execute(self, call: WeaviateCall) -> Any:
         self.calls.append(call)
-        asked = call.arguments
-        words = set(asked["filters"].value.split()) if asked.get("filters") else None
+        arguments = call.arguments
+        words = set(arguments["filters"].value.split()) if arguments.get("filters") else None
         rows = [row for row in self.rows if words is None or words & set(row.properties["label"].split())]
-        rows = sorted(rows, key=lambda row: row.uuid) if asked.get("after") is None else []
-        start = asked.get("offset", 0)
-        return SimpleNamespace(objects=rows[start : start + asked["limit"]])
+        rows = sorted(rows, key=lambda row: row.uuid) if arguments.get("after") is None else []
+        start = arguments.get("offset", 0)
+        return SimpleNamespace(objects=rows[start : start + arguments["limit"]])
 
 
 def colours() -> Stored:
@@ -58,26 +58,26 @@ def test_shots_are_the_first_by_id_and_exactly_of_the_label() -> None:
     assert list(read_shots(["red", "blue"], "label", 1, colours()).ids_m) == ["1", "2"]
 
 
-def test_every_query_names_the_vector_it_wants() -> None:
+def test_every_query_requests_the_vector_by_name() -> None:
     stored = colours()
     read_shots(["red", "blue"], "label", 2, stored)
     assert all(call.arguments["include_vector"] == ["clip"] for call in stored.calls)
 
 
 @pytest.mark.parametrize("boost", [few_shot("label"), linear_probe("label")])
-def test_shots_overrule_a_text_that_lies_elsewhere(boost: Any) -> None:
+def test_shots_outvote_a_wrong_text(boost: Any) -> None:
     texts = AXES[[2, 0]]  # "red" lies where blue images are, and the reverse
     scorer = boost.scorer(["red", "blue"], texts, 10.0, colours())
     assert scorer.logits(AXES[[0, 2]], ["", ""]).argmax(axis=1).tolist() == [0, 1]
 
 
-def test_a_label_without_shots_is_told_and_goes_by_its_text(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_label_without_shots_is_logged_and_uses_its_text(caplog: pytest.LogCaptureFixture) -> None:
     scorer = few_shot("label").scorer(["red", "blue", "green"], AXES[[0, 2, 1]], 10.0, colours())
     assert "no image has label green" in caplog.text
     assert scorer.logits(AXES[[1]], [""]).argmax() == 2
 
 
-def test_removed_means_need_no_labelled_images() -> None:
+def test_mean_removal_needs_no_labelled_images() -> None:
     scorer = remove_means().scorer(["red", "blue"], AXES[[0, 2]], 10.0, colours())
     assert scorer.cosines
     assert scorer.logits(AXES[[0, 2]], ["", ""]).argmax(axis=1).tolist() == [0, 1]
@@ -87,34 +87,34 @@ def test_removed_means_need_no_labelled_images() -> None:
     ("labels", "boost", "sentence"),
     [
         (["red", "blue"], few_shot("labl"), "no property labl; did you mean label"),
-        (["red", "blue"], linear_probe("size"), "no text but int"),
+        (["red", "blue"], linear_probe("size"), "not a text but int"),
         (["reds", "green"], few_shot("label"), r"nothing to learn from; did you mean red\?"),
         (["red", "green"], few_shot("label"), "only the label 'red' has images"),
         (["red", "blue"], few_shot("label", shots=0), "expected 1 to"),
         (["red", "blue"], few_shot("label", shots=10**6), "expected 1 to"),
     ],
 )
-def test_shots_that_cannot_be_had_are_named(labels: list[str], boost: Any, sentence: str) -> None:
+def test_missing_shots_raise_a_clear_error(labels: list[str], boost: Any, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         boost.scorer(labels, AXES[: len(labels)], 10.0, colours())
 
 
 @pytest.mark.parametrize("boost", [few_shot(), linear_probe(), remove_means()])
-def test_without_a_collection_there_is_nothing_to_learn_from(boost: Any) -> None:
+def test_without_a_collection_every_boost_raises(boost: Any) -> None:
     with pytest.raises(InputError, match="connected without a collection"):
         boost.scorer(["red", "blue"], AXES[[0, 2]], 10.0, None)
 
 
-def decided(other: float | None) -> list[tuple[str, float]]:
+def decide(threshold: float | None) -> list[tuple[str, float]]:
     """Two labels with the shares .6 and .4, then .9 and .1; logits without a scale."""
     logits = np.log(np.array([[0.6, 0.4], [0.9, 0.1]], dtype=np.float32)) + 7
-    decision = DecisionRule(["red", "blue"], AXES[:2], 20.0, other, cosines=False, exact=False)
-    found = decision.classified(ImageBatch(["", ""], ["a", "b"], AXES[:2]), logits, lambda _: AXES[:0])
+    rule = DecisionRule(["red", "blue"], AXES[:2], 20.0, threshold, cosines=False, exact=False)
+    found = rule.classify(ImageBatch(["", ""], ["a", "b"], AXES[:2]), logits, lambda _: AXES[:0])
     return [(each.label, round(each.similarity, 3)) for each in found]
 
 
-def test_where_logits_are_no_cosines_other_is_a_least_share() -> None:
-    assert decided(None) == [("red", 0.6), ("red", 0.9)]
-    assert decided(0.7) == [("other", 0.6), ("red", 0.9)]
-    assert decided(0.0) == [("red", 0.6), ("red", 0.9)]
-    assert decided(1.0) == [("other", 0.6), ("other", 0.9)]
+def test_without_cosines_the_threshold_is_a_share() -> None:
+    assert decide(None) == [("red", 0.6), ("red", 0.9)]
+    assert decide(0.7) == [("other", 0.6), ("red", 0.9)]
+    assert decide(0.0) == [("red", 0.6), ("red", 0.9)]
+    assert decide(1.0) == [("other", 0.6), ("other", 0.9)]

@@ -1,4 +1,4 @@
-"""The few-shot cache: shots vote beside the texts."""
+"""The few-shot cache: shots and texts vote."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from clip_vectorizer.query.adapt.few_shot import FewShotCache, compute_class_mea
 from clip_vectorizer.vectors import Vectors, unit
 
 SIDE = 8  # dimensions
-NOBODY = [""] * 4
+NO_IDS = [""] * 4
 
 
 def directions(seed: int, count: int) -> Vectors:
@@ -28,7 +28,7 @@ def cache(**changed: object) -> FewShotCache:
     return FewShotCache(**(given | changed))  # type: ignore[arg-type]
 
 
-def test_the_formula_is_that_of_the_paper() -> None:
+def test_the_formula_is_the_papers() -> None:
     image = unit(np.full((1, SIDE), 1.0, dtype=np.float32))
     text = np.array([[1.0, 3.0]], dtype=np.float32)
     affinity = np.exp(-1.0 * (1 - 1 / np.sqrt(SIDE)))  # the same to all shots
@@ -39,29 +39,29 @@ def test_with_equally_many_shots_a_label_alpha_for_the_mean_is_alpha_for_the_sum
     shots, images, text = directions(0, 6), directions(1, 4), np.zeros((4, 3), dtype=np.float32)
     classes = np.array([0, 0, 1, 1, 2, 2])
     summed = np.exp(-3 * (1 - images @ shots.T)) @ np.eye(3)[classes]
-    ours = FewShotCache(shots, classes, list("abcdef"), alpha=2.0, beta=3.0).logits(images, NOBODY, text)
+    ours = FewShotCache(shots, classes, list("abcdef"), alpha=2.0, beta=3.0).logits(images, NO_IDS, text)
     np.testing.assert_allclose(ours, summed, rtol=1e-5)
 
 
-def test_an_image_that_is_a_shot_has_no_vote_on_itself() -> None:
+def test_a_shot_has_no_vote_on_itself() -> None:
     near_first = unit(np.array([[1, 0.1, 0.1, 0, 0, 0, 0, 0]], dtype=np.float32))
     by_id = cache().affinities(near_first, ["a"], 2)
     without = FewShotCache(cache().shots_md[1:], np.array([0, 1]), ["b", "c"], 2.0, 1.0).affinities(near_first, [""], 2)
     np.testing.assert_allclose(by_id, without, rtol=1e-6)
 
 
-def test_equal_bytes_under_another_name_have_no_vote_either() -> None:
+def test_the_same_file_under_another_id_has_no_vote_either() -> None:
     first = np.eye(SIDE, dtype=np.float32)[:1]
     np.testing.assert_array_equal(cache().affinities(first, ["a"], 2), cache().affinities(first, ["elsewhere"], 2))
 
 
-def test_an_empty_id_is_nobodys() -> None:
+def test_an_empty_id_matches_no_shot() -> None:
     image = directions(3, 1)
     nameless = cache(ids_m=["", "", ""])
     np.testing.assert_array_equal(nameless.affinities(image, [""], 2), cache().affinities(image, ["x"], 2))
 
 
-def test_a_label_without_shots_goes_by_its_text() -> None:
+def test_a_label_without_shots_uses_its_text() -> None:
     image, text = directions(2, 1), np.array([[0.0, 0.0, 5.0]], dtype=np.float32)
     logits = cache().logits(image, [""], text)
     assert logits.argmax() == 2
@@ -71,10 +71,10 @@ def test_a_label_without_shots_goes_by_its_text() -> None:
 
 def test_alpha_0_is_plain_clip() -> None:
     text = directions(5, 4)
-    np.testing.assert_array_equal(cache(alpha=0.0).logits(directions(6, 4), NOBODY, text), text)
+    np.testing.assert_array_equal(cache(alpha=0.0).logits(directions(6, 4), NO_IDS, text), text)
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_no_images_give_no_logits() -> None:
     assert cache().logits(np.zeros((0, SIDE), np.float32), [], np.zeros((0, 2), np.float32)).shape == (0, 2)
 
 
@@ -88,7 +88,7 @@ def test_the_order_of_the_shots_does_not_matter(seed: int, order: list[int]) -> 
     mixed = tune_cache(shots[order], classes[order], [ids[place] for place in order], own[order])
     assert (kept.alpha, kept.beta) == (mixed.alpha, mixed.beta)
     np.testing.assert_allclose(
-        kept.logits(images, NOBODY, text_logits), mixed.logits(images, NOBODY, text_logits), rtol=1e-3, atol=1e-4
+        kept.logits(images, NO_IDS, text_logits), mixed.logits(images, NO_IDS, text_logits), rtol=1e-3, atol=1e-4
     )
 
 
@@ -110,19 +110,19 @@ def test_shots_are_trusted_where_texts_are_wrong() -> None:
     assert (found.logits(images, [""] * len(images), wrong).argmax(axis=1) == truth).mean() > 0.9
 
 
-def test_texts_are_trusted_where_shots_say_nothing() -> None:
+def test_texts_are_trusted_where_shots_are_random() -> None:
     shots, classes = directions(9, 24), np.repeat(np.arange(4), 6)
     found = tune_cache(shots, classes, [""] * 24, 20 * np.eye(4, dtype=np.float32)[classes])
     assert (found.logits(shots, [""] * 24, 20 * np.eye(4, dtype=np.float32)[classes]).argmax(axis=1) == classes).all()
 
 
-def test_one_shot_a_label_leaves_nothing_to_choose_by_so_the_papers_values_stand() -> None:
+def test_with_one_shot_per_label_the_papers_values_are_used() -> None:
     shots, classes = clusters(1)
     found = tune_cache(shots, classes, list("abcd"), np.zeros((4, 4), dtype=np.float32))
     assert (found.alpha, found.beta, found.temperature) == (16.0, 5.5, 1.0)
 
 
-def test_a_mean_is_over_those_that_vote() -> None:
+def test_class_means_are_over_the_shots_that_vote() -> None:
     values = np.array([[1, 3, 5]], dtype=np.float32)
     votes = np.array([[True, True, False]])
     means = compute_class_means(values * votes, votes, np.array([0, 0, 1]), labels=2)

@@ -14,19 +14,19 @@ def test_the_mean_is_over_all_parts() -> None:
     np.testing.assert_allclose(compute_mean([rows[:3], rows[3:]]), rows.mean(axis=0), atol=1e-6)
 
 
-def test_what_is_left_is_unit_and_centred() -> None:
+def test_the_result_is_unit_and_centred() -> None:
     rows = directions(1, 50) + 1  # a narrow cone
     left = remove_mean(rows, compute_mean([rows]))
     np.testing.assert_allclose(np.linalg.norm(left, axis=1), 1, atol=1e-5)
     assert np.linalg.norm(left.mean(axis=0)) < 0.2
 
 
-def test_a_vector_that_is_the_mean_stays_zero() -> None:
+def test_a_vector_that_equals_the_mean_becomes_zero() -> None:
     row = directions(2, 1)
     assert not remove_mean(row, row[0]).any()
 
 
-def test_a_direction_that_all_texts_share_no_longer_decides() -> None:
+def test_a_direction_that_all_texts_share_is_removed() -> None:
     shared = np.array([0, 0, 5], dtype=np.float32)
     texts = np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float32) + shared
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
@@ -41,6 +41,6 @@ def test_reading_ends_when_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> 
     assert read == [0, 1]
 
 
-def test_one_image_has_no_mean_that_says_anything() -> None:
-    with pytest.raises(InputError, match="at least two"):
+def test_the_mean_of_one_image_raises() -> None:
+    with pytest.raises(InputError, match="at least two stored images; there are 1"):
         compute_mean([directions(0, 1)])

@@ -1,4 +1,4 @@
-"""None of these: a threshold chosen on a validation set."""
+"""The threshold of "other", chosen on a validation set."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from clip_vectorizer.query.adapt.threshold import Threshold, auroc
 KNOWN = np.array([True, True, False, False])
 
 
-def test_between_two_groups_that_do_not_overlap_it_lies_in_the_middle() -> None:
+def test_between_groups_that_do_not_overlap_it_is_in_the_middle() -> None:
     threshold = Threshold.choose(np.array([0.8, 0.6, 0.2, 0.1]), KNOWN)
     assert threshold.value == pytest.approx(0.4)
     assert (threshold.balanced_accuracy, threshold.known_kept, threshold.others_found) == (1, 1, 1)
     assert "balanced accuracy 1.000 on 4 images" in str(threshold)
 
 
-def test_many_of_one_kind_do_not_outweigh_few_of_the_other() -> None:
+def test_both_kinds_have_the_same_weight() -> None:
     scores = np.array([0.5] * 99 + [0.4])
     threshold = Threshold.choose(scores, np.arange(100) < 99)
     assert threshold.balanced_accuracy == 1
@@ -31,7 +31,7 @@ def test_both_kinds_are_needed(known: list[bool]) -> None:
 
 
 @given(scores=st.lists(st.integers(-5, 5), min_size=2, max_size=12), flags=st.integers(1))
-def test_no_other_threshold_does_better(scores: list[int], flags: int) -> None:
+def test_no_other_threshold_is_better(scores: list[int], flags: int) -> None:
     known = np.array([bool(flags >> place & 1) for place in range(len(scores))])
     known[0], known[-1] = True, False
     values = np.array(scores, dtype=np.float64)

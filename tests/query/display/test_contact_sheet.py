@@ -40,63 +40,63 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page(*hits: Hit, question: str = "red apple", grouped: bool = False) -> Page:
-    return Page("".join(render_contact_sheet(question, "2 images", [Group("fruit", hits)], grouped)))
+def page(*hits: Hit, query: str = "red apple", grouped: bool = False) -> Page:
+    return Page("".join(render_contact_sheet(query, "2 images", [Group("fruit", hits)], grouped)))
 
 
-def test_a_sheet_shows_the_question_and_of_each_hit_picture_similarity_label_caption_and_path() -> None:
-    shown = page(APPLE)
-    [image] = shown.of("img")
+def test_a_sheet_shows_the_query_and_thumbnail_similarity_label_caption_and_path_of_each_hit() -> None:
+    sheet = page(APPLE)
+    [image] = sheet.of("img")
     assert image["src"] == f"data:image/jpeg;base64,{base64.b64encode(JPEG).decode()}"
     assert image["alt"] == APPLE.caption
-    text = " ".join(shown.text)
+    text = " ".join(sheet.text)
     assert all(part in text for part in ("red apple", "0.759", "fruit", "红苹果", "fruit/red apple.png", "id-1"))
 
 
-def test_a_sheet_needs_nothing_from_elsewhere_and_forbids_it() -> None:
-    shown = page(APPLE)
-    assert not shown.of("script") and not shown.of("link")
+def test_a_sheet_loads_nothing_and_forbids_loading() -> None:
+    sheet = page(APPLE)
+    assert not sheet.of("script") and not sheet.of("link")
     assert not any(
-        "http" in value for _, attributes in shown.tags for name, value in attributes.items() if name != "http-equiv"
+        "http" in value for _, attributes in sheet.tags for name, value in attributes.items() if name != "http-equiv"
     )
-    [policy] = [meta["content"] for meta in shown.of("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    [policy] = [meta["content"] for meta in sheet.of("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_nothing_that_a_database_holds_becomes_markup(grouped: bool) -> None:
+def test_values_from_the_database_never_become_markup(grouped: bool) -> None:
     hit = Hit(EVIL, 0.5, 0.5, EVIL, EVIL, EVIL, copies=(EVIL,), properties={EVIL: EVIL}, thumbnail=b"<svg onload=x>")
-    shown = Page("".join(render_contact_sheet(EVIL, EVIL, [Group(EVIL, (hit,))], grouped)))
-    assert not shown.of("script") and not shown.of("img")
-    assert not any(name.startswith("on") for _, attributes in shown.tags for name in attributes)
-    assert "no thumbnail" in shown.text
-    assert sum(EVIL in text for text in shown.text) >= 8
+    sheet = Page("".join(render_contact_sheet(EVIL, EVIL, [Group(EVIL, (hit,))], grouped)))
+    assert not sheet.of("script") and not sheet.of("img")
+    assert not any(name.startswith("on") for _, attributes in sheet.tags for name in attributes)
+    assert "no thumbnail" in sheet.text
+    assert sum(EVIL in text for text in sheet.text) >= 8
 
 
-def test_odd_letters_of_a_file_name_are_spelt_out_and_the_page_is_utf8() -> None:
+def test_control_characters_of_a_file_name_are_escaped_and_the_page_is_utf8() -> None:
     odd = Hit("a\x1b[31m\udcff.png", 0.5, 0.5, "id", "", "two\nlines")
     html = "".join(render_contact_sheet("q\udc80", "1 image", [Group("", (odd,))]))
     assert "a\\x1b[31m\\udcff.png" in html and "two\nlines" in html
     assert html.encode("utf-8")
 
 
-def test_groups_have_headings_that_a_list_of_links_leads_to() -> None:
+def test_groups_have_headings_and_links_to_them() -> None:
     sections = [Group("fruit", (APPLE,)), Group("", (APPLE,))]
-    shown = Page("".join(render_contact_sheet("apple", "2 images", sections, grouped=True)))
-    assert [link["href"] for link in shown.of("a")] == ["#group-0", "#group-1"]
-    assert [heading["id"] for heading in shown.of("h2")] == ["group-0", "group-1"]
-    assert [section["aria-labelledby"] for section in shown.of("section")] == ["group-0", "group-1"]
-    assert shown.text.count("(none)") == 2
+    sheet = Page("".join(render_contact_sheet("apple", "2 images", sections, grouped=True)))
+    assert [link["href"] for link in sheet.of("a")] == ["#group-0", "#group-1"]
+    assert [heading["id"] for heading in sheet.of("h2")] == ["group-0", "group-1"]
+    assert [section["aria-labelledby"] for section in sheet.of("section")] == ["group-0", "group-1"]
+    assert sheet.text.count("(none)") == 2
 
 
-def test_a_screen_reader_is_told_what_is_only_seen_otherwise() -> None:
-    shown = page(APPLE)
-    assert shown.of("html") == [{"lang": "en"}] and len(shown.of("h1")) == len(shown.of("main")) == 1
-    assert [entry["role"] for entry in shown.of("ol")] == ["list"]
-    assert "similarity " in shown.text and " about fruit/red apple.png" in shown.text  # not on screen
-    assert len(shown.of("summary")) == len(shown.of("details")) == 1  # opened by keyboard, without a script
+def test_a_screen_reader_gets_what_is_visible() -> None:
+    sheet = page(APPLE)
+    assert sheet.of("html") == [{"lang": "en"}] and len(sheet.of("h1")) == len(sheet.of("main")) == 1
+    assert [entry["role"] for entry in sheet.of("ol")] == ["list"]
+    assert "similarity " in sheet.text and " about fruit/red apple.png" in sheet.text  # not on screen
+    assert len(sheet.of("summary")) == len(sheet.of("details")) == 1  # opened by keyboard, without a script
 
 
-def test_no_hits_are_a_page_that_says_so() -> None:
-    shown = Page("".join(render_contact_sheet("nothing", "0 images", [Group("", ())])))
-    assert "0 images" in shown.text and not shown.of("li")
+def test_a_sheet_without_hits_shows_the_count() -> None:
+    sheet = Page("".join(render_contact_sheet("nothing", "0 images", [Group("", ())])))
+    assert "0 images" in sheet.text and not sheet.of("li")

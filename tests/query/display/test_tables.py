@@ -22,14 +22,14 @@ from clip_vectorizer.query.display.tables import (
 )
 
 
-def test_a_closed_stdout_is_an_error_and_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stdout_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # as Python has it under `>&-`
     prepare_streams()
     with pytest.raises(OSError, match="standard output is closed"):
         print_table(("path",), [("a.png",)])
 
 
-def test_what_json_lacks_is_written_as_people_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_types_that_json_lacks_are_converted(capsys: pytest.CaptureFixture[str]) -> None:
     place, time = GeoCoordinate(latitude=52.5, longitude=13.4), datetime(2024, 5, 1, tzinfo=UTC)
     print_json({"at": place, "when": time, "which": UUID(int=1)})
     assert json.loads(capsys.readouterr().out) == {
@@ -51,7 +51,7 @@ def test_wide_characters_take_two_cells() -> None:
     assert lines == ["标签  x", "cat   y"]
 
 
-def test_a_terminal_of_80_columns_shows_every_letter_of_a_path() -> None:
+def test_a_terminal_of_80_columns_shows_every_character_of_a_path() -> None:
     path = "a-very-long-folder-name/" * 4 + "[bold]红苹果.png"
     console = Console(width=80)
     with console.capture() as capture:
@@ -63,7 +63,7 @@ def test_a_terminal_of_80_columns_shows_every_letter_of_a_path() -> None:
     assert shown == path
 
 
-def test_what_the_database_holds_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_from_the_database_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     prepare_streams()
     logging.getLogger("clip_vectorizer").warning("there are %s", "\x1b]0;owned\x07 and \u202egpj.exe")
     with pytest.raises(SystemExit):
@@ -74,6 +74,6 @@ def test_what_the_database_holds_steers_no_terminal(capsys: pytest.CaptureFixtur
     assert "\\x1b[2Jowl.png?\nfirst" in written.err and "\\u202egpj.exe" in written.out
 
 
-def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+def test_a_full_disk_raises_with_the_name_of_the_file() -> None:
     with pytest.raises(OSError, match=r"/dev/full"):
         write_sheet(Path("/dev/full"), "owl", "Image", [], False)

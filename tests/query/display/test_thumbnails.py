@@ -40,7 +40,7 @@ def printed(renderable: RenderableType) -> str:
 
 
 @pytest.mark.parametrize(
-    ("env", "way"),
+    ("env", "method"),
     [
         ({"TERM": "xterm-kitty"}, DrawingMethod.KITTY),
         ({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"}, DrawingMethod.KITTY),
@@ -60,13 +60,13 @@ def printed(renderable: RenderableType) -> str:
         ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, None),
     ],
 )
-def test_a_terminal_gets_the_best_that_its_environment_promises(env: dict[str, str], way: DrawingMethod | None) -> None:
-    assert choose_method(env, is_terminal=True, wanted=None) is way
+def test_the_method_is_the_best_of_the_terminal(env: dict[str, str], method: DrawingMethod | None) -> None:
+    assert choose_method(env, is_terminal=True, wanted=None) is method
     assert choose_method(env, is_terminal=False, wanted=None) is None
     assert choose_method(env, is_terminal=True, wanted=False) is None
 
 
-def test_whoever_asks_for_thumbnails_gets_them_into_a_pipe_too() -> None:
+def test_wanted_thumbnails_are_drawn_into_a_pipe_too() -> None:
     assert choose_method({"NO_COLOR": "1"}, is_terminal=False, wanted=True) is DrawingMethod.BLOCKS
     assert choose_method({"TERM": "xterm-kitty"}, is_terminal=False, wanted=True) is DrawingMethod.BLOCKS
     assert choose_method({"TERM": "xterm-kitty"}, is_terminal=True, wanted=True) is DrawingMethod.KITTY
@@ -80,13 +80,13 @@ def test_a_narrow_terminal_keeps_its_columns_for_paths() -> None:
     ("size", "columns", "rows"),
     [((64, 64), COLUMNS, ROWS), ((90, 30), COLUMNS, 2), ((30, 90), 4, ROWS), ((900, 1), 12, 1)],
 )
-def test_blocks_keep_the_picture_in_shape(size: tuple[int, int], columns: int, rows: int) -> None:
+def test_blocks_keep_the_proportions(size: tuple[int, int], columns: int, rows: int) -> None:
     shown = draw_thumbnail(jpeg(size), DrawingMethod.BLOCKS)
     assert isinstance(shown, Text)
     assert [len(line) for line in shown.plain.split("\n")] == [columns] * rows
 
 
-def test_blocks_have_the_colours_of_the_picture() -> None:
+def test_blocks_have_the_colours_of_the_image() -> None:
     halves = Image.new("RGB", (64, 64), (0, 0, 255))
     halves.paste((255, 0, 0), (0, 0, 64, 32))
     file = io.BytesIO()
@@ -96,7 +96,7 @@ def test_blocks_have_the_colours_of_the_picture() -> None:
     assert re.search(r"38;2;\d;\d;25\d;48;2;\d;\d;25\dm▀", last)
 
 
-def test_kitty_gets_a_png_in_pieces_of_the_size_it_takes() -> None:
+def test_kitty_gets_a_png_in_chunks_within_its_limit() -> None:
     shown = printed(draw_thumbnail(noise(128), DrawingMethod.KITTY))
     pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", shown)
     keys = [dict(pair.split("=") for pair in piece[0].split(",")) for piece in pieces]
@@ -107,12 +107,12 @@ def test_kitty_gets_a_png_in_pieces_of_the_size_it_takes() -> None:
         assert (sent.format, sent.size) == ("PNG", (128, 128))
 
 
-def test_kitty_is_told_the_longer_side_in_cells() -> None:
+def test_kitty_gets_the_longer_side_in_cells() -> None:
     assert ",c=12,m=" in printed(draw_thumbnail(jpeg((90, 30)), DrawingMethod.KITTY))
     assert ",r=6,m=" in printed(draw_thumbnail(jpeg((30, 90)), DrawingMethod.KITTY))
 
 
-def test_iterm_gets_the_file_as_it_is() -> None:
+def test_iterm_gets_the_unchanged_file() -> None:
     data = jpeg((90, 30))
     shown = printed(draw_thumbnail(data, DrawingMethod.ITERM))
     keys, sent = re.search(r"\x1b]1337;File=([^:]*):([^\x07]*)\x07", shown).groups()  # type: ignore[union-attr]
@@ -120,18 +120,18 @@ def test_iterm_gets_the_file_as_it_is() -> None:
     assert base64.b64decode(sent) == data
 
 
-@pytest.mark.parametrize("way", [DrawingMethod.KITTY, DrawingMethod.ITERM])
-def test_a_picture_is_drawn_when_all_its_rows_are_there_and_takes_no_cells_of_its_own(way: DrawingMethod) -> None:
+@pytest.mark.parametrize("method", [DrawingMethod.KITTY, DrawingMethod.ITERM])
+def test_an_image_is_drawn_after_its_last_row_and_takes_no_cells(method: DrawingMethod) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row(draw_thumbnail(jpeg(), way), Text("beside it"))
+    table.add_row(draw_thumbnail(jpeg(), method), Text("next column"))
     shown = printed(table)
     assert re.search(rf"\x1b7\x1b\[{ROWS - 1}A\x1b\[{COLUMNS}D\x1b[_\]].*\x1b8", shown.split("\n")[ROWS - 1], re.DOTALL)
     text = re.sub(r"\x1b7.*?\x1b8", "", shown, flags=re.DOTALL)
-    assert text.rstrip("\n").split("\n")[0].rstrip() == " " * COLUMNS + "  beside it"
+    assert text.rstrip("\n").split("\n")[0].rstrip() == " " * COLUMNS + "  next column"
     assert len(text.rstrip("\n").split("\n")) == ROWS
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no picture", jpeg()[:200], b"\xff\xd8\xff"])
-@pytest.mark.parametrize("way", DrawingMethod)
-def test_a_thumbnail_that_cannot_be_read_is_a_blank(data: bytes | None, way: DrawingMethod) -> None:
-    assert printed(draw_thumbnail(data, way)).strip() == ""
+@pytest.mark.parametrize("method", DrawingMethod)
+def test_an_unreadable_thumbnail_is_blank(data: bytes | None, method: DrawingMethod) -> None:
+    assert printed(draw_thumbnail(data, method)).strip() == ""

@@ -23,22 +23,22 @@ PROPERTIES = {each.name: each.dataType for each in image_properties()} | {
 }
 
 
-def plain(found: Any) -> Any:
+def as_tuples(built: Any) -> Any:
     """A filter of weaviate-client as nested tuples."""
-    if hasattr(found, "filters"):
-        return (found.operator.value, *map(plain, found.filters))
-    if hasattr(found, "filter"):
-        return (found.operator.value, plain(found.filter))
-    value = found.value
+    if hasattr(built, "filters"):
+        return (built.operator.value, *map(as_tuples, built.filters))
+    if hasattr(built, "filter"):
+        return (built.operator.value, as_tuples(built.filter))
+    value = built.value
     return (
-        found.target,
-        found.operator.value,
+        built.target,
+        built.operator.value,
         (value.latitude, value.longitude, value.distance) if hasattr(value, "latitude") else value,
     )
 
 
-def meaning(*expressions: str) -> Any:
-    return plain(build_filter(list(expressions), PROPERTIES))
+def parse(*expressions: str) -> Any:
+    return as_tuples(build_filter(list(expressions), PROPERTIES))
 
 
 def day(*date: int) -> datetime:
@@ -50,14 +50,14 @@ def test_no_expression_is_no_filter() -> None:
     assert build_filter([], PROPERTIES) is None
 
 
-def test_a_filter_of_weaviates_client_stays_as_it_is() -> None:
-    own = Filter.by_property("whatever").equal(1)
+def test_a_filter_of_weaviate_client_is_returned_unchanged() -> None:
+    own = Filter.by_property("anything").equal(1)
     assert build_filter(own, PROPERTIES) is own
 
 
-def test_all_of_several_expressions_must_hold() -> None:
-    assert meaning("label=fruit", "size>3") == ("And", ("label", "Equal", "fruit"), ("size", "GreaterThan", 3))
-    assert plain(build_filter("label=fruit", PROPERTIES)) == ("label", "Equal", "fruit")
+def test_several_expressions_must_all_match() -> None:
+    assert parse("label=fruit", "size>3") == ("And", ("label", "Equal", "fruit"), ("size", "GreaterThan", 3))
+    assert as_tuples(build_filter("label=fruit", PROPERTIES)) == ("label", "Equal", "fruit")
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_all_of_several_expressions_must_hold() -> None:
         ("location<= 500 m @ 52, 13", ("location", "WithinGeoRange", (52.0, 13.0, 500.0))),
     ],
 )
-def test_an_expression_is_read_by_the_type_of_its_property(expression: str, expected: Any) -> None:
-    assert meaning(expression) == expected
+def test_an_expression_is_parsed_by_the_type_of_its_property(expression: str, expected: Any) -> None:
+    assert parse(expression) == expected
 
 
-def test_a_month_lasts_from_its_first_day_to_the_next_ones() -> None:
+def test_a_month_ends_where_the_next_one_begins() -> None:
     december = ("taken_at", "GreaterThanEqual", day(2024, 12, 1)), ("taken_at", "LessThan", day(2025, 1, 1))
-    assert meaning("taken_at=2024-12") == ("And", *december)
-    assert meaning("taken_at!=2024-12") == ("Not", ("And", *december))
+    assert parse("taken_at=2024-12") == ("And", *december)
+    assert parse("taken_at!=2024-12") == ("Not", ("And", *december))
 
 
 @given(st.dates(datetime(1678, 1, 1).date(), datetime(2261, 12, 31).date()))
@@ -113,13 +113,13 @@ def test_a_day_is_in_its_month_and_its_month_in_its_year(date: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["label", "caption", "size", "price", "taken_at", "sold", "location", "pages"])
-def test_every_type_can_be_asked_whether_it_has_a_value(name: str) -> None:
-    assert meaning(f" ! {name} ?") == ("Not", meaning(f"{name}?"))
+def test_every_type_can_be_filtered_by_presence(name: str) -> None:
+    assert parse(f" ! {name} ?") == ("Not", parse(f"{name}?"))
 
 
-def test_far_from_a_place_are_only_those_that_are_somewhere() -> None:
+def test_outside_a_circle_needs_a_place() -> None:
     inside = ("location", "WithinGeoRange", (52.0, 13.0, 1000.0))
-    assert meaning("location>1km@52,13") == ("And", meaning("location?"), ("Not", inside))
+    assert parse("location>1km@52,13") == ("And", parse("location?"), ("Not", inside))
 
 
 @pytest.mark.parametrize(
@@ -138,63 +138,66 @@ def test_far_from_a_place_are_only_those_that_are_somewhere() -> None:
         ("", "expected a property"),
         ("=fruit", "expected a property"),
         ("label fruit", "expected a property"),
-        ("label=", 'a value is missing; label="" finds empty texts, !label? what has no value'),
+        ("label=", 'a value is missing; label="" finds empty texts, !label? images without a value'),
         ("label=a||b", "a value is missing"),
-        ("size<3|4", "< takes one value; several, with | between, go with = != ~"),
-        ("size~3", "size holds whole numbers; take = != < <= > >="),
-        ("sold<true", "sold holds true or false; take = !="),
-        ("caption>a", "caption holds texts compared by their words; take = != ~"),
-        ("location=1km@1,1", "location holds places; take < <= > >="),
-        ("size>big", "'big' is no number; write 1000, -2.5 or 1e6"),
-        ("size>2.5", "'2.5' is no whole number"),
+        ("size<3|4", "< takes one value; several, separated by |, work with = != ~"),
+        ("size~3", "size holds whole numbers; use = != < <= > >="),
+        ("sold<true", "sold holds true or false; use = !="),
+        ("caption>a", "caption holds texts compared by their words; use = != ~"),
+        ("location=1km@1,1", "location holds places; use < <= > >="),
+        ("size>big", "'big' is not a number; write 1000, -2.5 or 1e6"),
+        ("size>2.5", "'2.5' is not a whole number"),
         ("size>9007199254740993000", "is out of range"),
-        ("price=nan", "'nan' is no number"),
-        ("price<inf", "'inf' is no number"),
+        ("price=nan", "'nan' is not a number"),
+        ("price<inf", "'inf' is not a number"),
         ("sold=maybe", "'maybe' is neither true nor false"),
-        ("taken_at=yesterday", "'yesterday' is no time that Weaviate keeps; write 2024, 2024-06, 2024-06-01 or "),
-        ("taken_at>2024-02-30", "is no time"),
+        (
+            "taken_at=yesterday",
+            "'yesterday' is not a time that Weaviate can store; write 2024, 2024-06, 2024-06-01 or ",
+        ),
+        ("taken_at>2024-02-30", "is not a time"),
         ("taken_at<=9999", "from 1678 to 2261"),
-        ("taken_at<0000", "is no time"),
-        ("taken_at<9999-12", "is no time"),
-        ("taken_at=0001-01-01T00:00+14:00", "is no time"),
+        ("taken_at<0000", "is not a time"),
+        ("taken_at<9999-12", "is not a time"),
+        ("taken_at=0001-01-01T00:00+14:00", "is not a time"),
         ("caption=the", "'the' has no word that is indexed; words like 'a' and 'the' are not"),
         ("caption=apple|!!", "'!!' has no word"),
         ('caption=""', "'' has no word"),
         ("caption~!!", "'!!' has no letter"),
-        ("location<10@52,13", "'10@52,13' is no circle; write 10km@52.5,13.4"),
+        ("location<10@52,13", "'10@52,13' is not a circle; write 10km@52.5,13.4"),
         ("location<1km@91,0", "latitudes go from -90 to 90"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_expression_and_a_way_out(expression: str, complaint: str) -> None:
-    with pytest.raises(InputError) as refused:
+def test_an_invalid_expression_raises_with_the_expression_and_a_correction(expression: str, complaint: str) -> None:
+    with pytest.raises(InputError) as raised:
         build_filter(["label=fruit", expression], PROPERTIES)
-    assert str(refused.value).startswith(f"the filter {expression!r}: ")
-    assert complaint in str(refused.value)
+    assert str(raised.value).startswith(f"the filter {expression!r}: ")
+    assert complaint in str(raised.value)
 
 
 NEARLY = st.from_regex(r"(size|price|taken_at|location|label|caption|sold)(=|!=|<|~).{0,12}", fullmatch=True)
 
 
 @given(expression=st.text(max_size=20) | NEARLY)
-def test_any_text_is_a_filter_or_refused(expression: str) -> None:
+def test_any_text_is_a_filter_or_raises(expression: str) -> None:
     try:
         assert build_filter(expression, PROPERTIES) is not None
-    except InputError as refused:
-        assert str(refused).startswith("the filter ")
+    except InputError as raised:
+        assert str(raised).startswith("the filter ")
 
 
-def test_inside_quotes_a_bar_belongs_to_the_value() -> None:
-    assert meaning('label="a|b"') == meaning(r"label=a\|b")
-    assert meaning("""label="a|b" | 'c'|d""") == meaning(r"label=a\|b|c|d")
-    assert meaning('label="a"b|c') == meaning('label="a"b|"c"')
+def test_a_bar_inside_quotes_belongs_to_the_value() -> None:
+    assert parse('label="a|b"') == parse(r"label=a\|b")
+    assert parse("""label="a|b" | 'c'|d""") == parse(r"label=a\|b|c|d")
+    assert parse('label="a"b|c') == parse('label="a"b|"c"')
 
 
-@pytest.mark.parametrize("where", [5, b"label=a", ["label=a", None], {"label": "a"}])
-def test_what_is_no_text_is_refused(where: Any) -> None:
+@pytest.mark.parametrize("filters", [5, b"label=a", ["label=a", None], {"label": "a"}])
+def test_a_filter_that_is_not_text_raises(filters: Any) -> None:
     with pytest.raises(InputError, match="expected a text, for example"):
-        build_filter(where, PROPERTIES)
+        build_filter(filters, PROPERTIES)
 
 
-def test_what_is_not_utf8_is_refused() -> None:
+def test_text_that_is_not_utf8_raises() -> None:
     with pytest.raises(InputError, match="UTF-8"):
-        meaning("label=a\udc80")
+        parse("label=a\udc80")

@@ -9,24 +9,24 @@ from clip_vectorizer.query.prompts import PromptSet, select_prompt_set
 from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
 from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify
 from tests.query.fakes import INFO, FakeSidecar
-from tests.query.zeroshot_fakes import FakeSets, shelf
+from tests.query.zeroshot_fakes import FakeSets, stores
 
 WORD, AUTO = select_prompt_set("word"), select_prompt_set()
 
 
-def use(sets: FakeSets, said: list[str], prompts: PromptSet = AUTO, name: str = "colours") -> list[Label]:
-    """As classification does it, but for storing the labels."""
-    labels, to_put = resolve_label_set(name, said, prompts, INFO, sets)
-    if to_put:
-        store_part(to_put, sets)
+def use(sets: FakeSets, entries: list[str], prompts: PromptSet = AUTO, name: str = "colours") -> list[Label]:
+    """Use a set as classification does, without storing the labels."""
+    labels, new_part = resolve_label_set(name, entries, prompts, INFO, sets)
+    if new_part:
+        store_part(new_part, sets)
     return labels
 
 
-def test_labels_make_a_set_which_is_used_by_its_name_with_its_prompts() -> None:
+def test_a_new_set_is_used_by_its_name_with_its_prompts() -> None:
     sets = FakeSets()
-    made = use(sets, ["red", "blue: the sky / the sea"], WORD)
-    assert use(sets, []) == made
-    assert made[1].prompts == ("the sky", "the sea")
+    created = use(sets, ["red", "blue: the sky / the sea"], WORD)
+    assert use(sets, []) == created
+    assert created[1].prompts == ("the sky", "the sea")
     assert list_set_labels("colours", sets) == ["red", "blue: the sky / the sea"]
 
 
@@ -37,10 +37,10 @@ def test_a_set_grows_and_keeps_the_order() -> None:
     assert [label.prompts for label in use(sets, [])] == [("red",), ("blue",), ("green",)]
 
 
-def test_two_that_add_to_a_set_at_once_both_do() -> None:
+def test_two_processes_can_add_to_a_set_at_once() -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"])
-    parts = [resolve_label_set("colours", [said], AUTO, INFO, sets)[1] for said in ("green", "black", "Green")]
+    parts = [resolve_label_set("colours", [entry], AUTO, INFO, sets)[1] for entry in ("green", "black", "Green")]
     for part in filter(None, parts):  # each read the set before the others wrote
         store_part(part, sets)
     assert list_set_labels("colours", sets) == ["red", "blue", "green", "black"]
@@ -48,7 +48,7 @@ def test_two_that_add_to_a_set_at_once_both_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "prompts", "sentence"),
+    ("entries", "prompts", "sentence"),
     [
         (
             ["red", "black"],
@@ -58,11 +58,9 @@ def test_two_that_add_to_a_set_at_once_both_do() -> None:
         (["red", "blue: the sky"], WORD, "has 'blue' already, not 'blue: the sky'"),
     ],
 )
-def test_whoever_made_a_set_at_the_same_time_and_otherwise_is_told(
-    said: list[str], prompts: PromptSet, sentence: str
-) -> None:
+def test_a_set_created_otherwise_in_the_meantime_raises(entries: list[str], prompts: PromptSet, sentence: str) -> None:
     sets = FakeSets()
-    late = resolve_label_set("colours", said, prompts, INFO, sets)[1]
+    late = resolve_label_set("colours", entries, prompts, INFO, sets)[1]
     use(sets, ["red", "blue"], WORD)
     assert late is not None
     with pytest.raises(InputError, match=sentence):
@@ -78,7 +76,7 @@ def test_using_a_set_writes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "prompts", "sentence"),
+    ("entries", "prompts", "sentence"),
     [
         (["red: a rose"], AUTO, "has 'red' already, not 'red: a rose'"),
         (["green"], select_prompt_set("photo"), "has the prompts word, not photo"),
@@ -86,15 +84,15 @@ def test_using_a_set_writes_nothing() -> None:
         (["green", ""], AUTO, "is empty"),
     ],
 )
-def test_what_a_set_cannot_take_leaves_it_as_it_was(said: list[str], prompts: PromptSet, sentence: str) -> None:
+def test_labels_that_do_not_fit_leave_a_set_unchanged(entries: list[str], prompts: PromptSet, sentence: str) -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"], WORD)
     with pytest.raises(InputError, match=sentence):
-        use(sets, said, prompts)
+        use(sets, entries, prompts)
     assert list_set_labels("colours", sets) == ["red", "blue"]
 
 
-def test_an_unknown_set_is_answered_with_what_is_near_it() -> None:
+def test_an_unknown_set_raises_with_a_suggestion() -> None:
     sets = FakeSets()
     with pytest.raises(InputError, match="no label set is called 'colors'; there are none yet"):
         use(sets, [], name="colors")
@@ -105,7 +103,7 @@ def test_an_unknown_set_is_answered_with_what_is_near_it() -> None:
         list_set_labels("colors", sets)
 
 
-def test_one_label_is_no_set() -> None:
+def test_one_label_is_not_a_set() -> None:
     with pytest.raises(InputError, match="one label given"):
         use(FakeSets(), ["red"])
 
@@ -115,7 +113,7 @@ def test_a_name_is_needed() -> None:
         use(FakeSets(), ["red", "blue"], name=" ")
 
 
-def test_a_set_of_another_model_names_both_and_the_way_out() -> None:
+def test_a_set_of_another_model_raises_with_both_models_and_the_next_step() -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"])
     other = replace(INFO, model="other", revision="1" * 16)
@@ -124,7 +122,7 @@ def test_a_set_of_another_model_names_both_and_the_way_out() -> None:
 
 
 class Killed(BaseException):
-    """Nothing that anybody catches."""
+    """Like a killed process: nothing catches it."""
 
 
 class DyingSets(FakeSets):
@@ -133,7 +131,7 @@ class DyingSets(FakeSets):
 
 
 def test_a_run_that_ends_before_the_set_is_written_leaves_labels_and_no_set() -> None:
-    on = replace(shelf(), sets=DyingSets())
+    on = replace(stores(), sets=DyingSets())
     with pytest.raises(Killed):
         start(on)
     assert on.sets.get("colours") is None
@@ -149,7 +147,7 @@ def start(on: ClassificationStores) -> None:
     )
 
 
-def test_a_sets_id_names_it_and_tells_its_labels_apart() -> None:
+def test_the_id_of_a_set_has_its_name_and_a_digest_of_its_labels() -> None:
     two, three = build_labels(["red", "blue"], None, INFO), build_labels(["red", "blue", "green"], None, INFO)
     assert compute_set_id(two, "colours") == compute_set_id(two[::-1], "colours") != compute_set_id(three, "colours")
     assert compute_set_id(two, "colours").startswith("colours@") and "@" not in compute_set_id(two)

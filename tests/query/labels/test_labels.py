@@ -10,8 +10,10 @@ from clip_vectorizer.query.labels.label_store import compute_label_vectors, stor
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
 
 
-def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = None) -> tuple[list[Label], list[str]]:
-    """The labels, and the texts that had to be embedded for them."""
+def store_and_list(
+    texts: list[str], store: FakeLabels, templates: list[str] | None = None
+) -> tuple[list[Label], list[str]]:
+    """Store labels; return them and the texts that were embedded."""
     sidecar = FakeSidecar()
     labels = build_labels(texts, templates, INFO)
     store_labels(labels, INFO.dimension, sidecar, store)
@@ -30,12 +32,12 @@ def stored(texts: list[str], store: FakeLabels, templates: list[str] | None = No
         ([str(number) for number in range(10_001)], "at most 10000"),
     ],
 )
-def test_labels_that_cannot_compete_are_named(texts: list[str], sentence: str) -> None:
+def test_invalid_labels_raise_and_are_named(texts: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         check_labels(texts)
 
 
-def test_white_space_around_a_label_means_nothing() -> None:
+def test_white_space_around_a_label_is_removed() -> None:
     assert check_labels([" red\t apple ", "blue"]) == ["red apple", "blue"]
 
 
@@ -57,55 +59,57 @@ def test_labels_with_different_numbers_of_prompts_keep_their_own() -> None:
 
 def test_a_second_run_embeds_nothing() -> None:
     store = FakeLabels()
-    first, embedded = stored(["red", "blue"], store, ["{}", "a {}"])
+    first, embedded = store_and_list(["red", "blue"], store, ["{}", "a {}"])
     assert embedded == ["red", "a red", "blue", "a blue"]
-    assert stored(["red", "blue"], store, ["{}", "a {}"]) == (first, [])
+    assert store_and_list(["red", "blue"], store, ["{}", "a {}"]) == (first, [])
 
 
 def test_a_growing_set_embeds_the_new_label_only_and_keeps_the_callers_order() -> None:
     store = FakeLabels()
-    stored(["red", "blue"], store, ["{}"])
-    labels, embedded = stored(["blue", "green", "red"], store, ["{}"])
+    store_and_list(["red", "blue"], store, ["{}"])
+    labels, embedded = store_and_list(["blue", "green", "red"], store, ["{}"])
     assert embedded == ["green"]
     assert [label.text for label in labels] == ["blue", "green", "red"]
 
 
-def test_progress_is_logged_for_those_who_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_of_many_labels_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        stored([f"label {number}" for number in range(60)], FakeLabels(), [f"{{}} {number}" for number in range(8)])
+        store_and_list(
+            [f"label {number}" for number in range(60)], FakeLabels(), [f"{{}} {number}" for number in range(8)]
+        )
     assert caplog.messages == ["32 of 60 new labels embedded and stored", "60 of 60 new labels embedded and stored"]
 
 
 def test_other_prompts_or_another_model_make_another_label() -> None:
-    def id_of(templates: list[str], revision: str) -> str:
+    def first_id(templates: list[str], revision: str) -> str:
         return build_labels(["red", "blue"], templates, replace(INFO, revision=revision))[0].id
 
-    assert len({id_of(["{}"], "1"), id_of(["a {}"], "1"), id_of(["{}"], "2")}) == 3
-    assert id_of(["{}", "a {}"], "1") == id_of(["a {}", "{}"], "1")  # a mean has no order
+    assert len({first_id(["{}"], "1"), first_id(["a {}"], "1"), first_id(["{}"], "2")}) == 3
+    assert first_id(["{}", "a {}"], "1") == first_id(["a {}", "{}"], "1")  # a mean has no order
 
 
 def test_a_set_interrupted_half_way_is_completed() -> None:
     store = FakeLabels()
     all_of_it = [f"label {number}" for number in range(100)]
-    stored(all_of_it[:64], store)
-    _, embedded = stored(all_of_it, store)
+    store_and_list(all_of_it[:64], store)
+    _, embedded = store_and_list(all_of_it, store)
     assert len(store.rows) == 100
     assert "label 10" not in embedded
 
 
-def test_labels_that_a_server_indexes_late_are_waited_for() -> None:
+def test_storing_waits_until_a_search_finds_the_labels() -> None:
     store = FakeLabels(late=2)
-    stored(["red", "blue"], store)
+    store_and_list(["red", "blue"], store)
     assert store.texts == ["red", "blue"] and store.late <= 0
 
 
-def test_labels_that_are_never_found_are_an_error() -> None:
+def test_labels_that_no_search_finds_raise() -> None:
     labels = build_labels(["red", "blue"], None, INFO)
     with pytest.raises(VectorizerError, match="2 of 2 labels cannot be found"):
-        store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(deaf=True), searchable_seconds=0)
+        store_labels(labels, INFO.dimension, FakeSidecar(), FakeLabels(unindexed=True), searchable_seconds=0)
 
 
-def test_descriptions_stand_for_the_name_in_every_template() -> None:
+def test_descriptions_replace_the_name_in_every_template() -> None:
     [crane, _] = build_labels(["crane: a building crane / a wading bird", "bat"], ["{}", "a photo of a {}."], INFO)
     assert crane.text == "crane"
     assert crane.prompts == (
@@ -115,7 +119,7 @@ def test_descriptions_stand_for_the_name_in_every_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "name", "descriptions"),
+    ("entry", "name", "descriptions"),
     [
         ("bat", "bat", ()),
         ("16:9", "16:9", ()),
@@ -125,14 +129,14 @@ def test_descriptions_stand_for_the_name_in_every_template() -> None:
         ("鹤\uff1a一种涉禽 / 白鹤", "鹤", ("一种涉禽", "白鹤")),
     ],
 )
-def test_a_colon_and_a_space_begin_descriptions(said: str, name: str, descriptions: tuple[str, ...]) -> None:
-    assert parse_label(said) == (name, descriptions)
+def test_a_colon_and_a_space_begin_descriptions(entry: str, name: str, descriptions: tuple[str, ...]) -> None:
+    assert parse_label(entry) == (name, descriptions)
 
 
-@pytest.mark.parametrize("said", ["crane:", "crane: a bird / ", "crane: / a bird", "crane: a /  / b"])
-def test_an_empty_description_is_named(said: str) -> None:
+@pytest.mark.parametrize("entry", ["crane:", "crane: a bird / ", "crane: / a bird", "crane: a /  / b"])
+def test_an_empty_description_raises(entry: str) -> None:
     with pytest.raises(InputError, match=r"a colon and no description|an empty description"):
-        build_labels([said, "bat"], None, INFO)
+        build_labels([entry, "bat"], None, INFO)
 
 
 def test_other_descriptions_make_another_label_but_not_another_name() -> None:
@@ -142,7 +146,7 @@ def test_other_descriptions_make_another_label_but_not_another_name() -> None:
         build_labels(["crane: a bird", "Crane: a machine"], ["{}"], INFO)
 
 
-def test_a_label_remembers_its_prompt_set_and_the_sets_version() -> None:
+def test_a_label_has_the_name_and_version_of_its_prompt_set() -> None:
     [english, chinese] = build_labels(["apple", "苹果"], None, INFO)
     assert (english.prompt_set, chinese.prompt_set) == ("photo-7", "zh-photo-7")
     assert len({english.version, chinese.version}) == 2 and len(english.version) == 8

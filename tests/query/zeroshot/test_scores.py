@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.query.zeroshot import ImageBatch, softmax
-from clip_vectorizer.query.zeroshot.scores import DecisionRule, find_close_rows
+from clip_vectorizer.query.zeroshot.results import ImageBatch
+from clip_vectorizer.query.zeroshot.scores import DecisionRule, find_close_rows, softmax
 from clip_vectorizer.vectors import Vectors, unit
 
 COSINES = st.lists(st.floats(-1, 1), min_size=2, max_size=50)
@@ -12,19 +12,19 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(COSINES, st.floats(0.1, 1000))
-def test_shares_add_up_to_one_and_keep_the_order(cosines: list[float], scale: float) -> None:
+def test_softmax_adds_up_to_one_and_keeps_the_order(cosines: list[float], scale: float) -> None:
     shares = softmax(scale * np.array(sorted(cosines, reverse=True))).tolist()
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)
 
 
-def test_thousands_of_labels_and_a_large_scale_overflow_nothing() -> None:
+def test_softmax_of_many_labels_and_a_large_scale_does_not_overflow() -> None:
     shares = softmax(np.full((3, 10_000), 1e30, dtype=np.float32))
     np.testing.assert_allclose(shares, 1e-4)
 
 
 def near_labels(seed: int) -> tuple[Vectors, Vectors]:
-    """Eight images (N, D), and labels (L, D) of which many differ from others in their last bits or not at all."""
+    """Eight images (N, D), and labels (L, D) many of which are equal or differ in their last bits."""
     rng = np.random.default_rng(seed)
     labels_ld = unit(rng.standard_normal((6, 32)).astype(np.float32))
     jitter = unit(labels_ld + rng.standard_normal((6, 32)).astype(np.float32) * 1e-7)
@@ -33,21 +33,21 @@ def near_labels(seed: int) -> tuple[Vectors, Vectors]:
 
 
 @given(SEEDS)
-def test_rounding_decides_nothing(seed: int) -> None:
+def test_rounding_does_not_change_the_label(seed: int) -> None:
     images_nd, labels_ld = near_labels(seed)
-    decision = DecisionRule([str(index) for index in range(len(labels_ld))], labels_ld, 100.0)
-    block = ImageBatch([""] * 8, [str(index) for index in range(8)], images_nd)
+    rule = DecisionRule([str(index) for index in range(len(labels_ld))], labels_ld, 100.0)
+    batch = ImageBatch([""] * 8, [str(index) for index in range(8)], images_nd)
     exact = (images_nd.astype(np.float64)[:, None] * labels_ld.astype(np.float64)[None]).sum(axis=2)
     noise = np.random.default_rng(seed).uniform(-2e-6, 2e-6, exact.shape)
     for cosines in (exact, exact + noise, exact - noise):
-        results = decision.classified(block, (100 * cosines).astype(np.float32), lambda rows: images_nd[list(rows)])
+        results = rule.classify(batch, (100 * cosines).astype(np.float32), lambda rows: images_nd[list(rows)])
         assert [int(each.label) for each in results] == exact.argmax(axis=1).tolist()
         order = np.argsort(-exact, axis=1, kind="stable")
         assert [int(each.runner_up) for each in results] == order[:, 1].tolist()
         assert all(each.margin >= 0 for each in results)
 
 
-def test_only_rows_that_rounding_could_turn_are_close() -> None:
+def test_close_rows_are_those_that_rounding_could_change() -> None:
     logits = np.array([[3.0, 2.0, 1.0], [3.0, 3.0, 1.0], [3.0, 1.0, 1.0], [1.0, 1.0, 3.0]])
     assert find_close_rows(logits, 1e-3).tolist() == [1, 2, 3]
     assert find_close_rows(np.array([[1.0, 2.0], [1.0, 1.0]]), 1e-3).tolist() == [1]

@@ -1,0 +1,11 @@
+"""Names and defaults that the commands and the library share. Imports nothing: `--help` reads this module."""
+
+IMAGES, LABELS, MATMUL, AUTO = "images", "labels", "matmul", "auto"
+STRATEGIES = (AUTO, IMAGES, LABELS, MATMUL)  # of a classification: where similarities are computed
+DEFAULT_SHOTS = 16  # as in the papers; more improve it further
+# The keys of `prompts.PROMPTS`
+PROMPT_SETS = (
+    *("word", "photo", "photo-7", "photo-80", "drawing", "drawing-7"),
+    *("zh-photo", "zh-photo-7", "zh-photo-80", "zh-drawing", "zh-drawing-7"),
+)
+CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")
