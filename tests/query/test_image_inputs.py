@@ -1,4 +1,6 @@
 import io
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -6,13 +8,23 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.image_inputs import embed_image, embed_images, encode_png, read_limited
-from tests.query.fakes import FakeSidecar, picture, vector_of
+from clip_vectorizer.query import ImageSearch
+from clip_vectorizer.query.image_inputs import (
+    download_image,
+    embed_image,
+    embed_images,
+    encode_png,
+    is_http_url,
+    read_limited,
+)
+from tests.http_server import running
+from tests.query.fakes import INFO, FakeImages, FakeSidecar, picture, vector_of
+from tests.query.zeroshot_fakes import stores
 
 ORIENTATION, TURNED = 0x0112, 6  # EXIF: the top row is the right side
 
 
-def test_a_path_a_text_bytes_and_an_image_are_the_same_picture(tmp_path: Path) -> None:
+def test_a_path_a_str_bytes_and_a_pil_image_give_the_same_vector(tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(picture("red"))
     for given in (path, str(path), path.read_bytes(), Image.new("RGB", (5, 5), "red")):
@@ -20,12 +32,12 @@ def test_a_path_a_text_bytes_and_an_image_are_the_same_picture(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "F"])
-def test_every_mode_of_pillow_can_be_sent(mode: str) -> None:
+def test_every_mode_of_pillow_can_be_encoded(mode: str) -> None:
     with Image.open(io.BytesIO(encode_png(Image.new(mode, (3, 2))))) as sent:
         assert sent.size == (3, 2)
 
 
-def test_an_image_is_turned_as_its_exif_asks() -> None:
+def test_an_image_is_rotated_by_its_exif() -> None:
     image = Image.new("RGB", (4, 2))
     image.getexif()[ORIENTATION] = TURNED
     with Image.open(io.BytesIO(encode_png(image))) as sent:
@@ -51,35 +63,115 @@ def test_unreadable_files_are_reported_in_place_and_by_name(tmp_path: Path) -> N
     ]
 
 
-def test_pictures_go_out_in_batches_as_they_are_read() -> None:
+def test_images_are_sent_in_batches_as_they_are_read() -> None:
     sidecar = FakeSidecar()
     batches = embed_images((picture("red") for _ in range(70)), sidecar)
     assert len(next(batches)) == 32 and sidecar.batches == [32]
     assert [len(batch) for batch in batches] == [32, 6]
 
 
-def test_pictures_without_a_path_are_numbered_through_all_batches() -> None:
+def test_images_without_a_path_are_numbered_across_batches() -> None:
     names = [each.path for batch in embed_images([picture("red")] * 40, FakeSidecar()) for each in batch]
     assert names == [f"images[{index}]" for index in range(40)]
 
 
-def test_one_picture_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
+def test_one_unreadable_image_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.png: No such file"):
         embed_image(tmp_path / "none.png", FakeSidecar())
 
 
-def test_a_file_without_end_does_not_fill_the_memory() -> None:
+def test_an_endless_file_does_not_fill_the_memory() -> None:
     with pytest.raises(InputError, match="larger than 5 bytes"):
         read_limited(io.BytesIO(b"123456"), 5)
     assert read_limited(io.BytesIO(b"12345"), 5) == b"12345"
 
 
-def test_a_name_that_no_file_can_have_is_an_input_error() -> None:
+def test_an_impossible_file_name_is_an_input_error() -> None:
     with pytest.raises(InputError, match="null byte"):
         embed_image("a\0b", FakeSidecar())
 
 
-def test_a_long_name_is_shortened_where_it_is_told() -> None:
+def test_a_long_name_is_shortened_in_the_message() -> None:
     with pytest.raises(InputError) as refused:
         embed_image("a/" * 2_000, FakeSidecar())
     assert len(str(refused.value)) < 300
+
+
+class Pictures(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        match self.path:
+            case "/green.png":
+                self.answer(200, picture("green"))
+            case "/moved":
+                self.answer(302, b"", Location="/green.png")
+            case "/circle":
+                self.answer(302, b"", Location="/circle")
+            case "/cut":
+                self.answer(200, b"half", **{"Content-Length": "1000"})
+            case "/nothing":
+                self.answer(200, b"")
+            case _:
+                self.answer(404, b"no such picture")
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Pictures)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("path", ["/green.png", "/moved"])
+def test_an_image_may_be_an_address(server: str, path: str) -> None:
+    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), stores)
+    assert search.by_image(server + path, limit=1)[0].path == "green.png"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/lost.png", "/lost.png: the server returned 404"),
+        ("/circle", "/circle: cannot be downloaded"),
+        ("/cut", "/cut: cannot be downloaded"),
+        ("/nothing", "/nothing: the file is empty"),
+    ],
+)
+def test_the_error_for_a_failed_download_has_address_and_reason(
+    server: str, path: str, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        ImageSearch(INFO, FakeSidecar(), FakeImages(), stores).by_image(server + path)
+
+
+def test_a_download_has_a_limit_of_bytes(server: str) -> None:
+    with pytest.raises(InputError, match="larger than 20 bytes"):
+        download_image(f"{server}/green.png", max_bytes=20)
+
+
+def test_a_download_has_a_limit_of_time(server: str) -> None:
+    with pytest.raises(InputError, match="takes too long"):
+        download_image(f"{server}/green.png", timeout_seconds=-1)
+
+
+@pytest.mark.parametrize("address", ["http://", "http://[", "http://127.0.0.1:1/x", "https://a b/"])
+def test_an_unreachable_address_is_an_input_error(address: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be downloaded|no response"):
+        download_image(address)
+
+
+def test_only_http_and_https_are_downloaded() -> None:
+    assert is_http_url("https://example.org/a.png") and is_http_url("HTTP://example.org")
+    assert (
+        not is_http_url("ftp://example.org/a.png")
+        and not is_http_url("/home/https.png")
+        and not is_http_url(b"http://")
+    )

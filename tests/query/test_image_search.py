@@ -6,59 +6,59 @@ import pytest
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, WeaviateUnreachable
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.image_search import SearchableCollection
-from tests.query.fakes import INFO, SEARCHED, FakeImages, FakeSidecar, picture
-from tests.query.zeroshot_fakes import shelf
+from tests.query.fakes import INFO, TARGET, FakeImages, FakeSidecar, picture
+from tests.query.zeroshot_fakes import stores
 
 NOWHERE = "http://127.0.0.1:1"
 
 
-def search_in(images: SearchableCollection | None = None, sidecar: FakeSidecar | None = None) -> ImageSearch:
-    return ImageSearch(INFO, sidecar or FakeSidecar(), images or FakeImages(), shelf)
+def build_search(images: SearchableCollection | None = None, sidecar: FakeSidecar | None = None) -> ImageSearch:
+    return ImageSearch(INFO, sidecar or FakeSidecar(), images or FakeImages(), stores)
 
 
 def test_a_text_finds_its_image_first() -> None:
-    hits = search_in().by_text("something green", limit=2)
+    hits = build_search().by_text("something green", limit=2)
     assert hits[0].path == "green.png" and len(hits) == 2
     assert hits[0].similarity == pytest.approx(1 - hits[0].distance)
 
 
-def test_an_image_finds_its_like() -> None:
-    assert search_in().by_image(picture("blue"), limit=1)[0].path == "blue.png"
+def test_an_image_finds_itself_first() -> None:
+    assert build_search().by_image(picture("blue"), limit=1)[0].path == "blue.png"
 
 
-def test_a_vector_finds_its_like() -> None:
-    assert search_in().by_vector([0, 0, 1], limit=1)[0].path == "blue.png"
+def test_a_vector_finds_its_image_first() -> None:
+    assert build_search().by_vector([0, 0, 1], limit=1)[0].path == "blue.png"
 
 
 @pytest.mark.parametrize("query", ["", "  ", "\n\t", "\u3000"])
 def test_an_empty_query_is_refused(query: str) -> None:
     with pytest.raises(InputError, match="the query is empty"):
-        search_in().by_text(query)
+        build_search().by_text(query)
 
 
 def test_a_query_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(InputError, match="is not UTF-8 text"):
-        search_in().by_text("caf\udce9")
+        build_search().by_text("caf\udce9")
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10_001])
 def test_a_limit_that_weaviate_would_refuse_is_refused(limit: int) -> None:
     with pytest.raises(InputError, match="expected 1 to 10000"):
-        search_in().by_text("red", limit=limit)
+        build_search().by_text("red", limit=limit)
 
 
-def test_only_a_text_that_may_be_cut_is_shown_to_the_sidecar_for_its_warning() -> None:
+def test_only_a_text_that_may_be_truncated_is_sent_to_the_sidecar_for_its_warning() -> None:
     sidecar = FakeSidecar()
-    search_in(sidecar=sidecar).by_text("red")
+    build_search(sidecar=sidecar).by_text("red")
     assert sidecar.texts == []
-    search_in(sidecar=sidecar).by_text("red " * 10)
+    build_search(sidecar=sidecar).by_text("red " * 10)
     assert sidecar.texts == [("red " * 10).strip()]
 
 
-def test_a_database_that_cannot_embed_a_text_is_given_its_vector() -> None:
+def test_a_text_is_embedded_here_where_weaviate_cannot() -> None:
     sidecar = FakeSidecar()
-    images = FakeImages(searched=replace(SEARCHED, by_module=False))
-    search = search_in(images, sidecar)
+    images = FakeImages(target=replace(TARGET, by_module=False))
+    search = build_search(images, sidecar)
     assert search.by_text("a green apple", 1)[0].path == "green.png"
     assert sidecar.texts == ["a green apple"]
     assert [call.method for call in images.calls] == ["near_vector"]
@@ -66,30 +66,30 @@ def test_a_database_that_cannot_embed_a_text_is_given_its_vector() -> None:
 
 def test_a_vector_of_another_dimension_is_a_mismatch() -> None:
     with pytest.raises(Mismatch, match=r"\(2,\).*\(3,\)"):
-        search_in().by_vector([1, 0])
+        build_search().by_vector([1, 0])
 
 
 @pytest.mark.parametrize("vector", [[0, 0, 0], [1, 0, float("nan")]])
 def test_a_vector_without_a_direction_is_refused(vector: list[float]) -> None:
     with pytest.raises(InputError, match="no direction"):
-        search_in().by_vector(np.array(vector))
+        build_search().by_vector(np.array(vector))
 
 
-def test_files_are_classified_in_order_and_a_broken_one_stops_nothing() -> None:
-    results = list(search_in().classify([picture("red"), b"broken", picture("blue")], ["blue", "red"]))
+def test_files_are_classified_in_order_and_a_broken_one_is_an_error_in_its_place() -> None:
+    results = list(build_search().classify([picture("red"), b"broken", picture("blue")], ["blue", "red"]))
     assert [(result.label, result.error) for result in results] == [("red", ""), ("", "not an image"), ("blue", "")]
 
 
-def test_no_files_mean_the_whole_collection_with_the_vectors_it_has() -> None:
+def test_without_files_the_whole_collection_is_classified_by_its_stored_vectors() -> None:
     sidecar = FakeSidecar()
-    results = list(search_in(sidecar=sidecar).classify(None, ["blue", "red", "green"]))
+    results = list(build_search(sidecar=sidecar).classify(None, ["blue", "red", "green"]))
     assert [result.label for result in results] == ["red", "green", "blue", "blue", ""]
     assert "stored without a vector" in results[-1].error
     assert sidecar.batches == []
 
 
-def test_a_closed_search_classifies_nothing_and_says_so() -> None:
-    search = search_in()
+def test_a_closed_search_does_not_classify() -> None:
+    search = build_search()
     search.close()
     with pytest.raises(InputError, match="closed; connect again"):
         search.classify(None, ["blue", "red"])
@@ -97,21 +97,21 @@ def test_a_closed_search_classifies_nothing_and_says_so() -> None:
         search.label_set("colours")
 
 
-def test_a_limit_classifies_the_first_so_many() -> None:
-    assert len(list(search_in().classify(None, ["blue", "red"], limit=3))) == 3
+def test_a_limit_classifies_the_first_images() -> None:
+    assert len(list(build_search().classify(None, ["blue", "red"], limit=3))) == 3
 
 
 def test_labels_are_checked_before_anything_is_embedded() -> None:
     sidecar = FakeSidecar()
     with pytest.raises(InputError, match="given twice"):
-        search_in(sidecar=sidecar).classify(None, ["red", "red"])
+        build_search(sidecar=sidecar).classify(None, ["red", "red"])
     with pytest.raises(InputError, match="where the label goes"):
-        search_in(sidecar=sidecar).classify(None, ["red", "blue"], templates=["a photo"])
+        build_search(sidecar=sidecar).classify(None, ["red", "blue"], templates=["a photo"])
     assert sidecar.texts == []
 
 
-def test_files_can_be_classified_with_no_collection_but_not_searched() -> None:
-    search = ImageSearch(INFO, FakeSidecar(), None, lambda: replace(shelf(), images=None))
+def test_without_a_collection_files_can_be_classified_but_not_searched() -> None:
+    search = ImageSearch(INFO, FakeSidecar(), None, lambda: replace(stores(), images=None))
     assert [result.label for result in search.classify([picture("red")], ["blue", "red"])] == ["red"]
     with pytest.raises(InputError, match="connected without a collection"):
         search.classify(None, ["blue", "red"])
@@ -119,12 +119,12 @@ def test_files_can_be_classified_with_no_collection_but_not_searched() -> None:
         search.by_text("red")
 
 
-def test_nobody_at_an_address_is_said_when_one_connects() -> None:
+def test_connect_raises_when_no_server_answers() -> None:
     with pytest.raises(WeaviateUnreachable, match=NOWHERE):
         ImageSearch.connect(NOWHERE, vectorizer_url=NOWHERE)
 
 
-def test_an_address_that_is_none_is_said_too() -> None:
+def test_connect_raises_for_a_bad_address() -> None:
     with pytest.raises(Exception, match="VECTORIZER_URL='nonsense'") as error:
         ImageSearch.connect(NOWHERE, vectorizer_url="nonsense")
     assert not isinstance(error.value, SidecarUnreachable)

@@ -32,7 +32,7 @@ def test_more_than_there_are_is_all_of_them() -> None:
     assert [each.text for each in similar_strings("b", ["c", "bb", "b"], 100)] == ["b", "c", "bb"]
 
 
-def test_of_nothing_nothing_is_near() -> None:
+def test_no_strings_give_no_result() -> None:
     assert similar_strings("owl", []) == []
 
 
@@ -41,7 +41,7 @@ def test_letters_count_by_code_point_and_capitals_are_other_letters() -> None:
     assert [each.distance for each in found] == [1, 1, 1, 2]
 
 
-def test_a_distance_may_be_larger_than_a_byte_can_hold() -> None:
+def test_a_distance_may_exceed_a_byte() -> None:
     assert similar_strings("a", ["b" * 70_000])[0].distance == 70_000
 
 
@@ -63,17 +63,17 @@ def test_fewer_than_one_string_is_refused(k: int) -> None:
         ("STRASSE", "Straße"),
     ],
 )
-def test_a_name_misspelt_is_answered_with_the_one_meant(typed: str, meant: str) -> None:
+def test_a_misspelt_name_gives_the_nearest_one(typed: str, meant: str) -> None:
     assert did_you_mean(typed, ["bird", "fruit", "vegetables", "owl", "苹果", "Straße"]) == f"did you mean {meant}? "
 
 
 @pytest.mark.parametrize("typed", ["car", "", "xylophone"])
-def test_a_name_unlike_any_is_answered_with_none(typed: str) -> None:
+def test_a_name_unlike_any_gives_no_suggestion(typed: str) -> None:
     assert did_you_mean(typed, ["bird", "fruit"]) == ""
     assert did_you_mean(typed, []) == ""
 
 
 @pytest.mark.parametrize("names", [["rat", "Cat", "cat"], ["cat", "rat", "Cat"]])
-def test_of_equally_near_names_capitals_and_the_alphabet_decide_whatever_their_order(names: list[str]) -> None:
+def test_capitals_and_the_alphabet_decide_between_equally_near_names(names: list[str]) -> None:
     assert did_you_mean("bat", iter(names)) == "did you mean cat? "
     assert did_you_mean("Cut", iter(names)) == "did you mean Cat? "
