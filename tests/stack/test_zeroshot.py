@@ -71,7 +71,12 @@ def test_quantised_images_get_the_same_labels(new: New, quantizer: str) -> None:
 def searching(place: Place) -> Iterator[ImageSearch]:
     stack = place.stack
     with ImageSearch.connect(
-        stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, place.collection, tenant=place.tenant
+        stack.weaviate_url,
+        grpc_port=stack.grpc_port,
+        api_key=stack.api_key,
+        vectorizer_url=stack.vectorizer_url,
+        collection=place.collection,
+        tenant=place.tenant,
     ) as search:
         yield search
 
@@ -125,13 +130,13 @@ def test_a_set_of_another_model_raises_with_the_next_step(stack: Stack, search: 
 
 def test_a_run_that_is_killed_before_the_set_is_written_leaves_no_set(stack: Stack, search: ImageSearch) -> None:
     name = f"set {uuid.uuid4().hex[:8]}"
+    address = {"grpc_port": stack.grpc_port, "api_key": stack.api_key, "vectorizer_url": stack.vectorizer_url}
     killed = f"""
 import os, sys
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.labels.label_sets import WeaviateLabelSets
 WeaviateLabelSets.put = lambda *_: os._exit(9)
-where = {(stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, None)!r}
-with ImageSearch.connect(*where) as search:
+with ImageSearch.connect({stack.weaviate_url!r}, **{address!r}, collection=None) as search:
     search.classify([], ["{name} one", "{name} two"], label_set={name!r})
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
@@ -167,7 +172,10 @@ def test_results_are_saved_once_and_nothing_else_changes(new: New, keep: Keep, t
 
 
 def everything(search: ImageSearch, properties: Sequence[str] = ()) -> dict[str, StoredImage]:
-    return {each.path: each for each in search.everything(properties=properties, vectors=True, thumbnails=True)}
+    return {
+        each.path: each
+        for each in search.iterate(return_properties=properties, include_vector=True, include_thumbnail=True)
+    }
 
 
 def test_saved_results_can_be_filtered(new: New) -> None:
@@ -177,18 +185,18 @@ def test_saved_results_can_be_filtered(new: New) -> None:
         labels = {each.path: each.label for each in search.classify(None, ["apple", "leaf"], save=True)}
     with searching(place) as search:
         for path, label in labels.items():
-            assert path in {each.path for each in search.everything(where=f"predicted_label={label}")}
+            assert path in {each.path for each in search.iterate(filters=f"predicted_label={label}")}
 
 
 def test_the_command_prints_the_same_keys_for_every_image_and_saves(run: Run, new: New) -> None:
     place = new(embed_here=True)
     place.ingest({"red.png": RED, "green.png": GREEN})
-    asked = ("clip-classify", "--collection", place.collection, "--labels", "apple,leaf", "--write", "--json")
+    asked = ("clip-classify", "--collection", place.collection, "--labels", "apple,leaf", "--save", "--json")
     rows = run(*asked).rows
     keys = ["path", "label", "score", "margin", "runner_up", "similarity", "id"]
     assert [list(row) for row in rows] == [keys, keys]
     with searching(place) as search:
-        assert len(list(search.everything(where="predicted_by?"))) == 2
+        assert len(list(search.iterate(filters="predicted_by?"))) == 2
 
 
 @pytest.mark.parametrize(
