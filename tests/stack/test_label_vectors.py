@@ -1,4 +1,4 @@
-"""Zero-shot classification through a real Weaviate and a real sidecar, against the same sums in numpy."""
+"""Zero-shot classification with a real Weaviate and a real sidecar, compared with the same sums in numpy."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,15 +27,19 @@ TEMPLATES = ["{}", "a drawing of {}", "{}图标"]
 
 @contextmanager
 def searching(stack: Stack) -> Iterator[ImageSearch]:
-    """With no collection of images: labels need none."""
+    """Connect without a collection of images: labels need none."""
     with ImageSearch.connect(
-        stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, collection=None
+        stack.weaviate_url,
+        grpc_port=stack.grpc_port,
+        api_key=stack.api_key,
+        vectorizer_url=stack.vectorizer_url,
+        collection=None,
     ) as search:
         yield search
 
 
 def scores_in_numpy(images_nd: Vectors, sidecar: VectorizerClient, info: ModelInfo) -> np.ndarray:
-    """(N, L) shares, with no database."""
+    """Return (N, L) shares, without a database."""
     prompts = [template.replace("{}", label) for label in LABELS for template in TEMPLATES]
     labels_ld = ensemble(sidecar.embed_texts(prompts).reshape(len(LABELS), len(TEMPLATES), -1))
     weights = np.exp(info.logit_scale * (images_nd @ labels_ld.T).astype(np.float64))
@@ -43,7 +47,7 @@ def scores_in_numpy(images_nd: Vectors, sidecar: VectorizerClient, info: ModelIn
     return shares
 
 
-def test_the_database_decides_as_numpy_does(stack: Stack) -> None:
+def test_the_database_gives_the_labels_of_numpy(stack: Stack) -> None:
     files = sorted(EXAMPLES.rglob("*.png"))[::10]
     with searching(stack) as search, VectorizerClient(stack.vectorizer_url) as sidecar:
         results = list(search.classify(files, LABELS, TEMPLATES))
@@ -57,7 +61,7 @@ def test_the_database_decides_as_numpy_does(stack: Stack) -> None:
 
 
 class Counting:
-    """The sidecar, noting every text that it is asked for."""
+    """The sidecar, recording every text that it embeds."""
 
     def __init__(self, sidecar: VectorizerClient) -> None:
         self.sidecar = sidecar

@@ -40,8 +40,14 @@ def move(place: Place, url: str, files: dict[str, bytes], inference_url: str | N
 
 def search(place: Place) -> ImageSearch:
     stack = place.stack
-    address = (stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url)
-    return ImageSearch.connect(*address, place.collection, tenant=place.tenant)
+    return ImageSearch.connect(
+        stack.weaviate_url,
+        grpc_port=stack.grpc_port,
+        api_key=stack.api_key,
+        vectorizer_url=stack.vectorizer_url,
+        collection=place.collection,
+        tenant=place.tenant,
+    )
 
 
 def assert_finds(place: Place, key: str, data: bytes, count: int) -> None:

@@ -44,8 +44,8 @@ def test_what_is_put_is_held_amended_and_forgotten(
         green = picture("a/grün.png", GREEN, vector_of(stack, GREEN) if here else None)
         again = picture("again.png", RED, right, duplicate_of="red.png")
         assert store.put([red, green, again]) == {}
-        assert store.held(["red.png", "nowhere.png"]).keys() == {"red.png"}
-        twins = store.twins([(digest(RED), "crop"), (digest(RED), "pad")])
+        assert store.states(["red.png", "nowhere.png"]).keys() == {"red.png"}
+        twins = store.find_duplicates([(digest(RED), "crop"), (digest(RED), "pad")])
         if keep is not Keep.NONE:
             [twin] = twins.values()
             assert twin.key == "red.png" and same(twin.vector_d, right)
@@ -59,10 +59,15 @@ def test_what_is_put_is_held_amended_and_forgotten(
         assert list(store.keys(["/other"])) == ["red.png"]
         assert sorted(store.phashes()) == [("a/grün.png", "00ff" * 4), ("red.png", "00ff" * 4)]
         store.unlink(["red.png"])
-        store.forget(["red.png", "nowhere.png"])
+        store.delete(["red.png", "nowhere.png"])
         assert [key for key, _ in sorted(store.phashes())] == ["a/grün.png", "again.png"]
     with ImageSearch.connect(
-        stack.weaviate_url, stack.grpc_port, stack.api_key, stack.vectorizer_url, place.collection, tenant=tenant
+        stack.weaviate_url,
+        grpc_port=stack.grpc_port,
+        api_key=stack.api_key,
+        vectorizer_url=stack.vectorizer_url,
+        collection=place.collection,
+        tenant=tenant,
     ) as search:
         assert [hit.path for hit in search.by_image(RED, 9)] == ["again.png", "a/grün.png"]
         assert len(search.by_text("red", 9)) == 2
@@ -108,7 +113,7 @@ def test_a_users_text_is_found_by_its_words(new: New, stack: Stack) -> None:
 def test_a_dry_run_makes_nothing_and_finds_nothing(new: New, stack: Stack) -> None:
     place = new()
     with place.open(create=False) as store:
-        assert isinstance(store, EmptyStore) and store.held(["a.png"]) == {}
+        assert isinstance(store, EmptyStore) and store.states(["a.png"]) == {}
     assert stack.weaviate("GET", f"/v1/schema/{place.collection}").status_code == 404
 
 
@@ -117,11 +122,11 @@ def test_a_dry_run_of_a_tenant_that_is_not_there_finds_nothing(new: New) -> None
     with place.open() as store:
         store.put([picture("a.png", RED)])
     with place.open(create=False) as store:
-        assert store.held(["a.png"]).keys() == {"a.png"}
+        assert store.states(["a.png"]).keys() == {"a.png"}
     with replace(place, tenant="ann").open(create=False) as store:
-        assert store.held(["a.png"]) == {}
+        assert store.states(["a.png"]) == {}
     with replace(place, tenant="ann").open() as store:
-        assert store.held(["a.png"]) == {}
+        assert store.states(["a.png"]) == {}
 
 
 def test_a_collection_is_used_as_it_was_made(new: New) -> None:

@@ -1,4 +1,4 @@
-"""What a search sends, as text. tests/stack/finding runs that text against a real database."""
+"""What a search sends, as text. tests/stack/search runs that text against a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

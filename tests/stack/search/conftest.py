@@ -1,4 +1,4 @@
-"""The examples, connected once, and all that is held there."""
+"""The collection of examples, connected once, and its content."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.query import (
     ImageSearch,
 )
-from tests.stack.finding.held import Held, connect
+from tests.stack.search.stored import StoredExamples, connect
 from tests.stack.support import Stack
 
 
@@ -27,6 +27,6 @@ def client(stack: Stack) -> Iterator[WeaviateClient]:
 
 
 @pytest.fixture(scope="session")
-def held(found: ImageSearch) -> Held:
-    images = list(found.everything(vectors=True, properties=["size", "sha256"]))
-    return Held(images, np.stack([each.vector for each in images if each.vector is not None]))
+def stored(found: ImageSearch) -> StoredExamples:
+    images = list(found.iterate(include_vector=True, return_properties=["size", "sha256"]))
+    return StoredExamples(images, np.stack([each.vector for each in images if each.vector is not None]))
