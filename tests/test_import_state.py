@@ -69,9 +69,15 @@ def state():
         import torch
 
         values["torch"] = (
-            torch.get_num_threads(), torch.get_num_interop_threads(), torch.initial_seed(),
-            str(torch.get_default_dtype()), torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(),
-            torch.backends.cudnn.benchmark, torch.backends.mkldnn.enabled,
+            torch.get_num_threads(),
+            torch.get_num_interop_threads(),
+            torch.initial_seed(),
+            str(torch.get_default_dtype()),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(),
+            torch.backends.cudnn.benchmark,
+            torch.backends.mkldnn.enabled,
         )
     return values
 
