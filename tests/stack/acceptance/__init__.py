@@ -1,1 +1,1 @@
-"""What users are promised of search and zero-shot classification, held to a real Weaviate and a real sidecar."""
+"""The behaviour that users rely on, of search and classification, with a real Weaviate and a real sidecar."""

@@ -1,4 +1,4 @@
-"""A gallery of which all is known, ways to ask for its images, and files to classify."""
+"""A gallery with known content, and functions that search and classify in it."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -45,7 +45,7 @@ def in_collection(stack: Stack, collection: str, command: str, *words: object, *
 
 @pytest.fixture(scope="session")
 def pictures(stack: Stack, gallery: str) -> Iterator[ImageSearch]:
-    """Python's way to the gallery."""
+    """The gallery in Python."""
     with ImageSearch.connect(**connection(stack), collection=gallery) as connected:
         yield connected
 

@@ -1,4 +1,4 @@
-"""A small collection of whose every image all is known: labels, captions, prices, brands, dates, equal images."""
+"""A small collection with known labels, captions, prices, brands, dates and equal images."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ GALLERY: dict[str, tuple[float, str, str]] = {
     "hearts/blue-heart": (0.5, "Cato", "2024-11-05T00:00:00Z"),
     "hearts/red-heart": (0.5, "Cato", "2024-12-05T00:00:00Z"),
 }
-COPY = "hearts/zz-copy-of-banana.png"  # the banana's bytes, and nothing beside it but a label
+COPY = "hearts/zz-copy-of-banana.png"  # the banana's bytes, with a label and no other property
 PATHS = frozenset(f"{drawing}.png" for drawing in GALLERY) | {COPY}
 COLUMNS = ("--property", "price:number", "--property", "brand", "--property", "made:date")
 

@@ -1,4 +1,4 @@
-"""Commands run inside the test's own process: the same words and exit codes, without the seconds of a start."""
+"""Commands run inside the test process: the same output and exit codes, without the seconds of a start."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -29,20 +29,20 @@ COMMANDS: Mapping[str, click.Command] = {
 def ran(
     env: Mapping[str, str], command: str, *words: str | Path | float, expect: int | None = 0, stdin: str | None = None
 ) -> Ran:
-    """As `support.run_command`. What escapes a command is the stack trace that its user would see."""
+    """Run as `support.run_command` does. An exception that escapes is the stack trace that a user would see."""
     settings = {name: None for name in os.environ if name.startswith(OURS)} | dict(env)
     done = CliRunner().invoke(COMMANDS[command], list(map(str, words)), stdin, env=settings)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert "Traceback" not in done.stderr, done.stderr
     if expect is not None:
-        said = f"{command} {words} ended {done.exit_code}, not {expect}:\n{done.stdout}\n{done.stderr}"
-        assert done.exit_code == expect, said
+        message = f"{command} {words} ended {done.exit_code}, not {expect}:\n{done.stdout}\n{done.stderr}"
+        assert done.exit_code == expect, message
     return Ran(done.exit_code, done.stdout, done.stderr)
 
 
 def connection(stack: Stack) -> dict[str, Any]:
-    """For ImageSearch.connect."""
+    """Return the arguments of ImageSearch.connect."""
     return {
         "weaviate_url": stack.weaviate_url,
         "grpc_port": stack.grpc_port,
@@ -56,7 +56,7 @@ def paths(hits: Sequence[Hit]) -> list[str]:
 
 
 def same_answer(one: Sequence[Hit], other: Sequence[Hit]) -> bool:
-    """The same images, as near; which of two equal images is first may differ."""
+    """Whether both have the same images at the same similarity; equal images may swap places."""
     one_by_path, other_by_path = ({hit.path: hit.similarity for hit in hits} for hits in (one, other))
     return bool(one_by_path == pytest.approx(other_by_path, abs=2e-6))
 
@@ -66,6 +66,6 @@ def unit(vector_d: np.ndarray) -> np.ndarray:
 
 
 def stored_sets(stack: Stack) -> list[dict[str, Any]]:
-    """The label sets that the database holds, as its REST API tells; none before the first one is made."""
+    """Return the stored label sets from the REST API; none before the first one is created."""
     answer = stack.weaviate("GET", f"/v1/objects?class={LABEL_SETS}&limit=1000")
     return list(answer.json()["objects"]) if answer.is_success else []

@@ -1,4 +1,4 @@
-"""Labels that cannot be chosen between are a sentence, and leave nothing behind."""
+"""Bad labels are one sentence, and store nothing."""
 
 from uuid import uuid4
 
@@ -30,20 +30,18 @@ GUITAR = EXAMPLES / "musical instruments" / "guitar.png"
     ],
     ids=str,
 )
-def test_what_cannot_be_chosen_between_is_a_sentence_and_stores_nothing(
-    classify: Ask, stack: Stack, words: list[str], named: str
-) -> None:
+def test_bad_labels_are_a_sentence_and_store_nothing(classify: Ask, stack: Stack, words: list[str], named: str) -> None:
     name = f"set-{uuid4().hex[:8]}"
     refused = classify(GUITAR, *words, *(["--label-set", name] if words else []), expect=2)
     assert refused.stdout == "" and named in refused.stderr
     assert name not in [one["properties"]["name"] for one in stored_sets(stack)]
 
 
-def test_a_prompt_set_nobody_made_is_answered_by_the_nearest_one(classify: Ask) -> None:
+def test_the_error_for_an_unknown_prompt_set_suggests_the_nearest(classify: Ask) -> None:
     refused = classify(GUITAR, "--labels", "guitar,panda", "--prompts", "phto-80", expect=2)
     assert "did you mean photo-80?" in refused.stderr
 
 
-def test_images_that_cannot_be_chosen_are_a_sentence(classify: Ask) -> None:
+def test_a_bad_filter_is_a_sentence(classify: Ask) -> None:
     refused = classify("--labels", "guitar,panda", "--where", "labl=fruit", expect=2)
     assert refused.stdout == "" and "did you mean label?" in refused.stderr

@@ -1,4 +1,4 @@
-"""Named label sets: kept in the database, grown at any time, never half there, and of one model."""
+"""Named label sets: stored in the database, extended at any time, never incomplete, and of one model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def objects(stack: Stack, name: str) -> list[dict[str, Any]]:
     return [one for one in stored_sets(stack) if one["properties"]["name"] == name]
 
 
-def test_a_set_is_made_used_by_its_name_and_grown(classify: Ask, name: str) -> None:
+def test_a_set_is_created_used_by_name_and_extended(classify: Ask, name: str) -> None:
     classify(CASTLE, "--labels", "panda,violin", "--label-set", name)
     assert competing(classify(CASTLE, "--label-set", name, "--json")) == {"panda", "violin"}
     [grown] = classify(CASTLE, "--label-set", name, "--labels", "castle", "--json").rows
@@ -42,7 +42,7 @@ def test_a_set_is_made_used_by_its_name_and_grown(classify: Ask, name: str) -> N
     assert later["label"] == "castle" and later["runner_up"] in ("panda", "violin")
 
 
-def test_a_set_grows_by_its_own_prompts(classify: Ask, stack: Stack, name: str) -> None:
+def test_a_set_is_extended_with_its_own_prompts(classify: Ask, stack: Stack, name: str) -> None:
     first, second = (f"thing {uuid4().hex[:8]}" for _ in range(2))
     classify(CASTLE, "--labels", f"{first},dog", "--template", "one {} here", "--label-set", name)
     classify(CASTLE, "--labels", second, "--label-set", name)
@@ -75,7 +75,7 @@ def proxied(stack: Stack) -> Iterator[FlakySidecar]:
         yield flaky
 
 
-def test_a_sidecar_that_goes_away_leaves_no_set_half_made(stack: Stack, gallery: str, classify: Ask, name: str) -> None:
+def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, gallery: str, classify: Ask, name: str) -> None:
     with proxied(stack) as flaky:
         env = stack.env | {"VECTORIZER_URL": flaky.url}
         new = ",".join(f"thing {uuid4().hex[:8]}" for _ in range(30))
@@ -93,10 +93,10 @@ def test_a_sidecar_that_goes_away_leaves_no_set_half_made(stack: Stack, gallery:
 
 def test_a_set_of_another_model_is_refused_with_both_names(classify: Ask, stack: Stack, name: str) -> None:
     classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
-    [held] = objects(stack, name)
-    changed = {key: swapped(value) for key, value in held["properties"].items()}
-    assert changed != held["properties"], "the set remembers its model"
-    address = f"/v1/objects/{LABEL_SETS}/{held['id']}"
+    [stored] = objects(stack, name)
+    changed = {key: swapped(value) for key, value in stored["properties"].items()}
+    assert changed != stored["properties"], "the set remembers its model"
+    address = f"/v1/objects/{LABEL_SETS}/{stored['id']}"
     stack.weaviate("PATCH", address, {"class": LABEL_SETS, "properties": changed}).raise_for_status()
     refused = classify(CASTLE, "--label-set", name, expect=5)
     assert refused.stdout == ""
@@ -105,18 +105,18 @@ def test_a_set_of_another_model_is_refused_with_both_names(classify: Ask, stack:
 
 
 def swapped(value: Any) -> Any:
-    """What the set of another model says."""
+    """Return the value that a set of another model has."""
     others = {"emoji": "ViT-B-32::openai", "668d994041c45d99": "0123456789abcdef"}
     return others.get(value, value) if isinstance(value, str) else value
 
 
-def test_a_set_nobody_made_is_answered_by_the_nearest_one(classify: Ask, name: str) -> None:
+def test_the_error_for_an_unknown_set_suggests_the_nearest(classify: Ask, name: str) -> None:
     classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
     refused = classify(CASTLE, "--label-set", name + "x", expect=2)
     assert refused.stdout == "" and f"did you mean {name}?" in refused.stderr
 
 
-def test_what_a_set_holds_already_changes_nothing(classify: Ask, name: str, tmp_path: Path) -> None:
+def test_adding_existing_labels_changes_nothing(classify: Ask, name: str, tmp_path: Path) -> None:
     classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
     before = classify(CASTLE, PANDA, "--label-set", name, "--json").rows
     again = classify(CASTLE, PANDA, "--label-set", name, "--labels", "panda", "--json", expect=None)

@@ -1,4 +1,4 @@
-"""A name that does not exist is answered by the nearest that does; strings near a string."""
+"""Errors for unknown names suggest the nearest known one; strings near a string."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.stack
     ],
     ids=str,
 )
-def test_a_name_that_does_not_exist_is_answered_by_the_nearest_that_does(ask: Ask, words: list[str], near: str) -> None:
+def test_the_error_for_an_unknown_name_suggests_the_nearest(ask: Ask, words: list[str], near: str) -> None:
     refused = ask("a thing", *words, expect=2)
     assert f"did you mean {near}?" in refused.stderr
     assert refused.stdout == ""
 
 
-def test_a_collection_nobody_made_is_answered_by_the_nearest_one(stack: Stack, gallery: str) -> None:
+def test_the_error_for_an_unknown_collection_suggests_the_nearest(stack: Stack, gallery: str) -> None:
     refused = ran(stack.env, "clip-search", "a thing", "--collection", gallery + "x", expect=2)
     assert f"did you mean {gallery}?" in refused.stderr
 
@@ -50,7 +50,7 @@ STRINGS = [
 
 
 @pytest.mark.parametrize("query", ["kitten", "ko\u0308ln", "köln", "猫", "xyz" * 5, "👩‍🔬"])
-def test_similar_strings_are_those_of_least_edit_distance_and_ties_keep_their_order(
+def test_similar_strings_have_the_least_edit_distance_and_ties_keep_their_order(
     stack: Stack, query: str, tmp_path: Path
 ) -> None:
     lines = tmp_path / "strings.txt"
@@ -64,7 +64,7 @@ def test_similar_strings_are_those_of_least_edit_distance_and_ties_keep_their_or
 
 
 def edits(one: str, other: str) -> int:
-    """Levenshtein's distance by code points, by the book."""
+    """Return the Levenshtein distance in code points, by its definition."""
     row = list(range(len(other) + 1))
     for index, letter in enumerate(one, 1):
         before, row = row, [index]
@@ -73,7 +73,7 @@ def edits(one: str, other: str) -> int:
     return row[-1]
 
 
-def test_similar_strings_may_come_by_a_pipe_or_from_a_property(ask: Ask) -> None:
+def test_similar_strings_may_come_from_a_pipe_or_a_property(ask: Ask) -> None:
     piped = ask("kiten", "--similar-strings", "-", "--limit", 1, "--json", stdin="\n".join(STRINGS)).rows
     assert [(row["text"], row["distance"]) for row in piped] == [("kitten", 1)]
     stored_values = ask("friut", "--similar-strings", "PROPERTY:label", "--limit", 2, "--json").rows

@@ -1,4 +1,4 @@
-"""How a label becomes a vector: prompt sets, own templates, languages, descriptions; all kept as label objects."""
+"""From a label to its vector: prompt sets, templates, languages, descriptions; all stored as label objects."""
 
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.stack
 BANANA = EXAMPLES / "fruit" / "banana.png"
 
 
-def made(stack: Stack, label: str) -> dict[str, Any]:
-    """The one object of a label that no other test names."""
+def read_label_object(stack: Stack, label: str) -> dict[str, Any]:
+    """Return the only object of a label that no other test uses."""
     where = f'{{path: ["label"], operator: Equal, valueText: "{label}"}}'
     [row] = stack.graphql(
         f"{{Get {{ImageLabel(where: {where}) {{label prompts model _additional {{vectors {{clip}}}}}}}}}}"
@@ -26,12 +26,12 @@ def made(stack: Stack, label: str) -> dict[str, Any]:
     return row
 
 
-def vector_of(stored: dict[str, Any]) -> list[float]:
+def read_vector(stored: dict[str, Any]) -> list[float]:
     return list(stored["_additional"]["vectors"]["clip"])
 
 
-def unheard(word: str = "thing") -> str:
-    """A label of its own for each test: what is stored of it, this test has stored."""
+def new_label(word: str = "thing") -> str:
+    """Return a label that no other test has stored."""
     return f"{word} {uuid4().hex[:8]}"
 
 
@@ -56,10 +56,10 @@ def ensemble(encoder: VectorizerClient, prompts: list[str]) -> np.ndarray:
 def test_a_label_is_the_unit_mean_of_its_prompts_unit_vectors(
     classify: Ask, stack: Stack, encoder: VectorizerClient, options: list[str], count: int
 ) -> None:
-    label, other = unheard(), unheard()
+    label, other = new_label(), new_label()
     [row] = classify(BANANA, "--labels", f"{label},{other}", *options, "--json").rows
     assert {row["label"], row["runner_up"]} == {label, other}
-    stored = made(stack, label)
+    stored = read_label_object(stack, label)
     assert len(set(stored["prompts"])) == count and all(label in prompt for prompt in stored["prompts"])
     np.testing.assert_allclose(
         stored["_additional"]["vectors"]["clip"], ensemble(encoder, stored["prompts"]), atol=1e-5
@@ -67,32 +67,32 @@ def test_a_label_is_the_unit_mean_of_its_prompts_unit_vectors(
     assert stored["model"] == "emoji"
 
 
-def test_templates_may_come_from_a_file_of_ones_own(classify: Ask, stack: Stack, tmp_path: Path) -> None:
+def test_templates_may_come_from_a_file(classify: Ask, stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("a {} on wheels\n\nthe {} of my aunt\n", encoding="utf-8")
-    label = unheard()
+    label = new_label()
     classify(BANANA, "--labels", f"{label},dog", "--prompts", f"@{tmp_path / 'mine.txt'}")
-    assert made(stack, label)["prompts"] == [f"a {label} on wheels", f"the {label} of my aunt"]
+    assert read_label_object(stack, label)["prompts"] == [f"a {label} on wheels", f"the {label} of my aunt"]
 
 
-def test_without_a_word_a_chinese_label_gets_chinese_prompts(classify: Ask, stack: Stack) -> None:
-    chinese, english = unheard("香蕉"), unheard("banana")
+def test_by_default_a_chinese_label_gets_chinese_prompts(classify: Ask, stack: Stack) -> None:
+    chinese, english = new_label("香蕉"), new_label("banana")
     [row] = classify(BANANA, "--labels", f"{chinese},{english}", "--json").rows
     assert {row["label"], row["runner_up"]} == {chinese, english}
-    assert any("图" in prompt for prompt in made(stack, chinese)["prompts"])
-    assert not any("图" in prompt for prompt in made(stack, english)["prompts"])
+    assert any("图" in prompt for prompt in read_label_object(stack, chinese)["prompts"])
+    assert not any("图" in prompt for prompt in read_label_object(stack, english)["prompts"])
 
 
-def test_a_label_with_descriptions_is_told_by_them_and_called_by_its_name(
+def test_a_label_with_descriptions_is_embedded_by_them_and_keeps_its_name(
     classify: Ask, stack: Stack, encoder: VectorizerClient
 ) -> None:
-    crane = unheard("crane")
+    crane = new_label("crane")
     options = ("--template", "a drawing of {}", "--template", "{}")
     [row] = classify(BANANA, "--labels", f"{crane}: a yellow banana / a ripe banana,dog", *options, "--json").rows
     assert row["label"] == crane
-    stored = made(stack, crane)
+    stored = read_label_object(stack, crane)
     wanted = ["a drawing of a yellow banana", "a yellow banana", "a drawing of a ripe banana", "a ripe banana"]
     assert sorted(stored["prompts"]) == sorted(wanted)
-    np.testing.assert_allclose(vector_of(stored), ensemble(encoder, wanted), atol=1e-5)
+    np.testing.assert_allclose(read_vector(stored), ensemble(encoder, wanted), atol=1e-5)
 
 
 def test_descriptions_come_line_by_line_from_a_file_of_labels(classify: Ask, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_colon_without_a_space_is_part_of_the_name(classify: Ask) -> None:
     assert {row["label"], row["runner_up"]} == {"12:30", "16:9"}
 
 
-def test_the_eighty_templates_are_eighty_and_each_has_one_blank(search: ImageSearch) -> None:
+def test_the_eighty_templates_are_eighty_with_one_placeholder_each(search: ImageSearch) -> None:
     for name in ("photo-80", "zh-photo-80"):
         templates = list(getattr(PROMPTS[name], "templates", PROMPTS[name]))
         assert len(set(templates)) == 80

@@ -1,4 +1,4 @@
-"""What cannot be asked is a sentence that names it, and never a stack trace."""
+"""A bad query or option is one sentence that names it, never a stack trace."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.query import ImageSearch, text, vector
+from clip_vectorizer.query import ImageSearch, Query
 from tests.stack.acceptance.in_process import Ask
 
 pytestmark = pytest.mark.stack
@@ -40,13 +40,13 @@ pytestmark = pytest.mark.stack
     ],
     ids=str,
 )
-def test_what_cannot_be_asked_is_a_sentence_that_names_it(ask: Ask, words: list[str], code: int, named: str) -> None:
+def test_a_bad_option_is_a_sentence_that_names_it(ask: Ask, words: list[str], code: int, named: str) -> None:
     refused = ask(*words, expect=code)
     assert refused.stdout == ""
     assert named in refused.stderr
 
 
-def test_files_that_hold_something_else_are_named(ask: Ask, tmp_path: Path) -> None:
+def test_files_with_other_content_are_named(ask: Ask, tmp_path: Path) -> None:
     for name, content in (("notes.png", b"not a picture"), ("notes.npy", b"not an array")):
         (tmp_path / name).write_bytes(content)
         refused = ask("--image" if name.endswith("png") else "--vector", tmp_path / name, expect=2)
@@ -60,37 +60,37 @@ def test_a_vector_of_another_length_or_without_direction_is_refused(
     refused = ask("--vector", tmp_path / "short.npy", expect=5)
     assert "7" in refused.stderr
     with pytest.raises(Mismatch):
-        pictures.find(vector(np.ones(7, np.float32)))
+        pictures.find(Query.vector(np.ones(7, np.float32)))
     with pytest.raises(InputError):
-        pictures.find(vector(np.zeros(pictures.info.dimension, np.float32)))
+        pictures.find(Query.vector(np.zeros(pictures.info.dimension, np.float32)))
 
 
 def test_python_refuses_as_the_command_does(pictures: ImageSearch) -> None:
     with pytest.raises(InputError, match="label"):
-        pictures.find("a thing", where="labl=fruit")
+        pictures.find("a thing", filters="labl=fruit")
     with pytest.raises(InputError):
-        pictures.find(text("apple") - text("apple"))
+        pictures.find(Query.text("apple") - Query.text("apple"))
     with pytest.raises(InputError, match="10000"):
         pictures.find("a thing", limit=10_000, offset=1)
     with pytest.raises(InputError, match="diversity"):
         pictures.find("a thing", diversity=2.0)
     with pytest.raises(InputError, match=r"weight|number|finite|nan"):
-        pictures.find(float("nan") * text("apple"))
+        pictures.find(float("nan") * Query.text("apple"))
 
 
-def test_a_row_for_a_program_is_json_by_the_book(ask: Ask) -> None:
+def test_json_lines_are_strict_json(ask: Ask) -> None:
     for line in ask("guitar", "--json", "--vectors", "--limit", 2).stdout.splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 OPTIONS = (
     ("--like", "fruit/banana.png"), ("--minus", "red"), ("--where", "label=fruit"), ("--group-by", "label"),
-    ("--diversity", "0.5"), ("--fold",), ("--captions", "0.5"), ("--offset", "2"), ("--explain",),
+    ("--diversity", "0.5"), ("--dedupe",), ("--captions", "0.5"), ("--offset", "2"), ("--explain",),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("one", OPTIONS, ids=lambda option: option[0])
-def test_any_two_options_together_are_an_answer_or_a_sentence(ask: Ask, one: tuple[str, ...]) -> None:
+def test_any_two_options_together_give_results_or_a_sentence(ask: Ask, one: tuple[str, ...]) -> None:
     for other in OPTIONS[OPTIONS.index(one) + 1 :]:
         answer = ask("apple", *one, *other, expect=None)
         assert answer.exit_code in (0, 2), (other, answer.stderr)

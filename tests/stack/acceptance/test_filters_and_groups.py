@@ -1,4 +1,4 @@
-"""What one may choose from: filters, groups, diversity, equal images, captions, a least similarity."""
+"""Narrowing a search: filters, groups, diversity, duplicates, alpha, a least similarity."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,11 +34,11 @@ pytestmark = pytest.mark.stack
     ],
     ids=lambda value: "" if callable(value) else str(value),
 )
-def test_a_filter_lets_through_exactly_what_it_says(
+def test_a_filter_passes_exactly_the_matching_images(
     ask: Ask, pictures: ImageSearch, where: str | list[str], holds: Callable[..., bool]
 ) -> None:
     wanted = {path for path in PATHS if holds(path, *facts(path))}
-    assert set(paths(pictures.find("a thing", limit=100, where=where))) == wanted
+    assert set(paths(pictures.find("a thing", limit=100, filters=where))) == wanted
     conditions = [where] if isinstance(where, str) else where
     options = [word for condition in conditions for word in ("--where", condition)]
     assert {row["path"] for row in ask("a thing", *options, "--limit", 100, "--json").rows} == wanted
@@ -56,15 +56,15 @@ def test_groups_hold_the_nearest_of_each_label_and_the_nearest_group_is_first(as
     nearest = [group.hits[0].similarity for group in groups]
     assert nearest == sorted(nearest, reverse=True)
     for group in groups:
-        within = pictures.find("red apple", limit=2, where=f"label={group.name}")
+        within = pictures.find("red apple", limit=2, filters=f"label={group.name}")
         assert [hit.similarity for hit in group.hits] == pytest.approx([hit.similarity for hit in within], abs=2e-6)
     rows = ask("red apple", "--group-by", "label", "--per-group", 2, "--json").rows
     assert {row["path"] for row in rows} >= {hit.path for group in groups for hit in group.hits}
 
 
-def test_diversity_chooses_hits_that_resemble_each_other_less(search: ImageSearch, encoder: VectorizerClient) -> None:
-    def likeness(**asked: Any) -> float:
-        hits = search.find("heart", limit=8, vectors=True, **asked)
+def test_diversity_returns_hits_that_are_less_alike(search: ImageSearch, encoder: VectorizerClient) -> None:
+    def likeness(**arguments: Any) -> float:
+        hits = search.find("heart", limit=8, include_vector=True, **arguments)
         assert len({hit.id for hit in hits}) == 8
         rows = np.stack([hit.vector for hit in hits])
         return float((rows @ rows.T)[np.triu_indices(8, 1)].mean())
@@ -76,22 +76,22 @@ def test_diversity_chooses_hits_that_resemble_each_other_less(search: ImageSearc
 def test_equal_images_become_one_hit_that_names_its_copies(ask: Ask, pictures: ImageSearch) -> None:
     both = {"fruit/banana.png", COPY}
     assert set(paths(pictures.by_image(BANANA, limit=2))) == both
-    first, second = pictures.by_image(BANANA, limit=2, fold=True)
+    first, second = pictures.by_image(BANANA, limit=2, deduplicate=True)
     assert {first.path, *first.copies} == both
     assert second.path not in both and second.copies == ()
-    row, _ = ask("--image", BANANA, "--fold", "--limit", 2, "--json").rows
+    row, _ = ask("--image", BANANA, "--dedupe", "--limit", 2, "--json").rows
     assert {row["path"], *row["copies"]} == both
 
 
-def test_captions_take_part_as_far_as_they_are_asked_to(ask: Ask, pictures: ImageSearch) -> None:
-    [hit] = pictures.find(WORD, limit=1, captions=1.0)
+def test_alpha_weighs_the_vector_against_the_words(ask: Ask, pictures: ImageSearch) -> None:
+    [hit] = pictures.find(WORD, limit=1, alpha=0.0)
     assert (hit.path, hit.caption) == ("animals/horse.png", f"a {WORD} at rest")
     assert hit.score is not None and hit.score > 0
-    assert same_answer(pictures.find("banana", limit=13, captions=0.0), pictures.find("banana", limit=13))
+    assert same_answer(pictures.find("banana", limit=13, alpha=1.0), pictures.find("banana", limit=13))
     assert ask(WORD, "--captions", 1, "--limit", 1, "--json").rows[0]["path"] == "animals/horse.png"
 
 
-def test_min_similarity_cuts_where_it_says(ask: Ask, pictures: ImageSearch) -> None:
+def test_min_similarity_is_the_exact_limit(ask: Ask, pictures: ImageSearch) -> None:
     ranked = pictures.find("red apple", limit=13)
     cut = (ranked[3].similarity + ranked[4].similarity) / 2
     assert same_answer(pictures.find("red apple", limit=13, min_similarity=cut), ranked[:4])
@@ -115,8 +115,8 @@ def test_offset_and_pages_continue_where_the_last_one_ended(ask: Ask, pictures: 
     assert [row["similarity"] for row in rows] == pytest.approx([hit.similarity for hit in whole[5:9]], abs=2e-6)
 
 
-def test_the_cursor_passes_every_image_once_and_goes_on_after_any(pictures: ImageSearch) -> None:
-    listed = list(pictures.everything())
+def test_iterate_yields_every_image_once_and_continues_after_any(pictures: ImageSearch) -> None:
+    listed = list(pictures.iterate())
     assert sorted(one.path for one in listed) == sorted(PATHS)
-    rest = list(pictures.everything(after=listed[4].id))
+    rest = list(pictures.iterate(after=listed[4].id))
     assert [one.path for one in rest] == [one.path for one in listed[5:]]

@@ -1,4 +1,4 @@
-"""What comes back: hits, JSON lines, paths, contact sheets, explanations; by tenant, and by both clients."""
+"""Output: hits, JSON lines, paths, contact sheets, explanations; by tenant, and from both clients."""
 
 import asyncio
 import base64
@@ -26,10 +26,12 @@ BANANA, GUITAR = EXAMPLES / "fruit" / "banana.png", EXAMPLES / "musical instrume
 pytestmark = pytest.mark.stack
 
 
-def test_a_hit_carries_on_request_its_vector_its_thumbnail_and_its_properties(
+def test_a_hit_has_its_vector_thumbnail_and_properties_on_request(
     pictures: ImageSearch, encoder: VectorizerClient
 ) -> None:
-    [hit] = pictures.by_image(GUITAR, limit=1, vectors=True, thumbnails=True, properties=["price", "brand"])
+    [hit] = pictures.by_image(
+        GUITAR, limit=1, include_vector=True, include_thumbnail=True, return_properties=["price", "brand"]
+    )
     np.testing.assert_allclose(hit.vector, encoder.embed_images([GUITAR.read_bytes()])[0], atol=1e-6)
     assert hit.thumbnail is not None and Image.open(io.BytesIO(hit.thumbnail)).format == "JPEG"
     assert dict(hit.properties) == {"price": 80.0, "brand": "Bolt"}
@@ -38,7 +40,7 @@ def test_a_hit_carries_on_request_its_vector_its_thumbnail_and_its_properties(
     assert (bare.vector, bare.thumbnail, dict(bare.properties)) == (None, None, {})
 
 
-def test_json_lines_carry_what_was_asked_for(ask: Ask, encoder: VectorizerClient) -> None:
+def test_json_lines_have_the_requested_fields(ask: Ask, encoder: VectorizerClient) -> None:
     words = ("--image", GUITAR, "--limit", 1, "--json", "--vectors", "--property", "price", "--property", "brand")
     [row] = ask(*words).rows
     np.testing.assert_allclose(row["vector"], encoder.embed_images([GUITAR.read_bytes()])[0], atol=1e-6)
@@ -74,10 +76,10 @@ def test_a_contact_sheet_is_one_file_with_every_picture_in_it(ask: Ask, pictures
 def test_explain_shows_a_query_that_finds_the_same(
     pictures: ImageSearch, stack: Stack, gallery: str, what: Any
 ) -> None:
-    asked: dict[str, Any] = {"limit": 4, "where": "label=fruit|hearts"}
-    explained = pictures.explain(what, **asked)
+    arguments: dict[str, Any] = {"limit": 4, "filters": "label=fruit|hearts"}
+    explained = pictures.explain(what, **arguments)
     assert explained.graphql is not None
-    assert {row["path"] for row in stack.graphql(explained.graphql)} == set(paths(pictures.find(what, **asked)))
+    assert {row["path"] for row in stack.graphql(explained.graphql)} == set(paths(pictures.find(what, **arguments)))
     assert (
         "target_vector" in explained.python and ("near_text" if what == "guitar" else "near_vector") in explained.python
     )
@@ -89,7 +91,7 @@ def test_the_command_explains_its_query(ask: Ask) -> None:
     assert "near_text" in shown.stdout + shown.stderr or "nearText" in shown.stdout + shown.stderr
 
 
-def test_of_tenants_each_sees_its_own_images(stack: Stack, tmp_path: Path) -> None:
+def test_each_tenant_sees_its_own_images(stack: Stack, tmp_path: Path) -> None:
     for person, drawing in (("ann", "fruit/banana"), ("bob", "birds/owl")):
         file = tmp_path / person / f"{drawing}.png"
         file.parent.mkdir(parents=True)
@@ -108,18 +110,18 @@ def test_of_tenants_each_sees_its_own_images(stack: Stack, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("level", ["ONE", "QUORUM", "ALL"])
-def test_every_level_of_consistency_answers(ask: Ask, pictures: ImageSearch, level: str) -> None:
+def test_every_consistency_level_works(ask: Ask, pictures: ImageSearch, level: str) -> None:
     rows = ask("guitar", "--consistency", level, "--limit", 3, "--json").rows
     assert [row["path"] for row in rows] == paths(pictures.find("guitar", limit=3))
 
 
-def test_the_async_client_answers_as_the_other_one(stack: Stack, gallery: str, pictures: ImageSearch) -> None:
+def test_the_async_client_returns_the_same(stack: Stack, gallery: str, pictures: ImageSearch) -> None:
     async def answers() -> tuple[list[Hit], list[str], list[int], list[str]]:
         async with await connected() as there:
             one, two = await asyncio.gather(there.find("guitar", limit=4), there.by_image(BANANA, limit=4))
             groups = await there.groups("guitar", per_group=1, groups=3)
             pages = [len(page) async for page in there.pages("guitar", size=5)]
-            listed = [listed.path async for listed in there.everything()]
+            listed = [listed.path async for listed in there.iterate()]
             assert same_answer(two, pictures.by_image(BANANA, limit=4))
             return one, [group.name for group in groups], pages, listed
 
@@ -138,12 +140,12 @@ def public(client: type) -> dict[str, Callable[..., Any]]:
     return {name: method for name, method in members if not name.startswith("_")}
 
 
-def test_every_method_is_typed_and_described_and_the_async_ones_take_the_same() -> None:
-    described, asynchronous = public(ImageSearch), public(AsyncImageSearch)
-    wanted = {"find", "by_text", "by_image", "by_vector", "groups", "pages", "everything", "explain", "classify"}
-    assert wanted | {"connect", "close"} <= described.keys() == asynchronous.keys()
-    for name, method in described.items():
-        assert (method.__doc__ or "").strip(), f"{name} says nothing of itself"
+def test_every_method_is_typed_and_documented_and_the_async_ones_take_the_same_arguments() -> None:
+    documented, asynchronous = public(ImageSearch), public(AsyncImageSearch)
+    wanted = {"find", "by_text", "by_image", "by_vector", "groups", "pages", "iterate", "explain", "classify"}
+    assert wanted | {"connect", "close"} <= documented.keys() == asynchronous.keys()
+    for name, method in documented.items():
+        assert (method.__doc__ or "").strip(), f"{name} has no docstring"
         mine, theirs = inspect.signature(method), inspect.signature(asynchronous[name])
         assert mine.return_annotation is not inspect.Signature.empty
         assert mine.parameters == theirs.parameters, name

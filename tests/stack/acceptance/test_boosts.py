@@ -1,4 +1,4 @@
-"""An honest "none of these", and what labelled images in the database add to plain CLIP at no training cost."""
+"""A threshold for "none of these", and what labelled images in the database add to plain CLIP without training."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_below_the_threshold_an_image_is_none_of_these(classify: Ask) -> None:
     assert [row["label"] for row in classify(*words, "--other", 0.01).rows] == plain
 
 
-def test_a_folder_chooses_the_threshold_that_tells_known_from_unknown(classify: Ask, tmp_path: Path) -> None:
+def test_a_folder_chooses_the_threshold_between_known_and_unknown(classify: Ask, tmp_path: Path) -> None:
     for label, drawings in {
         "guitar": ["musical instruments/guitar"],
         "panda": ["animals/panda"],

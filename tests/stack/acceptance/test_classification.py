@@ -1,4 +1,4 @@
-"""One image, many, a query's results or the whole collection: classified, told, and written back on demand."""
+"""Classification of one image, many, the results of a query, or the whole collection."""
 
 from pathlib import Path
 
@@ -33,40 +33,40 @@ def test_scores_are_a_softmax_over_all_labels_with_the_logit_scale(
 
 
 def test_every_strategy_gives_every_image_the_same_label(search: ImageSearch) -> None:
-    answers = {strategy: told(search, strategy) for strategy in STRATEGIES}
+    answers = {strategy: classify_all(search, strategy) for strategy in STRATEGIES}
     assert len(answers["matmul"]) == len(list(EXAMPLES.rglob("*.png")))
     assert len({answer.label for answer in answers["matmul"].values()}) > 10, "labels that nothing gets prove nothing"
     for strategy in STRATEGIES:
         for path, answer in answers[strategy].items():
-            assert (answer.label, answer.runner_up) == labels_of(answers["matmul"][path]), (strategy, path)
+            assert (answer.label, answer.runner_up) == best_labels(answers["matmul"][path]), (strategy, path)
             assert answer.score == pytest.approx(answers["matmul"][path].score, abs=1e-4)
 
 
-def told(search: ImageSearch, strategy: str) -> dict[str, Classification]:
+def classify_all(search: ImageSearch, strategy: str) -> dict[str, Classification]:
     return {one.path: one for one in search.classify(None, THINGS, strategy=strategy)}
 
 
-def labels_of(answer: Classification) -> tuple[str, str]:
+def best_labels(answer: Classification) -> tuple[str, str]:
     return answer.label, answer.runner_up
 
 
-def test_left_alone_it_decides_as_every_strategy_does(pictures: ImageSearch) -> None:
-    by_itself = {one.path: labels_of(one) for one in pictures.classify(None, THINGS)}
-    assert by_itself == {path: labels_of(one) for path, one in told(pictures, "images").items()}
+def test_the_automatic_strategy_gives_the_same_labels(pictures: ImageSearch) -> None:
+    by_itself = {one.path: best_labels(one) for one in pictures.classify(None, THINGS)}
+    assert by_itself == {path: best_labels(one) for path, one in classify_all(pictures, "images").items()}
     assert by_itself.keys() == PATHS
 
 
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=str)
-def test_of_labels_that_are_told_alike_every_strategy_takes_the_one_named_first(
+def test_of_labels_with_the_same_description_every_strategy_takes_the_first(
     pictures: ImageSearch, names: tuple[str, str]
 ) -> None:
     labels = [*(f"{name}: guitar" for name in names), "panda"]
     for strategy in (*STRATEGIES, "auto"):
         answers = {one.path: one for one in pictures.classify(None, labels, strategy=strategy)}
-        assert labels_of(answers["musical instruments/guitar.png"]) == names, strategy
+        assert best_labels(answers["musical instruments/guitar.png"]) == names, strategy
 
 
-def test_a_strategy_nobody_knows_is_refused(pictures: ImageSearch) -> None:
+def test_an_unknown_strategy_is_refused(pictures: ImageSearch) -> None:
     with pytest.raises(InputError, match="guess"):
         list(pictures.classify(None, THINGS, strategy="guess"))
 
@@ -85,7 +85,7 @@ def test_the_command_classifies_what_a_query_finds(classify: Ask, pictures: Imag
     assert rows[0]["label"] == "apple"
 
 
-def test_in_python_what_cannot_be_read_is_an_error_in_its_place(pictures: ImageSearch) -> None:
+def test_in_python_an_unreadable_image_is_an_error_in_its_place(pictures: ImageSearch) -> None:
     pile = [GUITAR, b"not a picture", PANDA, b"", Path("no-such-file.png")]
     answers = list(pictures.classify(pile, ["guitar", "panda"]))
     assert [one.label for one in answers] == ["guitar", "", "panda", "", ""]
@@ -93,12 +93,12 @@ def test_in_python_what_cannot_be_read_is_an_error_in_its_place(pictures: ImageS
     assert answers[4].path == "no-such-file.png"
 
 
-def test_a_filter_chooses_whom_to_classify(classify: Ask) -> None:
+def test_a_filter_selects_the_images_to_classify(classify: Ask) -> None:
     rows = classify("--labels", "guitar,panda", "--where", "label=fruit", "--where", "price<3", "--json").rows
     assert {row["path"] for row in rows} == {"fruit/banana.png", "fruit/lemon.png"}
 
 
-def test_a_file_that_cannot_be_read_in_the_middle_of_a_thousand_is_told_and_the_rest_are_classified(
+def test_unreadable_files_among_a_thousand_are_reported_and_the_rest_are_classified(
     classify: Ask, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{number:04}.png" for number in range(1000)]

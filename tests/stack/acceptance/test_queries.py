@@ -1,4 +1,4 @@
-"""What one may search with: texts, pictures, vectors, what is stored, and mixtures of them."""
+"""Queries: texts, images, vectors, stored images, and sums of them."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.query import ImageSearch, Move, Query, image, stored, text, vector
+from clip_vectorizer.query import ImageSearch, Move, Query
 from tests.ingest.sources.web_server import serving
 from tests.stack.acceptance.in_process import Ask, paths, same_answer, unit
 from tests.stack.support import EXAMPLES, Ran
@@ -19,34 +19,36 @@ BANANA, GUITAR = EXAMPLES / "fruit" / "banana.png", EXAMPLES / "musical instrume
 pytestmark = pytest.mark.stack
 
 
-def test_a_picture_finds_the_same_whichever_way_it_is_given(pictures: ImageSearch, encoder: VectorizerClient) -> None:
+def test_an_image_finds_the_same_in_every_form(pictures: ImageSearch, encoder: VectorizerClient) -> None:
     wanted = pictures.by_image(GUITAR, limit=13)
     [vector_d] = encoder.embed_images([GUITAR.read_bytes()])
     with Image.open(GUITAR) as opened, serving() as site:
-        ways = [
+        forms = [
             GUITAR,
             GUITAR.read_bytes(),
             opened,
-            image(str(GUITAR)),
-            image(site.add("/guitar.png", GUITAR.read_bytes())),
-            stored("musical instruments/guitar.png", itself=True),
-            stored(wanted[0].id, itself=True),
-            vector(vector_d),
+            Query.image(str(GUITAR)),
+            Query.image(site.add("/guitar.png", GUITAR.read_bytes())),
+            Query.stored("musical instruments/guitar.png", include_self=True),
+            Query.stored(wanted[0].id, include_self=True),
+            Query.vector(vector_d),
         ]
-        for way in ways:
-            assert same_answer(pictures.find(way, limit=13), wanted), way
+        for form in forms:
+            assert same_answer(pictures.find(form, limit=13), wanted), form
 
 
 def test_a_string_is_a_text_even_where_a_file_has_that_name(pictures: ImageSearch) -> None:
     assert same_answer(pictures.find(str(GUITAR), limit=13), pictures.by_text(str(GUITAR), limit=13))
 
 
-def test_a_mixture_is_the_unit_sum_of_its_weighted_unit_vectors(
+def test_a_sum_is_the_unit_vector_of_its_weighted_unit_vectors(
     pictures: ImageSearch, encoder: VectorizerClient
 ) -> None:
     apple, green, red = encoder.embed_texts(["apple", "green", "red"])
     wanted = pictures.by_vector(unit(unit(apple) + 2 * unit(green) - 0.5 * unit(red)), limit=13)
-    assert same_answer(pictures.find(text("apple") + 2 * text("green") - 0.5 * text("red"), limit=13), wanted)
+    assert same_answer(
+        pictures.find(Query.text("apple") + 2 * Query.text("green") - 0.5 * Query.text("red"), limit=13), wanted
+    )
     assert same_answer(pictures.find(Query.parse("apple + 2*green - 0.5*red"), limit=13), wanted)
 
 
@@ -55,14 +57,14 @@ def test_plus_and_minus_turn_a_red_apple_into_a_green_one(pictures: ImageSearch)
     assert paths(pictures.find(Query.parse("apple + green - red"), limit=1)) == ["fruit/green-apple.png"]
 
 
-def test_texts_and_pictures_mix(pictures: ImageSearch, encoder: VectorizerClient) -> None:
+def test_texts_and_images_can_be_added(pictures: ImageSearch, encoder: VectorizerClient) -> None:
     [guitar], [blue] = encoder.embed_images([GUITAR.read_bytes()]), encoder.embed_texts(["blue"])
-    mixed = pictures.find(image(GUITAR) + text("blue"), limit=13)
+    mixed = pictures.find(Query.image(GUITAR) + Query.text("blue"), limit=13)
     assert same_answer(mixed, pictures.by_vector(unit(unit(guitar) + unit(blue)), limit=13))
 
 
 @pytest.mark.parametrize(
-    ("words", "mixture"),
+    ("words", "expression"),
     [
         (["apple", "+", "green", "-", "red"], "apple + green - red"),
         (["apple + 2*green"], "apple + 2*green"),
@@ -71,8 +73,8 @@ def test_texts_and_pictures_mix(pictures: ImageSearch, encoder: VectorizerClient
     ],
     ids=str,
 )
-def test_the_command_mixes_as_python_does(ask: Ask, pictures: ImageSearch, words: list[str], mixture: str) -> None:
-    wanted = pictures.find(Query.parse(mixture), limit=5)
+def test_the_command_adds_as_python_does(ask: Ask, pictures: ImageSearch, words: list[str], expression: str) -> None:
+    wanted = pictures.find(Query.parse(expression), limit=5)
     assert similarities(ask(*words, "--limit", 5, "--json")) == pytest.approx(
         [hit.similarity for hit in wanted], abs=2e-6
     )
@@ -82,14 +84,14 @@ def similarities(answer: Ran) -> list[float]:
     return [row["similarity"] for row in answer.rows]
 
 
-def test_the_command_takes_a_text_as_it_is_on_demand(ask: Ask, pictures: ImageSearch) -> None:
+def test_the_command_takes_a_text_literally_with_plain(ask: Ask, pictures: ImageSearch) -> None:
     plain = similarities(ask("apple - red", "--plain", "--json"))
     assert plain == pytest.approx([hit.similarity for hit in pictures.by_text("apple - red")], abs=2e-6)
     assert plain != pytest.approx(similarities(ask("apple - red", "--json")), abs=1e-3)
 
 
 def test_the_command_takes_a_file_an_address_and_an_array(ask: Ask, pictures: ImageSearch, tmp_path: Path) -> None:
-    [hit] = pictures.by_image(GUITAR, limit=1, vectors=True)
+    [hit] = pictures.by_image(GUITAR, limit=1, include_vector=True)
     np.save(tmp_path / "guitar.npy", hit.vector)
     with serving() as site:
         address = site.add("/guitar.png", GUITAR.read_bytes())
@@ -99,17 +101,17 @@ def test_the_command_takes_a_file_an_address_and_an_array(ask: Ask, pictures: Im
             assert second["similarity"] < 0.999
 
 
-def test_what_is_like_a_stored_image_is_everything_near_it_but_itself(ask: Ask, pictures: ImageSearch) -> None:
+def test_like_finds_the_neighbours_of_a_stored_image_without_itself(ask: Ask, pictures: ImageSearch) -> None:
     itself, *others = pictures.by_image(GUITAR, limit=4)
-    assert same_answer(pictures.find(stored(itself.path), limit=3), others)
+    assert same_answer(pictures.find(Query.stored(itself.path), limit=3), others)
     for name in (itself.path, itself.id):
         rows = ask("--like", name, "--limit", 3, "--json").rows
         assert [row["path"] for row in rows] == paths(others)
 
 
-def test_moving_a_question_pulls_what_it_is_moved_to_and_pushes_the_rest(ask: Ask, pictures: ImageSearch) -> None:
-    def rank(path: str, question: str, **asked: Any) -> int:
-        return paths(pictures.find(question, limit=13, **asked)).index(path)
+def test_a_move_raises_the_rank_of_its_target(ask: Ask, pictures: ImageSearch) -> None:
+    def rank(path: str, query: str, **arguments: Any) -> int:
+        return paths(pictures.find(query, limit=13, **arguments)).index(path)
 
     blue, guitar = "hearts/blue-heart.png", "musical instruments/guitar.png"
     assert rank(blue, "fruit", move_to=Move("blue heart", 0.9)) < rank(blue, "fruit")
