@@ -9,6 +9,7 @@ import pytest
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
 from tests.stack import (
     test_eval,
+    test_ray,
     test_readme,
     test_recipes,
     test_search_recipes,
@@ -39,6 +40,12 @@ PLACES = ("clip_vectorizer", "ingest", "tests", "docs", "docker", "examples", "b
 def test_every_command_of_a_page_is_run_by_a_test(name: str) -> None:
     left = [line for line in page(name).commands() if line not in RUN and line.split()[0] not in NOT_RUN]
     assert not left, f"no test runs these lines of {name}; add them to the tests of its recipes"
+
+
+@pytest.mark.parametrize("name", WITH_COMMANDS)
+def test_every_program_of_a_page_is_run_by_a_test(name: str) -> None:
+    runners = [test_readme, test_search_recipes, test_zeroshot_recipes, test_serve_recipes, test_ray]
+    assert set(page(name).blocks("python")) <= {runner.PYTHON for runner in runners}
 
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
@@ -153,7 +160,7 @@ def test_the_rooms_of_the_architecture_are_all_the_packages() -> None:
 
 
 def test_a_flow_is_a_short_list_of_files_that_exist() -> None:
-    flows = ARCHITECTURE.section("Three flows").text.split("\n\n**")[1:]
+    flows = re.split(r"^\*\*", ARCHITECTURE.section("Three flows").text, flags=re.MULTILINE)[1:]
     assert len(flows) == 3
     for flow in flows:
         files = re.findall(r"^\d+\. `([^`]+)`: \S", flow, re.MULTILINE)

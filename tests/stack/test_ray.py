@@ -20,6 +20,7 @@ from ingest.job import IngestJob, run_job
 from ingest.pipeline import IngestSettings, ignore_progress
 from ingest.report import IngestReport
 from ingest.stages import SizeLimit
+from tests.documents import page
 from tests.ingest.sources.web_server import Site, serving
 from tests.stack.images import png
 from tests.stack.processes import alive, eventually
@@ -31,6 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # it leaves its logs open
 ]
 
+[PYTHON] = page("docs/scale.md").blocks("python")
 COUNT, EVERY_BROKEN, EQUAL = 240, 20, 5
 BROKEN = COUNT // EVERY_BROKEN
 SAME = 1e-6  # each number of two unit vectors that should be equal
@@ -112,9 +114,29 @@ def test_killed_workers_leave_what_one_process_stores_and_a_second_run_adds_noth
     assert numbers(again) == (COUNT + EQUAL, 0, COUNT + EQUAL - BROKEN, BROKEN)
 
 
+def test_the_python_of_the_page_about_scale_runs(
+    stack: Stack, collection: str, on_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the folder and the addresses of this test, and as many workers as fit here."""
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(png((number, 0, 0)))
+    replacements = {
+        '["/data/images"]': f"[{str(tmp_path)!r}]",
+        ", connection)": f", connection, collection={collection!r})",
+        '"http://weaviate:8080"': f"{stack.weaviate_url!r}, {stack.grpc_port}, {stack.api_key!r}",
+        '"http://sidecars:9090"': repr(stack.vectorizer_url),
+        "parts=64, embedders=8, writers=8": "parts=2, embedders=1, writers=1",
+    }
+    source = PYTHON
+    for old, new in replacements.items():
+        source = source.replace(old, new)
+    exec(compile(source, "docs/scale.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("3 images: 3 added")
+
+
 def delay(site: Site, seconds: float) -> None:
-    for page in site.pages.values():
-        page.slow_seconds = seconds
+    for served in site.pages.values():
+        served.slow_seconds = seconds
 
 
 def numbers(report: IngestReport) -> tuple[int, int, int, int]:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.stack
 
 README = page("README.md")
 START = README.section("Start")
+[PYTHON] = README.section("Python").blocks("python")
 SETUP, STARTED = START.blocks("sh")  # `make demo`, then what to type
 ACTIVATE = ". .venv/bin/activate"  # here by PATH
 COMMANDS = START.commands("clip-demo", "clip-ingest", "clip-search", "clip-classify", ".")
@@ -90,8 +91,7 @@ def test_what_the_demo_prints_is_compared_word_by_word() -> None:
 
 
 def test_the_python_of_the_readme_runs(stack: Stack, examples: str, capsys: pytest.CaptureFixture[str]) -> None:
-    [source] = README.section("Python").blocks("python")
-    exec(compile(connect_to(source, stack, examples), "README.md", "exec"), {})
+    exec(compile(connect_to(PYTHON, stack, examples), "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("fruit/red-apple.png")
     assert len(lines) == 3 + len(list(EXAMPLES.rglob("*.png")))

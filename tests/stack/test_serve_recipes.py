@@ -30,6 +30,7 @@ GROUPS: dict[str, click.Group] = {"clip-vectorizer": clip_vectorizer, "clip-demo
 SIDECARS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer serve" in line]
 STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line]  # others need a hub, weights, a GPU
 OTHERS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer" in line and line not in SIDECARS]
+[PYTHON] = SERVE.blocks("python")
 CURLS = SERVE.commands("curl")
 LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vectorizer' / 'models' / 'emoji'}")
 
@@ -113,11 +114,10 @@ def test_curl_gets_what_the_page_shows(stack: Stack, tmp_path: Path) -> None:
 
 def test_the_python_of_the_page_gets_vectors(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenAI's client is not among our dependencies: here stands a client that sends what it documents."""
-    [source] = SERVE.blocks("python")
     client = ModuleType("openai")
     vars(client)["OpenAI"] = OpenAIClient
     monkeypatch.setitem(sys.modules, "openai", client)
-    given = source.replace("http://localhost:9090", stack.vectorizer_url)
+    given = PYTHON.replace("http://localhost:9090", stack.vectorizer_url)
     given = given.replace("base64,...", f"base64,{base64_of(png())}")
     names: dict[str, object] = {}
     exec(compile(given, "docs/serve.md", "exec"), names)
