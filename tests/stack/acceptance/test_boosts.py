@@ -35,7 +35,7 @@ def test_a_folder_chooses_the_threshold_between_known_and_unknown(classify: Ask,
             shutil.copy(EXAMPLES / f"{drawing}.png", tmp_path / label)
     strangers = [EXAMPLES / "hearts" / "red-heart.png", EXAMPLES / "fruit" / "lemon.png", TORNADO]
     words = (GUITAR, PANDA, *strangers, "--labels", "guitar,panda", "--json")
-    rows = classify(*words, "--other", "--other-from", tmp_path).rows
+    rows = classify(*words, "--other-from", tmp_path).rows
     assert [row["label"] for row in rows[:2]] == ["guitar", "panda"]
     assert len({row["label"] for row in rows[2:]}) == 1 and rows[2]["label"] not in ("guitar", "panda")
 
