@@ -58,20 +58,6 @@ class LabelSetStore(Protocol):
         """Add the part's labels to the set with its name, or create the set, by one write that removes nothing."""
 
 
-def merge_parts(parts: Sequence[LabelSet]) -> LabelSet | None:
-    """Return the set made of `parts`, earliest first. The first part decides model and prompts."""
-    if not parts:
-        return None
-    first = parts[0]
-    by_name: dict[str, tuple[str, str]] = {}
-    for part in parts:
-        if (part.revision, part.prompts.version) == (first.revision, first.prompts.version):
-            for entry, id in zip_longest(part.entries, part.label_ids, fillvalue=""):
-                by_name.setdefault(parse_label(entry)[0].casefold(), (entry, id))
-    pairs = by_name.values()
-    return replace(first, entries=tuple(entry for entry, _ in pairs), label_ids=tuple(id for _, id in pairs))
-
-
 def resolve_label_set(
     name: str, entries: Sequence[str], prompts: PromptSet, info: ModelInfo, sets: LabelSetStore
 ) -> tuple[list[Label], LabelSet | None]:
@@ -160,6 +146,20 @@ def compute_set_id(labels: Sequence[Label], name: str = "") -> str:
     listed = "\n".join(sorted(label.id for label in labels))
     digest = hashlib.blake2b(listed.encode(), digest_size=4).hexdigest()
     return f"{name}@{digest}" if name else digest
+
+
+def merge_parts(parts: Sequence[LabelSet]) -> LabelSet | None:
+    """Return the set made of `parts`, earliest first. The first part decides model and prompts."""
+    if not parts:
+        return None
+    first = parts[0]
+    by_name: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        if (part.revision, part.prompts.version) == (first.revision, first.prompts.version):
+            for entry, id in zip_longest(part.entries, part.label_ids, fillvalue=""):
+                by_name.setdefault(parse_label(entry)[0].casefold(), (entry, id))
+    pairs = by_name.values()
+    return replace(first, entries=tuple(entry for entry, _ in pairs), label_ids=tuple(id for _, id in pairs))
 
 
 class WeaviateLabelSets:
