@@ -89,8 +89,6 @@ def iterate_waits() -> Iterator[float]:
         wait = min(2 * wait, MAX_WAIT_SECONDS)
 
 
-
-
 class TransientFailure(Exception):
     """A failure that may pass, in words that follow the file's name. `after`: seconds that the server asks for."""
 
@@ -105,8 +103,8 @@ class RetryPolicy:
     longest: float = 30.0  # that a server may ask for: a worker waits meanwhile
     sleep: Callable[[float], None] = time.sleep
 
-    def over(self, work: Callable[[], ResultT]) -> ResultT:
-        """What `work` answers in the end. Raises UnusableFile when it raised Passing every time."""
+    def run(self, work: Callable[[], ResultT]) -> ResultT:
+        """Return the result of `work`. Raises UnusableFile when every attempt raised TransientFailure."""
         for wait in self.waits:
             try:
                 return work()

@@ -1,4 +1,4 @@
-"""Where a stack answers, and where the demo keeps what."""
+"""Endpoints of a stack, and the folders of the demo: its data and its example images."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ BUNDLED_WEIGHTS = Path(clip_vectorizer.__file__).parent / "models" / BUNDLED_MOD
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Weaviate and the sidecar it asks."""
+    """URLs, gRPC port and API key of a Weaviate and its sidecar."""
 
     weaviate_url: str
     grpc_port: int
@@ -29,7 +29,7 @@ class Endpoints:
     vectorizer_url: str
 
     def exports(self) -> str:
-        """The shell lines that point every command of this project here."""
+        """Return shell lines that make every command of this project use this stack."""
         values = {
             "WEAVIATE_URL": self.weaviate_url,
             "WEAVIATE_GRPC_PORT": str(self.grpc_port),
@@ -45,7 +45,7 @@ def read_stack_endpoints(stack: LocalStack) -> Endpoints:
 
 
 def read_environment_endpoints(env: Mapping[str, str]) -> Endpoints | None:
-    """What the environment points to, None without WEAVIATE_URL. Raises SettingsError."""
+    """Return the endpoints that the environment names; None without WEAVIATE_URL. Raises SettingsError."""
     # Here, for it imports the Weaviate client, which takes a second that `clip-demo up` and `down` need not spend.
     from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_VECTORIZER_URL
 
@@ -59,18 +59,18 @@ def read_environment_endpoints(env: Mapping[str, str]) -> Endpoints | None:
 
 
 def choose_data_dir(model: str, env: Mapping[str, str]) -> Path:
-    """One folder a model and way of its pixels: vectors never mix, and images are there at the next start."""
-    # The bundled model may learn more from one version of this package to the next: new weights, new folder.
-    tells_apart = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED_MODEL else model.encode()
+    """Return the data folder for a model and pixel version, so that vectors of two models never mix."""
+    # A new version of this package may bring new weights of the bundled model: they get a new folder.
+    identity = BUNDLED_WEIGHTS.read_bytes() if model == BUNDLED_MODEL else model.encode()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
-    return get_cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(tells_apart).hexdigest()[:8]}-v{PIXELS_VERSION}"
+    return get_cache_dir(env) / "stacks" / f"{name}-{hashlib.sha256(identity).hexdigest()[:8]}-v{PIXELS_VERSION}"
 
 
 def find_images(named: Path | None, checkout: Path = CHECKOUT) -> Path:
-    """The folder that was named, else the examples of a checkout. Raises InputError."""
+    """Return the folder of `--images`, else the examples of a checkout. Raises InputError."""
     if named:
         return named
     for root in (Path(), checkout):
         if (root / EXAMPLES_DIR).is_dir():
             return root / EXAMPLES_DIR
-    raise InputError(f"no folder {EXAMPLES_DIR} here: name a folder of images, `clip-demo --images FOLDER`")
+    raise InputError(f"no folder {EXAMPLES_DIR} here; name a folder of images: `clip-demo --images FOLDER`")

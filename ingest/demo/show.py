@@ -1,13 +1,4 @@
-"""The show: ingest a folder, then one example of every kind of question, with times.
-
-Which images the show asks about: well-known ones of the examples, else a spread of whatever the folder holds.
-
-How a part of the show begins: what it is, how long it took, the command that does the same.
-
-The last words of the show: commands that work as they stand.
-
-A nearText query in Weaviate's own GraphQL: Weaviate asks the sidecar by itself, our code has no part in it.
-"""
+"""The demo: ingest a folder, run one example of every kind of search with its time, list commands to try."""
 
 import json
 import os
@@ -29,7 +20,7 @@ from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import CAPTION, PATH, VECTOR
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import VectorizerError, WeaviateUnreachable
-from clip_vectorizer.progress import open_step_progress
+from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.display.tables import print_table
 from clip_vectorizer.query.prompts import default_templates
@@ -43,7 +34,7 @@ from ingest.sources import open_sources
 from ingest.sources.base import SourceOptions
 from ingest.store.open import open_store
 
-DEMO_COLLECTION = "ClipDemo"  # in a Weaviate that is not the demo's own, Image may be somebody's
+DEMO_COLLECTION = "ClipDemo"  # in a Weaviate that is not the demo's own, `Image` may hold other data
 ENGLISH_TEXT = "a red apple"
 CHINESE_TEXT = "草莓"  # strawberry
 GRAPHQL_TEXT = "a guitar"
@@ -61,75 +52,81 @@ CLASSIFIED_IMAGES = (
     "vehicles/tractor.png",
 )
 CAPTION_GAP = "·"  # between the English and the Chinese name
-TIMEOUT_SECONDS = 60.0  # Weaviate's own limit for its module is 50
+GRAPHQL_TIMEOUT_SECONDS = 60.0  # Weaviate's own limit for its module is 50
 
 
 @dataclass(frozen=True, slots=True)
 class DemoStack:
-    """Where the show plays."""
+    """The stack that the demo uses."""
 
     endpoints: Endpoints
     collection: str
-    ends_with_show: bool
+    is_temporary: bool  # started by the demo, ends with it
 
 
 def run_show(model: str, images: Path, env: Mapping[str, str]) -> int:
-    """Prints everything on stdout; the exit code of the ingest. Raises StackError, and what ingest and search raise."""
+    """Print the demo on stdout and return the exit code of the ingest. Raises StackError and errors of the library."""
     began = time.monotonic()
-    with open_demo_stack(model, env) as stage:
-        click.echo(f"Weaviate at {stage.endpoints.weaviate_url}, sidecar at {stage.endpoints.vectorizer_url}")
-        exit_code = ingest_images(stage, images)
-        with connect_search(stage) as search:
+    with open_demo_stack(model, env) as stack:
+        click.echo(f"Weaviate at {stack.endpoints.weaviate_url}, sidecar at {stack.endpoints.vectorizer_url}")
+        exit_code = ingest_images(stack, images)
+        with connect_search(stack) as search:
             show_text_search(search, "search by text", ENGLISH_TEXT)
             show_text_search(search, "search by Chinese text", CHINESE_TEXT)
             show_image_search(search, pick_query_image(images))
-            show_graphql_query(stage)
+            show_graphql_query(stack)
             show_classification(search, images)
     click.echo(f"\nAll of it took {time.monotonic() - began:.1f} s.\n")
-    click.echo(format_next_commands(model, pick_query_image(images), stage.collection, stage.ends_with_show))
+    click.echo(format_next_commands(model, pick_query_image(images), stack.collection, stack.is_temporary))
     return exit_code
 
 
 @contextmanager
 def open_demo_stack(model: str, env: Mapping[str, str]) -> Iterator[DemoStack]:
-    """The stack that the environment names, or the one in the background, else a new one that ends with the show."""
+    """Yield the stack that the environment names, else the one in the background, else a new temporary one."""
     state = find_running(list_daemon_files(env))
-    ours = state.endpoints if state and state.model == model else None
+    background = state.endpoints if state and state.model == model else None
     named = read_environment_endpoints(env)
-    if named and not (ours and named.weaviate_url == ours.weaviate_url):
-        yield DemoStack(named, DEMO_COLLECTION, ends_with_show=False)
-    elif ours:
-        yield DemoStack(ours, IMAGE_COLLECTION, ends_with_show=False)
+    if named and not (background and named.weaviate_url == background.weaviate_url):
+        yield DemoStack(named, DEMO_COLLECTION, is_temporary=False)
+    elif background:
+        yield DemoStack(background, IMAGE_COLLECTION, is_temporary=False)
     else:
         with start_new_stack(model, env) as stack:
-            yield DemoStack(read_stack_endpoints(stack), IMAGE_COLLECTION, ends_with_show=True)
+            yield DemoStack(read_stack_endpoints(stack), IMAGE_COLLECTION, is_temporary=True)
 
 
 @contextmanager
 def start_new_stack(model: str, env: Mapping[str, str]) -> Iterator[LocalStack]:
-    with ExitStack() as opened:
-        with open_step_progress() as progress:
-            stack = opened.enter_context(LocalStack(model, choose_data_dir(model, env), progress))
+    with ExitStack() as resources:
+        with StepDisplay() as progress:
+            stack = resources.enter_context(LocalStack(model, choose_data_dir(model, env), progress))
         yield stack
 
 
-def ingest_images(stage: DemoStack, images: Path) -> int:
-    where = stage.endpoints
-    connection = ConnectionSettings(where.weaviate_url, where.grpc_port, where.api_key, where.vectorizer_url)
+def ingest_images(stack: DemoStack, images: Path) -> int:
+    endpoints = stack.endpoints
+    connection = ConnectionSettings(
+        endpoints.weaviate_url, endpoints.grpc_port, endpoints.api_key, endpoints.vectorizer_url
+    )
     with (
-        open_store(connection, stage.collection) as store,
+        open_store(connection, stack.collection) as store,
         progress_on_stderr() as listener,
     ):
         report = ingest(open_sources([str(images)], SourceOptions()), store, on_progress=listener)
     print_title("ingest", f"clip-ingest {quote_word(format_path(images))}")
-    click.echo(textwrap.fill(f"{report.summary()} -> {stage.collection}, model {store.model.model}", WIDTH))
+    click.echo(textwrap.fill(f"{report.summary()} -> {stack.collection}, model {store.model.model}", WIDTH))
     return report.exit_code
 
 
-def connect_search(stage: DemoStack) -> ImageSearch:
-    where = stage.endpoints
+def connect_search(stack: DemoStack) -> ImageSearch:
+    endpoints = stack.endpoints
     return ImageSearch.connect(
-        where.weaviate_url, where.grpc_port, where.api_key, where.vectorizer_url, stage.collection
+        endpoints.weaviate_url,
+        grpc_port=endpoints.grpc_port,
+        api_key=endpoints.api_key,
+        vectorizer_url=endpoints.vectorizer_url,
+        collection=stack.collection,
     )
 
 
@@ -147,10 +144,10 @@ def show_image_search(search: ImageSearch, image: Path) -> None:
     show_hits(hits)
 
 
-def show_graphql_query(stage: DemoStack) -> None:
-    query = build_near_text_query(stage.collection, GRAPHQL_TEXT, LIMIT)
+def show_graphql_query(stack: DemoStack) -> None:
+    query = build_near_text_query(stack.collection, GRAPHQL_TEXT, LIMIT)
     with measure_time() as watch:
-        rows = send_graphql_query(stage.endpoints, stage.collection, query)
+        rows = send_graphql_query(stack.endpoints, stack.collection, query)
     print_title("GraphQL, answered by Weaviate through its multi2vec-clip module", None, watch)
     click.echo(query)
     cells = [(f"{row['_additional']['distance']:.3f}", row[PATH], row[CAPTION] or "") for row in rows]
@@ -180,6 +177,35 @@ def show_hits(hits: list[Hit]) -> None:
     print_table(("similarity", "path", "caption"), [(f"{hit.similarity:.3f}", hit.path, hit.caption) for hit in hits])
 
 
+def build_near_text_query(collection: str, text: str, limit: int) -> str:
+    """Return a nearText query as a user would type it; Weaviate's own module calls the sidecar."""
+    return f"""{{
+  Get {{
+    {collection}(
+      nearText: {{concepts: [{json.dumps(text, ensure_ascii=False)}], targetVectors: ["{VECTOR}"]}}
+      limit: {limit}
+    ) {{ {PATH} {CAPTION} _additional {{ distance }} }}
+  }}
+}}"""
+
+
+def send_graphql_query(endpoints: Endpoints, collection: str, query: str) -> list[dict[str, Any]]:
+    """Return the rows of the response. Raises WeaviateUnreachable, and VectorizerError with Weaviate's message."""
+    headers = {"Authorization": f"Bearer {endpoints.api_key}"} if endpoints.api_key else {}
+    url = f"{endpoints.weaviate_url.rstrip('/')}/v1/graphql"
+    try:
+        response = httpx.post(
+            url, json={"query": query}, headers=headers, timeout=GRAPHQL_TIMEOUT_SECONDS
+        ).raise_for_status()
+    except httpx.HTTPError as error:
+        raise WeaviateUnreachable(f"{url}: {error}") from error
+    body = response.json()
+    if body.get("errors"):
+        raise VectorizerError(f"Weaviate rejects the GraphQL query: {body['errors'][0].get('message')}")
+    rows: list[dict[str, Any]] = body["data"]["Get"][collection]
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     file: Path
@@ -197,13 +223,13 @@ def pick_images_to_classify(images: Path) -> list[Sample]:
 
 
 def pick_samples(images: Path, preferred: Sequence[str], count: int) -> list[Sample]:
-    """The preferred ones if all are there, else up to `count` at equal steps through the folder."""
+    """Return the preferred images if all of them exist, else up to `count` at equal steps through the folder."""
     [source] = open_sources([str(images)], SourceOptions())
-    every = [found for found in source if isinstance(found, SourceItem)]
-    known = {item.key: item for item in every}
-    if all(key in known for key in preferred):
-        return [build_sample(images, known[key]) for key in preferred]
-    return [build_sample(images, item) for item in every[:: max(1, len(every) // count)][:count]]
+    items = [result for result in source if isinstance(result, SourceItem)]
+    by_key = {item.key: item for item in items}
+    if all(key in by_key for key in preferred):
+        return [build_sample(images, by_key[key]) for key in preferred]
+    return [build_sample(images, item) for item in items[:: max(1, len(items) // count)][:count]]
 
 
 def build_sample(images: Path, item: SourceItem) -> Sample:
@@ -212,7 +238,7 @@ def build_sample(images: Path, item: SourceItem) -> Sample:
 
 
 def list_label_names(images: Sequence[Sample]) -> list[str]:
-    """Labels to choose among, each once: the captions' first names, else the folders'."""
+    """Return the labels to choose among, without duplicates: first names of the captions, else folder names."""
     return list(dict.fromkeys(name for image in images if (name := choose_label_name(image))))
 
 
@@ -224,7 +250,7 @@ def choose_label_name(image: Sample) -> str:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Milliseconds between its making and its stop."""
+    """`milliseconds` is the duration of the `with measure_time()` block, set at its end."""
 
     began: float = field(default_factory=time.perf_counter)
     milliseconds: float = 0.0
@@ -238,6 +264,7 @@ def measure_time() -> Iterator[Stopwatch]:
 
 
 def print_title(what: str, command: str | None, watch: Stopwatch | None = None) -> None:
+    """Print the heading of a part: its name, its duration, and the command that does the same."""
     took = f" · {watch.milliseconds:.0f} ms" if watch else ""
     click.echo()
     click.secho(f"{what}{took}", bold=True)
@@ -246,30 +273,30 @@ def print_title(what: str, command: str | None, watch: Stopwatch | None = None) 
 
 
 def quote_word(word: str) -> str:
-    """For the shell; plain words stay plain, Chinese ones too."""
+    """Quote a word for the shell; plain words stay as they are, Chinese ones too."""
     return word if word.isalnum() else shlex.quote(word)
 
 
-def format_next_commands(model: str, image: Path, collection: str, started_here: bool) -> str:
-    """Shell lines. A stack that ended with the show is started again in the background first."""
-    named = "" if collection == IMAGE_COLLECTION else f" --collection {collection}"
+def format_next_commands(model: str, image: Path, collection: str, is_temporary: bool) -> str:
+    """Return shell lines that work as printed; after a temporary stack they start one in the background."""
+    option = "" if collection == IMAGE_COLLECTION else f" --collection {collection}"
     with_model = "" if model == "emoji" else f" --model {shlex.quote(model)}"
     picture = shlex.quote(format_path(image))
     lines = [
         *list_activation_lines(),
-        *([f'eval "$(clip-demo up{with_model})"'] if started_here else []),
-        f'clip-search "red apple"{named}',
-        f"clip-search 吉他 --limit 3{named}",
-        f"clip-search --image {picture}{named}",
+        *([f'eval "$(clip-demo up{with_model})"'] if is_temporary else []),
+        f'clip-search "red apple"{option}',
+        f"clip-search 吉他 --limit 3{option}",
+        f"clip-search --image {picture}{option}",
         f'clip-classify --labels "cat,dog,panda" {picture}',
-        f"clip-ingest ~/Pictures{named}",
+        f"clip-ingest ~/Pictures{option}",
         "clip-demo down",
     ]
     return "\n".join(["Try next:", *(f"  {line}" for line in lines)])
 
 
 def list_activation_lines() -> list[str]:
-    """A line that puts the commands on PATH, if they are not."""
+    """Return the line that puts the commands on PATH, if they are not there."""
     folder = Path(sys.executable).parent
     if (found := shutil.which("clip-search")) and Path(found).parent == folder:
         return []
@@ -279,33 +306,6 @@ def list_activation_lines() -> list[str]:
 
 
 def format_path(path: Path) -> str:
-    """Relative to here when it lies below: shorter, and it fits the line."""
+    """Return the path relative to the working directory if it is inside it, which is shorter."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-def build_near_text_query(collection: str, text: str, limit: int) -> str:
-    """The query, as one would type it."""
-    return f"""{{
-  Get {{
-    {collection}(
-      nearText: {{concepts: [{json.dumps(text, ensure_ascii=False)}], targetVectors: ["{VECTOR}"]}}
-      limit: {limit}
-    ) {{ {PATH} {CAPTION} _additional {{ distance }} }}
-  }}
-}}"""
-
-
-def send_graphql_query(endpoints: Endpoints, collection: str, query: str) -> list[dict[str, Any]]:
-    """The rows of the answer. Raises WeaviateUnreachable, and VectorizerError with Weaviate's own words."""
-    headers = {"Authorization": f"Bearer {endpoints.api_key}"} if endpoints.api_key else {}
-    url = f"{endpoints.weaviate_url.rstrip('/')}/v1/graphql"
-    try:
-        answer = httpx.post(url, json={"query": query}, headers=headers, timeout=TIMEOUT_SECONDS).raise_for_status()
-    except httpx.HTTPError as error:
-        raise WeaviateUnreachable(f"{url}: {error}") from error
-    told = answer.json()
-    if told.get("errors"):
-        raise VectorizerError(f"Weaviate refuses the GraphQL query: {told['errors'][0].get('message')}")
-    rows: list[dict[str, Any]] = told["data"]["Get"][collection]
-    return rows

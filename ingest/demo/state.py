@@ -1,4 +1,4 @@
-"""What is known of the stack in the background: a file that only this user can read, true while its lock is held."""
+"""State file of the stack in the background: readable by this user only, valid while its lock is held."""
 
 import json
 import os
@@ -11,19 +11,19 @@ from ingest.demo.places import Endpoints
 from ingest.embedded.binary import get_cache_dir
 from ingest.embedded.files import LockHeld, hold_lock
 
-HOW_TO_END = "end it with `pkill -f ingest.demo.daemon`, which ends its Weaviate and sidecar too"
+HOW_TO_END = "end it with `pkill -f ingest.demo.daemon`, which also ends its Weaviate and sidecar"
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonState:
-    pid: int  # of the process that holds Weaviate and the sidecar
+    pid: int  # of the daemon, whose children are Weaviate and the sidecar
     model: str
     endpoints: Endpoints | None = None  # None while they start
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonFiles:
-    """One stack in the background a user."""
+    """Paths for the one background stack of a user."""
 
     state: Path
     lock: Path
@@ -35,22 +35,22 @@ def list_daemon_files(env: Mapping[str, str]) -> DaemonFiles:
     return DaemonFiles(root / "background.json", root / "background.lock", root / "background.log")
 
 
-def find_running(where: DaemonFiles) -> DaemonState | None:
-    """The stack in the background, if one runs or starts. What a dead one left behind is removed."""
+def find_running(files: DaemonFiles) -> DaemonState | None:
+    """Return the state of the stack in the background, if one runs or starts. Remove the file of a dead one."""
     try:
-        with hold_lock(where.lock, wait_seconds=0):
-            where.state.unlink(missing_ok=True)
+        with hold_lock(files.lock, wait_seconds=0):
+            files.state.unlink(missing_ok=True)
             return None
     except LockHeld:
-        return read_state(where.state)
+        return read_state(files.state)
 
 
 def read_state(path: Path) -> DaemonState | None:
-    """Raises StackError for a file that something else than `write_state` has left."""
+    """Raises StackError for a file that `write_state` did not write."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-        endpoints = found["endpoints"]
-        return DaemonState(found["pid"], found["model"], Endpoints(**endpoints) if endpoints else None)
+        fields = json.loads(path.read_text("utf-8"))
+        endpoints = fields["endpoints"]
+        return DaemonState(fields["pid"], fields["model"], Endpoints(**endpoints) if endpoints else None)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -58,7 +58,7 @@ def read_state(path: Path) -> DaemonState | None:
 
 
 def write_state(path: Path, state: DaemonState) -> None:
-    """In one move and never readable by others: it holds the key."""
+    """Write atomically and readable by this user only: the file holds the API key."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:

@@ -1,4 +1,4 @@
-"""A local Weaviate and sidecar, for the demo, the tests and whoever has neither."""
+"""A local Weaviate and sidecar, as child processes: for the demo, for tests, and for a first try without Docker."""
 
 from clip_vectorizer.progress import SILENT, StepProgress
 from ingest.embedded.binary import find_weaviate

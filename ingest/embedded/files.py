@@ -1,6 +1,6 @@
-"""Locks between processes. The system drops one when the last process that holds its file ends, however it ends.
+"""Lock files, and a check of free disk space before a long step.
 
-Room on the disk, looked at before a long step rather than found missing after it.
+The operating system releases a lock when the last process that has the file open ends, even if it is killed.
 """
 
 import fcntl
@@ -22,24 +22,24 @@ class LockHeld(Exception):
 
 
 @contextmanager
-def hold_lock(path: Path, wait_seconds: float, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
-    """Holds the lock file `path`; the descriptor in hand can be passed to a child, which then holds it too.
+def hold_lock(path: Path, wait_seconds: float, on_wait: Callable[[], None] = lambda: None) -> Iterator[int]:
+    """Context manager: hold the lock file `path`. Yields its descriptor; a child that inherits it holds the lock too.
 
-    `waiting` is called once if another process has it. Raises Busy after `wait_seconds`.
+    `on_wait` is called once if another process holds the lock. Raises LockHeld after `wait_seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        acquire(descriptor, time.monotonic() + wait_seconds, waiting)
+        acquire(descriptor, time.monotonic() + wait_seconds, on_wait)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def acquire(descriptor: int, deadline: float, waiting: Callable[[], None]) -> None:
+def acquire(descriptor: int, deadline: float, on_wait: Callable[[], None]) -> None:
     if try_acquire(descriptor):
         return
-    waiting()
+    on_wait()
     while not try_acquire(descriptor):
         if time.monotonic() > deadline:
             raise LockHeld
@@ -55,7 +55,7 @@ def try_acquire(descriptor: int) -> bool:
 
 
 def check_disk_space(folder: Path, gigabytes: float, purpose: str) -> None:
-    """Raises StackError when the disk of `folder` (made if missing) has less than `gigabytes` free."""
+    """Create `folder` if it is missing. Raises StackError when its disk has less than `gigabytes` free."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free / GIGABYTE
     if free < gigabytes:

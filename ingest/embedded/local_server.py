@@ -1,9 +1,4 @@
-"""What every local server is as a context manager: started on free ports, stopped whatever happens.
-
-Waiting for a child to answer.
-
-Free ports of this machine's loopback, and what to do when one is taken before it is used.
-"""
+"""Base class of the local servers: start on free ports, wait until ready, stop on exit."""
 
 import socket
 import time
@@ -23,8 +18,16 @@ LOOPBACK = "127.0.0.1"
 ATTEMPTS = 3
 PORT_TAKEN_MESSAGES = ("address already in use", "Address already in use", "Only one usage of each socket address")
 
+ResultT = TypeVar("ResultT")
+
+
+class PortTaken(StackError):
+    """Another process took a port between the check and its use."""
+
 
 class LocalServer(ABC):
+    """Context manager: a server in a child process, started on entry and stopped on exit, also after an error."""
+
     def __enter__(self) -> Self:
         try:
             retry_with_fresh_ports(self._start)
@@ -38,17 +41,28 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _start(self) -> None:
-        """Starts it on ports of its own choice and returns when it is ready; called again when one was taken."""
+        """Start on free ports and return when ready; called again when another process took one of the ports."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Ends it, if it runs, and waits until it is gone."""
+        """Stop the server, if it runs, and wait until it has ended."""
+
+
+def retry_with_fresh_ports(attempt: Callable[[], ResultT]) -> ResultT:
+    """Return the result of `attempt`; call it again, up to ATTEMPTS times in all, when it raises PortTaken."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return attempt()
+        except PortTaken:
+            continue
+    return attempt()
 
 
 def wait_until(answers: Callable[[], bool], child: ChildProcess, name: str, seconds: float) -> None:
-    """Returns once `answers()` is true.
+    """Return once `answers()` is true.
 
-    Raises StackError with the log's last lines when `child` ends or `seconds` pass; PortTaken when that is why.
+    Raises StackError with the last lines of the log when `child` ends or `seconds` pass; PortTaken if a port in use was
+    the cause.
     """
     deadline = time.monotonic() + seconds
     while not is_answering(answers):
@@ -67,7 +81,7 @@ def is_answering(answers: Callable[[], bool]) -> bool:
 
 
 def get_status(url: str) -> int:
-    """On loopback: past any proxy, and without loading the certificates that plain HTTP never reads."""
+    """HTTP status of a loopback URL. Bypasses proxies and loads no certificates, which plain HTTP does not need."""
     return httpx.get(url, timeout=RESPONSE_SECONDS, trust_env=False, verify=False).status_code
 
 
@@ -81,51 +95,34 @@ def build_start_error(child: ChildProcess, sentence: str) -> StackError:
     return kind(f"{sentence}; the last lines of {child.log}:\n{tail or '(it is empty)'}")
 
 
-ResultT = TypeVar("ResultT")
-
-
-class PortTaken(StackError):
-    """A port that was free a moment ago is not any more."""
-
-
-def retry_with_fresh_ports(attempt: Callable[[], ResultT]) -> ResultT:
-    """The result of `attempt`, which is made again, with other ports, when it raises PortTaken."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return attempt()
-        except PortTaken:
-            continue
-    return attempt()
+def reports_taken_port(log: str) -> bool:
+    return any(message in log for message in PORT_TAKEN_MESSAGES)
 
 
 def find_free_ports(count: int) -> list[int]:
-    """`count` different ports on which nothing listens now."""
-    with ExitStack() as held:
-        return [reserve_port(held, 0) for _ in range(count)]
+    """Return `count` different ports on which nothing listens now."""
+    with ExitStack() as sockets:
+        return [reserve_port(sockets, 0) for _ in range(count)]
 
 
 def find_free_pair() -> tuple[int, int]:
-    """Two free ports, the second one above the first."""
-    with ExitStack() as held:
-        return next(reserve_pairs(held))
+    """Return two free ports, the second is the first plus 1."""
+    with ExitStack() as sockets:
+        return next(reserve_pairs(sockets))
 
 
-def reserve_pairs(held: ExitStack) -> Iterator[tuple[int, int]]:
-    while True:  # a first port stays held, so each round offers another
-        first = reserve_port(held, 0)
+def reserve_pairs(sockets: ExitStack) -> Iterator[tuple[int, int]]:
+    while True:  # the first port stays reserved, so each round tries another
+        first = reserve_port(sockets, 0)
         try:
-            yield first, reserve_port(held, first + 1)
+            yield first, reserve_port(sockets, first + 1)
         except (OSError, OverflowError):
             continue
 
 
-def reserve_port(held: ExitStack, port: int) -> int:
-    """Weaviate's gRPC and data listeners take every interface, so the port must be free on all."""
-    holder = held.enter_context(socket.socket())
-    holder.bind(("", port))
-    number: int = holder.getsockname()[1]
+def reserve_port(sockets: ExitStack, port: int) -> int:
+    """Bind a port on every interface, as Weaviate's gRPC and data listeners do; 0 takes any free one."""
+    reserved = sockets.enter_context(socket.socket())
+    reserved.bind(("", port))
+    number: int = reserved.getsockname()[1]
     return number
-
-
-def reports_taken_port(log: str) -> bool:
-    return any(words in log for words in PORT_TAKEN_MESSAGES)

@@ -1,4 +1,4 @@
-"""The official release of Weaviate: an archive and its published SHA-256."""
+"""Download the official release of Weaviate, checked against its published SHA-256."""
 
 import hashlib
 import platform
@@ -19,27 +19,27 @@ from ingest.embedded.files import check_disk_space
 RELEASES = "https://github.com/weaviate/weaviate/releases/download"
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 NEEDED_GB = 0.5  # the archive and the unpacked server together
-# A network that drops packets must cost seconds, not minutes: there is another way.
+# A network that drops packets must cost seconds, not minutes: building from source comes next.
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 MEGABYTE = 1e6
 
 
 def download_release(
-    version: str, kept: Path, progress: StepProgress, env: Mapping[str, str], releases: str = RELEASES
+    version: str, target: Path, progress: StepProgress, env: Mapping[str, str], releases: str = RELEASES
 ) -> None:
-    """Puts the official server at `kept`. Raises StackError when it cannot be had or its checksum differs."""
+    """Put the official server at `target`. Raises StackError when the download fails or its checksum differs."""
     name = format_archive_name(version)
     url = f"{releases}/v{version}/{name}"
-    check_disk_space(kept.parent, NEEDED_GB, "the release of Weaviate")
+    check_disk_space(target.parent, NEEDED_GB, "the release of Weaviate")
     progress.step(f"downloading Weaviate {version}")
-    with TemporaryDirectory(dir=kept.parent, prefix="release-") as folder, release_errors(url):
+    with TemporaryDirectory(dir=target.parent, prefix="release-") as folder, release_errors(url):
         archive = Path(folder) / name
         expected = fetch_checksum(f"{url}.sha256")
         if download_archive(url, archive, progress) != expected:
             raise StackError(f"the download of {url} does not match its published SHA-256; try again")
         unpacked = unpack_server(archive, Path(folder) / "weaviate")
         unpacked.chmod(0o755)
-        unpacked.replace(kept)
+        unpacked.replace(target)
 
 
 def format_archive_name(version: str, system: str = platform.system(), machine: str = platform.machine()) -> str:
@@ -63,21 +63,21 @@ def release_errors(url: str) -> Iterator[None]:
 
 
 def fetch_checksum(url: str) -> str:
-    """The hex digest in a checksum file: alone, or before a file's name."""
-    answer = httpx.get(url, timeout=TIMEOUT, follow_redirects=True).raise_for_status()
-    words = answer.text.split()
+    """Return the hex digest in a checksum file, which holds the digest alone or followed by a file name."""
+    response = httpx.get(url, timeout=TIMEOUT, follow_redirects=True).raise_for_status()
+    words = response.text.split()
     if not words or len(words[0]) != hashlib.sha256().digest_size * 2:
         raise StackError(f"{url} holds no SHA-256")
     return words[0].lower()
 
 
 def download_archive(url: str, target: Path, progress: StepProgress) -> str:
-    """Writes `target` and gives its SHA-256 in hex."""
+    """Write `target` and return its SHA-256 in hex."""
     digest = hashlib.sha256()
-    with httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as answer, target.open("wb") as out:
-        answer.raise_for_status()
-        total = int(answer.headers.get("Content-Length", 0))
-        for block in answer.iter_bytes(1 << 20):
+    with httpx.stream("GET", url, timeout=TIMEOUT, follow_redirects=True) as response, target.open("wb") as out:
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0))
+        for block in response.iter_bytes(1 << 20):
             out.write(block)
             digest.update(block)
             progress.detail(f"{out.tell() / MEGABYTE:.0f} of {total / MEGABYTE:.0f} MB")

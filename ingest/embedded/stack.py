@@ -1,7 +1,4 @@
-"""Weaviate and the sidecar together.
-
-A sidecar on this machine, as a child process.
-"""
+"""The sidecar as a child process, alone or together with Weaviate."""
 
 import sys
 from contextlib import ExitStack
@@ -19,11 +16,11 @@ from ingest.embedded.binary import find_weaviate
 from ingest.embedded.local_server import LOOPBACK, LocalServer, find_free_ports, get_status, wait_until
 from ingest.embedded.weaviate import LocalWeaviate
 
-START_SECONDS = 900.0  # a model that is not on this machine yet is downloaded first
+START_SECONDS = 900.0  # includes the download of a model that is not on this machine yet
 
 
 class LocalStack(LocalServer):
-    """A private Weaviate that asks a private sidecar, both ended with this process. A context manager.
+    """Context manager: a private Weaviate and the private sidecar that it calls. Both end with this process.
 
         with LocalStack("emoji", data_dir) as stack:
             stack.weaviate.url, stack.weaviate.grpc_port, stack.weaviate.api_key, stack.sidecar.url
@@ -44,7 +41,7 @@ class LocalStack(LocalServer):
         return super().__enter__()
 
     def _start(self) -> None:
-        """Side by side: either takes seconds to start, most of them waiting."""
+        """Start both in parallel: each takes seconds to start, mostly waiting."""
         self.stop()
         self.sidecar.launch()
         self.weaviate = LocalWeaviate(self.data_dir, self.sidecar.url, self._binary, self._progress)
@@ -53,9 +50,9 @@ class LocalStack(LocalServer):
         self.weaviate.wait_until_ready()
 
     @property
-    def runs(self) -> bool:
-        """Both of them."""
-        return self.weaviate.runs and self.sidecar.runs
+    def is_running(self) -> bool:
+        """Whether both processes run."""
+        return self.weaviate.is_running and self.sidecar.is_running
 
     def stop(self) -> None:
         if hasattr(self, "weaviate"):
@@ -64,7 +61,7 @@ class LocalStack(LocalServer):
 
 
 class LocalSidecar(LocalServer):
-    """`clip-vectorizer serve` with `model`, on a free loopback port. A context manager."""
+    """Context manager: `clip-vectorizer serve` with `model`, on a free loopback port."""
 
     def __init__(self, model: str = "emoji", log: Path | None = None) -> None:
         self.model = model
@@ -78,7 +75,7 @@ class LocalSidecar(LocalServer):
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Starts the sidecar and returns at once; `url` is known then."""
+        """Start the sidecar, set `url` and return at once."""
         self.stop()
         (port,) = find_free_ports(1)
         self.url = f"http://{LOOPBACK}:{port}"
@@ -86,24 +83,24 @@ class LocalSidecar(LocalServer):
         self._child = self._open.enter_context(ChildProcess(self._command(port), log))
 
     def _command(self, port: int) -> list[str]:
-        # -P: a file named like one of our imports in the present folder must not be taken for it
+        # -P: a file in the working directory that is named like one of our imports must not be imported instead
         serve = [sys.executable, "-P", "-m", "clip_vectorizer.cli", "serve"]
         return [*serve, "--model", self.model, "--host", LOOPBACK, "--port", str(port)]
 
     def wait_until_ready(self) -> None:
-        """Raises StackError, with the log's last lines, when the sidecar ends or is not ready in time."""
+        """Raises StackError, with the last lines of the log, when the sidecar ends or is not ready in time."""
         if self._child is None:
-            raise StackError("LocalSidecar: launch() comes before wait_until_ready()")
+            raise StackError("LocalSidecar: call launch() before wait_until_ready()")
         wait_until(self._answers, self._child, f"the sidecar with model {self.model}", START_SECONDS)
 
     def _answers(self) -> bool:
         return get_status(f"{self.url}{READY}") == httpx.codes.NO_CONTENT
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self._child is not None and self._child.exit_code is None
 
     def stop(self) -> None:
-        """Ends the sidecar, if it runs, and waits until it is gone."""
+        """Stop the sidecar, if it runs, and wait until it has ended."""
         self._child = None
         self._open.close()

@@ -1,4 +1,4 @@
-"""A private Weaviate on this machine: free ports, a generated key, nothing open to the network without it."""
+"""A private Weaviate on this machine: free ports, and a generated key that every port open to the network requires."""
 
 import os
 import secrets
@@ -16,8 +16,8 @@ from ingest.embedded.binary import find_weaviate
 from ingest.embedded.files import LockHeld, hold_lock
 from ingest.embedded.local_server import LOOPBACK, LocalServer, find_free_pair, find_free_ports, get_status, wait_until
 
-START_SECONDS = 180.0  # 11 on two idle cores
-RELEASE_SECONDS = 15.0  # how long a Weaviate that is ending may still hold its data
+START_SECONDS = 180.0  # measured: 11 s on two idle cores
+RELEASE_SECONDS = 15.0  # a Weaviate that is shutting down may hold its data folder for that long
 NODE_USER = "local"
 INHERITED_VARIABLES = (
     "PATH",
@@ -30,9 +30,9 @@ INHERITED_VARIABLES = (
 
 
 class LocalWeaviate(LocalServer):
-    """Weaviate with the multi2vec-clip module, which asks the sidecar at `clip_url` for vectors.
+    """Context manager: Weaviate with the multi2vec-clip module, which gets its vectors from the sidecar at `clip_url`.
 
-    Data, log and lock lie in `data_dir`. A context manager; `launch` and `wait_until_ready` are its two halves.
+    Data, log and lock file are in `data_dir`. `launch` and `wait_until_ready` are the two halves of entering it.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class LocalWeaviate(LocalServer):
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Starts the server and returns at once. Raises StackError when another process uses `data_dir`."""
+        """Start the server and return at once. Raises StackError when another process uses `data_dir`."""
         self.stop()
         binary = self._binary or find_weaviate(self._progress)
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # the images of this user
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # private: it holds the user's images
         try:
             lock = self._open.enter_context(hold_lock(self.data_dir / "lock", self._release_seconds))
         except LockHeld:
@@ -77,7 +77,7 @@ class LocalWeaviate(LocalServer):
         self._child = self._open.enter_context(ChildProcess(command, log, self._environment(), held_files=[lock]))
 
     def _environment(self) -> dict[str, str]:
-        gossip, data = find_free_pair()  # the server takes data = gossip + 1 for granted
+        gossip, data = find_free_pair()  # the server assumes data = gossip + 1
         raft, raft_internal = find_free_pair()
         ports = {
             "GRPC_PORT": self.grpc_port,
@@ -98,9 +98,9 @@ class LocalWeaviate(LocalServer):
         }
 
     def wait_until_ready(self) -> None:
-        """Raises StackError, with the log's last lines, when the server ends or is not ready in time."""
+        """Raises StackError, with the last lines of the log, when the server ends or is not ready in time."""
         if self._child is None:
-            raise StackError("LocalWeaviate: launch() comes before wait_until_ready()")
+            raise StackError("LocalWeaviate: call launch() before wait_until_ready()")
         wait_until(self._answers, self._child, "Weaviate", START_SECONDS)
 
     def _answers(self) -> bool:
@@ -110,22 +110,22 @@ class LocalWeaviate(LocalServer):
         return True
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self._child is not None and self._child.exit_code is None
 
     def stop(self) -> None:
-        """Ends the server, if it runs, and waits until it is gone."""
+        """Stop the server, if it runs, and wait until it has ended."""
         self._child = None
         self._open.close()
 
 
 FIXED_SETTINGS = {
     "ENABLE_MODULES": "multi2vec-clip",
-    "CLIP_WAIT_FOR_STARTUP": "false",  # both start side by side; whoever starts them waits for both
+    "CLIP_WAIT_FOR_STARTUP": "false",  # both start in parallel, and LocalStack waits for both
     "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
     "AUTHENTICATION_APIKEY_ENABLED": "true",
     "AUTHENTICATION_APIKEY_USERS": NODE_USER,
-    "CLUSTER_HOSTNAME": NODE_USER,  # part of the data: it must be the same at every start
+    "CLUSTER_HOSTNAME": NODE_USER,  # stored with the data: it must be the same at every start
     "CLUSTER_ADVERTISE_ADDR": LOOPBACK,
     "CLUSTER_BIND_ADDR": LOOPBACK,
     "CLUSTER_BASIC_AUTH_USERNAME": NODE_USER,

@@ -1,4 +1,4 @@
-"""Where images come from: every SOURCE word becomes a `Source`."""
+"""Open sources of images: every SOURCE argument of clip-ingest becomes one or more `Source`s."""
 
 import os
 import sys
@@ -21,9 +21,10 @@ STDIN = "-"
 
 
 def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO | None = None) -> list[Source]:
-    """One or more sources a word. Raises InputError for a word that names nothing, or nothing with images in it.
+    """Open the sources that `words` name: folders, files, archives, tables, patterns and URLs.
 
-    `-` reads paths from `stdin`, which is the standard input unless given.
+    `-` reads paths from `stdin`, which defaults to the standard input. A pattern may give several sources.
+    Raises InputError for a word that does not exist or holds no images.
     """
     if words.count(STDIN) > 1:
         raise InputError("`-` is named twice; the standard input can be read once")
@@ -33,7 +34,7 @@ def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO |
 
 def open_word(word: str, options: SourceOptions, stdin: BinaryIO | None) -> Iterator[Source]:
     if not word:
-        raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the present one")
+        raise InputError("a SOURCE is empty (an unset variable?); name a folder, `.` for the working directory")
     if word == STDIN:
         yield open_stdin(stdin or read_standard_input(), options)
     elif is_url(word):

@@ -1,7 +1,4 @@
-"""What an archive holds, whatever its kind, and how its members become entries.
-
-Open files of one archive for many threads.
-"""
+"""Members of archives of every format, how they become entries, and the open files that they are read from."""
 
 import io
 import posixpath
@@ -32,19 +29,19 @@ ANNOTATION_SUFFIXES = (CAPTION_SUFFIX, METADATA_SUFFIX, LABEL_SUFFIX)
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    name: str  # as the archive has it, decoded
+    name: str  # as in the archive, decoded
     size: int
-    version: object  # what the archive tells of the content: a time, a checksum
-    read: Callable[[int], bytes]  # no more bytes than asked for; raises OSError, UnusableFile
-    is_file: bool = True  # no pipe or device
-    problem: str = ""  # why it cannot be read, where that is known
-    held_bytes: int = 0
+    version: object  # of the content, as far as the archive records it: a time, a checksum
+    read: Callable[[int], bytes]  # read(n) returns at most n bytes; raises OSError, UnusableFile
+    is_file: bool = True  # not a pipe or a device
+    problem: str = ""  # why it cannot be read, if that is known in advance
+    held_bytes: int = 0  # memory that it keeps, if it comes out of a stream
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveInfo:
-    name: str  # absolute path or address
-    stamp: str  # "" when its changes cannot be known
+    name: str  # absolute path or URL
+    stamp: str  # "" when changes cannot be detected
     options: SourceOptions
 
     @property
@@ -53,51 +50,56 @@ class ArchiveInfo:
 
     @property
     def stem(self) -> str:
-        """The label of what lies in no folder."""
+        """The label of members that are in no folder."""
         return self.base.partition(".")[0] or self.base
 
     def key(self, path: str) -> str:
         return f"{self.base}::{path}"
 
-    def broken(self, reason: str) -> ItemOutcome:
-        """What becomes of all that could not be read: one failure."""
+    def build_failure(self, reason: str) -> ItemOutcome:
+        """The one failure for everything in the archive that could not be read."""
         return ItemOutcome(self.key(""), Status.FAILED, reason, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveContents:
-    notes: Sequence[ArchiveMember]  # all that there are, which may lie anywhere; other members among them do no harm
-    members: Iterator[ArchiveMember]  # all; raises whatever ended the archive, after what came before it
+    annotations: Sequence[ArchiveMember]  # all of them, wherever they are; other members among them are ignored
+    members: Iterator[ArchiveMember]  # all; raises the error that ended the archive after the members before it
 
 
 class MemberSorter:
-    """Members sorted into entries and their notes; every name counts once."""
+    """Sort members into entries and their annotations; a second member of the same name is a failure."""
 
-    def __init__(self, archive: ArchiveInfo, names: NameFilter, notes: Iterable[ArchiveMember]) -> None:
+    def __init__(self, archive: ArchiveInfo, names: NameFilter, annotations: Iterable[ArchiveMember]) -> None:
         self._archive, self._names = archive, names
-        self._notes = {
-            normalize_member_path(note.name): note for note in notes if note.is_file and is_annotation(names, note.name)
+        self._members = {
+            normalize_member_path(annotation.name): annotation
+            for annotation in annotations
+            if annotation.is_file and is_annotation(names, annotation.name)
         }
-        self._beside = AnnotationIndex(self._notes, ANNOTATION_SUFFIXES, list_sample_stems)
-        self._images = set[str]()  # that have passed
+        self._annotations = AnnotationIndex(self._members, ANNOTATION_SUFFIXES, list_sample_stems)
+        self._images = set[str]()  # paths of the images so far
 
     def entries(self, members: Iterable[ArchiveMember]) -> Iterator[ListingEntry]:
         for member in members:
             path = normalize_member_path(member.name)
-            if not self._names.count_all(path):
+            if not self._names.accepts(path):
                 continue
             if is_entry(path) and member.is_file:
                 yield self._image(path, member)
                 self._images.add(path)
-            elif not self._beside.has(path):
+            elif not self._annotations.is_annotation(path):
                 yield SkippedFile(escape_non_utf8(self._archive.key(path)))
 
-    def rest(self) -> Iterator[SkippedFile]:
-        """The notes whose images never came."""
-        return (SkippedFile(escape_non_utf8(self._archive.key(path))) for path in self._beside.without(self._images))
+    def list_unmatched(self) -> Iterator[SkippedFile]:
+        """Return the annotations without an image; call it after all members were sorted."""
+        return (
+            SkippedFile(escape_non_utf8(self._archive.key(path)))
+            for path in self._annotations.list_unmatched(self._images)
+        )
 
     @property
-    def holds_images(self) -> bool:
+    def has_images(self) -> bool:
         return bool(self._images)
 
     def _image(self, path: str, member: ArchiveMember) -> ListingEntry:
@@ -106,18 +108,22 @@ class MemberSorter:
             return failure
         if reason := self._reason(path, member):
             return ItemOutcome(key, Status.FAILED, reason, self._archive.name)
-        notes = {kind: self._notes[note] for kind in ANNOTATION_SUFFIXES if (note := self._beside.of(path, kind))}
-        return self._entry(key, path, member, notes)
+        annotations = {
+            kind: self._members[annotation]
+            for kind in ANNOTATION_SUFFIXES
+            if (annotation := self._annotations.find(path, kind))
+        }
+        return self._entry(key, path, member, annotations)
 
     def _reason(self, path: str, member: ArchiveMember) -> str:
         if path in self._images:
-            return "the archive has two members of this name; the first was taken: unpack it and ingest the folder"
+            return "the archive has two members of this name; the first was ingested: unpack it and ingest the folder"
         return member.problem
 
-    def _entry(self, key: str, path: str, member: ArchiveMember, notes: dict[str, ArchiveMember]) -> FileEntry:
+    def _entry(self, key: str, path: str, member: ArchiveMember, annotations: dict[str, ArchiveMember]) -> FileEntry:
         archive, label = self._archive, parse_folder_label(path)
-        held = member.held_bytes + sum(note.held_bytes for note in notes.values())
-        facts = partial(read_member_facts, notes, label, archive.options, archive.stem)
+        held = member.held_bytes + sum(annotation.held_bytes for annotation in annotations.values())
+        facts = partial(read_member_facts, annotations, label, archive.options, archive.stem)
         version = (archive.stamp, path, member.size, member.version, archive.stem, *list_fact_options(archive.options))
         stamp = make_stamp("member", *version) if archive.stamp else ""
         return FileEntry(key, archive.name, stamp, partial(open_member, member), facts, held)
@@ -125,29 +131,29 @@ class MemberSorter:
 
 def is_annotation(names: NameFilter, name: str) -> bool:
     path = normalize_member_path(name)
-    return parse_extension(path) in ANNOTATION_SUFFIXES and names.count_all(path)
+    return parse_extension(path) in ANNOTATION_SUFFIXES and names.accepts(path)
 
 
 def normalize_member_path(name: str) -> str:
-    """Members are never written to disk, so .. and / at the front do no harm and stay: they tell members apart."""
+    """Normalize a path, but keep .. and / at its start: members are never written to disk."""
     path = posixpath.normpath(name) if name else name
     return path[1:] if path.startswith("//") else path
 
 
 def parse_folder_label(path: str) -> str:
-    """The name of the folder it lies in."""
+    """Return the name of the member's folder; "" if it is in none."""
     folder = posixpath.basename(posixpath.dirname(path))
     return "" if folder == ".." else folder
 
 
 def list_sample_stems(path: str) -> Sequence[str]:
-    """With that of WebDataset, where a sample's name ends at its first dot: 0001.left.jpg, 0001.json."""
+    """As `list_stems`, and as WebDataset, where a sample's name ends at its first dot: 0001.left.jpg, 0001.json."""
     folder, slash, name = path.rpartition("/")
     return path, posixpath.splitext(path)[0], folder + slash + name.partition(".")[0]
 
 
 def open_member(member: ArchiveMember) -> BinaryIO:
-    """All of it in memory: for archives are read by many threads, and not all of them let one seek in a member."""
+    """Read the member into memory: many threads read an archive, and not every format can seek in a member."""
     check_size(member.size)
     data = member.read(member.size + 1)
     if len(data) != member.size:
@@ -155,16 +161,19 @@ def open_member(member: ArchiveMember) -> BinaryIO:
     return io.BytesIO(data)
 
 
-def read_member_facts(notes: dict[str, ArchiveMember], label: str, options: SourceOptions, stem: str) -> Facts:
-    def note(kind: str) -> Annotation | None:
+def read_member_facts(annotations: dict[str, ArchiveMember], label: str, options: SourceOptions, stem: str) -> Facts:
+    def annotation(kind: str) -> Annotation | None:
         return (
-            Annotation(posixpath.basename(notes[kind].name), partial(read_member_start, notes[kind]))
-            if kind in notes
+            Annotation(posixpath.basename(annotations[kind].name), partial(read_member_start, annotations[kind]))
+            if kind in annotations
             else None
         )
 
     return read_facts(
-        Annotations(note(CAPTION_SUFFIX), note(METADATA_SUFFIX), note(LABEL_SUFFIX)), label, options, stem
+        Annotations(annotation(CAPTION_SUFFIX), annotation(METADATA_SUFFIX), annotation(LABEL_SUFFIX)),
+        label,
+        options,
+        stem,
     )
 
 
@@ -175,7 +184,7 @@ def read_member_start(member: ArchiveMember, length: int) -> bytes:
 
 
 class HandlePool:
-    """One open file a reading thread. They are closed when the last member that may be read has gone."""
+    """Open files of one archive, one per reading thread; closed when the last member that uses them is freed."""
 
     def __init__(self, open_file: Callable[[], BinaryIO]) -> None:
         self._open = open_file
@@ -183,8 +192,8 @@ class HandlePool:
         weakref.finalize(self, close_all, self._idle)
 
     @contextmanager
-    def one(self) -> Iterator[BinaryIO]:
-        """Nobody else's until it is given back. One that raised is not used again."""
+    def borrow(self) -> Iterator[BinaryIO]:
+        """Context manager: a file for exclusive use until it is returned. After an error it is closed."""
         try:
             handle = self._idle.pop()
         except IndexError:

@@ -1,7 +1,7 @@
-"""What every source is: something to iterate over, which finds images one by one and reads none of them.
+"""The contract of sources: an iterable that lists images one by one and reads none of them.
 
-A source finds `FileEntry`s, files of which it does not ask what they hold; `expand` (kinds.py) makes the `Item`s of each:
-one of a picture, one a page of a PDF file.
+A source lists `FileEntry`s without opening them; `expand_entry` (file_types.py) makes the `SourceItem`s of each:
+one of an image, one per page of a PDF file.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from ingest.choices import Fit
+from ingest.choices import DPI, Fit
 from ingest.items import Facts, ItemOutcome, SourceItem
 
 # A file written within the resolution of its file system's clock may change again and keep its time and size.
@@ -19,23 +19,24 @@ SETTLED_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is no image by its name."""
+    """A file that is no image according to its extension."""
 
     key: str
 
 
-SourceResult = SourceItem | ItemOutcome | SkippedFile  # an Outcome: what could not even be listed, and why
+SourceResult = SourceItem | ItemOutcome | SkippedFile  # an outcome: a file that could not be listed, and the reason
+FileOpener = Callable[[], BinaryIO]
 
 
 class Source(Protocol):
-    """Iterated over as often as one likes, and in the same order as long as nothing changes.
+    """Iterable any number of times, in the same order as long as nothing changes.
 
-    Raises InputError when it is opened and does not exist or cannot be what it is named for.
+    Opening a source raises InputError when it does not exist or is not of the type that its name implies.
     """
 
     @property
     def name(self) -> str:
-        """Absolute: what objects remember as where they come from."""
+        """Absolute path or URL, stored with every object as its origin."""
 
     def __iter__(self) -> Iterator[SourceResult]: ...
 
@@ -46,47 +47,47 @@ class FileEntry:
 
     key: str
     source: str
-    stamp: str  # `stamp_of(...)`, "" when what changes cannot be known without reading
+    stamp: str  # `make_stamp(...)`, "" when changes cannot be detected without reading
     open: Callable[[], BinaryIO]  # seekable
-    facts: Callable[[], Facts]  # caption and metadata that lie beside the file
-    held_bytes: int = 0
+    facts: Callable[[], Facts]  # caption and metadata from files next to it
+    held_bytes: int = 0  # memory that the entry keeps, if it comes out of a stream
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyColumn:
-    """A column of a table (or a field of a .json file beside an image) that becomes a property."""
+    """A column of a table, or a field of the .json file of an image, that becomes a property."""
 
     name: str
     property: str
-    type: str = ""  # text, int, number, boolean, date; "" as the file has it, text in a CSV file
+    type: str = ""  # text, int, number, boolean, date; "": the type in the file, which is text in a CSV file
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """How sources are read. What changes an item's bytes or facts must change its stamp."""
+    """Options for reading sources. Every option that changes an item's bytes or facts must change its stamp."""
 
     ignore: tuple[str, ...] = ()  # patterns as in .gitignore
     hidden: bool = False  # files and folders whose names begin with a dot
-    fit: Fit | None = None  # None: pages are padded, all else is left to the model
-    dpi: int = 150  # of PDF pages
+    fit: Fit | None = None  # None: pad pages, leave the rest to the model
+    dpi: int = DPI  # of PDF pages
     frames: bool = False  # every page of a TIFF and every frame of a GIF, instead of the first
     exif: bool = False  # time, camera and place become properties
-    columns: tuple[PropertyColumn, ...] = ()  # what becomes a property
-    path_column: str | None = None  # None: the first that has a usual name
+    columns: tuple[PropertyColumn, ...] = ()  # that become properties
+    path_column: str | None = None  # None: the first column with a usual name
     label_column: str | None = None
     caption_column: str | None = None
-    root: str | None = None  # where relative paths of a table or of stdin begin; None: the table's folder
+    root: str | None = None  # base of relative paths; None: the table's folder, for stdin the working directory
     nul: bool = False  # paths on stdin end with NUL, not with a new line
     storage: dict[str, str] = field(default_factory=dict)  # for fsspec: endpoint_url=..., anon=true
 
 
 def make_stamp(*parts: object) -> str:
-    """A short digest of everything that may change: sizes, times, options."""
+    """Return a short digest of everything that may change: sizes, times, options."""
     return hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def is_settled(modified_ns: int) -> bool:
-    """Whether the time of modification can be trusted to tell the next change."""
+    """Whether the next change of the file is certain to change its modification time."""
     return time.time_ns() - modified_ns > SETTLED_SECONDS * 1e9
 
 
@@ -100,6 +101,3 @@ class TableRow:
 class InvalidRow:
     number: int
     reason: str
-
-
-FileOpener = Callable[[], BinaryIO]

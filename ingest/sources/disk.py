@@ -1,8 +1,6 @@
-"""A folder on disk, listed while it is walked: the same files in the same order every time.
+"""Sources on disk: a folder, a single file, or a quoted pattern such as 'photos/**/*.jpg'.
 
-One file on disk as an entry, with what lies beside it.
-
-A quoted pattern of the shell: photos/**/*.jpg
+A folder is listed while it is walked: the same files in the same order every time.
 """
 
 import fnmatch
@@ -43,12 +41,13 @@ from ingest.sources.reading import open_regular
 MAGIC_CHARACTERS = re.compile(r"[*?[]")
 ANY_DEPTH = "**"
 
-FolderFilter = Callable[[str], Callable[[str], bool]]  # given a folder: which of its names count
+# Called with a folder's prefix; returns the filter for the names in it.
+FolderFilter = Callable[[str], Callable[[str], bool]]
 
 
 def open_folder(folder: str, options: SourceOptions) -> Listing:
-    """The images and PDF files under `folder`, sorted by key. Raises InputError where there are none."""
-    root = check_source_name(os.path.abspath(folder))  # noqa: PTH100 - not resolve(): the label is the name the user sees
+    """List the images and PDF files under `folder`, sorted by key. Raises InputError if there are none."""
+    root = check_source_name(os.path.abspath(folder))  # noqa: PTH100 - not resolve(): the label is the name that was typed
     listing = Listing(root, partial(walk_folder, root, options, NameFilter(options)), options)
     if all(isinstance(listed, SkippedFile) for listed in listing.entries()):
         looked_for = f"looked for {', '.join(ENTRY_EXTENSIONS)} files"
@@ -57,11 +56,11 @@ def open_folder(folder: str, options: SourceOptions) -> Listing:
 
 
 def suggest_source(listing: Listing, options: SourceOptions) -> str:
-    """What else may have been meant."""
+    """Return a hint at what may have been meant, for the error of a folder without images."""
     for listed in listing.entries():
         if isinstance(listed, SkippedFile) and (is_archive(listed.key) or is_table(listed.key)):
-            return f"; it holds {listed.key}: make that a SOURCE"
-    return f"; left out was {', '.join(options.ignore)} (--ignore)" if options.ignore else ""
+            return f"; it holds {listed.key}: name that as a SOURCE"
+    return f"; excluded were {', '.join(options.ignore)} (--ignore)" if options.ignore else ""
 
 
 def accept_all(_: str) -> Callable[[str], bool]:
@@ -71,7 +70,7 @@ def accept_all(_: str) -> Callable[[str], bool]:
 def walk_folder(
     root: str, options: SourceOptions, names: NameFilter, choose: FolderFilter = accept_all
 ) -> Iterator[ListingEntry]:
-    """Depth first, in the order of keys. Links are followed; every real folder is visited once, so a loop ends."""
+    """List depth first, in the order of keys. Follow links; visit every real folder once, so that loops end."""
     walk = FolderWalk(root, options, names, choose)
     open_folders = [walk.folder("")]  # not recursion: folders nest deeper than Python's stack
     while open_folders:
@@ -85,7 +84,7 @@ def walk_folder(
 
 
 class FolderWalk:
-    """One way through a folder. `prefix`: a folder's path below the root, ending with a slash; "" for the root."""
+    """One walk through a folder. `prefix`: a folder's path below the root, ending with a slash; "" for the root."""
 
     def __init__(self, root: str, options: SourceOptions, names: NameFilter, choose: FolderFilter) -> None:
         self._root, self._options, self._names, self._choose = root, options, names, choose
@@ -93,33 +92,35 @@ class FolderWalk:
         self._visited: set[tuple[int, int]] = set()
 
     def folder(self, prefix: str) -> Iterator[ListingEntry | str]:
-        """The files of a folder, and the prefixes of the folders in it at the place where they are to be visited."""
+        """Yield the files of a folder, and the prefix of every folder in it at the point where it is to be visited."""
         try:
             names = self._names_in(prefix)
         except OSError as error:
             reason = f"folder cannot be read ({error.strerror})"
             yield ItemOutcome(escape_non_utf8(prefix.rstrip("/") or "."), Status.FAILED, reason, self._root)
             return
-        chosen, beside = self._choose(prefix), AnnotationIndex(names)
-        loose = set(beside.without(filter(is_entry, names))) if beside else set()
-        for name in filter(chosen, names):
+        accepts, annotations = self._choose(prefix), AnnotationIndex(names)
+        unmatched = set(annotations.list_unmatched(filter(is_entry, names))) if annotations else set()
+        for name in filter(accepts, names):
             if name.endswith("/"):
                 yield prefix + name
             elif is_entry(name):
-                yield build_file_entry(self._base + prefix + name, prefix + name, self._root, beside, self._options)
-            elif name in loose or not beside.has(name):
+                yield build_file_entry(
+                    self._base + prefix + name, prefix + name, self._root, annotations, self._options
+                )
+            elif name in unmatched or not annotations.is_annotation(name):
                 yield SkippedFile(escape_non_utf8(prefix + name))
 
     def _names_in(self, prefix: str) -> list[str]:
-        """Sorted, those of folders with a slash at the end, which sorts them as the keys in them."""
+        """Return the names, sorted; folders end with a slash, which sorts them like the keys of their files."""
         status = os.stat(self._base + prefix)  # noqa: PTH116
         if (status.st_dev, status.st_ino) in self._visited:
             return []
         with os.scandir(self._base + prefix) as entries:
-            shown = (entry for entry in entries if self._names.count_name(entry.name))
-            names = [entry.name + "/" * is_directory(entry) for entry in shown]
+            visible = (entry for entry in entries if self._names.accepts_name(entry.name))
+            names = [entry.name + "/" * is_directory(entry) for entry in visible]
         self._visited.add((status.st_dev, status.st_ino))
-        return sorted(name for name in names if self._names.count_path(prefix + name))
+        return sorted(name for name in names if self._names.accepts_path(prefix + name))
 
 
 def is_directory(entry: os.DirEntry[str]) -> bool:
@@ -130,23 +131,25 @@ def is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def open_file(path: str, options: SourceOptions) -> Listing:
-    """A file named by itself is taken whatever its extension. Raises InputError where there is no regular file."""
-    path = check_source_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the key is the name the user sees
+    """Open a file that is named directly, with any extension. Raises InputError if it is no regular file."""
+    path = check_source_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the key is the name that was typed
     if not os.path.isfile(path):  # noqa: PTH113
         raise InputError(f"{path}: not a regular file; pipes and devices are not read")
     return Listing(path, lambda: iter([build_lone_entry(path, os.path.basename(path), path, options)]), options)  # noqa: PTH119
 
 
 def build_lone_entry(path: str, key: str, source: str, options: SourceOptions) -> ListingEntry:
-    """A file whose folder was not listed: its notes are looked for one by one."""
+    """Build the entry of a file whose folder was not listed: check for each possible annotation."""
     folder, name = os.path.split(path)
-    possible = [stem + kind for stem in list_stems(name) for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)]
-    there = [note for note in possible if note != name and os.path.lexists(f"{folder}/{note}")]
-    return build_file_entry(path, key, source, AnnotationIndex(there), options)
+    candidates = [stem + kind for stem in list_stems(name) for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)]
+    existing = [note for note in candidates if note != name and os.path.lexists(f"{folder}/{note}")]
+    return build_file_entry(path, key, source, AnnotationIndex(existing), options)
 
 
-def build_file_entry(path: str, key: str, source: str, beside: AnnotationIndex, options: SourceOptions) -> ListingEntry:
-    """`path` is absolute. Looked at once; neither the file nor its notes are opened."""
+def build_file_entry(
+    path: str, key: str, source: str, annotations: AnnotationIndex, options: SourceOptions
+) -> ListingEntry:
+    """Build an entry by one `stat`, without opening the file or its annotations. `path` is absolute."""
     if failure := check_utf8(key, source):
         return failure
     try:
@@ -159,7 +162,7 @@ def build_file_entry(path: str, key: str, source: str, beside: AnnotationIndex, 
     notes = {
         kind: f"{folder}/{note}"
         for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)
-        if beside and (note := beside.of(name, kind))
+        if annotations and (note := annotations.find(name, kind))
     }
     label = folder[folder.rfind("/") + 1 :]
     stamp = stamp_files(status, notes, label, options)
@@ -176,13 +179,13 @@ def format_stat_error(path: str, error: OSError) -> str:
 
 def stamp_files(image: os.stat_result, notes: dict[str, str], label: str, options: SourceOptions) -> str:
     try:
-        looks = {kind: os.stat(note) for kind, note in notes.items()}  # noqa: PTH116
+        statuses = {kind: os.stat(note) for kind, note in notes.items()}  # noqa: PTH116
     except OSError:
-        return ""  # `read_facts_on_disk` will say why
-    if not all(is_settled(look.st_mtime_ns) for look in (image, *looks.values())):
+        return ""  # `read_facts_on_disk` raises the error
+    if not all(is_settled(each.st_mtime_ns) for each in (image, *statuses.values())):
         return ""
-    seen = [(kind, look.st_size, look.st_mtime_ns) for kind, look in looks.items()]
-    return make_stamp("file", image.st_size, image.st_mtime_ns, seen, label, list_fact_options(options))
+    noted = [(kind, each.st_size, each.st_mtime_ns) for kind, each in statuses.items()]
+    return make_stamp("file", image.st_size, image.st_mtime_ns, noted, label, list_fact_options(options))
 
 
 def read_facts_on_disk(notes: dict[str, str], label: str, options: SourceOptions) -> Facts:
@@ -204,21 +207,21 @@ def is_glob(word: str) -> bool:
 
 
 def open_glob(word: str, options: SourceOptions) -> Listing:
-    """The images that a pattern matches, with keys relative to the part of it before the first magic character.
+    """List the images that a pattern matches, with keys relative to its part before the first `*`, `?` or `[`.
 
-    `*` and `?` match within a name, and a leading dot only where the pattern has it too or hidden files count; `**`
-    is any number of folders, at the end all files in them. Raises InputError where nothing matches.
+    `*` and `?` match within a name, and a leading dot only if the pattern has one too or hidden files are included.
+    `**` matches any number of folders, at the end all files in them. Raises InputError if nothing matches.
     """
     base, parts = split_pattern(word)
     pattern = GlobPattern(parts, options.hidden)
-    shown = replace(options, hidden=True)  # of names with a dot the pattern decides
+    shown = replace(options, hidden=True)  # the pattern decides about names with a leading dot
     entries = partial(walk_folder, base, options, NameFilter(shown), pattern.choose)
     check_matches(word, entries() if os.path.isdir(base) else iter(()))  # noqa: PTH112
     return Listing(base, entries, options)
 
 
 def list_matches(word: str, options: SourceOptions) -> list[str]:
-    """The files that a pattern of archives or tables matches. Raises InputError where there are none."""
+    """Return the files that a pattern of archives or tables matches. Raises InputError if there are none."""
     base, parts = split_pattern(word)
     shown = NameFilter(replace(options, hidden=True))
     listed = walk_folder(base, options, shown, GlobPattern(parts, options.hidden).choose)
@@ -228,12 +231,12 @@ def list_matches(word: str, options: SourceOptions) -> list[str]:
 
 
 def split_pattern(word: str) -> tuple[str, list[str]]:
-    """The absolute folder that is named in plain letters, and the parts of the pattern below it."""
+    """Split a pattern into the absolute folder before the first magic character and the parts below it."""
     parts = word.split("/")
     first = next(number for number, part in enumerate(parts) if is_glob(part))
     below = [part for part in parts[first:] if part not in ("", ".")]
     if ".." in below:
-        raise InputError(f"{word}: `..` cannot come after the first *, ? or [; name the folder itself")
+        raise InputError(f"{word}: `..` cannot follow the first *, ? or [; name the folder itself")
     return check_source_name(os.path.abspath("/".join([*parts[:first], ""]))), below  # noqa: PTH100
 
 
@@ -246,45 +249,45 @@ def check_matches(word: str, entries: Iterator[object]) -> None:
 
 
 class GlobPattern:
-    """Parts of a pattern against parts of a path, from left to right.
+    """Match the parts of a pattern with the parts of a path, from left to right, as a nondeterministic automaton.
 
-    After some parts of a path the pattern may be at several of its own places, for ** may take any number of them.
+    A position is an index into the pattern's parts; ** may match any number of folders, so several can be reached.
     """
 
     def __init__(self, parts: Sequence[str], hidden: bool) -> None:
         parts = [*parts, "*"] if parts[-1] == ANY_DEPTH else parts
         self._parts = [None if part == ANY_DEPTH else compile_part(part, hidden) for part in parts]
-        self._deeper = compile_part("*", hidden)  # what ** stands for
+        self._deeper = compile_part("*", hidden)  # the folders that ** matches
 
     def choose(self, prefix: str) -> Callable[[str], bool]:
-        """Which names in the folder `prefix` count: files that match, and folders (ending in /) that may hold some."""
-        places = self._skipping({0})
+        """Return the filter for names in the folder `prefix`: matching files, and folders (ending in /) to visit."""
+        positions = self._skip_any_depth({0})
         for name in prefix.split("/")[:-1]:
-            places = self._after(places, name)
-        return lambda name: self._counts(places, name)
+            positions = self._advance(positions, name)
+        return lambda name: self._matches(positions, name)
 
-    def _counts(self, places: set[int], name: str) -> bool:
-        after = self._after(places, name.removesuffix("/"))
+    def _matches(self, positions: set[int], name: str) -> bool:
+        after = self._advance(positions, name.removesuffix("/"))
         end = len(self._parts)
-        return any(place < end for place in after) if name.endswith("/") else end in after
+        return any(position < end for position in after) if name.endswith("/") else end in after
 
-    def _after(self, places: set[int], name: str) -> set[int]:
+    def _advance(self, positions: set[int], name: str) -> set[int]:
         after = set[int]()
-        for place in places - {len(self._parts)}:
-            part = self._parts[place]
+        for position in positions - {len(self._parts)}:
+            part = self._parts[position]
             if part is None and self._deeper(name):
-                after.add(place)
+                after.add(position)
             elif part is not None and part(name):
-                after.add(place + 1)
-        return self._skipping(after)
+                after.add(position + 1)
+        return self._skip_any_depth(after)
 
-    def _skipping(self, places: set[int]) -> set[int]:
-        """With the places behind each **, which may stand for no folder at all."""
-        reached = set(places)
-        for place in sorted(places):
-            while place < len(self._parts) and self._parts[place] is None:
-                place += 1
-                reached.add(place)
+    def _skip_any_depth(self, positions: set[int]) -> set[int]:
+        """Add the positions after each **, which may match no folder at all."""
+        reached = set(positions)
+        for position in sorted(positions):
+            while position < len(self._parts) and self._parts[position] is None:
+                position += 1
+                reached.add(position)
         return reached
 
 

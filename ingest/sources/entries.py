@@ -1,7 +1,4 @@
-"""A source made of a function that lists entries: folders, patterns, archives and stdin are such.
-
-What a file is by its name, which names count, and how a name becomes part of a key.
-"""
+"""Listings of files: names that are collected, keys, and a source made of a function that lists entries."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +11,7 @@ from ingest.items import ItemOutcome, Status
 from ingest.sources.base import FileEntry, SkippedFile, SourceOptions, SourceResult
 from ingest.sources.file_types import FILE_EXTENSIONS, expand_entry
 
-ENTRY_EXTENSIONS = FILE_EXTENSIONS  # pictures and PDF files: what `expand` makes items of
+ENTRY_EXTENSIONS = FILE_EXTENSIONS  # what `expand_entry` accepts
 TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVE_EXTENSIONS = (*TAR_EXTENSIONS, ".zip")
 TABLE_EXTENSIONS = (".csv", ".tsv", ".ndjson", ".jsonl", ".parquet")
@@ -24,6 +21,8 @@ ListingEntry = FileEntry | ItemOutcome | SkippedFile
 
 @dataclass(frozen=True, slots=True)
 class Listing:
+    """A source made of a function that lists entries: of a folder, a pattern, an archive, a table or stdin."""
+
     name: str
     entries: Callable[[], Iterator[ListingEntry]]
     options: SourceOptions
@@ -37,7 +36,7 @@ class Listing:
 
 
 def check_source_name(path: str) -> str:
-    """The path as a source's name. Raises InputError where it cannot be stored."""
+    """Return the path, as a source's name. Raises InputError if it is not UTF-8 and so cannot be stored."""
     try:
         path.encode("utf-8")
         return path
@@ -48,7 +47,7 @@ def check_source_name(path: str) -> str:
 
 
 def parse_extension(name: str) -> str:
-    """In lower case, with its dot; "" for a name without one."""
+    """Return the extension in lower case, with its dot; "" for a name without one."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path a file is slow for a million files
 
 
@@ -65,12 +64,12 @@ def is_table(name: str) -> bool:
 
 
 def escape_non_utf8(key: str) -> str:
-    """With what is no UTF-8 written in ASCII, so that it can at least be shown."""
+    """Return the key with bytes that are not UTF-8 as ASCII escapes, so that it can be shown."""
     return key.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_utf8(key: str, source: str, what: str = "the file's name") -> ItemOutcome | None:
-    """The failure of a key that cannot be sent, nor be part of a UUID; None where the key is sound."""
+    """Return the failure of a key that is not UTF-8, which can neither be sent nor hashed; None if it is valid."""
     try:
         key.encode("utf-8")
         return None
@@ -79,24 +78,24 @@ def check_utf8(key: str, source: str, what: str = "the file's name") -> ItemOutc
 
 
 class NameFilter:
-    """Which files and folders count. Paths are relative to the source, with forward slashes."""
+    """Which files and folders are collected: hidden names and `--ignore`. Paths are relative, with forward slashes."""
 
     def __init__(self, options: SourceOptions) -> None:
-        """Raises InputError for a pattern that means nothing."""
+        """Raises InputError for an invalid pattern."""
         self._hidden = options.hidden
         self._ignored = parse_ignore_patterns(options.ignore) if options.ignore else None
 
-    def count_name(self, name: str) -> bool:
+    def accepts_name(self, name: str) -> bool:
         return self._hidden or not name.startswith(".")
 
-    def count_path(self, path: str) -> bool:
-        """Whether no pattern is against it. The path of a folder ends with a slash."""
+    def accepts_path(self, path: str) -> bool:
+        """Whether no --ignore pattern matches. The path of a folder ends with a slash."""
         return self._ignored is None or not self._ignored.match_file(path)
 
-    def count_all(self, path: str) -> bool:
-        """For a path of which no parent was asked for."""
-        shown = self._hidden or not any(part.startswith(".") and part.strip(".") for part in path.split("/"))
-        return shown and self.count_path(path)
+    def accepts(self, path: str) -> bool:
+        """Like `accepts_name` and `accepts_path`, for a path whose parent folders were not checked before."""
+        visible = self._hidden or not any(part.startswith(".") and part.strip(".") for part in path.split("/"))
+        return visible and self.accepts_path(path)
 
 
 def parse_ignore_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:

@@ -1,4 +1,4 @@
-"""When, with what and where a picture was taken, as its EXIF block tells."""
+"""Time, camera and location of a photo, from its EXIF block."""
 
 import io
 import math
@@ -17,15 +17,14 @@ MAX_CAMERA_LENGTH = 100  # characters of a camera's
 
 
 def read_exif(data: bytes) -> dict[str, MetadataValue]:
-    """`read_time`, `read_camera` and `read_location` (CIPA DC-008), those that the file has.
+    """Return `taken_at`, `camera` and `location` (CIPA DC-008), those that the file has.
 
-    Never raises: what is broken is left out.
-
-    A time without an offset is taken as UTC: EXIF before version 2.31 has no word for the time zone.
+    Never raises: broken values are left out. A time without an offset is taken as UTC: EXIF before version 2.31 has no
+    field for the time zone.
     """
     found: dict[str, MetadataValue] = {}
     with suppress(Exception), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
-        # Not picture.getexif(): that of a PNG without EXIF decodes all of its pixels to look behind them.
+        # Not picture.getexif(): for a PNG without EXIF it decodes all pixels in order to look for EXIF after them.
         exif = Image.Image.getexif(picture)
         add_property(found, "taken_at", lambda: read_time(exif.get_ifd(Ifd.Exif)))
         add_property(found, "camera", lambda: read_camera(exif))
@@ -48,7 +47,7 @@ def read_time(tags: ExifTagValues) -> datetime | None:
 
 
 def read_camera(tags: ExifTagValues) -> str:
-    """Make and model; many models begin with the make: NIKON CORPORATION, NIKON D90."""
+    """Return make and model; many models start with the make: NIKON CORPORATION, NIKON D90."""
     make, model = read_words(tags, Base.Make), read_words(tags, Base.Model)
     doubled = make and model.lower().startswith(make.split()[0].lower())
     return (model if doubled else f"{make} {model}".strip())[:MAX_CAMERA_LENGTH]
@@ -66,7 +65,7 @@ def read_location(tags: ExifTagValues) -> GeoPoint | None:
 
 
 def read_degrees(tags: ExifTagValues, value: int, side: int, sides: str, most: int) -> float | None:
-    """Degrees, minutes and seconds as degrees, negative on the second of the `sides`."""
+    """Convert degrees, minutes and seconds to degrees, negative for the second of the `sides`."""
     parts, letter = tags[value], read_words(tags, side).upper()
     if not isinstance(parts, tuple) or len(parts) != 3 or not letter or letter not in sides:
         return None

@@ -1,6 +1,6 @@
-"""What a file holds, told by its extension: one picture, or a picture a page or frame.
+"""Expand a file, by its extension, to its items: one image, or one per page or frame.
 
-Photos as phones take them. What opens them is an extra: its wheels hold a library under the GPL.
+HEIC photos need the extra `heif`, which is optional because its wheels contain a library under the GPL.
 """
 
 import io
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from clip_vectorizer.image_files import IMAGE_SUFFIXES
 from ingest.choices import Fit
 from ingest.items import Facts, ItemOutcome, MetadataValue, SourceItem, Status, UnusableFile
 from ingest.sources.base import FileEntry, SourceOptions, SourceResult, make_stamp
@@ -21,20 +22,15 @@ from ingest.sources.frames import MAX_FRAMES, FrameReader, count_frames
 from ingest.sources.pdf import count_pdf_pages, read_page
 from ingest.sources.reading import read_whole
 
-IMAGE_EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PDF_EXTENSION = ".pdf"
-FRAME_EXTENSIONS = (".gif", ".tif", ".tiff", ".webp")  # may hold many frames
+FRAME_EXTENSIONS = (".gif", ".tif", ".tiff", ".webp")  # may hold several frames
 HEIF_EXTENSIONS = (".heic", ".heif")
 HEIF_JPEG_QUALITY = 95
-FILE_EXTENSIONS = (
-    *IMAGE_EXTENSIONS,
-    *HEIF_EXTENSIONS,
-    PDF_EXTENSION,
-)  # of all that a folder or an archive is searched for
+FILE_EXTENSIONS = (*IMAGE_SUFFIXES, *HEIF_EXTENSIONS, PDF_EXTENSION)  # collected from folders and archives
 
 
 def expand_entry(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
-    """The items of one file. A file that must be opened to know them (PDF, frames) may end in a failed Outcome."""
+    """Return the items of one file. A file that must be opened for that (PDF, frames) may give a failed outcome."""
     kind = parse_key_extension(entry.key)
     try:
         if kind == PDF_EXTENSION:
@@ -48,7 +44,7 @@ def expand_entry(entry: FileEntry, options: SourceOptions) -> Iterator[SourceRes
 
 
 def parse_key_extension(key: str) -> str:
-    """Lower case, with its dot; of an address that of its path."""
+    """Return the extension in lower case, with its dot; for a URL that of its path."""
     return os.path.splitext(urlsplit(key).path if "://" in key else key)[1].lower()  # noqa: PTH122 - called a million times
 
 
@@ -75,12 +71,12 @@ def expand_frames(entry: FileEntry, options: SourceOptions, most: int = MAX_FRAM
     if count == 1:
         yield build_image_item(entry, options)
         return
-    taken = min(count, most)
-    read_frame = FrameReader(entry, taken).read
-    for number in range(1, taken + 1):
+    count_used = min(count, most)
+    read_frame = FrameReader(entry, count_used).read
+    for number in range(1, count_used + 1):
         yield build_item(entry, options, partial(read_frame, number), fit, f"#frame={number}", {"page": number})
     if count > most:
-        yield fail_entry(entry, f"more than {most} frames; only the first {most} are taken: split the file")
+        yield fail_entry(entry, f"more than {most} frames; only the first {most} are ingested; split the file")
 
 
 def build_item(
@@ -89,15 +85,15 @@ def build_item(
     read: Callable[[], bytes],
     fit: Fit,
     part: str = "",
-    known: Mapping[str, MetadataValue] | None = None,
+    metadata: Mapping[str, MetadataValue] | None = None,
     dpi: int = 0,
 ) -> SourceItem:
-    """`part` of the entry, of which `known` is told beside what the entry tells."""
+    """Build the item of one `part` of the entry, such as `#page=3`, with additional `metadata` for this part."""
 
     def facts(data: bytes) -> Facts:
         found = read_exif(data) if options.exif else {}
         own = entry.facts()
-        return replace(own, metadata={**found, **(known or {}), **own.metadata})
+        return replace(own, metadata={**found, **(metadata or {}), **own.metadata})
 
     stamp = make_stamp(entry.stamp, part, fit, dpi, options.exif) if entry.stamp else ""
     return SourceItem(entry.key + part, entry.source, stamp, read, facts, fit, entry.held_bytes)
@@ -108,17 +104,17 @@ def fail_entry(entry: FileEntry, reason: str) -> ItemOutcome:
 
 
 def convert_heif_to_jpeg(data: bytes) -> bytes:
-    """The first picture of the file, as the sidecar can read it, with its EXIF block. Raises UnusableFile."""
+    """Return the first image of the file as a JPEG with its EXIF block. Raises UnusableFile."""
     if util.find_spec("pillow_heif") is None:
         raise UnusableFile("a HEIC photo; to read these, `pip install clip-vectorizer[heif]`")
     heif = import_module("pillow_heif")
     try:
-        with heif.open_heif(io.BytesIO(data)).to_pillow() as picture:  # upright already: its EXIF says so too
+        with heif.open_heif(io.BytesIO(data)).to_pillow() as picture:  # upright already, and so is its EXIF orientation
             out = io.BytesIO()
             flatten_on_white(picture).save(
                 out, "JPEG", quality=HEIF_JPEG_QUALITY, subsampling=0, exif=picture.info.get("exif") or b""
             )
-    except Exception as error:  # of a decoder of its own
+    except Exception as error:  # pillow-heif raises many types
         raise UnusableFile(f"broken or truncated HEIC photo ({error})") from error
     return out.getvalue()
 

@@ -1,4 +1,4 @@
-"""Frames of GIF and WebP, pages of TIFF, each as a picture of its own."""
+"""Frames of GIF and WebP files and pages of TIFF files, each as an image of its own."""
 
 import io
 import threading
@@ -13,13 +13,13 @@ from ingest.sources.base import FileEntry
 from ingest.sources.reading import MAX_PIXELS, check_size, read_errors
 
 MAX_FRAMES = 10_000
-# Frames build on each other. Threads ask for them nearly in order, so what is drawn on the way to one is kept.
+# Frames build on each other. Threads read them nearly in order, so the frames decoded on the way to one are kept.
 MAX_KEPT_FRAMES = 32
 MAX_KEPT_BYTES = 64_000_000
 
 
 def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
-    """At least 1, and `most` + 1 where there are more. Raises UnusableFile."""
+    """Return the number of frames, at least 1; `most` + 1 if there are more than `most`. Raises UnusableFile."""
     with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
         if image.format != "TIFF":
             return min(int(getattr(image, "n_frames", 1)), most + 1)
@@ -27,7 +27,7 @@ def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
 
 
 def count_tiff_pages(entry: FileEntry, most: int) -> int:
-    """Of a TIFF file. Pillow's own count takes a minute for 100,000."""
+    """Count the pages of a TIFF file. Pillow's own count takes a minute for 100,000 pages."""
     with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
         for number in range(1, most + 1):
             try:
@@ -38,37 +38,37 @@ def count_tiff_pages(entry: FileEntry, most: int) -> int:
 
 
 class FrameReader:
-    """Makes PNG files of frames: upright RGB, on white.
+    """Decode frames to PNG files: upright RGB, on white.
 
-    One owner of the decoder at a time; every frame is drawn once as long as it is asked for nearly in order.
+    A lock serializes the decoder; every frame is decoded once as long as frames are read nearly in order.
     """
 
     def __init__(self, entry: FileEntry, count: int, most_pixels: int = MAX_PIXELS) -> None:
         self._count, self._most_pixels = count, most_pixels
         self._entry, self._lock = entry, threading.Lock()
         self._image: Image.Image | None = None
-        self._at = 0  # frames drawn so far
+        self._at = 0  # number of the last decoded frame
         self._kept: dict[int, bytes] = {}
 
     def __del__(self) -> None:
         self._close()
 
     def read(self, number: int) -> bytes:
-        """Frame `number`, from 1. Raises UnusableFile."""
+        """Return frame `number`, counted from 1, as a PNG file. Raises UnusableFile."""
         with self._lock, decoder_errors():
             try:
-                return self._kept.pop(number) if number in self._kept else self._draw(number)
+                return self._kept.pop(number) if number in self._kept else self._decode(number)
             except BaseException:
                 self._close()
                 raise
 
-    def _draw(self, number: int) -> bytes:
+    def _decode(self, number: int) -> bytes:
         if self._image is None or number <= self._at:
             self._open()
         assert self._image is not None
-        builds_on_others = self._image.format != "TIFF"
-        for passed in range(self._at + 1, number) if builds_on_others else ():
-            self._keep(passed, self._png(passed))
+        needs_earlier_frames = self._image.format != "TIFF"
+        for earlier in range(self._at + 1, number) if needs_earlier_frames else ():
+            self._keep(earlier, self._png(earlier))
         data = self._png(number)
         self._at = number
         if number == self._count:
@@ -113,13 +113,13 @@ class FrameReader:
 
 @contextmanager
 def decoder_errors() -> Iterator[None]:
-    """Turns whatever a decoder raises inside into UnusableFile."""
+    """Context manager: convert every error of a decoder to UnusableFile."""
     try:
         with read_errors():
             yield
     except UnusableFile as problem:
         if isinstance(problem.__cause__, UnidentifiedImageError):  # an OSError too
-            raise UnusableFile(f"not an image that can be read (read are {', '.join(PILLOW_FORMATS)})") from problem
+            raise UnusableFile(f"not an image that can be read (supported: {', '.join(PILLOW_FORMATS)})") from problem
         raise
     except Exception as error:  # SyntaxError, ValueError, IndexError, struct.error, EOFError, ...
         raise UnusableFile(f"broken or truncated image ({error})") from error

@@ -1,9 +1,7 @@
-"""Files by HTTP: ranges where the server has them, one pool of connections, reasons in words.
+"""Files by HTTP: range requests where the server supports them, one connection pool, errors as readable reasons.
 
-fsspec has a file system for HTTP too. It is asyncio on one thread with another HTTP library, its errors carry whole
-addresses with their signatures, and it takes links in a page for files in a folder.
-
-What the answers of web servers mean.
+fsspec has a file system for HTTP too. It is asyncio on one thread with another HTTP library, its errors contain whole
+URLs with their signatures, and it takes links in a page for files in a folder.
 """
 
 import io
@@ -27,155 +25,157 @@ from ingest.sources.ranged import WHOLE_BYTES, RangedFile
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)  # seconds for each step; threads may queue for a connection
 CONNECTION_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-MAX_SECONDS = 300.0  # for a file that trickles in
+MAX_SECONDS = 300.0  # for a file that arrives slowly
 MAX_MEMORY_BYTES = 16_000_000  # bytes of a whole download; more goes to a temporary file
 TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 STATUS_REASONS = {
-    401: "refused (HTTP 401): it asks for a user and password, or a key",
-    403: "refused (HTTP 403): no access; has the address expired?",
+    401: "refused (HTTP 401): it requires a user and password, or a key",
+    403: "refused (HTTP 403): no access; has the URL expired?",
     404: "not found (HTTP 404)",
     410: "gone (HTTP 410)",
 }
 
 
-@cache
-def load_certificates() -> ssl.SSLContext:
-    """Read once for all sources: it takes 20 ms."""
-    return httpx.create_ssl_context()
-
-
 class HttpTransport:
-    """May be used by many threads at once."""
+    """Opens files at HTTP URLs. Thread-safe."""
 
-    def __init__(self, patience: RetryPolicy, timeout: httpx.Timeout = TIMEOUT, longest: float = MAX_SECONDS) -> None:
+    def __init__(
+        self, retry_policy: RetryPolicy, timeout: httpx.Timeout = TIMEOUT, max_seconds: float = MAX_SECONDS
+    ) -> None:
         agent = {"User-Agent": f"clip-ingest/{version('clip-vectorizer')}", "Accept-Encoding": "identity"}
         self._client = httpx.Client(
             headers=agent, timeout=timeout, limits=CONNECTION_LIMITS, follow_redirects=True, verify=load_certificates()
         )
-        self.patience, self.longest = patience, longest
-        weakref.finalize(self, self._client.close)  # sources are iterated over as often as one likes: they have no end
+        self.retry_policy, self.max_seconds = retry_policy, max_seconds
+        weakref.finalize(self, self._client.close)  # sources can be iterated again at any time, so they have no close
 
     def close(self) -> None:
         self._client.close()
 
-    def open(self, address: str) -> BinaryIO:
-        file = HttpFile(self, address)
+    def open(self, url: str) -> BinaryIO:
+        file = HttpFile(self, url)
         return cast(BinaryIO, RangedFile(file.fetch, file.size, file.close))
 
-    def stamp(self, address: str) -> str:
-        """By one HEAD request. A server that does not answer it is no failure yet: reading will tell."""
+    def stamp(self, url: str) -> str:
+        """Return the file's stamp by one HEAD request; "" if that fails, because reading may still work."""
         try:
-            answer = self._client.head(address)
+            response = self._client.head(url)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return ""
-        return stamp_response(answer.headers) if answer.is_success else ""
+        return stamp_response(response.headers) if response.is_success else ""
 
-    def content_type(self, address: str) -> str:
-        """In lower case and without parameters. Raises UnusableFile."""
+    def content_type(self, url: str) -> str:
+        """Return the content type in lower case, without parameters. Raises UnusableFile."""
 
-        def ask() -> str:
-            with self.answer(address, {}) as answer:
-                return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+        def request() -> str:
+            with self.open_response(url, {}) as response:
+                return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
-        return self.patience.over(ask)
+        return self.retry_policy.run(request)
 
     @contextmanager
-    def answer(self, address: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """The head of an answer that is one; its body is still to be read. Raises UnusableFile and Passing."""
+    def open_response(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """Context manager: a successful response, its body not read yet. Raises UnusableFile and TransientFailure."""
         try:
-            with self._client.stream("GET", address, headers=dict(headers)) as answer:
-                check_response(answer)
-                yield answer
+            with self._client.stream("GET", url, headers=dict(headers)) as response:
+                check_response(response)
+                yield response
         except httpx.TimeoutException as error:
             raise TransientFailure(f"timed out ({type(error).__name__})") from None
         except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
-            raise UnusableFile(f"not an address that can be followed ({type(error).__name__})") from None
+            raise UnusableFile(f"not a URL that can be followed ({type(error).__name__})") from None
         except httpx.TransportError as error:
             raise TransientFailure(f"the connection failed ({format_error(error)})") from None
 
 
-class HttpFile:
-    """One file of the web, of the version that the first answer had. Not for several threads at once."""
+@cache
+def load_certificates() -> ssl.SSLContext:
+    """Load the certificates once for all sources: it takes 20 ms."""
+    return httpx.create_ssl_context()
 
-    def __init__(self, web: HttpTransport, address: str) -> None:
-        self._web, self._address = web, address
+
+class HttpFile:
+    """One file at an HTTP URL, in the version of the first response. Not thread-safe."""
+
+    def __init__(self, transport: HttpTransport, url: str) -> None:
+        self._transport, self._url = transport, url
         self._version: str | None = None
         self._size: int | None = None
-        self._whole: BinaryIO | None = None  # of a server without ranges
+        self._whole: BinaryIO | None = None  # the whole file, from a server without range requests
 
     def close(self) -> None:
         if self._whole:
             self._whole.close()
 
     def size(self) -> int:
-        """From the answer to the smallest range: signed addresses are often good for GET only."""
+        """Return the size, from a request for one byte: signed URLs are often valid for GET only."""
         if self._size is None:
-            self._web.patience.over(lambda: self._get(0, 1))
+            self._transport.retry_policy.run(lambda: self._get(0, 1))
         return self._size or 0
 
     def fetch(self, start: int, end: int) -> bytes:
         if self._whole is None:
-            data = self._web.patience.over(lambda: self._get(start, end))
+            data = self._transport.retry_policy.run(lambda: self._get(start, end))
             if self._whole is None:
                 return data
         self._whole.seek(start)
         return self._whole.read(end - start)
 
     def _get(self, start: int, end: int) -> bytes:
-        """Bytes `start` to `end`; or all are in `_whole` afterwards."""
-        at_once = start == 0 and end >= WHOLE_BYTES  # a plain request, which every server knows
+        """Return bytes `start` to `end`; if the server ignores ranges, the whole file is in `_whole` afterwards."""
+        at_once = start == 0 and end >= WHOLE_BYTES  # a request without Range, which every server supports
         headers = {} if at_once else {"Range": f"bytes={start}-{end - 1}"}
-        with self._web.answer(self._address, headers) as answer:
-            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        with self._transport.open_response(self._url, headers) as response:
+            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 self._size = self._size or 0
                 return b""
-            if at_once or answer.status_code == httpx.codes.PARTIAL_CONTENT:
-                self._keep_to_version(answer, at_once)
-                return self._body(answer, end - start)
-            self._download(answer)
+            if at_once or response.status_code == httpx.codes.PARTIAL_CONTENT:
+                self._check_version(response, at_once)
+                return self._body(response, end - start)
+            self._download(response)
         return b""
 
-    def _keep_to_version(self, answer: httpx.Response, whole: bool) -> None:
-        length = answer.headers.get("Content-Length" if whole else "Content-Range", "").rpartition("/")[2]
+    def _check_version(self, response: httpx.Response, whole: bool) -> None:
+        length = response.headers.get("Content-Length" if whole else "Content-Range", "").rpartition("/")[2]
         if length.isdecimal():
             self._size = int(length)
-        now = f"{answer.headers.get('ETag')} {answer.headers.get('Last-Modified')} {length}"
-        if not whole and self._version not in (None, now):
+        current = f"{response.headers.get('ETag')} {response.headers.get('Last-Modified')} {length}"
+        if not whole and self._version not in (None, current):
             raise UnusableFile("changed while it was being read; run the same command again")
-        self._version = now
+        self._version = current
 
-    def _body(self, answer: httpx.Response, most: int) -> bytes:
+    def _body(self, response: httpx.Response, most: int) -> bytes:
         parts, size, started = list[bytes](), 0, time.monotonic()
-        for part in answer.iter_raw():
+        for part in response.iter_raw():
             parts.append(part)
             size += len(part)
             if size >= most:
                 break
-            if time.monotonic() - started > self._web.longest:
-                raise UnusableFile(f"too slow: {size} bytes in {self._web.longest:.0f} s")
+            if time.monotonic() - started > self._transport.max_seconds:
+                raise UnusableFile(f"too slow: {size} bytes in {self._transport.max_seconds:.0f} s")
         return b"".join(parts)[:most]
 
-    def _download(self, answer: httpx.Response) -> None:
+    def _download(self, response: httpx.Response) -> None:
         whole = cast(BinaryIO, tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES))  # noqa: SIM115 - lives as long as the file
-        for part in answer.iter_raw():
+        for part in response.iter_raw():
             whole.write(part)
         self._size = whole.seek(0, io.SEEK_END)
         self._whole = whole
 
 
-def check_response(answer: httpx.Response) -> None:
-    """Raises UnusableFile and Passing for an answer without what was asked for."""
-    status = answer.status_code
-    if answer.is_success or status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+def check_response(response: httpx.Response) -> None:
+    """Raises UnusableFile or TransientFailure for a response without the file."""
+    status = response.status_code
+    if response.is_success or status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         return
     if status in TRANSIENT_STATUSES:
-        after = answer.headers.get("Retry-After", "")
-        raise TransientFailure(f"the server answers HTTP {status}", float(after) if after.isdecimal() else 0.0)
-    raise UnusableFile(STATUS_REASONS.get(status, f"the server answers HTTP {status}"))
+        after = response.headers.get("Retry-After", "")
+        raise TransientFailure(f"the server returned HTTP {status}", float(after) if after.isdecimal() else 0.0)
+    raise UnusableFile(STATUS_REASONS.get(status, f"the server returned HTTP {status}"))
 
 
 def stamp_response(headers: Mapping[str, str]) -> str:
-    """A stamp; "" where the headers do not tell versions apart. A size alone does not."""
+    """Return a stamp; "" if the headers do not identify a version. A size alone does not."""
     tag, modified, length = (headers.get(name, "") for name in ("ETag", "Last-Modified", "Content-Length"))
     if not tag and not is_long_ago(modified, headers.get("Date", "")):
         return ""
@@ -183,7 +183,7 @@ def stamp_response(headers: Mapping[str, str]) -> str:
 
 
 def is_long_ago(modified: str, now: str) -> bool:
-    """Whether the second of the last change is over for good."""
+    """Whether the last change is longer ago than the resolution of HTTP dates, so that the next one will differ."""
     try:
         return (parsedate_to_datetime(now) - parsedate_to_datetime(modified)).total_seconds() > SETTLED_SECONDS
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a path or an address in a table stands for."""
+"""Resolve a path or URL in a table or on stdin to a file on disk or at a URL."""
 
 import os
 import posixpath
@@ -17,33 +17,33 @@ from ingest.sources.urls import is_url, join_url, strip_secrets
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    key: str  # the path or address as it was written, without what is secret
+    key: str  # the path or URL as written, without passwords and signatures
     open: Callable[[], BinaryIO]
-    stamp: Callable[[], str]  # raises UnusableFile for what cannot be there
-    is_far: bool
+    stamp: Callable[[], str]  # raises UnusableFile, for example for a folder
+    is_remote: bool
 
 
-def locate(word: str, base: str, far: Transport) -> FileLocation:
-    """`word` is absolute, or relative to the folder or address `base`. Raises UnusableFile."""
+def locate(word: str, base: str, transport: Transport) -> FileLocation:
+    """Resolve `word`, which is absolute or relative to the folder or URL `base`. Raises UnusableFile."""
     if "\0" in word:
         raise UnusableFile("its path has a zero byte in it")
     if is_url(word):
-        return locate_url(strip_secrets(word), word, far)
+        return locate_url(strip_secrets(word), word, transport)
     path = posixpath.normpath(word.replace(os.sep, "/"))
     if not is_url(base):
         file = os.path.join(base, path)  # noqa: PTH118 - a Path a row is slow for a million rows
-        return FileLocation(path, partial(open_regular, file), partial(stamp_file, file), is_far=False)
+        return FileLocation(path, partial(open_regular, file), partial(stamp_file, file), is_remote=False)
     if path.startswith("/"):
-        raise UnusableFile(f"{path} is a path on another machine's disk; say where it begins here with --root")
-    return locate_url(path, join_url(base, path), far)
+        raise UnusableFile(f"{path} is a path on another machine's disk; give its base folder here by --root")
+    return locate_url(path, join_url(base, path), transport)
 
 
-def locate_url(key: str, address: str, far: Transport) -> FileLocation:
-    return FileLocation(key, partial(far.open, address), partial(far.stamp, address), is_far=True)
+def locate_url(key: str, url: str, transport: Transport) -> FileLocation:
+    return FileLocation(key, partial(transport.open, url), partial(transport.stamp, url), is_remote=True)
 
 
 def stamp_file(file: str) -> str:
-    """ "" for a file that may change within its clock's tick. Raises UnusableFile."""
+    """Return "" for a file that may change within the resolution of its clock. Raises UnusableFile."""
     with read_errors():
         status = os.stat(file)  # noqa: PTH116
     if stat.S_ISDIR(status.st_mode):

@@ -1,9 +1,7 @@
-"""Pages of PDF files as pictures.
+"""Pages of PDF files as images.
 
-PDFium is not thread-safe: whatever calls it holds `PDFIUM_LOCK`. Pictures are encoded outside, except large ones, of which
-one at a time is held.
-
-A file read by a library in C, whose calls back into Python must not raise.
+PDFium is not thread-safe: every call holds `PDFIUM_LOCK`. Pages are encoded outside of it, except large ones, so that
+only one large page is in memory at a time.
 """
 
 import io
@@ -24,44 +22,43 @@ from ingest.sources.base import FileEntry
 from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, read_errors
 
 POINTS_PER_INCH = 72
-MAX_SIDE = 65_500  # pixels that a JPEG may have
+MAX_SIDE = 65_500  # pixels, the limit of JPEG
 LARGE_PIXELS = 20_000_000  # 80 MB
 MAX_OPEN_DOCUMENTS = 4
-# Against PNG, of an A0 drawing at 150 dpi: 0.2 s instead of 1.1 s for about as many bytes; of a scan a tenth of the
-# time for less than half of the bytes. 4:4:4 because thin coloured lines would lose their colour.
+# Compared with PNG: an A0 drawing at 150 dpi takes 0.2 s instead of 1.1 s for about as many bytes; a scan takes a tenth
+# of the time and less than half of the bytes. 4:4:4, because thin coloured lines would lose their colour.
 JPEG_QUALITY = 95
 
 PDFIUM_LOCK = threading.RLock()
 
 ERROR_REASONS = {
     pdfium.FPDF_ERR_FORMAT: "not a PDF file, or a broken one, or one without pages",
-    pdfium.FPDF_ERR_PASSWORD: "an encrypted PDF file that asks for a password; save a copy without one",
+    pdfium.FPDF_ERR_PASSWORD: "an encrypted PDF file that needs a password; save a copy without one",
     pdfium.FPDF_ERR_SECURITY: "a PDF file encrypted in a way that cannot be read; save a copy without encryption",
 }
-logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of forms (XFA) that its build cannot draw
 
 
 def count_pdf_pages(entry: FileEntry) -> int:
-    """At least 1. Raises UnusableFile."""
+    """Return the number of pages, at least 1. Raises UnusableFile."""
     with borrow_document(entry) as pdf:
         return len(pdf)
 
 
 def read_page(entry: FileEntry, number: int, dpi: int) -> bytes:
-    """Page `number`, from 1, as a JPEG file: upright, on white, with what is filled into forms, and annotations.
+    """Draw page `number`, counted from 1, as a JPEG file: upright, on white, with filled form fields and annotations.
 
     A page that would have more than MAX_PIXELS is drawn at fewer dots per inch. Raises UnusableFile.
     """
     with borrow_document(entry) as pdf:
-        picture = draw_page(pdf, number, dpi)
-        if picture.width * picture.height > LARGE_PIXELS:
-            return encode_jpeg(picture)
-    return encode_jpeg(picture)
+        image = draw_page(pdf, number, dpi)
+        if image.width * image.height > LARGE_PIXELS:
+            return encode_jpeg(image)
+    return encode_jpeg(image)
 
 
 @contextmanager
 def borrow_document(entry: FileEntry) -> Iterator[pypdfium2.PdfDocument]:
-    """Open, and nobody else's until it is given back."""
+    """Context manager: the open document, for exclusive use; the last few documents stay open. Raises UnusableFile."""
     with PDFIUM_LOCK, read_errors():
         opened = OPEN_DOCUMENTS.get(entry) or open_document(entry)
         OPEN_DOCUMENTS[entry] = opened
@@ -77,7 +74,7 @@ def borrow_document(entry: FileEntry) -> Iterator[pypdfium2.PdfDocument]:
 
 
 class GuardedFile(io.RawIOBase):
-    """Seems to end where reading fails; `raise_problem` tells why."""
+    """A file for C callbacks, which must not raise: it ends where reading fails; `raise_problem` raises the error."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
@@ -128,7 +125,7 @@ class OpenDocument:
         self.file.close()
 
 
-OPEN_DOCUMENTS: OrderedDict[FileEntry, OpenDocument] = OrderedDict()  # the one used last at the end
+OPEN_DOCUMENTS: OrderedDict[FileEntry, OpenDocument] = OrderedDict()  # the last used one at the end
 
 
 def open_document(entry: FileEntry) -> OpenDocument:
@@ -147,14 +144,28 @@ def load_document(file: GuardedFile) -> pypdfium2.PdfDocument:
         file.raise_problem()
         reason = ERROR_REASONS.get(find_error_code(file), f"cannot be read as PDF ({error})")
         raise UnusableFile(reason) from error
-    pdf.init_forms()
+    with without_warnings():
+        pdf.init_forms()
     return pdf
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Context manager: pypdfium2 logs no warning about forms (XFA) that its build cannot draw. Holds PDFIUM_LOCK."""
+    logger = logging.getLogger("pypdfium2")
+    with PDFIUM_LOCK:
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
 def find_error_code(file: GuardedFile) -> int | None:
-    """PDFium's code: of the last failure of all. A file without pages is none, so one that is known is made before."""
+    """Return PDFium's error code. It is that of the last failure, and a file without pages sets none."""
     code = None
-    for source in (b"no PDF", file):
+    for source in (b"no PDF", file):  # the first one sets a known code
         try:
             pypdfium2.PdfDocument(source)
         except pypdfium2.PdfiumError as error:
@@ -166,7 +177,7 @@ def draw_page(pdf: pypdfium2.PdfDocument, number: int, dpi: int) -> Image.Image:
     page = pdf[number - 1]
     try:
         bitmap = page.render(scale=compute_scale(page.get_size(), dpi), rev_byteorder=True, prefer_bgrx=True)
-        try:  # the pixels are Python's: they outlive PDFium's bitmap
+        try:  # the pixels belong to Python and outlive PDFium's bitmap
             size, pixels, stride = (bitmap.width, bitmap.height), bitmap.buffer, bitmap.stride
         finally:
             bitmap.close()
@@ -176,17 +187,18 @@ def draw_page(pdf: pypdfium2.PdfDocument, number: int, dpi: int) -> Image.Image:
 
 
 def compute_scale(size: tuple[float, float], dpi: int) -> float:
-    """Pixels a point, for a page of `size` points."""
+    """Return pixels per point for a page of `size` points. Raises UnusableFile for a page without a size."""
     width, height = size
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise UnusableFile(f"a page of {width:g} x {height:g} points cannot be drawn")
     most = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / max(width, height))
-    return min(dpi / POINTS_PER_INCH, most * 0.999)  # for sides are rounded up
+    return min(dpi / POINTS_PER_INCH, most * 0.999)  # a little less, because sides are rounded up
 
 
-def encode_jpeg(picture: Image.Image) -> bytes:
+def encode_jpeg(image: Image.Image) -> bytes:
+    """Encode as JPEG, at half the size if the file would be larger than MAX_FILE_BYTES."""
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     if out.tell() > MAX_FILE_BYTES:
-        return encode_jpeg(picture.convert("RGB").reduce(2))
+        return encode_jpeg(image.convert("RGB").reduce(2))
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""A value of a table or of a .json file as the value of a property."""
+"""Convert a value of a table or of a .json file to the value of a property."""
 
 import json
 import math
@@ -13,9 +13,9 @@ INT64_RANGE = range(-(2**63), 2**63)  # what Weaviate's int holds
 
 
 def parse_properties(row: Mapping[str, object], columns: Sequence[PropertyColumn]) -> dict[str, MetadataValue]:
-    """By property. A column that is missing or empty in this row gives none.
+    """Return the values by property; a column that is missing or empty in this row is left out.
 
-    Raises UnusableFile, naming the column, for a value that is not of the column's type.
+    Raises UnusableFile, with the column's name, for a value that is not of the column's type.
     """
     values: dict[str, MetadataValue] = {}
     for column in columns:
@@ -31,9 +31,9 @@ def parse_value(raw: object, column: PropertyColumn) -> MetadataValue | None:
     try:
         return PARSERS[column.type](raw)
     except (ValueError, TypeError, OverflowError) as error:
-        wanted = f"no {column.type}" if column.type else "neither text nor a number, boolean or date"
-        way_out = f"; to take it as text, --property {format_option(column)}:text"
-        raise UnusableFile(f"its column {column.name!r} is {wanted}: {abbreviate(raw)}{way_out}") from error
+        problem = f"no {column.type}" if column.type else "neither text nor a number, boolean or date"
+        remedy = f"; to store it as text, use --property {format_option(column)}:text"
+        raise UnusableFile(f"its column {column.name!r} is {problem}: {abbreviate(raw)}{remedy}") from error
 
 
 def format_option(column: PropertyColumn) -> str:
@@ -46,11 +46,11 @@ def abbreviate(raw: object) -> str:
 
 
 def parse_text(raw: object) -> str:
-    """A field as a label or a caption: what is no text is written as JSON writes it."""
+    """Return a field as text, for a label or a caption; values that are no text are written as JSON."""
     if raw is None:
         return ""
     text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode("utf-8").strip()  # JSON can escape half a character: \ud83d
+    return text.encode("utf-8", "replace").decode("utf-8").strip()  # JSON can escape half of a character: \ud83d
 
 
 def parse_untyped(raw: object) -> MetadataValue:
@@ -82,7 +82,7 @@ def parse_number(raw: object) -> float:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         raise TypeError
     number = float(raw)
-    if not math.isfinite(number):  # JSON has no word for it
+    if not math.isfinite(number):  # JSON cannot represent it
         raise ValueError
     return number
 
@@ -95,7 +95,7 @@ def parse_boolean(raw: object) -> bool:
 
 
 def parse_date(raw: object) -> datetime:
-    """ISO 8601; without an offset it counts as UTC."""
+    """Parse ISO 8601; a time without an offset is taken as UTC."""
     if isinstance(raw, date) and not isinstance(raw, datetime):
         raw = datetime(raw.year, raw.month, raw.day)
     when = raw if isinstance(raw, datetime) else datetime.fromisoformat(str(raw).strip())

@@ -1,25 +1,25 @@
-"""A file far away as something to read and to seek in."""
+"""A remote file as a seekable binary file that reads byte ranges."""
 
 import io
 from collections import OrderedDict
 from collections.abc import Callable
 
-RangeFetcher = Callable[[int, int], bytes]  # bytes from, up to but not including; fewer only at the end of the file
+RangeFetcher = Callable[[int, int], bytes]  # fetch(start, end) returns those bytes; fewer only at the end of the file
 
 BLOCK_BYTES = 2_000_000
-MAX_BLOCKS = 8  # 16 MB: the directory of an archive, and where it is read
-WHOLE_BYTES = 8_000_000  # whoever wants that much at once gets it in one request
+MAX_BLOCKS = 8  # 16 MB: enough for the directory of an archive and the part being read
+WHOLE_BYTES = 8_000_000  # a read of at least that many bytes is one request
 
 
 class RangedFile(io.RawIOBase):
-    """Reads blocks as they are asked for and holds a few of them. `size` is asked for when somebody needs it."""
+    """Fetches blocks when they are read and caches the last few. `size` is called only when the size is needed."""
 
     def __init__(
         self, fetch: RangeFetcher, size: Callable[[], int], on_close: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__()
         self._on_close = on_close
-        self._fetch, self._ask_size = fetch, size
+        self._fetch, self._fetch_size = fetch, size
         self._size: int | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._at = 0
@@ -46,7 +46,7 @@ class RangedFile(io.RawIOBase):
 
     def size(self) -> int:
         if self._size is None:
-            self._size = self._ask_size()
+            self._size = self._fetch_size()
         return self._size
 
     def read(self, count: int | None = -1) -> bytes:
@@ -66,7 +66,7 @@ class RangedFile(io.RawIOBase):
         return len(data)
 
     def _from_blocks(self, count: int) -> bytes:
-        """Fewer than asked for at the end of the file only."""
+        """Return `count` bytes, fewer only at the end of the file."""
         parts, at, end = list[bytes](), self._at, self._at + count
         while at < end:
             number, offset = divmod(at, BLOCK_BYTES)

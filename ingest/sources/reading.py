@@ -1,4 +1,4 @@
-"""A file read into memory, or the reason why not, in words that follow its name."""
+"""Read a file into memory; errors become the reason of an UnusableFile, worded to follow the file's name."""
 
 import os
 import stat
@@ -10,18 +10,18 @@ from ingest.items import UnusableFile
 
 MAX_FILE_BYTES = 70_000_000  # Weaviate's gRPC takes 104,858,000 bytes a message, and base64 adds a third
 MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
-# A pipe without a writer must not be waited for. Windows has neither the flag nor such pipes.
+# Opening a pipe without a writer must not block. Windows has neither the flag nor such pipes.
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0)
 BINARY = getattr(os, "O_BINARY", 0)
 
 
 def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
-    """All bytes of a file, 1 to MAX_FILE_BYTES of them. Raises UnusableFile."""
+    """Return all bytes of a file, at least 1 and at most MAX_FILE_BYTES. Raises UnusableFile."""
     with read_errors(), open_file() as file:
         check_size(size := read_known_size(file))
-        # No more than there is: Python makes room for all that is asked for. What is far away: all in one request.
+        # Not more than the file has: Python allocates the requested size. A remote file is read in one request.
         data = file.read(size + 1 if size else MAX_FILE_BYTES + 1)
-        if len(data) > size > 0:  # it grows
+        if len(data) > size > 0:  # the file is growing
             data += file.read(MAX_FILE_BYTES + 1 - len(data))
     check_size(len(data))
     if not data:
@@ -31,7 +31,7 @@ def read_whole(open_file: Callable[[], BinaryIO]) -> bytes:
 
 @contextmanager
 def read_errors() -> Iterator[None]:
-    """Turns what the file system raises inside into UnusableFile."""
+    """Context manager: convert errors of the file system to UnusableFile."""
     try:
         yield
     except IsADirectoryError as error:
@@ -41,7 +41,7 @@ def read_errors() -> Iterator[None]:
 
 
 def open_regular(file: str | os.PathLike[str]) -> BinaryIO:
-    """A file on disk opened for reading. Raises OSError, and UnusableFile for a folder, a pipe or a device."""
+    """Open a file on disk for reading. Raises OSError, and UnusableFile for a folder, a pipe or a device."""
     descriptor = os.open(file, os.O_RDONLY | NONBLOCKING | BINARY)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -56,7 +56,7 @@ def open_regular(file: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read_known_size(file: BinaryIO) -> int:
-    """In bytes, where the operating system knows it; else 0."""
+    """Return the size in bytes if the file has a descriptor; else 0."""
     try:
         return os.fstat(file.fileno()).st_size
     except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
@@ -65,4 +65,4 @@ def read_known_size(file: BinaryIO) -> int:
 
 def check_size(size: int) -> None:
     if size > MAX_FILE_BYTES:
-        raise UnusableFile(f"{size / 1e6:.0f} MB; Weaviate takes at most {MAX_FILE_BYTES / 1e6:.0f} MB an image")
+        raise UnusableFile(f"{size / 1e6:.0f} MB; the limit of Weaviate is {MAX_FILE_BYTES / 1e6:.0f} MB per image")

@@ -1,4 +1,4 @@
-"""What a SOURCE with `://` in it is: a folder, an archive, a table, a PDF file or a picture somewhere else."""
+"""Sources at URLs: a folder, an archive, a table, a PDF file or an image, by HTTP or in a bucket."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,104 +26,110 @@ from ingest.sources.table import open_remote_table
 from ingest.sources.transport import Transport
 from ingest.sources.urls import is_http, parent_url, parse_base_name, strip_secrets
 
-SUFFIX_BY_CONTENT_TYPE = {"application/pdf": ".pdf"}  # by Content-Type, for addresses whose names do not tell
+SUFFIX_BY_CONTENT_TYPE = {"application/pdf": ".pdf"}  # for URLs whose names have no known extension
 
 
-def open_remote(word: str, options: SourceOptions, far: Transport | None = None) -> Source:
-    """Raises InputError for what is not there or refused, SettingsError for what a package is missing for."""
-    far = far or Transport(options.storage)
+def open_remote(word: str, options: SourceOptions, transport: Transport | None = None) -> Source:
+    """Open the source at a URL. Raises InputError if it cannot be opened, SettingsError if a package is missing."""
+    transport = transport or Transport(options.storage)
     try:
-        return open_http(word, options, far) if is_http(word) else open_storage(word, options, far)
+        return open_http(word, options, transport) if is_http(word) else open_storage(word, options, transport)
     except UnusableFile as problem:
         raise InputError(f"{strip_secrets(word)}: {problem}") from problem
 
 
-def open_http(address: str, options: SourceOptions, far: Transport) -> Source:
-    name = parse_base_name(address)
-    content = far.web.content_type(address)
+def open_http(url: str, options: SourceOptions, transport: Transport) -> Source:
+    name = parse_base_name(url)
+    content = transport.http.content_type(url)
     if content == "text/html" and not (is_table(name) or is_archive(name)):
-        raise UnusableFile("a web page, not an image; the web has no folders: list the images in a table")
+        raise UnusableFile("a web page, not an image; HTTP has no folders: list the images in a table")
     if is_table(name) or is_archive(name):
-        return open_container(address, options, far)
+        return open_container(url, options, transport)
     key = name if is_entry(name) else name + SUFFIX_BY_CONTENT_TYPE.get(content, "")
-    source = strip_secrets(address)
+    source = strip_secrets(url)
 
     def entries() -> Iterator[ListingEntry]:
-        yield FileEntry(key, source, far.stamp(address), partial(far.open, address), Facts)
+        yield FileEntry(key, source, transport.stamp(url), partial(transport.open, url), Facts)
 
     return Listing(source, entries, options)
 
 
-def open_storage(address: str, options: SourceOptions, far: Transport) -> Source:
-    name = parse_base_name(address)
-    if address.endswith("/") or far.storage.info(address).get("type") == "directory":
-        return open_remote_folder(f"{address.rstrip('/')}/", options, far)
+def open_storage(url: str, options: SourceOptions, transport: Transport) -> Source:
+    name = parse_base_name(url)
+    if url.endswith("/") or transport.storage.info(url).get("type") == "directory":
+        return open_remote_folder(f"{url.rstrip('/')}/", options, transport)
     if is_table(name) or is_archive(name):
-        return open_container(address, options, far)
-    return Listing(strip_secrets(address), partial(list_lone_file, address, options, far), options)
+        return open_container(url, options, transport)
+    return Listing(strip_secrets(url), partial(list_lone_file, url, options, transport), options)
 
 
-def open_container(address: str, options: SourceOptions, far: Transport) -> Source:
-    """Of a table or an archive."""
-    if is_table(parse_base_name(address)):
-        return open_remote_table(address, options, far)
-    return open_archive(strip_secrets(address), partial(far.open, address), partial(far.stamp, address), options)
+def open_container(url: str, options: SourceOptions, transport: Transport) -> Source:
+    """Open a table or an archive."""
+    if is_table(parse_base_name(url)):
+        return open_remote_table(url, options, transport)
+    return open_archive(strip_secrets(url), partial(transport.open, url), partial(transport.stamp, url), options)
 
 
-def open_remote_folder(address: str, options: SourceOptions, far: Transport) -> Source:
-    folder = RemoteFolder(address, strip_secrets(address).rstrip("/"), options, far)
-    if not any(map(is_entry, folder.look())):
+def open_remote_folder(url: str, options: SourceOptions, transport: Transport) -> Source:
+    folder = RemoteFolder(url, strip_secrets(url).rstrip("/"), options, transport)
+    if not any(map(is_entry, folder.find_files())):
         raise UnusableFile(f"no images in this folder; looked for {', '.join(FILE_EXTENSIONS)} files")
     return Listing(folder.source, folder.entries, options)
 
 
-def list_lone_file(address: str, options: SourceOptions, far: Transport) -> Iterator[ListingEntry]:
-    """A file whose folder is not listed: its notes are looked for one by one."""
-    folder, name = parent_url(address), address.rpartition("/")[2]
-    possible = [stem + kind for stem in list_stems(name) for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)]
-    stamps = {note: found for note in possible if (found := far.storage.stamp_of_known(folder + note)) is not None}
-    here = RemoteFolder(folder, strip_secrets(address), options, far)
-    yield here.entry(name, {**stamps, name: far.stamp(address)}, AnnotationIndex(stamps))
+def list_lone_file(url: str, options: SourceOptions, transport: Transport) -> Iterator[ListingEntry]:
+    """List one file, whose folder is not listed: check for each possible annotation."""
+    folder, name = parent_url(url), url.rpartition("/")[2]
+    candidates = [stem + kind for stem in list_stems(name) for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)]
+    stamps = {note: found for note in candidates if (found := transport.storage.find_stamp(folder + note)) is not None}
+    parent = RemoteFolder(folder, strip_secrets(url), options, transport)
+    yield parent.build_entry(name, {**stamps, name: transport.stamp(url)}, AnnotationIndex(stamps))
 
 
 @dataclass
 class RemoteFolder:
-    address: str  # ends with a slash
+    """A folder in a bucket or another file system of fsspec."""
+
+    url: str  # ends with a slash
     source: str
     options: SourceOptions
-    far: Transport
-    _looked: dict[str, str] | None = None  # what was found when the folder was opened, for the first who iterates
+    transport: Transport
+    _files: dict[str, str] | None = None  # the listing made when the folder was opened, for the first iteration
 
     def entries(self) -> Iterator[ListingEntry]:
-        """Sorted by key. The whole list is held: a bucket has no folders that could be listed one by one."""
-        files, self._looked = self._looked or self.look(), None
-        beside = AnnotationIndex(files)
-        loose = set(beside.without(filter(is_entry, files))) if beside else set()
+        """List the entries, sorted by key, from memory: a bucket cannot be listed folder by folder."""
+        files, self._files = self._files or self.find_files(), None
+        annotations = AnnotationIndex(files)
+        unmatched = set(annotations.list_unmatched(filter(is_entry, files))) if annotations else set()
         for name in sorted(files):
             if is_entry(name):
-                yield self.entry(name, files, beside)
-            elif name in loose or not beside.has(name):
+                yield self.build_entry(name, files, annotations)
+            elif name in unmatched or not annotations.is_annotation(name):
                 yield SkippedFile(name)
 
-    def look(self) -> dict[str, str]:
-        """The stamps of all files by their paths below the folder: all that is needed of what is told of them."""
-        root, found = self.far.storage.find(self.address)
+    def find_files(self) -> dict[str, str]:
+        """Return the stamps of all files, by their paths below the folder."""
+        root, found = self.transport.storage.find(self.url)
         names, start = NameFilter(self.options), len(root.rstrip("/")) + 1
         files = {path[start:]: info for path, info in found.items() if is_file(path, info)}
-        self._looked = {name: stamp_file_info(info) for name, info in files.items() if names.count_all(name)}
-        return self._looked
+        self._files = {name: stamp_file_info(info) for name, info in files.items() if names.accepts(name)}
+        return self._files
 
-    def entry(self, name: str, files: Mapping[str, str], beside: AnnotationIndex) -> ListingEntry:
+    def build_entry(self, name: str, files: Mapping[str, str], annotations: AnnotationIndex) -> ListingEntry:
         if failure := check_utf8(name, self.source):
             return failure
-        notes = {kind: note for kind in (CAPTION_SUFFIX, METADATA_SUFFIX) if beside and (note := beside.of(name, kind))}
-        label = parse_base_name((self.address + name).rpartition("/")[0])
-        stamps = [files[seen] for seen in (name, *notes.values())]
+        notes = {
+            kind: note
+            for kind in (CAPTION_SUFFIX, METADATA_SUFFIX)
+            if annotations and (note := annotations.find(name, kind))
+        }
+        label = parse_base_name((self.url + name).rpartition("/")[0])
+        stamps = [files[each] for each in (name, *notes.values())]
         stamp = make_stamp("far", stamps, sorted(notes), label, list_fact_options(self.options)) if all(stamps) else ""
         return FileEntry(name, self.source, stamp, self._opener(name), partial(self._facts, notes, label))
 
     def _opener(self, name: str) -> Callable[[], BinaryIO]:
-        return partial(self.far.open, self.address + name)
+        return partial(self.transport.open, self.url + name)
 
     def _facts(self, notes: Mapping[str, str], label: str) -> Facts:
         caption, metadata = (self._note(notes.get(kind)) for kind in (CAPTION_SUFFIX, METADATA_SUFFIX))
@@ -141,5 +147,5 @@ class RemoteFolder:
 
 
 def is_file(path: str, info: FileInfo) -> bool:
-    """Buckets hold empty objects that stand for folders."""
+    """Whether it is a file: buckets contain empty objects that represent folders."""
     return info.get("type") != "directory" and not path.endswith("/")

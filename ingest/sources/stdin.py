@@ -1,4 +1,4 @@
-"""Paths and addresses, one a line, from the standard input."""
+"""Paths and URLs from the standard input, one per line."""
 
 import os
 from collections import deque
@@ -28,28 +28,31 @@ from ingest.sources.transport import Transport
 from ingest.sources.urls import is_url, strip_secrets
 
 CHUNK_BYTES = 65_536
-MAX_PATH_BYTES = 1_000_000  # bytes: more without an end is no list of paths
+MAX_PATH_BYTES = 1_000_000  # input with a longer line is no list of paths
 REQUESTS_AT_ONCE = 16
 MAX_ENTRIES_AHEAD = 64
 
 
-def open_stdin(stream: BinaryIO, options: SourceOptions, far: Transport | None = None) -> Listing:
-    """Files named one a line, or ended by NUL. They are read as they come, and remembered for another time."""
-    given = options.root or os.getcwd()  # noqa: PTH109
-    root = given if is_url(given) else os.path.abspath(given)  # noqa: PTH100
+def open_stdin(stream: BinaryIO, options: SourceOptions, transport: Transport | None = None) -> Listing:
+    """List the files named on `stream`, one per line or terminated by NUL.
+
+    Names are read as they arrive, and kept, so that the source can be iterated again.
+    """
+    root = options.root or os.getcwd()  # noqa: PTH109
+    root = root if is_url(root) else os.path.abspath(root)  # noqa: PTH100
     paths = PathStream(stream, b"\0" if options.nul else b"\n")
     source = strip_secrets(root) if is_url(root) else check_source_name(root)
-    named = StdinListing(source, root, options, NameFilter(options), far or Transport(options.storage))
-    return Listing(source, lambda: named.entries(paths), options)
+    listing = StdinListing(source, root, options, NameFilter(options), transport or Transport(options.storage))
+    return Listing(source, lambda: listing.entries(paths), options)
 
 
 class PathStream:
-    """What was read of the stream, and then the rest of it. Every path comes once."""
+    """The paths read from the stream so far, then the rest of it; without duplicates."""
 
     def __init__(self, stream: BinaryIO, end: bytes) -> None:
-        self._known: dict[bytes, None] = {}
+        self._paths: dict[bytes, None] = {}
         self._order: list[bytes] = []
-        self._fresh = split_stream(stream, end)
+        self._unread = split_stream(stream, end)
 
     def __iter__(self) -> Iterator[bytes]:
         at = 0
@@ -58,17 +61,18 @@ class PathStream:
             at += 1
 
     def _read_one(self) -> bool:
-        for path in self._fresh:
-            if path not in self._known:
-                self._known[path] = None
+        for path in self._unread:
+            if path not in self._paths:
+                self._paths[path] = None
                 self._order.append(path)
                 return True
         return False
 
 
 def split_stream(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
-    """Without empty ones. A line may end as Windows ends it."""
-    rest, read = b"", getattr(stream, "read1", stream.read)  # read1: what there is, without waiting for more
+    """Split the stream at `end`, without empty pieces. Lines may end with CR LF."""
+    rest = b""
+    read = getattr(stream, "read1", stream.read)  # read1: returns what is available, without waiting for more
     while chunk := read(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(end)
         yield from (path for each in whole if (path := each.removesuffix(b"\r") if end == b"\n" else each))
@@ -81,17 +85,17 @@ def split_stream(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
 @dataclass(frozen=True, slots=True)
 class StdinListing:
     source: str
-    root: str  # absolute, or an address
+    root: str  # absolute path or URL
     options: SourceOptions
     names: NameFilter
-    far: Transport
+    transport: Transport
 
     def entries(self, paths: PathStream) -> Iterator[ListingEntry]:
-        """In their order. Addresses are asked for their versions, several at once."""
+        """List the entries in the order of `paths`. The stamps of URLs are requested several at a time."""
         threads: list[DaemonThreads] = []
         ahead: deque[ListingEntry | Future[ListingEntry]] = deque()
         for path in paths:
-            found = self._found(os.fsdecode(path))
+            found = self._resolve(os.fsdecode(path))
             if isinstance(found, FileLocation):
                 threads = threads or [DaemonThreads(REQUESTS_AT_ONCE, "stamps")]
                 ahead.append(threads[0].submit(partial(build_remote_entry, found, self.source)))
@@ -101,42 +105,42 @@ class StdinListing:
                 yield wait_for_entry(ahead.popleft())
         yield from map(wait_for_entry, ahead)
 
-    def _found(self, path: str) -> ListingEntry | FileLocation | None:
-        """None: it does not count."""
+    def _resolve(self, path: str) -> ListingEntry | FileLocation | None:
+        """Resolve one path; None if it is ignored."""
         if "\0" in path:
             reason = "ends with NUL, not with a new line; add -0"
             return ItemOutcome(escape_non_utf8(path.partition("\0")[0]), Status.FAILED, reason, self.source)
         if is_url(path) or is_url(self.root):
             try:
-                return locate(path, self.root, self.far)
+                return locate(path, self.root, self.transport)
             except UnusableFile as problem:
                 return ItemOutcome(escape_non_utf8(path), Status.FAILED, str(problem), self.source)
         file = os.path.normpath(os.path.join(self.root, path))  # noqa: PTH118
         key = file[len(self.root.rstrip("/")) + 1 :] if is_below(file, self.root) else file
-        if not self.names.count_path(key):
+        if not self.names.accepts_path(key):
             return None
         return self._file(file, key)
 
     def _file(self, file: str, key: str) -> ListingEntry:
         if os.path.isdir(file):  # noqa: PTH112
             return ItemOutcome(
-                escape_non_utf8(key), Status.FAILED, "a folder; name its files, or make it a SOURCE", self.source
+                escape_non_utf8(key), Status.FAILED, "a folder; name its files, or name it as a SOURCE", self.source
             )
         if is_archive(file) or is_table(file):
             return ItemOutcome(
-                escape_non_utf8(key), Status.FAILED, "an archive or a table; make it a SOURCE", self.source
+                escape_non_utf8(key), Status.FAILED, "an archive or a table; name it as a SOURCE", self.source
             )
         if parse_extension(file) and not is_entry(file):
             return SkippedFile(escape_non_utf8(key))
         return build_lone_entry(file, key, self.source, self.options)
 
 
-def build_remote_entry(place: FileLocation, source: str) -> ListingEntry:
+def build_remote_entry(location: FileLocation, source: str) -> ListingEntry:
     try:
-        stamp = place.stamp()
+        stamp = location.stamp()
     except UnusableFile as problem:
-        return ItemOutcome(place.key, Status.FAILED, str(problem), source)
-    return FileEntry(place.key, source, make_stamp("far", stamp) if stamp else "", place.open, Facts)
+        return ItemOutcome(location.key, Status.FAILED, str(problem), source)
+    return FileEntry(location.key, source, make_stamp("far", stamp) if stamp else "", location.open, Facts)
 
 
 def is_entry_ready(listed: ListingEntry | Future[ListingEntry]) -> bool:

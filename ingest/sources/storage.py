@@ -1,7 +1,4 @@
-"""Buckets and whatever else fsspec opens: s3://, gs://, az://, sftp://, memory://, ...
-
-What file systems tell of a file, and what they want to be told.
-"""
+"""Files in buckets and other file systems of fsspec: s3://, gs://, az://, sftp://, memory://, ..."""
 
 import json
 import re
@@ -26,8 +23,9 @@ EXTRA_BY_SCHEME = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 PERMANENT_ERRORS = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)
 URL_IN_TEXT = re.compile(r"\w+://[^\s'\"<>)]+")
 MAX_REASON_LENGTH = 300
-KNOWN_SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")  # of many more
-# What tells one version of a file from the next, by the names that file systems have for it.
+# The best known of those that fsspec has.
+KNOWN_SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")
+# Fields that identify a version of a file, by the names that file systems use.
 VERSION_FIELDS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "crc32c")
 TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "time", "created")
 SECRET_NAME = re.compile(r"key|secret|token|pass|credential|sig|connection", re.IGNORECASE)
@@ -38,84 +36,80 @@ FileInfo = Mapping[str, Any]
 
 
 class StorageTransport:
-    """May be used by many threads at once: file systems that may not are used by one at a time."""
+    """Opens files of fsspec's file systems. Thread-safe: a file system that is not is used by one thread at a time."""
 
-    def __init__(self, options: Mapping[str, str], patience: RetryPolicy) -> None:
+    def __init__(self, options: Mapping[str, str], retry_policy: RetryPolicy) -> None:
         self._options = {name: parse_storage_value(name, value) for name, value in options.items()}
         self._secrets = [value for name, value in options.items() if SECRET_NAME.search(name) and len(value) > 3]
-        self._patience, self._lock = patience, threading.RLock()
+        self._retry_policy, self._lock = retry_policy, threading.RLock()
 
-    def open(self, address: str, info: FileInfo | None = None) -> BinaryIO:
+    def open(self, url: str, info: FileInfo | None = None) -> BinaryIO:
         def size() -> int:
-            return int((info or self.info(address)).get("size") or 0)
+            return int((info or self.info(url)).get("size") or 0)
 
-        return cast(BinaryIO, RangedFile(partial(self._fetch, address, size), size))
+        return cast(BinaryIO, RangedFile(partial(self._fetch, url, size), size))
 
-    def stamp(self, address: str) -> str:
-        return self.stamp_of_known(address) or ""
+    def stamp(self, url: str) -> str:
+        return self.find_stamp(url) or ""
 
-    def stamp_of_known(self, address: str) -> str | None:
-        """None for what is not there, or cannot be looked at: reading will tell."""
+    def find_stamp(self, url: str) -> str | None:
+        """Return the file's stamp; None if it is missing or inaccessible, in which case reading raises the error."""
         try:
-            return stamp_file_info(self.info(address))
+            return stamp_file_info(self.info(url))
         except (UnusableFile, InputError, SettingsError):
             return None
 
-    def info(self, address: str) -> FileInfo:
-        """As it is now. Raises UnusableFile, InputError and SettingsError."""
+    def info(self, url: str) -> FileInfo:
+        """Return the current file info, past any cache. Raises UnusableFile, InputError and SettingsError."""
 
         def info(system: Any, path: str) -> FileInfo:
             system.invalidate_cache(system._parent(path))
             return cast(FileInfo, system.info(path))
 
-        return self._ask(address, info)
+        return self._call(url, info)
 
-    def find(self, address: str) -> tuple[str, dict[str, FileInfo]]:
-        """The folder's own path, and all files below it by theirs."""
+    def find(self, url: str) -> tuple[str, dict[str, FileInfo]]:
+        """Return the folder's path in the file system, and all files below it by their paths."""
 
         def find(system: Any, path: str) -> tuple[str, dict[str, FileInfo]]:
             system.invalidate_cache()
             return path, system.find(path, detail=True)
 
-        return self._ask(address, find)
+        return self._call(url, find)
 
-    def _fetch(self, address: str, size: Callable[[], int], start: int, end: int) -> bytes:
+    def _fetch(self, url: str, size: Callable[[], int], start: int, end: int) -> bytes:
         def fetch(system: Any, path: str) -> bytes:
-            if start == 0 and end >= whole:  # all there is, also where that is more by now
+            if start == 0 and end >= whole:  # the whole file, even if it has grown
                 return cast(bytes, system.cat_file(path))
             return cast(bytes, system.cat_file(path, start=start, end=min(end, whole)))
 
         whole = size()
-        return self._ask(address, fetch) if start < whole else b""
+        return self._call(url, fetch) if start < whole else b""
 
-    def _ask(self, address: str, work: Callable[[Any, str], ResultT]) -> ResultT:
+    def _call(self, url: str, work: Callable[[Any, str], ResultT]) -> ResultT:
         def once() -> ResultT:
-            system, path = self.system(address)
-            with self._alone(system), self._reasons():
+            system, path = self.system(url)
+            with self._serialized(system), self._readable_errors():
                 return work(system, path)
 
-        return self._patience.over(once)
+        return self._retry_policy.run(once)
 
-    def system(self, address: str) -> tuple[Any, str]:
-        """The file system, and the path in it. Raises SettingsError and InputError."""
+    def system(self, url: str) -> tuple[Any, str]:
+        """Return the file system of a URL and the path in it. Raises SettingsError and InputError."""
         try:
-            return cast(tuple[Any, str], url_to_fs(address, **self._options))
+            return cast(tuple[Any, str], url_to_fs(url, **self._options))
         except ImportError as error:
-            raise SettingsError(f"{strip_secrets(address)}: {format_missing_package(address, error)}") from error
+            raise SettingsError(f"{strip_secrets(url)}: {format_missing_package(url, error)}") from error
         except (ValueError, TypeError) as error:
-            reason = (
-                f"{self._told(error)}; known are {', '.join(KNOWN_SCHEMES)}"
-                if is_unknown_scheme(address)
-                else self._told(error)
-            )
-            raise InputError(f"{strip_secrets(address)}: {reason}") from None
+            hint = f"; known schemes are {', '.join(KNOWN_SCHEMES)}" if is_unknown_scheme(url) else ""
+            raise InputError(f"{strip_secrets(url)}: {self._format_error(error)}{hint}") from None
         except Exception as error:
             raise InputError(
-                f"{strip_secrets(address)}: cannot be reached ({self._told(error)}); see --storage"
+                f"{strip_secrets(url)}: cannot be reached ({self._format_error(error)}); see --storage"
             ) from None
 
     @contextmanager
-    def _alone(self, system: Any) -> Iterator[None]:
+    def _serialized(self, system: Any) -> Iterator[None]:
         if getattr(system, "async_impl", False) or system.protocol == "memory":
             yield
         else:
@@ -123,45 +117,45 @@ class StorageTransport:
                 yield
 
     @contextmanager
-    def _reasons(self) -> Iterator[None]:
+    def _readable_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            self._explain(error)
+            self._raise_readable(error)
 
-    def _explain(self, error: Exception) -> NoReturn:
+    def _raise_readable(self, error: Exception) -> NoReturn:
         match error:
             case FileNotFoundError():
                 raise UnusableFile("not found: no such bucket, folder or file") from None
             case PermissionError():
-                raise UnusableFile(f"access refused ({self._told(error)}); see --storage") from None
+                raise UnusableFile(f"access refused ({self._format_error(error)}); see --storage") from None
             case IsADirectoryError():
                 raise UnusableFile("a folder, not a file") from None
             case _ if isinstance(error, PERMANENT_ERRORS) or "Credential" in type(error).__name__:
-                raise UnusableFile(f"cannot be read ({self._told(error)}); see --storage") from None
-        raise TransientFailure(f"cannot be read ({self._told(error)})") from None
+                raise UnusableFile(f"cannot be read ({self._format_error(error)}); see --storage") from None
+        raise TransientFailure(f"cannot be read ({self._format_error(error)})") from None
 
-    def _told(self, error: Exception) -> str:
-        """What `error` says in one line, without what is secret."""
+    def _format_error(self, error: Exception) -> str:
+        """Return the message of `error` on one line, without secrets."""
         text = " ".join(str(error).split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return URL_IN_TEXT.sub(lambda found: strip_secrets(found[0]), text)[:MAX_REASON_LENGTH].rstrip(" .")
 
 
-def is_unknown_scheme(address: str) -> bool:
-    return parse_scheme(address) not in fsspec.available_protocols()
+def is_unknown_scheme(url: str) -> bool:
+    return parse_scheme(url) not in fsspec.available_protocols()
 
 
-def format_missing_package(address: str, error: ImportError) -> str:
-    scheme = parse_scheme(address)
+def format_missing_package(url: str, error: ImportError) -> str:
+    scheme = parse_scheme(url)
     if scheme in EXTRA_BY_SCHEME:
         return f"needs a package that is not installed; `pip install clip-vectorizer[{EXTRA_BY_SCHEME[scheme]}]`"
     return f"needs a package that is not installed ({error})"
 
 
 def stamp_file_info(info: FileInfo) -> str:
-    """Of what a file system tells of a file; "" where that does not tell versions apart."""
+    """Return a stamp from a file system's info; "" if that does not identify a version."""
     size, marks = info.get("size"), [info[name] for name in VERSION_FIELDS if info.get(name)]
     if marks:
         return make_stamp(size, *marks)
@@ -181,7 +175,7 @@ def parse_nanoseconds(time: object) -> int | None:
 
 
 def parse_storage_value(name: str, value: str) -> object:
-    """`--storage NAME=VALUE` as the file system wants it: true, false, numbers and JSON objects; all else is text."""
+    """Parse the value of `--storage NAME=VALUE`: true, false, numbers, JSON objects and lists; else text."""
     number = value.isdecimal() and not SECRET_NAME.search(name)
     if number or value in ("true", "false") or value.startswith(("{", "[")):
         try:

@@ -1,7 +1,4 @@
-"""Tables of paths or addresses: each row an image, with what its other columns tell of it.
-
-Which columns of a table are read, and as what.
-"""
+"""Tables of paths or URLs: each row is an image; other columns give its label, caption and properties."""
 
 import hashlib
 import os
@@ -25,11 +22,11 @@ from ingest.sources.table_rows import choose_format
 from ingest.sources.transport import Transport
 from ingest.sources.urls import parent_url, strip_secrets
 
-# A stamp must be known before anything is read, and that of an address costs a request: so many are on their way
-# while the listing goes on, in the order of the rows.
+# A stamp is needed before the file is read, and that of a URL costs a request: so many run at the same time, while the
+# listing stays in the order of the rows.
 REQUESTS_AT_ONCE = 16
 MAX_ROWS_AHEAD = 64
-# The first of these that a table has is its column of paths, in upper or lower case.
+# The column of paths is the first of these names that the table has, in upper or lower case.
 PATH_COLUMNS = (
     "path",
     "file",
@@ -45,41 +42,42 @@ PATH_COLUMNS = (
 MAX_NAMED_COLUMNS = 30
 
 
-def open_table(path: str, options: SourceOptions, far: Transport | None = None) -> Listing:
-    """The rows of a file on disk. Raises InputError for what is no table or has no column of paths."""
-    path = check_source_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the name is the one the user sees
+def open_table(path: str, options: SourceOptions, transport: Transport | None = None) -> Listing:
+    """List the images of a table on disk. Raises InputError for a file that is no table or has no column of paths."""
+    path = check_source_name(os.path.abspath(path))  # noqa: PTH100 - not resolve(): the name is the one that the user typed
     base = options.root or os.path.dirname(path)  # noqa: PTH120
-    return build_table_listing(path, partial(open_regular, path), base, options, far)
+    return build_table_listing(path, partial(open_regular, path), base, options, transport)
 
 
-def open_remote_table(address: str, options: SourceOptions, far: Transport) -> Listing:
-    """As `open_table`, of a file at an address."""
-    base = options.root or parent_url(address)
-    return build_table_listing(strip_secrets(address), partial(far.open, address), base, options, far)
+def open_remote_table(url: str, options: SourceOptions, transport: Transport) -> Listing:
+    """As `open_table`, for a file at a URL."""
+    base = options.root or parent_url(url)
+    return build_table_listing(strip_secrets(url), partial(transport.open, url), base, options, transport)
 
 
 def build_table_listing(
-    name: str, open_file: Callable[[], BinaryIO], base: str, options: SourceOptions, far: Transport | None = None
+    name: str, open_file: Callable[[], BinaryIO], base: str, options: SourceOptions, transport: Transport | None = None
 ) -> Listing:
-    """`base`: the folder or address where relative paths begin."""
-    rows_in, short = choose_format(name), name.rpartition("/")[2]
+    """`base`: the folder or URL of relative paths."""
+    table_format, short = choose_format(name), name.rpartition("/")[2]
     try:
-        chosen = choose_columns(rows_in.columns(open_file), options)
-        if next(rows_in.rows(open_file, chosen.used), None) is None:
+        chosen = choose_columns(table_format.read_columns(open_file), options)
+        if next(table_format.read_rows(open_file, chosen.used), None) is None:
             raise InputError("no rows in this table")
     except (InputError, UnusableFile, OSError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
         raise InputError(f"{name}: {reason}") from problem
-    rows = partial(rows_in.rows, open_file, chosen.used)
-    whole = TableSource(name, short, rows, chosen, base, options, far or Transport(options.storage))
-    return Listing(name, whole.entries, options)
+    rows = partial(table_format.read_rows, open_file, chosen.used)
+    source = TableSource(name, short, rows, chosen, base, options, transport or Transport(options.storage))
+    return Listing(name, source.entries, options)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
     path: str
-    words: tuple[str | None, str | None]  # label and caption
-    used: tuple[str, ...]  # all columns that are read, each once
+    label: str | None
+    caption: str | None
+    used: tuple[str, ...]  # all columns that are read, without duplicates
 
 
 @dataclass(frozen=True)
@@ -90,40 +88,40 @@ class TableSource:
     chosen: ColumnChoice
     base: str
     options: SourceOptions
-    far: Transport
+    transport: Transport
 
     def entries(self) -> Iterator[ListingEntry]:
-        """One a row, in their order."""
-        threads: list[DaemonThreads] = []  # none where all is on disk
+        """List one entry or failure per row, in the order of the rows."""
+        threads: list[DaemonThreads] = []  # none if all files are on disk
         ahead: deque[ListingEntry | Future[ListingEntry]] = deque()
         try:
-            for listed in self._ask_ahead(threads):
+            for listed in self._request_stamps(threads):
                 ahead.append(listed)
                 if len(ahead) > MAX_ROWS_AHEAD:
                     yield resolve_entry(ahead.popleft())
             while ahead:
                 yield resolve_entry(ahead.popleft())
-        finally:  # whoever stops early has no use for what has not begun
+        finally:  # after an early stop, cancel the requests that have not begun
             for listed in ahead:
                 if isinstance(listed, Future):
                     listed.cancel()
 
-    def _ask_ahead(self, threads: list[DaemonThreads]) -> Iterator[ListingEntry | Future[ListingEntry]]:
+    def _request_stamps(self, threads: list[DaemonThreads]) -> Iterator[ListingEntry | Future[ListingEntry]]:
         seen = SeenKeys()
         for row in self._safe_rows():
             try:
-                place, facts = self._read(row)
-                seen.add(place.key, row.number)
+                location, facts = self._read(row)
+                seen.add(location.key, row.number)
             except UnusableFile as problem:
                 yield ItemOutcome(f"{self.short}#row={row.number}", Status.FAILED, str(problem), self.name)
                 continue
-            if place.is_far and not threads:
+            if location.is_remote and not threads:
                 threads.append(DaemonThreads(REQUESTS_AT_ONCE, "stamps"))
-            work = partial(self._entry, place, facts)
-            yield threads[0].submit(work) if place.is_far else work()
+            work = partial(self._entry, location, facts)
+            yield threads[0].submit(work) if location.is_remote else work()
 
     def _safe_rows(self) -> Iterator[TableRow | InvalidRow]:
-        """A table that cannot be read any further ends with a bad row."""
+        """Yield the rows; a table that cannot be read any further ends with an invalid row."""
         number = 0
         try:
             for row in self.rows():
@@ -141,19 +139,21 @@ class TableSource:
             raise UnusableFile(
                 f"its column {self.chosen.path!r} is {'no text; choose another by --path-column' if word else 'empty'}"
             )
-        place = locate(word.strip(), self.base, self.far)
-        label, caption = (parse_text(row.fields.get(name)) if name else "" for name in self.chosen.words)
+        location = locate(word.strip(), self.base, self.transport)
+        label, caption = (
+            parse_text(row.fields.get(name)) if name else "" for name in (self.chosen.label, self.chosen.caption)
+        )
         facts = Facts(label, caption, parse_properties(row.fields, self.options.columns))
-        return place, facts
+        return location, facts
 
-    def _entry(self, place: FileLocation, facts: Facts) -> ListingEntry:
+    def _entry(self, location: FileLocation, facts: Facts) -> ListingEntry:
         try:
-            stamp = place.stamp()
+            stamp = location.stamp()
         except UnusableFile as problem:
-            return ItemOutcome(place.key, Status.FAILED, str(problem), self.name)
-        told = (facts.label, facts.caption, sorted(facts.metadata.items()))
-        stamp = make_stamp("row", stamp, told, self.options.columns) if stamp else ""
-        return FileEntry(place.key, self.name, stamp, place.open, lambda: facts)
+            return ItemOutcome(location.key, Status.FAILED, str(problem), self.name)
+        described = (facts.label, facts.caption, sorted(facts.metadata.items()))
+        stamp = make_stamp("row", stamp, described, self.options.columns) if stamp else ""
+        return FileEntry(location.key, self.name, stamp, location.open, lambda: facts)
 
 
 def resolve_entry(listed: ListingEntry | Future[ListingEntry]) -> ListingEntry:
@@ -162,14 +162,14 @@ def resolve_entry(listed: ListingEntry | Future[ListingEntry]) -> ListingEntry:
 
 @dataclass(frozen=True, slots=True)
 class SeenKeys:
-    """Which rows named what: two objects cannot have one key."""
+    """The rows that named each key: two objects cannot have one key."""
 
-    rows: dict[bytes, int] = field(default_factory=dict)  # by digest, which is shorter than an address
+    rows: dict[bytes, int] = field(default_factory=dict)  # by digest, which is shorter than a URL
 
     def add(self, key: str, number: int) -> None:
         first = self.rows.setdefault(hashlib.blake2b(key.encode(), digest_size=8).digest(), number)
         if first != number:
-            raise UnusableFile(f"row {number} names what row {first} named: {key}")
+            raise UnusableFile(f"row {number} names the same file as row {first}: {key}")
 
 
 def check_text(*values: object) -> None:
@@ -180,12 +180,13 @@ def check_text(*values: object) -> None:
 
 
 def choose_columns(columns: Sequence[str], options: SourceOptions) -> ColumnChoice:
-    """Raises InputError, which lists the columns, where one is not there."""
+    """Choose the columns to read. Raises InputError, which lists the table's columns, if one is missing."""
     path = find_column(options.path_column, columns, "--path-column") or find_usual_column(PATH_COLUMNS, columns)
     if path is None:
         check_column_names(columns)
         raise InputError(
-            f"none of its columns is called {', '.join(PATH_COLUMNS)}; {format_columns(columns)}; choose by --path-column"
+            f"none of its columns is called {', '.join(PATH_COLUMNS)}; "
+            f"{format_columns(columns)}; choose by --path-column"
         )
     label = find_column(options.label_column, columns, "--label-column") or find_usual_column(("label",), columns)
     caption = find_column(options.caption_column, columns, "--caption-column") or find_usual_column(
@@ -196,7 +197,7 @@ def choose_columns(columns: Sequence[str], options: SourceOptions) -> ColumnChoi
     for name in used:
         if columns.count(name) > 1:
             raise InputError(f"has {columns.count(name)} columns called {name!r}; give them different names")
-    return ColumnChoice(path, (label, caption), tuple(used))
+    return ColumnChoice(path, label, caption, tuple(used))
 
 
 def find_column(name: str | None, columns: Sequence[str], option: str) -> str | None:
@@ -204,12 +205,12 @@ def find_column(name: str | None, columns: Sequence[str], option: str) -> str | 
         return name
     check_column_names(columns)
     close = get_close_matches(name, columns, n=1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"has no column {name!r}, which {option} names{meant} ({format_columns(columns)})")
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"has no column {name!r}, which {option} names{hint} ({format_columns(columns)})")
 
 
 def check_column_names(columns: Sequence[str]) -> None:
-    """They could not be named on a command line, nor be shown."""
+    """Raises InputError for names that are not UTF-8: an option cannot name them, an error cannot show them."""
     try:
         "".join(columns).encode()
     except UnicodeEncodeError as error:

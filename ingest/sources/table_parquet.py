@@ -1,11 +1,11 @@
-"""Rows of Parquet files, a batch at a time and only the columns that are used."""
+"""Read rows of Parquet files in batches, only the columns that are used."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from clip_vectorizer.errors import InputError, SettingsError
-from ingest.sources.base import InvalidRow, TableRow
+from ingest.sources.base import FileOpener, InvalidRow, TableRow
 
 BATCH_ROWS = 1024
 
@@ -17,15 +17,13 @@ except ImportError as error:
         "Parquet files need a package that is not installed; `pip install clip-vectorizer[parquet]`"
     ) from error
 
-ParquetOpener = Callable[[], BinaryIO]
-
 
 class ParquetFormat:
-    def columns(self, open_file: ParquetOpener) -> Sequence[str]:
+    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
         with open_parquet(open_file) as file:
             return list(file.schema_arrow.names)
 
-    def rows(self, open_file: ParquetOpener, used: Sequence[str]) -> Iterator[TableRow | InvalidRow]:
+    def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> Iterator[TableRow | InvalidRow]:
         number = 0
         with open_parquet(open_file) as file:
             check_column_types(file.schema_arrow, used)
@@ -39,7 +37,7 @@ class ParquetFormat:
 
 
 @contextmanager
-def open_parquet(open_file: ParquetOpener) -> Iterator[Any]:
+def open_parquet(open_file: FileOpener) -> Iterator[Any]:
     with open_file() as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file)
@@ -56,7 +54,7 @@ def check_column_types(schema: Any, used: Sequence[str]) -> None:
 
 
 def truncate_to_microseconds(batch: Any) -> Any:
-    """Python has no nanoseconds."""
+    """Convert timestamps to microseconds: Python's datetime has no nanoseconds."""
     schema = batch.schema
     for index, field in enumerate(schema):
         if pyarrow.types.is_timestamp(field.type):

@@ -1,4 +1,4 @@
-"""Rows of CSV, TSV and JSON lines, read as a stream: a bad line is one bad row, and the next one is read."""
+"""Read rows of CSV, TSV and JSON lines as a stream: an invalid line is one InvalidRow, and reading continues."""
 
 import csv
 import io
@@ -17,19 +17,17 @@ if TYPE_CHECKING:
     import _csv
 
 SEPARATORS = ",;\t|"
-MAX_LINE_LENGTH = 16_000_000  # bytes or characters; a file without line ends must not fill the memory
-LINES_FOR_COLUMNS = 100  # of JSON, whose lines need not have the same fields
-
-
+MAX_LINE_LENGTH = 16_000_000  # bytes or characters: a file without line ends must not fill the memory
+LINES_FOR_COLUMNS = 100  # of JSON, whose lines may have different fields
 RowIterator = Iterator[TableRow | InvalidRow]
 
 
 class TableFormat(Protocol):
-    def columns(self, open_file: FileOpener) -> Sequence[str]:
-        """In their order. Raises InputError, OSError and UnusableFile for a file that is none of this format."""
+    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
+        """Return the column names. Raises InputError, OSError and UnusableFile for a file of another format."""
 
-    def rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
-        """With the fields of at least the columns in `used`."""
+    def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
+        """Yield rows with the fields of at least the columns in `used`."""
 
 
 def choose_format(name: str) -> TableFormat:
@@ -43,14 +41,14 @@ def choose_format(name: str) -> TableFormat:
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    separator: str  # "": the one that the first line has most of
+    separator: str  # "": the most frequent one in the first line
 
-    def columns(self, open_file: FileOpener) -> Sequence[str]:
+    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
         with open_text(open_file) as lines:
             _, header = self._header(lines)
             return header
 
-    def rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
+    def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
         with open_text(open_file) as lines:
             reader, header = self._header(lines)
             while True:
@@ -92,7 +90,7 @@ def prepend_line(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def build_row(number: int, header: Sequence[str], record: Sequence[str]) -> TableRow | InvalidRow:
-    """Fields that are missing at the end are empty."""
+    """Build a row; fields that are missing at its end are left out."""
     if len(record) > len(header):
         return InvalidRow(number, f"{len(record)} fields, where the first line names {len(header)} columns")
     return TableRow(number, dict(zip(header, record, strict=False)))
@@ -100,7 +98,7 @@ def build_row(number: int, header: Sequence[str], record: Sequence[str]) -> Tabl
 
 @contextmanager
 def open_text(open_file: FileOpener) -> Iterator[TextIO]:
-    """UTF-8 with or without a mark, and the UTF-16 that Excel writes. Bytes that are neither come out as surrogates."""
+    """Open as UTF-8 with or without a byte order mark, or UTF-16 as Excel writes it. Other bytes become surrogates."""
     with open_file() as file:
         mark = file.read(2)
         file.seek(0)
@@ -110,13 +108,13 @@ def open_text(open_file: FileOpener) -> Iterator[TextIO]:
 
 
 class JsonLinesFormat:
-    def columns(self, open_file: FileOpener) -> Sequence[str]:
-        found = [row for row in islice(self.rows(open_file, ()), LINES_FOR_COLUMNS) if isinstance(row, TableRow)]
+    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
+        found = [row for row in islice(self.read_rows(open_file, ()), LINES_FOR_COLUMNS) if isinstance(row, TableRow)]
         if not found:
             raise InputError('no JSON object in its first lines; each line must be one, as {"path": "a.jpg"}')
         return list(dict.fromkeys(name for row in found for name in row.fields))
 
-    def rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
+    def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
         with open_file() as file:
             for number, line in enumerate(read_lines(file), start=1):
                 if line.strip():
@@ -124,7 +122,7 @@ class JsonLinesFormat:
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """What is longer than LONGEST_LINE is cut off, and so no JSON any more."""
+    """Yield lines; a line longer than MAX_LINE_LENGTH is cut off and so is invalid JSON."""
     buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
     while line := buffered.readline(MAX_LINE_LENGTH):
         rest = line
@@ -139,5 +137,5 @@ def parse_json_row(number: int, line: bytes) -> TableRow | InvalidRow:
     except (ValueError, RecursionError) as error:
         return InvalidRow(number, f"not JSON in UTF-8 ({error})")
     if not isinstance(fields, dict):
-        return InvalidRow(number, f"no JSON object but a {type(fields).__name__}")
+        return InvalidRow(number, f"not a JSON object but a {type(fields).__name__}")
     return TableRow(number, fields)

@@ -1,11 +1,8 @@
-"""Members of plain tar files, which are read wherever one likes.
+"""Members of tar files.
 
-The headers of a tar file, with an end where it ends and nowhere else.
-
-Members of compressed tar files, which are read from front to end.
-
-A caption may lie anywhere, and tar packs a folder in no order at all: so the file is gone through twice, first for the
-notes, which are small, then for the images, each of which leaves with its own.
+A plain tar file is indexed by its headers and read at any position. A compressed one can only be read from start to
+end. An annotation may be anywhere in it, because tar packs a folder in no order: so it is read twice, first for the
+annotations, which are small, then for the images, each of which is yielded with its own.
 """
 
 import io
@@ -29,7 +26,7 @@ from ingest.sources.archive_members import ArchiveContents, ArchiveMember, Handl
 from ingest.sources.entries import is_entry, parse_extension
 from ingest.sources.reading import MAX_FILE_BYTES
 
-MAX_HEADER_BYTES = 1_000_000  # of a long name or of PAX fields, which tarfile reads into memory
+MAX_HEADER_BYTES = 1_000_000  # of a long name or PAX fields, which tarfile reads into memory
 EXTENSION_HEADER_TYPES = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -38,8 +35,8 @@ EXTENSION_HEADER_TYPES = (
     tarfile.GNUTYPE_LONGLINK,
 )
 CHUNK_BYTES = 1_000_000
-MAX_ANNOTATION_BYTES = 256_000_000  # of memory, for all notes of a compressed archive
-ANNOTATION_OVERHEAD_BYTES = 700  # of memory that Python takes for one besides its text and its name
+MAX_ANNOTATION_BYTES = 256_000_000  # memory for all annotations of a compressed archive
+ANNOTATION_OVERHEAD_BYTES = 700  # memory of one annotation in Python, in addition to its text and name
 MAX_BYTES_BY_SUFFIX = {
     CAPTION_SUFFIX: MAX_CAPTION_BYTES,
     METADATA_SUFFIX: MAX_METADATA_BYTES,
@@ -47,23 +44,23 @@ MAX_BYTES_BY_SUFFIX = {
 }
 TOO_MANY_ANNOTATIONS = (
     f"its captions and metadata take more than {MAX_ANNOTATION_BYTES / 1e6:.0f} MB, which is too much for a compressed "
-    "archive: unpack it, or leave some out, for example by --ignore '*.json'"
+    "archive: unpack it, or exclude some, for example by --ignore '*.json'"
 )
 
-TarPieces = Sequence[tuple[int, int]]  # of a sparse file, all but its holes: where in the file, how many bytes
+TarPieces = Sequence[tuple[int, int]]  # (offset, count) of the parts of a sparse file between its holes
 
 
 def read_plain_contents(open_file: Callable[[], BinaryIO]) -> ArchiveContents:
     handles = HandlePool(open_file)
     members, links, problem = list[ArchiveMember](), dict[int, str](), None
-    with handles.one() as file:
+    with handles.borrow() as file:
         try:
             for info in read_whole_members(file):
                 if info.islnk() or info.issym():
                     links[len(members)] = resolve_target(info)
                 if not info.isdir():
                     members.append(build_plain_member(info, handles))
-        except Exception as error:  # tarfile raises all kinds over broken headers
+        except Exception as error:  # tarfile raises many types over broken headers
             problem = error
     follow_links(members, links)
     return ArchiveContents(members, raise_after(problem, members))
@@ -96,47 +93,45 @@ def list_pieces(info: tarfile.TarInfo) -> TarPieces:
 
 def read_pieces(handles: HandlePool, start: int, size: int, pieces: TarPieces, most: int) -> bytes:
     data = bytearray(min(size, most))
-    with handles.one() as file:
+    with handles.borrow() as file:
         file.seek(start)
         for at, count in pieces:
-            wanted = max(0, min(count, most - at))
-            data[at : at + wanted] = file.read(wanted)
-            file.seek(count - wanted, io.SEEK_CUR)
+            length = max(0, min(count, most - at))
+            data[at : at + length] = file.read(length)
+            file.seek(count - length, io.SEEK_CUR)
     return bytes(data)
 
 
 def resolve_target(info: tarfile.TarInfo) -> str:
-    """A hard link names a member, a symbolic one a path from where it lies."""
+    """Return the path of a link's target: a hard link names a member, a symbolic link a path relative to its folder."""
     return normalize_member_path(
         info.linkname if info.islnk() else posixpath.join(posixpath.dirname(info.name), info.linkname)
     )
 
 
 def follow_links(members: list[ArchiveMember], links: dict[int, str]) -> None:
-    """Replaces each link (by its place) by what it leads to."""
-    places = (
-        {normalize_member_path(member.name): place for place, member in reversed(list(enumerate(members)))}
-        if links
-        else {}
-    )
+    """Replace each link in `members`; `links` maps its index to the path of its target."""
+    if not links:
+        return
+    index_by_path = {normalize_member_path(member.name): index for index, member in reversed(list(enumerate(members)))}
     for start in links:
-        place: int | None = start
-        for _ in range(len(links) + 1):  # more steps are a loop
-            if place is None or place not in links:
+        index: int | None = start
+        for _ in range(len(links) + 1):  # more steps mean a loop
+            if index is None or index not in links:
                 break
-            place = places.get(links[place])
-        found = place is not None and place not in links
-        members[start] = replace_link(members[start], members[place] if found and place is not None else None)
+            index = index_by_path.get(links[index])
+        is_resolved = index is not None and index not in links
+        members[start] = replace_link(members[start], members[index] if is_resolved and index is not None else None)
 
 
 def replace_link(link: ArchiveMember, target: ArchiveMember | None) -> ArchiveMember:
     if target is None:
-        return replace(link, is_file=True, problem="a link to what is not in the archive")
+        return replace(link, is_file=True, problem="a link to a file that is not in the archive")
     return replace(target, name=link.name)
 
 
 class StrictTarInfo(tarfile.TarInfo):
-    """tarfile takes whatever is no header for the end of the archive; here only the end mark ends it."""
+    """A checked header: tarfile takes every invalid header for the end of the archive; here only the end mark is."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "StrictTarInfo":
@@ -149,75 +144,76 @@ class StrictTarInfo(tarfile.TarInfo):
                 raise tarfile.ReadError(f"no tar file, or a broken one: {error}") from error
             raise
         if info.size < 0 or (info.type in EXTENSION_HEADER_TYPES and info.size > MAX_HEADER_BYTES):
-            raise tarfile.ReadError(f"a header says {info.size} bytes")
+            raise tarfile.ReadError(f"a header announces {info.size} bytes")
         return info
 
 
 def open_tar(file: BinaryIO, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
-    """Names that are no UTF-8 have surrogates in them."""
+    """Open a tar file; names that are not UTF-8 contain surrogates."""
     return tarfile.open(
         fileobj=file, mode=mode, bufsize=CHUNK_BYTES, tarinfo=StrictTarInfo, encoding="utf-8", errors="surrogateescape"
     )
 
 
 def read_headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Raises ReadError, and whatever else tarfile does, where the archive is broken."""
+    """Yield the headers. Raises ReadError and other errors of tarfile for a broken archive."""
     before = -1
     while (info := tar.next()) is not None:
         if tar.offset <= before:  # a PAX header may set a size below 0
             raise tarfile.ReadError("a header points backwards")
         before = tar.offset
-        tar.members.clear()  # type: ignore[attr-defined] # it would remember them all
+        tar.members.clear()  # type: ignore[attr-defined] # else it keeps all of them in memory
         yield info
 
 
 def read_stream_contents(
-    open_stream: Callable[[], BinaryIO], wanted: Callable[[str], bool], most: int = MAX_ANNOTATION_BYTES
+    open_stream: Callable[[], BinaryIO], is_wanted: Callable[[str], bool], most: int = MAX_ANNOTATION_BYTES
 ) -> ArchiveContents:
-    """`open_stream` begins anew, `wanted` tells by their names which notes count.
+    """Read the annotations into memory, then yield the images. `open_stream` opens the archive from its start.
 
-    Raises UnusableFile where these take more than `most` bytes, or cannot be reached: images without captions that
-    they have would be taken for finished. A broken archive ends both ways through it, and `members` alone raises.
+    `is_wanted` selects the annotations by name. Raises UnusableFile if they take more than `most` bytes or cannot be
+    read: images would be stored without their captions and count as complete. A broken archive ends both passes;
+    only the iteration of `members` raises its error.
     """
-    notes, problem = list[ArchiveMember](), None
+    annotations, problem = list[ArchiveMember](), None
     try:
-        for note in read_annotations(open_stream(), wanted, most):
-            notes.append(note)
+        for annotation in read_annotations(open_stream(), is_wanted, most):
+            annotations.append(annotation)
     except (UnusableFile, VectorizerError):
         raise
     except Exception as error:
         problem = error
-    return ArchiveContents(notes, raise_after(problem, read_stream_members(open_stream(), is_entry)))
+    return ArchiveContents(annotations, raise_after(problem, read_stream_members(open_stream(), is_entry)))
 
 
-def read_annotations(stream: BinaryIO, wanted: Callable[[str], bool], most: int) -> Iterator[ArchiveMember]:
-    for note in read_stream_members(stream, wanted):
-        if wanted(note.name):
-            most -= note.held_bytes + len(note.name) + ANNOTATION_OVERHEAD_BYTES
+def read_annotations(stream: BinaryIO, is_wanted: Callable[[str], bool], most: int) -> Iterator[ArchiveMember]:
+    for annotation in read_stream_members(stream, is_wanted):
+        if is_wanted(annotation.name):
+            most -= annotation.held_bytes + len(annotation.name) + ANNOTATION_OVERHEAD_BYTES
             if most < 0:
                 raise UnusableFile(TOO_MANY_ANNOTATIONS)
-            yield note
+            yield annotation
 
 
-def read_stream_members(stream: BinaryIO, wanted: Callable[[str], bool]) -> Iterator[ArchiveMember]:
-    """All of them; with their bytes those whose names are wanted."""
+def read_stream_members(stream: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[ArchiveMember]:
+    """Yield all members, with their bytes only if `is_wanted(name)`."""
     with open_tar(cast(BinaryIO, EagerStream(stream)), "r|") as tar:
-        yield from (build_stream_member(info, tar, wanted) for info in read_headers(tar) if not info.isdir())
-    stream.read(CHUNK_BYTES)  # what follows the end mark, so that the checksum of the whole is compared
+        yield from (build_stream_member(info, tar, is_wanted) for info in read_headers(tar) if not info.isdir())
+    stream.read(CHUNK_BYTES)  # the rest after the end mark, so that the decompressor compares its checksum
 
 
 class EagerStream:
-    """Gives what it has: read() of what is cut off raises instead, and up to a CHUNK_BYTES would be lost."""
+    """`read` returns what is available: read() of a truncated stream raises instead and loses up to CHUNK_BYTES."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.read = cast(io.BufferedReader, stream).read1  # all decompressors have it
+        self.read = cast(io.BufferedReader, stream).read1  # every decompressor has it
 
 
-def build_stream_member(info: tarfile.TarInfo, tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> ArchiveMember:
+def build_stream_member(info: tarfile.TarInfo, tar: tarfile.TarFile, is_wanted: Callable[[str], bool]) -> ArchiveMember:
     member = ArchiveMember(info.name, info.size, info.mtime, lambda most: b"", is_file=info.isreg())
     if info.islnk() or info.issym():
         return replace(member, is_file=True, problem="a link in a compressed archive; unpack it and ingest the folder")
-    if not (info.isreg() and wanted(info.name)):
+    if not (info.isreg() and is_wanted(info.name)):
         return member
     if problem := find_size_problem(info):
         return replace(member, problem=problem)

@@ -1,4 +1,4 @@
-"""Files at addresses, whatever way leads there: the web by httpx, buckets and all else by fsspec."""
+"""Files at URLs: HTTP by httpx, buckets and everything else by fsspec."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,27 +13,27 @@ from ingest.sources.urls import is_http
 
 @dataclass(frozen=True)
 class Transport:
-    """May be used by many threads at once. What cannot be had raises UnusableFile."""
+    """Opens files at URLs. Thread-safe. Raises UnusableFile for a file that cannot be read."""
 
     storage_options: Mapping[str, str]
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
-    def open(self, address: str) -> BinaryIO:
-        return self.web.open(address) if is_http(address) else self.storage.open(address)
+    def open(self, url: str) -> BinaryIO:
+        return self.http.open(url) if is_http(url) else self.storage.open(url)
 
-    def stamp(self, address: str) -> str:
-        """Of the file's version; "" when that cannot be known without reading it. Never raises."""
-        return self.web.stamp(address) if is_http(address) else self.storage.stamp(address)
+    def stamp(self, url: str) -> str:
+        """Return the stamp of the file's version; "" if it is unknown without reading the file. Never raises."""
+        return self.http.stamp(url) if is_http(url) else self.storage.stamp(url)
 
     def close(self) -> None:
-        """Ends the connections to the web. Those that are left open end with the process."""
-        if "web" in self.__dict__:
-            self.web.close()
+        """Close the HTTP connections. Connections that are not closed end with the process."""
+        if "http" in self.__dict__:
+            self.http.close()
 
     @cached_property
-    def web(self) -> HttpTransport:
-        return HttpTransport(self.patience)
+    def http(self) -> HttpTransport:
+        return HttpTransport(self.retry_policy)
 
     @cached_property
     def storage(self) -> StorageTransport:
-        return StorageTransport(self.storage_options, self.patience)
+        return StorageTransport(self.storage_options, self.retry_policy)

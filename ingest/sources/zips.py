@@ -1,4 +1,4 @@
-"""Members of zip files, which are read wherever one likes."""
+"""Members of zip files, which are read at any position."""
 
 import lzma
 import stat
@@ -29,14 +29,14 @@ BROKEN_ARCHIVE_ERRORS = (
 
 
 def read_zip_contents(open_file: Callable[[], BinaryIO]) -> ArchiveContents:
-    """Raises BadZipFile where the directory at the end is missing or broken."""
+    """Read the directory of a zip file. Raises BadZipFile if it is missing or broken."""
     file = open_file()
     try:
         archive = zipfile.ZipFile(file)
     except BaseException:
         file.close()
         raise
-    weakref.finalize(archive, file.close)  # when the last member that may be read has gone
+    weakref.finalize(archive, file.close)  # when the last member that uses it is freed
     lock = threading.Lock()
     members = [build_zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
     return ArchiveContents(members, iter(members))
@@ -54,7 +54,7 @@ def build_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: thre
 
 
 def decode_name(info: zipfile.ZipInfo) -> str:
-    """Some tools, macOS's among them, write UTF-8 and do not say so: zipfile takes it for cp437."""
+    """Return the member's name. Some tools, on macOS too, write UTF-8 without its flag; zipfile decodes it as cp437."""
     name = info.filename
     if not info.flag_bits & UTF8_FLAG:
         with suppress(UnicodeError):
@@ -71,7 +71,7 @@ def find_member_problem(info: zipfile.ZipInfo) -> str:
 
 
 def read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock, most: int) -> bytes:
-    """With the checksum compared where all of it is read. The archive counts its open members without a lock."""
+    """Read at most `most` bytes; a full read compares the checksum. ZipFile counts its open members without a lock."""
     try:
         with lock:
             file = archive.open(info)

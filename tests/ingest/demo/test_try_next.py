@@ -5,15 +5,15 @@ import pytest
 from ingest.demo.show import format_next_commands
 
 
-def lines(model: str = "emoji", collection: str = "Image", started_here: bool = True) -> list[str]:
+def lines(model: str = "emoji", collection: str = "Image", is_temporary: bool = True) -> list[str]:
     return [
-        line.strip() for line in format_next_commands(model, Path("my cat.png"), collection, started_here).splitlines()
+        line.strip() for line in format_next_commands(model, Path("my cat.png"), collection, is_temporary).splitlines()
     ]
 
 
 def test_a_stack_that_ended_is_started_again_first() -> None:
     assert 'eval "$(clip-demo up)"' in lines()
-    assert not any("clip-demo up" in line for line in lines(started_here=False))
+    assert not any("clip-demo up" in line for line in lines(is_temporary=False))
 
 
 def test_another_model_and_collection_are_named() -> None:

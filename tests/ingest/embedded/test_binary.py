@@ -45,29 +45,29 @@ def put_on_path(env: Mapping[str, str], help_text: str) -> Path:
 
 def test_a_server_on_path_is_taken_first(env: dict[str, str]) -> None:
     program = put_on_path(env, "--host= --write-timeout= maximum duration")
-    assert find_weaviate(SILENT, env, ways=()) == program
+    assert find_weaviate(SILENT, env, providers=()) == program
 
 
 def test_another_program_of_that_name_is_not_taken(env: dict[str, str]) -> None:
     put_on_path(env, "weaviate: the command line of something else")
-    assert find_weaviate(SILENT, env, ways=(works,)) == get_cache_dir(env) / "weaviate" / VERSION / "weaviate"
+    assert find_weaviate(SILENT, env, providers=(works,)) == get_cache_dir(env) / "weaviate" / VERSION / "weaviate"
 
 
 def test_what_was_obtained_once_is_kept(env: dict[str, str]) -> None:
-    first = find_weaviate(SILENT, env, ways=(works,))
+    first = find_weaviate(SILENT, env, providers=(works,))
     assert first.read_text() == VERSION
-    assert find_weaviate(SILENT, env, ways=(no_network,)) == first
+    assert find_weaviate(SILENT, env, providers=(no_network,)) == first
 
 
 def test_a_way_that_fails_says_so_and_the_next_is_tried(env: dict[str, str]) -> None:
     notes = Notes()
-    assert find_weaviate(notes, env, ways=(no_network, works)).is_file()
+    assert find_weaviate(notes, env, providers=(no_network, works)).is_file()
     assert notes.said == ["no download of https://example.org: no network"]
 
 
 def test_when_nothing_works_the_error_says_what_was_tried_and_what_to_do(env: dict[str, str]) -> None:
     with pytest.raises(StackError) as caught:
-        find_weaviate(SILENT, env, ways=(no_network, no_go))
+        find_weaviate(SILENT, env, providers=(no_network, no_go))
     for words in ("on PATH", "no download of https://example.org", "no Go 1.26", "install Go", "set WEAVIATE_URL"):
         assert words in str(caught.value)
 

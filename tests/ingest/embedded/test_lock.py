@@ -11,8 +11,8 @@ from tests.ingest.embedded.processes import eventually, number_in, python
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from ingest.embedded.files import locked
-with locked(Path(sys.argv[1]), 0):
+from ingest.embedded.files import hold_lock
+with hold_lock(Path(sys.argv[1]), 0):
     open(sys.argv[2], "w").write(f"{os.getpid()}\\n")
     time.sleep(600)
 """

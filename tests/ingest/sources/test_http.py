@@ -79,7 +79,7 @@ def test_a_slow_server_times_out(site: Site, waits: list[float]) -> None:
 
 
 def test_a_file_that_trickles_in_is_given_up(site: Site) -> None:
-    web = HttpTransport(RetryPolicy(), longest=-1.0)
+    web = HttpTransport(RetryPolicy(), max_seconds=-1.0)
     address = site.add("/x.png", b"p" * 10)
     with pytest.raises(UnusableFile, match="too slow"):
         read_whole(lambda: web.open(address))

@@ -21,7 +21,7 @@ def test_notes_that_would_fill_the_memory_are_refused_before_any_image(tmp_path:
     with pytest.raises(UnusableFile, match=r"more than 256 MB.*unpack it"):
         read_stream_contents(lambda: io.BytesIO(data), lambda name: name.endswith(".txt"), 9000)
     inside = read_stream_contents(lambda: io.BytesIO(data), lambda name: name == "x.txt", 9000)
-    assert [note.name for note in inside.notes] == ["x.txt"] and len(list(inside.members)) == 4
+    assert [note.name for note in inside.annotations] == ["x.txt"] and len(list(inside.members)) == 4
 
 
 def test_an_archive_that_only_breaks_while_its_notes_are_read_is_told_after_its_images(tmp_path: Path) -> None:

@@ -83,10 +83,10 @@ class World:
     def mend(self) -> None:
         """Everything runs and behaves, whatever the test before has done."""
         self.proxy.behave()
-        if not self.sidecar.runs:
+        if not self.sidecar.is_running:
             self.restart_sidecar()
         self.proxy.upstream = self.sidecar.url
-        if not self.weaviate.runs:
+        if not self.weaviate.is_running:
             self.weaviate.start()
 
     def restart_sidecar(self) -> None:
