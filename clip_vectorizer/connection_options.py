@@ -1,3 +1,5 @@
+"""Click options of every command that connects to Weaviate or to the sidecar."""
+
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -6,6 +8,9 @@ import click
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+WEAVIATE_OPTIONS = ("--weaviate-url", "--weaviate-grpc-port", "--weaviate-api-key")
+VECTORIZER_OPTIONS = ("--vectorizer-url", "--vectorizer-api-key")
 
 
 def weaviate_options(command: CommandT) -> CommandT:
@@ -16,32 +21,40 @@ def weaviate_options(command: CommandT) -> CommandT:
 
 
 url_option = click.option(
-    "--weaviate-url", envvar="WEAVIATE_URL", default=DEFAULT_URL, show_default=True, show_envvar=True
+    "--weaviate-url",
+    envvar="WEAVIATE_URL",
+    default=DEFAULT_URL,
+    metavar="URL",
+    show_default=True,
+    show_envvar=True,
+    help="Weaviate's HTTP address.",
 )
 grpc_port_option = click.option(
     "--weaviate-grpc-port",
     envvar="WEAVIATE_GRPC_PORT",
     type=click.IntRange(1, 65535),
     default=DEFAULT_GRPC_PORT,
+    metavar="PORT",
     show_default=True,
     show_envvar=True,
+    help="Weaviate's gRPC port, on the same host.",
 )
 api_key_option = click.option(
-    "--weaviate-api-key", envvar="WEAVIATE_API_KEY", default=None, show_default="none", show_envvar=True
+    "--weaviate-api-key", envvar="WEAVIATE_API_KEY", metavar="KEY", show_envvar=True, help="Weaviate's API key."
 )
 vectorizer_option = click.option(
     "--vectorizer-url",
     envvar="VECTORIZER_URL",
     default=DEFAULT_VECTORIZER_URL,
+    metavar="URL",
     show_default=True,
     show_envvar=True,
-    help="The sidecar, the same one that Weaviate uses.",
+    help="The sidecar's address; the same sidecar that Weaviate uses.",
 )
 vectorizer_key_option = click.option(
     "--vectorizer-api-key",
     envvar="VECTORIZER_API_KEY",
-    default=None,
-    show_default="none",
+    metavar="KEY",
     show_envvar=True,
-    help="A key of the sidecar; a password goes into its address.",
+    help="The sidecar's API key. A user name and password go into its URL.",
 )

@@ -1,9 +1,9 @@
-"""How each command starts: a Ctrl-C while its libraries are still being loaded ends it like any other Ctrl-C."""
+"""How each command starts. Ctrl-C while its libraries load ends it like any other Ctrl-C: one word, exit code 130."""
 
 import sys
 from importlib import import_module
 
-INTERRUPTED = 130  # what a shell reports for a process ended by Ctrl-C
+from clip_vectorizer.exit_codes import INTERRUPTED
 
 
 def vectorizer() -> None:
@@ -31,9 +31,10 @@ def demo() -> None:
 
 
 def run_command(module: str) -> None:
+    """Import `module`, which may take seconds, and run its `main`."""
     try:
         command = import_module(module).main
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201 - click may not be there yet
+        print("interrupted", file=sys.stderr)  # noqa: T201 - click may not be loaded yet
         sys.exit(INTERRUPTED)
     command()

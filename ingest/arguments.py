@@ -1,6 +1,6 @@
-"""From the words of a command to the job that they add up to."""
+"""From the options of `clip-ingest` to the job to run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name
 from clip_vectorizer.errors import InputError
 from ingest.choices import Fit, Keep
-from ingest.job import IngestJob
+from ingest.job import IngestJob, ReindexJob
 from ingest.listing import Selection, Shard
 from ingest.pipeline import IngestSettings
 from ingest.prepare import PrepareSettings
@@ -17,42 +17,60 @@ from ingest.report import FailedItems
 from ingest.sources.base import PropertyColumn, SourceOptions
 
 
-def build_job(sources: Sequence[str], **given: Any) -> IngestJob:
-    """Raises InputError for what cannot be or does not go together."""
-    failed = FailedItems.read(given["retry_failed"]) if given["retry_failed"] else None
-    shard = Shard.parse(given["shard"]) if given["shard"] else None
-    selection = Selection(check_prefix(given["prefix"]), shard, given["limit"])
-    prune = parse_prune_limit(given["prune"], given["prune_limit"])
+def build_job(sources: Sequence[str], **values: Any) -> IngestJob | ReindexJob:
+    """`values`: the command's options. Raises InputError for values that cannot be used."""
+    return build_reindex_job(sources, values) if values["reindex"] else build_ingest_job(sources, values)
+
+
+def build_reindex_job(sources: Sequence[str], values: Mapping[str, Any]) -> ReindexJob:
+    return ReindexJob(
+        sources=sources,
+        connection=build_connection(values),
+        options=build_source_options(values),
+        settings=IngestSettings(
+            workers=values["workers"],
+            selection=Selection(check_prefix(values["prefix"])),
+            patience_seconds=values["patience"],
+        ),
+        collection=values["collection"],
+        tenant=values["tenant"],
+        inference_url=values["inference_url"],
+        dry_run=values["dry_run"],
+    )
+
+
+def build_ingest_job(sources: Sequence[str], values: Mapping[str, Any]) -> IngestJob:
+    failed = FailedItems.read(values["retry_failed"]) if values["retry_failed"] else None
+    shard = Shard.parse(values["shard"]) if values["shard"] else None
+    selection = Selection(check_prefix(values["prefix"]), shard, values["limit"])
+    prune = PruneLimit.parse(values["prune_limit"] or "10%") if values["prune"] else None
     if prune:
         check_prune(selection, retry=failed is not None)
     if failed:
         selection = replace(selection, only=failed.has)
         sources = sources or failed.sources
-    keep = Keep(given["keep"]) if given["keep"] else None
-    alike_bits = given["alike_bits"]
+    hash_distance = values["hash_distance"]
     return IngestJob(
         sources=sources,
-        connection=build_connection(given),
-        options=build_source_options(given),
+        connection=build_connection(values),
+        options=build_source_options(values),
         settings=IngestSettings(
-            workers=given["workers"],
-            prepare=PrepareSettings(near_duplicates=alike_bits is not None, take_over=given["take_over"]),
+            workers=values["workers"],
+            prepare=PrepareSettings(near_duplicates=hash_distance is not None, take_over=values["take_over"]),
             selection=selection,
-            checksum=given["checksum"],
-            patience_seconds=given["patience"],
-            verify=not given["dry_run"],
+            checksum=values["checksum"],
+            patience_seconds=values["patience"],
+            verify=not values["dry_run"],
         ),
-        collection=given["collection"],
-        tenant=given["tenant"],
-        keep=keep,
-        embed_here=given["embed"] == "client",
-        quantizer=given["quantizer"],
+        collection=values["collection"],
+        tenant=values["tenant"],
+        keep=Keep(values["keep"]) if values["keep"] else None,
+        embed_here=values["embed"] == "client",
+        quantizer=values["quantizer"],
         prune=prune,
-        alike_bits=alike_bits,
-        dry_run=given["dry_run"],
-        watch=given["watch"],
-        reindex=given["reindex"],
-        inference_url=given["inference_url"],
+        hash_distance=hash_distance,
+        dry_run=values["dry_run"],
+        watch=values["watch"],
     )
 
 
@@ -61,66 +79,60 @@ def check_prefix(prefix: str) -> str:
         prefix.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"--prefix {prefix!r}: not UTF-8 text; take other letters, or a terminal set to UTF-8"
+            f"--prefix {prefix!r}: not UTF-8 text; use other letters, or set the terminal to UTF-8"
         ) from error
     return prefix
 
 
-def parse_prune_limit(asked: bool, limit: str | None) -> PruneLimit | None:
-    if limit and not asked:
-        raise InputError(f"--prune-limit {limit} removes nothing by itself; add --prune")
-    return PruneLimit.parse(limit or "10%") if asked else None
-
-
-def build_connection(given: dict[str, Any]) -> ConnectionSettings:
+def build_connection(values: Mapping[str, Any]) -> ConnectionSettings:
     return ConnectionSettings(
-        given["weaviate_url"],
-        given["weaviate_grpc_port"],
-        given["weaviate_api_key"],
-        given["vectorizer_url"],
-        given["vectorizer_api_key"],
+        values["weaviate_url"],
+        values["weaviate_grpc_port"],
+        values["weaviate_api_key"],
+        values["vectorizer_url"],
+        values["vectorizer_api_key"],
     )
 
 
-def build_source_options(given: dict[str, Any]) -> SourceOptions:
+def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
     return SourceOptions(
-        ignore=given["ignore"],
-        hidden=given["hidden"],
-        fit=Fit(given["fit"]) if given["fit"] else None,
-        dpi=given["dpi"],
-        frames=given["frames"],
-        exif=given["exif"],
-        columns=tuple(map(parse_column, given["columns"])),
-        path_column=given["path_column"],
-        label_column=given["label_column"],
-        caption_column=given["caption_column"],
-        root=given["root"],
-        nul=given["nul"],
-        storage=dict(map(parse_pair, given["storage"])),
+        ignore=values["ignore"],
+        hidden=values["hidden"],
+        fit=Fit(values["fit"]) if values["fit"] else None,
+        dpi=values["dpi"],
+        frames=values["frames"],
+        exif=values["exif"],
+        columns=tuple(map(parse_column, values["columns"])),
+        path_column=values["path_column"],
+        label_column=values["label_column"],
+        caption_column=values["caption_column"],
+        root=values["root"],
+        nul=values["nul"],
+        storage=dict(map(parse_pair, values["storage"])),
     )
 
 
 def parse_column(text: str) -> PropertyColumn:
     """`price`, `price:number`, `Price (EUR)=price:number`. Raises InputError."""
-    words, colon, kind = text.rpartition(":")
+    names, colon, kind = text.rpartition(":")
     if not colon or kind not in ("text", "int", "number", "boolean", "date"):
-        words, kind = text, ""
-    name, _, own = words.rpartition("=")
-    if not own:
+        names, kind = text, ""
+    column, _, name = names.rpartition("=")
+    if not name:
         raise InputError(f"--property {text!r}: write COLUMN[=NAME][:TYPE], for example price:number")
-    check_property(text, name or own, own)
-    return PropertyColumn(name or own, own, kind)
+    check_property(text, column or name, name)
+    return PropertyColumn(column or name, name, kind)
 
 
-def check_property(text: str, name: str, own: str) -> None:
-    """Better told once than for every image."""
+def check_property(option: str, column: str, name: str) -> None:
+    """Raises InputError once, instead of one failure per image."""
     try:
-        if own not in METADATA_PROPERTIES:
-            property_name(own)
+        if name not in METADATA_PROPERTIES:
+            property_name(name)
     except InputError as error:
         raise InputError(
-            f"--property {text!r}: no property of yours can be called {own!r}; give it another name, "
-            f"--property {name!r}=my_name"
+            f"--property {option!r}: {name!r} cannot be the name of a property; rename it, "
+            f"--property {column!r}=my_name"
         ) from error
 
 

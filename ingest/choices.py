@@ -1,19 +1,25 @@
+"""Choices and defaults of an ingest that the command and the pipeline share. Imports no library: `--help` reads it."""
+
+import os
 from enum import StrEnum
 
-MOST_DISTANCE = 15  # beyond it the bands below are so short that everything would be compared with everything
+MAX_HASH_DISTANCE = 15  # beyond it the bands are so short that everything would be compared with everything
+DPI = 150  # of PDF pages
+WORKERS = min(8, os.cpu_count() or 1)  # threads that read and decode
+PATIENCE_SECONDS = 300.0  # a database that restarts, a sidecar that loads another model
 
 
 class Fit(StrEnum):
-    """What becomes of the long side, which the model's square input has no room for."""
+    """What happens to the long side, which does not fit the model's square input."""
 
     CROP = "crop"  # the model's own way: most models cut off both ends
-    PAD = "pad"  # white is added on the short side, so that the whole page is seen
+    PAD = "pad"  # white is added on the short side, so that the whole page is visible
 
 
 class Keep(StrEnum):
-    """What of an image stays in the database, beside its vector and what is known of it."""
+    """What the database stores of an image, in addition to its vector and properties."""
 
     FULL = "full"  # the file and a thumbnail
     THUMBNAIL = "thumbnail"
     HASH = "hash"  # no picture
-    NONE = "none"  # no picture and no hash of one: equal files are not recognised, only equal stamps
+    NONE = "none"  # no picture and no hash: equal files are not recognised, only equal stamps

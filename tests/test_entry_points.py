@@ -29,7 +29,7 @@ def test_every_script_starts_a_command(script: str, monkeypatch: pytest.MonkeyPa
 
 def test_an_interrupt_while_libraries_load_is_one_word_and_130(tmp_path: Path) -> None:
     (tmp_path / "loads_slowly.py").write_text(LOADING)
-    code = "from clip_vectorizer.entry_points import start; start('loads_slowly')"
+    code = "from clip_vectorizer.entry_points import run_command; run_command('loads_slowly')"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
@@ -40,5 +40,5 @@ def test_an_interrupt_while_libraries_load_is_one_word_and_130(tmp_path: Path) -
         assert process.stdout is not None and process.stdout.read(1) == "."
         time.sleep(0.1)  # it sleeps now
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
-    assert (process.returncode, told) == (130, "interrupted\n")
+        _, printed = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (130, "interrupted\n")

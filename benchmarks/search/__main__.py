@@ -15,10 +15,10 @@ import numpy.typing as npt
 from benchmarks.common import Figure, Report, Spread, add_json_option
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS
 from clip_vectorizer.query.evaluation.dataset import group_captions, load_labelled_folder
 from clip_vectorizer.query.evaluation.index_data import compute_index_recalls, synthesise_vectors
 from clip_vectorizer.query.evaluation.index_recall import (
-    MEASURED_QUANTIZERS,
     NEIGHBOURS_SEARCHED,
     IndexConfig,
     IndexMeasurement,

@@ -33,17 +33,19 @@ from clip_vectorizer.database.schema import (
     label_set_properties,
     prediction_properties,
 )
-from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, UNQUANTIZED
+from clip_vectorizer.defaults import (
+    IMAGE_COLLECTION,
+    MAX_INDEX_CANDIDATES,
+    MIN_INDEX_CANDIDATES,
+    QUANTIZERS,
+    UNQUANTIZED,
+)
 from clip_vectorizer.errors import InputError, Mismatch
 
 VECTORIZER_MODULE = "multi2vec-clip"
 FULL, THUMBNAIL = "full", "thumbnail"
 COSINE_INDEX = Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
 MIN_BLOB_HASH_VERSION = (1, 37)  # the version of Weaviate that can compare an image which it does not keep
-# Texts lie apart from all images, where the graph was not built for them: with Weaviate's least of 100 candidates one
-# in twenty of a text's ten nearest was missed among 100,000, with 400 one in a hundred, a millisecond later
-# (benchmarks/search). Eight a result is Weaviate's own rule between these two.
-LEAST_CANDIDATES, MOST_CANDIDATES = 400, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +282,8 @@ def build_index(quantizer: str | None) -> _VectorIndexConfigHNSWCreate:
     bits = QUANTIZERS.get(quantizer or UNQUANTIZED, 0)
     return Configure.VectorIndex.hnsw(
         distance_metric=VectorDistances.COSINE,
-        dynamic_ef_min=LEAST_CANDIDATES,
-        dynamic_ef_max=MOST_CANDIDATES,
+        dynamic_ef_min=MIN_INDEX_CANDIDATES,
+        dynamic_ef_max=MAX_INDEX_CANDIDATES,
         quantizer=Configure.VectorIndex.Quantizer.rq(bits=bits) if bits else None,
     )
 

@@ -1,21 +1,18 @@
-"""`clip-demo`: parse, call, print.
-
-What each command needs is imported when it runs: the imports take seconds on a busy machine, and a Ctrl-C in them must
-end like any other.
-"""
+"""The command `clip-demo`. Each subcommand imports what it needs when it runs: the imports take seconds."""
 
 import os
 from pathlib import Path
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand
+from clip_vectorizer.cli_common import ExitCodeCommand, ExitCodeGroup
+from clip_vectorizer.option_rules import is_given
 
-HELP = """The whole system at work: starts Weaviate and a sidecar, ingests the example images, searches and classifies.
+HELP = """Show the whole system: start Weaviate and a sidecar, ingest the example images, search and classify.
 
-Weaviate is taken from PATH, downloaded or built, once. Server and data stay in ~/.cache/clip-vectorizer
-($XDG_CACHE_HOME), so that a second run starts in seconds and uploads nothing. With WEAVIATE_URL set, that Weaviate is
-used as it is, with the sidecar at VECTORIZER_URL.
+Weaviate is taken from PATH, else downloaded or built, once. The server and its data stay in ~/.cache/clip-vectorizer
+($XDG_CACHE_HOME): a second run starts in seconds and uploads nothing. If WEAVIATE_URL is set, that Weaviate is used,
+with the sidecar at VECTORIZER_URL.
 
 \b
 Examples:
@@ -24,59 +21,63 @@ Examples:
   eval "$(clip-demo up)" && clip-search "a red apple"; clip-demo down
 """
 
-model_option = click.option("--model", default="emoji", show_default=True, help="What the sidecar serves.")
-
-
-class ExitCodeGroup(ExitCodeCommand, click.Group):
-    """Subcommands with our exit codes."""
+DEFAULT_MODEL = "emoji"
 
 
 @click.group(cls=ExitCodeGroup, help=HELP, invoke_without_command=True)
-@model_option
+@click.option("--model", metavar="NAME", show_default=DEFAULT_MODEL, help="Model that the sidecar serves.")
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of images.  [default: examples/images of the checkout]",
+    metavar="FOLDER",
+    show_default="examples/images of the checkout",
+    help="Folder of images.",
 )
 @click.pass_context
-def main(context: click.Context, model: str, images: Path | None) -> None:
-    if context.invoked_subcommand is None:
-        from clip_vectorizer.query.display.tables import prepare_streams
-        from ingest.demo.places import find_images
-        from ingest.demo.show import run_show
+def main(context: click.Context, model: str | None, images: Path | None) -> None:
+    if context.invoked_subcommand is not None:
+        refuse_unused_options(context, context.invoked_subcommand)
+        return
+    from clip_vectorizer.query.display.tables import prepare_streams
+    from ingest.demo.places import find_images
+    from ingest.demo.show import run_show
 
-        prepare_streams()
-        context.exit(run_show(model, find_images(images), os.environ))
+    prepare_streams()
+    context.exit(run_show(model or DEFAULT_MODEL, find_images(images), os.environ))
+
+
+def refuse_unused_options(context: click.Context, subcommand: str) -> None:
+    """Raises click.UsageError for options before a subcommand that it does not use."""
+    unused = [name for name in ("images", "model") if is_given(context, name) and (name, subcommand) != ("model", "up")]
+    if unused:
+        raise click.UsageError(f"--{unused[0]} has no effect on `clip-demo {subcommand}`; remove it", context)
 
 
 @main.command(cls=ExitCodeCommand)
-@click.option("--model", help="What the sidecar serves.  [default: emoji]")
+@click.option("--model", metavar="NAME", show_default=DEFAULT_MODEL, help="Model that the sidecar serves.")
 @click.pass_context
 def up(context: click.Context, model: str | None) -> None:
-    """Start Weaviate and the sidecar in the background; print the shell lines that point the other commands there.
+    """Start Weaviate and the sidecar in the background; print the shell lines that point the other commands to them.
 
     \b
     Example:
       eval "$(clip-demo up)"
       clip-ingest examples/images
     """
-    from clip_vectorizer.progress import open_step_progress
+    before: str | None = context.find_root().params["model"]  # `clip-demo --model M up` is `clip-demo up --model M`
+    if model and before:
+        raise click.UsageError("--model is given twice; remove the first one", context)
+    from clip_vectorizer.progress import StepDisplay
     from ingest.demo import background
 
-    with open_step_progress() as progress:
-        endpoints = background.start_background(model or group_option(context, "model"), progress, os.environ)
+    with StepDisplay() as progress:
+        endpoints = background.start_background(model or before or DEFAULT_MODEL, progress, os.environ)
     click.echo(endpoints.exports())
-
-
-def group_option(context: click.Context, name: str) -> str:
-    """`clip-demo --model M up` means the same as `clip-demo up --model M`."""
-    value: str = context.find_root().params[name]
-    return value
 
 
 @main.command(cls=ExitCodeCommand)
 def down() -> None:
-    """End what `clip-demo up` started. Its data stays for the next time.
+    """Stop what `clip-demo up` started. Its data stays for the next time.
 
     \b
     Example:
@@ -92,15 +93,15 @@ def down() -> None:
 
 @main.command(cls=ExitCodeCommand)
 def weaviate() -> None:
-    """Print the path of the Weaviate server; download or build it first if it is not there.
+    """Print the path of the Weaviate server; download or build it first if it is missing.
 
     \b
     Example:
       "$(clip-demo weaviate)" --help
     """
-    from clip_vectorizer.progress import open_step_progress
+    from clip_vectorizer.progress import StepDisplay
     from ingest.embedded.binary import find_weaviate
 
-    with open_step_progress() as progress:
+    with StepDisplay() as progress:
         path = find_weaviate(progress, os.environ)
     click.echo(path)

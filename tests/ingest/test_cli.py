@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
-from ingest.cli import main, print_report, print_report_on_error
+from ingest.cli import main
+from ingest.command import print_report, print_report_on_error
 from ingest.near_duplicates import NearDuplicateGroup
 from ingest.report import IngestReport
 from tests.ingest.fakes import png, write
@@ -32,7 +33,7 @@ def test_an_empty_source_is_not_taken_for_the_present_folder() -> None:
     assert "a SOURCE is empty" in result.stderr
 
 
-def test_a_source_that_is_not_there_is_told_before_weaviate_is_asked(tmp_path: Path) -> None:
+def test_a_missing_source_is_reported_before_weaviate_is_contacted(tmp_path: Path) -> None:
     result = run(str(tmp_path / "missing"), WEAVIATE_URL="http://127.0.0.1:9")
     assert result.exit_code == 2 and result.stderr.startswith(f"error: {tmp_path}/missing: no ") and not result.stdout
 
@@ -53,7 +54,7 @@ def test_a_url_that_cannot_be_one_is_exit_2(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "WEAVIATE_URL='localhost:8080'" in result.stderr
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(tmp_path: Path) -> None:
+def test_an_unwritable_report_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     write(tmp_path / "x.png", png())
     result = run(str(tmp_path), "--report", str(tmp_path / "nowhere" / "r.jsonl"), WEAVIATE_URL="http://127.0.0.1:9")
     assert result.exit_code == 2 and "--report" in result.stderr and not result.stdout
@@ -70,33 +71,37 @@ def test_the_summary_names_the_collection_and_the_images_that_look_alike(capsys:
     assert second == "alike: a\\x1b[2J  猫"
 
 
-def test_a_dry_run_says_that_nothing_has_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_that_nothing_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(REPORT, False, ABOUT | {"dry_run": True})
     assert capsys.readouterr().out.splitlines()[0].endswith(" -> ClipImage (a dry run: nothing was written)")
 
 
 def test_json_is_one_object_with_the_numbers_and_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     print_report(REPORT, True, ABOUT)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["added"], told["model"], told["near_duplicates"][0]["paths"]) == (1, "emoji", ["a\x1b[2J", "猫"])
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["added"], printed["model"], printed["near_duplicates"][0]["paths"]) == (
+        1,
+        "emoji",
+        ["a\x1b[2J", "猫"],
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "words"), [(WeaviateUnreachable("away"), "away"), (KeyboardInterrupt(), "interrupted")]
 )
-def test_json_tells_how_far_it_came_also_when_an_error_ended_it(
+def test_json_has_the_counts_also_after_an_error(
     capsys: pytest.CaptureFixture[str], error: BaseException, words: str
 ) -> None:
     with pytest.raises(type(error)), print_report_on_error(REPORT, as_json=True):
         raise error
-    told = json.loads(capsys.readouterr().out)
-    assert told["error"] == words and told["added"] == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["error"] == words and printed["added"] == 1
 
 
 @pytest.mark.parametrize(
     ("error", "as_json"), [(InputError("no such folder"), True), (WeaviateUnreachable("away"), False)]
 )
-def test_nothing_is_told_on_stdout_of_a_wrong_use_or_without_json(
+def test_stdout_is_empty_after_wrong_usage_or_without_json(
     error: VectorizerError, as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(type(error)), print_report_on_error(REPORT, as_json):

@@ -1,52 +1,56 @@
-import io
-import re
 from dataclasses import replace
+from typing import Self
 
 import pytest
-from rich.console import Console
 
+from clip_vectorizer.terminal import escape_line
 from ingest.items import ItemOutcome, Status
 from ingest.listing import ListingProgress
 from ingest.progress import (
-    LINE_SECONDS,
     RATE_SECONDS,
-    LineDisplay,
     ProgressListener,
     RateMeter,
-    escape_unprintable,
-    open_bar,
+    format_progress,
     progress_on_stderr,
 )
 from ingest.report import IngestReport
 from ingest.retry import RetryWait
 from ingest.watch import RoundComplete
-from tests.ingest.test_retry import FakeTime
 
 BAD = ItemOutcome("a/[bold]bad:cat:\\.png", Status.FAILED, "not an image")
 LONG = IngestReport(seen=1_234_567, complete=True, added=999_999, failures=[BAD] * 345, waiting="for Weaviate")
 
 
-class Said:
-    """A display that remembers."""
+class RecordingDisplay:
+    """Obeys StatusDisplay."""
 
     def __init__(self) -> None:
-        self.sentences: list[str] = []
-        self.shown: list[tuple[int, float]] = []
+        self.notes: list[str] = []
+        self.shown: list[tuple[int | None, int | None]] = []
 
-    def show(self, report: IngestReport, rate: float) -> None:
-        self.shown.append((report.done, rate))
+    def start(self, status: str) -> None: ...
 
-    def say(self, sentence: str) -> None:
-        self.sentences.append(sentence)
+    def show(self, status: str, done: int | None = None, total: int | None = None, rate: float = 0.0) -> None:
+        self.shown.append((done, total))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def finish(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
 
 
-def said(*events: object) -> list[str]:
-    display, report = Said(), IngestReport()
+def notes_of(*events: object) -> list[str]:
+    display, report = RecordingDisplay(), IngestReport()
     listener = ProgressListener(display)
     for event in events:
         report.take(event)
         listener(report, event)
-    return display.sentences
+    return display.notes
 
 
 def test_each_failure_is_named_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,101 +63,70 @@ def test_each_failure_is_named_once_and_at_once(capsys: pytest.CaptureFixture[st
     assert shown.err == "failed: a/[bold]bad:cat:\\.png: not an image\n" and shown.out == ""
 
 
-def test_a_run_that_breaks_off_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_prints_how_many_are_done(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), progress_on_stderr() as listener:
         listener(IngestReport(seen=7, complete=True, added=3), ListingProgress(1))
         raise KeyboardInterrupt
-    assert capsys.readouterr().err == "stopped after 3 of 7 images; the same command goes on from there\n"
+    assert capsys.readouterr().err == "stopped after 3 of 7 images; the same command resumes there\n"
 
 
-def test_a_run_that_breaks_off_before_all_is_listed_does_not_claim_to_know_how_many_there_are() -> None:
-    display = Said()
+def test_a_run_interrupted_before_all_is_listed_claims_no_total() -> None:
+    display = RecordingDisplay()
     listener = ProgressListener(display)
     listener(IngestReport(seen=7, added=7), ListingProgress(1))
-    listener.broken_off()
-    assert display.sentences == ["stopped after 7 of 7 or more images; the same command goes on from there"]
+    listener.report_interruption()
+    assert display.notes == ["stopped after 7 of 7 or more images; the same command resumes there"]
 
 
-def test_a_run_that_was_through_is_not_called_stopped() -> None:
-    display = Said()
+def test_a_complete_run_is_not_called_stopped() -> None:
+    display = RecordingDisplay()
     listener = ProgressListener(display)
-    listener.broken_off()
+    listener.report_interruption()
     listener(IngestReport(seen=7, complete=True, added=7), ListingProgress(0, complete=True))
-    listener.broken_off()
-    assert not display.sentences
+    listener.report_interruption()
+    assert not display.notes
 
 
-def test_a_reason_to_wait_is_told_once_until_something_happens() -> None:
+def test_a_reason_to_wait_is_printed_once_until_something_happens() -> None:
     away, busy, done = RetryWait("nobody there"), RetryWait("busy"), ItemOutcome("a", Status.ADDED)
-    assert said(away, away, ListingProgress(1), away, busy, done, busy) == [
+    assert notes_of(away, away, ListingProgress(1), away, busy, done, busy) == [
         "waiting: nobody there",
         "waiting: busy",
         "waiting: busy",
     ]
 
 
-def test_who_watches_is_told_how_to_end_it() -> None:
-    [sentence] = said(RoundComplete())
-    assert sentence.endswith("; watching for changes, Ctrl-C ends it")
+def test_watching_prints_how_to_stop() -> None:
+    [sentence] = notes_of(RoundComplete())
+    assert sentence.endswith("; watching for changes, Ctrl-C stops")
 
 
-def test_who_watches_is_told_what_has_changed_and_not_that_nothing_has() -> None:
-    display = Said()
+def test_watching_prints_changes_and_no_empty_rounds() -> None:
+    display = RecordingDisplay()
     listener = ProgressListener(display)
     for added in (7, 7, 8):
         listener(IngestReport(seen=added, complete=True, added=added), RoundComplete())
-    assert [sentence.split(" added")[0] for sentence in display.sentences] == ["7 images: 7", "8 images: 8"]
+    assert [sentence.split(" added")[0] for sentence in display.notes] == ["7 images: 7", "8 images: 8"]
 
 
-def test_what_a_terminal_takes_for_a_command_is_shown_as_text() -> None:
-    assert said(ItemOutcome("a\x1b[2J\n\x85\u202e.png", Status.FAILED, "x\ty")) == [
+def test_control_characters_are_shown_as_text() -> None:
+    assert notes_of(ItemOutcome("a\x1b[2J\n\x85\u202e.png", Status.FAILED, "x\ty")) == [
         "failed: a\\x1b[2J\\n\\x85\\u202e.png: x\\ty"
     ]
-    assert escape_unprintable("カフェ é 🐱 a b") == "カフェ é 🐱 a b"
+    assert escape_line("カフェ é 🐱 a b") == "カフェ é 🐱 a b"
 
 
-def on_a_terminal(report: IngestReport, width: int = 80) -> str:
-    out = io.StringIO()
-    with open_bar(Console(file=out, force_terminal=True, width=width, color_system=None)) as display:
-        display.show(report, 123.4)
-        display.say(f"failed: {BAD.key}: {BAD.reason}")
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+def test_the_status_has_the_counts_and_whether_it_waits() -> None:
+    assert format_progress(LONG, 123.4) == "1000344 of 1234567, 123/s, 345 failed, waiting"
+    partial = replace(LONG, complete=False, waiting="", failures=[])
+    assert format_progress(partial, 100.0) == "999999 of 1234567 or more, 100/s"
 
 
-def test_a_terminal_gets_a_bar_and_the_failures_as_they_are() -> None:
-    shown = on_a_terminal(IngestReport(seen=2, failures=[BAD]))
-    assert "1 of 2 or more, 123/s, 1 failed" in shown and "failed: a/[bold]bad:cat:\\.png: not an image" in shown
-
-
-@pytest.mark.parametrize("width", [80, 120])
-def test_a_long_run_stays_on_one_line_of_a_terminal(width: int) -> None:
-    shown = on_a_terminal(LONG, width)
-    assert "1000344 of 1234567, 123/s, 345 failed, waiting" in shown
-    assert all(len(line) <= width for line in re.split(r"[\r\n]", shown))
-
-
-def test_a_long_sentence_is_not_broken_by_the_width_of_a_terminal() -> None:
-    out = io.StringIO()
-    with open_bar(Console(file=out, force_terminal=True, width=40, color_system=None)) as display:
-        display.say("word " * 30)
-    assert "word " * 29 in out.getvalue()
-
-
-def test_elsewhere_a_line_now_and_then_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    time = FakeTime()
-    display = LineDisplay(lambda: time.now)
-    display.show(LONG, 100.0)
-    assert not capsys.readouterr().err
-    time.sleep(LINE_SECONDS)
-    display.show(LONG, 100.0)
-    display.show(LONG, 100.0)
-    assert capsys.readouterr().err == "1000344 of 1234567, 100/s, 345 failed, waiting, about 2342 s left\n"
-
-
-def test_what_is_left_is_not_guessed_before_all_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    now = iter([0.0, LINE_SECONDS, LINE_SECONDS])
-    LineDisplay(lambda: next(now)).show(replace(LONG, complete=False, waiting="", failures=[]), 100.0)
-    assert capsys.readouterr().err == "999999 of 1234567 or more, 100/s\n"
+def test_the_display_gets_a_total_only_when_all_is_listed() -> None:
+    display = RecordingDisplay()
+    ProgressListener(display)(IngestReport(seen=7, added=3), None)
+    ProgressListener(display)(IngestReport(seen=7, added=3, complete=True), None)
+    assert display.shown == [(3, None), (3, 7)]
 
 
 def test_the_rate_is_that_of_the_last_moments() -> None:

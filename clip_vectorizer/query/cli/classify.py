@@ -1,30 +1,23 @@
-"""`clip-classify`: parse, call, print."""
+"""The command `clip-classify`: its options, which of them work together, its help."""
 
-import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.progress import count_items
-from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
-from clip_vectorizer.query.cli.classify_options import classify_options, parse_all_labels
-from clip_vectorizer.query.cli.classify_output import EMPTY_COLLECTION, show_classifications
-from clip_vectorizer.query.cli.classify_request import choose_threshold
-from clip_vectorizer.query.cli.common import GroupedCommand, collection_option, tenant_option
-from clip_vectorizer.query.cli.search_options import consistency_option
-from clip_vectorizer.query.display.tables import prepare_streams
-from clip_vectorizer.query.image_search import ImageSearch
-from clip_vectorizer.query.prompts import select_prompt_set
-from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput
-from clip_vectorizer.query.zeroshot.scores import Boost
+from clip_vectorizer.option_rules import Exclusion, Requirement, SpecialCase, Values
+from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROMPT_SETS, STRATEGIES
+from clip_vectorizer.query.cli.common import (
+    GroupedCommand,
+    collection_option,
+    combine_options,
+    consistency_option,
+    grouped_option,
+    tenant_option,
+)
 
-SOME_FAILED = 3
-QUERY_LIMIT = 10  # images, where no --limit is given
-
-HELP = """Say which of the labels each image shows: FILES, what --query finds, or the whole collection.
+HELP = """Classify images by the labels that you name: FILES, the hits of --query, or the whole collection.
 
 \b
 Examples:
@@ -33,20 +26,138 @@ Examples:
   clip-classify --labels cat,dog --template "a drawing of a {}" --json
   clip-classify --labels "crane: a machine / a wading bird,bat: a mammal"
   clip-classify --labels cat,dog --prompts photo-80
-  clip-classify --labels animal,food,tool --label-set things --write
+  clip-classify --labels animal,food,tool --label-set things --save
   clip-classify --label-set things --query "something red" --limit 50
   clip-classify --labels cat,dog,horse --where label=animals --other 0.3
 
 No training: each label is put into several prompts, their vectors are averaged, and the nearest label wins.
 
 \b
-Exit codes: 0 all in, 1 fatal, 2 usage, 3 some images could not be classified;
-each is named on stderr, 4 Weaviate or its sidecar unreachable,
-5 another model made the collection or the label set, 130 interrupted
+Exit codes: 0 done; 1 fatal; 2 usage; 3 some images could not be classified
+(each is named on stderr); 4 Weaviate or its sidecar unreachable;
+5 another model made the collection or the label set; 130 interrupted
 """
 
+LABEL_GROUP, IMAGE_GROUP, METHOD_GROUP, OUTPUT = "Labels", "Which images", "Method", "Output"
 
-@click.command("clip-classify", cls=GroupedCommand, help=HELP)
+classify_options = combine_options(
+    (
+        grouped_option(
+            LABEL_GROUP,
+            "--labels",
+            multiple=True,
+            metavar="A,B,...|@FILE",
+            help='Names separated by commas ("in quotes, too"), or a file with one name per line. Repeatable. '
+            '"crane: a construction crane / a wading bird" is one name with two descriptions.',
+        ),
+        grouped_option(
+            LABEL_GROUP,
+            "--label-set",
+            metavar="NAME",
+            help="A set stored in the database; with --labels it is created or extended.",
+        ),
+        grouped_option(
+            LABEL_GROUP,
+            "--prompts",
+            metavar="NAME|@FILE",
+            show_default="by the label's language and the model",
+            help=f"Prompt templates: {', '.join(PROMPT_SETS)}, or a file with one per line; {{}} is the label.",
+        ),
+        grouped_option(
+            LABEL_GROUP, "--template", "templates", multiple=True, help="A template of your own, with {}. Repeatable."
+        ),
+        grouped_option(IMAGE_GROUP, "--query", metavar="TEXT", help="Classify the hits of this search."),
+        grouped_option(
+            IMAGE_GROUP, "--where", multiple=True, metavar="EXPR", help="Only matching images, such as label=fruit."
+        ),
+        grouped_option(
+            IMAGE_GROUP,
+            "--limit",
+            type=click.IntRange(1),
+            metavar="N",
+            show_default="all; --query: 10",
+            help="Only the first N images.",
+        ),
+        grouped_option(
+            METHOD_GROUP,
+            "--strategy",
+            metavar="NAME",
+            default=AUTO,
+            show_default=True,
+            help=f"Where similarities are computed: {', '.join(STRATEGIES)}. All give the same labels.",
+        ),
+        grouped_option(
+            METHOD_GROUP, "--few-shot", metavar="PROPERTY", help="Also compare with images labelled by PROPERTY."
+        ),
+        grouped_option(
+            METHOD_GROUP, "--linear-probe", metavar="PROPERTY", help="Logistic regression on the same images."
+        ),
+        grouped_option(
+            METHOD_GROUP,
+            "--shots",
+            type=click.IntRange(1),
+            default=DEFAULT_SHOTS,
+            metavar="N",
+            show_default=True,
+            help="Images of each label for --few-shot and --linear-probe.",
+        ),
+        grouped_option(
+            METHOD_GROUP, "--remove-means", is_flag=True, help="Subtract the mean image and the mean label first."
+        ),
+        grouped_option(
+            METHOD_GROUP,
+            "--other",
+            metavar="THRESHOLD",
+            help="Label an image `other` if its best cosine (with shots: its best score) is below.",
+        ),
+        grouped_option(
+            METHOD_GROUP,
+            "--other-from",
+            metavar="FOLDER",
+            type=click.Path(path_type=Path),
+            help="Choose that threshold by FOLDER's images: subfolders named by a label, or by anything else.",
+        ),
+        grouped_option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object per line."),
+        grouped_option(
+            OUTPUT, "--save", is_flag=True, help="Store each result with its image: predicted_label and so on."
+        ),
+    )
+)
+
+
+def needs_no_collection(values: Values) -> bool:
+    return not (values["few_shot"] or values["linear_probe"] or values["remove_means"])
+
+
+def compares_in_database(values: Values) -> bool:
+    return values["strategy"] in (IMAGES, LABELS)
+
+
+def compares_files_in_database(values: Values) -> bool:
+    return bool(values["files"]) and values["strategy"] == LABELS
+
+
+RULES = (
+    Exclusion("--prompts", ("--template",), "both name the templates"),
+    Exclusion("FILES", ("--query", "--where", "--save"), "these are about stored images"),
+    Exclusion(
+        "FILES", ("--collection", "--tenant", "--consistency"), "no stored image is read", when=needs_no_collection
+    ),
+    SpecialCase("--strategy", compares_files_in_database, "labels searches stored images; remove it to classify FILES"),
+    Exclusion(
+        "--strategy",
+        ("--few-shot", "--linear-probe", "--remove-means"),
+        "the database computes only plain cosines",
+        when=compares_in_database,
+    ),
+    Exclusion("--few-shot", ("--linear-probe", "--remove-means"), "a run uses one of these methods"),
+    Exclusion("--linear-probe", ("--remove-means",), "a run uses one of these methods"),
+    Requirement("--shots", ("--few-shot", "--linear-probe")),
+    Exclusion("--other", ("--other-from",), "both set the threshold"),
+)
+
+
+@click.command("clip-classify", cls=GroupedCommand, rules=RULES, help=HELP)
 @click.argument("files", nargs=-1, type=click.Path())
 @classify_options
 @collection_option
@@ -55,77 +166,7 @@ each is named on stderr, 4 Weaviate or its sidecar unreachable,
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
-def main(**given: Any) -> None:
-    prepare_streams()
-    check_options(given)
-    labels, how = parse_all_labels(given["labels"]), build_options(given)
-    with open_search(given) as search:
-        how["other"] = choose_threshold(given["other"], given["other_from"], search, labels, how)
-        results = search.classify(select_images(given, search), labels, limit=given["limit"], **how)
-        failed = show_classifications(
-            count_items(results, given["as_json"]), given["as_json"], explain_no_images(given)
-        )
-    sys.exit(SOME_FAILED if failed else 0)
+def main(**values: Any) -> None:
+    from clip_vectorizer.query.cli.classify_actions import run  # imports weaviate-client, which takes a second
 
-
-def check_options(given: Mapping[str, Any]) -> None:
-    """Raises click.UsageError for what contradicts itself."""
-    if not given["labels"] and not given["label_set"]:
-        raise click.UsageError("say what to choose from: --labels A,B,... or --label-set NAME")
-    if given["prompts"] and given["templates"]:
-        raise click.UsageError("--prompts and --template exclude each other: name a set, or give your own templates")
-    if given["files"] and (given["query"] or given["where"]):
-        raise click.UsageError("FILES are classified as they are; leave --query and --where away")
-    if given["other"] and given["other_from"]:
-        raise click.UsageError("--other names the threshold and --other-from chooses one; take one of them")
-    if sum(map(bool, (given["few_shot"], given["linear_probe"], given["remove_means"]))) > 1:
-        raise click.UsageError("--few-shot, --linear-probe and --remove-means exclude each other; take one")
-
-
-def build_options(given: Mapping[str, Any]) -> ClassifyArguments:
-    """Raises InputError for prompts that cannot be used."""
-    how = ClassifyArguments(
-        prompts=select_prompt_set(given["prompts"], given["templates"] or None),
-        label_set=given["label_set"],
-        strategy=given["strategy"],
-        boost=build_boost(given),
-        write=given["write"],
-    )
-    if given["where"] and not given["query"]:
-        how["where"] = given["where"]
-    return how
-
-
-def build_boost(given: Mapping[str, Any]) -> Boost | None:
-    if given["few_shot"]:
-        return few_shot(given["few_shot"], given["shots"])
-    if given["linear_probe"]:
-        return linear_probe(given["linear_probe"], given["shots"])
-    return remove_means() if given["remove_means"] else None
-
-
-def open_search(given: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
-    """Files need a collection only where its images help to judge them."""
-    helped = given["few_shot"] or given["linear_probe"] or given["remove_means"]
-    return ImageSearch.connect(
-        given["weaviate_url"],
-        given["weaviate_grpc_port"],
-        given["weaviate_api_key"],
-        given["vectorizer_url"],
-        None if given["files"] and not helped else given["collection"],
-        given["vectorizer_api_key"],
-        given["tenant"],
-        given["consistency"],
-    )
-
-
-def explain_no_images(given: Mapping[str, Any]) -> str:
-    if given["where"]:
-        return "no image is left by --where"
-    return "--query finds no image" if given["query"] else EMPTY_COLLECTION
-
-
-def select_images(given: Mapping[str, Any], search: ImageSearch) -> ClassifyInput:
-    if given["query"] is not None:
-        return search.by_text(given["query"], given["limit"] or QUERY_LIMIT, where=given["where"] or None)
-    return given["files"] or None
+    run(values)

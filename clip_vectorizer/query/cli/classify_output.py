@@ -1,32 +1,32 @@
-"""How `clip-classify` shows its answers: a table for people, one JSON object a line for programs."""
+"""Output of `clip-classify`: a table, or one JSON object per line with --json."""
 
-from collections.abc import Iterable
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 
 import click
 
 from clip_vectorizer.query.display.tables import print_json, print_table
-from clip_vectorizer.query.zeroshot import Classification
+from clip_vectorizer.query.zeroshot.results import Classification
 from clip_vectorizer.terminal import escape_line
 
 COLUMN_NAMES = ("path", "label", "score", "margin", "runner-up")
 
-EMPTY_COLLECTION = "no image is there; fill the collection with `clip-ingest FOLDER`"
 
+def show_classifications(results: Generator[Classification], as_json: bool, why_nothing: str) -> int:
+    """Print all results, JSON lines as they come; the table also when an error or Ctrl-C ends the run early.
 
-def show_classifications(results: Iterable[Classification], as_json: bool, why_nothing: str = EMPTY_COLLECTION) -> int:
-    """Shows all of them, the JSON lines as they come, and returns how many images could not be classified.
-
-    Whatever ends it early, what there is by then is shown.
+    Returns how many images could not be classified.
     """
     done: list[Classification] = []
     try:
-        for result in results:
-            done.append(result)
-            if as_json:
-                print_json(to_json(result))
-            if result.error:
-                click.echo(escape_line(f"{result.path}: {result.error}"), err=True)
+        with closing(results):
+            for result in results:
+                done.append(result)
+                if as_json:
+                    print_json(to_json(result))
+                if result.error:
+                    click.echo(escape_line(f"{result.path}: {result.error}"), err=True)
     finally:
         good = [result for result in done if not result.error]
         if good and not as_json:
@@ -44,7 +44,7 @@ def format_cells(result: Classification) -> tuple[str, ...]:
 
 
 def to_json(result: Classification) -> dict[str, object]:
-    """Every line has the same keys; one that failed has nulls, and `error`."""
+    """Every line has the same keys; a failed image has nulls, and `error`."""
     values = asdict(result)
     error = values.pop("error")
     if not error:

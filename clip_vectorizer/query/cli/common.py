@@ -1,4 +1,4 @@
-"""What the commands that read have in common: options, and a --help that puts them in groups."""
+"""What the search commands share: options, and a --help that lists options under headings."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,16 +8,20 @@ import click
 from clip_vectorizer.cli_common import ExitCodeCommand
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 
-CONNECTION_GROUP = "Where it runs"  # of all options that belong to no other group
-
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-Decorator = Callable[[CommandT], CommandT]
+CONNECTION_GROUP = "Database and sidecar"  # of all options that belong to no other group
 
-collection_option = click.option("--collection", default=IMAGE_COLLECTION, show_default=True, help="Which images.")
-tenant_option = click.option(
-    "--tenant", default=None, show_default="none", help="Whose, if the collection has tenants."
+collection_option = click.option(
+    "--collection", default=IMAGE_COLLECTION, metavar="NAME", show_default=True, help="Collection to search."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+tenant_option = click.option("--tenant", metavar="NAME", help="Tenant, if the collection has tenants.")
+consistency_option = click.option(
+    "--consistency",
+    type=click.Choice(["ONE", "QUORUM", "ALL"], case_sensitive=False),
+    show_default="Weaviate's",
+    help="How many replicas must answer.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
 
 class GroupedOption(click.Option):
@@ -29,12 +33,12 @@ class GroupedOption(click.Option):
 
 
 def grouped_option(group: str, *names: str, **attributes: Any) -> Callable[[CommandT], CommandT]:
-    """As `click.option`, in a group."""
+    """As `click.option`, under the heading `group`."""
     return click.option(*names, cls=GroupedOption, group=group, **attributes)
 
 
 def combine_options(options: tuple[Callable[[CommandT], CommandT], ...]) -> Callable[[CommandT], CommandT]:
-    """One decorator of many; --help lists them in this order."""
+    """One decorator for all of `options`; --help lists them in this order."""
 
     def decorate(command: CommandT) -> CommandT:
         for each in reversed(options):
@@ -45,7 +49,7 @@ def combine_options(options: tuple[Callable[[CommandT], CommandT], ...]) -> Call
 
 
 class GroupedCommand(ExitCodeCommand):
-    """A command whose --help lists its options under headings, and that knows `-5` for a text."""
+    """A command whose --help lists its options under headings, and that explains how to search for `-5`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:

@@ -1,35 +1,28 @@
-"""The command `clip-eval`: `run` is what it does when no other of its commands is named."""
+"""The command `clip-eval`: `run` is what it does without the name of another of its commands."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clip_vectorizer.cli_common import ExitCodeCommand
-from clip_vectorizer.client import ModelInfo, VectorizerClient
-from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.database.connection import connect_weaviate
-from clip_vectorizer.query.cli.common import json_option, tenant_option
-from clip_vectorizer.query.cli.evaluate_actions import compare_command, index_command
-from clip_vectorizer.query.cli.evaluate_output import SOME_FAILED, count_truncated_texts, show_evaluation, status_line
-from clip_vectorizer.query.connect import check_search
-from clip_vectorizer.query.display.tables import prepare_streams
-from clip_vectorizer.query.evaluation.dataset import (
-    LabelledImages,
-    Progress,
-    load_labelled_collection,
-    load_labelled_folder,
-    read_names,
+from clip_vectorizer.connection_options import (
+    WEAVIATE_OPTIONS,
+    vectorizer_key_option,
+    vectorizer_option,
+    weaviate_options,
 )
-from clip_vectorizer.query.evaluation.evaluate import evaluate
-from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
+from clip_vectorizer.option_rules import Exclusion, Requirement, SpecialCase, Values
+from clip_vectorizer.query.cli.common import collection_option, json_option, tenant_option
 
 RUN = "run"
-ONE_SOURCE = "say what to evaluate: either a FOLDER of folders of images, or --collection NAME"
+MIN_VECTORS = 100
 
 
 class RunByDefault(click.Group):
+    """`clip-eval FOLDER` is `clip-eval run FOLDER`."""
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
             args = [RUN, *args]
@@ -38,7 +31,7 @@ class RunByDefault(click.Group):
 
 @click.group("clip-eval", cls=RunByDefault)
 def main() -> None:
-    """Say how good the answers are: of one model, of two compared, of Weaviate's vector index.
+    """Measure the quality of one model, of two models compared, or of Weaviate's vector index.
 
     \b
     Examples:
@@ -50,32 +43,33 @@ def main() -> None:
     """
 
 
-@main.command(RUN, cls=ExitCodeCommand)
+RUN_RULES = (
+    Exclusion("FOLDER", ("--collection",), "either a folder or a collection is evaluated"),
+    Exclusion("FOLDER", ("--tenant", *WEAVIATE_OPTIONS), "the images of a folder need no database"),
+    Requirement("--tenant", ("--collection",)),
+)
+
+
+@main.command(RUN, cls=ExitCodeCommand, rules=RUN_RULES)
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--collection", help="The images stored there instead, by their label.")
-@click.option("--all", "whole", is_flag=True, help="The tables too that need very many texts.")
+@click.option("--collection", metavar="NAME", help="Evaluate the images of a collection instead, by their label.")
+@click.option("--all", "whole", is_flag=True, help="Also the tables that need very many texts.")
 @click.option(
     "--class-names",
     type=click.Path(path_type=Path),
-    help="A text file of lines such as `animals · 动物`: the folders' names in more languages.",
+    metavar="FILE",
+    help="Lines such as `animals · 动物`: names of the folders in more languages.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Write plots and an index.html into this folder.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FOLDER", help="Write plots and an index.html into FOLDER."
+)
 @json_option
 @tenant_option
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
-def run(
-    folder: Path | None,
-    whole: bool,
-    class_names: Path | None,
-    report: Path | None,
-    as_json: bool,
-    vectorizer_url: str,
-    vectorizer_api_key: str | None,
-    **stored: Any,
-) -> None:
-    """Evaluate the sidecar's model on FOLDER, where each folder of images is a class, or on a collection.
+def run(**values: Any) -> None:
+    """Evaluate the sidecar's model on FOLDER, where each subfolder of images is a class, or on a collection.
 
     \b
     Examples:
@@ -83,43 +77,119 @@ def run(
       clip-eval run examples/images --class-names examples/class-names.txt --all
       clip-eval run --collection Image --report out --json
 
-    Tables: zero-shot classification by prompts and language, each class, who is taken for whom, few-shot, and search by
-    caption (photo.txt beside photo.jpg; `cat · 猫` is a caption in two languages). Figures in brackets are 95 %
+    Tables: zero-shot classification by prompts and language, each class, the confusion matrix, few-shot, and search by
+    caption (photo.txt next to photo.jpg; `cat · 猫` is a caption in two languages). Figures in brackets are 95 %
     intervals. Exit code 3: some images could not be read; each is named on stderr.
     """
-    prepare_streams()
-    if (folder is None) == (stored["collection"] is None):
-        raise click.UsageError(ONE_SOURCE)
-    if report is not None:
-        prepare_matplotlib()  # what it lacks is said now, not after minutes of work
-    with (
-        count_truncated_texts(),
-        status_line() as progress,
-        VectorizerClient(vectorizer_url, api_key=vectorizer_api_key) as sidecar,
-    ):
-        info = sidecar.meta()
-        labelled = (
-            load_labelled_folder(folder, sidecar, progress) if folder else load_collection(info, progress, **stored)
-        )
-        others = read_names(class_names, labelled.classes) if class_names else []
-        evaluation = evaluate(labelled, info, sidecar, progress, whole, others)
-    show_evaluation(evaluation, as_json, report)
-    sys.exit(SOME_FAILED if labelled.left_out else 0)
+    if values["folder"] is None and values["collection"] is None:
+        raise click.UsageError("nothing to evaluate; add a FOLDER with a subfolder per class, or --collection NAME")
+    from clip_vectorizer.query.cli.evaluate_actions import run_evaluation  # imports weaviate-client and numpy
+
+    run_evaluation(values)
 
 
-def load_collection(
-    info: ModelInfo,
-    progress: Progress,
-    collection: str,
-    tenant: str | None,
-    weaviate_url: str,
-    weaviate_grpc_port: int,
-    weaviate_api_key: str | None,
-) -> LabelledImages:
-    with connect_weaviate(weaviate_url, weaviate_grpc_port, weaviate_api_key) as client:
-        vector = check_search(client, weaviate_url, info, collection, tenant).description.vector
-        return load_labelled_collection(client, weaviate_url, collection, vector, tenant, progress)
+def starts_both_sidecars(values: Values) -> bool:
+    return not any(is_url(values[side]) for side in ("first", "second"))
 
 
-main.add_command(compare_command)
-main.add_command(index_command)
+def is_url(model: str) -> bool:
+    return model.startswith(("http://", "https://"))
+
+
+COMPARE_RULES = (
+    SpecialCase(
+        "--vectorizer-api-key",
+        starts_both_sidecars,
+        "is for a sidecar that already runs, and both models start one of their own; remove it",
+    ),
+)
+
+
+@main.command("compare", cls=ExitCodeCommand, rules=COMPARE_RULES)
+@click.argument("first")
+@click.argument("second")
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+@vectorizer_key_option
+def compare(**values: Any) -> None:
+    """Test whether two models differ on the images of FOLDER by more than chance.
+
+    \b
+    Examples:
+      clip-eval compare emoji ViT-B-32::openai examples/images
+      clip-eval compare http://localhost:9090 http://localhost:9191 examples/images --json
+
+    FIRST (A) and SECOND (B) are addresses of running sidecars, or models as `clip-vectorizer serve --model` takes them,
+    each served by a sidecar that ends with this command. Differences are first minus second; interval and p come from a
+    paired bootstrap, 10,000 resamples of the images with a fixed seed. Each model uses seven prompts that suit it. Exit
+    code 3: some images could not be read.
+    """
+    from clip_vectorizer.query.cli.evaluate_actions import run_comparison
+
+    run_comparison(values)
+
+
+def rescores_nothing(values: Values) -> bool:
+    return bool(values["quantizers"]) and not any(each.startswith("rq-") for each in values["quantizers"])
+
+
+INDEX_RULES = (
+    SpecialCase("--rescore-limit", rescores_nothing, "applies to the quantizers rq-8 and rq-1 only; remove it"),
+)
+
+
+@main.command("index", cls=ExitCodeCommand, rules=INDEX_RULES)
+@click.option(
+    "--vectors",
+    "count",
+    type=click.IntRange(MIN_VECTORS),
+    metavar="N",
+    show_default="those stored",
+    help="Generate N vectors from those stored.",
+)
+@click.option(
+    "--queries", type=click.IntRange(10), default=1000, metavar="N", show_default=True, help="At most N searches."
+)
+@click.option(
+    "--quantizer",
+    "quantizers",
+    multiple=True,
+    type=click.Choice(MEASURED_QUANTIZERS),
+    show_default="all",
+    help="Quantizer to measure. Repeatable.",
+)
+@click.option(
+    "--rescore-limit",
+    type=click.IntRange(0),
+    metavar="N",
+    show_default="Weaviate's",
+    help="Candidates of rq-8 and rq-1 that are compared again by their full vectors.",
+)
+@click.option(
+    "--ef",
+    type=click.IntRange(10, 4096),
+    default=MIN_INDEX_CANDIDATES,
+    metavar="N",
+    show_default="as clip-ingest sets it: 400",
+    help="Candidates of a search; Weaviate's own default is 100.",
+)
+@json_option
+@collection_option
+@tenant_option
+@weaviate_options
+def index(**values: Any) -> None:
+    """Measure how many of the ten nearest neighbours Weaviate's index finds, and how fast, for each quantizer.
+
+    \b
+    Examples:
+      clip-eval index
+      clip-eval index --vectors 100000 --quantizer none --quantizer rq-8
+      clip-eval index --quantizer rq-1 --rescore-limit 100 --json
+
+    The vectors of the collection, except one in ten, which are the queries, go into temporary collections that are
+    dropped at the end. `--vectors N` generates N others from them: each is a stored one moved towards a neighbour and
+    shifted by the differences of other neighbours. Times are of one gRPC search at a time, without the encoder.
+    """
+    from clip_vectorizer.query.cli.evaluate_actions import run_index
+
+    run_index(values)

@@ -1,4 +1,4 @@
-"""How `clip-eval` shows what it found: tables for people, one JSON object a line for programs, files for a report."""
+"""Output of `clip-eval`: tables, one JSON object per line with --json, files of a report."""
 
 import logging
 import shlex
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from clip_vectorizer.progress import open_display
 from clip_vectorizer.query.display.tables import print_json, print_table
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.evaluate import Evaluation
 from clip_vectorizer.query.evaluation.tables import Table
 
-SOME_FAILED = 3
 MAX_CONFUSION_CLASSES = 25  # classes whose confusion matrix fits a terminal
 
 
@@ -53,36 +53,31 @@ def show_tables(tables: Sequence[Table], as_json: bool) -> None:
 
 
 def command_line() -> str:
-    """What was typed, with the program's name alone."""
+    """The command line, with the program's name instead of its path."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 @contextmanager
 def count_truncated_texts() -> Iterator[None]:
-    """One sentence for all texts that were longer than the model reads, in place of one each."""
-    cut: list[logging.LogRecord] = []
+    """Context manager: one note for all texts that the model truncates, instead of one warning each."""
+    truncated: list[logging.LogRecord] = []
 
     def count(record: logging.LogRecord) -> bool:
-        cut.append(record)
+        truncated.append(record)
         return False
 
-    client = logging.getLogger("clip_vectorizer.client")  # what it logs are the sidecar's warnings
+    client = logging.getLogger("clip_vectorizer.client")  # logs the sidecar's warnings
     client.addFilter(count)
     try:
         yield
     finally:
         client.removeFilter(count)
-    if cut:
-        click.echo(f"note: {len(cut)} warnings of the sidecar, such as: {cut[0].getMessage()}", err=True)
+    if truncated:
+        click.echo(f"note: {len(truncated)} warnings of the sidecar, such as: {truncated[0].getMessage()}", err=True)
 
 
 @contextmanager
 def status_line() -> Iterator[Progress]:
-    """Progress on stderr: one line that is written over in a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        yield lambda sentence: click.echo(f"\r\x1b[K{sentence}", err=True, nl=False)
-    finally:
-        click.echo("\r\x1b[K", err=True, nl=False)
+    """Progress on stderr: one line that is rewritten on a terminal, nothing elsewhere."""
+    with open_display(log_seconds=None) as display:
+        yield display.show

@@ -1,32 +1,29 @@
-"""`clip-search`: parse, call, print."""
+"""The command `clip-search`: its options, which of them work together, its help."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
-from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.database.connection import ConnectionSettings
-from clip_vectorizer.query.cli.common import GroupedCommand, collection_option, tenant_option
-from clip_vectorizer.query.cli.search_actions import LIST_OPTIONS, show_list, show_similar_strings, write_sheet
-from clip_vectorizer.query.cli.search_options import consistency_option, search_options
-from clip_vectorizer.query.cli.search_output import show_as_json, show_for_people, show_paths
-from clip_vectorizer.query.cli.search_request import (
-    SearchCommandRequest,
-    build_hit_fields,
-    build_request,
-    check_combination,
-    check_mode,
-    is_given,
+from clip_vectorizer.connection_options import (
+    VECTORIZER_OPTIONS,
+    WEAVIATE_OPTIONS,
+    vectorizer_key_option,
+    vectorizer_option,
+    weaviate_options,
 )
-from clip_vectorizer.query.display.tables import prepare_streams, print_output
-from clip_vectorizer.query.explain import Explanation
-from clip_vectorizer.query.hits import Group
-from clip_vectorizer.query.image_search import ImageSearch
-from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.defaults import MAX_RESULTS
+from clip_vectorizer.option_rules import CommandMode, Exclusion, Requirement, SpecialCase, Values
+from clip_vectorizer.query.cli.common import (
+    GroupedCommand,
+    collection_option,
+    combine_options,
+    consistency_option,
+    grouped_option,
+    tenant_option,
+)
 
-HELP = """Find the images nearest to TEXT, to an image, or to several of them added up; best first.
+HELP = """Find the images nearest to TEXT, to an image, or to a sum of several; best first.
 
 \b
 Examples:
@@ -36,21 +33,151 @@ Examples:
   clip-search --image examples/images/animals/cat.png --where label!=animals
   clip-search --like fruit/red-apple.png --plus green --minus red
   clip-search animal --group-by label --limit 3 --per-group 2
-  clip-search fruit --fold --diversity 0.5 --html sheet.html
+  clip-search fruit --dedupe --diversity 0.5 --html sheet.html
   clip-search music --captions 0.5 --min-similarity 0.2 --property filename
   clip-search "a red apple" --explain
+  clip-search --list --where label=fruit
   clip-search guitar -0 | (cd examples/images && xargs -0 ls -l)
 
-In TEXT, + and - with spaces around them add and take away, 2*stripes counts twice. Similarity is the cosine: between a
-text and the right image it is rarely above 0.4. The environment variables below are what `clip-demo up` prints.
+In TEXT, + and - with spaces around them add and subtract; 2*stripes counts twice. Similarity is the cosine: between a
+text and the right image it is rarely above 0.4. `clip-demo up` prints the environment variables below.
 
 \b
-Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
-4 Weaviate or its sidecar unreachable, 5 another model made the collection
+Exit codes: 0 done, also when nothing was found; 1 fatal; 2 usage;
+4 Weaviate or its sidecar unreachable; 5 another model made the collection
 """
 
+QUERY, FILTER, ORDER = "Query (all parts are added up)", "Which images", "Order"
+OUTPUT, MODES = "Output", "Instead of a search"
+SHARE = click.FloatRange(0, 1)
+PROPERTY_MARK = "property:"
 
-@click.command("clip-search", cls=GroupedCommand, help=HELP)
+search_options = combine_options(
+    (
+        grouped_option(QUERY, "--image", "images", multiple=True, metavar="FILE|URL|-", help="An image. Repeatable."),
+        grouped_option(QUERY, "--like", multiple=True, metavar="PATH|ID", help="An image of the collection."),
+        grouped_option(QUERY, "--vector", "vector_files", multiple=True, metavar="FILE.npy", help="A numpy vector."),
+        grouped_option(QUERY, "--plus", multiple=True, metavar="TEXT", help="Another text. Repeatable."),
+        grouped_option(QUERY, "--minus", multiple=True, metavar="TEXT", help="A text to subtract. Repeatable."),
+        grouped_option(QUERY, "--plain", is_flag=True, help="TEXT is one text; + - * in it mean nothing."),
+        grouped_option(QUERY, "--move-to", metavar="TEXT", help="Move the query towards TEXT (nearText's moveTo)."),
+        grouped_option(QUERY, "--move-away", metavar="TEXT", help="Move it away (nearText's moveAwayFrom)."),
+        grouped_option(
+            QUERY, "--force", type=click.FloatRange(0), show_default="0.5", help="How far --move-to, --move-away go."
+        ),
+        grouped_option(
+            FILTER,
+            "--where",
+            multiple=True,
+            metavar="EXPR",
+            help="label=fruit, label=fruit|birds, price<=9.5, taken_at>=2024-01-01, path~*.png, camera?, !camera?. "
+            "Repeated: all must hold.",
+        ),
+        grouped_option(FILTER, "--min-similarity", type=click.FloatRange(-1, 1), help="Least cosine similarity."),
+        grouped_option(
+            FILTER, "--auto-limit", type=click.IntRange(1), metavar="N", help="End at the Nth jump in distance."
+        ),
+        grouped_option(
+            FILTER,
+            "--limit",
+            type=click.IntRange(1, MAX_RESULTS),
+            metavar="N",
+            show_default="10; --list: all",
+            help="Number of images; of groups with --group-by.",
+        ),
+        grouped_option(FILTER, "--offset", type=click.IntRange(0), default=0, metavar="N", help="Skip the first N."),
+        grouped_option(FILTER, "--dedupe", is_flag=True, help="Show equal images once, with the paths of the copies."),
+        grouped_option(
+            ORDER, "--diversity", type=SHARE, help="0: by similarity alone; 1: unlike the images above (MMR)."
+        ),
+        grouped_option(
+            ORDER,
+            "--captions",
+            type=SHARE,
+            metavar="SHARE",
+            help="Hybrid search: weight of a keyword search in the captions.",
+        ),
+        grouped_option(ORDER, "--group-by", metavar="PROPERTY", help="One group per value, each with its best images."),
+        grouped_option(
+            ORDER, "--per-group", type=click.IntRange(1, MAX_RESULTS), show_default="3", help="Images in each group."
+        ),
+        grouped_option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object per line."),
+        grouped_option(OUTPUT, "-0", "--null", "nul", is_flag=True, help="Print paths ended by NUL, for xargs -0."),
+        grouped_option(
+            OUTPUT,
+            "--html",
+            type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+            metavar="FILE|-",
+            help="Write a contact sheet: one self-contained page.",
+        ),
+        grouped_option(OUTPUT, "--explain", is_flag=True, help="Show the requests to Weaviate and the sidecar."),
+        grouped_option(
+            OUTPUT, "--property", "properties", multiple=True, metavar="NAME", help="Show it too. Repeatable."
+        ),
+        grouped_option(OUTPUT, "--vectors", is_flag=True, help="With --json: the vectors too."),
+        grouped_option(
+            OUTPUT,
+            "--thumbnails/--no-thumbnails",
+            default=None,
+            show_default="in a terminal that can show them, and in --html",
+        ),
+        grouped_option(MODES, "--list", "list_all", is_flag=True, help="All images, or those that match --where."),
+        grouped_option(MODES, "--after", metavar="ID", help="With --list: continue after this image."),
+        grouped_option(
+            MODES,
+            "--similar-strings",
+            metavar="FILE|-|PROPERTY:NAME",
+            help="Lines of FILE, or values of a property, by edit distance to TEXT.",
+        ),
+    )
+)
+
+
+def compares_file(values: Values) -> bool:
+    return not (values["similar_strings"] or "").lower().startswith(PROPERTY_MARK)
+
+
+def prints_no_thumbnails(values: Values) -> bool:
+    return bool(values["list_all"] and values["thumbnails"] and not values["as_json"])
+
+
+RULES = (
+    CommandMode(
+        "--list",
+        (
+            *("--where", "--limit", "--after", "--json", "-0", "--property", "--vectors", "--thumbnails"),
+            *("--no-thumbnails", "--collection", "--tenant", "--consistency", *WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
+        ),
+        "it lists images without a search",
+    ),
+    SpecialCase("--thumbnails", prints_no_thumbnails, "works with --list only in JSON; add --json, or remove it"),
+    Requirement("--similar-strings", ("TEXT",), "it compares strings with TEXT"),
+    CommandMode(
+        "--similar-strings",
+        ("TEXT", "--limit", "--json"),
+        "it compares TEXT with the lines of a file, without a database",
+        when=compares_file,
+    ),
+    CommandMode(
+        "--similar-strings",
+        ("TEXT", "--limit", "--json", "--collection", "--tenant", *WEAVIATE_OPTIONS),
+        "it compares TEXT with strings, not with images",
+    ),
+    Requirement("--plain", ("TEXT",), "it turns off + - * in TEXT"),
+    Requirement("--force", ("--move-to", "--move-away")),
+    Requirement("--captions", ("TEXT", "--plus"), "captions are searched by words"),
+    Requirement("--per-group", ("--group-by",)),
+    Requirement("--after", ("--list",)),
+    Exclusion("--json", ("-0", "--html", "--explain"), "a run has one output"),
+    Exclusion("-0", ("--html", "--explain"), "a run has one output"),
+    Exclusion("--html", ("--explain",), "a run has one output"),
+    Exclusion("-0", ("--property", "--thumbnails"), "it prints only paths; --json prints both"),
+    Requirement("--vectors", ("--json",), "a table has no room for them"),
+    Exclusion("--group-by", ("--offset", "--auto-limit", "--diversity"), "groups start at the nearest image"),
+)
+
+
+@click.command("clip-search", cls=GroupedCommand, rules=RULES, help=HELP)
 @click.argument("text", nargs=-1)
 @search_options
 @collection_option
@@ -59,92 +186,7 @@ Exit codes: 0 also when nothing was found, 1 fatal, 2 usage,
 @weaviate_options
 @vectorizer_option
 @vectorizer_key_option
-@click.pass_context
-def main(context: click.Context, /, **given: Any) -> None:
-    prepare_streams()
-    if given["similar_strings"]:
-        run_similar_strings(context)
-        return
-    if given["everything"]:
-        run_list(context)
-        return
-    request = build_request(given)
-    with open_search(given) as images:
-        if request.explain:
-            print_output(str(run_explain(images, request)))
-            return
-        sections = run_search(images, request)
-    show_sections(sections, request, given["collection"])
+def main(**values: Any) -> None:
+    from clip_vectorizer.query.cli.search_actions import run  # imports weaviate-client, which takes a second
 
-
-@contextmanager
-def open_search(given: Mapping[str, Any]) -> Iterator[ImageSearch]:
-    with ImageSearch.connect(
-        given["weaviate_url"],
-        given["weaviate_grpc_port"],
-        given["weaviate_api_key"],
-        given["vectorizer_url"],
-        given["collection"],
-        given["vectorizer_api_key"],
-        given["tenant"],
-        given["consistency"],
-    ) as images:
-        yield images
-
-
-def run_similar_strings(context: click.Context) -> None:
-    check_mode(context, "--similar-strings", ("limit", "as_json"))
-    given = context.params
-    if not given["text"]:
-        raise click.UsageError("--similar-strings compares strings with TEXT: say one")
-    weaviate = ConnectionSettings(given["weaviate_url"], given["weaviate_grpc_port"], given["weaviate_api_key"])
-    words, source = " ".join(given["text"]), given["similar_strings"]
-    show_similar_strings(
-        words, source, given["limit"], given["as_json"], weaviate, given["collection"], given["tenant"]
-    )
-
-
-def run_list(context: click.Context) -> None:
-    check_mode(context, "--everything", LIST_OPTIONS)
-    given = context.params
-    if given["text"]:
-        raise click.UsageError("--everything lists without a search; leave TEXT away, or --everything")
-    check_combination(given)
-    limit = given["limit"] if is_given(context, "limit") else None
-    with open_search(given) as images:
-        show_list(images, given, limit, build_hit_fields(given))
-
-
-def run_search(images: ImageSearch, request: SearchCommandRequest) -> list[Group]:
-    """Its groups; without --group-by a single one that holds all."""
-    if request.group_by is None:
-        return [Group("", tuple(images.find(request.what, **request.asked)))]
-    groups, asked = split_group_arguments(request)
-    return images.groups(request.what, request.group_by, request.per_group, groups, **asked)
-
-
-def run_explain(images: ImageSearch, request: SearchCommandRequest) -> Explanation:
-    if request.group_by is None:
-        return images.explain(request.what, **request.asked)
-    groups, asked = split_group_arguments(request)
-    return images.explain_groups(request.what, request.group_by, request.per_group, groups, **asked)
-
-
-def split_group_arguments(request: SearchCommandRequest) -> tuple[int, SearchArguments]:
-    """--limit counts groups here."""
-    asked = request.asked.copy()
-    return asked.pop("limit"), asked
-
-
-def show_sections(sections: Sequence[Group], request: SearchCommandRequest, collection: str) -> None:
-    found = any(section.hits for section in sections)
-    if not found:
-        click.echo(f"nothing found: {request.why_nothing}", err=True)
-    if request.html:
-        write_sheet(request.html, request.title, collection, sections, request.details.group)
-    elif request.as_json:
-        show_as_json(sections, request.details)
-    elif request.nul:
-        show_paths(hit for section in sections for hit in section.hits)
-    elif found:
-        show_for_people(sections, request.details, request.way)
+    run(values)

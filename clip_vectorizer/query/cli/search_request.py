@@ -1,12 +1,9 @@
-"""What one `clip-search` was asked, read from its options and checked: nothing here asks anybody.
-
-What `clip-search` looks for: TEXT, --image, --like, --vector, --plus and --minus, added up.
-"""
+"""One run of `clip-search`, read from its options and checked. No I/O here, except for query files."""
 
 import functools
 import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,177 +11,182 @@ from typing import Any, cast
 import click
 import numpy as np
 
+from clip_vectorizer.cli_common import STDIN
 from clip_vectorizer.database.schema import IMAGE, THUMBNAIL
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.cli.common import GroupedOption
-from clip_vectorizer.query.cli.search_output import HitFields, choose_thumbnail_protocol
+from clip_vectorizer.query.cli.search_output import STDOUT, HitFields, choose_thumbnail_method
 from clip_vectorizer.query.display.thumbnails import DrawingMethod
 from clip_vectorizer.query.image_inputs import read_limited
 from clip_vectorizer.query.search.arguments import Move, SearchArguments
-from clip_vectorizer.query.search.query import Query, StoredPart, image, stored, text, vector
+from clip_vectorizer.query.search.query import Query, StoredPart
 
+LIMIT = 10
 PER_GROUP = 3
-STDOUT = Path("-")
-FILTER_OPTIONS = ("where", "min_similarity", "auto_limit", "offset")
-OUTPUT_OPTIONS = {"as_json": "--json", "nul": "-0", "html": "--html", "explain": "--explain"}
-# What an option needs beside it: the options by parameter, the sentence by what is missing.
-REQUIRED_OPTIONS: Sequence[tuple[str, tuple[str, ...], str]] = (
-    ("plain", ("text",), "--plain is about TEXT, and there is none"),
-    ("force", ("move_to", "move_away"), "--force says how far --move-to or --move-away goes; give one of them"),
-    ("per_group", ("group_by",), "--per-group goes with --group-by PROPERTY"),
-    ("after", ("everything",), "--after goes with --everything"),
-    ("vectors", ("as_json",), "--vectors goes with --json: a table has no room for them"),
-)
-# What cannot go together, and what to do instead.
-EXCLUSIVE_OPTIONS: Sequence[tuple[str, str, str]] = (
-    ("nul", "properties", "-0 prints paths and nothing else; take --json to have --property too"),
-    ("nul", "thumbnails", "-0 prints paths and nothing else; take --json to have --thumbnails too"),
-    ("group_by", "offset", "--group-by has no --offset; raise --limit, the number of groups"),
-)
-STDIN = "-"
-NO_QUERY = "say what to search with: TEXT, --image FILE, --like PATH, --vector FILE.npy, --plus or --minus TEXT"
+FILTER_OPTIONS = {
+    "filters": "--where", "min_similarity": "--min-similarity", "auto_limit": "--auto-limit", "offset": "--offset",
+}  # fmt: skip
+NO_QUERY = "nothing to search with; add TEXT, --image FILE, --like PATH, --vector FILE.npy, --plus or --minus TEXT"
 
 
 @dataclass(frozen=True, slots=True)
 class SearchCommandRequest:
-    """One search, and how it is to be shown."""
+    """One search, and how its hits are printed."""
 
-    what: Query
-    asked: SearchArguments
-    title: str  # the question as a person would say it
-    details: HitFields
+    query: Query
+    arguments: SearchArguments
+    title: str  # the query in words
+    fields: HitFields
     group_by: str | None = None
     per_group: int = PER_GROUP
     as_json: bool = False
     nul: bool = False
     html: Path | None = None
     explain: bool = False
-    way: DrawingMethod | None = None  # how the table shows thumbnails
+    thumbnails: DrawingMethod | None = None  # how a terminal shows them
 
     @property
     def why_nothing(self) -> str:
-        """Where the images may be, when none was found."""
-        narrowing = [f"--{name.replace('_', '-')}" for name in FILTER_OPTIONS if self.asked.get(name)]
-        if narrowing:
-            return f"no image is left by {' and '.join(narrowing)}"
-        if any(isinstance(source, StoredPart) for _, source in self.what.parts):
-            return "the collection holds no image but what --like names"
+        """A likely reason for no hits."""
+        used = [option for name, option in FILTER_OPTIONS.items() if self.arguments.get(name)]
+        if used:
+            return f"no image is left by {' and '.join(used)}"
+        if any(isinstance(part, StoredPart) for _, part in self.query.parts):
+            return "the collection holds no image other than those of --like"
         return "the collection is empty; fill it with `clip-ingest FOLDER`"
 
 
-def build_request(given: Mapping[str, Any]) -> SearchCommandRequest:
-    """Raises click.UsageError for options that do not go together, InputError for what cannot be searched with."""
-    check_combination(given)
-    other_output = any(given[parameter] for parameter in OUTPUT_OPTIONS)
+@dataclass(frozen=True, slots=True)
+class ListCommandRequest:
+    """`--list`: every image, or those that match."""
+
+    filters: tuple[str, ...]
+    after: str | None
+    limit: int | None  # None: all
+    fields: HitFields
+    as_json: bool
+    nul: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StringSearchRequest:
+    """`--similar-strings`: `source` is a file, `-`, or `PROPERTY:name`."""
+
+    text: str
+    source: str
+    limit: int
+    as_json: bool
+
+
+def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
+    """Raises click.UsageError for options that do not work together, InputError for a query that cannot be used."""
+    if values["similar_strings"]:
+        text = " ".join(values["text"])
+        return StringSearchRequest(text, values["similar_strings"], values["limit"] or LIMIT, values["as_json"])
+    check_blobs(values)
+    check_folder(values["html"])
+    if values["list_all"]:
+        fields = build_hit_fields(values)
+        return ListCommandRequest(
+            values["where"], values["after"], values["limit"], fields, values["as_json"], values["nul"]
+        )
     return SearchCommandRequest(
-        what=parse_query(given),
-        asked=build_arguments(given),
-        title=format_title(given),
-        details=build_hit_fields(given),
-        group_by=given["group_by"],
-        per_group=given["per_group"] or PER_GROUP,
-        as_json=given["as_json"],
-        nul=given["nul"],
-        html=given["html"],
-        explain=given["explain"],
-        way=None if other_output else choose_thumbnail_protocol(given["thumbnails"]),
+        query=parse_query(values),
+        arguments=build_arguments(values),
+        title=format_title(values),
+        fields=build_hit_fields(values),
+        group_by=values["group_by"],
+        per_group=values["per_group"] or PER_GROUP,
+        as_json=values["as_json"],
+        nul=values["nul"],
+        html=values["html"],
+        explain=values["explain"],
+        thumbnails=None if has_other_output(values) else choose_thumbnail_method(values["thumbnails"]),
     )
 
 
-def check_combination(given: Mapping[str, Any]) -> None:
-    chosen = [name for parameter, name in OUTPUT_OPTIONS.items() if given[parameter]]
-    if len(chosen) > 1:
-        raise click.UsageError(f"{' and '.join(chosen)} exclude each other: one output a run")
-    for parameter, needed, sentence in REQUIRED_OPTIONS:
-        if given[parameter] and not any(given[each] for each in needed):
-            raise click.UsageError(sentence)
-    for one, other, sentence in EXCLUSIVE_OPTIONS:
-        if given[one] and given[other]:
-            raise click.UsageError(sentence)
-    if blobs := {IMAGE, THUMBNAIL} & {given["group_by"], *(given["properties"] if not given["as_json"] else ())}:
+def has_other_output(values: Mapping[str, Any]) -> bool:
+    """Whether hits are printed in another way than as a table."""
+    return any(values[name] for name in ("as_json", "nul", "html", "explain"))
+
+
+def check_blobs(values: Mapping[str, Any]) -> None:
+    shown = () if values["as_json"] else values["properties"]
+    if blobs := {IMAGE, THUMBNAIL} & {values["group_by"], *shown}:
         raise click.UsageError(f"{blobs.pop()} holds a file's bytes: it is shown by --thumbnails, or with --json alone")
-    check_folder(given["html"])
-
-
-def check_mode(context: click.Context, mode: str, options: Sequence[str]) -> None:
-    """`mode` searches no images: what is about a search cannot stand beside it. Raises click.UsageError."""
-    ours = [option for option in context.command.params if isinstance(option, GroupedOption)]
-    others = [option for option in ours if option.name not in options and option.opts[0] != mode]
-    given = [option.opts[0] for option in others if is_given(context, str(option.name))]
-    if given:
-        names = ", ".join(option.opts[0] for option in ours if option.name in options)
-        raise click.UsageError(f"{mode} goes with {names}, not with {', '.join(given)}")
-
-
-def is_given(context: click.Context, name: str) -> bool:
-    """Whether an option was given, and is not its default."""
-    return context.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
 
 
 def check_folder(file: Path | None) -> None:
     """Before the search, not after it."""
     if file is not None and file != STDOUT and not file.absolute().parent.is_dir():
-        raise click.UsageError(f"--html {file}: there is no folder {file.parent}; make it first")
+        raise click.UsageError(f"--html {file}: there is no folder {file.parent}; create it first")
 
 
-def build_arguments(given: Mapping[str, Any]) -> SearchArguments:
-    """Only what was given, for the search has defaults of its own."""
-    same = ("limit", "offset", "min_similarity", "auto_limit", "diversity", "fold", "captions", "properties", "vectors")
-    asked: dict[str, Any] = {name: given[name] for name in (*same, "where") if given[name] not in (None, ())}
-    force = {} if given["force"] is None else {"force": given["force"]}
-    moves = {name: Move(given[name], **force) for name in ("move_to", "move_away") if given[name] is not None}
-    return cast(SearchArguments, asked | moves | {"thumbnails": needs_thumbnails(given)})
+def build_arguments(values: Mapping[str, Any]) -> SearchArguments:
+    """Only what was given: the search has defaults of its own."""
+    names = {
+        "offset": "offset", "min_similarity": "min_similarity", "auto_limit": "auto_limit", "diversity": "diversity",
+        "dedupe": "deduplicate", "properties": "return_properties", "vectors": "include_vector", "where": "filters",
+    }  # fmt: skip
+    arguments: dict[str, Any] = {
+        name: values[option] for option, name in names.items() if values[option] not in (None, ())
+    }
+    if values["captions"] is not None:
+        arguments["alpha"] = 1 - values["captions"]
+    force = {} if values["force"] is None else {"force": values["force"]}
+    moves = {name: Move(values[name], **force) for name in ("move_to", "move_away") if values[name] is not None}
+    more = {"limit": values["limit"] or LIMIT, "include_thumbnail": needs_thumbnails(values)}
+    return cast(SearchArguments, arguments | moves | more)
 
 
-def needs_thumbnails(given: Mapping[str, Any]) -> bool:
-    """Whether they are read at all: they are most of an answer's bytes."""
-    if given["html"]:
-        return given["thumbnails"] is not False
-    if given["as_json"] or given["nul"] or given["explain"]:
-        return bool(given["thumbnails"])
-    return choose_thumbnail_protocol(given["thumbnails"]) is not None
+def needs_thumbnails(values: Mapping[str, Any]) -> bool:
+    """Whether thumbnails are read at all: they are most of a response's bytes."""
+    if values["html"]:
+        return values["thumbnails"] is not False
+    if has_other_output(values):
+        return bool(values["thumbnails"])
+    return choose_thumbnail_method(values["thumbnails"]) is not None
 
 
-def build_hit_fields(given: Mapping[str, Any]) -> HitFields:
+def build_hit_fields(values: Mapping[str, Any]) -> HitFields:
     return HitFields(
-        group=given["group_by"] is not None,
-        score=bool(given["captions"]),
-        copies=given["fold"],
-        properties=given["properties"],
-        vector=given["vectors"],
-        thumbnail=bool(given["as_json"] and given["thumbnails"]),
+        group=values["group_by"] is not None,
+        score=bool(values["captions"]),
+        copies=values["dedupe"],
+        properties=values["properties"],
+        vector=values["vectors"],
+        thumbnail=bool(values["as_json"] and values["thumbnails"]),
     )
 
 
-def parse_query(given: Mapping[str, Any]) -> Query:
-    """The sum of all parts. Raises click.UsageError where there is none, InputError for one that cannot be used."""
-    parts = list(list_parts(given))
+def parse_query(values: Mapping[str, Any]) -> Query:
+    """The sum of all parts. Raises click.UsageError if there is none, InputError for one that cannot be used."""
+    parts = list(list_parts(values))
     if not parts:
         raise click.UsageError(NO_QUERY)
     return functools.reduce(operator.add, parts)
 
 
-def list_parts(given: Mapping[str, Any]) -> Iterator[Query]:
-    if given["text"]:
-        words = " ".join(given["text"])
-        yield text(words) if given["plain"] else Query.parse(words)
-    yield from (parse_image(name) for name in given["images"])
-    yield from (stored(key) for key in given["like"])
-    yield from (load_vector(name) for name in given["vectors_of"])
-    yield from (text(words) for words in given["plus"])
-    yield from (-text(words) for words in given["minus"])
+def list_parts(values: Mapping[str, Any]) -> Iterator[Query]:
+    if values["text"]:
+        words = " ".join(values["text"])
+        yield Query.text(words) if values["plain"] else Query.parse(words)
+    yield from (parse_image(name) for name in values["images"])
+    yield from (Query.stored(key) for key in values["like"])
+    yield from (load_vector(name) for name in values["vector_files"])
+    yield from (Query.text(words) for words in values["plus"])
+    yield from (-Query.text(words) for words in values["minus"])
 
 
 def parse_image(name: str) -> Query:
     """A file, an address, or - for standard input."""
     if name == STDIN:
-        return image(read_stdin())
+        return Query.image(read_stdin())
     scheme, separator, _ = name.partition("://")
     if separator and scheme.lower() not in ("http", "https"):
         raise InputError(f"--image {name}: an address begins with https:// or http://")
     if not separator:
         check_file("--image", name)
-    return image(name)
+    return Query.image(name)
 
 
 def read_stdin() -> bytes:
@@ -198,12 +200,12 @@ def read_stdin() -> bytes:
 
 
 def load_vector(name: str) -> Query:
-    """(D,), or (1, D) as a sidecar answers for one image."""
+    """A file with (D,), or with (1, D) as a sidecar returns it for one image."""
     check_file("--vector", name)
     try:
         with Path(name).open("rb") as file:
-            values = np.lib.format.read_array(file, allow_pickle=False)
-        return vector(values[0] if values.ndim == 2 and len(values) == 1 else values)
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        return Query.vector(array[0] if array.ndim == 2 and len(array) == 1 else array)
     except (OSError, ValueError, InputError) as error:
         raise InputError(f"--vector {name}: {error}; give a file of numpy.save that holds one vector") from error
 
@@ -215,10 +217,10 @@ def check_file(option: str, name: str) -> None:
         raise InputError(f"{option} {name}: a folder; name one file")
 
 
-def format_title(given: Mapping[str, Any]) -> str:
-    """The question in a person's words, for a title."""
-    texts = [" ".join(given["text"])] if given["text"] else []
-    title = " + ".join([*texts, *given["images"], *given["like"], *given["vectors_of"], *given["plus"]])
-    title += "".join(f" - {words}" for words in given["minus"])
-    title += f", towards {given['move_to']}" if given["move_to"] else ""
-    return title + (f", away from {given['move_away']}" if given["move_away"] else "")
+def format_title(values: Mapping[str, Any]) -> str:
+    """The query in words, for a title."""
+    texts = [" ".join(values["text"])] if values["text"] else []
+    title = " + ".join([*texts, *values["images"], *values["like"], *values["vector_files"], *values["plus"]])
+    title += "".join(f" - {words}" for words in values["minus"])
+    title += f", towards {values['move_to']}" if values["move_to"] else ""
+    return title + (f", away from {values['move_away']}" if values["move_away"] else "")

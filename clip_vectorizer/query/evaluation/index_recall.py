@@ -18,9 +18,9 @@ from weaviate.collections.classes.cluster import Shard
 from weaviate.collections.classes.config_base import _QuantizerConfigCreate
 from weaviate.collections.classes.types import WeaviateField
 
-from clip_vectorizer.database.collections import LEAST_CANDIDATES
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import VECTOR
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.index_data import compute_index_recalls
@@ -36,7 +36,6 @@ ROWS_PER_REQUEST, REQUESTS_AT_ONCE = 256, 2  # more gain nothing on two cores
 INDEXED_SECONDS = 1800.0  # longest that Weaviate may take to index, or to train PQ, in the background
 INDEX_POLL_SECONDS = 0.5
 PQ = "pq"
-MEASURED_QUANTIZERS = ("none", "rq-8", "rq-1", PQ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class IndexConfig:
 
     quantizer: str  # of QUANTIZERS
     rescore_limit: int | None = None  # candidates compared anew with whole vectors; None: Weaviate's own
-    ef: int = LEAST_CANDIDATES  # candidates kept while searching; Weaviate's own are 100 for ten neighbours
+    ef: int = MIN_INDEX_CANDIDATES  # candidates kept while searching; Weaviate's own are 100 for ten neighbours
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ def test_hits_as_json_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) 
     assert first["caption"] == "red apple · 红苹果"
 
 
-def test_what_was_asked_for_comes_after_what_every_hit_has(capsys: pytest.CaptureFixture[str]) -> None:
+def test_optional_fields_come_after_those_of_every_hit(capsys: pytest.CaptureFixture[str]) -> None:
     vector = np.array([0.5, -1], dtype=np.float32)
     hit = Hit(*[getattr(HIT, name) for name in ALWAYS], 0.9, ("b.png",), {"price": 9.5}, vector, b"\xff\xd8")
     show_as_json([Group("food", (hit, HIT))], EVERYTHING)
@@ -54,8 +54,8 @@ def test_hits_in_a_pipe_are_aligned_lines(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_groups_in_a_pipe_are_a_column_in_front(capsys: pytest.CaptureFixture[str]) -> None:
-    details = HitFields(group=True, copies=True, properties=("price",))
-    show_for_people([Group("a", (HIT,)), Group("", (HIT,))], details, None)
+    fields = HitFields(group=True, copies=True, properties=("price",))
+    show_for_people([Group("a", (HIT,)), Group("", (HIT,))], fields, None)
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split() == ["group", "similarity", "path", "label", "caption", "copies", "price"]
     assert first.startswith("a      0.312") and second.startswith("       0.312")
@@ -73,17 +73,17 @@ def test_paths_for_xargs_are_the_names_as_they_are(capfdbinary: pytest.CaptureFi
     assert capfdbinary.readouterr().out.split(b"\0") == [b"food/[red] apple.png", "two\nlines 苹.png".encode(), b""]
 
 
-def test_beside_a_thumbnail_stands_all_that_is_told_and_a_long_path_folds() -> None:
+def test_a_card_has_all_fields_and_folds_a_long_path() -> None:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(file, "JPEG")
     path = "a-very-long-folder-name/" * 4 + "[bold]红苹果.png"
     hit = Hit(
         path, 0.5, 0.5, "id", "food", "红苹果", copies=("b.png",), properties={"price": 9}, thumbnail=file.getvalue()
     )
-    details = HitFields(copies=True, properties=("price", "brand"))
+    fields = HitFields(copies=True, properties=("price", "brand"))
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(build_cards([hit, hit], details, DrawingMethod.BLOCKS))
+        console.print(build_cards([hit, hit], fields, DrawingMethod.BLOCKS))
     lines = capture.get().splitlines()
     assert max(map(cell_len, lines)) <= 80
     texts = [line[COLUMNS + 2 :].strip() for line in lines[:6]]

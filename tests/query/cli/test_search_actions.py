@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.errors import InputError, WeaviateUnreachable
-from clip_vectorizer.query.cli.search_actions import show_similar_strings
-
-NOWHERE = ConnectionSettings("http://127.0.0.1:1")
+from clip_vectorizer.query.cli.search import main
+from clip_vectorizer.query.cli.search_actions import run
 
 
 def similar(query: str, source: object, limit: int = 10, as_json: bool = False) -> None:
-    show_similar_strings(query, str(source), limit, as_json, NOWHERE, "Image")
+    words = [query, "--similar-strings", str(source), "--limit", str(limit), *(["--json"] if as_json else [])]
+    context = main.make_context("clip-search", words)
+    run({**context.params, "weaviate_url": "http://127.0.0.1:1"})
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_as_json_every_string_is_a_line(names: Path, capsys: pytest.CaptureFixtu
     assert {row["text"] for row in rows} == {"fruit", "vegetables", "苹果", "a\u2028b", "fruits"}
 
 
-def test_a_line_cannot_steer_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_cannot_control_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "lines").write_text("\x1b[2Jowl")
     similar("owl", tmp_path / "lines")
     assert "\\x1b[2Jowl" in capsys.readouterr().out
@@ -51,7 +51,7 @@ def test_strings_may_come_from_standard_input(
 
 @pytest.mark.parametrize(
     "content, complaint",
-    [(None, "No such file"), (b"\xff\xfe", "can't decode byte"), (b"\n \n", "there is no string in it")],
+    [(None, "No such file"), (b"\xff\xfe", "can't decode byte"), (b"\n \n", "no strings in it")],
 )
 def test_a_file_that_gives_no_strings_is_refused_by_name(tmp_path: Path, content: bytes | None, complaint: str) -> None:
     file = tmp_path / "names.txt"
@@ -62,6 +62,6 @@ def test_a_file_that_gives_no_strings_is_refused_by_name(tmp_path: Path, content
     assert str(file) in str(refused.value)
 
 
-def test_weaviate_is_asked_for_a_property_and_for_nothing_else() -> None:
+def test_only_a_property_needs_weaviate() -> None:
     with pytest.raises(WeaviateUnreachable, match=r"no Weaviate answers at http://127\.0\.0\.1:1 "):
         similar("owl", "PROPERTY:label")

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.cli.classify import main as classify
-from clip_vectorizer.query.cli.classify_options import parse_all_labels
+from clip_vectorizer.query.cli.classify_request import parse_all_labels
 from clip_vectorizer.query.cli.search import main as search
 
 NOWHERE = ["--weaviate-url", "http://127.0.0.1:1", "--vectorizer-url", "http://127.0.0.1:1"]
@@ -50,7 +50,7 @@ def test_a_label_file_that_cannot_be_read_is_named(tmp_path: Path, content: byte
     file = tmp_path / "labels.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(InputError, match=r"--labels @.*labels\.txt: .*one label a line"):
+    with pytest.raises(InputError, match=r"--labels @.*labels\.txt: .*one label per line"):
         parse_all_labels([f"@{file}"])
 
 

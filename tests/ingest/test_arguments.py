@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import click
@@ -17,7 +18,9 @@ from ingest.sources.base import PropertyColumn
 
 def job(*arguments: str) -> IngestJob:
     given = main.make_context("clip-ingest", list(arguments)).params
-    return build_job(**{name: value for name, value in given.items() if name not in ("report_file", "as_json")})
+    built = build_job(**{name: value for name, value in given.items() if name not in ("report_file", "as_json")})
+    assert isinstance(built, IngestJob)
+    return built
 
 
 def report_of(tmp_path: Path, *outcomes: ItemOutcome) -> str:
@@ -30,14 +33,14 @@ def report_of(tmp_path: Path, *outcomes: ItemOutcome) -> str:
 def test_without_options_a_collection_is_filled_by_weaviates_module_as_it_was_made() -> None:
     plain = job("photos")
     assert plain.sources == ("photos",) and plain.collection == "Image" and not plain.embed_here
-    assert (plain.keep, plain.prune, plain.alike_bits, plain.tenant) == (None, None, None, None)
+    assert (plain.keep, plain.prune, plain.hash_distance, plain.tenant) == (None, None, None, None)
     assert not (plain.dry_run or plain.watch or plain.settings.checksum or plain.settings.prepare.take_over)
     assert plain.settings.verify and plain.settings.patience_seconds == 300
     assert not plain.settings.selection.is_part and plain.options.fit is None
 
 
 def test_every_option_reaches_the_job() -> None:
-    asked = job(
+    full = job(
         *(
             "one",
             "two",
@@ -47,21 +50,21 @@ def test_every_option_reaches_the_job() -> None:
             "t",
             "--embed",
             "client",
-            "--store",
+            "--keep",
             "hash",
             "--workers",
             "3",
         ),
         *("--ignore", "*.tmp", "--ignore", "x/", "--hidden", "--fit", "pad", "--dpi", "72", "--frames", "--exif"),
-        *("--path-column", "p", "--label-column", "l", "--caption-column", "c", "--root", "r", "-0", "--checksum"),
+        *("--path-column", "p", "--label-column", "l", "--caption-column", "c", "--root", "r", "--checksum"),
         *("--storage", "anon=true", "--storage", "endpoint_url=http://x/?a=b", "--prefix", "shop", "--take-over"),
         *("--limit", "5", "--shard", "2/8", "--near-duplicates", "4", "--patience", "7.5", "--watch"),
     )
-    assert (asked.sources, asked.collection, asked.tenant) == (("one", "two"), "Mine", "t")
-    assert asked.embed_here and asked.keep is Keep.HASH and asked.watch and asked.alike_bits == 4
-    options, settings = asked.options, asked.settings
+    assert (full.sources, full.collection, full.tenant) == (("one", "two"), "Mine", "t")
+    assert full.embed_here and full.keep is Keep.HASH and full.watch and full.hash_distance == 4
+    options, settings = full.options, full.settings
     assert options.ignore == ("*.tmp", "x/") and options.hidden and options.fit is Fit.PAD and options.dpi == 72
-    assert options.frames and options.exif and options.nul and options.root == "r"
+    assert options.frames and options.exif and options.root == "r"
     assert (options.path_column, options.label_column, options.caption_column) == ("p", "l", "c")
     assert options.storage == {"anon": "true", "endpoint_url": "http://x/?a=b"}
     assert settings.workers == 3 and settings.checksum and settings.patience_seconds == 7.5
@@ -88,7 +91,7 @@ def test_a_dry_run_does_not_ask_afterwards_for_what_it_has_not_sent() -> None:
 
 @pytest.mark.parametrize("keep", ["full", "thumbnail", "hash", "none"])
 def test_what_stays_is_named_as_the_help_names_it(keep: str) -> None:
-    assert job("photos", "--store", keep).keep == Keep(keep)
+    assert job("photos", "--keep", keep).keep == Keep(keep)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
@@ -135,17 +138,21 @@ def test_a_column_becomes_a_property_of_a_name_and_a_type(text: str, expected: P
         (["--storage", "=x"], "KEY=VALUE"),
         (["--shard", "9/8"], "from 1/8 to 8/8"),
         (["--prune", "--prune-limit", "most"], "500 or 20%"),
-        (["--prune", "--limit", "5"], "--prune needs the whole source"),
-        (["--prune-limit", "5"], "removes nothing by itself; add --prune"),
-        (["--property", "price=path"], "called 'path'; give it another name, --property 'price'=my_name"),
-        (["--property", "价格"], "called '价格'; give it another name, --property '价格'=my_name"),
+        (["--prune", "--limit", "5"], "--prune does not work with --limit: it needs the whole source"),
+        (["--prune-limit", "5"], "removes nothing by itself.; add --prune"),
+        (
+            ["--property", "price=path"],
+            "'path' cannot be the name of a property; rename it, --property 'price'=my_name",
+        ),
+        (["--property", "价格"], "'价格' cannot be the name of a property; rename it, --property '价格'=my_name"),
         (["--prefix", "\udcff"], "not UTF-8 text"),
         (["--retry-failed", "/nowhere/r.jsonl"], "--retry-failed /nowhere/r.jsonl cannot be read"),
     ],
 )
-def test_what_cannot_be_is_told_with_what_can(options: list[str], sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence):
+def test_unusable_values_are_refused_with_what_to_do(options: list[str], sentence: str) -> None:
+    with pytest.raises((InputError, click.UsageError)) as caught:
         job("photos", *options)
+    assert re.search(sentence, str(caught.value)) and caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -154,7 +161,7 @@ def test_what_cannot_be_is_told_with_what_can(options: list[str], sentence: str)
         ["--limit", "0"],
         ["--workers", "0"],
         ["--dpi", "5"],
-        ["--store", "half"],
+        ["--keep", "half"],
         ["--fit", "squash"],
         ["--embed", "me"],
         ["--near-duplicates", "16"],
@@ -181,5 +188,5 @@ def test_a_retry_chooses_what_failed_among_what_is_listed(tmp_path: Path) -> Non
 
 
 def test_a_retry_cannot_prune(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="whole source"):
+    with pytest.raises(click.UsageError, match="whole source"):
         job("--prune", "--retry-failed", report_of(tmp_path, ItemOutcome("x", Status.FAILED, "", "/b")))

@@ -1,0 +1,310 @@
+"""Every pair of options of every command works together, or is refused with a sentence. No option is ignored.
+
+Commands and options are enumerated from click: a new one without a sample below fails. A pair that is accepted must
+change what the command is going to do, by each of its two options.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from clip_vectorizer.cli import main as vectorizer
+from clip_vectorizer.cli import merge_settings
+from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.option_rules import typed_name
+from clip_vectorizer.query.cli import classify_request, search_request
+from clip_vectorizer.query.cli.classify import main as classify
+from clip_vectorizer.query.cli.evaluate import main as evaluate
+from clip_vectorizer.query.cli.search import main as search
+from ingest.arguments import build_job
+from ingest.cli import main as ingest
+from ingest.demo.cli import main as demo
+from ingest.items import ItemOutcome, Status
+from ingest.report import IngestReport, ReportFile
+
+Values = dict[str, Any]
+
+# An option that says what holds anyway: it works, and changes nothing.
+REDUNDANT = {("--html", "--thumbnails")}
+
+WEAVIATE = {"--weaviate-url": "http://w:1", "--weaviate-grpc-port": "7", "--weaviate-api-key": "key"}
+SIDECAR = {"--vectorizer-url": "http://v:1", "--vectorizer-api-key": "key"}
+STORED = {"--collection": "Mine", "--tenant": "one"}
+FLAG = None
+
+
+def plan_search(values: Values) -> object:
+    request = search_request.build_request(values)
+    if not isinstance(request, search_request.StringSearchRequest):
+        return request, pick(values, "collection", "tenant", "consistency", "weaviate", "vectorizer")
+    reads_property = request.source.startswith("property:")
+    return request, pick(values, "collection", "tenant", "weaviate") if reads_property else ()
+
+
+def plan_classify(values: Values) -> object:
+    request = classify_request.build_request(values)
+    stored = ("collection", "tenant", "consistency") if request.needs_collection else ()
+    return request, pick(values, *stored, "weaviate", "vectorizer")
+
+
+def plan_ingest(values: Values) -> object:
+    more = pick(values, "report_file", "as_json", "ray_address")
+    return build_job(**{name: value for name, value in values.items() if name not in dict(more)}), more
+
+
+def plan_run(values: Values) -> object:
+    unused = ("tenant", "weaviate") if values["folder"] else ()
+    return [item for item in values.items() if not item[0].startswith(unused)] if unused else values
+
+
+def plan_compare(values: Values) -> object:
+    called = any(values[side].startswith("http") for side in ("first", "second"))
+    return {name: value for name, value in values.items() if called or name != "vectorizer_api_key"}
+
+
+def pick(values: Values, *prefixes: str) -> list[tuple[str, object]]:
+    return [item for item in values.items() if item[0].startswith(prefixes)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Values for all options and arguments of a command; `plan` turns its parameters into what it is going to do.
+
+    `contexts`: options that are given besides each pair; `needs`: what an option, or every run (""), needs.
+    """
+
+    samples: Mapping[str, str | None]
+    plan: Callable[[Values], object] = dict
+    contexts: Sequence[tuple[str, ...]] = ((),)
+    needs: Callable[[frozenset[str]], tuple[str, ...]] = lambda _: ()
+
+
+def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
+    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--after"}
+    needed = [] if names & queries and "--similar-strings" not in names else ["TEXT"]
+    needed += ["--move-to"] if "--force" in names and "--move-away" not in names else []
+    needed += ["--json"] if "--vectors" in names else []
+    needed += ["--list"] if "--after" in names else []
+    needed += ["--group-by"] if "--per-group" in names else []
+    needed += ["TEXT"] if names & {"--plain", "--captions"} else []
+    return tuple(needed)
+
+
+def needs_of_classify(names: frozenset[str]) -> tuple[str, ...]:
+    labels = () if names & {"--labels", "--label-set"} else ("--labels",)
+    shots = ("--few-shot",) if "--shots" in names and "--linear-probe" not in names else ()
+    return (*labels, *shots)
+
+
+def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
+    source = () if names & {"SOURCE", "--retry-failed", "--reindex"} else ("SOURCE",)
+    prune = ("--prune",) if "--prune-limit" in names else ()
+    reindex = ("--reindex",) if "--inference-url" in names else ()
+    return (*source, *prune, *reindex)
+
+
+CASES = {
+    "clip-search": Case(
+        {
+            "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--vector": "v.npy", "--plus": "p",
+            "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
+            "--where": "label=x", "--min-similarity": "0.1", "--auto-limit": "2", "--limit": "3", "--offset": "4",
+            "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
+            "--json": FLAG, "-0": FLAG, "--html": "-", "--explain": FLAG, "--property": "size", "--vectors": FLAG,
+            "--thumbnails": FLAG, "--list": FLAG, "--after": "id", "--similar-strings": "x.txt",
+            "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_search,
+        ((), ("--list",), ("--json",)),
+        needs_of_search,
+    ),
+    "clip-classify": Case(
+        {
+            "FILES": "a.png", "--labels": "a,b", "--label-set": "set", "--prompts": "photo", "--template": "a {}",
+            "--query": "red", "--where": "label=x", "--limit": "3", "--strategy": "images", "--few-shot": "label",
+            "--linear-probe": "label", "--shots": "2", "--remove-means": FLAG, "--other": "0.3",
+            "--other-from": "folder", "--json": FLAG, "--save": FLAG, "--consistency": "ONE",
+            **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_classify,
+        ((), ("FILES",), ("--few-shot",)),
+        needs_of_classify,
+    ),
+    "clip-ingest": Case(
+        {
+            "SOURCE": "-", "--embed": "client", "--keep": "hash", "--quantizer": "rq-8", "--ignore": "*.tmp",
+            "--hidden": FLAG, "--prefix": "shop", "--limit": "5", "--shard": "1/2", "--retry-failed": "report.jsonl",
+            "--fit": "pad", "--dpi": "72", "--frames": FLAG, "--exif": FLAG, "--property": "price",
+            "--path-column": "p", "--label-column": "l", "--caption-column": "c", "--root": "r", "-0": FLAG,
+            "--storage": "anon=true", "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
+            "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
+            "--inference-url": "http://i:1", "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
+            "--json": FLAG, **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_ingest,
+        ((), ("--reindex", "SOURCE"), ("--dry-run", "SOURCE")),
+        needs_of_ingest,
+    ),
+    "clip-eval run": Case(
+        {
+            "FOLDER": "f", "--all": FLAG, "--class-names": "names.txt", "--report": "out", "--json": FLAG,
+            **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_run,
+        (("FOLDER",), ("--collection",)),
+    ),
+    "clip-eval compare": Case(
+        {"FIRST": "emoji", "SECOND": "http://v:1", "FOLDER": "f", "--json": FLAG, "--vectorizer-api-key": "key"},
+        plan_compare,
+        needs=lambda _: ("FIRST", "SECOND", "FOLDER"),
+    ),
+    "clip-eval index": Case(
+        {
+            "--vectors": "100", "--queries": "10", "--quantizer": "rq-8", "--rescore-limit": "5", "--ef": "50",
+            "--json": FLAG, **STORED, **WEAVIATE,
+        }
+    ),
+    "clip-vectorizer serve": Case(
+        {
+            "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
+            "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
+            "--log-level": "debug",
+        },
+        merge_settings,
+        needs=lambda names: ("--model",) if "--architecture" in names else (),
+    ),
+    "clip-vectorizer models": Case({"WORDS": "vit"}),
+    "clip-vectorizer doctor": Case(
+        {
+            "--model": "model.pt", "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3",
+            "--seconds": "1",
+        }
+    ),
+    "clip-vectorizer completion": Case({"SHELL": "bash"}),
+    "clip-vectorizer train emoji": Case(
+        {"--work": "w", "--output": "o", "--teacher-steps": "1", "--student-steps": "2"},
+        needs=lambda _: ("--work", "--output"),
+    ),
+    "clip-demo": Case({"--model": "m", "--images": "folder"}),
+    "clip-demo up": Case({"--model": "m"}),
+    "clip-demo down": Case({}),
+    "clip-demo weaviate": Case({}),
+}  # fmt: skip
+
+
+def list_commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Each command that does something by itself."""
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield name, command
+    if isinstance(command, click.Group):
+        for each, inner in command.commands.items():
+            yield from list_commands(inner, f"{name} {each}")
+
+
+MAINS = {
+    "clip-search": search,
+    "clip-classify": classify,
+    "clip-ingest": ingest,
+    "clip-eval": evaluate,
+    "clip-vectorizer": vectorizer,
+    "clip-demo": demo,
+}
+COMMANDS = dict(each for name, main in MAINS.items() for each in list_commands(main, name))
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the samples name."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("WEAVIATE_URL", "WEAVIATE_GRPC_PORT", "WEAVIATE_API_KEY", "VECTORIZER_URL", "VECTORIZER_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    np.save("v.npy", np.ones(2, dtype=np.float32))
+    Path("folder").mkdir()
+    with ReportFile(Path("report.jsonl"), lambda _: None) as report:
+        report(IngestReport(), ItemOutcome("x", Status.FAILED, "", "/b"))
+
+
+def test_every_command_and_option_has_a_sample() -> None:
+    declared = {
+        name: {typed_name(each) for each in command.params} - {"--version"} for name, command in COMMANDS.items()
+    }
+    assert {name: set(case.samples) for name, case in CASES.items()} == declared
+
+
+def make_plan(name: str, options: frozenset[str]) -> str | Exception:
+    """What the command does with these options, as text; or why it refuses them."""
+    case, command = CASES[name], COMMANDS[name]
+    words: list[str] = []
+    for each in sorted(options):  # "--option" before "ARGUMENT"
+        if each.startswith("-"):
+            words += [each, *([value] if (value := case.samples[each]) else [])]
+    arguments = [typed_name(each) for each in command.params if isinstance(each, click.Argument)]
+    words += ["--", *(str(case.samples[each]) for each in arguments if each in options)]
+    try:
+        return repr(case.plan(command.make_context(name, words).params))
+    except (click.UsageError, VectorizerError) as error:
+        return error
+
+
+def is_refusal(error: Exception, pair: tuple[str, str]) -> bool:
+    sentence = str(error)
+    assert getattr(error, "exit_code", None) == 2, f"{pair}: {sentence}"
+    return any(option in sentence for option in pair) and ("remove" in sentence or "add" in sentence)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
+    case = CASES[name]
+    wrong: list[str] = []
+    for context in case.contexts:
+        for pair in combinations(case.samples, 2):
+            options = frozenset((*pair, *context))
+            options = options.union(case.needs(options))
+            plan = make_plan(name, options)
+            if isinstance(plan, Exception):
+                if not is_refusal(plan, pair) and not any(each in str(plan) for each in context):
+                    wrong.append(f"{sorted(options)}: {plan}")
+                continue
+            wrong += [
+                f"{sorted(options)}: {each} is ignored"
+                for each in pair
+                if pair not in REDUNDANT and make_plan(name, options - {each}) == plan
+            ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("clip-ingest x --reindex --watch", "--reindex does not work with --watch"),
+        ("clip-ingest x --reindex --prune --limit 3", "remove --limit and --prune"),
+        ("clip-ingest --reindex --exif", "without SOURCE it reads only images that the database stores; remove --exif"),
+        ("clip-ingest x --inference-url http://i:1", "--inference-url works only with --reindex"),
+        ("clip-ingest x -0", "-0 is about paths on standard input; add - as a SOURCE, or remove it"),
+        ("clip-ingest x --vectorizer-api-key k", "add --vectorizer-url or --embed client"),
+        ("clip-ingest x --ray local --embed module", "--ray does not work with --embed"),
+        ("clip-classify --labels a,b --shots 3", "--shots works only with --few-shot or --linear-probe"),
+        ("clip-classify --labels a,b a.png --tenant t", "remove --tenant"),
+        ("clip-classify --labels a,b --strategy labels a.png", "remove it to classify FILES"),
+        ("clip-classify --labels a,b --strategy images --few-shot label", "plain cosines"),
+        ("clip-search --list --thumbnails", "add --json"),
+        ("clip-search --list red", "--list does not work with TEXT"),
+        ("clip-search red --similar-strings x.txt --tenant t", "remove --tenant"),
+        ("clip-search red --similar-strings property:label --vectorizer-url http://v:1", "remove --vectorizer-url"),
+        ("clip-eval run f --tenant t", "--tenant"),
+        ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
+        ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
+    ],
+)
+def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:
+    name = max((each for each in COMMANDS if line.startswith(f"{each} ")), key=len)
+    with pytest.raises(click.UsageError) as caught:
+        COMMANDS[name].make_context(name, line.removeprefix(name).split())
+    assert sentence in str(caught.value) and caught.value.exit_code == 2
