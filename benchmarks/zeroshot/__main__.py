@@ -77,16 +77,16 @@ def main(images: int, full_images: int, dimension: int, pairs: int, rounds: int,
     with TemporaryDirectory() as folder, LocalStack("emoji", Path(folder)) as local:
         weaviate = local.weaviate
         with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
-            parts = filled(client, weaviate.url, info, "Thumbnails", images, THUMBNAIL, THUMBNAIL_BYTES)
+            context = fill_collection(client, weaviate.url, info, "Thumbnails", images, THUMBNAIL, THUMBNAIL_BYTES)
             for shape in (each for each in SHAPES if each[0] <= images):
-                compare(report, parts, *shape, "thumbnails stored", rounds, pairs)
-            parts = filled(client, weaviate.url, info, "Files", full_images, IMAGE, FILE_BYTES)
+                compare(report, context, *shape, "thumbnails stored", rounds, pairs)
+            context = fill_collection(client, weaviate.url, info, "Files", full_images, IMAGE, FILE_BYTES)
             for labels in (2, 1000):
-                compare(report, parts, full_images, labels, "files of 98 KB stored", rounds, pairs)
+                compare(report, context, full_images, labels, "files of 98 KB stored", rounds, pairs)
     report.write(json_file)
 
 
-def filled(
+def fill_collection(
     client: WeaviateClient, url: str, info: ModelInfo, name: str, count: int, blob: str, size: int
 ) -> ClassifyContext:
     keep = "full" if blob == IMAGE else "thumbnail"
@@ -109,11 +109,11 @@ def base64_noise(size: int) -> str:
 
 
 def compare(
-    report: Report, parts: ClassifyContext, images: int, labels: int, stored: str, rounds: int, pairs: int
+    report: Report, context: ClassifyContext, images: int, labels: int, stored: str, rounds: int, pairs: int
 ) -> None:
-    """A figure a strategy, and whether all gave the same labels to the images that all have seen."""
+    """Report the seconds of each strategy, and whether all gave the same labels to the images that all classified."""
     names = [f"label {index}" for index in range(labels)]
-    run(parts, names, MATMUL, 1)  # the labels are stored now
+    run(context, names, MATMUL, 1)  # the labels are stored now
     seen: dict[str, list[Classification]] = {}
     medians: dict[str, float] = {}
     for strategy in STRATEGIES:
@@ -121,20 +121,20 @@ def compare(
         times = []
         for _ in range(rounds):
             begin = time.perf_counter()
-            seen[strategy] = run(parts, names, strategy, part)
+            seen[strategy] = run(context, names, strategy, part)
             times.append((time.perf_counter() - begin) * images / part)
         medians[strategy] = Spread.of(times).median
         what = f"{images:,} images x {labels:,} labels, {stored}, by {strategy}" + of_part(part, images)
         target = "<= 10 s" if (images, labels, strategy) == (10_000, 1000, MATMUL) else ""
         report.add(Figure(what, "s", None, Spread.of(times), None, target=target))
-    agree = [told(each) for each in zip(*seen.values(), strict=False)]
-    taken, best = (
-        choose_fastest(images, labels, parts.info.dimension, False),
+    agree = [is_same_result(each) for each in zip(*seen.values(), strict=False)]
+    chosen, best = (
+        choose_fastest(images, labels, context.info.dimension, False),
         min(medians, key=lambda name: medians[name]),
     )
     report.note(
-        f"  of {len(agree)} images that all saw, {sum(agree)} got the same label and runner-up from all; "
-        f"auto takes {taken}, the fastest was {best}"
+        f"  of {len(agree)} images that all classified, {sum(agree)} got the same label and runner-up from all; "
+        f"auto chooses {chosen}, the fastest was {best}"
     )
 
 
@@ -142,11 +142,11 @@ def of_part(part: int, images: int) -> str:
     return "" if part == images else f" (from {part:,} images)"
 
 
-def run(parts: ClassifyContext, labels: Sequence[str], strategy: str, images: int) -> list[Classification]:
-    return list(classify(None, labels, ["{}"], images, ClassifyOptions(strategy=strategy), parts))
+def run(context: ClassifyContext, labels: Sequence[str], strategy: str, images: int) -> list[Classification]:
+    return list(classify(None, labels, ["{}"], images, ClassifyOptions(strategy=strategy), context))
 
 
-def told(results: tuple[Classification, ...]) -> bool:
+def is_same_result(results: tuple[Classification, ...]) -> bool:
     return len({(each.path, each.label, each.runner_up) for each in results}) == 1
 
 

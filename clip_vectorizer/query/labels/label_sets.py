@@ -84,7 +84,7 @@ def store_part(part: LabelSet, sets: LabelSetStore) -> None:
     stored = sets.get(part.name)
     if stored is None or find_new_labels(stored, part.entries):
         raise InputError(
-            f"the label set {part.name} was made with other prompts or another model meanwhile; run this again"
+            f"the label set {part.name} was created with other prompts or another model in the meantime; run this again"
         )
 
 

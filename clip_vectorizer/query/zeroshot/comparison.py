@@ -69,7 +69,7 @@ class QueryPerImage:
         distances = {each.id: each.distance for each in self.store.nearest(vector_d, ids)}
         if missing := [id for id in ids if id not in distances]:
             raise VectorizerError(
-                f"a search finds {len(distances)} of {len(ids)} labels; {missing[0]} left the database meanwhile, or "
+                f"a search finds {len(distances)} of {len(ids)} labels; {missing[0]} was removed in the meantime, or "
                 "its index has lost it: run this again, or use strategy='matmul', which needs no index"
             )
         return np.array([1 - distances[id] for id in ids], dtype=np.float32)

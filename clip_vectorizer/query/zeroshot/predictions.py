@@ -31,7 +31,7 @@ WRITE_BATCH_SIZE = 256
 SCORE_TOLERANCE = 1e-5  # two strategies give scores that differ by less
 ACCESS_DENIED_STATUSES = (401, 403)  # a failure of the whole run, not of one object
 NOT_FOUND = 404
-REMOVED_MEANWHILE = "it left the collection meanwhile"
+REMOVED_MEANWHILE = "removed from the collection in the meantime"
 
 
 class PredictionStore(Protocol):

@@ -53,7 +53,7 @@ def test_two_processes_can_add_to_a_set_at_once() -> None:
         (
             ["red", "black"],
             select_prompt_set("photo"),
-            "was made with other prompts or another model meanwhile; run this",
+            "was created with other prompts or another model in the meantime; run this",
         ),
         (["red", "blue: the sky"], WORD, "has 'blue' already, not 'blue: the sky'"),
     ],
