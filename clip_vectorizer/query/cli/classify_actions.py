@@ -68,12 +68,7 @@ def choose_threshold(request: ClassifyRequest, folder: Path, search: ImageSearch
 
 def learn_threshold(request: ClassifyRequest, folder: Path, search: ImageSearch) -> Threshold:
     """Raises InputError for a folder that has not images of both kinds."""
-    there = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    files = [file for file in there if is_image_file(file)]
-    if skipped := format_skipped(file for file in there if not is_image_file(file)):
-        click.echo(escape_line(f"--other-from {folder}: {skipped}"), err=True)
-    if not files:
-        raise InputError(f"--other-from {folder}: no images there; name a folder of folders of images")
+    files = list_threshold_images(folder)
     arguments: ClassifyArguments = {**request.arguments, "save": False, "filters": None, "strategy": AUTO}
     results = skip_unreadable(search.classify(files, request.labels, **arguments))
     if not results:
@@ -82,6 +77,17 @@ def learn_threshold(request: ClassifyRequest, folder: Path, search: ImageSearch)
     names = {parse_label(normalize_text(each))[0].casefold() for each in entries}
     is_labelled = [Path(each.path).parent.name.casefold() in names for each in results]
     return Threshold.choose(np.array([each.similarity for each in results]), np.array(is_labelled, dtype=bool))
+
+
+def list_threshold_images(folder: Path) -> list[Path]:
+    """Return the images under `folder`; the number of other files is printed on stderr. Raises InputError for none."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    if skipped := format_skipped(file for file in files if not is_image_file(file)):
+        click.echo(escape_line(f"--other-from {folder}: {skipped}"), err=True)
+    images = [file for file in files if is_image_file(file)]
+    if not images:
+        raise InputError(f"--other-from {folder}: no images there; name a folder of folders of images")
+    return images
 
 
 def skip_unreadable(results: Iterable[Classification]) -> list[Classification]:

@@ -2,10 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from weaviate import WeaviateClient
 
@@ -39,6 +40,7 @@ from clip_vectorizer.query.evaluation.index_recall import MEASURED_QUANTIZERS, I
 from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.statistics import SEED
+from clip_vectorizer.terminal import escape_line
 from clip_vectorizer.vectors import Vectors, unit
 
 QUERY_SHARE = 10  # one in so many stored vectors is a query
@@ -77,20 +79,23 @@ def run_comparison(values: Mapping[str, Any]) -> None:
     prepare_streams()
     folder, api_key = values["folder"], values["vectorizer_api_key"]
     with count_truncated_texts(), status_line() as progress:
-        first, left_out = measure_side("A", values["first"], folder, api_key, progress)
-        second, also_left_out = measure_side("B", values["second"], folder, api_key, progress)
-    show_left_out(dict([*left_out, *also_left_out]).items())
+        first, images = measure_side("A", values["first"], folder, api_key, progress)
+        second, same_images = measure_side("B", values["second"], folder, api_key, progress)
+    left_out = dict([*images.left_out, *same_images.left_out])
+    show_left_out(left_out.items())
+    if images.skipped:
+        click.echo(f"note: {escape_line(images.skipped)}", err=True)
     show_tables([compare_models(first, second)], values["as_json"])
-    sys.exit(SOME_FAILED if left_out or also_left_out else 0)
+    sys.exit(SOME_FAILED if left_out else 0)
 
 
 def measure_side(
     letter: str, model: str, folder: Path, api_key: str | None, progress: Progress
-) -> tuple[ModelRanks, Sequence[tuple[str, str]]]:
+) -> tuple[ModelRanks, LabelledImages]:
     with connect_sidecar(model, api_key, progress) as sidecar:
         info = sidecar.meta()
         labelled = load_labelled_folder(folder, sidecar, progress)
-        return rank_images(f"{letter} ({info.model})", labelled, info.model, sidecar, progress), labelled.left_out
+        return rank_images(f"{letter} ({info.model})", labelled, info.model, sidecar, progress), labelled
 
 
 def run_index(values: Mapping[str, Any]) -> None:

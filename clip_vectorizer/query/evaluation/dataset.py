@@ -19,12 +19,12 @@ from weaviate import WeaviateClient
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import CAPTION, LABEL, PATH
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.image_files import format_skipped, is_image_file
 from clip_vectorizer.query.evaluation.statistics import IntegerArray
 from clip_vectorizer.query.prompts import HAN
 from clip_vectorizer.vectors import Vectors
 
 DIVIDER = re.compile(r"\s+·\s+")  # between the languages of one caption
-IMAGE_SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 IMAGES_PER_STEP = 64
 ROWS_PER_PAGE = 500
 ROWS_PER_PROGRESS = 10_000  # of progress
@@ -48,6 +48,7 @@ class LabelledImages:
     items: tuple[LabelledImage, ...]
     vectors_nd: Vectors
     left_out: tuple[tuple[str, str], ...] = ()  # path and reason of those that could not be used
+    skipped: str = ""  # number and extensions of the folder's files that are neither images of a class nor captions
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -135,14 +136,17 @@ def load_labelled_folder(folder: Path, encoder: ImageEncoder, progress: Progress
         (item.path, str(each)) for item, each in zip(items, outcomes, strict=True) if not isinstance(each, np.ndarray)
     ]
     vectors_nd = np.stack([vector for _, vector in good]) if good else np.empty((0, 0), dtype=np.float32)
-    return require_two_classes(LabelledImages(str(folder), tuple(item for item, _ in good), vectors_nd, tuple(bad)))
+    skipped = format_skipped(list_skipped_files(folder, items))
+    return require_two_classes(
+        LabelledImages(str(folder), tuple(item for item, _ in good), vectors_nd, tuple(bad), skipped)
+    )
 
 
 def list_folder_images(folder: Path) -> list[LabelledImage]:
     """In the order of their paths. Raises InputError for a folder whose images lie in no folder of their class."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name one that has a folder of images for every class")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if is_image_file(file) and file.is_file())
     items = [LabelledImage(file.relative_to(folder).as_posix(), file.parent.name, read_caption(file)) for file in files]
     in_folders = [item for item in items if "/" in item.path]
     if not in_folders:
@@ -153,10 +157,21 @@ def list_folder_images(folder: Path) -> list[LabelledImage]:
     return in_folders
 
 
+def list_skipped_files(folder: Path, items: Sequence[LabelledImage]) -> list[Path]:
+    """Return the files under `folder` that are neither one of `items` nor its caption, in the order of their paths."""
+    images = {folder / item.path for item in items}
+    used = images | {caption_file(image) for image in images}
+    return sorted(file for file in folder.rglob("*") if file not in used and file.is_file())
+
+
+def caption_file(image: Path) -> Path:
+    return image.with_suffix(".txt")
+
+
 def read_caption(file: Path) -> str:
     """A caption that is not UTF-8 text is none."""
     try:
-        return file.with_suffix(".txt").read_text(encoding="utf-8-sig").strip()
+        return caption_file(file).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

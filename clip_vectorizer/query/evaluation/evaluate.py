@@ -74,6 +74,8 @@ def select_shown_result(answers: Sequence[ZeroShotResult]) -> ZeroShotResult:
 
 def build_notes(labelled: LabelledImages, left_out: Sequence[str], captioned: bool) -> list[str]:
     notes = [f"left out for time (--all brings them): {', '.join(left_out)}"] if left_out else []
+    if labelled.skipped:
+        notes.append(labelled.skipped)
     if not captioned:
         notes.append("no image has a caption (photo.txt beside photo.jpg): no search by caption was measured")
     lone = [name for name, count in count_images(labelled).items() if count == 1]

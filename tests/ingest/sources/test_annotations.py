@@ -32,10 +32,10 @@ def told(caption: str | bytes | None = None, metadata: str | bytes | None = None
 
 
 def test_notes_are_found_by_the_whole_name_before_the_stem() -> None:
-    beside = AnnotationIndex(["x.txt", "x.jpg.txt", "X.TXT", "x.json", "loose.txt", "x.png"])
-    assert beside.of("x.jpg", CAPTION_SUFFIX) == "x.jpg.txt" and beside.of("x.png", CAPTION_SUFFIX) == "x.txt"
-    assert beside.of("X.png", CAPTION_SUFFIX) == "X.TXT" and beside.of("x.png", METADATA_SUFFIX) == "x.json"
-    assert beside.of("y.png", CAPTION_SUFFIX) is None and beside.without(["x.png", "x.jpg", "X.gif"]) == ["loose.txt"]
+    index = AnnotationIndex(["x.txt", "x.jpg.txt", "X.TXT", "x.json", "loose.txt", "x.png"])
+    assert index.find("x.jpg", CAPTION_SUFFIX) == "x.jpg.txt" and index.find("x.png", CAPTION_SUFFIX) == "x.txt"
+    assert index.find("X.png", CAPTION_SUFFIX) == "X.TXT" and index.find("x.png", METADATA_SUFFIX) == "x.json"
+    assert index.find("y.png", CAPTION_SUFFIX) is None and index.list_unmatched(["x.png", "x.jpg", "X.gif"]) == ["loose.txt"]
 
 
 def test_the_text_file_comes_before_the_json_file_and_that_before_the_folder() -> None:
@@ -73,7 +73,7 @@ STARS = (PropertyColumn("stars", "stars"),)
         (lambda: told(None, "{", columns=STARS), r"its metadata x\.json is not JSON"),
         (lambda: told(None, b"\xff", columns=STARS), r"its metadata x\.json is not JSON"),
         (lambda: told(None, "[" * 100_000, columns=STARS), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, "[1]", columns=STARS), r"its metadata x\.json is no JSON object but a list"),
+        (lambda: told(None, "[1]", columns=STARS), r"its metadata x\.json is not a JSON object but a list"),
         (lambda: told(None, '{"a": "b"}', columns=(PropertyColumn("a", "a", "int"),)), "its column 'a' is no int: 'b'"),
     ],
 )

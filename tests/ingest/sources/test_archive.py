@@ -195,7 +195,7 @@ def test_links_devices_and_folders_in_a_plain_tar_file(tmp_path: Path) -> None:
         "a.tar::b/soft.png": png(1),
     }
     assert failures(listed) == dict.fromkeys(
-        ("a.tar::gone.png", "a.tar::loop.png"), "a link to what is not in the archive"
+        ("a.tar::gone.png", "a.tar::loop.png"), "a link to a file that is not in the archive"
     )
     assert skipped(listed) == ["a.tar::b/up", "a.tar::pipe.png", "a.tar::device.png"]
     listed = found(tar_with(tmp_path / "a.tgz", fill, "w:gz"))
@@ -321,7 +321,7 @@ def header(name: str, kind: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("kind", EXTENSION_HEADER_TYPES)
 def test_headers_that_would_fill_the_memory_are_refused(tmp_path: Path, kind: bytes) -> None:
     file = write(tmp_path / "a.tar", header("x", kind, 2_000_000) + bytes(2_001_000))
-    assert "a header says 2000000 bytes" in failures(found(file))["a.tar::"]
+    assert "a header announces 2000000 bytes" in failures(found(file))["a.tar::"]
 
 
 def test_headers_that_point_backwards_end_the_archive(tmp_path: Path) -> None:

@@ -202,10 +202,10 @@ def test_a_folder_without_images_says_what_was_looked_for(tmp_path: Path) -> Non
 
 def test_a_folder_that_holds_an_archive_or_only_what_is_ignored_says_so(tmp_path: Path) -> None:
     write(tmp_path / "x.png", png())
-    with pytest.raises(InputError, match=r"left out was \*\.png \(--ignore\)"):
+    with pytest.raises(InputError, match=r"excluded were \*\.png \(--ignore\)"):
         found(tmp_path, options=SourceOptions(ignore=("*.png",)))
     write(tmp_path / "x.zip", b"")
-    with pytest.raises(InputError, match=r"it holds x\.zip: make that a SOURCE"):
+    with pytest.raises(InputError, match=r"it holds x\.zip: name that as a SOURCE"):
         found(tmp_path, options=SourceOptions(ignore=("*.png",)))
 
 

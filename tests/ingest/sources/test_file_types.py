@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_used_is_told_by_its_reason(tmp_path: Path) -> Non
     assert why_not(written(tmp_path / "empty", b"")) == "empty file (0 bytes)"
     assert why_not(tmp_path) == "a folder, not a file"
     assert why_not(tmp_path / "pipe") == "not a regular file"
-    assert why_not(tmp_path / "large") == "80 MB; Weaviate takes at most 70 MB an image"
+    assert why_not(tmp_path / "large") == "80 MB; the limit of Weaviate is 70 MB per image"
 
 
 def test_failures_name_the_source() -> None:

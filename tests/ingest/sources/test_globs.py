@@ -72,7 +72,7 @@ def test_a_pattern_without_a_match_is_named(photos: Path) -> None:
         assert f"{photos}/{pattern}" in str(refused.value)
     with pytest.raises(InputError, match="no image matches this pattern"):
         found(f"{photos}/*.md")
-    with pytest.raises(InputError, match=r"`\.\.` cannot come after"):
+    with pytest.raises(InputError, match=r"`\.\.` cannot follow"):
         found(f"{photos}/o*/../*.jpg")
 
 

@@ -41,7 +41,7 @@ def test_a_failure_that_passes_is_tried_again(
 
 def test_after_three_tries_the_reason_is_told(site: Site, far: Transport, waits: list[float]) -> None:
     address = site.add("/x.png", b"pixels", failures=[503] * 9)
-    assert reason(far, address) == "the server answers HTTP 503 (3 tries)"
+    assert reason(far, address) == "the server returned HTTP 503 (3 tries)"
     assert waits == [0.5, 2.0] and site.asked["GET", "/x.png"] == 3
 
 

@@ -103,7 +103,7 @@ ENCRYPTED = b"/Encrypt<</Filter/Standard/V 1/R 2/Length 40/P -4/O<%s>/U<%s>>>/ID
         (pdf(), "one without pages"),
         (
             pdf_of([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"], ENCRYPTED),
-            "asks for a password",
+            "needs a password",
         ),
     ],
     ids=["0 bytes", "text", "cut", "no pages", "encrypted"],
@@ -175,11 +175,11 @@ def test_a_program_that_leaves_files_open_ends_in_peace(tmp_path: Path) -> None:
         "import sys\n"
         "from functools import partial\n"
         "from ingest.items import Facts\n"
-        "from ingest.sources.base import Entry, SourceOptions\n"
-        "from ingest.sources.file_types import expand\n"
+        "from ingest.sources.base import FileEntry, SourceOptions\n"
+        "from ingest.sources.file_types import expand_entry\n"
         "from ingest.sources.reading import open_regular\n"
-        "entry = Entry('x.pdf', '/', '', partial(open_regular, sys.argv[1]), Facts)\n"
-        "print([len(item.read()) > 100 for item in expand(entry, SourceOptions())])\n"
+        "entry = FileEntry('x.pdf', '/', '', partial(open_regular, sys.argv[1]), Facts)\n"
+        "print([len(item.read()) > 100 for item in expand_entry(entry, SourceOptions())])\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(file)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[True, True]", "")

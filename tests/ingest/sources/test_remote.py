@@ -148,7 +148,7 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
 
 
 def test_an_unknown_kind_of_address_is_refused(far: Transport) -> None:
-    assert "known are http, https, s3" in refusal("s4://bucket/x", far)
+    assert "known schemes are http, https, s3" in refusal("s4://bucket/x", far)
 
 
 def test_options_that_no_file_system_takes_are_refused_without_their_values() -> None:

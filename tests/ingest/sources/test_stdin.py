@@ -48,8 +48,8 @@ def test_what_cannot_be_read_is_a_failure_each(here: Path) -> None:
     assert keys(listed) == ["a.png"]
     assert failures(listed) == {
         "gone.png": "cannot be read (No such file or directory)",
-        "cats": "a folder; name its files, or make it a SOURCE",
-        "a.zip": "an archive or a table; make it a SOURCE",
+        "cats": "a folder; name its files, or name it as a SOURCE",
+        "a.zip": "an archive or a table; name it as a SOURCE",
         "caf\\udce9.png": "the file's name is not UTF-8; rename it",
     }
 

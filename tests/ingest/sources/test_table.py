@@ -111,7 +111,7 @@ def test_every_bad_row_is_one_failure_and_the_others_go_on(folder: Path) -> None
     said = failures(found)
     assert keys(found) == ["a.png", "sub/c.png"]
     assert "'path' is empty" in said["t.csv#row=3"]
-    assert said["t.csv#row=4"] == "row 4 names what row 2 named: a.png"
+    assert said["t.csv#row=4"] == "row 4 names the same file as row 2: a.png"
     assert "'n'" in said["t.csv#row=5"] and "'many'" in said["t.csv#row=5"]
     assert "is a quote opened and not closed?" in said["t.csv#row=6"]
     assert "3 fields" in said["t.csv#row=7"]
@@ -163,7 +163,7 @@ def test_names_of_columns_that_are_not_utf8_say_what_to_do_where_one_is_looked_f
 def test_a_value_of_another_type_says_how_it_could_be_taken(folder: Path) -> None:
     found = listed(folder, "path;cost\na.png;0,5\n", columns=(PropertyColumn("cost", "price", "number"),))
     assert failures(found)["t.csv#row=2"].endswith(
-        "is no number: '0,5'; to take it as text, --property cost=price:text"
+        "is no number: '0,5'; to store it as text, use --property cost=price:text"
     )
 
 

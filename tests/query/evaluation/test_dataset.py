@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.image_files import IMAGE_SUFFIXES
 from clip_vectorizer.query.evaluation.dataset import (
     LabelledImage,
     LabelledImages,
@@ -39,6 +40,23 @@ def test_files_that_cannot_be_read_are_left_out_with_the_reason(tmp_path: Path) 
         "red/broken.png": "not an image",
         "red/empty.png": "the file is empty (0 bytes)",
     }
+
+
+def test_files_that_are_no_images_are_counted_and_captions_are_not(tmp_path: Path) -> None:
+    labelled(tmp_path, each(1))
+    assert read(tmp_path).skipped == ""
+    for name in ("red/a.heic", "red/b.HEIC", "red/loose.txt", "notes.md"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "in-no-class.png").write_bytes(picture("red"))
+    assert read(tmp_path).skipped == "5 other files skipped (.heic 2, .png 1, .md 1, .txt 1)"
+
+
+def test_every_image_suffix_is_read_in_any_case(tmp_path: Path) -> None:
+    labelled(tmp_path, each(1))
+    for number, suffix in enumerate(IMAGE_SUFFIXES):
+        (tmp_path / "red" / f"more{number}{suffix.upper()}").write_bytes(picture("red"))
+    found = read(tmp_path)
+    assert (len(found.items), found.skipped) == (3 + len(IMAGE_SUFFIXES), "")
 
 
 def test_a_class_whose_images_all_fail_is_no_class(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ def test_a_class_of_one_image_is_measured_and_said_to_tell_little(tmp_path: Path
     assert table(evaluation, "few-shot").rows[-1]["images"] == 7
 
 
+def test_skipped_files_are_a_note(tmp_path: Path) -> None:
+    (labelled(tmp_path, each(2)) / "red" / "photo.heic").write_bytes(b"x")
+    assert "1 other file skipped (.heic 1)" in evaluated(tmp_path).notes
+
+
 def test_a_row_of_json_holds_a_share_and_both_ends(tmp_path: Path) -> None:
     row = table(evaluated(labelled(tmp_path, each(2))), "zero-shot").json_rows()[0]
     assert row["table"] == "zero-shot"
