@@ -58,7 +58,7 @@ def main(rounds: int, photos: Path | None, json_file: Path | None) -> None:
     """
     report = Report(CLAIM)
     report.begin()
-    encoders = [load_encoder(ModelName(model), Placement(threads=1)) for model in MODELS]
+    encoders = [load_encoder(ModelName(model), Placement()) for model in MODELS]
     for size, count in SIZES.items():
         compare_decoders(
             report, f"{size[0]} x {size[1]}, made here", make_photographs(count, size=size), encoders, rounds

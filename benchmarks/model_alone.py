@@ -104,8 +104,10 @@ def build_own_passes(name: str, precision: str) -> Callable[[str, int], Pass]:
 
     from clip_vectorizer.models.catalog import ModelName, load_encoder
     from clip_vectorizer.models.devices import Placement
+    from clip_vectorizer.models.torch_threads import set_torch_threads
 
     encoder = load_encoder(ModelName(name), Placement(precision=precision))
+    set_torch_threads([encoder])
     side, rng = encoder.info.image_size, np.random.default_rng(0)
 
     def of(kind: str, batch: int) -> Pass:

@@ -1,20 +1,18 @@
-"""Names of models, and what each means. No torch here: it is imported when a model is loaded.
+"""Names of models, and how each is loaded. torch is imported only when a model is loaded.
 
-`emoji`                 ours, bundled
+`emoji`                 the bundled model
 `ARCHITECTURE::TAG`     as open_clip lists them, for example `ViT-B-32::openai`
-`ARCHITECTURE::random`  no training at all, for load tests only
+`ARCHITECTURE::random`  random weights, for load tests only
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
 `local-dir:PATH`        a folder of open_clip's layout
-a path                  a checkpoint file; its architecture is named beside it
+a path                  a checkpoint file; its architecture is given separately
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import ModelUnavailable
-from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.names import list_open_clip_names, suggest_names
 
@@ -33,30 +31,22 @@ class ModelName:
 
 
 def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
-    """One encoder a device that `placement.device` names (`cpu`, `cuda:0,cuda:1`, `cuda:all`), of equal revision.
+    """Return one encoder per device of `placement.device` (`cpu`, `cuda:0,cuda:1`, `cuda:all`), of equal revision.
 
-    The weights are read once and copied. Several workers on the CPU share its threads.
-    Raises ModelUnavailable, SettingsError.
+    The weights are read once and copied. Raises ModelUnavailable, SettingsError.
     """
-    from clip_vectorizer.models.devices import cap_torch_threads, parse_devices
+    from clip_vectorizer.models.devices import parse_devices
     from clip_vectorizer.models.torch_encoder import TorchEncoder
 
-    devices = parse_devices(placement.device)
-    cap_torch_threads(usable_cores())
-    places = [replace(placement, device=each, threads=count_threads_each(placement, devices)) for each in devices]
+    places = [replace(placement, device=device) for device in parse_devices(placement.device)]
     first = load_encoder(name, places[0])
     if isinstance(first, TorchEncoder):
         return [first, *(first.on(place.device) for place in places[1:])]
     return [first, *(load_encoder(name, place) for place in places[1:])]
 
 
-def count_threads_each(placement: "Placement", devices: Sequence[str]) -> int:
-    workers = devices.count("cpu")
-    return placement.threads or (max(1, usable_cores() // workers) if workers > 1 else 0)
-
-
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
-    """Raises ModelUnavailable, SettingsError."""
+    """Load one encoder on the device of `placement`. Raises ModelUnavailable, SettingsError."""
     placement.check()
     if folder := find_local_folder(name.text):
         from clip_vectorizer.models.local_dir import load_folder

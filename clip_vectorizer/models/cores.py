@@ -1,4 +1,4 @@
-"""How many cores this process may use. In a container `os.cpu_count` tells the machine's. No torch here."""
+"""Number of cores that this process may use. In a container `os.cpu_count` returns those of the machine. No torch."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """At least 1: the cores this process may run on, or the whole cores of its CPU quota if these are fewer.
+    """Return the cores this process may run on, or the whole cores of its CPU quota if these are fewer; at least 1.
 
-    Threads beyond a quota are worse than useless: all stand still together once it is used up.
+    More threads than the quota slow a process down: once the quota is used up, all of them stop together.
     """
     quota = cpu_quota()
     cores = allowed_cores()
@@ -25,15 +25,15 @@ def allowed_cores() -> int:
 
 
 def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
-    """Cores of the strictest limit on this process's control groups (version 1 or 2); None: no limit."""
+    """Return the strictest CPU limit of this process's control groups (version 1 or 2), in cores; None: no limit."""
     limits = [limit for folder in iterate_cgroups(root, own) if (limit := read_limit(folder)) is not None]
     return min(limits, default=None)
 
 
 def iterate_cgroups(root: Path, own: Path) -> Iterator[Path]:
-    """The folders of this process's groups that may limit its CPU, up to each hierarchy's root.
+    """Yield the folders of the control groups that may limit this process's CPU, up to the root of each hierarchy.
 
-    Inside a container its own group is mounted as the root, and the path it is told may not exist there.
+    A container's own group is mounted as the root, so the path in `/proc/self/cgroup` may not exist there.
     """
     for line in read_lines(own):
         _, controllers, path = line.split(":", 2)
@@ -45,7 +45,7 @@ def iterate_cgroups(root: Path, own: Path) -> Iterator[Path]:
 
 
 def read_limit(folder: Path) -> float | None:
-    """Cores: quota by period, of `cpu.max` (version 2) or `cpu.cfs_*` (version 1)."""
+    """Return quota / period in cores, from `cpu.max` (version 2) or `cpu.cfs_*` (version 1); None: no limit."""
     words = " ".join(read_lines(folder / "cpu.max")).split()
     if not words:
         words = [*read_lines(folder / "cpu.cfs_quota_us"), *read_lines(folder / "cpu.cfs_period_us")]

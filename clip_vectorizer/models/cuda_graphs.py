@@ -1,7 +1,7 @@
-"""Passes recorded as CUDA graphs: one launch replays a whole tower.
+"""Records passes as CUDA graphs: one launch replays a whole tower.
 
-A tower at batch 1 is some 200 kernels of a few microseconds each; launched one by one from Python they take longer
-than they compute.
+A tower at batch 1 is about 200 kernels of a few microseconds each; launching them one by one from Python takes longer
+than computing them.
 """
 
 import logging
@@ -21,9 +21,9 @@ WARM_UP_PASSES = 3  # libraries choose algorithms and allocate in the first ones
 
 
 class CudaGraphs:
-    """One stream and one pool of memory for all graphs of an encoder: no two of them run at once.
+    """Recorder with one stream and one memory pool for all graphs of an encoder; graphs run one at a time.
 
-    Graphs of one pool use the same memory, so an answer must be fetched before another graph runs: hence the lock.
+    Graphs of a pool share memory, so a result must be fetched before another graph runs. A lock enforces that.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -31,7 +31,7 @@ class CudaGraphs:
         self._lock = threading.Lock()
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
-        torch.cuda.synchronize(device)  # the weights came by another stream
+        torch.cuda.synchronize(device)  # the weights were copied on another stream
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -42,7 +42,7 @@ class CudaGraphs:
         return torch.empty(shape, dtype=dtype, pin_memory=True)
 
     def record(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
-        """The graph of a pass; the pass itself where it has steps that no graph can hold."""
+        """Return the replay of a pass; the pass itself where it contains steps that a CUDA graph cannot record."""
         for _ in range(WARM_UP_PASSES):
             run(inputs)
         self._stream.synchronize()
@@ -51,7 +51,7 @@ class CudaGraphs:
         except RuntimeError as error:
             if is_out_of_memory(error) or is_lost(error):
                 raise
-            log.warning("no CUDA graph for input %s (%s); it runs step by step", tuple(inputs.shape), error)
+            log.warning("no CUDA graph for input %s (%s); running it kernel by kernel", tuple(inputs.shape), error)
             return lambda: run(inputs)
 
     def _graph(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
@@ -67,8 +67,8 @@ class CudaGraphs:
         return replay
 
     def fetch(self, rows_nd: Tensor) -> Vectors:
-        answer = torch.empty(rows_nd.shape, dtype=rows_nd.dtype, pin_memory=True)
-        answer.copy_(rows_nd, non_blocking=True)
+        pinned = torch.empty(rows_nd.shape, dtype=rows_nd.dtype, pin_memory=True)
+        pinned.copy_(rows_nd, non_blocking=True)
         self._stream.synchronize()
-        vectors: Vectors = answer.numpy().copy()  # pinned memory goes back to its pool with `answer`
+        vectors: Vectors = pinned.numpy().copy()  # the pinned memory returns to its pool
         return vectors

@@ -1,4 +1,4 @@
-"""What a failed pass means: too little memory for this batch, a broken item, or a device that is gone for good."""
+"""Classifies a failed pass: too little memory for this batch, a bad item, or a device that is lost."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ STICKY = (
     "external device",
     "no CUDA-capable device",
 )
-DeviceProbe = Callable[[torch.device], None]  # raises when the device does no more work
+DeviceProbe = Callable[[torch.device], None]  # raises RuntimeError when the device no longer works
 
 
 @contextmanager
 def detect_lost_device(device: torch.device, probe: DeviceProbe | None = None) -> Iterator[None]:
-    """Raises DeviceLost for a failure inside that left `device` dead; every other failure passes as it is."""
+    """Raise DeviceLost for a failure inside that left `device` unusable; pass on every other failure unchanged."""
     try:
         yield
     except RuntimeError as error:
@@ -44,7 +44,7 @@ def detect_lost_device(device: torch.device, probe: DeviceProbe | None = None) -
 
 
 def raise_if_lost(device: torch.device, error: Exception, probe: DeviceProbe) -> None:
-    """Raises DeviceLost if `error` says that the device is dead, or if it cannot do the smallest thing any more."""
+    """Raise DeviceLost if `error` is a fatal CUDA error, or if a minimal operation on the device fails."""
     cause: Exception | None = error if is_lost(error) else run_probe(probe, device)
     if cause:
         raise DeviceLost(
@@ -62,17 +62,17 @@ def run_probe(probe: DeviceProbe, device: torch.device) -> Exception | None:
 
 
 def probe_device(device: torch.device) -> None:
-    """Raises what CUDA raises if `device` is dead."""
+    """Run a minimal operation. Raises RuntimeError if `device` is lost."""
     torch.zeros(1, device=device).add_(1).item()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may do."""
+    """Whether the pass may succeed with a smaller batch."""
     return isinstance(error, torch.OutOfMemoryError) or contains_any(error, NO_MEMORY)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether `error` by its own words is one that no later call to the device survives."""
+    """Whether the message of `error` is that of a CUDA error after which every later call fails too."""
     return isinstance(error, RuntimeError) and not is_out_of_memory(error) and contains_any(error, STICKY)
 
 

@@ -1,9 +1,4 @@
-"""What CLIP_DEVICE names: one device or several, one worker each. Names are checked against what torch finds here.
-
-Where a model runs and with what numbers, and the digest that names its weights.
-
-A model once more on another device, without reading its file again.
-"""
+"""Devices: parsing CLIP_DEVICE, placing a model, copying it to other devices, and a digest of its weights."""
 
 import copy
 import hashlib
@@ -19,15 +14,20 @@ from clip_vectorizer.errors import SettingsError
 
 ALL = "cuda:all"
 DIGEST_LETTERS = 16
-# A pass of fewer parameters is over before other threads have woken: with as many threads as cores the emoji model
-# took 84 ms of CPU an image on two busy cores, with one 7 ms.
-WORTH_THREADS = 20_000_000
+log = logging.getLogger(__name__)
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+ModelT = TypeVar("ModelT")
 
 
 def parse_devices(text: str, count: int | None = None) -> list[str]:
-    """`cuda:0,cuda:1`, `cuda:all`, `cuda`, `cpu` -> torch's names, with numbers. A name may come twice: two workers.
+    """Return torch's device names, with numbers; a name that is given twice stands for two workers.
 
-    `count` CUDA devices are here, by default as many as torch finds. Raises SettingsError.
+    `count`: CUDA devices of this machine, by default as many as torch finds. Raises SettingsError.
+
+    >>> parse_devices("cuda,cpu", count=1)
+    ['cuda:0', 'cpu']
+    >>> parse_devices("cuda:all", count=2)
+    ['cuda:0', 'cuda:1']
     """
     have = torch.cuda.device_count() if count is None else count
     if text == ALL and not have:
@@ -53,37 +53,21 @@ def with_number(name: str) -> str:
 
 
 def explain_no_cuda() -> str:
-    """Why there is no CUDA device, as far as torch knows, and what to do."""
+    """Return why torch finds no CUDA device, and what to do."""
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA; install one with it, or use cpu"
     return f"torch {torch.__version__} finds no CUDA device; use cpu, or install a driver for CUDA {torch.version.cuda}"
 
 
-def cap_torch_threads(cores: int) -> None:
-    """torch starts a thread a core of the machine; where a quota allows fewer, they would wait for each other."""
-    if torch.get_num_threads() > cores:
-        torch.set_num_threads(cores)
-
-
-log = logging.getLogger(__name__)
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`device` as torch names it, `precision` fp32, bf16 or int8, `threads` of one pass on a CPU.
-
-    0 threads: one for a small model, else what torch chooses.
-    """
+    """Device and dtype of a model: `device` as torch names it, `precision` fp32, bf16 or int8."""
 
     device: str = "cpu"
     precision: str = "fp32"
-    threads: int = 0
 
     def check(self) -> None:
-        """Raises SettingsError for a device that this machine does not have, or numbers that the device does not."""
-        if self.threads:
-            torch.set_num_threads(self.threads)
+        """Raise SettingsError for a device that this machine lacks, or a precision that the device does not support."""
         if self.precision == "int8" and self.device != "cpu":
             raise SettingsError(
                 f"CLIP_PRECISION='int8' is for the CPU, not for CLIP_DEVICE={self.device!r}; use bf16 there"
@@ -97,14 +81,9 @@ class Placement:
             log.warning("bf16 is slower than fp32 on this CPU, which has neither AMX nor avx512_bf16")
 
     def place(self, model: ModuleT) -> ModuleT:
-        """In eval mode, without gradients, where and as it shall run."""
-        self.limit_threads(model)
+        """Return `model` on the device, in the dtype, in eval mode and without gradients."""
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         return model.to(self.device, dtype).eval().requires_grad_(False)
-
-    def limit_threads(self, model: nn.Module) -> None:
-        if not self.threads and self.device == "cpu" and sum(map(torch.numel, model.parameters())) < WORTH_THREADS:
-            torch.set_num_threads(1)
 
 
 def has_cuda(device: str) -> bool:
@@ -118,8 +97,12 @@ def has_fast_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def count_weights(model: nn.Module) -> int:
+    return sum(map(torch.numel, model.parameters()))
+
+
 def hash_weights(model: nn.Module) -> str:
-    """Of all float32 weights, by name: equal digests mean equal vectors on like machines."""
+    """Return a digest of all weights and their names, for float32 on the CPU: equal digests mean equal vectors."""
     sha = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         sha.update(name.encode())
@@ -127,11 +110,11 @@ def hash_weights(model: nn.Module) -> str:
     return sha.hexdigest()[:DIGEST_LETTERS]
 
 
-ModelT = TypeVar("ModelT")
-
-
 def copy_model(model: ModelT, device: torch.device) -> ModelT:
-    """`model`, or what wraps modules, with every weight on `device` and none in between on the device it comes from."""
+    """Return a copy of `model` (a module, or an object that holds modules) with every weight on `device`.
+
+    Each weight is copied straight to `device`; the source device needs no extra memory.
+    """
     memo: dict[int, object] = {}
     for module in find_modules(model):
         memo |= {id(value): move_tensor(value, device) for value in iterate_tensors(module)}

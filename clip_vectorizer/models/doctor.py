@@ -1,7 +1,4 @@
-"""What this machine offers to a model, how fast a model runs on it, and what to change if that is slow.
-
-What this machine offers to a model, gathered once.
-"""
+"""Report of `clip-vectorizer doctor`: hardware of this machine, speed of a model, and the first thing to change."""
 
 import io
 import os
@@ -20,10 +17,10 @@ from clip_vectorizer.models.cores import allowed_cores, cpu_quota, usable_cores
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 
 TEXT, SMALL, LARGE = "a photograph of a red apple on a wooden table", (640, 480), (4000, 3000)
-SLOW = 200  # images a second below which a model is worth another precision: 1,000,000 take over an hour
+SLOW = 200  # images/s below which another precision is suggested: 1,000,000 images take over an hour
 LABEL, WIDTH = 13, 80  # columns
 DECODERS = ("jpg", "zlib", "webp", "avif", "libtiff")
-# torch's names of what makes a model fast, in words, and the precision that each favours
+# torch's names of CPU instructions -> the common name, and the precision that they accelerate
 INSTRUCTIONS = {
     "avx2": ("AVX2", ""),
     "avx512_f": ("AVX-512", ""),
@@ -42,7 +39,9 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class DoctorLoad:
-    batch: int  # items in one pass, beside 1
+    """How much is measured."""
+
+    batch: int  # items in one pass; 1 is measured too
     seconds: float  # of each measurement
 
 
@@ -68,13 +67,49 @@ class Machine:
     decoders: tuple[str, ...]  # name and version, or `missing`
     jpeg: str  # version of libjpeg-turbo; empty: the slow libjpeg
 
-    def favours(self, precision: str) -> bool:
-        """Whether the processor has instructions of its own for bf16 or int8."""
+    def accelerates(self, precision: str) -> bool:
+        """Whether the processor has instructions for bf16 or int8."""
         return any(INSTRUCTIONS[each][1] == precision for each in self.instructions)
 
 
+def inspect_machine() -> Machine:
+    capabilities = torch.cpu.get_capabilities()
+    return Machine(
+        software=f"python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}",
+        processor=read_processor_name() or str(capabilities.get("cpu_name") or "unknown"),
+        installed_cores=os.cpu_count() or 1,
+        allowed_cores=allowed_cores(),
+        quota_cores=cpu_quota(),
+        usable_cores=usable_cores(),
+        instructions=tuple(each for each in INSTRUCTIONS if capabilities.get(each)),
+        gpus=tuple(map(inspect_gpu, range(torch.cuda.device_count()))),
+        cuda_build=torch.version.cuda,
+        decoders=tuple(f"{name} {format_decoder_version(name)}" for name in DECODERS),
+        jpeg=(features.version("libjpeg_turbo") or "yes") if features.check("libjpeg_turbo") else "",
+    )
+
+
+def read_processor_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the name from the kernel; empty where there is none."""
+    try:
+        lines = file.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def inspect_gpu(number: int) -> Gpu:
+    properties = torch.cuda.get_device_properties(number)
+    free, total = torch.cuda.mem_get_info(number)
+    return Gpu(properties.name, free, total, bf16=properties.major >= 8)  # Ampere and later
+
+
+def format_decoder_version(decoder: str) -> str:
+    return (features.version(decoder) or "yes") if features.check(decoder) else "missing"
+
+
 def describe_machine(machine: Machine) -> Iterator[str]:
-    """What will be used, in lines of 80 columns."""
+    """Yield lines of at most 80 columns about the hardware and libraries in use."""
     yield from format_fact("software", machine.software)
     yield from format_fact("processor", f"{machine.processor}, {describe_cores(machine)}")
     yield from format_fact("instructions", describe_instructions(machine))
@@ -94,7 +129,7 @@ def describe_cores(machine: Machine) -> str:
 
 def describe_instructions(machine: Machine) -> str:
     names = [INSTRUCTIONS[each][0] for each in machine.instructions]
-    fast = [precision for precision in ("bf16", "int8") if machine.favours(precision)]
+    fast = [precision for precision in ("bf16", "int8") if machine.accelerates(precision)]
     return f"{', '.join(names) or 'none known'}: {' and '.join(fast) or 'no precision but fp32'} in hardware"
 
 
@@ -110,7 +145,7 @@ def describe_gpus(machine: Machine) -> Iterator[str]:
 def measure_encoder(
     machine: Machine, encoder: Encoder, read: Callable[[bytes], object], load: DoctorLoad, precisions: Sequence[str]
 ) -> Iterator[str]:
-    """Items a second of each step, and the verdict. `read`: a file's bytes to the encoder's pixels."""
+    """Yield lines with items per second of each step, then the verdict. `read`: bytes of a file to pixels."""
     info, image = encoder.info, make_picture(SMALL)
     threads = torch.get_num_threads()
     place = f"on {info.device}, {info.precision}, {threads} {'thread' if threads == 1 else 'threads'} a pass"
@@ -134,32 +169,30 @@ def make_jpeg(size: tuple[int, int]) -> bytes:
 
 
 def make_picture(size: tuple[int, int]) -> Image.Image:
-    """Shades with some noise: about as many bytes a pixel as a photograph."""
+    """Return a gradient with noise: about as many bytes per pixel as a photograph."""
     shades = Image.radial_gradient("L").resize(size)
     return Image.blend(shades, Image.effect_noise(size, 40), 0.3).convert("RGB")
 
 
 def format_verdict(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> list[str]:
-    """The first thing that holds this model up, with the way out.
+    """Return the largest bottleneck and what to do about it.
 
-    `precisions`: those that can be asked for; `images` a second, in batches.
+    `precisions`: those that can be chosen; `images`: per second, in batches.
     """
-    return format_fact(
-        "verdict", next(find_hindrances(machine, info, precisions, images), "nothing here holds this model up")
-    )
+    return format_fact("verdict", next(find_hindrances(machine, info, precisions, images), "no bottleneck found"))
 
 
 def find_hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str], images: float) -> Iterator[str]:
-    """What costs most first."""
+    """Yield bottlenecks, the largest first."""
     on_cpu = info.device.startswith("cpu")
     if on_cpu and machine.gpus:
-        yield "a GPU stands idle: serve with --device cuda --precision bf16"
+        yield "a GPU is unused: serve with --device cuda --precision bf16"
     if not on_cpu and info.precision == "fp32" and any(gpu.bf16 for gpu in machine.gpus):
         yield "the GPU computes fp32: --precision bf16 is several times faster"
     threads, usable = torch.get_num_threads(), machine.usable_cores
     if on_cpu and threads > usable:
-        yield f"{threads} threads on {usable} usable cores wait for each other: --threads {usable}"
-    if on_cpu and info.precision == "bf16" and not machine.favours("bf16"):
+        yield f"{threads} threads compete for {usable} usable cores: use --threads {usable}"
+    if on_cpu and info.precision == "bf16" and not machine.accelerates("bf16"):
         yield "this processor emulates bf16: --precision fp32 is faster"
     if on_cpu and info.precision == "fp32" and images < SLOW:
         yield from suggest_precisions(machine, precisions)
@@ -171,59 +204,23 @@ def find_hindrances(machine: Machine, info: ModelInfo, precisions: Sequence[str]
 
 
 def suggest_precisions(machine: Machine, precisions: Sequence[str]) -> Iterator[str]:
-    """A large model in fp32 leaves the processor's units for smaller numbers unused."""
-    fast = [each for each in precisions if machine.favours(each)]
+    """Suggest the precisions that this processor accelerates and that fp32 leaves unused."""
+    fast = [each for each in precisions if machine.accelerates(each)]
     if fast:
         yield f"fp32 is the exact choice; for speed this processor has {' and '.join(fast)}: try --precision {fast[0]}"
 
 
 def format_fact(label: str, text: str) -> list[str]:
-    """`label` and `text` in columns, no line beyond 80 unless a word alone is."""
+    """Format `label` and `text` in two columns; no line is longer than 80 unless a single word is."""
     lines = wrap(text, WIDTH - LABEL - 1, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{label if not number else '':{LABEL}} {line}".rstrip() for number, line in enumerate(lines)]
 
 
 def measure_rate(call: Callable[[], object], seconds: float) -> float:
-    """Calls a second, after one to warm up."""
+    """Return calls per second, after one to warm up."""
     call()
     count, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds or not count:
         call()
         count += 1
     return count / elapsed
-
-
-def inspect_machine() -> Machine:
-    capabilities = torch.cpu.get_capabilities()
-    return Machine(
-        software=f"python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}",
-        processor=read_processor_name() or str(capabilities.get("cpu_name") or "unknown"),
-        installed_cores=os.cpu_count() or 1,
-        allowed_cores=allowed_cores(),
-        quota_cores=cpu_quota(),
-        usable_cores=usable_cores(),
-        instructions=tuple(each for each in INSTRUCTIONS if capabilities.get(each)),
-        gpus=tuple(map(inspect_gpu, range(torch.cuda.device_count()))),
-        cuda_build=torch.version.cuda,
-        decoders=tuple(f"{name} {format_decoder_version(name)}" for name in DECODERS),
-        jpeg=(features.version("libjpeg_turbo") or "yes") if features.check("libjpeg_turbo") else "",
-    )
-
-
-def read_processor_name(file: Path = Path("/proc/cpuinfo")) -> str:
-    """As the kernel names it; empty where it does not."""
-    try:
-        lines = file.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def inspect_gpu(number: int) -> Gpu:
-    properties = torch.cuda.get_device_properties(number)
-    free, total = torch.cuda.mem_get_info(number)
-    return Gpu(properties.name, free, total, bf16=properties.major >= 8)  # Ampere and later
-
-
-def format_decoder_version(decoder: str) -> str:
-    return (features.version(decoder) or "yes") if features.check(decoder) else "missing"

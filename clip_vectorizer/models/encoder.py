@@ -1,4 +1,4 @@
-"""The one contract between the sidecar and a model. No torch here: fakes obey it too.
+"""The contract between the sidecar and a model. No torch, so that fakes can implement it.
 
 N items · D dimensions · S input side
 """
@@ -14,13 +14,13 @@ from clip_vectorizer.vectors import Box, Pixels, Vectors
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a model is, as `/meta` tells it. Vectors of two models, dimensions or preprocessings never mix."""
+    """Description of a model, as `/meta` returns it. Vectors of different models are not comparable."""
 
-    model: str  # the name it was asked for by: `emoji`, `ViT-B-32::openai`, ...
-    revision: str  # digest of the weights: two sidecars with equal revisions give equal vectors
+    model: str  # the name it was loaded by: `emoji`, `ViT-B-32::openai`, ...
+    revision: str  # digest of the weights: sidecars of equal revision return equal vectors
     dimension: int
-    image_size: int  # pixels, the input's side
-    context_length: int  # tokens a text may have, start and end included
+    image_size: int  # side of the input in pixels
+    context_length: int  # maximum tokens of a text, start and end included
     preprocessing: str  # version of the pixel path, for example `shortest-48-bicubic-v2`
     logit_scale: float  # the factor before a softmax over cosines, not its logarithm
     device: str  # `cpu`, `cuda:0`
@@ -40,7 +40,7 @@ class PreparedText:
 
 
 class Preparer(Protocol):
-    """Makes the model's inputs of texts and images; needs no weights. May run in many threads at once."""
+    """Converts texts and images to model inputs, without the weights. Thread-safe."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -48,24 +48,24 @@ class Preparer(Protocol):
     def prepare_text(self, text: str) -> PreparedText: ...
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
-        """(S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it."""
+        """Return (S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it (left, top, right, bottom)."""
 
 
 class Encoder(Preparer, Protocol):
-    """Texts and images in, unit vectors out. Each `encode_*` may run in one thread at a time."""
+    """Encodes texts and images to unit vectors. Each `encode_*` may run in one thread at a time."""
 
     @property
     def preparer(self) -> Preparer:
-        """What prepares as this does, without the weights; it can be pickled for another process."""
+        """The same preparation without the weights; can be pickled for another process."""
 
     def warm_up(self, max_batch: int) -> None:
-        """Does once what would make first batches slow, for batches of up to `max_batch` items.
+        """Run one-time work (recording, allocation) for batches of up to `max_batch` items, so failures show early.
 
-        Shows now what cannot work later. Raises DeviceLost, and what the model raises.
+        Raises DeviceLost, and errors of the model.
         """
 
     def encode_texts(self, texts: Sequence[PreparedText]) -> Vectors:
-        """(N, D) float32, unit rows, same order as `texts`. Raises DeviceLost, and what the model raises."""
+        """Return (N, D) float32 unit rows in the order of `texts`. Raises DeviceLost, and errors of the model."""
 
     def encode_images(self, images: Sequence[Pixels]) -> Vectors:
-        """(N, D) float32, unit rows, same order as `images`. Raises DeviceLost, and what the model raises."""
+        """Return (N, D) float32 unit rows in the order of `images`. Raises DeviceLost, and errors of the model."""

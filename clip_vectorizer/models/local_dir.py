@@ -1,6 +1,6 @@
-"""A model in a folder, as open_clip lays it out: `open_clip_config.json`, weights, and perhaps a tokenizer.
+"""Loads a model from a folder of open_clip's layout: `open_clip_config.json`, weights, and optionally a tokenizer.
 
-The bundled `emoji` is one. Plain transformers load without open_clip; all else is open_clip's own `local-dir:`.
+The bundled `emoji` model is one. Plain CLIPs load without open_clip; all others use open_clip's `local-dir:`.
 """
 
 import json
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
-from clip_vectorizer.models.devices import Placement, hash_weights
+from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
@@ -19,16 +19,16 @@ from clip_vectorizer.models.tokens import TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
-TOKENIZER_PREFIX = "clip-vectorizer/"  # how `hf_tokenizer_name` starts where `train emoji` made the tokenizer
+TOKENIZER_PREFIX = "clip-vectorizer/"  # prefix of `hf_tokenizer_name` where `train emoji` made the tokenizer
 
 
 def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
-    """The model `name` from `folder`. Raises ModelUnavailable."""
+    """Load the model `name` from `folder`. Raises ModelUnavailable, SettingsError."""
     config = read_config(folder)
     model = config["model_cfg"]
     if has_trained_tokenizer(model) and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
         return load_plain(name, folder, config, placement)
-    from clip_vectorizer.models.openclip import load_local_dir  # seconds: only where it is needed
+    from clip_vectorizer.models.openclip import load_local_dir  # takes seconds to import
 
     tokenizer = (
         TrainedTokenizer(folder / TOKENIZER, model["text_cfg"]["context_length"])
@@ -69,24 +69,25 @@ def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Place
         device=placement.device,
         precision=placement.precision,
     )
-    return TorchEncoder(place_towers(towers, placement), TrainedTokenizer(folder / TOKENIZER, context), recipe, info)
+    tokenizer = TrainedTokenizer(folder / TOKENIZER, context)
+    weights = count_weights(towers)
+    return TorchEncoder(place_towers(towers, placement), tokenizer, recipe, info, weight_count=weights)
 
 
 def place_towers(towers: plain.PlainClip, placement: Placement) -> Towers:
     if placement.device != "cpu":
         return placement.place(towers)
-    placement.limit_threads(towers)
     images = None if towers.heads.image else towers.visual
     return PackedClip.of(towers.state_dict(), towers.heads, placement, images)
 
 
 def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
-    """float32 on the CPU, whatever the file holds."""
+    """Load the towers in float32 on the CPU; fp16 weights are converted. Raises ModelUnavailable."""
     towers = plain.PlainClip(model)  # not on `meta`: that device imports torch's compiler, 3 seconds of work
     try:
         stored = load_file(folder / WEIGHTS)
         weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
         towers.load_state_dict(weights, assign=True)
-    except Exception as error:  # safetensors and torch raise their own kinds
+    except Exception as error:  # safetensors and torch raise errors of their own
         raise ModelUnavailable(f"the weights in {folder} do not fit their configuration ({error})") from error
     return towers.eval().requires_grad_(False)

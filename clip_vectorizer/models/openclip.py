@@ -1,12 +1,9 @@
-"""Models of open_clip, from wherever it finds weights. Importing this takes seconds: only loaders do.
+"""Loads models of open_clip and wraps them as encoders. Importing this module takes seconds, so it is imported late.
 
-open_clip warns and goes on with random weights where none are found; nothing here does, but what is called `random`.
-
-A loaded open_clip model as an encoder: its tokenizer, its pixels, its towers.
+Where open_clip finds no weights it warns and continues with random ones; this module raises, except for `::random`.
+On a CPU, models that are a plain CLIP run on the faster towers of `packed`.
 
 N items · T tokens · D dimensions
-
-Which models of open_clip are the plain CLIP that `packed` computes: looked at, then tried.
 """
 
 import logging
@@ -25,7 +22,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer, text_global_pool
 from torch import Tensor, nn
 
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
-from clip_vectorizer.models.devices import Placement, hash_weights
+from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.names import list_open_clip_names, suggest_names
 from clip_vectorizer.models.packed import Numerics, PackedClip
@@ -36,7 +33,7 @@ from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
 PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
 RANDOM_WEIGHTS_SEED = 0  # of ARCHITECTURE::random
-TOLERANCE = 1e-6  # of 1 - cosine: float32 strays by 1e-12, a GELU taken for a QuickGELU by 1e-4
+TOLERANCE = 1e-6  # of 1 - cosine: float32 differs by 1e-12, GELU and QuickGELU by 1e-4
 NOISE_SEED = 0
 
 WEIGHT_AND_BIAS = ("weight", "bias")
@@ -63,7 +60,7 @@ download_weights: FetchWeights = open_clip.download_pretrained
 
 
 def load_tag(architecture: str, tag: str, placement: Placement, fetch: FetchWeights = download_weights) -> Encoder:
-    """`ARCHITECTURE::TAG`. Raises ModelUnavailable when it is unknown or its weights cannot be fetched."""
+    """Load `ARCHITECTURE::TAG`. Raises ModelUnavailable when it is unknown or its weights cannot be fetched."""
     name = f"{architecture}::{tag}"
     if tag == "random" and architecture in open_clip.list_models():
         return load_random(architecture, placement)
@@ -74,9 +71,9 @@ def load_tag(architecture: str, tag: str, placement: Placement, fetch: FetchWeig
 
 
 def load_entry(name: str, architecture: str, entry: Mapping[str, Any], weights: str, placement: Placement) -> Encoder:
-    """Weights with their entry of the pretrained table, which knows what a checkpoint does not say:
+    """Load weights with the activation (QuickGELU or GELU) and the preprocessing of their entry in open_clip's table.
 
-    the activation (QuickGELU or GELU) and the preprocessing it was trained with.
+    A checkpoint contains neither. Raises ModelUnavailable.
     """
     preprocessing = {key: entry[key] for key in PREPROCESSING_KEYS if key in entry}
     quick = bool(entry.get("quick_gelu"))
@@ -85,12 +82,12 @@ def load_entry(name: str, architecture: str, entry: Mapping[str, Any], weights: 
 
 
 def fetch_weights(name: str, entry: Mapping[str, Any], fetch: FetchWeights) -> str:
-    """The path of the weights, downloaded or from the cache."""
+    """Return the path of the weights, downloaded or from the cache. Raises ModelUnavailable."""
     source = f"huggingface.co/{entry['hf_hub']}" if entry.get("hf_hub") else entry.get("url", "nowhere")
     log.info("%s: fetching weights from %s, or from the cache", name, source)
     try:
         return fetch(entry)
-    except Exception as error:  # every client below raises its own kinds
+    except Exception as error:  # each download client raises errors of its own
         raise ModelUnavailable(
             f"{name}: no weights; tried the cache and {source} ({first_line(error)}). Without that network, bring the "
             "file and serve its path with --architecture, a folder as local-dir:PATH, or the bundled model emoji"
@@ -98,7 +95,7 @@ def fetch_weights(name: str, entry: Mapping[str, Any], fetch: FetchWeights) -> s
 
 
 def load_random(architecture: str, placement: Placement) -> Encoder:
-    """The architecture with random weights, the same every time. For load tests: its vectors mean nothing."""
+    """Load the architecture with random weights, the same every time. For load tests only."""
     name = f"{architecture}::random"
     log.warning("%s: RANDOM weights, for load tests only; its vectors mean nothing", name)
     with torch.random.fork_rng(devices=[]):
@@ -114,17 +111,19 @@ def load_hub(name: str, placement: Placement) -> Encoder:
 
 
 def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: TrainedTokenizer | None = None) -> Encoder:
-    """A folder of open_clip's layout; a `tokenizer` of ours spares the import of transformers."""
+    """Load a folder of open_clip's layout; with a `tokenizer`, transformers is not imported."""
     source = f"local-dir:{folder}"
     model = create_model(name, source, None, require_pretrained=True)
     return build_encoder(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
 
 
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:
-    """A file of weights. Its activation is the architecture's: `ViT-B-32-quickgelu` has OpenAI's."""
+    """Load a file of weights, with the activation of the architecture: `ViT-B-32-quickgelu` has OpenAI's."""
     if architecture not in open_clip.list_models():
         known = suggest_names(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
-        raise ModelUnavailable(f"{file} does not say its architecture: {known}, for example --architecture ViT-B-32")
+        raise ModelUnavailable(
+            f"{file} does not contain its architecture: {known}, for example --architecture ViT-B-32"
+        )
     original = is_torchscript(file)  # as OpenAI published them: a program, with QuickGELU inside
     options = {"weights_only": False, "quick_gelu": True} if original else {}
     model = create_model(str(file), architecture, str(file), **options)
@@ -139,12 +138,12 @@ def is_torchscript(file: Path) -> bool:
 
 
 def create_model(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
-    """A model of open_clip with float32 weights on the CPU. Raises ModelUnavailable."""
+    """Return a model of open_clip with float32 weights on the CPU. Raises ModelUnavailable."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             model: nn.Module = open_clip.create_model(source, weights, device="cpu", **options)
-    except Exception as error:  # open_clip passes on whatever the hub, the file or the model raised
+    except Exception as error:  # open_clip does not wrap errors of the hub, the file or the model
         raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}") from error
     return model.float().eval().requires_grad_(False)
 
@@ -154,7 +153,7 @@ def first_line(error: Exception) -> str:
 
 
 def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -> Encoder:
-    """`model` in float32 on the CPU, which this moves to its place. Raises ModelUnavailable."""
+    """Wrap `model`, in float32 on the CPU, as an encoder at `placement`. Raises ModelUnavailable, SettingsError."""
     recipe, context = read_pixel_recipe(name, model), int(tokenizer.context_length)
     short = takes_short_texts(model)
     towers = ShortTexts(model) if short else model
@@ -169,19 +168,20 @@ def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -
         device=placement.device,
         precision=placement.precision,
     )
+    weight_count = count_weights(model)
     return TorchEncoder(
         place_model(name, model, towers, placement),
         wrap_tokenizer(tokenizer, context),
         recipe,
         info,
         least_tokens=0 if short else context,
+        weight_count=weight_count,
     )
 
 
 def place_model(name: str, model: Any, towers: Any, placement: Placement) -> Towers:
-    """`towers` of `model`, or faster ones that compute the same. Raises SettingsError."""
+    """Return `towers` of `model` on its device, or faster ones that compute the same. Raises SettingsError."""
     if placement.device == "cpu" and (heads := detect_plain_heads(model)):
-        placement.limit_threads(model)
         return PackedClip.of(model.state_dict(), heads, placement)
     if placement.precision == "int8":
         raise SettingsError(f"CLIP_PRECISION='int8' is for plain CLIP transformers, not for {name}; use fp32 or bf16")
@@ -205,7 +205,7 @@ def measure_dimension(towers: Any, context: int) -> int:
 
 
 def wrap_tokenizer(tokenizer: Any, context: int) -> TextTokenizer:
-    """Plain byte-pair tokenizers give ids without padding; all others fill the context as open_clip has them do."""
+    """Wrap a tokenizer: plain byte-pair ones return ids without padding, others pad to the context as in open_clip."""
     if isinstance(tokenizer, TrainedTokenizer):
         return tokenizer
     if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
@@ -216,15 +216,15 @@ def wrap_tokenizer(tokenizer: Any, context: int) -> TextTokenizer:
 
 
 def count_tokens(tokenizer: Any, clean: Callable[[str], str], text: str) -> int:
-    """Tokens before any cut."""
+    """Number of tokens before truncation."""
     return len(tokenizer(clean(text)).input_ids)
 
 
 def takes_short_texts(model: nn.Module) -> bool:
-    """Whether a text may lose its padding without a change of its vector.
+    """Whether a text without padding has the same vector.
 
-    So it is where a token sees only those before it and the vector is read at the end token: in OpenAI's CLIP. Towers
-    that see the padding (SigLIP) or that come from `transformers` get the full context.
+    True where attention is causal and the vector is read at the end token, as in OpenAI's CLIP. Towers that attend to
+    the padding (SigLIP) or that come from `transformers` get the full context.
     """
     return type(model) is open_clip.CLIP and model.attn_mask is not None and model.text_pool_type == "argmax"
 
@@ -240,7 +240,7 @@ class ShortTexts:
         return rows
 
     def encode_text(self, ids_nt: Tensor) -> Tensor:
-        """As `CLIP.encode_text` of open_clip, with positions and mask cut to T."""
+        """Compute `CLIP.encode_text` of open_clip, with positions and mask cut to T."""
         model, length = self._model, ids_nt.shape[1]
         dtype = model.transformer.get_cast_dtype()
         hidden = model.token_embedding(ids_nt).to(dtype) + model.positional_embedding[:length].to(dtype)
@@ -257,7 +257,7 @@ def project(pooled_nw: Tensor, projection: Any) -> Tensor:
 
 
 def detect_plain_heads(model: Any) -> AttentionHeads | None:
-    """What `packed` must know beside the weights of `model`, float32 on the CPU; None where it is no plain CLIP."""
+    """Return the heads and activation of `model`, float32 on the CPU, for `packed`; None where it is no plain CLIP."""
     weights = model.state_dict()
     if (
         type(model) is not open_clip.CLIP
@@ -285,11 +285,11 @@ def normalise_parameter_names(weights: Mapping[str, Tensor]) -> set[str]:
 
 
 def computes_same_vectors(model: Any, weights: Mapping[str, Tensor], heads: AttentionHeads) -> bool:
-    """Whether one picture and one text of noise get the model's own vectors: options leave no trace in the names."""
+    """Whether a noise image and a random text get the vectors of `model`: names of weights do not show its options."""
     noise = torch.Generator().manual_seed(NOISE_SEED)
     pixels = torch.randn(1, 3, *model.visual.image_size, generator=noise)
     ids = torch.randperm(model.vocab_size, generator=noise)[None, : model.context_length]
-    towers = PackedClip.made(weights, heads, Numerics(torch.float32, StockProduct))
+    towers = PackedClip.build(weights, heads, Numerics(torch.float32, StockProduct))
     with torch.inference_mode():
         pairs = (
             (towers.encode_image(pixels), model.encode_image(pixels)),

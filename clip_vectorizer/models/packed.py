@@ -1,12 +1,10 @@
-"""The towers of a plain CLIP for a CPU: one weight list in, two functions out, each a chain of fused products.
+"""The towers of a plain CLIP for a CPU, as chains of fused products.
 
-It computes what `plain.PlainClip` and `open_clip.CLIP` compute from the same weights; tests hold it to both.
+Computes the same vectors as `plain.PlainClip` and `open_clip.CLIP` from the same weights; tests compare it with both.
+Padding is not computed, and in the last block only the rows that become vectors are.
 
-B items · T tokens · W width · R rows · D dimensions · S image side
-
-Transformer blocks of fused products that compute nothing for padding, and in the last block only what is read.
-
-B items · T tokens of the longest · W width · R rows, the sum of the items' lengths
+B items · T tokens of the longest item · R rows, the sum of the lengths of all items · W width · D dimensions
+S image side
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +24,7 @@ WeightMapping = Mapping[str, Tensor]  # names as in open_clip
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
-    """Numbers between the products, and the products."""
+    """The dtype between products, and the kind of products."""
 
     dtype: torch.dtype
     make: MakeProduct
@@ -46,11 +44,11 @@ class PackedClip:
     def of(
         cls, weights: WeightMapping, heads: AttentionHeads, placement: Placement, images: nn.Module | None = None
     ) -> Self:
-        """`weights` in float32; `images` replaces the image tower where that is no transformer."""
-        return cls.made(weights, heads, Numerics.of(placement), images)
+        """Build the towers from float32 `weights`; `images` is the image tower where it is no transformer."""
+        return cls.build(weights, heads, Numerics.of(placement), images)
 
     @classmethod
-    def made(
+    def build(
         cls, weights: WeightMapping, heads: AttentionHeads, kind: Numerics, images: nn.Module | None = None
     ) -> Self:
         texts = PackedTexts(weights, heads.text, heads.activation, kind)
@@ -62,7 +60,7 @@ class PackedClip:
 class PackedImages:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
         own = {name: value.to(kind.dtype) for name, value in weights.items() if "resblocks" not in name}
-        kernel = own["conv1.weight"]  # it meets each pixel once, so it is a product with each patch as a row
+        kernel = own["conv1.weight"]  # patches do not overlap, so it is a product with one row per patch
         self._patch, self._patches = kernel.shape[-1], kind.make(kernel.flatten(1), None, "none")
         self._start, self._positions = own["class_embedding"], own["positional_embedding"]
         self._before, self._after = build_layer_norm(own, "ln_pre."), build_layer_norm(own, "ln_post.")
@@ -90,15 +88,15 @@ class PackedTexts:
     def __call__(self, ids_bt: Tensor) -> Tensor:
         layout = layout_texts(ids_bt)
         hidden_btw = F.embedding(ids_bt, self._tokens) + self._positions[: ids_bt.shape[1]]
-        return self._after(run_blocks(self._blocks, layout.gathered(hidden_btw), layout)).float() @ self._projection
+        return self._after(run_blocks(self._blocks, layout.gather(hidden_btw), layout)).float() @ self._projection
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """Which rows are whose: those of the first item, then of the second, without padding.
+    """Rows of a batch without padding: those of the first item, then of the second, and so on.
 
-    `places` (R,) of the rows among B * T, None where all items are equally long; `read` (B,) the rows that become
-    vectors, the last that each may look at: the end token of a text, and of an image, which looks at all, the first.
+    `places` (R,): positions of the rows in B * T; None where all items are equally long. `read` (B,): the rows that
+    become vectors: the end token of a text, the class token of an image.
     """
 
     items: int
@@ -108,19 +106,19 @@ class RowLayout:
     causal: bool
 
     def spread(self, rows_rx: Tensor) -> Tensor:
-        """(B, T, X), zeros for padding: attention multiplies it by zero, and garbage may be NaN."""
+        """Return (B, T, X) with zeros for padding; attention multiplies padding by zero, so it must not be NaN."""
         if self.places is None:
             return rows_rx.view(self.items, self.tokens, -1)
         spread = rows_rx.new_zeros(self.items * self.tokens, rows_rx.shape[1])
         return spread.index_copy_(0, self.places, rows_rx).view(self.items, self.tokens, -1)
 
-    def gathered(self, spread_btx: Tensor) -> Tensor:
-        """(R, X)."""
+    def gather(self, spread_btx: Tensor) -> Tensor:
+        """Return (R, X), without padding."""
         rows = spread_btx.flatten(0, 1)
         return rows if self.places is None else rows.index_select(0, self.places)
 
-    def seen(self) -> Tensor | None:
-        """(B, 1, 1, T) true where the row that is read may look; None: everywhere."""
+    def attention_mask(self) -> Tensor | None:
+        """Return (B, 1, 1, T), True where the read row attends; None: everywhere."""
         if self.places is None:
             return None
         padding = torch.ones(self.items * self.tokens, dtype=torch.bool).index_fill_(0, self.places, False)
@@ -132,59 +130,33 @@ class PackedBlock:
         own = {name: value.to(kind.dtype) for name, value in weights.items()}
         self._heads = heads
         self._first, self._second = build_layer_norm(own, "ln_1."), build_layer_norm(own, "ln_2.")
-        self._looks(own["attn.in_proj_weight"], own["attn.in_proj_bias"], kind)
+        self._load_attention(own["attn.in_proj_weight"], own["attn.in_proj_bias"], kind)
         self._out = kind.make(own["attn.out_proj.weight"], own["attn.out_proj.bias"], "none")
         self._widen = kind.make(own["mlp.c_fc.weight"], own["mlp.c_fc.bias"], activation)
         self._narrow = kind.make(own["mlp.c_proj.weight"], own["mlp.c_proj.bias"], "none")
 
-    def _looks(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
+    def _load_attention(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
         self._joint = kind.make(weight, bias, "none")
 
     def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
-        """(R, W)."""
+        """Return (R, W)."""
         query, key, value = self._parts(layout.spread(self._joint(self._first(hidden_rw))), 3)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=layout.causal)
-        return self._onwards(layout.gathered(mixed.transpose(1, 2).flatten(2)), hidden_rw)
+        return self._project_and_widen(layout.gather(mixed.transpose(1, 2).flatten(2)), hidden_rw)
 
     def _parts(self, joint_btx: Tensor, count: int) -> Tensor:
-        """(count, B, heads, T, W / heads)."""
+        """Return (count, B, heads, T, W / heads)."""
         return joint_btx.view(*joint_btx.shape[:2], count, self._heads, -1).permute(2, 0, 3, 1, 4)
 
-    def _onwards(self, mixed: Tensor, hidden: Tensor) -> Tensor:
+    def _project_and_widen(self, mixed: Tensor, hidden: Tensor) -> Tensor:
         hidden = self._out.onto(mixed, hidden)
         return self._narrow.onto(self._widen(self._second(hidden)), hidden)
 
 
-def run_blocks(layers: Sequence[PackedBlock], hidden_rw: Tensor, layout: RowLayout) -> Tensor:
-    """(B, W): the rows that are read."""
-    for layer in layers:
-        run_pause_work()
-        hidden_rw = layer(hidden_rw, layout)
-    return hidden_rw
-
-
-def layout_texts(ids_bt: Tensor) -> RowLayout:
-    """Each text up to its end token, which has the largest id. What comes after it nobody before it sees."""
-    ends_b1 = ids_bt.argmax(1, keepdim=True)
-    kept_bt = torch.arange(ids_bt.shape[1]) <= ends_b1
-    read = kept_bt.sum(1).cumsum(0) - 1
-    places = None if kept_bt.all() else kept_bt.flatten().nonzero()[:, 0]
-    return RowLayout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
-
-
-def split_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
-    """(B * patches, 3 * side * side), patches by rows; pixels past the last whole patch are left out."""
-    items, colours, high, wide = pixels_b3ss.shape
-    down, along = high // side, wide // side
-    whole = pixels_b3ss[:, :, : down * side, : along * side]
-    grid = whole.reshape(items, colours, down, side, along, side).permute(0, 2, 4, 1, 3, 5)
-    return grid.reshape(items * down * along, colours * side * side)
-
-
 class LastPackedBlock(PackedBlock):
-    """Of the last block one row an item is read: all but keys and values is computed for that row alone."""
+    """The last block: everything except keys and values is computed for the read row of each item only."""
 
-    def _looks(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
+    def _load_attention(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
         width = weight.shape[1]
         self._query = kind.make(weight[:width].contiguous(), bias[:width].contiguous(), "none")
         self._keys_values = kind.make(weight[width:].contiguous(), bias[width:].contiguous(), "none")
@@ -194,8 +166,34 @@ class LastPackedBlock(PackedBlock):
         normed = self._first(hidden_rw)
         (query,) = self._parts(self._query(normed.index_select(0, layout.read))[:, None], 1)
         key, value = self._parts(layout.spread(self._keys_values(normed)), 2)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=layout.seen())
-        return self._onwards(mixed.flatten(1), hidden_rw.index_select(0, layout.read))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=layout.attention_mask())
+        return self._project_and_widen(mixed.flatten(1), hidden_rw.index_select(0, layout.read))
+
+
+def run_blocks(layers: Sequence[PackedBlock], hidden_rw: Tensor, layout: RowLayout) -> Tensor:
+    """Return (B, W): the rows that are read."""
+    for layer in layers:
+        run_pause_work()
+        hidden_rw = layer(hidden_rw, layout)
+    return hidden_rw
+
+
+def layout_texts(ids_bt: Tensor) -> RowLayout:
+    """Lay out each text up to its end token, which has the largest id. Later tokens are masked."""
+    ends_b1 = ids_bt.argmax(1, keepdim=True)
+    kept_bt = torch.arange(ids_bt.shape[1]) <= ends_b1
+    read = kept_bt.sum(1).cumsum(0) - 1
+    places = None if kept_bt.all() else kept_bt.flatten().nonzero()[:, 0]
+    return RowLayout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
+
+
+def split_patches(pixels_b3ss: Tensor, side: int) -> Tensor:
+    """Return (B * patches, 3 * side * side), patches in row order; pixels past the last whole patch are dropped."""
+    items, colours, high, wide = pixels_b3ss.shape
+    down, along = high // side, wide // side
+    whole = pixels_b3ss[:, :, : down * side, : along * side]
+    grid = whole.reshape(items, colours, down, side, along, side).permute(0, 2, 4, 1, 3, 5)
+    return grid.reshape(items * down * along, colours * side * side)
 
 
 def build_blocks(weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> list[PackedBlock]:

@@ -1,8 +1,8 @@
-"""A long pass can let something short in between two of its layers: a text that waits while images are encoded.
+"""Lets a long pass run short work between two layers: waiting texts while images are encoded.
 
-Both then run on the device's one thread. A second thread would bring a second team of OpenMP threads, and where these
-outnumber the cores libgomp no longer waits actively for the next piece of work: an int8 pass then takes more than twice
-as long (benchmarks/teams.py).
+Both run on the single device thread. A second thread would start a second team of OpenMP threads, and with more
+threads than cores libgomp stops spinning for the next piece of work: an int8 pass then takes more than twice as long
+(benchmarks/teams.py).
 """
 
 import threading
@@ -12,12 +12,12 @@ _here = threading.local()
 
 
 def set_pause_work(work: Callable[[], None]) -> None:
-    """From now on the calling thread does `work` at each pause of a pass that it runs."""
+    """Run `work` at every pause of the passes of the calling thread from now on."""
     _here.work = work
 
 
 def run_pause_work() -> None:
-    """Between two layers."""
+    """Run the work of the calling thread, if any; called between two layers."""
     work: Callable[[], None] | None = getattr(_here, "work", None)
     if work:
         work()

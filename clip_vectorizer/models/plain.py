@@ -1,6 +1,8 @@
-"""The plain CLIP, of two transformers or a small ResNet and one, in torch alone: ready before open_clip is imported.
+"""The plain CLIP in torch alone: a transformer or a small ResNet for images, a transformer for texts.
 
-Names of the parameters are open_clip's, so its checkpoints load as they are. Configurations that ask for anything
+Loads much faster than open_clip, whose import takes seconds.
+
+Names of the parameters are open_clip's, so its checkpoints load unchanged. Configurations with anything
 this file does not have (`is_plain_config` says so) go to open_clip itself.
 
 B rows · T tokens · D width · S image side

@@ -1,11 +1,9 @@
-"""From an upright RGB picture to the model's square of bytes. Normalisation happens later, on the device.
+"""Resizes and crops an upright RGB image to the square of bytes that a model takes; normalised later, on the device.
 
-S input side · H, W height and width of a picture
-
-What a torch model's inputs are made with: no weights, so it can be pickled and sent to another process.
+S input side
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,9 +18,9 @@ from clip_vectorizer.models.tokens import TextTokenizer
 from clip_vectorizer.vectors import Box, Pixels
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-LONGEST_RATIO = 8  # of a picture's sides; what a crop to the square will drop is dropped before it is enlarged
+LONGEST_RATIO = 8  # of an image's sides; longer ends, which the crop to the square drops, are cut before enlarging
 
-# What F.interpolate(antialias=True) calls; it takes a scale that is not the ratio of two whole sizes.
+# The operators behind F.interpolate(antialias=True); they accept a scale that is no ratio of two whole sizes.
 SHRINK = {
     "bicubic": torch.ops.aten._upsample_bicubic2d_aa.default,
     "bilinear": torch.ops.aten._upsample_bilinear2d_aa.default,
@@ -35,12 +33,14 @@ Interpolation = Literal["bicubic", "bilinear"]
 
 @dataclass(frozen=True, slots=True)
 class PixelRecipe:
+    """How a model's input is made from an image."""
+
     size: int  # S
     mean: tuple[float, ...] = OPENAI_MEAN
     std: tuple[float, ...] = OPENAI_STD
     resize: ResizeMode = "shortest"
     interpolation: Interpolation = "bicubic"
-    fill: int = 0  # grey level beside the picture, where `resize` is `longest`
+    fill: int = 0  # grey level of the padding, where `resize` is `longest`
 
     @property
     def version(self) -> str:
@@ -48,7 +48,7 @@ class PixelRecipe:
 
 
 def parse_pixel_recipe(size: int, config: Mapping[str, Any]) -> PixelRecipe:
-    """From an open_clip `preprocess_cfg`; what it leaves out is as in OpenAI's CLIP."""
+    """Read an open_clip `preprocess_cfg`; missing keys have the values of OpenAI's CLIP."""
     return PixelRecipe(
         size=size,
         mean=to_channels(config.get("mean") or OPENAI_MEAN),
@@ -64,7 +64,11 @@ def to_channels(value: Any) -> tuple[float, ...]:
 
 
 def prepare_pixels(image: Image.Image, recipe: PixelRecipe, box: Box | None = None) -> Pixels:
-    """(S, S, 3) uint8 of an upright RGB picture: of all of `image`, or of `box` in it."""
+    """Return (S, S, 3) uint8 of an upright RGB image, or of `box` in it (left, top, right, bottom, in pixels).
+
+    >>> prepare_pixels(Image.new("RGB", (640, 480)), PixelRecipe(48)).shape
+    (48, 48, 3)
+    """
     size, box = recipe.size, box or (0.0, 0.0, *image.size)
     if recipe.resize == "squash":
         return resize_box(image, box, size, size, recipe.interpolation)
@@ -73,19 +77,19 @@ def prepare_pixels(image: Image.Image, recipe: PixelRecipe, box: Box | None = No
     image, box = crop_far_ends(image, box)
     shortest = min(sides(box))
     scale = size / shortest
-    # torchvision cuts the long side down to a whole number, and so must we
+    # truncated like in torchvision, not rounded
     wide, high = (int(scale * side) if side != shortest else size for side in sides(box))
     return crop_centre(resize_box(image, box, high, wide, recipe.interpolation), size)
 
 
 def sides(box: Box) -> tuple[float, float]:
-    """Width and height."""
+    """Return width and height."""
     left, top, right, bottom = box
     return right - left, bottom - top
 
 
 def crop_far_ends(image: Image.Image, box: Box) -> tuple[Image.Image, Box]:
-    """A strip of 1 x 50,000 pixels would be enlarged to gigabytes, most of which the crop drops."""
+    """Cut the ends of a long strip: 1 x 50,000 pixels would be enlarged to gigabytes, most of which the crop drops."""
     limit = min(sides(box)) * LONGEST_RATIO
     left, top = (max(0, int((side - limit) // 2)) for side in sides(box))
     if not left and not top:
@@ -95,7 +99,7 @@ def crop_far_ends(image: Image.Image, box: Box) -> tuple[Image.Image, Box]:
 
 
 def pad_to_square(image: Image.Image, box: Box, recipe: PixelRecipe) -> Pixels:
-    """The whole picture in the middle of the square."""
+    """Scale the whole image into the middle of the square."""
     size, longest = recipe.size, max(sides(box))
     wide, high = (max(1, round(side * size / longest)) for side in sides(box))
     left, top = (size - wide) // 2, (size - high) // 2
@@ -111,39 +115,34 @@ def crop_centre(pixels: Pixels, size: int) -> Pixels:
 
 
 def resize_box(image: Image.Image, box: Box, high: int, wide: int, interpolation: Interpolation) -> Pixels:
-    """(high, wide, 3) uint8 of `box` with antialiasing: Pillow's pixels, within one grey level where torch makes them.
+    """Resize `box` with antialiasing to (high, wide, 3) uint8: the pixels of Pillow, within one grey level.
 
-    Torch shrinks several times faster. Where it enlarges it strays by up to 7 levels, and there Pillow is fast enough;
-    and it has no box that starts elsewhere than at the corner.
+    torch shrinks several times faster than Pillow. Pillow is used where torch would differ by up to 7 levels
+    (enlarging), or has no parameter (a box that does not start at the corner).
     """
     if sides(box) == (wide, high) == image.size:
         return np.asarray(image)
     across, down = sides(box)
     if wide > across or high > down or box[:2] != (0, 0):
         return np.asarray(image.resize((wide, high), PILLOW[interpolation], box))
-    # Channels last, and seen to be so by torch: then it neither packs nor unpacks, which it would do in as many threads
-    # as a model may use, each of them spinning beside the model's own.
+    # Channels last: torch would otherwise repack the image in as many threads as a model uses, which compete with
+    # those of the model.
     picture = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
     small: Tensor = SHRINK[interpolation](picture, [high, wide], False, high / down, wide / across)
     result: Pixels = small[0].permute(1, 2, 0).numpy()
     return result
 
 
-def normalised(images: Sequence[Pixels], recipe: PixelRecipe, device: torch.device) -> Tensor:
-    """(N, 3, S, S) float32 on `device`; bytes travel, floats are made there."""
-    batch = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float()
-    mean, std = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (recipe.mean, recipe.std))
-    return (batch / 255 - mean) / std
-
-
 @dataclass(frozen=True, slots=True)
 class TorchPreparer:
-    reader: TextTokenizer
+    """Prepares the inputs of a torch model. Holds no weights, so it can be pickled for another process."""
+
+    tokenizer: TextTokenizer
     recipe: PixelRecipe
     info: ModelInfo
 
     def prepare_text(self, text: str) -> PreparedText:
-        return self.reader(text)
+        return self.tokenizer(text)
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
         return prepare_pixels(image, self.recipe, box)

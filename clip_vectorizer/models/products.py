@@ -1,14 +1,10 @@
-"""Linear layers for a CPU: the weights laid out once for oneDNN; activation and residual computed inside the product.
+"""Linear layers for a CPU: weights reordered once for oneDNN, with activation and residual fused into the product.
 
-Stock torch lays a weight out anew for every call, and walks over the result again for the bias, the GELU and the sum.
+Stock torch reorders a weight in every call, and reads the result again for the bias, the GELU and the sum.
 
-M rows · K inputs · N outputs
-
-Products of 8-bit integers, in a CPU's integer units: VNNI, AMX, or AVX2 through oneDNN.
-
-A weight has one scale an output channel, fixed when it is loaded. An activation has one scale a row, taken from that
-row alone when it comes by: nothing is calibrated on pictures that may be unlike the user's, nothing can be clipped, and
-a row's result does not depend on the rows beside it.
+Products of 8-bit integers use the integer units of the CPU (VNNI, AMX, or AVX2 through oneDNN). A weight has one scale
+per output channel, fixed at loading. An activation has one scale per row, computed from that row: nothing is calibrated
+on sample images, nothing is clipped, and the result of a row does not depend on the other rows.
 
 M rows · K inputs · N outputs
 """
@@ -30,14 +26,14 @@ MAX_INT8 = 127  # symmetric: -128 is not used
 # AVX2 without VNNI adds two products of an unsigned and a signed byte in 16 bits: 2 * 255 * 64 still fits
 MAX_INT8_WITHOUT_VNNI = 64
 TINY = 1e-12  # a row of zeros is divided by this
-TRIED_ROWS = (1, 50)  # oneDNN has other code for single rows
+TRIED_ROWS = (1, 50)  # oneDNN uses other kernels for single rows
 
 Activation = Literal["none", "gelu", "quick_gelu"]
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionHeads:
-    """What the weights of a transformer CLIP do not tell: attention heads of each tower, and the activation."""
+    """The parts of a transformer CLIP that its weights do not contain: heads of each tower, and the activation."""
 
     image: int  # 0: the image tower is no transformer
     text: int
@@ -46,17 +42,17 @@ class AttentionHeads:
 
 class Product(Protocol):
     def __call__(self, rows_mk: Tensor) -> Tensor:
-        """(M, N): activation of rows @ weight.T + bias."""
+        """Return (M, N): activation of rows @ weight.T + bias."""
 
     def onto(self, rows_mk: Tensor, sum_mn: Tensor) -> Tensor:
-        """(M, N): `sum_mn` + rows @ weight.T + bias. May write into `sum_mn`."""
+        """Return (M, N): `sum_mn` + rows @ weight.T + bias. May write into `sum_mn`."""
 
 
 MakeProduct = Callable[[Tensor, Tensor | None, Activation], Product]
 
 
 def make_product(weight_nk: Tensor, bias_n: Tensor | None, activation: Activation) -> Product:
-    """The fastest that this build of torch and this CPU have for the weight's dtype: float32 or bfloat16."""
+    """Return the fastest product of this torch and CPU for the dtype of the weight: float32 or bfloat16."""
     ops: Any = torch.ops.mkldnn
     able = torch._C._has_mkldnn
     if able and (weight_nk.dtype == torch.float32 or ops._is_mkldnn_bf16_supported()):
@@ -85,7 +81,7 @@ class PackedProduct:
 
 
 class StockProduct:
-    """Where torch has no oneDNN, or the CPU none of its bf16."""
+    """Product for a torch without oneDNN, or a CPU on which oneDNN has no bf16."""
 
     def __init__(self, weight_nk: Tensor, bias_n: Tensor | None, activation: Activation) -> None:
         self._weight, self._bias, self._activation = weight_nk, bias_n, activation
@@ -126,7 +122,7 @@ class Int8Product:
 
 
 def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:
-    """(M, K) int8 and (M, 1) scales, the product of which is nearly `rows_mk`."""
+    """Return (M, K) int8 and (M, 1) scales, whose product approximates `rows_mk`."""
     # two plain maxima: abs() would write a copy first, and aminmax is not vectorised along rows
     largest = torch.maximum(rows_mk.amax(1, keepdim=True), rows_mk.amin(1, keepdim=True).neg_())
     scales_m1 = largest.clamp_min_(TINY).div_(MAX_INT8)
@@ -134,10 +130,18 @@ def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def multiply_int8(whole_mk: Tensor, weight: Tensor, scales_n: Tensor, zeros_n: Tensor) -> Tensor:
-    """(M, N) float32: the integer product, each column times its scale."""
+    """Return (M, N) float32: the integer product, each column times its scale."""
     ops: Any = torch.ops.onednn
     result: Tensor = ops.qlinear_pointwise.default(
-        *(whole_mk, 1.0, 0, weight, scales_n, zeros_n, None),  # a scale for all rows: we have one for each
+        *(
+            whole_mk,
+            1.0,
+            0,
+            weight,
+            scales_n,
+            zeros_n,
+            None,
+        ),  # one scale for all rows; ours, one per row, is applied by the caller
         *(1.0, 0, torch.float32, "none", [], "none"),
     )
     return result
@@ -145,12 +149,12 @@ def multiply_int8(whole_mk: Tensor, weight: Tensor, scales_n: Tensor, zeros_n: T
 
 @cache
 def find_max_weight() -> int:
-    """The largest weight with which this processor still multiplies right, found by trying."""
+    """Return the largest weight with which this processor multiplies exactly, found by trying."""
     return MAX_INT8 if all(is_exact(rows) for rows in TRIED_ROWS) else MAX_INT8_WITHOUT_VNNI
 
 
 def is_exact(rows: int) -> bool:
-    """Whether a product of the largest numbers comes out right: in 16 bits it does not."""
+    """Whether a product of the largest numbers is exact: with sums in 16 bits it overflows."""
     weight_nk, whole_mk = (
         torch.full((32, 64), MAX_INT8, dtype=torch.int8),
         torch.full((rows, 64), MAX_INT8, dtype=torch.int8),

@@ -1,10 +1,9 @@
-"""How a batch gets through a tower and back: as it is on a CPU, filled up to a recorded shape on a GPU.
+"""Runs a batch through a tower: as it is on a CPU, padded to a recorded shape on a GPU.
+
+A GPU records one pass per shape (a bucket). Buckets are powers of two, so padding less than doubles a batch, and
+256 items need 9 recordings.
 
 N items of a batch · B of the bucket that holds them (B >= N) · D dimensions
-
-The few shapes that a GPU gets to see: each is recorded once, and what is smaller is filled up to the next.
-
-Powers of two: a batch is filled up by less than its own size, and 256 items need 9 recordings. No torch here.
 """
 
 import logging
@@ -21,7 +20,7 @@ from torch import Tensor
 from clip_vectorizer.models.device_errors import is_out_of_memory
 from clip_vectorizer.vectors import Vectors
 
-MAX_BATCH = 256  # until `warm_up` says otherwise
+MAX_BATCH = 256  # until `warm_up` sets another limit
 SHORTEST_TEXT = 16  # tokens; search queries and object names have 3 to 12, start and end included
 
 log = logging.getLogger(__name__)
@@ -34,14 +33,14 @@ class TowerRunner(Protocol):
     """One tower on one device. Used by one thread at a time."""
 
     def warm_up(self, examples: Sequence[InputRow], max_batch: int) -> None:
-        """Makes ready for up to `max_batch` rows of each shape in `examples`."""
+        """Prepare for batches of up to `max_batch` rows of each shape in `examples`."""
 
     def __call__(self, rows: Sequence[InputRow]) -> Vectors:
-        """(N, D) float32 unit rows of N >= 1 rows of one shape and dtype."""
+        """Return (N, D) float32 unit rows for N >= 1 rows of one shape and dtype."""
 
 
 class EagerRunner:
-    """Every batch as it is: on a CPU a pass costs what its rows cost."""
+    """Runs every batch unpadded: on a CPU the cost of a pass is proportional to its rows."""
 
     def __init__(self, run: ForwardPass, device: torch.device) -> None:
         self._run, self._device = run, device
@@ -58,35 +57,35 @@ class EagerRunner:
 
 
 class Recorder(Protocol):
-    """What a BucketRunner needs of a device; `cuda_graphs.CudaGraphs` is the real one."""
+    """Device operations of a BucketRunner; `cuda_graphs.CudaGraphs` implements them for CUDA."""
 
     device: torch.device
 
     def scope(self) -> AbstractContextManager[object]:
-        """Everything below happens inside."""
+        """Return the context in which every method below is called."""
 
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """On the CPU, in memory that the device reads fast."""
+        """Return an uninitialised CPU tensor, pinned where the device copies faster from pinned memory."""
 
     def record(self, run: ForwardPass, inputs: Tensor) -> ReplayPass:
-        """The pass over whatever `inputs` holds when it is replayed. Raises what torch raises."""
+        """Return a pass that reads the contents of `inputs` at each replay. Raises errors of torch unchanged."""
 
     def fetch(self, rows_nd: Tensor) -> Vectors:
-        """A copy on the CPU, complete when this returns: the batch's one synchronisation."""
+        """Return a copy on the CPU, complete on return: the only synchronisation of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """The largest batch of one row shape, in host memory and on the device; smaller ones are its first rows."""
+    """Host and device buffers for the largest batch of one row shape; smaller batches use the first rows."""
 
     host: Tensor
     device: Tensor
 
 
 class BucketRunner:
-    """Passes of fixed shapes. Rows beyond the batch hold what an earlier batch left there, and are never read.
+    """Runs passes of fixed shapes. Rows beyond the batch keep old contents and are never read.
 
-    Rows of a tower do not see each other, so an answer is the same whatever they hold.
+    Rows of a tower are independent of each other, so padding does not change a result.
     """
 
     def __init__(self, run: ForwardPass, recorder: Recorder) -> None:
@@ -96,7 +95,7 @@ class BucketRunner:
         self._replays: dict[tuple[int, ...], ReplayPass] = {}
 
     def warm_up(self, examples: Sequence[InputRow], max_batch: int) -> None:
-        """Records every bucket, the largest first, for smaller ones then live in its memory."""
+        """Record every bucket, the largest first, so that smaller ones reuse its memory."""
         self._buckets = batch_buckets(max_batch)
         self._staging.clear()
         self._replays.clear()
@@ -119,7 +118,7 @@ class BucketRunner:
         return self._recorder.fetch(replay()[:count])
 
     def _record_if_it_fits(self, example: InputRow, size: int) -> None:
-        """Buckets that do not fit into the device's memory are given up: larger batches then go in parts."""
+        """Record one bucket. Where memory is too small, drop it and all larger ones: larger batches run in parts."""
         try:
             self._replay(example, size)
         except RuntimeError as error:
@@ -127,7 +126,12 @@ class BucketRunner:
                 raise
             self._buckets = tuple(each for each in self._buckets if each < size)
             most = self._buckets[-1]
-            log.warning("%s: no memory for batches of %d; at most %d in a pass", self._recorder.device, size, most)
+            log.warning(
+                "%s: no memory for batches of %d; at most %d per pass",
+                self._recorder.device,
+                size,
+                most,
+            )
 
     def _replay(self, row: InputRow, size: int) -> ReplayPass:
         key = (size, *row.shape)
@@ -144,20 +148,27 @@ class BucketRunner:
 
 
 def batch_buckets(max_batch: int) -> tuple[int, ...]:
-    """1, 2, 4, ... and `max_batch` itself."""
+    """Return 1, 2, 4, ... and `max_batch` itself.
+
+    >>> batch_buckets(6)
+    (1, 2, 4, 6)
+    """
     powers = [1 << exponent for exponent in range(max_batch.bit_length()) if 1 << exponent < max_batch]
     return (*powers, max_batch)
 
 
 def length_buckets(context: int, least: int = 0) -> tuple[int, ...]:
-    """Tokens of a row: 16, 32, ... up to half of `context`, and `context`; `least` alone where rows are never shorter.
+    """Return the recorded lengths in tokens: 16, 32, ... up to half of `context`, and `context`; none below `least`.
 
-    For CLIP's 77 tokens: 16, 32, 77. Texts of 33 to 76 are rare, and each length costs a recording a batch size.
+    Texts of 33 to 76 tokens are rare, and each length costs one recording per batch size.
+
+    >>> length_buckets(77)
+    (16, 32, 77)
     """
     shorter = [SHORTEST_TEXT << step for step in range(8) if SHORTEST_TEXT << step <= context // 2]
     return (*(length for length in shorter if length >= least), max(context, least))
 
 
 def smallest_holding(count: int, buckets: Sequence[int]) -> int:
-    """The first of ascending `buckets` that is no smaller than `count`, else the last."""
+    """Return the first of the ascending `buckets` that is at least `count`, else the last."""
     return next((bucket for bucket in buckets if bucket >= count), buckets[-1])

@@ -1,4 +1,4 @@
-"""Text -> token ids, for the kinds of tokenizers that CLIP models come with. Safe from many threads."""
+"""Text to token ids, for the tokenizers that CLIP models use. Thread-safe."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ class TextTokenizer(Protocol):
 
 
 class TrainedTokenizer:
-    """A `tokenizer.json` that this project trained: nothing before it, no `transformers`."""
+    """A `tokenizer.json` trained by this project; needs no `transformers`."""
 
     def __init__(self, file: Path, context: int) -> None:
         self.context_length = context
         self._tokenizer = Tokenizer.from_file(str(file))
-        self._tokenizer.no_truncation()  # the full length is wanted, for the warning
+        self._tokenizer.no_truncation()  # the full length is needed for the warning
         self._tokenizer.no_padding()
 
     def __call__(self, text: str) -> PreparedText:
@@ -28,7 +28,7 @@ class TrainedTokenizer:
 
 
 class ClipTokenizer:
-    """open_clip's byte-pair tokenizer, as OpenAI's CLIP has it. Its only state is a cache of whole values."""
+    """open_clip's byte-pair tokenizer, as in OpenAI's CLIP. Its only state is a cache of complete values."""
 
     def __init__(self, tokenizer: Any, context: int) -> None:
         self._tokenizer, self._context = tokenizer, context
@@ -39,9 +39,9 @@ class ClipTokenizer:
 
 
 class PaddedTokenizer:
-    """Any tokenizer of open_clip: rows keep their padding, for the towers behind may look at it.
+    """Any other tokenizer of open_clip; keeps the padding, which the text tower may use.
 
-    Rust tokenizers refuse to be set up by two threads at once ("Already borrowed"), hence the lock.
+    Rust tokenizers fail when two threads configure them at once ("Already borrowed"), hence the lock.
     """
 
     def __init__(self, tokenizer: Callable[[list[str]], Any], count: Callable[[str], int]) -> None:
@@ -49,7 +49,7 @@ class PaddedTokenizer:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travels to another process without its lock."""
+        """Pickle without the lock."""
         return PaddedTokenizer, (self._tokenizer, self._count)
 
     def __call__(self, text: str) -> PreparedText:
@@ -59,6 +59,10 @@ class PaddedTokenizer:
 
 
 def cut_to_context(ids: Sequence[int], context: int) -> PreparedText:
-    """Cut to `context` tokens, the last of which stays the end token."""
+    """Cut to `context` tokens and keep the end token.
+
+    >>> cut_to_context([1, 5, 6, 7, 2], 4)
+    PreparedText(ids=(1, 5, 6, 2), full_length=5)
+    """
     kept = ids if len(ids) <= context else [*ids[: context - 1], ids[-1]]
     return PreparedText(tuple(kept), len(ids))

@@ -1,4 +1,4 @@
-"""The encoder around a torch model: batches in, unit rows out.
+"""Encoder of a torch model: batches in, unit rows out.
 
 N items · D dimensions · S input side · T tokens
 """
@@ -33,7 +33,7 @@ PADDING_ID = 0
 
 
 class Towers(Protocol):
-    """What a model computes; rows need not be of unit length."""
+    """Image and text tower of a model; rows need not be of unit length."""
 
     def encode_image(self, pixels_n3ss: Tensor) -> Tensor: ...
 
@@ -44,17 +44,20 @@ class TorchEncoder:
     def __init__(
         self,
         towers: Towers,
-        reader: TextTokenizer,
+        tokenizer: TextTokenizer,
         recipe: PixelRecipe,
         info: ModelInfo,
         least_tokens: int = 0,
         recorder: Recorder | None = None,
+        weight_count: int = 0,
     ) -> None:
-        """`towers` in eval mode on `info.device`; `least_tokens`: to which every batch of texts is padded.
+        """Wrap `towers`, in eval mode on `info.device`. Every batch of texts is padded to at least `least_tokens`.
 
-        With a `recorder`, which a CUDA device gets by itself, batches run in recorded shapes.
+        With a `recorder`, batches run in recorded shapes; a CUDA device gets one by default.
+        `weight_count`: of both towers together.
         """
-        self._towers, self._reader, self._recipe = towers, reader, recipe
+        self._towers, self._tokenizer, self._recipe = towers, tokenizer, recipe
+        self.weight_count = weight_count
         self._info, self._least_tokens = info, least_tokens
         self._device = torch.device(info.device)
         recorder = recorder or create_recorder(self._device)
@@ -74,24 +77,26 @@ class TorchEncoder:
 
     @property
     def preparer(self) -> TorchPreparer:
-        return TorchPreparer(self._reader, self._recipe, self._info)
+        return TorchPreparer(self._tokenizer, self._recipe, self._info)
 
     def on(self, device: str) -> "TorchEncoder":
-        """The same model on another device, or with the same weights for another worker on its own."""
+        """Return the same model on another device; on its own device, another encoder with the same weights."""
         towers = self._towers if device == self._info.device else copy_model(self._towers, torch.device(device))
         info = replace(self._info, device=device)
-        return TorchEncoder(towers, self._reader, self._recipe, info, self._least_tokens)
+        return TorchEncoder(
+            towers, self._tokenizer, self._recipe, info, self._least_tokens, weight_count=self.weight_count
+        )
 
     def warm_up(self, max_batch: int) -> None:
         texts = [np.full(length, PADDING_ID, np.int64) for length in self._lengths] or self._rows(
-            [self._reader("warm-up")]
+            [self._tokenizer("warm-up")]
         )
         with detect_lost_device(self._device):
             self._texts.warm_up(texts, max_batch)
             self._images.warm_up([np.zeros((self._recipe.size, self._recipe.size, 3), np.uint8)], max_batch)
 
     def prepare_text(self, text: str) -> PreparedText:
-        return self._reader(text)
+        return self._tokenizer(text)
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
         return prepare_pixels(image, self._recipe, box)
@@ -109,17 +114,17 @@ class TorchEncoder:
             return runner(rows)
 
     def _rows(self, texts: Sequence[PreparedText]) -> list[InputRow]:
-        """All as long as the longest, or as the recorded length that holds it."""
+        """Pad all to the longest, or to the recorded length that holds it."""
         longest = max((len(text.ids) for text in texts), default=0)
         length = smallest_holding(longest, self._lengths) if self._lengths else max(longest, self._least_tokens)
         return [np.array(text.ids + (PADDING_ID,) * (length - len(text.ids)), np.int64) for text in texts]
 
     def text_pass(self, ids_nt: Tensor) -> Tensor:
-        """(N, D) float32 unit rows on the device, of ids there."""
+        """Return (N, D) float32 unit rows on the device, from ids on the device."""
         return F.normalize(self._towers.encode_text(ids_nt).float(), dim=-1)
 
     def image_pass(self, bytes_nss3: Tensor) -> Tensor:
-        """(N, D) float32 unit rows on the device, of pixels there: bytes travel, floats are made on arrival."""
+        """Return (N, D) float32 unit rows on the device, from bytes on the device, which are normalised there."""
         pixels_n3ss = (bytes_nss3.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
         return F.normalize(self._towers.encode_image(pixels_n3ss.to(self._dtype)).float(), dim=-1)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.models.catalog import ModelName, load_encoders
+from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.app import build_app
 from clip_vectorizer.server.http_protocol import build_protocol
@@ -44,11 +45,18 @@ EncoderLoader = Callable[[], Sequence[Encoder]]  # one a device
 
 
 def load_configured_encoders(settings: Settings) -> Sequence[Encoder]:
-    """One encoder a device. Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds."""
-    from clip_vectorizer.models.devices import Placement
+    """Load one encoder per device, and set the threads of torch for this process.
 
-    placement = Placement(settings.device, settings.precision, settings.threads)
-    return load_encoders(ModelName(settings.model, settings.architecture), placement)
+    Raises ModelUnavailable, SettingsError. Imports torch, which takes seconds.
+    """
+    from clip_vectorizer.models.devices import Placement
+    from clip_vectorizer.models.torch_threads import cap_torch_threads, set_torch_threads
+
+    cap_torch_threads(usable_cores())
+    placement = Placement(settings.device, settings.precision)
+    encoders = load_encoders(ModelName(settings.model, settings.architecture), placement)
+    set_torch_threads(encoders, settings.threads)
+    return encoders
 
 
 def listen(host: str, port: int) -> socket.socket:

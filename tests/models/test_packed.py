@@ -73,7 +73,7 @@ def test_a_vector_does_not_depend_on_its_company(precision: str) -> None:
 
 def test_without_onednn_the_vectors_are_the_same() -> None:
     model, pixels = random_clip(quick_gelu=True), pictures(3)
-    stock = PackedClip.made(
+    stock = PackedClip.build(
         model.state_dict(), AttentionHeads(2, 2, "quick_gelu"), Numerics(torch.float32, StockProduct)
     )
     assert apart(rows(stock.encode_image(pixels)), rows(model.encode_image(pixels))) <= 1e-6

@@ -89,7 +89,7 @@ def test_recordings_that_do_not_fit_are_given_up_and_their_batches_go_in_parts(
     runner = BucketRunner(squares, recordings)
     with caplog.at_level(logging.WARNING):
         runner.warm_up(rows(0), 16)
-    assert "at most 4 in a pass" in caplog.text
+    assert "at most 4 per pass" in caplog.text
     np.testing.assert_array_equal(runner(rows(*range(11))), by_hand(list(range(11))))
 
 

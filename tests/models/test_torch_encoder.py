@@ -7,12 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 from torch import Tensor
 
 from clip_vectorizer.errors import DeviceLost
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
 from clip_vectorizer.models.openclip import ShortTexts
-from clip_vectorizer.models.preprocess import PixelRecipe
+from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD, PixelRecipe
 from clip_vectorizer.models.tokens import ClipTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder
 from tests.models.recordings import Recordings
@@ -110,6 +112,14 @@ def test_bf16_towers_get_bf16_pixels_that_were_normalised_in_fp32() -> None:
     exact = (torch.from_numpy(np.stack(IMAGES[:2])).permute(0, 3, 1, 2) / 255 - mean) / std
     assert seen[0].dtype == torch.bfloat16
     torch.testing.assert_close(seen[0], exact.bfloat16(), atol=0, rtol=0)
+
+
+def test_pixels_are_normalised_as_open_clip_does() -> None:
+    seen: list[Tensor] = []
+    TorchEncoder(Watched(seen.append), READER, RECIPE, INFO).encode_images(IMAGES)
+    transform = image_transform_v2(PreprocessCfg(size=32, mean=OPENAI_MEAN, std=OPENAI_STD), is_train=False)
+    theirs = torch.stack([transform(Image.fromarray(pixels)) for pixels in IMAGES])
+    torch.testing.assert_close(seen[0], theirs, atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("call", ["encode_texts", "encode_images", "warm_up"])
