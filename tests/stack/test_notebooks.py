@@ -65,7 +65,7 @@ def test_the_notebook_of_search_finds_what_its_text_says(executed: Any) -> None:
         "search.ipynb",
         """{
             "red": images.find("a red apple", limit=1)[0].path,
-            "green": images.find(Mixture.parse("apple + green - red"), limit=1)[0].path,
+            "green": images.find(Query.parse("apple + green - red"), limit=1)[0].path,
             "chinese": images.find(chinese[0], limit=1)[0].path,
             "groups": [group.name for group in groups],
         }""",
