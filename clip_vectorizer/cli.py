@@ -34,6 +34,14 @@ def find_model_store() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or hub).expanduser()
 
 
+class SettingOption(click.Option):
+    """An option whose environment variable may have spaces around its value, as in a file of variables."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        return (value.strip() or None) if value else value
+
+
 @click.group()
 @click.option(
     "--version",
@@ -57,7 +65,7 @@ def main() -> None:
 
 def variable(name: str) -> dict[str, Any]:
     """How an option reads its environment variable."""
-    return {"envvar": name, "show_envvar": True}
+    return {"cls": SettingOption, "envvar": name, "show_envvar": True}
 
 
 def with_default(name: str, default: Any) -> dict[str, Any]:
@@ -111,7 +119,7 @@ SERVE_RULES = (
 )
 
 
-@main.command(cls=ExitCodeCommand, rules=SERVE_RULES)
+@main.command(cls=ExitCodeCommand, rules=SERVE_RULES, short_help="Run the sidecar.")
 @model_option
 @click.option(
     "--architecture", metavar="NAME", help="open_clip's name for a checkpoint file.", **variable("CLIP_ARCHITECTURE")
@@ -167,7 +175,7 @@ def merge_settings(options: dict[str, Any]) -> Settings:
     return parse_settings({**os.environ, **given})
 
 
-@main.command(cls=ExitCodeCommand)
+@main.command(cls=ExitCodeCommand, short_help="List model names.")
 @click.argument("words", nargs=-1)
 def models(words: tuple[str, ...]) -> None:
     """List the names that --model takes, or those that contain all WORDS.
@@ -186,7 +194,7 @@ def models(words: tuple[str, ...]) -> None:
             click.echo(name)
 
 
-@main.command(cls=ExitCodeCommand)
+@main.command(cls=ExitCodeCommand, short_help="Inspect the machine and measure the model's speed.")
 @model_option
 @device_option
 @precision_option
@@ -208,19 +216,19 @@ def doctor(seconds: float, **options: Any) -> None:
       clip-vectorizer doctor --model emoji
     """
     from clip_vectorizer.models.doctor import DoctorLoad, describe_machine, inspect_machine, measure_encoder
-    from clip_vectorizer.server.decode import prepare_pixels
+    from clip_vectorizer.server.decode import decode_pixels
     from clip_vectorizer.server.startup import load_configured_encoders
 
     settings, machine = merge_settings(options), inspect_machine()
     for line in describe_machine(machine):
         click.echo(line)
     encoder, limits = load_configured_encoders(settings)[0], settings.limits
-    read = partial(prepare_pixels, encoder, max_pixels=limits.max_pixels)
+    read = partial(decode_pixels, encoder, max_pixels=limits.max_pixels)
     for line in measure_encoder(machine, encoder, read, DoctorLoad(limits.max_batch, seconds), PRECISIONS):
         click.echo(line)
 
 
-@main.command(cls=ExitCodeCommand)
+@main.command(cls=ExitCodeCommand, short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
     """Print a script that completes the options of all commands of this package.
