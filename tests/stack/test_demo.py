@@ -52,8 +52,8 @@ def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo) -> None:
 
     shown, again = (demo("--images", FRUIT) for _ in range(2))
     names = {file.name for file in FRUIT.glob("*.png")}
-    assert f"{len(names)} images: {len(names)} added" in words_of(shown)
-    assert f"0 added, 0 updated, {len(names)} unchanged" in words_of(again)
+    assert f"{len(names)} images: {len(names)} added" in join_output(shown)
+    assert f"0 added, 0 updated, {len(names)} unchanged" in join_output(again)
     assert "nearText" in shown.stdout
     assert len({name for name in names if name in shown.stdout}) >= 3  # what the searches found
 
@@ -65,8 +65,8 @@ def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo) -> None:
     assert demo("down").stdout == ""
 
 
-def words_of(ran: Ran) -> str:
-    """All that was said, without the line breaks."""
+def join_output(ran: Ran) -> str:
+    """All output, without the line breaks."""
     return " ".join((ran.stdout + ran.stderr).split())
 
 

@@ -12,8 +12,8 @@ HERE = Endpoints("http://127.0.0.1:8081", 50052, "secret", "http://127.0.0.1:909
 
 def test_the_shell_lines_are_what_a_shell_understands() -> None:
     script = f'{HERE.exports()}\necho "$WEAVIATE_URL $WEAVIATE_GRPC_PORT $WEAVIATE_API_KEY $VECTORIZER_URL"'
-    told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert told == "http://127.0.0.1:8081 50052 secret http://127.0.0.1:9091\n"
+    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output == "http://127.0.0.1:8081 50052 secret http://127.0.0.1:9091\n"
 
 
 def test_the_shell_lines_are_four_exports() -> None:

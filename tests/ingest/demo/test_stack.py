@@ -84,9 +84,9 @@ def test_up_prints_shell_lines_that_the_other_commands_understand_until_down(env
     state = Path(env["XDG_CACHE_HOME"]) / "clip-vectorizer" / "background.json"
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
     script = f'eval "$(clip-demo up)" && clip-ingest "$0" --collection {IMAGE_COLLECTION} && clip-search cat --json'
-    asked = subprocess.run(["sh", "-c", script, images], env=env, capture_output=True, text=True, check=False)
-    assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.count('"path"') == 9
+    searched = subprocess.run(["sh", "-c", script, images], env=env, capture_output=True, text=True, check=False)
+    assert searched.returncode == 0, searched.stderr
+    assert searched.stdout.count('"path"') == 9
     assert demo(env, "up").stdout == up.stdout
     other = demo(env, "up", "--model", "ViT-B-32::random")
     assert (other.exit_code, other.stdout) == (1, "")
@@ -96,13 +96,13 @@ def test_up_prints_shell_lines_that_the_other_commands_understand_until_down(env
     assert not state.exists()
 
 
-def test_down_with_nothing_in_the_background_says_so(env: dict[str, str]) -> None:
+def test_down_without_a_stack_in_the_background_prints_that(env: dict[str, str]) -> None:
     demo(env, "down")
     again = demo(env, "down")
     assert (again.exit_code, again.stdout, again.stderr) == (0, "", "no stack is in the background\n")
 
 
-def test_a_model_that_does_not_exist_is_an_error_with_the_sidecars_words(env: dict[str, str]) -> None:
+def test_a_missing_model_is_an_error_with_the_sidecars_message(env: dict[str, str]) -> None:
     up = demo(env, "up", "--model", "local-dir:/nowhere")
     assert up.exit_code == 1
     assert "/nowhere" in up.stderr
@@ -110,9 +110,9 @@ def test_a_model_that_does_not_exist_is_an_error_with_the_sidecars_words(env: di
 
 
 def test_weaviate_prints_the_path_of_the_server(env: dict[str, str]) -> None:
-    told = demo(env, "weaviate")
-    assert told.exit_code == 0
-    assert os.access(told.stdout.removesuffix("\n"), os.X_OK)
+    output = demo(env, "weaviate")
+    assert output.exit_code == 0
+    assert os.access(output.stdout.removesuffix("\n"), os.X_OK)
 
 
 def test_ctrl_c_stops_every_child(env: dict[str, str], images: Path) -> None:
@@ -123,7 +123,7 @@ def test_ctrl_c_stops_every_child(env: dict[str, str], images: Path) -> None:
     children = descendants(show.pid)
     assert len(children) >= 2
     show.send_signal(signal.SIGINT)
-    _, told = show.communicate(timeout=LIMIT_SECONDS)
+    _, output = show.communicate(timeout=LIMIT_SECONDS)
     assert show.returncode == 130
-    assert told.endswith("interrupted\n")
+    assert output.endswith("interrupted\n")
     assert eventually(lambda: not alive(children))

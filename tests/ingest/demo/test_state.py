@@ -34,13 +34,13 @@ def test_a_damaged_state_of_a_running_stack_names_the_file_and_the_way_out(where
             find_running(where)
 
 
-def test_what_a_dead_stack_left_behind_is_removed(where: DaemonFiles) -> None:
+def test_the_state_of_a_dead_stack_is_removed(where: DaemonFiles) -> None:
     write_state(where.state, READY)
     assert find_running(where) is None
     assert not where.state.exists()
 
 
-def test_nobody_else_can_read_the_key(where: DaemonFiles) -> None:
+def test_only_the_user_can_read_the_key(where: DaemonFiles) -> None:
     write_state(where.state, STARTING)
     where.state.chmod(0o644)
     write_state(where.state, READY)

@@ -15,7 +15,7 @@ def python(script: str, *arguments: object) -> list[str]:
 
 
 def lives(pid: int) -> bool:
-    """A process that ended but was not asked for yet (a zombie) does not live."""
+    """Whether the process runs; a zombie, which has ended but was not waited for, does not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip() not in ("",) and not shown.stdout.strip().startswith("Z")
 

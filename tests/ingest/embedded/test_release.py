@@ -43,8 +43,8 @@ def releases(site: Path) -> Iterator[str]:
 def publish(site: Path, member: str = "weaviate", checksum: str | None = None) -> None:
     data = tar_of(member, SERVER)
     (site / format_archive_name(VERSION)).write_bytes(data)
-    told = checksum if checksum is not None else hashlib.sha256(data).hexdigest()
-    (site / f"{format_archive_name(VERSION)}.sha256").write_text(told)
+    published_checksum = checksum if checksum is not None else hashlib.sha256(data).hexdigest()
+    (site / f"{format_archive_name(VERSION)}.sha256").write_text(published_checksum)
 
 
 def tar_of(member: str, content: bytes) -> bytes:
@@ -94,12 +94,12 @@ def test_a_wrong_release_leaves_nothing(
     assert list(kept.parent.iterdir()) == []
 
 
-def test_a_release_that_is_not_there_says_its_address_and_status(releases: str, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_release_has_its_url_and_status(releases: str, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=rf"no download of http://.*{VERSION}.*sha256: HTTP 404"):
         fetch(tmp_path / "cache" / "weaviate", releases)
 
 
-def test_no_network_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_missing_network_is_a_stack_error(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"no download of http://127\.0\.0\.1:1/"):
         fetch(tmp_path / "cache" / "weaviate", "http://127.0.0.1:1")
 

@@ -1,4 +1,4 @@
-"""A private Weaviate: who may ask it, what it keeps, and what is said when it does not start."""
+"""A private Weaviate: access, persistence, and its errors at start."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def program(folder: Path, script: str) -> Path:
     return file
 
 
-def test_a_server_that_does_not_start_shows_its_last_words(tmp_path: Path) -> None:
+def test_the_error_of_a_server_that_does_not_start_has_its_last_lines(tmp_path: Path) -> None:
     server = program(tmp_path, "echo 'panic: the disk is on fire'; exit 3")
     with (
         pytest.raises(StackError, match=r"Weaviate ended with exit code 3 (?s:.*)panic: the disk is on fire"),
@@ -32,7 +32,7 @@ def test_a_server_that_does_not_start_shows_its_last_words(tmp_path: Path) -> No
         pass
 
 
-def test_a_port_taken_meanwhile_is_tried_again_with_others(tmp_path: Path) -> None:
+def test_after_a_taken_port_other_ports_are_tried(tmp_path: Path) -> None:
     server = program(tmp_path, f"echo \"$@\" >> {tmp_path / 'tries'}; echo 'bind: address already in use'; exit 1")
     with pytest.raises(PortTaken), LocalWeaviate(tmp_path / "data", NO_SIDECAR, server):
         pass
@@ -77,11 +77,11 @@ def test_grpc_which_listens_on_every_interface_needs_the_key(weaviate: LocalWeav
 def test_the_cluster_port_which_listens_on_every_interface_needs_the_password(
     weaviate: LocalWeaviate, data_dir: Path
 ) -> None:
-    told = re.search(
+    match = re.search(
         r"cluster api server is ready to handle requests on :(\d+)", (data_dir / "weaviate.log").read_text()
     )
-    assert told
-    port = told[1]
+    assert match
+    port = match[1]
     assert httpx.get(f"http://127.0.0.1:{port}/nodes/status").status_code == 401
 
 

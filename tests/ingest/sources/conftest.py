@@ -19,7 +19,7 @@ def server() -> Iterator[Site]:
 def site(server: Site) -> Site:
     """Empty, and the same server for all tests."""
     server.pages.clear()
-    server.asked.clear()
+    server.requests.clear()
     server.seen_headers.clear()
     return server
 

@@ -24,7 +24,7 @@ def png(shade: int = 0) -> bytes:
 
 
 def write(file: Path, content: str | bytes = b"", age: float = LONG_AGO) -> Path:
-    """A file that nobody has touched for an hour."""
+    """A file that was last changed an hour ago."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     os.utime(file, (age, age))

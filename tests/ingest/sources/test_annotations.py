@@ -24,26 +24,28 @@ def note(name: str, content: str | bytes) -> Annotation:
     return Annotation(name, lambda most: data[:most])
 
 
-def told(caption: str | bytes | None = None, metadata: str | bytes | None = None, **options: object) -> Facts:
+def read(caption: str | bytes | None = None, metadata: str | bytes | None = None, **options: object) -> Facts:
     notes = Annotations(
         None if caption is None else note("x.txt", caption), None if metadata is None else note("x.json", metadata)
     )
     return read_facts(notes, "folder", SourceOptions(**options))  # type: ignore[arg-type]
 
 
-def test_notes_are_found_by_the_whole_name_before_the_stem() -> None:
+def test_annotations_are_found_by_the_whole_name_before_the_stem() -> None:
     index = AnnotationIndex(["x.txt", "x.jpg.txt", "X.TXT", "x.json", "loose.txt", "x.png"])
     assert index.find("x.jpg", CAPTION_SUFFIX) == "x.jpg.txt" and index.find("x.png", CAPTION_SUFFIX) == "x.txt"
     assert index.find("X.png", CAPTION_SUFFIX) == "X.TXT" and index.find("x.png", METADATA_SUFFIX) == "x.json"
-    assert index.find("y.png", CAPTION_SUFFIX) is None and index.list_unmatched(["x.png", "x.jpg", "X.gif"]) == ["loose.txt"]
+    assert index.find("y.png", CAPTION_SUFFIX) is None and index.list_unmatched(["x.png", "x.jpg", "X.gif"]) == [
+        "loose.txt"
+    ]
 
 
 def test_the_text_file_comes_before_the_json_file_and_that_before_the_folder() -> None:
     fields = '{"caption": " from json ", "label": "cat", "other": [1]}'
-    assert told("\ufeffone\n", fields) == Facts("cat", "one", {})
-    assert told(None, fields) == Facts("cat", "from json", {})
-    assert told(None, "{}") == Facts("folder", "", {})
-    assert told(None, '{"label": 7, "caption": null}') == Facts("7", "", {})
+    assert read("\ufeffone\n", fields) == Facts("cat", "one", {})
+    assert read(None, fields) == Facts("cat", "from json", {})
+    assert read(None, "{}") == Facts("folder", "", {})
+    assert read(None, '{"label": 7, "caption": null}') == Facts("7", "", {})
 
 
 def test_other_fields_can_be_chosen_and_mapped() -> None:
@@ -52,7 +54,7 @@ def test_other_fields_can_be_chosen_and_mapped() -> None:
         PropertyColumn("when", "day", "date"),
         PropertyColumn("missing", "gone"),
     )
-    found = told(
+    found = read(
         None,
         '{"title": "a", "kind": "b", "stars": "5", "when": "2024-05-06"}',
         caption_column="title",
@@ -68,26 +70,26 @@ STARS = (PropertyColumn("stars", "stars"),)
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
-        (lambda: told(b"caf\xe9"), r"its caption x\.txt is not UTF-8 text; save it as UTF-8"),
-        (lambda: told("x" * 100_001), r"its caption x\.txt is longer than 100000 bytes"),
-        (lambda: told(None, "{", columns=STARS), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, b"\xff", columns=STARS), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, "[" * 100_000, columns=STARS), r"its metadata x\.json is not JSON"),
-        (lambda: told(None, "[1]", columns=STARS), r"its metadata x\.json is not a JSON object but a list"),
-        (lambda: told(None, '{"a": "b"}', columns=(PropertyColumn("a", "a", "int"),)), "its column 'a' is no int: 'b'"),
+        (lambda: read(b"caf\xe9"), r"its caption x\.txt is not UTF-8 text; save it as UTF-8"),
+        (lambda: read("x" * 100_001), r"its caption x\.txt is longer than 100000 bytes"),
+        (lambda: read(None, "{", columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: read(None, b"\xff", columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: read(None, "[" * 100_000, columns=STARS), r"its metadata x\.json is not JSON"),
+        (lambda: read(None, "[1]", columns=STARS), r"its metadata x\.json is not a JSON object but a list"),
+        (lambda: read(None, '{"a": "b"}', columns=(PropertyColumn("a", "a", "int"),)), "its column 'a' is no int: 'b'"),
     ],
 )
-def test_a_note_that_cannot_be_used_is_named_with_the_reason(use: Callable[[], Facts], reason: str) -> None:
+def test_an_annotation_that_cannot_be_used_is_named_with_the_reason(use: Callable[[], Facts], reason: str) -> None:
     with pytest.raises(UnusableFile, match=reason):
         use()
 
 
 @pytest.mark.parametrize("json", ["{", b"\xff", "[1]"])
-def test_somebody_elses_json_loses_no_image_that_wants_nothing_of_it(json: str | bytes) -> None:
-    assert told("a cat", json) == Facts("folder", "a cat")
+def test_the_json_file_of_another_tool_loses_no_image_unless_its_fields_are_needed(json: str | bytes) -> None:
+    assert read("a cat", json) == Facts("folder", "a cat")
 
 
-def test_a_note_that_cannot_be_read_is_named() -> None:
+def test_an_annotation_that_cannot_be_read_is_named() -> None:
     def gone(most: int) -> bytes:
         raise FileNotFoundError(2, "No such file or directory")
 
@@ -96,7 +98,7 @@ def test_a_note_that_cannot_be_read_is_named() -> None:
 
 
 def test_half_a_character_in_json_becomes_a_question_mark() -> None:
-    assert told(None, r'{"caption": "a\ud83d"}').caption == "a?"
+    assert read(None, r'{"caption": "a\ud83d"}').caption == "a?"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_half_a_character_in_json_becomes_a_question_mark() -> None:
         ("date", "2024-05-06T07:08:09Z", datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)),
     ],
 )
-def test_values_become_what_the_column_says(kind: str, raw: object, value: object) -> None:
+def test_values_get_the_type_of_the_column(kind: str, raw: object, value: object) -> None:
     made = parse_value(raw, PropertyColumn("a", "a", kind))
     assert made == value and type(made) is type(value)
 
@@ -167,6 +169,6 @@ def test_any_value_is_read_or_refused_with_its_name(raw: object, kind: str) -> N
 @given(data=st.binary(max_size=200))
 def test_any_metadata_file_is_read_or_refused(data: bytes) -> None:
     try:
-        told(io.BytesIO(data).read(), data)
+        read(io.BytesIO(data).read(), data)
     except UnusableFile as problem:
         assert str(problem).startswith("its ")

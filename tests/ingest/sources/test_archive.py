@@ -95,8 +95,8 @@ def test_samples_of_webdataset_belong_together(tmp_path: Path, make: Make) -> No
         "0004.png": png(5),
     }
     listed = found(make(tmp_path, members), options=SourceOptions(columns=(PropertyColumn("stars", "rating"),)))
-    told = {key.partition("::")[2]: fact for key, fact in facts(listed).items()}
-    assert told == {
+    facts_by_key = {key.partition("::")[2]: fact for key, fact in facts(listed).items()}
+    assert facts_by_key == {
         "0001.jpg": Facts("7", "one", {"rating": 5}),
         "0002.left.png": Facts("8", "both"),
         "0002.right.png": Facts("8", "both"),
@@ -107,7 +107,7 @@ def test_samples_of_webdataset_belong_together(tmp_path: Path, make: Make) -> No
 
 
 @every_kind
-def test_notes_lie_anywhere(tmp_path: Path, make: Make) -> None:
+def test_annotations_may_be_anywhere_in_the_archive(tmp_path: Path, make: Make) -> None:
     members: dict[str, str | bytes] = {"a.txt": "1", "b.png": png(), "c.txt": "", "a.png": png(), "b.cls": "2"}
     file = make(tmp_path, members)
     listed = found(file)
@@ -119,7 +119,7 @@ def test_notes_lie_anywhere(tmp_path: Path, make: Make) -> None:
 @given(
     names=st.permutations(["x.png", "x.txt", "x.cls", "y.left.png", "y.json", "z/y.png", "z/y.TXT", "loose.txt", ".h"])
 )
-def test_a_compressed_archive_tells_what_the_plain_one_does(names: list[str]) -> None:
+def test_a_compressed_archive_lists_the_same_as_the_plain_one(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         members: dict[str, str | bytes] = {name: f'{{"caption": "{name}"}}' for name in names}
         one, other = found(plain(Path(folder), members)), found(gz(Path(folder), members))
@@ -225,7 +225,7 @@ def test_sparse_members_are_filled_up(tmp_path: Path, mode: str, version: str) -
 
 
 @every_kind
-def test_of_two_members_with_one_name_the_first_is_taken_and_the_second_a_failure(tmp_path: Path, make: Make) -> None:
+def test_of_two_members_with_one_name_the_second_is_a_failure(tmp_path: Path, make: Make) -> None:
     if make is zipped:
         with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             for shade in (1, 2):
@@ -261,7 +261,7 @@ def test_what_is_no_archive_is_one_failure(tmp_path: Path, name: str, content: b
     assert list(failures(listed)) == [f"{name}::"] and len(listed) == 1
 
 
-def test_a_zstandard_archive_says_so(tmp_path: Path) -> None:
+def test_a_zstandard_archive_is_a_failure_that_names_the_compression(tmp_path: Path) -> None:
     assert "zstd" in failures(found(write(tmp_path / "a.tar", b"\x28\xb5\x2f\xfd" + bytes(90))))["a.tar::"]
 
 
@@ -350,7 +350,7 @@ def test_members_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
         bomb.read()
 
 
-def test_a_zip_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+def test_a_zip_member_with_a_false_size_is_refused(tmp_path: Path) -> None:
     data = bytearray(zip_of(tmp_path / "a.zip", {"x.png": bytes(5000)}).read_bytes())
     for at in (22, data.index(b"PK\1\2") + 24):
         data[at : at + 4] = struct.pack("<I", 10)
@@ -417,7 +417,7 @@ def test_open_files_are_closed_when_the_last_member_has_gone(tmp_path: Path) -> 
         assert opened and all(each.closed for each in opened) and len(opened) <= 3
 
 
-def test_stamps_change_with_the_archive_and_what_is_asked_of_it(tmp_path: Path) -> None:
+def test_stamps_change_with_the_archive_and_the_options(tmp_path: Path) -> None:
     def stamps(options: SourceOptions | None = None) -> list[str]:
         return [item.stamp for item in items(found(tmp_path / "a.tar", options=options)).values()]
 
@@ -431,7 +431,7 @@ def test_stamps_change_with_the_archive_and_what_is_asked_of_it(tmp_path: Path) 
     assert set(stamps()) == {""}
 
 
-def test_a_stamp_that_is_a_function_is_asked_each_time(tmp_path: Path) -> None:
+def test_a_stamp_that_is_a_function_is_called_each_time(tmp_path: Path) -> None:
     file, stamps = gz(tmp_path, {"x.png": png()}), iter(["one", "one", "two"])
     source = open_archive(str(file), partial(open_regular, file), lambda: next(stamps), SourceOptions())
     first, again, changed = ([item.stamp for item in items(source).values()] for _ in range(3))

@@ -1,3 +1,5 @@
+"""Folders, files and patterns on disk."""
+
 import hashlib
 import os
 import subprocess
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from clip_vectorizer.errors import InputError
 from ingest.sources import open_sources
 from ingest.sources.base import PropertyColumn, SourceOptions
-from tests.ingest.sources.listed import LONG_AGO, facts, failures, found, items, keys, png, skipped, write
+from ingest.sources.disk import GlobPattern
+from tests.ingest.sources.listed import LONG_AGO, facts, failures, found, items, keys, png, skipped, tar_of, write
 
 
 def stamps(folder: Path, options: SourceOptions | None = None) -> dict[str, str]:
@@ -26,7 +29,7 @@ def test_images_of_all_depths_come_sorted_by_key_with_forward_slashes(tmp_path: 
     assert listed == ["a-b.png", "a.png", "a/b.png", "a/deep/er/y.JPG", "b/x.png", "z.webp"] == sorted(listed)
 
 
-def test_the_label_is_the_name_of_the_folder_the_file_lies_in(tmp_path: Path) -> None:
+def test_the_label_is_the_name_of_the_folder_of_the_file(tmp_path: Path) -> None:
     write(tmp_path / "photos" / "cats" / "x.png", png())
     write(tmp_path / "photos" / "y.png", png())
     assert {key: fact.label for key, fact in facts(found(tmp_path / "photos")).items()} == {
@@ -78,7 +81,7 @@ def test_a_pattern_without_meaning_is_refused(tmp_path: Path) -> None:
         found(tmp_path, options=SourceOptions(ignore=("!",)))
 
 
-def test_captions_and_metadata_beside_an_image_are_neither_seen_nor_skipped(tmp_path: Path) -> None:
+def test_captions_and_metadata_of_an_image_are_neither_listed_nor_skipped(tmp_path: Path) -> None:
     write(tmp_path / "x.png", png())
     write(tmp_path / "x.txt", "one\n")
     write(tmp_path / "y.png", png())
@@ -89,9 +92,13 @@ def test_captions_and_metadata_beside_an_image_are_neither_seen_nor_skipped(tmp_
     for name in ("notes.md", "loose.txt", "loose.json", "a.zip", "a.csv"):
         write(tmp_path / name)
     listed = found(tmp_path, options=SourceOptions(columns=(PropertyColumn("stars", "rating"),)))
-    told = facts(listed)
-    assert {key: fact.caption for key, fact in told.items()} == {"x.png": "one", "y.png": "two", "z.png": "three"}
-    assert told["z.png"].label == "zed" and told["z.png"].metadata == {"rating": 5}
+    by_key = facts(listed)
+    assert {key: fact.caption for key, fact in by_key.items()} == {
+        "x.png": "one",
+        "y.png": "two",
+        "z.png": "three",
+    }
+    assert by_key["z.png"].label == "zed" and by_key["z.png"].metadata == {"rating": 5}
     assert skipped(listed) == ["a.csv", "a.zip", "loose.json", "loose.txt", "notes.md"]
 
 
@@ -161,7 +168,7 @@ def test_names_may_have_any_letters(tmp_path: Path) -> None:
     assert {key: item.read().decode() for key, item in items(found(tmp_path)).items()} == {n: n for n in names}
 
 
-def test_a_stamp_changes_with_the_image_its_notes_its_label_and_what_is_asked_of_it(tmp_path: Path) -> None:
+def test_a_stamp_changes_with_the_image_its_annotations_its_label_and_the_options(tmp_path: Path) -> None:
     image, caption = write(tmp_path / "a" / "x.png", png()), tmp_path / "a" / "x.txt"
     seen = [stamps(tmp_path / "a")["x.png"], stamps(tmp_path / "a", SourceOptions(exif=True))["x.png"]]
     seen += [stamps(tmp_path / "a", SourceOptions(columns=(PropertyColumn("a", "b"),)))["x.png"]]
@@ -186,7 +193,7 @@ def test_a_file_or_note_written_a_moment_ago_has_no_stamp(tmp_path: Path) -> Non
     assert stamps(tmp_path) == {"x.png": "", "y.png": ""}
 
 
-def test_a_caption_that_is_no_file_is_told_when_the_facts_are_asked_for(tmp_path: Path) -> None:
+def test_a_caption_that_is_no_file_fails_when_the_facts_are_read(tmp_path: Path) -> None:
     write(tmp_path / "x.png", png())
     os.mkfifo(tmp_path / "x.txt")
     [item] = items(found(tmp_path)).values()
@@ -194,13 +201,13 @@ def test_a_caption_that_is_no_file_is_told_when_the_facts_are_asked_for(tmp_path
         item.facts(b"")
 
 
-def test_a_folder_without_images_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_the_error_of_a_folder_without_images_lists_the_extensions(tmp_path: Path) -> None:
     write(tmp_path / "notes.md", "hello")
     with pytest.raises(InputError, match=r"no images in this folder; looked for \.avif, .*\.pdf"):
         found(tmp_path)
 
 
-def test_a_folder_that_holds_an_archive_or_only_what_is_ignored_says_so(tmp_path: Path) -> None:
+def test_the_error_of_a_folder_with_an_archive_or_only_ignored_files_hints_at_it(tmp_path: Path) -> None:
     write(tmp_path / "x.png", png())
     with pytest.raises(InputError, match=r"excluded were \*\.png \(--ignore\)"):
         found(tmp_path, options=SourceOptions(ignore=("*.png",)))
@@ -230,3 +237,111 @@ def test_every_image_comes_once_in_the_same_order_with_its_own_bytes(paths: list
         assert {key: item.stamp for key, item in items(first).items()} == {
             key: item.stamp for key, item in items(second).items()
         }
+
+
+FILES = ("a.jpg", "b.png", "one/c.jpg", "one/deep/er/d.jpg", "two/e.jpg", ".hid/f.jpg", "one/.g.jpg", "notes.md")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in FILES:
+        write(tmp_path / "photos" / name, png())
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.jpg", ["a.jpg"]),
+        ("**/*.jpg", ["a.jpg", "one/c.jpg", "one/deep/er/d.jpg", "two/e.jpg"]),
+        ("*/*.jpg", ["one/c.jpg", "two/e.jpg"]),
+        ("one/**/?.jpg", ["one/c.jpg", "one/deep/er/d.jpg"]),
+        ("o*/**", ["one/c.jpg", "one/deep/er/d.jpg"]),
+        ("**/deep/**/*.jpg", ["one/deep/er/d.jpg"]),
+        ("[ab].*", ["a.jpg", "b.png"]),
+        ("[!a].*", ["b.png"]),
+        (".*/*.jpg", [".hid/f.jpg"]),
+        ("**/.*.jpg", ["one/.g.jpg"]),
+    ],
+)
+def test_a_pattern_matches_what_the_shell_would(photos: Path, pattern: str, expected: list[str]) -> None:
+    base = "one/" if pattern.startswith("one/") else ""
+    assert keys(found(f"{photos}/{pattern}")) == [key.removeprefix(base) for key in expected]
+
+
+def test_keys_and_source_are_of_the_part_before_the_first_magic_character(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    [source] = open_sources(["photos/on*/c.jpg"], SourceOptions())
+    assert source.name == str(photos) and list(items(source)) == ["one/c.jpg"]
+    assert [source.name for source in open_sources(["*/*.jpg"], SourceOptions())] == [str(photos.parent)]
+
+
+def test_captions_count_though_the_pattern_does_not_match_them(photos: Path) -> None:
+    write(photos / "a.txt", "an a")
+    listed = found(f"{photos}/*.jpg")
+    assert facts(listed)["a.jpg"].caption == "an a" and not skipped(listed)
+
+
+def test_hidden_and_ignored_files_are_as_in_folders(photos: Path) -> None:
+    options = SourceOptions(hidden=True, ignore=("two/",))
+    assert keys(found(f"{photos}/*/*.jpg", options=options)) == [".hid/f.jpg", "one/.g.jpg", "one/c.jpg"]
+
+
+def test_links_to_nothing_that_match_are_failures(photos: Path) -> None:
+    (photos / "gone.jpg").symlink_to("nowhere")
+    assert list(failures(found(f"{photos}/*.jpg"))) == ["gone.jpg"]
+
+
+def test_a_pattern_without_a_match_is_named(photos: Path) -> None:
+    for pattern in ("*.gif", "nowhere/*.jpg", "on?"):
+        with pytest.raises(InputError, match="no file matches this pattern") as refused:
+            found(f"{photos}/{pattern}")
+        assert f"{photos}/{pattern}" in str(refused.value)
+    with pytest.raises(InputError, match="no image matches this pattern"):
+        found(f"{photos}/*.md")
+    with pytest.raises(InputError, match=r"`\.\.` cannot follow"):
+        found(f"{photos}/o*/../*.jpg")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    write(tmp_path / "x[1].jpg", png())
+    write(tmp_path / "x1.jpg", png())
+    assert keys(found(tmp_path / "x[1].jpg")) == ["x[1].jpg"]
+
+
+def test_a_pattern_of_archives_opens_each(tmp_path: Path) -> None:
+    for number in (2, 1):
+        tar_of(tmp_path / f"shard-{number}.tar", {"x.png": png()})
+    assert keys(found(f"{tmp_path}/shard-*.tar")) == ["shard-1.tar::x.png", "shard-2.tar::x.png"]
+    with pytest.raises(InputError, match="no file matches"):
+        found(f"{tmp_path}/none-*.tar")
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", "*", "**", "?", "[ab]"]), min_size=1, max_size=5)
+PATH = st.lists(st.sampled_from(["a", "b", "cc"]), min_size=1, max_size=5)
+
+
+@given(parts=PARTS, path=PATH)
+def test_folders_are_left_out_only_where_nothing_below_can_match(parts: list[str], path: list[str]) -> None:
+    pattern = GlobPattern(parts, hidden=False)
+    prefixes = ["".join(f"{part}/" for part in path[:depth]) for depth in range(len(path))]
+    if pattern.choose(prefixes[-1])(path[-1]):
+        for depth, prefix in enumerate(prefixes[:-1]):
+            assert pattern.choose(prefix)(f"{path[depth]}/")
+
+
+@given(parts=PARTS, path=PATH)
+def test_patterns_match_as_a_plain_definition_does(parts: list[str], path: list[str]) -> None:
+    def matched(parts: list[str], path: list[str]) -> bool:
+        if not parts:
+            return not path
+        if parts[0] == "**":
+            skip = len(parts) > 1 and matched(parts[1:], path)
+            return skip or (bool(path) and (matched(parts, path[1:]) or (len(path) == 1 and len(parts) == 1)))
+        letters = {"*": ("a", "b", "cc"), "?": ("a", "b"), "[ab]": ("a", "b")}.get(parts[0], (parts[0],))
+        return bool(path) and path[0] in letters and matched(parts[1:], path[1:])
+
+    prefix = "".join(f"{part}/" for part in path[:-1])
+    assert GlobPattern(parts, hidden=False).choose(prefix)(path[-1]) == matched(parts, path)

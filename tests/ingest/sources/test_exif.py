@@ -60,7 +60,7 @@ def test_south_and_west_are_negative() -> None:
 
 
 @pytest.mark.parametrize("offset", ["", "  :  ", "nonsense"])
-def test_a_time_without_a_sound_offset_is_taken_as_utc(offset: str) -> None:
+def test_a_time_without_a_valid_offset_is_taken_as_utc(offset: str) -> None:
     own = {Base.DateTimeOriginal: "2024:05:06 07:08:09", Base.OffsetTimeOriginal: offset}
     assert read_exif(photo(own=own)) == {"taken_at": datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)}
 

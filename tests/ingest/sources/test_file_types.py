@@ -70,13 +70,13 @@ def test_the_kind_of_an_address_is_that_of_its_path() -> None:
     assert item.key == "https://example.org/x.pdf?id=3#page=1"
 
 
-def test_a_heic_photo_without_its_package_says_what_to_install() -> None:
+def test_the_error_of_a_heic_photo_without_its_package_names_the_package() -> None:
     assert find_spec("pillow_heif") is None
     [item] = items(expanded("x.HEIC", b"anything"))
     assert "pip install clip-vectorizer[heif]" in reason(item) and ".heic" in FILE_EXTENSIONS
 
 
-def test_a_file_that_cannot_be_used_is_told_by_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "large").open("wb") as large:
         large.truncate(80_000_000)  # sparse

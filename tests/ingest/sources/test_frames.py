@@ -47,7 +47,7 @@ def test_a_file_of_one_frame_is_one_item_as_it_is(kind: str) -> None:
     assert (item.key, item.read()) == (f"x.{kind.lower()}", data)
 
 
-def test_frames_asked_for_in_any_order_by_many_threads_are_the_right_ones() -> None:
+def test_frames_read_in_any_order_by_many_threads_are_the_right_ones() -> None:
     found = items(expanded("x.gif", moving("GIF", 60), frames=True))
     order = [*range(0, 60, 2), *range(59, 0, -2)]
     with ThreadPoolExecutor(8) as threads:
@@ -76,7 +76,7 @@ def test_few_of_the_frames_on_the_way_are_kept() -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
-def test_more_frames_than_the_limit_are_told_and_the_first_are_taken(kind: str) -> None:
+def test_more_frames_than_the_limit_are_a_failure_and_the_first_are_ingested(kind: str) -> None:
     found = list(expand_frames(entry("x.gif", moving(kind)), SourceOptions(), most=2))
     assert len(items(expand_frames(entry("x.gif", moving(kind)), SourceOptions(), most=3))) == 3
     assert [item.key for item in items(found)] == ["x.gif#frame=1", "x.gif#frame=2"]

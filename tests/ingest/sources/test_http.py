@@ -28,7 +28,7 @@ def reason(far: Transport, address: str) -> str:
 
 def test_an_image_is_one_plain_request(site: Site, far: Transport) -> None:
     assert read(far, site.add("/x.png", b"pixels")) == b"pixels"
-    assert site.asked == {("GET", "/x.png"): 1} and "Range" not in site.seen_headers[0]
+    assert site.requests == {("GET", "/x.png"): 1} and "Range" not in site.seen_headers[0]
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, 504, 429, 408, "drop", "cut"])
@@ -36,13 +36,13 @@ def test_a_failure_that_passes_is_tried_again(
     site: Site, far: Transport, waits: list[float], failure: int | str
 ) -> None:
     assert read(far, site.add("/x.png", b"pixels", failures=[failure])) == b"pixels"
-    assert waits == [0.5] and site.asked["GET", "/x.png"] == 2
+    assert waits == [0.5] and site.requests["GET", "/x.png"] == 2
 
 
-def test_after_three_tries_the_reason_is_told(site: Site, far: Transport, waits: list[float]) -> None:
+def test_after_three_tries_the_reason_is_reported(site: Site, far: Transport, waits: list[float]) -> None:
     address = site.add("/x.png", b"pixels", failures=[503] * 9)
     assert reason(far, address) == "the server returned HTTP 503 (3 tries)"
-    assert waits == [0.5, 2.0] and site.asked["GET", "/x.png"] == 3
+    assert waits == [0.5, 2.0] and site.requests["GET", "/x.png"] == 3
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_a_refusal_is_not_tried_again(site: Site, far: Transport, waits: list[fl
     assert not waits
 
 
-def test_what_is_not_there_is_told_without_its_signature(site: Site, far: Transport) -> None:
+def test_a_missing_file_is_reported_without_its_signature(site: Site, far: Transport) -> None:
     said = reason(far, f"{site.address}/x.png?X-Amz-Signature=0a1b2c")
     assert said == "not found (HTTP 404)"
 
 
-def test_nobody_listening_is_told_after_three_tries(far: Transport, waits: list[float]) -> None:
+def test_a_refused_connection_is_reported_after_three_tries(far: Transport, waits: list[float]) -> None:
     assert "the connection failed" in reason(far, "http://127.0.0.1:1/x.png?token=geheim")
     assert "geheim" not in reason(far, "http://127.0.0.1:1/x.png?token=geheim") and len(waits) == 4
 
@@ -78,7 +78,7 @@ def test_a_slow_server_times_out(site: Site, waits: list[float]) -> None:
     web.close()
 
 
-def test_a_file_that_trickles_in_is_given_up(site: Site) -> None:
+def test_a_file_that_arrives_too_slowly_is_a_failure(site: Site) -> None:
     web = HttpTransport(RetryPolicy(), max_seconds=-1.0)
     address = site.add("/x.png", b"p" * 10)
     with pytest.raises(UnusableFile, match="too slow"):
@@ -96,9 +96,7 @@ def test_an_empty_file_is_a_failure(site: Site, far: Transport) -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_one_can_seek_in_a_file_whether_the_server_knows_ranges_or_not(
-    site: Site, far: Transport, ranges: bool
-) -> None:
+def test_a_file_is_seekable_whether_the_server_supports_ranges_or_not(site: Site, far: Transport, ranges: bool) -> None:
     data = bytes(range(256)) * 20_000  # 5 MB
     with far.open(site.add("/x.zip", data, ranges=ranges)) as file:
         assert file.seek(-300, 2) == len(data) - 300
@@ -108,7 +106,7 @@ def test_one_can_seek_in_a_file_whether_the_server_knows_ranges_or_not(
         file.seek(10)
         assert file.read() == data[10:]
         assert file.read(5) == b"" and file.seek(len(data) + 9) and file.read(5) == b""
-    assert site.asked["GET", "/x.zip"] <= (4 if ranges else 1)
+    assert site.requests["GET", "/x.zip"] <= (4 if ranges else 1)
 
 
 def test_an_empty_file_can_be_opened_for_seeking(site: Site, far: Transport) -> None:
@@ -139,7 +137,7 @@ def test_a_redirect_without_an_end_is_a_failure(site: Site, far: Transport) -> N
 def test_the_stamp_comes_from_the_etag(site: Site, far: Transport) -> None:
     first = far.stamp(site.add("/x.png", b"one"))
     assert first == far.stamp(f"{site.address}/x.png") != far.stamp(site.add("/x.png", b"two"))
-    assert set(site.asked) == {("HEAD", "/x.png")}
+    assert set(site.requests) == {("HEAD", "/x.png")}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_every_word_becomes_a_source_named_absolutely(tmp_path: Path, monkeypatc
     assert keys(found(*words)) == ["x.png", "one.dat", "a.tar::x.png", "a.ZIP::x.png", "one.dat", "x.png"]
 
 
-def test_a_file_named_by_itself_is_taken_whatever_its_extension_with_its_notes(tmp_path: Path) -> None:
+def test_a_file_named_directly_is_read_with_any_extension_and_with_its_annotations(tmp_path: Path) -> None:
     write(tmp_path / "cats" / "x.dat", png())
     write(tmp_path / "cats" / "x.txt", "a cat")
     listed = found(tmp_path / "cats" / "x.dat")

@@ -20,8 +20,8 @@ from tests.ingest.sources.support import expanded, failures, items, picture, rea
 RED, BLUE, WHITE = (254, 0, 0), (0, 0, 254), (255, 255, 255)
 
 
-def near(colour: object, wanted: tuple[int, int, int]) -> bool:
-    return isinstance(colour, tuple) and all(abs(one - other) < 12 for one, other in zip(colour, wanted, strict=True))
+def near(colour: object, expected: tuple[int, int, int]) -> bool:
+    return isinstance(colour, tuple) and all(abs(one - other) < 12 for one, other in zip(colour, expected, strict=True))
 
 
 def test_each_page_is_an_item_with_its_number_from_one() -> None:
@@ -35,7 +35,7 @@ def test_fit_of_the_options_comes_before_that_of_pages() -> None:
     assert {item.fit for item in items(expanded("x.pdf", pdf(b""), fit=Fit.CROP))} == {Fit.CROP}
 
 
-def test_a_page_is_drawn_on_white_at_the_dots_per_inch_asked_for() -> None:
+def test_a_page_is_drawn_on_white_at_the_requested_dots_per_inch() -> None:
     [item] = items(expanded("x.pdf", pdf(filled("1 0 0", 0, 0, 20, 20)), dpi=144))
     image = picture(item.read())
     assert (image.mode, image.size) == ("RGB", (400, 200))
@@ -72,7 +72,7 @@ def rebuilt(data: bytes) -> bytes:
     return pdf_of(bodies)
 
 
-def test_a_page_gives_the_same_bytes_every_time() -> None:
+def test_a_page_is_drawn_to_the_same_bytes_every_time() -> None:
     data = pdf(b"0.5 w 0 0 m 200 100 l S")
     first, again = (items(expanded("x.pdf", data))[0].read() for _ in range(2))
     assert first == again
@@ -131,7 +131,7 @@ def test_many_threads_read_many_files_at_once_and_each_gets_its_own_page() -> No
     assert len(pdf_module.OPEN_DOCUMENTS) <= MAX_OPEN_DOCUMENTS
 
 
-def test_a_file_that_cannot_be_read_any_more_says_why() -> None:
+def test_a_file_that_cannot_be_read_any_more_is_a_failure_with_its_reason() -> None:
     class Fails(io.BytesIO):
         broken = False
 
@@ -169,7 +169,7 @@ def test_a_pdf_larger_than_an_image_may_be_is_read_from_disk_page_by_page(tmp_pa
     assert sum(count for count in reads if count > 0) < 1_000_000
 
 
-def test_a_program_that_leaves_files_open_ends_in_peace(tmp_path: Path) -> None:
+def test_a_program_that_leaves_files_open_ends_without_an_error(tmp_path: Path) -> None:
     file = written(tmp_path / "x.pdf", pdf(b"", b""))
     program = (
         "import sys\n"

@@ -101,7 +101,7 @@ def test_an_archive_far_away_is_read_in_parts(bucket: str, far: Transport, site:
         assert found[1].read() == png((1, 2, 3))
 
 
-def test_a_table_far_away_names_what_lies_beside_it(bucket: str, far: Transport, site: Site) -> None:
+def test_a_remote_table_names_files_in_its_own_folder(bucket: str, far: Transport, site: Site) -> None:
     put(f"{bucket}/sub/x 1.png", png())
     site.add("/sets/sub/x%201.png", png())
     text = "path,label\nsub/x 1.png,cats\n/etc/x.png,no\n"
@@ -157,7 +157,7 @@ def test_options_that_no_file_system_takes_are_refused_without_their_values() ->
 
 
 class Failing(fsspec.get_filesystem_class("memory")):  # type: ignore[misc]
-    """Fails the next reads as it is told."""
+    """Fails as many of the next reads as configured."""
 
     protocol = "failing"
     store: dict[str, object] = {}  # noqa: RUF012 - fsspec's own way
@@ -192,7 +192,7 @@ def test_a_failure_of_a_bucket_that_passes_is_tried_again(waits: list[float], pr
         (OSError("https://u:p@h/x?X-Amz-Signature=geheim failed"), "cannot be read (https://h/x failed) (3 tries)", 3),
     ],
 )
-def test_a_failure_of_a_bucket_is_told_without_secrets(
+def test_a_failure_of_a_bucket_is_reported_without_secrets(
     waits: list[float], problem: Exception, why: str, tries: int
 ) -> None:
     fsspec.filesystem("failing").pipe("/b/x.png", png())

@@ -35,7 +35,7 @@ def test_label_and_caption_come_as_from_a_folder(here: Path) -> None:
     assert facts(found("-", stdin=b"cats/b.png"))["cats/b.png"] == Facts("cats", "a cat")
 
 
-def test_a_root_says_where_paths_begin(here: Path) -> None:
+def test_paths_are_relative_to_the_root(here: Path) -> None:
     options = SourceOptions(root="..")
     listed = found("-", stdin=b"else/c.png\nhere/a.png", options=options)
     assert keys(listed) == ["else/c.png", "here/a.png"]
@@ -71,7 +71,7 @@ def test_names_that_end_with_nul_where_lines_are_expected_say_what_to_do(here: P
     assert reason == "ends with NUL, not with a new line; add -0"
 
 
-def test_a_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(InputError, match="closed"):
         open_sources(["-"], SourceOptions())
@@ -95,16 +95,16 @@ def test_a_path_is_listed_before_the_next_one_is_there(here: Path) -> None:
     class Slow(io.RawIOBase):
         def __init__(self) -> None:
             self.lines: Iterator[bytes] = iter([b"a.png\ncats", b"/b.png\n"])
-            self.asked = 0
+            self.reads = 0
 
         def read(self, size: int = -1) -> bytes:
-            self.asked += 1
+            self.reads += 1
             return next(self.lines, b"")
 
     stream = Slow()
     [source] = open_sources(["-"], SourceOptions(), stream)  # type: ignore[arg-type]
     listing = iter(source)
-    assert stream.asked == 0 and keys([next(listing)]) == ["a.png"] and stream.asked == 1
+    assert stream.reads == 0 and keys([next(listing)]) == ["a.png"] and stream.reads == 1
     assert keys(listing) == ["cats/b.png"]
 
 

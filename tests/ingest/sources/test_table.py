@@ -160,7 +160,7 @@ def test_names_of_columns_that_are_not_utf8_say_what_to_do_where_one_is_looked_f
     assert keys(listed(folder, table, path_column="Datei")) == ["a.png"]
 
 
-def test_a_value_of_another_type_says_how_it_could_be_taken(folder: Path) -> None:
+def test_the_error_of_a_value_of_another_type_names_the_option_for_text(folder: Path) -> None:
     found = listed(folder, "path;cost\na.png;0,5\n", columns=(PropertyColumn("cost", "price", "number"),))
     assert failures(found)["t.csv#row=2"].endswith(
         "is no number: '0,5'; to store it as text, use --property cost=price:text"
@@ -210,7 +210,7 @@ def test_a_file_of_another_format_is_refused(folder: Path, name: str, data: byte
     assert refusal(folder, data, name)
 
 
-def test_parquet_without_its_package_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_its_package_is_an_error_with_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "ingest.sources.table_parquet", raising=False)
     with pytest.raises(SettingsError, match=r"pip install clip-vectorizer\[parquet\]"):
@@ -267,7 +267,7 @@ def test_addresses_are_read_from_the_web_in_order_and_keep_no_secret(folder: Pat
     found = list(open_table(str(written(folder / "t.csv", text)), SourceOptions(), far))
     assert keys(found) == [f"{rows[0]}?id=7", "a.png", *rows[1:]]
     assert items(found)[0].read() == png((0, 0, 0)) and items(found)[50].read() == png((49, 0, 0))
-    assert all(item.stamp for item in items(found)) and site.asked["HEAD", "/59.png"] == 1
+    assert all(item.stamp for item in items(found)) and site.requests["HEAD", "/59.png"] == 1
 
 
 def test_the_stamp_of_an_address_does_not_change_with_its_signature(folder: Path, site: Site, far: Transport) -> None:
@@ -290,11 +290,11 @@ def test_an_address_that_is_gone_fails_when_it_is_read(folder: Path, site: Site,
     assert item.stamp == "" and reason(item) == "not found (HTTP 404)"
 
 
-def test_few_rows_are_asked_for_ahead_of_whoever_reads(folder: Path, site: Site, far: Transport) -> None:
+def test_few_rows_are_requested_ahead_of_the_reader(folder: Path, site: Site, far: Transport) -> None:
     rows = [site.add(f"/{number}.png", png()) for number in range(120)]
     table = iter(open_table(str(written(folder / "t.csv", "url\n" + "\n".join(rows))), SourceOptions(), far))
     first = next(table)
-    assert isinstance(first, SourceItem) and sum(site.asked.values()) < 100
+    assert isinstance(first, SourceItem) and sum(site.requests.values()) < 100
     assert len(list(table)) == 119
 
 

@@ -24,7 +24,7 @@ def test_notes_that_would_fill_the_memory_are_refused_before_any_image(tmp_path:
     assert [note.name for note in inside.annotations] == ["x.txt"] and len(list(inside.members)) == 4
 
 
-def test_an_archive_that_only_breaks_while_its_notes_are_read_is_told_after_its_images(tmp_path: Path) -> None:
+def test_an_archive_that_breaks_while_its_annotations_are_read_is_a_failure_after_its_images(tmp_path: Path) -> None:
     data = tar_stream(tmp_path, {"x.txt": "x", "x.png": png(), "y.png": png()})
     streams = iter((data[:1600], data))
     inside = read_stream_contents(lambda: io.BytesIO(next(streams)), lambda name: name.endswith(".txt"))
@@ -33,7 +33,7 @@ def test_an_archive_that_only_breaks_while_its_notes_are_read_is_told_after_its_
         next(inside.members)
 
 
-def test_images_are_not_taken_without_notes_that_could_not_be_reached(tmp_path: Path) -> None:
+def test_images_are_not_ingested_without_annotations_that_could_not_be_read(tmp_path: Path) -> None:
     class Gone(io.BytesIO):
         def read(self, count: int | None = 512, /) -> bytes:
             if self.tell() > 1000:
@@ -46,7 +46,7 @@ def test_images_are_not_taken_without_notes_that_could_not_be_reached(tmp_path: 
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
-def test_of_an_archive_cut_off_all_that_can_be_unpacked_is_taken(tmp_path: Path, mode: str) -> None:
+def test_all_readable_members_of_a_truncated_archive_are_ingested(tmp_path: Path, mode: str) -> None:
     whole = tar_stream(tmp_path, {f"{n}.png": os.urandom(30_000) for n in range(40)}, mode)
     cut = whole[: int(len(whole) * 0.8)]  # bzip2 packs 900 kB at a time, so that the last 300 kB are gone
     listed = list(open_archive("/a.tar.gz", lambda: io.BytesIO(cut), "stamp", SourceOptions()))

@@ -18,11 +18,11 @@ from ingest.sources.urls import is_url, join_url, parent_url, parse_base_name, s
         ("memory://a/b.png", "memory://a/b.png"),
     ],
 )
-def test_what_is_shown_of_an_address_lets_nobody_in(address: str, shown: str) -> None:
+def test_the_public_form_of_a_url_has_no_password_or_signature(address: str, shown: str) -> None:
     assert strip_secrets(address) == shown == strip_secrets(shown)
 
 
-def test_an_address_is_told_from_a_path() -> None:
+def test_urls_and_paths_are_distinguished() -> None:
     assert all(map(is_url, ("s3://b/x", "HTTPS://e.org", "abfs+x://a")))
     assert not any(map(is_url, ("a.png", "/a://b", "c:/x.png", "a b://c", "://x", "-")))
 

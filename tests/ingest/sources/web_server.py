@@ -1,4 +1,4 @@
-"""A small web server in a thread, which fails as it is told to."""
+"""A small web server in a thread, which fails as configured."""
 
 import time
 from collections import Counter
@@ -29,7 +29,7 @@ class Site:
     def __init__(self, address: str) -> None:
         self.address = address
         self.pages: dict[str, Page] = {}
-        self.asked: Counter[tuple[str, str]] = Counter()
+        self.requests: Counter[tuple[str, str]] = Counter()
         self.seen_headers: list[dict[str, str]] = []
 
     def add(self, path: str, body: bytes, **options: object) -> str:
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, allowed: Callable[[Page], bool]) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
         path = urlsplit(self.path).path
-        site.asked[self.command, path] += 1
+        site.requests[self.command, path] += 1
         site.seen_headers.append(dict(self.headers.items()))
         page = site.pages.get(path)
         if page is None:
@@ -86,10 +86,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(*self._part(page))
 
     def _part(self, page: Page) -> tuple[int, bytes, dict[str, str]]:
-        asked = self.headers.get("Range", "")
-        if not (asked and page.ranges):
+        byte_range = self.headers.get("Range", "")
+        if not (byte_range and page.ranges):
             return page.status, page.body, page.headers
-        start, _, end = asked.removeprefix("bytes=").partition("-")
+        start, _, end = byte_range.removeprefix("bytes=").partition("-")
         body = page.body[int(start) : int(end) + 1]
         if not body:
             return 416, b"", page.headers

@@ -1,8 +1,17 @@
+"""The images that the demo picks, and the commands that it prints at its end."""
+
 from pathlib import Path
 
 import pytest
 
-from ingest.demo.show import CLASSIFIED_IMAGES, QUERY_IMAGE, list_label_names, pick_images_to_classify, pick_query_image
+from ingest.demo.show import (
+    CLASSIFIED_IMAGES,
+    QUERY_IMAGE,
+    format_next_commands,
+    list_label_names,
+    pick_images_to_classify,
+    pick_query_image,
+)
 
 
 def put(folder: Path, *keys: str, caption: str = "") -> Path:
@@ -42,3 +51,29 @@ def test_labels_are_the_english_names_of_the_captions_each_once(tmp_path: Path) 
 def test_labels_are_the_folders_where_there_are_no_captions(tmp_path: Path) -> None:
     put(tmp_path, "dogs/1.png", "cats/1.png")
     assert list_label_names(pick_images_to_classify(tmp_path)) == ["cats", "dogs"]
+
+
+def lines(model: str = "emoji", collection: str = "Image", is_temporary: bool = True) -> list[str]:
+    return [
+        line.strip() for line in format_next_commands(model, Path("my cat.png"), collection, is_temporary).splitlines()
+    ]
+
+
+def test_a_stack_that_ended_is_started_again_first() -> None:
+    assert 'eval "$(clip-demo up)"' in lines()
+    assert not any("clip-demo up" in line for line in lines(is_temporary=False))
+
+
+def test_another_model_and_collection_are_named() -> None:
+    output = lines(model="ViT-B-32::openai", collection="ClipDemo")
+    assert 'eval "$(clip-demo up --model ViT-B-32::openai)"' in output
+    assert all("--collection ClipDemo" in line for line in output if line.startswith(("clip-search", "clip-ingest")))
+
+
+def test_file_names_are_quoted_for_the_shell() -> None:
+    assert "clip-search --image 'my cat.png'" in lines()
+
+
+def test_commands_that_are_not_on_path_are_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert lines()[1].startswith((". ", "export PATH="))

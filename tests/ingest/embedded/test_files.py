@@ -1,3 +1,5 @@
+"""Lock files between real processes, and the check of free disk space."""
+
 import os
 import subprocess
 from pathlib import Path
@@ -5,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from clip_vectorizer.child_process import ChildProcess
-from ingest.embedded.files import LockHeld, hold_lock
+from clip_vectorizer.errors import StackError
+from ingest.embedded.files import LockHeld, check_disk_space, hold_lock
 from tests.ingest.embedded.processes import eventually, number_in, python
 
 HOLD = """
@@ -32,15 +35,15 @@ def test_a_lock_keeps_others_out_until_it_is_left(tmp_path: Path) -> None:
     assert is_free(tmp_path / "lock")
 
 
-def test_who_waits_is_told_once_and_then_busy(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_waiting_caller_is_notified_once_and_then_gets_lock_held(tmp_path: Path) -> None:
+    calls: list[str] = []
     with (
         hold_lock(tmp_path / "lock", 0),
         pytest.raises(LockHeld),
-        hold_lock(tmp_path / "lock", 0.5, lambda: told.append("wait")),
+        hold_lock(tmp_path / "lock", 0.5, lambda: calls.append("wait")),
     ):
         pass
-    assert told == ["wait"]
+    assert calls == ["wait"]
 
 
 def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
@@ -60,3 +63,13 @@ def test_a_child_that_was_given_the_lock_holds_it_until_it_ends(tmp_path: Path) 
     assert not is_free(tmp_path / "lock")
     child.stop()
     assert eventually(lambda: is_free(tmp_path / "lock"))
+
+
+def test_enough_room_is_no_error_and_makes_the_folder(tmp_path: Path) -> None:
+    check_disk_space(tmp_path / "cache", 0.000001, "a test")
+    assert (tmp_path / "cache").is_dir()
+
+
+def test_the_error_of_too_little_space_states_how_much_where_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"building Weaviate needs 1e\+09 GB in .*; free some, or set XDG_CACHE_HOME"):
+        check_disk_space(tmp_path, 1e9, "building Weaviate")

@@ -56,5 +56,5 @@ def raise_or_give(answer: str | Exception) -> str:
         ("panic: runtime error", False),
     ],
 )
-def test_a_log_tells_whether_a_port_was_taken(log: str, taken: bool) -> None:
+def test_a_taken_port_is_recognized_in_a_log(log: str, taken: bool) -> None:
     assert reports_taken_port(log) is taken
