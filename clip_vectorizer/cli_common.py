@@ -15,7 +15,6 @@ from clip_vectorizer.option_rules import OptionRule, check_rules
 from clip_vectorizer.terminal import escape_text
 
 INTERRUPT_RETRY_SECONDS = 0.05
-STDIN = "-"  # in the place of a file's name
 
 
 class ExitCodeCommand(click.Command):

@@ -4,6 +4,7 @@ DEFAULT_URL = "http://localhost:8080"
 DEFAULT_GRPC_PORT = 50051
 DEFAULT_VECTORIZER_URL = "http://localhost:9090"
 IMAGE_COLLECTION = "Image"
+STDIN = "-"  # in the place of a file's name
 
 UNQUANTIZED = "none"
 QUANTIZERS = {UNQUANTIZED: 0, "rq-8": 8, "rq-1": 1}  # bits per dimension; 0: 32, uncompressed

@@ -43,7 +43,7 @@ def build_ingest_job(sources: Sequence[str], values: Mapping[str, Any]) -> Inges
     failed = FailedItems.read(values["retry_failed"]) if values["retry_failed"] else None
     shard = Shard.parse(values["shard"]) if values["shard"] else None
     selection = Selection(check_prefix(values["prefix"]), shard, values["limit"])
-    prune = PruneLimit.parse(values["prune_limit"] or "10%") if values["prune"] else None
+    prune = PruneLimit.parse(values["prune_limit"]) if values["prune"] else None
     if prune:
         check_prune(selection, retry=failed is not None)
     if failed:

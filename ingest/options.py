@@ -12,7 +12,7 @@ from clip_vectorizer.connection_options import (
     vectorizer_key_option,
     weaviate_options,
 )
-from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS
+from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, STDIN
 from clip_vectorizer.option_rules import CommandMode, Exclusion, Requirement, SpecialCase, Values
 from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, WORKERS, Fit, Keep
 
@@ -110,7 +110,11 @@ ACTION_OPTIONS = (
     click.option("--take-over", is_flag=True, help="Replace images of the same path that came from another source."),
     click.option("--prune", is_flag=True, help="Remove images that are gone from the source."),
     click.option(
-        "--prune-limit", metavar="N|P%", show_default="10%", help="With --prune: refuse to remove more than this."
+        "--prune-limit",
+        default="10%",
+        metavar="N|P%",
+        show_default=True,
+        help="With --prune: refuse to remove more than this.",
     ),
     click.option(
         "--near-duplicates",
@@ -180,7 +184,7 @@ def names_no_source(values: Values) -> bool:
 
 
 def reads_no_stdin(values: Values) -> bool:
-    return "-" not in values["sources"]
+    return STDIN not in values["sources"]
 
 
 def calls_no_sidecar(values: Values) -> bool:

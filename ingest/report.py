@@ -1,7 +1,4 @@
-"""What an ingest did, in numbers that add up.
-
-`--report`: a line of JSON for every image seen, and the way back from it to what failed.
-"""
+"""The report of an ingest: its counts, a file with a line of JSON for every image, and reading the failures from it."""
 
 import json
 import re
@@ -13,24 +10,23 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.exit_codes import SOME_FAILED
 from ingest.items import ItemOutcome, SourceItem, Status
 from ingest.listing import ListingProgress
 from ingest.near_duplicates import NearDuplicateGroup
 from ingest.retry import RetryWait
 from ingest.sources.base import SkippedFile
 
-SOME_FAILED = 3  # exit code
-
 
 @dataclass(slots=True)
 class IngestReport:
-    """seen = added + updated + unchanged + failed once the run is over; `done` of them so far.
+    """Counts: seen = added + updated + unchanged + failed at the end of a run; `done` of them so far.
 
-    `skipped` files are neither images nor captions by their extension, and are not seen.
+    `skipped` files are neither images nor captions by their extension; `seen` does not include them.
     """
 
     seen: int = 0
-    complete: bool = False  # whether everything there is has been seen
+    complete: bool = False  # whether the listing has ended
     skipped: int = 0
     added: int = 0
     updated: int = 0
@@ -39,7 +35,7 @@ class IngestReport:
     pruned: int = 0
     failures: list[ItemOutcome] = field(default_factory=list)
     near_duplicates: Sequence[NearDuplicateGroup] = ()
-    waiting: str = ""  # for whom, at this moment
+    waiting: str = ""  # why the run is waiting at the moment
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -56,7 +52,7 @@ class IngestReport:
         return SOME_FAILED if self.failures else 0
 
     def take(self, event: object) -> None:
-        """Counts what the stages tell."""
+        """Count an event of the stages."""
         self.seconds = time.monotonic() - self.started
         self.waiting = event.reason if isinstance(event, RetryWait) else ""
         match event:
@@ -69,8 +65,8 @@ class IngestReport:
                 self.skipped += 1
 
     def take_back(self, outcome: ItemOutcome, reason: str) -> ItemOutcome:
-        """What was counted as uploaded turns out to be lost: it failed."""
-        if outcome.fate is Status.ADDED:
+        """Turn an upload that was counted and then lost into a failure, and return that."""
+        if outcome.status is Status.ADDED:
             self.added -= 1
         else:
             self.updated -= 1
@@ -81,7 +77,7 @@ class IngestReport:
 
     def _count(self, outcome: ItemOutcome) -> None:
         self.duplicates += bool(outcome.duplicate_of)
-        match outcome.fate:
+        match outcome.status:
             case Status.ADDED:
                 self.added += 1
             case Status.UPDATED:
@@ -92,9 +88,10 @@ class IngestReport:
                 self.failures.append(outcome)
 
     def as_json(self) -> dict[str, Any]:
+        """Return the report as values for JSON."""
         return {
             "seen": self.done,
-            "unfinished": self.seen - self.done,  # of a run that was broken off: listed, but nobody knows
+            "unfinished": self.seen - self.done,  # of an interrupted run: listed, with no result
             "added": self.added,
             "updated": self.updated,
             "unchanged": self.unchanged,
@@ -108,6 +105,11 @@ class IngestReport:
         }
 
     def summary(self) -> str:
+        """Return the counts in one sentence.
+
+        >>> IngestReport(seen=3, added=2, failures=[ItemOutcome("a.png", Status.FAILED)]).summary()
+        '3 images: 2 added, 0 updated, 0 unchanged, 1 failed, in 0.0 s'
+        """
         images = "1 image" if self.seen == 1 else f"{self.seen} images"
         others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
         extras = [
@@ -122,18 +124,19 @@ class IngestReport:
 
 
 class ReportFile:
-    """A listener and a context. What was uploaded gets its line at the end, when it has been asked for again.
+    """`--report`: a listener and context manager that writes a line for every image.
 
-    A full disk must not stop an ingest: `problem` tells then that the report is not whole.
+    Uploads are written on exit, after their verification. A full disk does not stop the ingest: `problem` then says why
+    the report is incomplete.
     """
 
     def __init__(self, file: Path, complain: Callable[[str], None]) -> None:
-        """Raises InputError when the file cannot be made."""
+        """`complain` is called with the first problem. Raises InputError if the file cannot be created."""
         self._file, self._complain = file, complain
         self._uploaded: dict[str, ItemOutcome] = {}
         self.problem = ""
         try:
-            # What is no UTF-8, in a path or an error's words, comes out as JSON writes it: \udce9
+            # Bytes that are not UTF-8, in a path or an error, are written as JSON escapes: \udce9
             self._out: IO[str] = file.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise InputError(f"--report {file} cannot be written ({error.strerror})") from error
@@ -157,7 +160,7 @@ class ReportFile:
     def _write(self, outcome: ItemOutcome) -> None:
         if self.problem:
             return
-        line = {"key": outcome.key, "status": outcome.fate, "reason": outcome.reason, "source": outcome.source}
+        line = {"key": outcome.key, "status": outcome.status, "reason": outcome.reason, "source": outcome.source}
         self._safely(lambda: self._out.write(json.dumps(line, ensure_ascii=False) + "\n"))
 
     def _safely(self, act: Callable[[], object]) -> None:
@@ -165,21 +168,21 @@ class ReportFile:
             act()
         except OSError as error:
             if not self.problem:
-                self.problem = f"the report {self._file} is not whole ({error.strerror})"
-                self._complain(f"{self.problem}; the images are not concerned")
+                self.problem = f"the report {self._file} is incomplete ({error.strerror})"
+                self._complain(f"{self.problem}; the ingest is not affected")
 
 
 @dataclass(frozen=True, slots=True)
 class FailedItems:
-    """What an earlier run's report says has failed."""
+    """The failures in the report of an earlier run, for `--retry-failed`."""
 
     keys: frozenset[str]
     sources: tuple[str, ...]  # in the order of the report
-    whole: frozenset[str]  # sources of which something failed that has no key of its own: a row, the folder itself
+    whole: frozenset[str]  # sources with a failure that has no image's key: a table's row, the folder itself
 
     @classmethod
     def read(cls, file: Path) -> "FailedItems":
-        """Raises InputError for what is no report, naming the line."""
+        """Read a report. Raises InputError, with the line number, if the file is not one."""
         lines = [line for line in read_report_lines(file) if line["status"] == Status.FAILED]
         named = dict.fromkeys(line["source"] for line in lines if line["source"])
         parts = {line["source"] for line in lines if "#row=" in line["key"] or line["key"].split("/")[-1] == "."}
@@ -190,7 +193,11 @@ class FailedItems:
 
 
 def list_enclosing_keys(key: str) -> Iterator[str]:
-    """The key, and those of all that it is a part of: folders, archives, documents."""
+    """Yield the key, and the keys of all that contains it: folders, archives, documents.
+
+    >>> list(list_enclosing_keys("a.zip::b.png"))
+    ['a.zip::b.png', 'a.zip', 'a.zip::']
+    """
     yield key
     for border in re.finditer("/|::|#", key):
         yield key[: border.start()]
@@ -210,4 +217,4 @@ def parse_report_line(file: Path, number: int, line: str) -> dict[str, Any]:
         values = json.loads(line)
         return {name: str(values[name]) for name in ("key", "status", "source")}
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file} line {number} is no line of a report written by --report") from error
+        raise InputError(f"{file} line {number} is not a line of a report written by --report") from error

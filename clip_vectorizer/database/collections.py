@@ -140,13 +140,13 @@ def check_image_collection(stored: CollectionState, info: ModelIdentity, collect
     keep = stored.description.keep
     if wish.keep not in (None, keep):
         raise InputError(
-            f"the collection {collection} was made with --store {keep}; leave --store {wish.keep} away, or "
+            f"the collection {collection} was created with --keep {keep}; remove --keep {wish.keep}, or "
             f"use another collection (--collection {collection}2)"
         )
     if wish.quantizer not in (None, stored.quantizer) and stored.quantizer != UNQUANTIZED:
         raise InputError(
-            f"the collection {collection} was made with --quantizer {stored.quantizer}, for good; leave --quantizer "
-            f"{wish.quantizer} away, or use another collection (--collection {collection}2)"
+            f"the collection {collection} was created with --quantizer {stored.quantizer}, which is final; remove "
+            f"--quantizer {wish.quantizer}, or use another collection (--collection {collection}2)"
         )
     if stored.tenants != wish.tenants:
         has, do = ("has", "name one (--tenant NAME)") if stored.tenants else ("has no", "leave --tenant away")
@@ -233,7 +233,7 @@ def choose_image_type(client: WeaviateClient, wish: CollectionSpec, keep: str) -
         return DataType.BLOB_HASH
     if wish.embed_here:
         return DataType.BLOB  # nothing will ever be in it
-    raise InputError(f"Weaviate {version} cannot embed an image and not keep it; take --store full or --embed client")
+    raise InputError(f"Weaviate {version} cannot embed an image without keeping it; use --keep full or --embed client")
 
 
 def ensure_collection(

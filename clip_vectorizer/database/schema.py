@@ -37,7 +37,7 @@ DUPLICATE_OF = "duplicate_of"  # the path of an equal image
 PHASH = "phash"  # perceptual hash, 16 hex digits
 REINDEXED = "reindexed"  # the vector that `--reindex` gave it
 
-# What `clip-classify --write` says of an image
+# What `clip-classify --save` stores with an image
 PREDICTED_LABEL = "predicted_label"
 PREDICTED_SCORE = "predicted_score"
 PREDICTED_MARGIN = "predicted_margin"

@@ -8,4 +8,5 @@ PROMPT_SETS = (
     *("word", "photo", "photo-7", "photo-80", "drawing", "drawing-7"),
     *("zh-photo", "zh-photo-7", "zh-photo-80", "zh-drawing", "zh-drawing-7"),
 )
+FORCE = 0.5  # of a move towards a text or away from it
 CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")

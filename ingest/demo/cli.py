@@ -53,7 +53,7 @@ def refuse_unused_options(context: click.Context, subcommand: str) -> None:
         raise click.UsageError(f"--{unused[0]} has no effect on `clip-demo {subcommand}`; remove it", context)
 
 
-@main.command(cls=ExitCodeCommand)
+@main.command(cls=ExitCodeCommand, short_help="Start Weaviate and the sidecar.")
 @click.option("--model", metavar="NAME", show_default=DEFAULT_MODEL, help="Model that the sidecar serves.")
 @click.pass_context
 def up(context: click.Context, model: str | None) -> None:
@@ -91,7 +91,7 @@ def down() -> None:
     )
 
 
-@main.command(cls=ExitCodeCommand)
+@main.command(cls=ExitCodeCommand, short_help="Print the path of the Weaviate server.")
 def weaviate() -> None:
     """Print the path of the Weaviate server; download or build it first if it is missing.
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from ingest.sources.archive import open_archive_on_disk
 from ingest.sources.base import Source, SourceOptions
@@ -16,8 +17,6 @@ from ingest.sources.table import open_table
 from ingest.sources.urls import is_url
 
 __all__ = ["open_sources"]
-
-STDIN = "-"
 
 
 def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO | None = None) -> list[Source]:

@@ -1,7 +1,4 @@
-"""From an address to a store: connect, agree on the model, make or check the collection, find the tenant.
-
-Which model makes the vectors of this run: what the sidecar that makes them says, and the other one agrees with.
-"""
+"""Open a store: connect, agree on the model, create or check the collection, find the tenant."""
 
 import logging
 from collections.abc import Iterator
@@ -41,15 +38,15 @@ from ingest.store.weaviate import WeaviateStore
 def open_store(
     connection: ConnectionSettings,
     collection: str = IMAGE_COLLECTION,
-    wish: CollectionSpec | None = None,
+    spec: CollectionSpec | None = None,
     tenant: str | None = None,
     create: bool = True,
 ) -> Iterator[ImageStore]:
-    """The store of `collection`, made if it is not there, for the model of the sidecar that makes the vectors.
+    """Open the store of `collection`, for the model of the sidecar that makes the vectors, and create what is missing.
 
-    That is Weaviate's own; with `wish.embed_here` the one at `vectorizer_url`, and Weaviate's need not answer. Where
-    both are known and answer they must run the same model. `tenant`: of a collection that has tenants; one that is not
-    there comes into being. Without `create` nothing is changed: a collection or tenant that is not there holds nothing.
+    The sidecar is Weaviate's; with `spec.embed_here` it is the one at `vectorizer_url`, and Weaviate's need not be
+    reachable. If both are, they must run the same model. `tenant`: of a collection with tenants, created if missing.
+    Without `create` nothing is changed, and a missing collection or tenant is an empty store.
     Raises WeaviateUnreachable, SidecarUnreachable, Mismatch (another model made the collection), InputError,
     SettingsError.
     """
@@ -57,45 +54,47 @@ def open_store(
     check_collection_name(collection)
     if tenant is not None:
         check_tenant_name(tenant)
-    wish, url = wish or CollectionSpec(), connection.weaviate_url
+    spec, url = spec or CollectionSpec(), connection.weaviate_url
     with connect_weaviate(url, connection.grpc_port, connection.api_key) as client:
         with weaviate_errors(url):
-            there = find_collection(client, collection)
-            check_embedding_place(there, wish, collection)
-            inference_url = there.inference_url if there else None
-            info = agree_on_model(client, connection, wish.embed_here, inference_url)
-            wish = replace(wish, tenants=tenant is not None, by_module=has_module(client))
+            state = find_collection(client, collection)
+            check_embedding_place(state, spec, collection)
+            inference_url = state.inference_url if state else None
+            info = agree_on_model(client, connection, spec.embed_here, inference_url)
+            spec = replace(spec, tenants=tenant is not None, by_module=has_module(client))
             if create:
-                there = ensure_image_collection(client, info, collection, wish)
-            elif there:
-                check_image_collection(there, info, collection, wish)
-            holds = there is not None and ensure_tenant(client, collection, tenant, create)
-        if there is None or not holds:
-            keep = there.description.keep if there else wish.keep or Keep.THUMBNAIL
+                state = ensure_image_collection(client, info, collection, spec)
+            elif state:
+                check_image_collection(state, info, collection, spec)
+            has_store = state is not None and ensure_tenant(client, collection, tenant, create)
+        if state is None or not has_store:
+            keep = state.description.keep if state else spec.keep or Keep.THUMBNAIL
             yield EmptyStore(StoredModel.of(info), Keep(keep))
             return
-        store = WeaviateStore(client, url, collection, there, tenant)
+        store = WeaviateStore(client, url, collection, state, tenant)
         store.check_ports()
         yield store
 
 
-def check_embedding_place(there: CollectionState | None, wish: CollectionSpec, collection: str) -> None:
-    """Raises InputError where Weaviate could not make the vectors that it is asked for."""
-    if wish.embed_here:
+def check_embedding_place(state: CollectionState | None, spec: CollectionSpec, collection: str) -> None:
+    """Raise InputError if Weaviate is to make the vectors and cannot."""
+    if spec.embed_here:
         return
-    if there and not (there.by_module and keeps_declared_images(there)):
+    if state and not (state.by_module and keeps_declared_images(state)):
         raise InputError(f"Weaviate cannot make the vectors of the collection {collection}; add --embed client")
-    if Keep.NONE in (wish.keep, there and there.description.keep):
-        raise InputError("--store none keeps nothing that Weaviate could tell a changed image by; add --embed client")
+    if Keep.NONE in (spec.keep, state and state.description.keep):
+        raise InputError(
+            "--keep none stores nothing by which Weaviate could detect a changed image; add --embed client"
+        )
 
 
-def keeps_declared_images(there: CollectionState) -> bool:
-    """Images that Weaviate embeds stay in a blob: a collection that keeps none has only their hashes."""
-    return there.properties.get(IMAGE) is DataType.BLOB_HASH or there.description.keep == Keep.FULL
+def keeps_declared_images(state: CollectionState) -> bool:
+    """Whether Weaviate can embed: it reads the image from a blob, which is stored whole or as a hash."""
+    return state.properties.get(IMAGE) is DataType.BLOB_HASH or state.description.keep == Keep.FULL
 
 
 def ensure_tenant(client: WeaviateClient, collection: str, tenant: str | None, create: bool) -> bool:
-    """Makes it where it is not, if it may."""
+    """Return whether the tenant exists; with `create`, create it first."""
     if tenant is None:
         return True
     tenants = client.collections.use(collection).tenants
@@ -105,7 +104,7 @@ def ensure_tenant(client: WeaviateClient, collection: str, tenant: str | None, c
 
 
 def silence_object_dumps() -> None:
-    """The Weaviate client logs refused objects whole, base64 and all; the report names them instead."""
+    """Stop weaviate-client from logging refused objects whole, with their base64: the report names them."""
     logger = logging.getLogger("weaviate-client")
     if is_text_record not in logger.filters:
         logger.addFilter(is_text_record)
@@ -121,14 +120,14 @@ def agree_on_model(
     embed_here: bool = False,
     inference_url: str | None = None,
 ) -> ModelInfo:
-    """What the sidecar runs that makes the vectors: ours where we `embed_here`, else Weaviate's.
+    """Return the model of the sidecar that makes the vectors: ours with `embed_here`, otherwise Weaviate's.
 
-    `inference_url`: the sidecar that Weaviate asks for this collection, where it is not its default. Raises
-    SidecarUnreachable (the one that is needed), Mismatch (both answer, and differ).
+    `inference_url`: the sidecar that Weaviate uses for this collection, if it is not the default. Raises
+    SidecarUnreachable (the sidecar that is needed), Mismatch (both are reachable and run different models).
     """
     url, named = connection.weaviate_url, connection.vectorizer_url
-    asked = named or embed_here
-    ours = fetch_meta(named or DEFAULT_VECTORIZER_URL, connection.vectorizer_api_key) if asked else None
+    is_used = named or embed_here
+    ours = fetch_meta(named or DEFAULT_VECTORIZER_URL, connection.vectorizer_api_key) if is_used else None
     theirs = read_weaviate_model(client, url, inference_url, ours, needed=not embed_here)
     if ours and theirs and not StoredModel.of(theirs).agrees_with(ours):
         raise Mismatch(
@@ -143,15 +142,15 @@ def agree_on_model(
 def read_weaviate_model(
     client: WeaviateClient, url: str, inference_url: str | None, ours: ModelInfo | None, needed: bool
 ) -> ModelInfo | None:
-    """None where Weaviate has no module or its sidecar is silent, and it is not `needed`."""
+    """Return None if Weaviate has no module or its sidecar does not respond, and it is not `needed`."""
     if inference_url:
         return read_model_at(inference_url, ours, needed)
     module = client.get_meta().get("modules", {}).get(VECTORIZER_MODULE)
     if module is None and needed:
         raise VectorizerError(
-            f"Weaviate at {url} runs without the module {VECTORIZER_MODULE}; start it with ENABLE_MODULES={VECTORIZER_MODULE} and "
-            "CLIP_INFERENCE_API=http://HOST:PORT of the sidecar, or let clip-ingest ask the sidecar itself: "
-            "--embed client"
+            f"Weaviate at {url} runs without the module {VECTORIZER_MODULE}; start it with "
+            f"ENABLE_MODULES={VECTORIZER_MODULE} and CLIP_INFERENCE_API=http://HOST:PORT of the sidecar, "
+            "or let clip-ingest call the sidecar itself: --embed client"
         )
     if module is None or ("error" in module and not needed):
         return None
@@ -159,14 +158,14 @@ def read_weaviate_model(
 
 
 def parse_module_meta(module: dict[str, Any], url: str) -> ModelInfo:
-    """Weaviate asks its sidecar's `/meta` anew each time, and passes on the answer or the error."""
+    """Read what Weaviate's `/v1/meta` reports of the module: its sidecar's `/meta`, or the error."""
     if "error" in module:
         raise sidecar_unreachable_error(url, str(module["error"]))
     return read_model_info(module, f"the sidecar of Weaviate at {url}, ")
 
 
 def read_model_at(inference_url: str, ours: ModelInfo | None, needed: bool) -> ModelInfo | None:
-    """The address is Weaviate's, maybe of a network that we are not in: then what ours runs must do."""
+    """Return the model at Weaviate's address of the sidecar, or `ours` if that is on a network we cannot reach."""
     try:
         return fetch_meta(inference_url)
     except SidecarUnreachable:

@@ -90,7 +90,7 @@ def test_a_new_collection_keeps_thumbnails_and_tells_images_apart_without_keepin
 
 
 def test_a_weaviate_that_cannot_compare_images_without_keeping_them_says_so() -> None:
-    with pytest.raises(InputError, match=r"Weaviate 1\.36\.2 .*--store full or --embed client"):
+    with pytest.raises(InputError, match=r"Weaviate 1\.36\.2 .*--keep full or --embed client"):
         made(FakeClient(version="1.36.2"))
     assert made(FakeClient(version="1.36.2"), embed_here=True).properties["image"] is DataType.BLOB
     assert made(FakeClient(version="1.36.2"), keep="full").description.keep == "full"
@@ -118,7 +118,7 @@ def test_the_name_of_the_first_run_stays_when_the_weights_are_the_same() -> None
 def test_what_a_collection_keeps_is_not_changed_afterwards() -> None:
     client = FakeClient()
     made(client, keep="full")
-    with pytest.raises(InputError, match=r"made with --store full; leave --store hash away, or use another"):
+    with pytest.raises(InputError, match=r"created with --keep full; remove --keep hash, or use another"):
         made(client, keep="hash")
 
 

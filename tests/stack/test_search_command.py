@@ -88,23 +88,23 @@ def test_a_sheet_on_stdout_and_one_in_a_file_are_the_same(stack: Stack, examples
 def test_the_command_finds_what_python_finds(stack: Stack, examples: str, search: ImageSearch) -> None:
     printed = searched(stack, examples, "heart", "--json", "--vectors", "--thumbnails").stdout
     rows = list(map(json.loads, printed.splitlines()))
-    hits = search.by_text("heart", vectors=True, thumbnails=True)
+    hits = search.by_text("heart", include_vector=True, include_thumbnail=True)
     assert [row["path"] for row in rows] == [hit.path for hit in hits]
     assert [row["vector"] for row in rows] == [hit.vector.tolist() for hit in hits if hit.vector is not None]
     assert all(row["thumbnail"].startswith("/9j/") for row in rows)  # a JPEG in base64
 
 
 def test_everything_is_every_image_once_and_goes_on_after_any(stack: Stack, examples: str) -> None:
-    rows = list(map(json.loads, searched(stack, examples, "--everything", "--json").stdout.splitlines()))
+    rows = list(map(json.loads, searched(stack, examples, "--list", "--json").stdout.splitlines()))
     drawings = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.png")}
     assert len(rows) == len(drawings) and {row["path"] for row in rows} == drawings
     assert list(rows[0]) == ["path", "id", "label", "caption"]
 
-    after = ("--everything", "--after", rows[9]["id"], "--limit", "2")
+    after = ("--list", "--after", rows[9]["id"], "--limit", "2")
     paths = searched(stack, examples, *after, "-0").stdout
     assert paths == "".join(f"{row['path']}\0" for row in rows[10:12])
     head, *table = searched(stack, examples, *after, "--property", "size").stdout.splitlines()
     assert head.split() == ["path", "id", "label", "caption", "size"] and table[0].startswith(rows[10]["path"])
 
-    nothing = searched(stack, examples, "--everything", "--where", "size<0")
+    nothing = searched(stack, examples, "--list", "--where", "size<0")
     assert nothing.stdout == "" and "no image is left" in nothing.stderr

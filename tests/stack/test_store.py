@@ -134,7 +134,7 @@ def test_a_collection_is_used_as_it_was_made(new: New) -> None:
     for each in (place, with_tenants):
         with each.open():
             pass
-    with pytest.raises(InputError, match="was made with --store hash"), place.open(keep=Keep.FULL):
+    with pytest.raises(InputError, match="was created with --keep hash"), place.open(keep=Keep.FULL):
         pass
     with pytest.raises(InputError, match="has no tenants"), place.open(tenant="bob"):
         pass

@@ -50,7 +50,7 @@ RUN_RULES = (
 )
 
 
-@main.command(RUN, cls=ExitCodeCommand, rules=RUN_RULES)
+@main.command(RUN, cls=ExitCodeCommand, rules=RUN_RULES, short_help="Evaluate one model on a folder or collection.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--collection", metavar="NAME", help="Evaluate the images of a collection instead, by their label.")
 @click.option("--all", "whole", is_flag=True, help="Also the tables that need very many texts.")
@@ -105,7 +105,7 @@ COMPARE_RULES = (
 )
 
 
-@main.command("compare", cls=ExitCodeCommand, rules=COMPARE_RULES)
+@main.command("compare", cls=ExitCodeCommand, rules=COMPARE_RULES, short_help="Compare two models.")
 @click.argument("first")
 @click.argument("second")
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -138,7 +138,7 @@ INDEX_RULES = (
 )
 
 
-@main.command("index", cls=ExitCodeCommand, rules=INDEX_RULES)
+@main.command("index", cls=ExitCodeCommand, rules=INDEX_RULES, short_help="Measure Weaviate's vector index.")
 @click.option(
     "--vectors",
     "count",

@@ -14,6 +14,7 @@ from clip_vectorizer.connection_options import (
 )
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.option_rules import CommandMode, Exclusion, Requirement, SpecialCase, Values
+from clip_vectorizer.query.choices import FORCE
 from clip_vectorizer.query.cli.common import (
     GroupedCommand,
     collection_option,
@@ -56,14 +57,22 @@ search_options = combine_options(
     (
         grouped_option(QUERY, "--image", "images", multiple=True, metavar="FILE|URL|-", help="An image. Repeatable."),
         grouped_option(QUERY, "--like", multiple=True, metavar="PATH|ID", help="An image of the collection."),
-        grouped_option(QUERY, "--vector", "vector_files", multiple=True, metavar="FILE.npy", help="A numpy vector."),
+        grouped_option(
+            QUERY, "--vector", "vector_files", multiple=True, metavar="FILE.npy", help="A vector of numpy.save."
+        ),
         grouped_option(QUERY, "--plus", multiple=True, metavar="TEXT", help="Another text. Repeatable."),
         grouped_option(QUERY, "--minus", multiple=True, metavar="TEXT", help="A text to subtract. Repeatable."),
         grouped_option(QUERY, "--plain", is_flag=True, help="TEXT is one text; + - * in it mean nothing."),
         grouped_option(QUERY, "--move-to", metavar="TEXT", help="Move the query towards TEXT (nearText's moveTo)."),
         grouped_option(QUERY, "--move-away", metavar="TEXT", help="Move it away (nearText's moveAwayFrom)."),
         grouped_option(
-            QUERY, "--force", type=click.FloatRange(0), show_default="0.5", help="How far --move-to, --move-away go."
+            QUERY,
+            "--force",
+            type=click.FloatRange(0),
+            default=FORCE,
+            metavar="X",
+            show_default=True,
+            help="How far --move-to and --move-away go.",
         ),
         grouped_option(
             FILTER,
@@ -73,7 +82,9 @@ search_options = combine_options(
             help="label=fruit, label=fruit|birds, price<=9.5, taken_at>=2024-01-01, path~*.png, camera?, !camera?. "
             "Repeated: all must hold.",
         ),
-        grouped_option(FILTER, "--min-similarity", type=click.FloatRange(-1, 1), help="Least cosine similarity."),
+        grouped_option(
+            FILTER, "--min-similarity", type=click.FloatRange(-1, 1), metavar="COSINE", help="Least similarity."
+        ),
         grouped_option(
             FILTER, "--auto-limit", type=click.IntRange(1), metavar="N", help="End at the Nth jump in distance."
         ),
@@ -88,7 +99,11 @@ search_options = combine_options(
         grouped_option(FILTER, "--offset", type=click.IntRange(0), default=0, metavar="N", help="Skip the first N."),
         grouped_option(FILTER, "--dedupe", is_flag=True, help="Show equal images once, with the paths of the copies."),
         grouped_option(
-            ORDER, "--diversity", type=SHARE, help="0: by similarity alone; 1: unlike the images above (MMR)."
+            ORDER,
+            "--diversity",
+            type=SHARE,
+            metavar="SHARE",
+            help="0: by similarity alone; 1: unlike the images above (MMR).",
         ),
         grouped_option(
             ORDER,
@@ -99,7 +114,13 @@ search_options = combine_options(
         ),
         grouped_option(ORDER, "--group-by", metavar="PROPERTY", help="One group per value, each with its best images."),
         grouped_option(
-            ORDER, "--per-group", type=click.IntRange(1, MAX_RESULTS), show_default="3", help="Images in each group."
+            ORDER,
+            "--per-group",
+            type=click.IntRange(1, MAX_RESULTS),
+            default=3,
+            metavar="N",
+            show_default=True,
+            help="Images in each group.",
         ),
         grouped_option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object per line."),
         grouped_option(OUTPUT, "-0", "--null", "nul", is_flag=True, help="Print paths ended by NUL, for xargs -0."),
@@ -112,14 +133,20 @@ search_options = combine_options(
         ),
         grouped_option(OUTPUT, "--explain", is_flag=True, help="Show the requests to Weaviate and the sidecar."),
         grouped_option(
-            OUTPUT, "--property", "properties", multiple=True, metavar="NAME", help="Show it too. Repeatable."
+            OUTPUT,
+            "--property",
+            "properties",
+            multiple=True,
+            metavar="NAME",
+            help="Show this property too. Repeatable.",
         ),
         grouped_option(OUTPUT, "--vectors", is_flag=True, help="With --json: the vectors too."),
         grouped_option(
             OUTPUT,
             "--thumbnails/--no-thumbnails",
             default=None,
-            show_default="in a terminal that can show them, and in --html",
+            show_default="in --html, and in a terminal that can",
+            help="Show thumbnails.",
         ),
         grouped_option(MODES, "--list", "list_all", is_flag=True, help="All images, or those that match --where."),
         grouped_option(MODES, "--after", metavar="ID", help="With --list: continue after this image."),

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.cli_common import STDIN
 from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.cli.search import PROPERTY_MARK
 from clip_vectorizer.query.cli.search_output import (

@@ -11,8 +11,8 @@ from typing import Any, cast
 import click
 import numpy as np
 
-from clip_vectorizer.cli_common import STDIN
 from clip_vectorizer.database.schema import IMAGE, THUMBNAIL
+from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.cli.search_output import STDOUT, HitFields, choose_thumbnail_method
 from clip_vectorizer.query.display.thumbnails import DrawingMethod
@@ -21,7 +21,6 @@ from clip_vectorizer.query.search.arguments import Move, SearchArguments
 from clip_vectorizer.query.search.query import Query, StoredPart
 
 LIMIT = 10
-PER_GROUP = 3
 FILTER_OPTIONS = {
     "filters": "--where", "min_similarity": "--min-similarity", "auto_limit": "--auto-limit", "offset": "--offset",
 }  # fmt: skip
@@ -37,7 +36,7 @@ class SearchCommandRequest:
     title: str  # the query in words
     fields: HitFields
     group_by: str | None = None
-    per_group: int = PER_GROUP
+    per_group: int = 3
     as_json: bool = False
     nul: bool = False
     html: Path | None = None
@@ -95,7 +94,7 @@ def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListComma
         title=format_title(values),
         fields=build_hit_fields(values),
         group_by=values["group_by"],
-        per_group=values["per_group"] or PER_GROUP,
+        per_group=values["per_group"],
         as_json=values["as_json"],
         nul=values["nul"],
         html=values["html"],
@@ -132,8 +131,7 @@ def build_arguments(values: Mapping[str, Any]) -> SearchArguments:
     }
     if values["captions"] is not None:
         arguments["alpha"] = 1 - values["captions"]
-    force = {} if values["force"] is None else {"force": values["force"]}
-    moves = {name: Move(values[name], **force) for name in ("move_to", "move_away") if values[name] is not None}
+    moves = {name: Move(values[name], values["force"]) for name in ("move_to", "move_away") if values[name] is not None}
     more = {"limit": values["limit"] or LIMIT, "include_thumbnail": needs_thumbnails(values)}
     return cast(SearchArguments, arguments | moves | more)
 

@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> 
 
 
 def assert_kept(store: str, way: str, row: Row, content: bytes) -> None:
-    """The picture, its thumbnail and its hash: each is there or not, as --store says."""
+    """The picture, its thumbnail and its hash: each is there or not, as --keep says."""
     properties = row["properties"]
     if store == "full":
         assert blob(row, "image") == content
@@ -49,7 +49,7 @@ def assert_kept(store: str, way: str, row: Row, content: bytes) -> None:
 def test_the_database_keeps_what_store_says_and_the_same_vectors(
     world: World, both: Both, small: Path, files: dict[str, bytes], store: str
 ) -> None:
-    jobs = [each for each in both(small, "--store", store) if store != "none" or each.way == "client"]
+    jobs = [each for each in both(small, "--keep", store) if store != "none" or each.way == "client"]
     for ran in together(jobs):
         assert buckets(ran) == {"added": FEW, "updated": 0, "unchanged": 0, "failed": 0}
     for each in jobs:
@@ -65,7 +65,7 @@ def test_the_database_keeps_what_store_says_and_the_same_vectors(
 
 
 def test_a_module_cannot_make_vectors_of_what_is_not_sent(job: NewJob, small: Path) -> None:
-    refused = job("module", small, "--store", "none").start().done(2)
+    refused = job("module", small, "--keep", "none").start().done(2)
     assert "--embed client" in refused.stderr
 
 
