@@ -1,1 +1,1 @@
-"""How good the answers are: labelled images in; tables, plots and comparisons with their uncertainty out. numpy."""
+"""Evaluation: labelled images in; tables, plots and comparisons with confidence intervals out."""

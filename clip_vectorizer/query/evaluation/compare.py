@@ -1,4 +1,4 @@
-"""Two models over the same images: what differs, and whether these images can show it.
+"""Compares two models on the same images: the differences, and whether they are significant.
 
 N images or queries
 """
@@ -17,9 +17,7 @@ from clip_vectorizer.query.evaluation.statistics import Difference, IntegerArray
 from clip_vectorizer.query.evaluation.tables import CellValue, Table
 from clip_vectorizer.query.evaluation.zero_shot import ZeroShotResult, build_tasks, run_tasks
 
-RanksByTask = Mapping[
-    tuple[str, str], IntegerArray
-]  # by what is asked and in which language: each image's or query's rank
+RanksByTask = Mapping[tuple[str, str], IntegerArray]  # (task, language) -> rank of each image or query
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,52 +32,50 @@ class ModelRanks:
 def rank_images(
     name: str, labelled: LabelledImages, model: str, encoder: TextEncoder, progress: Progress
 ) -> ModelRanks:
-    """With the seven prompts of each language that suit the model."""
-    asked = build_tasks(labelled, group_captions(labelled.items))
-    answers, _ = run_tasks(asked, model, encoder, progress, most=None, wanted=SEVEN_PROMPTS)
-    ranks = {(describe_classes(each), each.question.language): each.ranks_n for each in answers}
-    searches = {(each.direction, each.language): each.ranks_q for each in measure_searches(answers)}
+    """Rank the images of one model, with the seven prompts of each language that suit it."""
+    tasks = build_tasks(labelled, group_captions(labelled.items))
+    results, _ = run_tasks(tasks, model, encoder, progress, max_prompts=None, suffix=SEVEN_PROMPTS)
+    ranks = {(describe_classes(each), each.task.language): each.ranks_n for each in results}
+    searches = {(each.direction, each.language): each.ranks_q for each in measure_searches(results)}
     return ModelRanks(name, tuple(item.path for item in labelled.items), ranks | searches)
 
 
-def describe_classes(answer: ZeroShotResult) -> str:
-    return f"{len(answer.question.classes)} classes by {answer.question.classes_are}"
+def describe_classes(result: ZeroShotResult) -> str:
+    return f"{len(result.task.classes)} classes by {result.task.class_source}"
 
 
 def compare_models(first: ModelRanks, second: ModelRanks) -> Table:
-    """A row a question: both shares, first less second with its 95 % interval and p, and what that means.
+    """Return one row per task: both shares, first minus second with its 95 % interval and p, and a verdict.
 
-    Raises InputError when the two could not use the same images.
+    Raises InputError when the two models could not use the same images.
     """
     if first.paths != second.paths:
         apart = sorted(set(first.paths) ^ set(second.paths))
         raise InputError(
             f"{first.name} and {second.name} could not read the same images ({', '.join(apart[:3])} ...); "
-            "take those away, so that both are measured on the same"
+            "remove those, so that both are measured on the same images"
         )
     rows = [
-        build_compare_row(question, language, k, first, second)
-        for question, language in first.ranks
-        if (question, language) in second.ranks
-        for k in list_depths(question)
+        build_compare_row(task, language, k, first, second)
+        for task, language in first.ranks
+        if (task, language) in second.ranks
+        for k in list_depths(task)
     ]
     title = f"{first.name} less {second.name}, on the same {len(first.paths)} images"
     return Table("compare", title, rows)
 
 
-def list_depths(question: str) -> Sequence[int]:
-    return RECALL_DEPTHS if "->" in question else (1, 5)
+def list_depths(task: str) -> Sequence[int]:
+    return RECALL_DEPTHS if "->" in task else (1, 5)
 
 
-def build_compare_row(
-    question: str, language: str, k: int, first: ModelRanks, second: ModelRanks
-) -> dict[str, CellValue]:
-    ours_n, theirs_n = (is_right_at(side.ranks[question, language], k) for side in (first, second))
+def build_compare_row(task: str, language: str, k: int, first: ModelRanks, second: ModelRanks) -> dict[str, CellValue]:
+    ours_n, theirs_n = (is_right_at(side.ranks[task, language], k) for side in (first, second))
     difference = paired_bootstrap(ours_n, theirs_n)
     return {
-        "question": question,
+        "question": task,
         "language": language,
-        "measure": f"{'recall@' if '->' in question else 'top-'}{k}",
+        "measure": f"{'recall@' if '->' in task else 'top-'}{k}",
         "first": Share.of(ours_n),
         "second": Share.of(theirs_n),
         "difference": difference.mean,
@@ -91,6 +87,6 @@ def build_compare_row(
 
 
 def format_comparison(difference: Difference, first: str, second: str, count: int) -> str:
-    if not difference.shown:
-        return f"no difference that these {count} images could show"
+    if not difference.significant:
+        return f"no significant difference on these {count} images"
     return f"{first if np.sign(difference.mean) > 0 else second} is better"

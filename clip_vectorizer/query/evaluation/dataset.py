@@ -1,10 +1,9 @@
-"""What is evaluated: images with their vectors, classes and captions. N images · D dimensions
+"""Labelled images with vectors, classes and captions, read from a folder of folders or from a collection.
 
-A folder of folders of images: each folder's name is a class, `photo.txt` beside `photo.jpg` its caption.
+In a folder, the name of a subfolder is a class, and `photo.txt` next to `photo.jpg` is its caption. Images of a
+collection are used as stored; nothing is embedded again.
 
-The folders' names in more languages, from a text file.
-
-A collection's images as they are stored: vector, label, caption. Nothing is embedded again.
+N images · D dimensions
 """
 
 import re
@@ -27,13 +26,14 @@ from clip_vectorizer.vectors import Vectors
 DIVIDER = re.compile(r"\s+·\s+")  # between the languages of one caption
 IMAGES_PER_STEP = 64
 ROWS_PER_PAGE = 500
-ROWS_PER_PROGRESS = 10_000  # of progress
+ROWS_PER_PROGRESS = 10_000  # between lines of progress
 Progress = Callable[[str], None]
+EmbeddingOutcome = Vectors | SidecarRefused | str
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One image before it has a vector."""
+    """An image without its vector."""
 
     path: str
     label: str
@@ -44,10 +44,10 @@ class LabelledImage:
 class LabelledImages:
     """Images of at least two classes."""
 
-    source: str  # as the user named it
+    source: str  # as given by the user
     items: tuple[LabelledImage, ...]
     vectors_nd: Vectors
-    left_out: tuple[tuple[str, str], ...] = ()  # path and reason of those that could not be used
+    left_out: tuple[tuple[str, str], ...] = ()  # path and reason of images that could not be used
     skipped: str = ""  # number and extensions of the folder's files that are neither images of a class nor captions
 
     @property
@@ -56,45 +56,45 @@ class LabelledImages:
 
     @property
     def class_n(self) -> IntegerArray:
-        """(N,): the number of each image's class."""
+        """(N,): class number of each image."""
         numbers = {name: number for number, name in enumerate(self.classes)}
         return np.array([numbers[item.label] for item in self.items], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageCaptions:
-    """The captions of one language, and whose they are."""
+    """The captions of one language."""
 
     language: str
     texts: tuple[str, ...]
-    image_n: IntegerArray  # which image each belongs to
+    image_n: IntegerArray  # the image of each caption
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Each different one once, in the order of their first image."""
+        """Different captions, in the order of their first image."""
         return tuple(dict.fromkeys(self.texts))
 
     @property
     def name_n(self) -> IntegerArray:
-        """For each caption its number among `names`."""
+        """(captions,): index of each caption in `names`."""
         numbers = {name: number for number, name in enumerate(self.names)}
         return np.array([numbers[text] for text in self.texts], dtype=np.int64)
 
 
 def require_two_classes(labelled: LabelledImages) -> LabelledImages:
-    """Raises InputError unless there are images of two classes."""
+    """Return `labelled`. Raises InputError unless there are images of two classes."""
     if not labelled.items:
-        raise InputError(f"{labelled.source}: no image in it can be used; it needs a folder of images for every class")
+        raise InputError(f"{labelled.source}: it contains no usable images; give a folder of images for every class")
     if len(labelled.classes) < 2:
         raise InputError(
             f"{labelled.source}: all images are of one class, {labelled.classes[0]!r}; "
-            "an evaluation chooses between classes: give at least two"
+            "an evaluation needs at least two classes"
         )
     return labelled
 
 
 def group_captions(items: Sequence[LabelledImage]) -> list[LanguageCaptions]:
-    """`cat · 猫` is one caption in each of two languages. Images without a caption are left out."""
+    """Return captions by language: `cat · 猫` is one caption in each of two. Images without captions are skipped."""
     found: dict[str, list[tuple[int, str]]] = {}
     for index, item in enumerate(items):
         for language, text in split_languages(item.caption).items():
@@ -108,7 +108,11 @@ def group_captions(items: Sequence[LabelledImage]) -> list[LanguageCaptions]:
 
 
 def split_languages(caption: str) -> Mapping[str, str]:
-    """By language, the first part in each. Which language it is, is told by the script alone: Han is Chinese."""
+    """Return the first part in each language. The language follows from the script: Han is Chinese.
+
+    >>> split_languages("cat · 猫")
+    {'zh': '猫', 'en': 'cat'}
+    """
     parts = [part for part in DIVIDER.split(" ".join(caption.split())) if part]
     return {detect_language(part): part for part in reversed(parts)}
 
@@ -117,17 +121,14 @@ def detect_language(text: str) -> str:
     return "zh" if HAN.search(text) else "en"
 
 
-EmbeddingOutcome = Vectors | SidecarRefused | str
-
-
 class ImageEncoder(Protocol):
     def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]: ...
 
 
 def load_labelled_folder(folder: Path, encoder: ImageEncoder, progress: Progress) -> LabelledImages:
-    """Every image under `folder`, embedded once. What cannot be read is in `left_out`.
+    """Embed every image under `folder`. Unreadable files are in `left_out`.
 
-    Raises InputError when that leaves less than two classes.
+    Raises InputError when fewer than two classes remain.
     """
     items = list_folder_images(folder)
     outcomes = list(embed_images(folder, items, encoder, progress))
@@ -143,14 +144,14 @@ def load_labelled_folder(folder: Path, encoder: ImageEncoder, progress: Progress
 
 
 def list_folder_images(folder: Path) -> list[LabelledImage]:
-    """In the order of their paths. Raises InputError for a folder whose images lie in no folder of their class."""
+    """Return images in the order of their paths. Raises InputError if none is in a folder of its class."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name one that has a folder of images for every class")
+        raise InputError(f"{folder}: no such folder; give one that contains a folder of images for every class")
     files = sorted(file for file in folder.rglob("*") if is_image_file(file) and file.is_file())
     items = [LabelledImage(file.relative_to(folder).as_posix(), file.parent.name, read_caption(file)) for file in files]
     in_folders = [item for item in items if "/" in item.path]
     if not in_folders:
-        found = f"{len(items)} images lie in it, but" if items else "it holds no images, and"
+        found = f"it contains {len(items)} images, but" if items else "it contains no images, and"
         raise InputError(
             f"{folder}: {found} no folder for a class; sort them into folders such as {folder}/cat and {folder}/dog"
         )
@@ -169,7 +170,7 @@ def caption_file(image: Path) -> Path:
 
 
 def read_caption(file: Path) -> str:
-    """A caption that is not UTF-8 text is none."""
+    """Return the caption; empty where there is none, or it is not UTF-8 text."""
     try:
         return caption_file(file).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
@@ -194,9 +195,9 @@ def read_image_file(file: Path) -> bytes | str:
 
 
 def read_names(file: Path, classes: Sequence[str]) -> list[dict[str, str]]:
-    """One mapping a language, from a folder's name to its name there: of `animals · 动物` one mapping.
+    """Return one mapping per language, from the name of a folder to its name there: lines like `animals · 动物`.
 
-    Raises InputError for a file that cannot be read, and for a class without as many names as the others.
+    Raises InputError for an unreadable file, and for a class with fewer names than the others.
     """
     lines = [DIVIDER.split(line.strip()) for line in read_names_file(file).splitlines() if line.strip()]
     others = {first: rest for first, *rest in lines}
@@ -214,16 +215,13 @@ def read_names_file(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {error}; name a UTF-8 text file of lines such as `animals · 动物`") from error
-
-
-LabelledRow = tuple[LabelledImage, Vectors | None]
+        raise InputError(f"{file}: {error}; give a UTF-8 text file of lines such as `animals · 动物`") from error
 
 
 def load_labelled_collection(
     client: WeaviateClient, url: str, collection: str, vector: str, tenant: str | None, progress: Progress
 ) -> LabelledImages:
-    """Every image with a label and a vector; the others are in `left_out`. Raises InputError as `checked` does."""
+    """Read every image with a label and a vector; others are in `left_out`. Raises InputError for a single class."""
     good: list[tuple[LabelledImage, Vectors]] = []
     bad: list[tuple[str, str]] = []
     for item, vector_d in iterate_labelled_rows(client, url, collection, vector, tenant):
@@ -241,8 +239,8 @@ def load_labelled_collection(
 
 def iterate_labelled_rows(
     client: WeaviateClient, url: str, collection: str, vector: str, tenant: str | None = None
-) -> Iterator[LabelledRow]:
-    """In the order of their ids."""
+) -> Iterator[tuple[LabelledImage, Vectors | None]]:
+    """Yield images in the order of their ids."""
     whole = client.collections.use(collection)
     images = whole.with_tenant(tenant) if tenant else whole
     with weaviate_errors(url):

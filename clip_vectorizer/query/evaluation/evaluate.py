@@ -21,19 +21,19 @@ from clip_vectorizer.query.evaluation.zero_shot import (
     run_tasks,
 )
 
-SEVEN_PROMPTS = "-7"  # how the prompt sets are called that classification takes
+SEVEN_PROMPTS = "-7"  # suffix of the prompt sets that classification uses
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one model does with one set of images."""
+    """Results of one model on one set of images."""
 
     model: ModelInfo
     labelled: LabelledImages
-    answers: Sequence[ZeroShotResult]
+    results: Sequence[ZeroShotResult]
     searches: Sequence[RetrievalResult]
     tables: Sequence[Table]
-    notes: Sequence[str]  # what was left out, and why
+    notes: Sequence[str]  # what was skipped, and why
 
 
 def evaluate(
@@ -44,43 +44,46 @@ def evaluate(
     whole: bool = False,
     other_names: Sequence[Mapping[str, str]] = (),
 ) -> Evaluation:
-    """All tables. `whole`: those too that need very many texts. `other_names`: more names of the folders' classes."""
+    """Measure all tables. `whole`: also rows that need very many texts. `other_names`: more names of the classes.
+
+    `other_names` has one mapping per language, from the folder's name to its name in that language.
+    """
     captions = group_captions(labelled.items)
-    asked = build_tasks(labelled, captions, other_names)
-    answers, left_out = run_tasks(asked, model.model, encoder, progress, None if whole else MAX_PROMPTS)
-    searches = measure_searches(answers)
-    shown = select_shown_result(answers)
-    tables = [build_zero_shot_table(answers), build_few_shot_table(shown, model.logit_scale, progress, probe=whole)]
+    tasks = build_tasks(labelled, captions, other_names)
+    results, left_out = run_tasks(tasks, model.model, encoder, progress, None if whole else MAX_PROMPTS)
+    searches = measure_searches(results)
+    shown = select_shown_result(results)
+    tables = [build_zero_shot_table(results), build_few_shot_table(shown, model.logit_scale, progress, probe=whole)]
     tables += [build_class_table(shown), build_confusion_table(shown)]
     if searches:
         tables.append(build_retrieval_table(searches))
-    return Evaluation(model, labelled, answers, searches, tables, build_notes(labelled, left_out, bool(captions)))
+    return Evaluation(model, labelled, results, searches, tables, build_notes(labelled, left_out, bool(captions)))
 
 
-def measure_searches(answers: Sequence[ZeroShotResult]) -> list[RetrievalResult]:
+def measure_searches(results: Sequence[ZeroShotResult]) -> list[RetrievalResult]:
     return [
         found
-        for answer in answers
-        if answer.question.classes_are == CAPTION_CLASSES
-        for found in measure_retrieval(answer)
+        for result in results
+        if result.task.class_source == CAPTION_CLASSES
+        for found in measure_retrieval(result)
     ]
 
 
-def select_shown_result(answers: Sequence[ZeroShotResult]) -> ZeroShotResult:
-    """The one whose classes are looked at one by one: by folder, with the seven prompts that classification takes."""
-    by_folder = [answer for answer in answers if answer.question.classes_are == FOLDER_CLASSES]
-    return next((answer for answer in by_folder if answer.prompts.endswith(SEVEN_PROMPTS)), by_folder[0])
+def select_shown_result(results: Sequence[ZeroShotResult]) -> ZeroShotResult:
+    """Return the result that is shown class by class: by folder, with the seven prompts that classification uses."""
+    by_folder = [result for result in results if result.task.class_source == FOLDER_CLASSES]
+    return next((result for result in by_folder if result.prompts.endswith(SEVEN_PROMPTS)), by_folder[0])
 
 
 def build_notes(labelled: LabelledImages, left_out: Sequence[str], captioned: bool) -> list[str]:
-    notes = [f"left out for time (--all brings them): {', '.join(left_out)}"] if left_out else []
+    notes = [f"skipped to save time (--all includes them): {', '.join(left_out)}"] if left_out else []
     if labelled.skipped:
         notes.append(labelled.skipped)
     if not captioned:
-        notes.append("no image has a caption (photo.txt beside photo.jpg): no search by caption was measured")
+        notes.append("no image has a caption (photo.txt next to photo.jpg): search by caption was not measured")
     lone = [name for name, count in count_images(labelled).items() if count == 1]
     if lone:
-        notes.append(f"classes of a single image, of which little can be said: {', '.join(lone)}")
+        notes.append(f"classes of a single image, too few to measure: {', '.join(lone)}")
     return notes
 
 

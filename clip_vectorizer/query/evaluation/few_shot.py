@@ -1,4 +1,7 @@
-"""Labelled images beside the texts: what they gain on images that are not among them. N images · L classes"""
+"""Gain of labelled images over texts alone, cross-validated.
+
+N images · L classes
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,55 +30,55 @@ SHOTS = (1, 4, 16)
 
 @dataclass(frozen=True, slots=True)
 class CrossValidationFold:
-    """Images to be judged, and the shots, none of which is one of them."""
+    """Images to classify, and labelled images (shots) that are not among them."""
 
-    judged: IntegerArray
+    classified: IntegerArray
     shots: IntegerArray  # ascending by class
 
 
 @dataclass(frozen=True, slots=True)
-class FewShotTask:
-    """What a method needs to know: of all images the vectors, their classes, and what the texts alone say."""
+class FewShotData:
+    """Input of a method: vectors and classes of all images, and the logits of the texts alone."""
 
-    answer: ZeroShotResult
+    result: ZeroShotResult
     logit_scale: float
 
     @property
     def vectors_nd(self) -> Vectors:
-        return self.answer.question.vectors_nd
+        return self.result.task.vectors_nd
 
     @property
     def text_logits_nl(self) -> Vectors:
-        return self.logit_scale * self.answer.similarities_nl
+        return self.logit_scale * self.result.similarities_nl
 
 
-FewShotMethod = Callable[[FewShotTask, CrossValidationFold], Vectors]  # (judged, L) logits
+FewShotMethod = Callable[[FewShotData, CrossValidationFold], Vectors]  # (classified, L) logits
 
 
-def build_few_shot_table(answer: ZeroShotResult, logit_scale: float, progress: Progress, probe: bool) -> Table:
-    """Every image is judged once, by shots of the other folds: a row for each method and number of shots.
+def build_few_shot_table(result: ZeroShotResult, logit_scale: float, progress: Progress, probe: bool) -> Table:
+    """Classify every image once, by shots of the other folds; one row per method and number of shots.
 
-    `gain`: over the texts alone on the same images, with its 95 % interval (paired bootstrap).
+    `gain`: top-1 minus that of the texts alone on the same images, with its 95 % interval (paired bootstrap).
     """
-    judge = FewShotTask(answer, logit_scale)
-    texts_n = is_right_at(answer.ranks_n, 1)
+    data = FewShotData(result, logit_scale)
+    texts_n = is_right_at(result.ranks_n, 1)
     rows = [
-        build_few_shot_row("texts alone", 0, answer.ranks_n, texts_n),
+        build_few_shot_row("texts alone", 0, result.ranks_n, texts_n),
         build_few_shot_row(
-            "means removed", 0, rank_true_classes(compare_without_means(judge), answer.question.truth_n), texts_n
+            "means removed", 0, rank_true_classes(compare_without_means(data), result.task.truth_n), texts_n
         ),
     ]
     for shots in SHOTS:
         progress(f"few-shot with {shots} labelled images a class")
         rows.append(
-            build_few_shot_row("few-shot cache", shots, cross_validate(judge, shots, classify_by_cache), texts_n)
+            build_few_shot_row("few-shot cache", shots, cross_validate(data, shots, classify_by_cache), texts_n)
         )
     if probe:
         progress("linear probe")
         rows.append(
-            build_few_shot_row("linear probe", SHOTS[-1], cross_validate(judge, SHOTS[-1], classify_by_probe), texts_n)
+            build_few_shot_row("linear probe", SHOTS[-1], cross_validate(data, SHOTS[-1], classify_by_probe), texts_n)
         )
-    return Table("few-shot", f"With labelled images ({FOLDS}-fold cross-validation), {describe_result(answer)}", rows)
+    return Table("few-shot", f"With labelled images ({FOLDS}-fold cross-validation), {describe_result(result)}", rows)
 
 
 def build_few_shot_row(method: str, shots: int, ranks_n: IntegerArray, texts_n: BooleanArray) -> dict[str, CellValue]:
@@ -92,50 +95,50 @@ def build_few_shot_row(method: str, shots: int, ranks_n: IntegerArray, texts_n: 
     }
 
 
-def compare_without_means(judge: FewShotTask) -> Vectors:
-    """(N, L) similarities once the mean image and the mean text are taken away; needs no labels."""
-    images_nd, texts_ld = judge.vectors_nd, judge.answer.classes_ld
+def compare_without_means(data: FewShotData) -> Vectors:
+    """Return (N, L) similarities with the mean image and the mean text subtracted; needs no labels."""
+    images_nd, texts_ld = data.vectors_nd, data.result.classes_ld
     moved_nd = boosts.remove_mean(images_nd, boosts.compute_mean([images_nd]))
     return moved_nd @ boosts.remove_mean(texts_ld, boosts.compute_mean([texts_ld])).T
 
 
-def cross_validate(judge: FewShotTask, shots: int, method: FewShotMethod) -> IntegerArray:
-    """(N,) places of the true class."""
-    truth_n = judge.answer.question.truth_n
+def cross_validate(data: FewShotData, shots: int, method: FewShotMethod) -> IntegerArray:
+    """Return (N,) ranks of the true class."""
+    truth_n = data.result.task.truth_n
     ranks_n = np.zeros(len(truth_n), dtype=np.int64)
     for fold in split_folds(truth_n, shots):
-        ranks_n[fold.judged] = rank_true_classes(method(judge, fold), truth_n[fold.judged])
+        ranks_n[fold.classified] = rank_true_classes(method(data, fold), truth_n[fold.classified])
     return ranks_n
 
 
 def split_folds(truth_n: IntegerArray, shots: int) -> Iterator[CrossValidationFold]:
-    """Each image is judged in one fold; its class gives at most `shots` of its images in the others, fewer if it must.
+    """Yield folds: each image is classified in exactly one, by at most `shots` images per class from the others.
 
-    The same for the same images: shuffled within each class from a fixed seed.
+    Deterministic: shuffled within each class with a fixed seed.
     """
     random = np.random.default_rng(SEED)
     shuffled = [random.permutation(np.flatnonzero(truth_n == each)) for each in range(truth_n.max() + 1)]
     for fold in range(FOLDS):
-        judged = np.concatenate([images[fold::FOLDS] for images in shuffled])
+        classified = np.concatenate([images[fold::FOLDS] for images in shuffled])
         chosen = [np.delete(images, np.s_[fold::FOLDS])[:shots] for images in shuffled]
-        if len(judged):
-            yield CrossValidationFold(judged, np.concatenate(chosen))
+        if len(classified):
+            yield CrossValidationFold(classified, np.concatenate(chosen))
 
 
-def classify_by_cache(judge: FewShotTask, fold: CrossValidationFold) -> Vectors:
-    names = [str(number) for number in range(len(judge.vectors_nd))]
+def classify_by_cache(data: FewShotData, fold: CrossValidationFold) -> Vectors:
+    names = [str(number) for number in range(len(data.vectors_nd))]
     cache = few_shot.tune_cache(
-        judge.vectors_nd[fold.shots],
-        judge.answer.question.truth_n[fold.shots],
+        data.vectors_nd[fold.shots],
+        data.result.task.truth_n[fold.shots],
         [names[shot] for shot in fold.shots],
-        judge.text_logits_nl[fold.shots],
+        data.text_logits_nl[fold.shots],
     )
-    judged = fold.judged
-    return cache.logits(judge.vectors_nd[judged], [names[each] for each in judged], judge.text_logits_nl[judged])
+    classified = fold.classified
+    return cache.logits(
+        data.vectors_nd[classified], [names[each] for each in classified], data.text_logits_nl[classified]
+    )
 
 
-def classify_by_probe(judge: FewShotTask, fold: CrossValidationFold) -> Vectors:
-    probe = LinearProbe.fit(
-        judge.vectors_nd[fold.shots], judge.answer.question.truth_n[fold.shots], judge.answer.classes_ld
-    )
-    return probe.logits(judge.vectors_nd[fold.judged])
+def classify_by_probe(data: FewShotData, fold: CrossValidationFold) -> Vectors:
+    probe = LinearProbe.fit(data.vectors_nd[fold.shots], data.result.task.truth_n[fold.shots], data.result.classes_ld)
+    return probe.logits(data.vectors_nd[fold.classified])

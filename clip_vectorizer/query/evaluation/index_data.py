@@ -1,13 +1,12 @@
-"""More vectors like those there are, to measure an index at a size that nobody has images for at hand.
+"""Data for measuring an index: synthetic vectors, and exact nearest neighbours.
 
-Random directions would not do: in hundreds of dimensions they are all about equally far from each other, and no index
-finds their nearest. Images lie on few directions, in clusters of uneven density. So each made vector is a stored one,
-moved part of the way to one of its ten nearest neighbours (Chawla et al. 2002), and shifted by parts of the ways
-between other pairs of neighbours: its own neighbours lie in directions and at distances as stored ones' do.
+Synthetic vectors allow measuring more vectors than there are images. Random directions would not do: in hundreds of
+dimensions all are about equally far apart, and no index finds the nearest. Image vectors lie in few directions, in
+clusters of uneven density. So each synthetic vector is a stored one, moved part of the way to one of its ten nearest
+neighbours (Chawla et al. 2002), and shifted by parts of the steps between other pairs of neighbours. Its neighbours
+then lie in similar directions and distances as those of stored vectors.
 
-N made · S stored · D dimensions
-
-Nearest neighbours by comparing with everything: the truth. Q queries · N vectors · D dimensions · K neighbours
+N vectors · S stored · Q queries · D dimensions · K neighbours
 """
 
 from collections.abc import Sequence
@@ -23,17 +22,17 @@ NEIGHBOURS = 10
 SHIFTS = 2
 LEAST_STORED = 2 * NEIGHBOURS
 ROWS_PER_BLOCK = 10_000
-MAX_STORED = 20_000  # enough to make others of; their neighbours are found exactly
+MAX_STORED = 20_000  # enough to synthesise from; their neighbours are computed exactly
 EXACT_QUERIES_PER_BLOCK = 256  # 100 MB of similarities at 100,000 vectors
-ROUNDING = 1e-6  # by which two float32 products of the same vectors may differ
+ROUNDING = 1e-6  # difference between two float32 products of the same vectors
 
 
 def synthesise_vectors(stored_sd: Vectors, count: int, seed: int) -> Vectors:
-    """(count, D) unit rows, the same for the same seed. Raises InputError for too few stored ones."""
+    """Return (count, D) unit rows, equal for equal seeds. Raises InputError for too few stored vectors."""
     stored_sd = np.unique(stored_sd, axis=0)
     if len(stored_sd) < LEAST_STORED:
         raise InputError(
-            f"{len(stored_sd)} different vectors are too few to make others of; store at least {LEAST_STORED}"
+            f"{len(stored_sd)} different vectors are too few to synthesise others from; store at least {LEAST_STORED}"
         )
     random = np.random.default_rng(seed)
     if len(stored_sd) > MAX_STORED:
@@ -55,14 +54,14 @@ def synthesise_block(stored_sd: Vectors, near_sk: IntegerArray, rows: int, rando
 def draw_neighbour_steps(
     stored_sd: Vectors, near_sk: IntegerArray, rows: int, random: np.random.Generator
 ) -> tuple[IntegerArray, Vectors]:
-    """`rows` stored vectors by number, and for each the way to one of its neighbours."""
+    """Return the numbers of `rows` stored vectors, and for each the step to one of its neighbours."""
     starts_n = random.integers(len(stored_sd), size=rows)
     ends_n = near_sk[starts_n, random.integers(NEIGHBOURS, size=rows)]
     return starts_n, stored_sd[ends_n] - stored_sd[starts_n]
 
 
 def find_neighbours(stored_sd: Vectors) -> IntegerArray:
-    """(S, 10) numbers of the nearest others of each."""
+    """Return (S, 10) numbers of the nearest neighbours of each."""
     parts: list[IntegerArray] = []
     for start in range(0, len(stored_sd), 1000):
         similarities = stored_sd[start : start + 1000] @ stored_sd.T
@@ -73,7 +72,7 @@ def find_neighbours(stored_sd: Vectors) -> IntegerArray:
 
 
 def find_kth_similarities(queries_qd: Vectors, vectors_nd: Vectors, k: int) -> Vectors:
-    """(Q,) the similarity of each query's k-th nearest vector. Unit rows in; k at most N."""
+    """Return (Q,) similarities of the k-th nearest vector of each query. Unit rows in; k at most N."""
     blocks = range(0, len(queries_qd), EXACT_QUERIES_PER_BLOCK)
     return np.concatenate(
         [
@@ -86,9 +85,9 @@ def find_kth_similarities(queries_qd: Vectors, vectors_nd: Vectors, k: int) -> V
 def compute_index_recalls(
     found: Sequence[Sequence[int]], queries_qd: Vectors, vectors_nd: Vectors, k: int
 ) -> npt.NDArray[np.float64]:
-    """(Q,) the share of the k that are as near as the k-th nearest, or nearer: 0..1.
+    """Return (Q,) shares, 0..1, of the k results that are at least as near as the k-th nearest.
 
-    By similarity, not by number: of vectors that are equally near any will do.
+    Compared by similarity, not by number: equally near vectors are interchangeable.
     """
     limit_q = find_kth_similarities(queries_qd, vectors_nd, k) - ROUNDING
     return np.array(

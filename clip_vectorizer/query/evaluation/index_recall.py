@@ -1,6 +1,6 @@
-"""How many of the exact neighbours each quantisation finds, and how fast. Q queries · N vectors · D dimensions
+"""Recall and latency of Weaviate's vector index per quantizer, against exact search, in temporary collections.
 
-A collection that lives for one measurement: made, filled, quantised, searched, dropped. N vectors · D dimensions
+Q queries · N vectors · D dimensions
 """
 
 import time
@@ -29,27 +29,27 @@ from clip_vectorizer.query.evaluation.tables import CellValue, Table
 from clip_vectorizer.vectors import Vectors
 
 NEIGHBOURS_SEARCHED = 10
-ROUNDS = 3  # each index in turn, so that a machine that slows down slows all
-WARM_UP_SEARCHES = 50  # searches before the clock is read
-COLLECTION_PREFIX = "ClipEvalIndex"  # nothing else's name begins so
-ROWS_PER_REQUEST, REQUESTS_AT_ONCE = 256, 2  # more gain nothing on two cores
-INDEXED_SECONDS = 1800.0  # longest that Weaviate may take to index, or to train PQ, in the background
+ROUNDS = 3  # indexes are measurement in turns, so that a slower machine affects all of them
+WARM_UP_SEARCHES = 50  # searches before the measured ones
+COLLECTION_PREFIX = "ClipEvalIndex"  # reserved for these collections
+ROWS_PER_REQUEST, REQUESTS_AT_ONCE = 256, 2  # more are no faster on two cores
+INDEXED_SECONDS = 1800.0  # limit for indexing, or training PQ, in the background
 INDEX_POLL_SECONDS = 0.5
 PQ = "pq"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexConfig:
-    """How a collection's vectors are to be indexed."""
+    """Index settings of a collection."""
 
-    quantizer: str  # of QUANTIZERS
-    rescore_limit: int | None = None  # candidates compared anew with whole vectors; None: Weaviate's own
-    ef: int = MIN_INDEX_CANDIDATES  # candidates kept while searching; Weaviate's own are 100 for ten neighbours
+    quantizer: str  # one of MEASURED_QUANTIZERS
+    rescore_limit: int | None = None  # candidates compared again with unquantised vectors; None: Weaviate's default
+    ef: int = MIN_INDEX_CANDIDATES  # candidates kept while searching; Weaviate's default is 100 for ten neighbours
 
 
 @dataclass(slots=True)
 class IndexMeasurement:
-    """What one index answered, and how long each answer took."""
+    """Results of one index, and the time of each search."""
 
     index: IndexConfig
     seconds_to_fill: float
@@ -65,9 +65,9 @@ def build_index_table(
     queries_qd: Vectors,
     progress: Progress,
 ) -> Table:
-    """A row for each of `indexes`, which are made for it and dropped."""
-    searched = measure_indexes(client, url, indexes, vectors_nd, queries_qd, progress)
-    rows = [build_index_row(each, vectors_nd, queries_qd) for each in searched]
+    """Return one row for each of `indexes`, which are created for it and dropped."""
+    measurements = measure_indexes(client, url, indexes, vectors_nd, queries_qd, progress)
+    rows = [build_index_row(each, vectors_nd, queries_qd) for each in measurements]
     return Table(
         "index", f"Weaviate's {NEIGHBOURS_SEARCHED} nearest of {len(vectors_nd)} vectors against exact search", rows
     )
@@ -81,15 +81,15 @@ def measure_indexes(
     queries_qd: Vectors,
     progress: Progress,
 ) -> list[IndexMeasurement]:
-    """All are filled with the same vectors first, then searched in turns, then dropped."""
-    with ExitStack() as held:
-        filled = [fill_index(held, client, url, index, vectors_nd, progress) for index in indexes]
+    """Fill all indexes with the same vectors, search them in turns, then drop them."""
+    with ExitStack() as stack:
+        filled = [fill_index(stack, client, url, index, vectors_nd, progress) for index in indexes]
         search_in_turns(url, filled, queries_qd, progress)
-        return [searched for _, searched in filled]
+        return [measurement for _, measurement in filled]
 
 
 class TemporaryIndex:
-    """One such collection with vectors in it."""
+    """A temporary collection of vectors."""
 
     def __init__(self, client: WeaviateClient, url: str, name: str, index: IndexConfig) -> None:
         self.index, self.name = index, name
@@ -97,19 +97,19 @@ class TemporaryIndex:
         self._collection = client.collections.use(name)
 
     def fill(self, vectors_nd: Vectors, progress: Progress) -> None:
-        """On return all are stored and indexed; PQ is trained on them. Raises VectorizerError when some are refused."""
+        """Store and index all vectors, and train PQ on them. Raises VectorizerError when Weaviate refuses some."""
         starts = range(0, len(vectors_nd), ROWS_PER_REQUEST)
         with weaviate_errors(self._url), ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             for start in pool.map(lambda start: self._insert(vectors_nd, start), starts):
                 if start % (40 * ROWS_PER_REQUEST) == 0:
                     progress(f"{self.index.quantizer}: {start} of {len(vectors_nd)} vectors inserted")
             self._wait(lambda shard: shard.vector_queue_length == 0, progress)
-            if self.index.quantizer == PQ:  # Weaviate trains it on what is there: there must be something first
+            if self.index.quantizer == PQ:  # Weaviate trains it on stored vectors
                 self._train()
                 self._wait(lambda shard: shard.compressed and shard.vector_indexing_status != "READONLY", progress)
 
     def search(self, query_d: Sequence[float], k: int) -> list[int]:
-        """The numbers of the nearest vectors, by gRPC."""
+        """Return the numbers of the nearest vectors, by gRPC."""
         found = self._collection.query.near_vector(query_d, limit=k, target_vector=VECTOR, return_properties=[])
         return [row.uuid.int for row in found.objects]
 
@@ -140,9 +140,9 @@ class TemporaryIndex:
 
 
 def fill_index(
-    held: ExitStack, client: WeaviateClient, url: str, index: IndexConfig, vectors_nd: Vectors, progress: Progress
+    stack: ExitStack, client: WeaviateClient, url: str, index: IndexConfig, vectors_nd: Vectors, progress: Progress
 ) -> tuple[TemporaryIndex, IndexMeasurement]:
-    temporary = held.enter_context(create_temporary_index(client, url, index))
+    temporary = stack.enter_context(create_temporary_index(client, url, index))
     start = time.monotonic()
     temporary.fill(vectors_nd, progress)
     return temporary, IndexMeasurement(index, time.monotonic() - start)
@@ -151,30 +151,30 @@ def fill_index(
 def search_in_turns(
     url: str, filled: Sequence[tuple[TemporaryIndex, IndexMeasurement]], queries_qd: Vectors, progress: Progress
 ) -> None:
-    """Each query goes to each index once, one at a time, as a single user's would."""
+    """Send each query to each index once, one at a time, like a single user."""
     rows = queries_qd.tolist()
     with weaviate_errors(url):
         for part in np.array_split(np.arange(len(rows)), ROUNDS):
-            for temporary, searched in filled:
-                progress(f"{searched.index.quantizer}: searching")
-                search_part(temporary, searched, [rows[place] for place in part])
+            for temporary, measurement in filled:
+                progress(f"{measurement.index.quantizer}: searching")
+                search_part(temporary, measurement, [rows[place] for place in part])
 
 
-def search_part(temporary: TemporaryIndex, searched: IndexMeasurement, rows: Sequence[Sequence[float]]) -> None:
+def search_part(temporary: TemporaryIndex, measurement: IndexMeasurement, rows: Sequence[Sequence[float]]) -> None:
     for row in rows[-WARM_UP_SEARCHES:]:
         temporary.search(row, NEIGHBOURS_SEARCHED)
     for row in rows:
         start = time.perf_counter()
-        searched.found.append(temporary.search(row, NEIGHBOURS_SEARCHED))
-        searched.milliseconds.append(1000 * (time.perf_counter() - start))
+        measurement.found.append(temporary.search(row, NEIGHBOURS_SEARCHED))
+        measurement.milliseconds.append(1000 * (time.perf_counter() - start))
 
 
-def build_index_row(searched: IndexMeasurement, vectors_nd: Vectors, queries_qd: Vectors) -> dict[str, CellValue]:
-    recalls_q = compute_index_recalls(searched.found, queries_qd, vectors_nd, NEIGHBOURS_SEARCHED)
+def build_index_row(measurement: IndexMeasurement, vectors_nd: Vectors, queries_qd: Vectors) -> dict[str, CellValue]:
+    recalls_q = compute_index_recalls(measurement.found, queries_qd, vectors_nd, NEIGHBOURS_SEARCHED)
     low, high = np.quantile(resample_means(recalls_q, RESAMPLES, SEED), (0.025, 0.975))
-    p50, p95 = np.quantile(searched.milliseconds, (0.5, 0.95))
+    p50, p95 = np.quantile(measurement.milliseconds, (0.5, 0.95))
     return {
-        "quantizer": searched.index.quantizer,
+        "quantizer": measurement.index.quantizer,
         "vectors": len(vectors_nd),
         "dimension": vectors_nd.shape[1],
         "queries": len(queries_qd),
@@ -183,13 +183,13 @@ def build_index_row(searched: IndexMeasurement, vectors_nd: Vectors, queries_qd:
         "high": float(high),
         "p50_ms": float(p50),
         "p95_ms": float(p95),
-        "seconds_to_fill": float(round(searched.seconds_to_fill, 1)),
+        "seconds_to_fill": float(round(measurement.seconds_to_fill, 1)),
     }
 
 
 @contextmanager
 def create_temporary_index(client: WeaviateClient, url: str, index: IndexConfig) -> Iterator[TemporaryIndex]:
-    """Dropped at the end, however it ends."""
+    """Create a collection; drop it on exit, also after an error."""
     name = f"{COLLECTION_PREFIX}{uuid4().hex[:12]}"
     with weaviate_errors(url):
         try:
@@ -208,7 +208,7 @@ def create_temporary_index(client: WeaviateClient, url: str, index: IndexConfig)
 
 
 def build_quantizer(index: IndexConfig) -> _QuantizerConfigCreate | None:
-    """What the collection is made with. PQ comes later. Raises InputError for another name."""
+    """Return the quantizer of the new collection; PQ is configured later. Raises InputError for another name."""
     make = Configure.VectorIndex.Quantizer
     match index.quantizer:
         case "none" | "pq":

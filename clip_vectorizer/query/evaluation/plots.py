@@ -1,7 +1,4 @@
-"""The pictures of an evaluation.
-
-How pictures are drawn: matplotlib loaded late and without a screen, letters that its fonts have, PNG files.
-"""
+"""The plots of an evaluation, drawn by matplotlib without a display and returned as PNG files."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -22,7 +19,7 @@ CURVE_STYLES = ("-", "--", "-.", ":")
 MAX_CLASSES = 60  # a matrix with more cannot be read
 MAX_DEPTH = 20  # k of the recall curves
 DPI = 110
-HAN_FONTS = (  # of Linux, macOS and Windows; any of them has what Chinese needs
+HAN_FONTS = (  # of Linux, macOS and Windows; each has the Chinese characters
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei"),
     *("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei", "Droid Sans Fallback", "Arial Unicode MS"),
 )
@@ -34,16 +31,16 @@ if TYPE_CHECKING:
 
 
 def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
-    """PNG files by name. Raises InputError where matplotlib is not installed."""
+    """Return PNG files by name. Raises InputError where matplotlib is not installed."""
     prepare_matplotlib()
-    shown = select_shown_result(evaluation.answers)
+    shown = select_shown_result(evaluation.results)
     few_shot = next(table for table in evaluation.tables if table.name == "few-shot")
     drawn: dict[str, Callable[[], Figure]] = {
-        "zero-shot": lambda: draw_zero_shot_bars(evaluation.answers),
+        "zero-shot": lambda: draw_zero_shot_bars(evaluation.results),
         "few-shot": lambda: draw_few_shot_bars(few_shot.rows),
         "classes": lambda: draw_class_bars(shown),
     }
-    if len(shown.question.classes) <= MAX_CLASSES:
+    if len(shown.task.classes) <= MAX_CLASSES:
         drawn["confusion"] = lambda: draw_confusion_matrix(shown)
     if evaluation.searches:
         drawn["recall"] = lambda: draw_recall_curves(evaluation.searches)
@@ -51,10 +48,10 @@ def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
 
 
 def draw_bars(names: Sequence[str], top_1: Sequence[Share], top_5: Sequence[Share], title: str) -> "Figure":
-    """A line each: top-5 behind top-1, with whiskers of 95 %."""
+    """Draw one row per name: top-5 behind top-1, with whiskers of 95 %."""
     drawing, axes = create_figure(8.5, 1.4 + 0.34 * len(names))
     places = np.arange(len(names))
-    # The whiskers of top-5 above the inner bar: they would be drawn over those of top-1.
+    # The whiskers of top-5 are moved up so that they do not cover those of top-1.
     for shares, colour, height, up, label in ((top_5, LIGHT, 0.76, 0.3, "top-5"), (top_1, DARK, 0.4, 0, "top-1")):
         values = [share.value for share in shares]
         axes.barh(places, values, height, color=colour, label=label)
@@ -75,18 +72,18 @@ def compute_whiskers(shares: Sequence[Share]) -> Any:
     return np.maximum(np.array(ends).T, 0)
 
 
-def draw_zero_shot_bars(answers: Sequence[ZeroShotResult]) -> "Figure":
-    names = [f"{len(each.question.classes)} {each.question.classes_are}s, {describe_prompts(each)}" for each in answers]
-    return draw_bars(names, *compute_top_shares(answers), "Zero-shot classification: classes, language, prompts")
+def draw_zero_shot_bars(results: Sequence[ZeroShotResult]) -> "Figure":
+    names = [f"{len(each.task.classes)} {each.task.class_source}s, {describe_prompts(each)}" for each in results]
+    return draw_bars(names, *compute_top_shares(results), "Zero-shot classification: classes, language, prompts")
 
 
-def describe_prompts(answer: ZeroShotResult) -> str:
-    return f"{answer.question.language}, {answer.prompts}"
+def describe_prompts(result: ZeroShotResult) -> str:
+    return f"{result.task.language}, {result.prompts}"
 
 
-def compute_top_shares(answers: Sequence[ZeroShotResult]) -> tuple[list[Share], list[Share]]:
-    first = [Share.of(is_right_at(answer.ranks_n, 1)) for answer in answers]
-    return first, [Share.of(is_right_at(answer.ranks_n, 5)) for answer in answers]
+def compute_top_shares(results: Sequence[ZeroShotResult]) -> tuple[list[Share], list[Share]]:
+    first = [Share.of(is_right_at(result.ranks_n, 1)) for result in results]
+    return first, [Share.of(is_right_at(result.ranks_n, 5)) for result in results]
 
 
 def draw_few_shot_bars(rows: Sequence[Mapping[str, CellValue]]) -> "Figure":
@@ -96,17 +93,17 @@ def draw_few_shot_bars(rows: Sequence[Mapping[str, CellValue]]) -> "Figure":
     return draw_bars(names, top_1, top_5, "With labelled images, cross-validated")
 
 
-def draw_class_bars(answer: ZeroShotResult) -> "Figure":
-    counts, ranks_n, truth_n = answer.confusion_ll, answer.ranks_n, answer.question.truth_n
+def draw_class_bars(result: ZeroShotResult) -> "Figure":
+    counts, ranks_n, truth_n = result.confusion_ll, result.ranks_n, result.task.truth_n
     order = sorted(range(len(counts)), key=lambda each: -counts[each, each] / max(1, counts[each].sum()))[:MAX_CLASSES]
-    names = [f"{replace_undrawable(answer.question.classes)[each]} ({counts[each].sum()})" for each in order]
+    names = [f"{replace_undrawable(result.task.classes)[each]} ({counts[each].sum()})" for each in order]
     top_1 = [Share.of(is_right_at(ranks_n[truth_n == each], 1)) for each in order]
     top_5 = [Share.of(is_right_at(ranks_n[truth_n == each], 5)) for each in order]
-    return draw_bars(names, top_1, top_5, f"Each class (images), prompts {answer.prompts}")
+    return draw_bars(names, top_1, top_5, f"Each class (images), prompts {result.prompts}")
 
 
-def draw_confusion_matrix(answer: ZeroShotResult) -> "Figure":
-    names, counts = replace_undrawable(answer.question.classes), answer.confusion_ll
+def draw_confusion_matrix(result: ZeroShotResult) -> "Figure":
+    names, counts = replace_undrawable(result.task.classes), result.confusion_ll
     size = 2.6 + 0.36 * len(names)
     drawing, axes = create_figure(size + 0.8, size)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
@@ -116,15 +113,15 @@ def draw_confusion_matrix(answer: ZeroShotResult) -> "Figure":
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
-    axes.set_title(f"Confusion, prompts {answer.prompts}: images, shaded by share of the row", loc="left", fontsize=11)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(f"Confusion, prompts {result.prompts}: images, shaded by share of the row", loc="left", fontsize=11)
     drawing.colorbar(image, ax=axes, shrink=0.6, label="share of the row")
     return drawing
 
 
 def draw_recall_curves(searches: Sequence[RetrievalResult]) -> "Figure":
-    """A panel a direction: recall over k, each curve with its band of 95 %."""
+    """Draw one panel per direction: recall over k, each curve with its band of 95 %."""
     from matplotlib import pyplot
 
     directions = list(dict.fromkeys(each.direction for each in searches))
@@ -162,7 +159,7 @@ if TYPE_CHECKING:
 
 
 def prepare_matplotlib() -> None:
-    """Raises InputError that names what to install."""
+    """Configure matplotlib: no display, fonts with Chinese characters. Raises InputError where it is not installed."""
     try:
         import matplotlib
     except ImportError as error:
@@ -181,14 +178,14 @@ def list_installed_fonts() -> set[str]:
 
 
 def replace_undrawable(names: Sequence[str], fonts: Set[str] | None = None) -> list[str]:
-    """Names that the fonts have letters for; others become `class 3`, never boxes. `fonts` None: those installed."""
+    """Replace names that the fonts cannot draw by `class 3` and so on. `fonts` None: the installed ones."""
     if (list_installed_fonts() if fonts is None else fonts) & set(HAN_FONTS):
         return list(names)
     return [name if is_drawable(name) else f"class {number}" for number, name in enumerate(names, start=1)]
 
 
 def is_drawable(text: str) -> bool:
-    """Whether DejaVu Sans, which comes with matplotlib, has all of its characters."""
+    """Whether DejaVu Sans, which comes with matplotlib, has all characters of `text`."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 

@@ -1,4 +1,4 @@
-"""Classes and captions as vectors: the prompts of a set around each, averaged.
+"""Vectors of classes and captions: the average over the prompts of a set.
 
 L texts · P prompts a text · D dimensions
 """
@@ -12,7 +12,7 @@ from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.prompts import DRAWING_MODELS, PROMPTS, fill_templates
 from clip_vectorizer.vectors import Vectors, ensemble
 
-PROMPTS_PER_STEP = 2048  # between two lines of progress, about a second of a small model
+PROMPTS_PER_STEP = 2048  # per line of progress: about a second of a small model
 PROMPT_SET_PREFIX = {"en": "", "zh": "zh-"}
 
 
@@ -21,14 +21,14 @@ class TextEncoder(Protocol):
 
 
 def list_prompt_sets(language: str, model: str) -> list[str]:
-    """The bare word, one template, seven, and eighty where there is such a set: those that suit language and model."""
+    """Return the prompt sets for a language and a model: the bare word, one template, seven, and eighty if there are."""
     manner = "drawing" if model in DRAWING_MODELS else "photo"
     names = ["word", *(PROMPT_SET_PREFIX[language] + name for name in (manner, f"{manner}-7", "photo-80"))]
     return [name for name in names if name in PROMPTS]
 
 
 def embed_prompt_ensembles(texts: Sequence[str], prompts: str, encoder: TextEncoder, progress: Progress) -> Vectors:
-    """(L, D) unit rows: each text's prompts of the set called `prompts`, as zero-shot classification averages them."""
+    """Return (L, D) unit rows: the average over the prompt set `prompts`, as in zero-shot classification."""
     templates = PROMPTS[prompts]
     step = max(1, PROMPTS_PER_STEP // len(templates))
     parts: list[Vectors] = []

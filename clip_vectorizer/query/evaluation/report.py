@@ -1,4 +1,4 @@
-"""A report that can be sent around: the pictures as files, and one page that holds them and all tables."""
+"""The report: plots as PNG files, and one self-contained HTML page with all plots and tables."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ td { border-bottom: 1px solid #ddd; padding: .2rem .7rem .2rem 0; white-space: n
 dt { font-weight: 600 }
 dd { margin: 0 0 .4rem }
 """
-PLOT_OF_TABLE = {  # which picture stands above which table
+PLOT_OF_TABLE = {  # table -> the plot above it
     "zero-shot": "zero-shot",
     "few-shot": "few-shot",
     "class": "classes",
@@ -32,7 +32,7 @@ PLOT_OF_TABLE = {  # which picture stands above which table
 
 
 def write_report(evaluation: Evaluation, folder: Path, command: str) -> Path:
-    """The page, beside its pictures as PNG. Raises InputError without matplotlib, OSError where no file can be made."""
+    """Write the page and its plots to `folder`; return the page. Raises InputError without matplotlib, OSError."""
     drawn = draw_plots(evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in drawn.items():
@@ -43,16 +43,16 @@ def write_report(evaluation: Evaluation, folder: Path, command: str) -> Path:
 
 
 def format_page(evaluation: Evaluation, drawn: Mapping[str, bytes], command: str) -> str:
-    """HTML that needs no other file."""
+    """Return HTML that needs no other file."""
     parts = [format_section(table, drawn) for table in evaluation.tables]
-    title = f"How good the answers are: {evaluation.model.model} on {evaluation.labelled.source}"
+    title = f"Evaluation of {evaluation.model.model} on {evaluation.labelled.source}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{escape(title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(title)}</h1>
 {format_facts(evaluation, command)}
-<p>Figures in brackets are 95 % intervals: of shares Wilson's, of gains from a paired bootstrap over images.
-Ties count against.</p>
+<p>Figures in brackets are 95 % intervals: Wilson's for shares, from a paired bootstrap over images for gains.
+Ties count as errors.</p>
 {"".join(parts)}
 </body></html>
 """

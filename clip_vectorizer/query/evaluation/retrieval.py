@@ -1,4 +1,7 @@
-"""Search by caption and the reverse, each against all: recall@k. Q queries"""
+"""Recall@k of search by caption and by image, each against all others.
+
+Q queries
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ RECALL_DEPTHS = (1, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class RetrievalResult:
-    """At which place each query found what belongs to it, among `candidates`."""
+    """Rank of the first relevant candidate of each query, among `candidates`."""
 
     direction: str
     language: str
@@ -24,16 +27,16 @@ class RetrievalResult:
     candidates: int
 
 
-def measure_retrieval(answer: ZeroShotResult) -> list[RetrievalResult]:
-    """Both directions, of an answer whose classes are captions.
+def measure_retrieval(result: ZeroShotResult) -> list[RetrievalResult]:
+    """Measure both directions, from a result whose classes are captions.
 
-    A caption that several images have is one text: any of them answers it, and it answers all of them.
+    A caption that several images share is one text: each of these images is relevant to it, and it to each of them.
     """
-    question, texts = answer.question, np.arange(len(answer.classes_ld))
-    to_image = rank_candidates(answer.classes_ld, question.vectors_nd, texts, question.truth_n)
+    task, texts = result.task, np.arange(len(result.classes_ld))
+    to_image = rank_candidates(result.classes_ld, task.vectors_nd, texts, task.truth_n)
     return [
-        RetrievalResult(TEXT_TO_IMAGE, question.language, answer.prompts, to_image, len(question.vectors_nd)),
-        RetrievalResult(IMAGE_TO_TEXT, question.language, answer.prompts, answer.ranks_n, len(texts)),
+        RetrievalResult(TEXT_TO_IMAGE, task.language, result.prompts, to_image, len(task.vectors_nd)),
+        RetrievalResult(IMAGE_TO_TEXT, task.language, result.prompts, result.ranks_n, len(texts)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""A sidecar for a model: one that runs already, or one of our own that ends with us."""
+"""Connects to a running sidecar, or starts one for the time of an evaluation."""
 
 import socket
 import sys
@@ -13,15 +13,15 @@ from clip_vectorizer.errors import SidecarUnreachable, StackError
 from clip_vectorizer.query.evaluation.dataset import Progress
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 900.0  # a model that is not on this machine yet is downloaded first
+START_SECONDS = 900.0  # a model that is not in the cache is downloaded first
 POLL_SECONDS = 1.0
 
 
 @contextmanager
 def connect_sidecar(model: str, api_key: str | None, progress: Progress) -> Iterator[VectorizerClient]:
-    """`model`: the address of a running sidecar, or what `clip-vectorizer serve --model` takes.
+    """Yield a client. `model`: the URL of a running sidecar, or a name that `clip-vectorizer serve --model` accepts.
 
-    Raises StackError with the log's last lines when a sidecar of our own does not start.
+    Raises StackError with the last lines of the log when the started sidecar fails.
     """
     if model.startswith(("http://", "https://")):
         with VectorizerClient(model, api_key=api_key) as client:

@@ -1,8 +1,9 @@
-"""How sure a count is. N images · R resamples
+"""Ranks, counts and confidence intervals, from similarities and true classes. numpy only.
 
-Counts of right answers. All numpy, no model: a similarity matrix and the truth in, ranks and counts out.
+Wilson's interval and the bootstrap are written here, not taken from scipy: clip-eval prints intervals without the extra
+[eval], and the base install has no scipy. A test compares both.
 
-N images or queries · L classes · M candidates · D dimensions
+N images · Q queries · L classes · M candidates · D dimensions · R resamples
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,11 @@ BooleanArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many were right, with the 95 % interval of Wilson 1927: it stays within 0..1, also at 0 of N."""
+    """A share of correct results, with the 95 % interval of Wilson 1927, which stays within 0..1.
+
+    >>> Share(81, 263).value
+    0.3079847908745247
+    """
 
     hits: int
     total: int
@@ -43,38 +48,39 @@ class Share:
 
 
 def wilson_interval(hits: int, total: int, z: float = Z95) -> tuple[float, float]:
-    """The interval of a share, each end 0..1 (Wilson 1927). Of nothing nothing is known: 0 and 1."""
+    """Return the interval of a share, each end in 0..1 (Wilson 1927); (0, 1) if `total` is 0."""
     if total == 0:
         return 0.0, 1.0
     share, shrink = hits / total, z * z / total
     middle = (share + shrink / 2) / (1 + shrink)
     half = z * sqrt(share * (1 - share) / total + shrink / (4 * total)) / (1 + shrink)
-    # Where no or all hits, one end is the share itself, but for rounding.
+    # With no hits or only hits one end equals the share, except for rounding.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of two means over the same images."""
+    """Difference of two means over the same images."""
 
     mean: float
     low: float
     high: float
-    p: float  # two-sided: how often chance alone would show as much
+    p: float  # two-sided
 
     @property
-    def shown(self) -> bool:
-        """Whether these images tell the two apart, at 95 %."""
+    def significant(self) -> bool:
+        """Whether the 95 % interval excludes 0."""
         return not self.low <= 0.0 <= self.high
 
 
 def paired_bootstrap(
     ours_n: npt.ArrayLike, theirs_n: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Difference:
-    """mean(ours) - mean(theirs) with its 95 % percentile interval, over images drawn with replacement.
+    """Return mean(ours) - mean(theirs) with its 95 % percentile interval, over images drawn with replacement.
 
-    Paired: both sides keep the same images in each resample, so what is hard for both falls out (Efron and Tibshirani
-    1993, chapters 13 and 16). p = 2 * the smaller share of resamples on either side of 0, each counted once more.
+    Paired: both sides use the same images in each resample, so images that are hard for both cancel out (Efron and
+    Tibshirani 1993, chapters 13 and 16). p = 2 * the smaller share of resamples on either side of 0, with 1 added to
+    both counts.
     """
     difference_n = np.asarray(ours_n, dtype=np.float64) - np.asarray(theirs_n, dtype=np.float64)
     means_r = resample_means(difference_n, resamples, seed)
@@ -85,7 +91,7 @@ def paired_bootstrap(
 
 
 def resample_means(values_n: npt.NDArray[np.float64], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """(R,) means of the values drawn with replacement. Raises ValueError when there are none."""
+    """Return (R,) means of the values drawn with replacement. Raises ValueError when there are none."""
     count = len(values_n)
     if count == 0:
         raise ValueError("no values to draw from")
@@ -99,15 +105,17 @@ Similarities = npt.NDArray[np.floating]
 
 
 def is_right_at(ranks_n: IntegerArray, k: int) -> BooleanArray:
-    """(N,): whether the right answer is among the first `k`."""
+    """Return (N,): whether the true class is among the first `k`."""
     return ranks_n <= k
 
 
 def rank_true_classes(similarities_nl: Similarities, truth_n: IntegerArray) -> IntegerArray:
-    """(N,) places, from 1, of the true class among all: (N, L) similarities, (N,) class numbers.
+    """Return (N,) ranks, from 1, of the true class: (N, L) similarities and (N,) class numbers in.
 
-    Ties count against: a class as similar as the true one stands before it. So a model that says the same of
-    everything is wrong everywhere, not right by the order of the classes.
+    Ties count as errors: a class as similar as the true one ranks before it, so a constant model is never right.
+
+    >>> rank_true_classes(np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 1])).tolist()
+    [1, 2]
     """
     true_n1 = np.take_along_axis(similarities_nl, truth_n[:, None], axis=1)
     ranks_n: IntegerArray = (similarities_nl >= true_n1).sum(axis=1)
@@ -115,7 +123,7 @@ def rank_true_classes(similarities_nl: Similarities, truth_n: IntegerArray) -> I
 
 
 def predict_classes(similarities_nl: Similarities, truth_n: IntegerArray) -> IntegerArray:
-    """(N,) class numbers: the most similar one; of several equal ones not the true one, as in `rank_true_classes`."""
+    """Return (N,) class numbers: the most similar one; of equal ones not the true one, as in `rank_true_classes`."""
     others_nl = np.array(similarities_nl, dtype=np.float64)
     np.put_along_axis(others_nl, truth_n[:, None], -np.inf, axis=1)
     right_n = is_right_at(rank_true_classes(similarities_nl, truth_n), 1)
@@ -123,7 +131,7 @@ def predict_classes(similarities_nl: Similarities, truth_n: IntegerArray) -> Int
 
 
 def count_confusion(truth_n: IntegerArray, predicted_n: IntegerArray, classes: int) -> IntegerArray:
-    """(L, L) counts: row = true class, column = what it was taken for."""
+    """Return (L, L) counts: row = true class, column = predicted class."""
     counts = np.bincount(truth_n * classes + predicted_n, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
@@ -131,10 +139,10 @@ def count_confusion(truth_n: IntegerArray, predicted_n: IntegerArray, classes: i
 def rank_candidates(
     queries_qd: Vectors, candidates_md: Vectors, of_query_q: IntegerArray, of_candidate_m: IntegerArray
 ) -> IntegerArray:
-    """(Q,) places, from 1, of the best candidate that belongs to each query: those with the query's own number.
+    """Return (Q,) ranks, from 1, of the best relevant candidate of each query: one with the number of the query.
 
-    Several candidates may belong to one query (equal captions): the best one counts, as in recall@k. Ties count
-    against. Raises ValueError for a query to which none belongs.
+    Several candidates may be relevant (equal captions): the best one counts, as in recall@k. Ties count as errors.
+    Raises ValueError for a query without a relevant candidate.
     """
     blocks = [slice(start, start + QUERIES_PER_BLOCK) for start in range(0, len(queries_qd), QUERIES_PER_BLOCK)]
     ranks = [
@@ -144,15 +152,10 @@ def rank_candidates(
     return np.concatenate(ranks) if ranks else np.empty(0, dtype=np.int64)
 
 
-def rank_best_candidates(similarities_qm: Similarities, belongs_qm: BooleanArray) -> IntegerArray:
-    """(Q,) places of each query's best own candidate among all that are not its own."""
-    if not belongs_qm.any(axis=1).all():
-        raise ValueError(f"nothing belongs to query {int(np.argmin(belongs_qm.any(axis=1)))}")
-    best_q1 = np.where(belongs_qm, similarities_qm, -np.inf).max(axis=1, keepdims=True)
-    before_q: IntegerArray = ((similarities_qm >= best_q1) & ~belongs_qm).sum(axis=1)
+def rank_best_candidates(similarities_qm: Similarities, relevant_qm: BooleanArray) -> IntegerArray:
+    """Return (Q,) ranks of the best relevant candidate among all that are not relevant."""
+    if not relevant_qm.any(axis=1).all():
+        raise ValueError(f"no relevant candidate for query {int(np.argmin(relevant_qm.any(axis=1)))}")
+    best_q1 = np.where(relevant_qm, similarities_qm, -np.inf).max(axis=1, keepdims=True)
+    before_q: IntegerArray = ((similarities_qm >= best_q1) & ~relevant_qm).sum(axis=1)
     return 1 + before_q
-
-
-def recall_at_k(ranks_q: IntegerArray, k: int) -> float:
-    """The share of queries whose own candidate is among the first `k`, 0..1."""
-    return float(is_right_at(ranks_q, k).mean())

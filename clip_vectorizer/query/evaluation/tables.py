@@ -1,4 +1,4 @@
-"""Tables: what an evaluation says, for people, for programs and for a report alike."""
+"""Result tables, for the terminal, JSON and the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class Table:
 
 
 def format_heads(key: str, value: CellValue) -> list[str]:
-    """Counts by name take a column each, numbered, for names would be too wide."""
+    """Return column heads. Counts by name take one numbered column each, because names would be too wide."""
     if isinstance(value, Mapping):
         return [str(number) for number in range(1, len(value) + 1)]
     return [key.replace("_", " ")]
 
 
 def format_cells(value: CellValue) -> list[str]:
-    """A share as `0.443 (0.419-0.468)`, its 95 % interval in brackets."""
+    """Return cells as text; a share as `0.443 (0.419-0.468)`, with its 95 % interval in brackets."""
     if isinstance(value, Mapping):
         return [str(count) if count else "." for count in value.values()]
     if isinstance(value, Share):
@@ -45,7 +45,7 @@ def format_cells(value: CellValue) -> list[str]:
 
 
 def flatten_row(row: Mapping[str, CellValue]) -> dict[str, object]:
-    """A share becomes its value, `..._low` and `..._high`."""
+    """Return a row for JSON: a share becomes its value, `..._low` and `..._high`."""
     flat: dict[str, object] = {}
     for key, value in row.items():
         if isinstance(value, Share):

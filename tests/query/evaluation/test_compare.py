@@ -1,4 +1,4 @@
-"""Two sides over the same images."""
+"""Two models on the same images."""
 
 from dataclasses import replace
 
@@ -13,17 +13,17 @@ GOOD = ModelRanks("A (good)", PATHS, {("text->image", "en"): np.ones(100, dtype=
 BAD = ModelRanks("B (bad)", PATHS, {("text->image", "en"): np.where(np.arange(100) < 40, 1, 50)})
 
 
-def test_a_difference_that_is_there_names_the_better_one() -> None:
+def test_a_significant_difference_names_the_better_model() -> None:
     row = compare_models(GOOD, BAD).rows[0]
     assert (row["measure"], row["difference"], row["verdict"]) == ("recall@1", pytest.approx(0.6), "A (good) is better")
     assert compare_models(BAD, GOOD).rows[0]["verdict"] == "A (good) is better"
 
 
-def test_a_difference_of_chance_is_called_none_that_these_images_could_show() -> None:
+def test_a_difference_of_chance_is_not_significant() -> None:
     almost = replace(GOOD, ranks={("text->image", "en"): np.where(np.arange(100) < 1, 50, 1)})
-    assert compare_models(GOOD, almost).rows[0]["verdict"] == "no difference that these 100 images could show"
+    assert compare_models(GOOD, almost).rows[0]["verdict"] == "no significant difference on these 100 images"
 
 
-def test_sides_over_other_images_are_not_compared() -> None:
+def test_models_on_different_images_are_not_compared() -> None:
     with pytest.raises(InputError, match=r"could not read the same images \(99.png"):
         compare_models(GOOD, replace(BAD, paths=PATHS[:-1]))

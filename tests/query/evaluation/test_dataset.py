@@ -1,4 +1,4 @@
-"""Labelled folders as people have them."""
+"""Labelled folders as users have them."""
 
 from pathlib import Path
 
@@ -59,13 +59,13 @@ def test_every_image_suffix_is_read_in_any_case(tmp_path: Path) -> None:
     assert (len(found.items), found.skipped) == (3 + len(IMAGE_SUFFIXES), "")
 
 
-def test_a_class_whose_images_all_fail_is_no_class(tmp_path: Path) -> None:
+def test_a_class_without_readable_images_is_dropped(tmp_path: Path) -> None:
     labelled(tmp_path, each(1))
     (tmp_path / "red" / "0.png").write_bytes(b"nonsense")
     assert read(tmp_path).classes == ("blue", "green")
 
 
-def test_images_beside_the_folders_belong_to_no_class(tmp_path: Path) -> None:
+def test_images_outside_of_subfolders_have_no_class(tmp_path: Path) -> None:
     labelled(tmp_path, each(1))
     (tmp_path / "loose.png").write_bytes(picture("red"))
     assert len(read(tmp_path).items) == 3
@@ -74,8 +74,8 @@ def test_images_beside_the_folders_belong_to_no_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "loose", "message"),
     [
-        ({}, False, "it holds no images"),
-        ({}, True, "1 images lie in it, but no folder for a class"),
+        ({}, False, "it contains no images"),
+        ({}, True, "it contains 1 images, but no folder for a class"),
         ({"red": 3}, False, "all images are of one class, 'red'"),
     ],
     ids=["empty", "no folders", "one class"],
@@ -90,12 +90,12 @@ def test_a_folder_without_two_classes_is_refused(
         read(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         read(tmp_path / "nowhere")
 
 
-def test_a_caption_is_taken_apart_by_language() -> None:
+def test_a_caption_is_split_by_language() -> None:
     assert split_languages("cat · 猫") == {"en": "cat", "zh": "猫"}
     assert split_languages("cat\n") == {"en": "cat"}
     assert split_languages("猫 · 小猫 · cat") == {"zh": "猫", "en": "cat"}
@@ -120,7 +120,7 @@ def test_class_names_come_in_as_many_languages_as_the_file_has(tmp_path: Path) -
     ("content", "message"),
     [("cat · 猫\n", "no line for 'dog'"), ("cat · 猫\ndog\n", "'dog' has 0 more names"), (None, "No such file")],
 )
-def test_class_names_that_do_not_fit_are_refused(tmp_path: Path, content: str | None, message: str) -> None:
+def test_incomplete_class_names_raise(tmp_path: Path, content: str | None, message: str) -> None:
     file = tmp_path / "names.txt"
     if content is not None:
         file.write_text(content, encoding="utf-8")

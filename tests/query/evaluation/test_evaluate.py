@@ -25,13 +25,13 @@ def table(evaluation: Evaluation, name: str) -> Table:
 
 def test_every_prompt_set_of_both_languages_is_measured(tmp_path: Path) -> None:
     rows = table(evaluated(labelled(tmp_path, each(2))), "zero-shot").rows
-    asked = {(row["classes"], row["language"], row["prompts"]) for row in rows}
-    assert {("3 by folder", "en", "photo-80"), ("3 by folder", "zh", "zh-photo-80")} <= asked
-    assert {("3 by caption", "en", "word"), ("3 by caption", "zh", "zh-photo-7")} <= asked
+    rows_by_task = {(row["classes"], row["language"], row["prompts"]) for row in rows}
+    assert {("3 by folder", "en", "photo-80"), ("3 by folder", "zh", "zh-photo-80")} <= rows_by_task
+    assert {("3 by caption", "en", "word"), ("3 by caption", "zh", "zh-photo-7")} <= rows_by_task
     assert all(row["top_1"] == Share(6, 6) for row in rows)
 
 
-def test_a_wrong_image_is_counted_against_its_class_and_named(tmp_path: Path) -> None:
+def test_a_wrong_image_lowers_the_accuracy_of_its_class(tmp_path: Path) -> None:
     labelled(tmp_path, each(2))
     (tmp_path / "red" / "1.png").write_bytes(picture("blue"))
     evaluation = evaluated(tmp_path)
@@ -42,20 +42,20 @@ def test_a_wrong_image_is_counted_against_its_class_and_named(tmp_path: Path) ->
     assert row["taken_for"] == {"blue": 1, "green": 0, "red": 1}
 
 
-def test_an_image_answers_any_of_the_captions_that_are_like_its_own(tmp_path: Path) -> None:
+def test_equal_captions_are_relevant_to_all_their_images(tmp_path: Path) -> None:
     rows = table(evaluated(labelled(tmp_path, each(2))), "retrieval").rows
     text, image = rows[0], rows[1]
     assert (text["query"], text["against"], text["recall@1"]) == ("text->image", 6, Share(3, 3))
     assert (image["query"], image["against"], image["recall@1"]) == ("image->text", 3, Share(6, 6))
 
 
-def test_without_captions_only_the_search_is_missing_and_said_to_be(tmp_path: Path) -> None:
+def test_without_captions_search_is_skipped_with_a_note(tmp_path: Path) -> None:
     evaluation = evaluated(labelled(tmp_path, each(2), captions=False))
     assert [each.name for each in evaluation.tables] == ["zero-shot", "few-shot", "class", "confusion"]
     assert any("no image has a caption" in note for note in evaluation.notes)
 
 
-def test_a_class_of_one_image_is_measured_and_said_to_tell_little(tmp_path: Path) -> None:
+def test_a_class_of_one_image_is_measured_with_a_note(tmp_path: Path) -> None:
     evaluation = evaluated(labelled(tmp_path, each(3) | {"blue": 1}))
     assert any("single image" in note and "blue" in note for note in evaluation.notes)
     assert table(evaluation, "few-shot").rows[-1]["images"] == 7
@@ -66,7 +66,7 @@ def test_skipped_files_are_a_note(tmp_path: Path) -> None:
     assert "1 other file skipped (.heic 1)" in evaluated(tmp_path).notes
 
 
-def test_a_row_of_json_holds_a_share_and_both_ends(tmp_path: Path) -> None:
+def test_a_json_row_contains_a_share_and_its_interval(tmp_path: Path) -> None:
     row = table(evaluated(labelled(tmp_path, each(2))), "zero-shot").json_rows()[0]
     assert row["table"] == "zero-shot"
     assert (row["top_1"], row["top_1_high"]) == (1.0, 1.0)
@@ -74,14 +74,14 @@ def test_a_row_of_json_holds_a_share_and_both_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shots", [1, 2, 16])
-def test_no_image_is_judged_by_itself_and_each_is_judged_once(tmp_path: Path, shots: int) -> None:
+def test_every_image_is_classified_once_and_never_by_itself(tmp_path: Path, shots: int) -> None:
     truth_n = load_labelled_folder(
         labelled(tmp_path, {"red": 7, "green": 1, "blue": 11}), FakeSidecar(), silent
     ).class_n
-    judged: list[int] = []
+    classified: list[int] = []
     for fold in split_folds(truth_n, shots):
-        assert not set(fold.judged) & set(fold.shots)
+        assert not set(fold.classified) & set(fold.shots)
         assert all((truth_n[fold.shots] == each).sum() <= shots for each in range(3))
         assert sorted(truth_n[fold.shots]) == list(truth_n[fold.shots])
-        judged += fold.judged.tolist()
-    assert sorted(judged) == list(range(len(truth_n)))
+        classified += fold.classified.tolist()
+    assert sorted(classified) == list(range(len(truth_n)))

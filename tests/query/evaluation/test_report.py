@@ -16,7 +16,7 @@ from tests.query.evaluation.folders import each, labelled
 from tests.query.evaluation.test_evaluate import evaluated
 
 
-def test_the_page_holds_its_pictures_its_tables_and_the_command(tmp_path: Path) -> None:
+def test_the_page_contains_plots_tables_and_the_command(tmp_path: Path) -> None:
     (images := tmp_path / "<images>").mkdir()
     page = write_report(evaluated(labelled(images, each(2))), tmp_path / "out", "clip-eval '<images>' --report out")
     text = page.read_text(encoding="utf-8")
@@ -40,17 +40,17 @@ def test_a_report_without_captions_has_no_recall_curves(tmp_path: Path) -> None:
     assert not (page.parent / "recall.png").exists()
 
 
-def test_letters_that_the_fonts_lack_are_told_from_those_they_have() -> None:
+def test_text_without_glyphs_is_detected() -> None:
     assert is_drawable("crème · naïve")
     assert not is_drawable("红苹果")
 
 
-def test_names_in_pictures_are_never_boxes() -> None:
+def test_names_without_glyphs_are_replaced() -> None:
     assert replace_undrawable(["cat", "猫"], fonts={"DejaVu Sans"}) == ["cat", "class 2"]
     assert replace_undrawable(["cat", "猫"], fonts={"DejaVu Sans", "Noto Sans CJK SC"}) == ["cat", "猫"]
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as Python marks what cannot be imported
     with pytest.raises(InputError, match=r"clip-vectorizer\[eval\]"):
         prepare_matplotlib()

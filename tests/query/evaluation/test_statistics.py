@@ -1,14 +1,15 @@
-"""Intervals, against published values, a slower way, and what must hold."""
+"""Intervals, against published values, scipy, a slower method, and invariants."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from clip_vectorizer.query.evaluation.statistics import Share, paired_bootstrap, resample_means, wilson_interval
 
 
-def test_wilson_is_what_the_textbooks_print() -> None:
+def test_wilson_intervals_equal_published_ones() -> None:
     # Newcombe 1998, Statistics in Medicine 17, table I, method 3: 81/263, 15/148, 0/20, 1/29.
     printed = {
         (81, 263): (0.2553, 0.3662),
@@ -20,6 +21,13 @@ def test_wilson_is_what_the_textbooks_print() -> None:
         assert wilson_interval(hits, total) == pytest.approx(interval, abs=5e-5)
 
 
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_wilson_intervals_equal_those_of_scipy(hits: int, misses: int) -> None:
+    total = max(1, hits + misses)
+    interval = binomtest(hits, total).proportion_ci(method="wilson")
+    assert wilson_interval(hits, total) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_an_interval_holds_its_share_and_stays_a_share(hits: int, more: int) -> None:
     share = Share(hits, hits + more)
@@ -27,34 +35,35 @@ def test_an_interval_holds_its_share_and_stays_a_share(hits: int, more: int) -> 
     assert 0 <= low <= share.value <= high <= 1
 
 
-def test_of_nothing_nothing_is_known() -> None:
+def test_the_interval_of_no_images_is_0_to_1() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
-def test_equal_sides_do_not_differ() -> None:
+def test_equal_models_do_not_differ() -> None:
     right = np.array([True, False, True])
     difference = paired_bootstrap(right, right)
     assert (difference.mean, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
-    assert not difference.shown
+    assert not difference.significant
 
 
-def test_a_large_difference_is_shown() -> None:
+def test_a_large_difference_is_significant() -> None:
     random = np.random.default_rng(1)
     difference = paired_bootstrap(random.random(300) < 0.8, random.random(300) < 0.5)
-    assert difference.shown
+    assert difference.significant
     assert difference.p < 0.01
     assert difference.low < difference.mean < difference.high
 
 
-def test_chance_alone_is_shown_one_time_in_twenty() -> None:
+def test_chance_alone_is_significant_about_one_time_in_twenty() -> None:
     random = np.random.default_rng(2)
     shown = [
-        paired_bootstrap(random.random(80) < 0.5, random.random(80) < 0.5, resamples=500).shown for _ in range(300)
+        paired_bootstrap(random.random(80) < 0.5, random.random(80) < 0.5, resamples=500).significant
+        for _ in range(300)
     ]
     assert 0.02 <= np.mean(shown) <= 0.1
 
 
-def test_pairing_takes_out_what_is_hard_for_both() -> None:
+def test_pairing_cancels_images_that_are_hard_for_both() -> None:
     random = np.random.default_rng(3)
     hard = random.random(200) < 0.5
     ours, theirs = hard | (random.random(200) < 0.1), hard
@@ -68,7 +77,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert paired_bootstrap(ours, theirs) == paired_bootstrap(ours, theirs)
 
 
-def test_resampled_means_are_those_of_drawing_one_by_one() -> None:
+def test_resampled_means_equal_those_of_drawing_one_by_one() -> None:
     values = np.arange(20.0)
     drawn = np.random.default_rng(0).choice(values, (20_000, 20)).mean(axis=1)
     means = resample_means(values, 20_000, seed=1)
@@ -76,6 +85,6 @@ def test_resampled_means_are_those_of_drawing_one_by_one() -> None:
     assert means.std() == pytest.approx(drawn.std(), rel=0.03)
 
 
-def test_there_must_be_something_to_draw_from() -> None:
+def test_resampling_no_values_raises() -> None:
     with pytest.raises(ValueError, match="no values"):
         paired_bootstrap([], [])
