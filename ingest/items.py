@@ -1,10 +1,8 @@
-"""What travels through an ingest: what a source found, what it becomes, and what became of it.
+"""The values that travel through an ingest.
 
-    Item -> ImageObject (all of it goes into the database) or Amendment (its properties only) -> Outcome
+    SourceItem -> ImageObject (a whole object) or Amendment (properties of a stored object) -> ItemOutcome
 
 D dimensions
-
-What is known of an image beside its pixels, put into words that can be compared.
 """
 
 import hashlib
@@ -19,7 +17,7 @@ from ingest.choices import Fit
 
 
 class UnusableFile(Exception):
-    """Why an image cannot be ingested, in words that follow its name."""
+    """An image cannot be ingested. The text is the reason, and follows the image's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +33,30 @@ MetadataValue = str | int | float | bool | datetime | GeoPoint
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a source tells of an image beside its pixels."""
+    """What a source provides about an image in addition to its pixels."""
 
     label: str = ""
     caption: str = ""
-    metadata: Mapping[str, MetadataValue] = field(
-        default_factory=dict
-    )  # by property; the type of a value is the property's
+    # By property. The type of a value decides the type of its property.
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
-    """An image found. `read` and `facts` are called in worker threads, once each, and may raise UnusableFile."""
+    """An image in a source. `read` and `facts` are called in worker threads, once each, and may raise UnusableFile."""
 
     key: str  # the object's path and, through its UUID, its identity: forward slashes, valid UTF-8
     source: str  # the folder, archive, table or address it was found in: what --prune looks at
-    stamp: str  # changes when bytes, facts or the way of reading them change; "" when that cannot be known unread
+    stamp: str  # changes with bytes, facts or the way to read them; "" if that needs reading the file
     read: Callable[[], bytes]  # the image file, or one made of the page or frame
     facts: Callable[[bytes], Facts]  # of what `read` gave
     fit: Fit = Fit.CROP
-    held_bytes: int = 0  # of memory that the item holds on to, where it comes out of a stream
+    held_bytes: int = 0  # memory that the item occupies, if it comes out of a stream
 
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What the database has under a key."""
+    """What the database stores under a key, for comparison with a source."""
 
     sha256: str
     fit: str
@@ -71,7 +68,7 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True)
 class ImageObject:
-    """What goes into the database."""
+    """A whole object for the database."""
 
     key: str
     source: str
@@ -81,7 +78,7 @@ class ImageObject:
     facts: Facts
     mime: str
     size: int  # bytes of what was read
-    image: bytes  # what is embedded: what was read, or the padded picture; let go of when nobody needs it any more
+    image: bytes  # to embed: the file, or the padded picture; emptied once it is embedded and need not be stored
     thumbnail: bytes | None = None  # a JPEG
     phash: str = ""  # perceptual hash, 16 hex digits
     vector_d: Vectors | None = None  # (D,); None: Weaviate's module makes it
@@ -95,13 +92,13 @@ class ImageObject:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """The bytes are what the database has: properties change, the vector stays."""
+    """A change of properties. The image in the database is the same, and its vector stays."""
 
     key: str
     source: str
     stamp: str
-    facts: Facts | None  # None: these are equal too
-    phash: str = ""  # "": as it is
+    facts: Facts | None  # None: unchanged
+    phash: str = ""  # "": unchanged
 
     @property
     def held_bytes(self) -> int:
@@ -109,7 +106,7 @@ class Amendment:
 
 
 class Status(StrEnum):
-    """The buckets of a report: every image seen ends in exactly one."""
+    """The result of one image. Every image listed gets exactly one."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -119,8 +116,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
+    """Event: what happened to an image."""
+
     key: str
-    fate: Status
+    status: Status
     reason: str = ""  # why it failed
     source: str = ""
     sha256: str = ""  # of what was uploaded
@@ -128,7 +127,7 @@ class ItemOutcome:
 
 
 def digest_facts(facts: Facts) -> str:
-    """Equal facts, equal digest, whatever the order of the metadata."""
+    """Return 16 hex digits that are equal for equal facts, in any order of the metadata."""
     metadata = {name: to_json_value(value) for name, value in facts.metadata.items()}
     text = json.dumps([facts.label, facts.caption, metadata], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -141,10 +140,14 @@ def to_json_value(value: MetadataValue) -> str | int | float | bool | list[float
 
 
 def format_rfc3339(time: datetime) -> str:
-    """As Weaviate wants a date."""
+    """Return a date as Weaviate stores it.
+
+    >>> format_rfc3339(datetime(2024, 2, 29, 12))
+    '2024-02-29T12:00:00+00:00'
+    """
     return add_time_zone(time).isoformat()
 
 
 def add_time_zone(time: datetime) -> datetime:
-    """A time that names no zone is taken as UTC."""
+    """Return the time with its zone, UTC if it has none."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)

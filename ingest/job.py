@@ -1,4 +1,4 @@
-"""Everything `clip-ingest` was asked for, done in its order: open, bring in, prune, tell what looks alike; watch."""
+"""Everything that one `clip-ingest` does, in order: open, ingest, prune, find near-duplicates, watch; or reindex."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -28,21 +28,35 @@ from ingest.watch import ChangeFilter, RoundComplete, iterate_rounds
 
 @dataclass(frozen=True, slots=True)
 class IngestJob:
+    """What to ingest, from where, and into which collection."""
+
     sources: Sequence[str]
     connection: ConnectionSettings
     options: SourceOptions = field(default_factory=SourceOptions)
     settings: IngestSettings = field(default_factory=IngestSettings)
     collection: str = IMAGE_COLLECTION
     tenant: str | None = None
-    keep: Keep | None = None  # None: as the collection was made
-    embed_here: bool = False  # the sidecar is asked by us in large batches, not by Weaviate's module
-    quantizer: str | None = None  # None: as the collection was made
+    keep: Keep | None = None  # None: as the collection was created
+    embed_here: bool = False  # this process sends images to the sidecar, in large batches, not Weaviate's module
+    quantizer: str | None = None  # None: as the collection was created
     prune: PruneLimit | None = None
-    alike_bits: int | None = None  # report images whose perceptual hashes are that many bits apart
+    hash_distance: int | None = None  # report images whose perceptual hashes are at most so many bits apart
     dry_run: bool = False
     watch: bool = False
-    reindex: bool = False  # instead of all that: every object gets a vector of the model that vectorizer_url runs
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexJob:
+    """Every object of a collection gets a vector of the model behind `connection.vectorizer_url`."""
+
+    sources: Sequence[str]  # of the images that the database does not store
+    connection: ConnectionSettings
+    options: SourceOptions = field(default_factory=SourceOptions)
+    settings: IngestSettings = field(default_factory=IngestSettings)
+    collection: str = IMAGE_COLLECTION
+    tenant: str | None = None  # whose images the sources are
     inference_url: str | None = None  # that sidecar as Weaviate reaches it
+    dry_run: bool = False
 
 
 class JobTarget(NamedTuple):
@@ -50,17 +64,17 @@ class JobTarget(NamedTuple):
     embedder: Embedder | None
 
 
-def run_job(job: IngestJob, report: IngestReport, listener: IngestListener) -> str:
-    """Fills `report`, also when an error ends it; the name of the model. Raises what `ingest` does, and PruneRefused.
+def run_job(job: IngestJob | ReindexJob, report: IngestReport, listener: IngestListener) -> str:
+    """Fill `report`, also when an error ends the job, and return the name of the model.
 
-    A job that watches ends when it is interrupted.
+    A job that watches runs until it is interrupted. Raises what `ingest` or `reindex` raises, and PruneRefused.
     """
-    if job.reindex:
+    if isinstance(job, ReindexJob):
         return run_reindex(job, report, listener)
     sources = [RecordingSource(source) for source in open_sources(job.sources, job.options)]
     with open_target(job) as (store, embedder):
         for settings in build_round_settings(job, sources):
-            report.skipped = 0  # a round sees them all again
+            report.skipped = 0  # each round lists all of them again
             ingest(sources, store, embedder, listener, settings, report)
             check_images_found(job, report)
             try:
@@ -75,13 +89,13 @@ def run_job(job: IngestJob, report: IngestReport, listener: IngestListener) -> s
 
 
 def check_images_found(job: IngestJob, report: IngestReport) -> None:
-    """A folder without images is a mistake more often than not; for a watcher or a pruner it may be right."""
+    """Raise InputError if the sources have no images; with --watch or --prune that may be intended."""
     if not (report.seen or job.watch or job.prune or job.settings.selection.is_part):
         raise InputError(f"{', '.join(job.sources)}: no images there (other files: {report.skipped})")
 
 
-def run_reindex(job: IngestJob, report: IngestReport, listener: IngestListener) -> str:
-    """Moves the collection to another model, whose name it answers. Raises what `reindex` does."""
+def run_reindex(job: ReindexJob, report: IngestReport, listener: IngestListener) -> str:
+    """Move the collection to another model and return that model's name. Raises what `reindex` raises."""
     connection = job.connection
     images = ImageSources(open_sources(job.sources, job.options), job.tenant)
     url = connection.vectorizer_url or DEFAULT_VECTORIZER_URL
@@ -95,11 +109,13 @@ def run_reindex(job: IngestJob, report: IngestReport, listener: IngestListener) 
             listener,
             job.settings,
             report,
+            job.dry_run,
         )
         return sidecar.meta().model
 
 
 def build_round_settings(job: IngestJob, sources: Sequence[Source]) -> Iterator[IngestSettings]:
+    """Yield the settings of each round: one, or with --watch one for each change, which selects what changed."""
     if not job.watch:
         yield job.settings
         return
@@ -110,15 +126,17 @@ def build_round_settings(job: IngestJob, sources: Sequence[Source]) -> Iterator[
 
 
 def finish_round(job: IngestJob, sources: Sequence[RecordingSource], store: ImageStore, report: IngestReport) -> None:
+    """Prune and find near-duplicates, as far as the job includes them."""
     patience = Patience(job.settings.patience_seconds, time.sleep)
     if limit := job.prune:
         report.pruned += prune(sources, store, job.settings.selection, limit, patience, really=not job.dry_run)
-    if job.alike_bits is not None:
-        report.near_duplicates = find_near_duplicates(patience.call(lambda: list(store.phashes())), job.alike_bits)
+    if job.hash_distance is not None:
+        report.near_duplicates = find_near_duplicates(patience.call(lambda: list(store.phashes())), job.hash_distance)
 
 
 @contextmanager
 def open_target(job: IngestJob) -> Iterator[JobTarget]:
+    """Open the job's store and, if this process embeds, its embedder. Raises what `open_store` raises."""
     connection = job.connection
     with open_store(
         connection,

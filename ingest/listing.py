@@ -1,4 +1,4 @@
-"""Everything that the sources find, once: what is listed, left out, or cannot be listed."""
+"""List what the sources contain: each image once, in the part that the run selects."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +14,21 @@ from ingest.sources.base import SkippedFile, Source
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The `index`th (from 1) of `count` parts of about equal size; together they are everything, without overlap."""
+    """The `index`th (from 1) of `count` disjoint parts of about equal size, which together are everything."""
 
     index: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """`2/8`. Raises InputError."""
+        """Parse `2/8`. Raises InputError.
+
+        >>> Shard.parse("2/8")
+        Shard(index=2, count=8)
+        """
         index, slash, count = text.partition("/")
         if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-            raise InputError(f"{text!r} is no shard; write the part and how many there are, from 1/8 to 8/8")
+            raise InputError(f"{text!r} is no shard; give the part and the number of parts, from 1/8 to 8/8")
         return cls(int(index), int(count))
 
     def has(self, key: str) -> bool:
@@ -33,7 +37,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the items found are this run's, and what their keys begin with."""
+    """Which of the listed items a run processes, and the prefix of their keys."""
 
     prefix: str = ""
     shard: Shard | None = None
@@ -50,35 +54,36 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ListingProgress:
-    """`count` more images are known of; `complete`: these are all."""
+    """Event: `count` more images are listed; `complete`: the listing has ended."""
 
     count: int
     complete: bool = False
 
 
-def list_items(sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]) -> Iterator[SourceItem]:
-    """The items of all sources. `tell` gets a Listed for each, a Skipped or a failed Outcome for what is no item.
+def list_items(sources: Sequence[Source], selection: Selection, emit: Callable[[object], None]) -> Iterator[SourceItem]:
+    """Yield the items of all sources.
 
-    Two different images with one key would overwrite each other: the first is taken, the second failed. The same one
-    named twice counts once.
+    Emits a ListingProgress for each, a SkippedFile for files that are no images, and a failed ItemOutcome for what
+    cannot be listed. Of two different images with one key the first is used and the second fails, because they would
+    overwrite each other; an image listed twice counts once.
     """
-    for found in islice(select_items(sources, selection, tell), selection.limit):
-        tell(ListingProgress(1))
+    for found in islice(select_items(sources, selection, emit), selection.limit):
+        emit(ListingProgress(1))
         if isinstance(found, SourceItem):
             yield found
         else:
-            tell(found)
-    tell(ListingProgress(0, complete=True))
+            emit(found)
+    emit(ListingProgress(0, complete=True))
 
 
 def select_items(
-    sources: Sequence[Source], selection: Selection, tell: Callable[[object], None]
+    sources: Sequence[Source], selection: Selection, emit: Callable[[object], None]
 ) -> Iterator[SourceItem | ItemOutcome]:
-    taken: dict[str, str] = {}  # source by key; one source alone has no key twice
+    taken: dict[str, str] = {}  # source by key; a single source has no duplicate keys
     for found in chain.from_iterable(sources):
         if isinstance(found, SkippedFile):
-            if not selection.shard or selection.shard.has(found.key):  # all parts together tell it once
-                tell(found)
+            if not selection.shard or selection.shard.has(found.key):  # of all shards, one reports it
+                emit(found)
             continue
         found = dataclasses.replace(found, key=add_prefix(found.key, selection.prefix))
         if selection.shard and not selection.shard.has(found.key):
@@ -94,10 +99,16 @@ def select_items(
 
 
 def add_prefix(key: str, prefix: str) -> str:
+    """Return the key in the folder `prefix`.
+
+    >>> add_prefix("cat.jpg", "pets/"), add_prefix("cat.jpg", "")
+    ('pets/cat.jpg', 'cat.jpg')
+    """
     name = prefix.strip("/")
     return f"{name}/{key}" if name else key
 
 
 def fail_clash(second: SourceItem, first: str) -> ItemOutcome:
+    """Return the outcome of an item whose key another source uses."""
     reason = f"{second.source} would overwrite what {first} has under this path; ingest one of them with --prefix NAME"
     return ItemOutcome(second.key, Status.FAILED, reason, second.source)

@@ -1,6 +1,6 @@
-"""Images that look alike though their bytes differ: perceptual hashes a few bits apart.
+"""Images that look alike although their bytes differ: their perceptual hashes are a few bits apart.
 
-N hashes, each of them once
+N distinct hashes
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ MAX_COMPARISONS = 4_000_000  # comparisons; 32 MB
 
 @dataclass(frozen=True, slots=True, order=True)
 class NearDuplicateGroup:
-    """Images of which each is near to another one of them; two at the ends of a chain may be further apart."""
+    """Images each of which is near another one of the group; the two ends of a chain may be further apart."""
 
     keys: tuple[str, ...]
 
@@ -31,7 +31,11 @@ class NearDuplicateGroup:
 
 
 def find_near_duplicates(hashes: Iterable[tuple[str, str]], distance: int) -> list[NearDuplicateGroup]:
-    """Of (key, hash in 16 hex digits) the groups of two and more, linked by at most `distance` bits; keys in order."""
+    """Group the images whose hashes are at most `distance` bits apart. `hashes`: pairs of key and 16 hex digits.
+
+    >>> find_near_duplicates([("a", "00ff" * 4), ("b", "00fe" * 4), ("c", "ff00" * 4)], 4)
+    [NearDuplicateGroup(keys=('a', 'b'))]
+    """
     keys = defaultdict[int, list[str]](list)
     for key, phash in hashes:
         if phash:
@@ -43,9 +47,10 @@ def find_near_duplicates(hashes: Iterable[tuple[str, str]], distance: int) -> li
 
 
 def find_pairs(bits_n: HashBits, distance: int) -> Iterator[IndexPair]:
-    """Pairs at most `distance` bits apart, some of them several times.
+    """Yield pairs of indices at most `distance` bits apart, some of them several times.
 
-    Two hashes that differ in at most d bits agree wholly in at least one of d + 1 bands: only those are compared.
+    Two hashes that differ in at most d bits are equal in at least one of d + 1 bands, so only those are compared.
+    `bits_n`: (N,) uint64.
     """
     for band in split_bands(distance + 1):
         for group in group_by_band(bits_n, band):
@@ -53,13 +58,13 @@ def find_pairs(bits_n: HashBits, distance: int) -> Iterator[IndexPair]:
 
 
 def split_bands(count: int) -> Iterator[int]:
-    """Masks that share the bits among them as evenly as possible."""
+    """Yield `count` masks that divide the 64 bits as evenly as possible."""
     edges = [HASH_BITS * number // count for number in range(count + 1)]
     return ((1 << end) - (1 << start) for start, end in pairwise(edges))
 
 
 def group_by_band(bits_n: HashBits, band: int) -> Iterator[IndexArray]:
-    """Of hashes that agree in the band: two or more."""
+    """Yield the indices of hashes that are equal in the band, in groups of two or more."""
     parts = bits_n & np.uint64(band)
     order = np.argsort(parts, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
@@ -77,7 +82,11 @@ def find_close_pairs(bits_n: HashBits, group: IndexArray, distance: int) -> Iter
 
 
 def join_groups(linked: Iterable[IndexPair], count: int) -> Iterator[Sequence[int]]:
-    """The parts of 0..count - 1 that the links hold together (union-find)."""
+    """Return the connected parts of 0..count - 1 (union-find).
+
+    >>> sorted(sorted(group) for group in join_groups([(0, 2)], 3))
+    [[0, 2], [1]]
+    """
     above = list(range(count))
 
     def top(index: int) -> int:

@@ -1,6 +1,8 @@
-"""Sources in, objects in the store, and a report whose numbers add up: the whole of `clip-ingest`."""
+"""Ingest: images from sources become objects in a store, and a report whose numbers add up.
 
-import os
+list -> look up -> read and prepare -> embed -> upload -> verify
+"""
+
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -8,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
-from ingest.choices import Keep
+from ingest.choices import PATIENCE_SECONDS, WORKERS, Keep
 from ingest.embed import DuplicateIndex, Embedder, StoreChange, add_vectors
 from ingest.items import ImageObject, ItemOutcome, SourceItem, Status, StoredState
 from ingest.listing import Selection, list_items
@@ -20,11 +22,13 @@ from ingest.stages import Flow, HasHeldBytes, SizeLimit
 from ingest.store.base import ImageStore
 from ingest.upload import upload
 
-LOOKUP_KEYS = 256  # keys whose stored state is asked for in one request
-LOOKUP_BATCH = SizeLimit(LOOKUP_KEYS, 32_000_000)  # what comes out of a stream is held in memory
+LOOKUP_KEYS = 256  # keys in one request for stored states
+LOOKUP_BATCH = SizeLimit(LOOKUP_KEYS, 32_000_000)  # items from a stream occupy memory
 EMBED_BATCH = SizeLimit(64, 12_000_000)
-MODULE_BATCH = SizeLimit(32, 9_000_000)  # Weaviate answers when its module has embedded the last of them
-UPLOAD_BATCH = SizeLimit(128, 9_000_000)  # in memory a batch takes five times that, and gRPC takes 104,858,000 bytes
+MODULE_BATCH = SizeLimit(32, 9_000_000)  # Weaviate responds when its module has embedded all of them
+UPLOAD_BATCH = SizeLimit(128, 9_000_000)  # a batch takes five times that in memory; gRPC accepts 104,858,000 bytes
+
+LOST_REASON = "Weaviate accepted it, but does not hold it; run the same command again"
 
 ItemT = TypeVar("ItemT")
 HeavyT = TypeVar("HeavyT", bound=HasHeldBytes)
@@ -33,13 +37,15 @@ IngestListener = Callable[[IngestReport, object], None]
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    workers: int = min(8, os.cpu_count() or 1)  # threads that read and decode
+    """How to ingest: what to read, how much at once, how long to retry."""
+
+    workers: int = WORKERS
     prepare: PrepareSettings = field(default_factory=PrepareSettings)
     selection: Selection = field(default_factory=Selection)
-    checksum: bool = False  # read everything, whatever sizes and times say
-    patience_seconds: float = 300.0  # a database that restarts, a sidecar that loads another model
+    checksum: bool = False  # read all files, even those with an unchanged stamp
+    patience_seconds: float = PATIENCE_SECONDS
     verify: bool = True
-    # Requests at once: while one waits for its last image, the other keeps the model or the database busy.
+    # Concurrent requests: while one waits for its last image, the other keeps the model or the database busy.
     requests: int = 2
     embed_batch: SizeLimit = EMBED_BATCH
     module_batch: SizeLimit = MODULE_BATCH
@@ -48,10 +54,10 @@ class IngestSettings:
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """An item and what the database has under its key."""
+    """An item, and the stored state under its key, if there is one."""
 
     item: SourceItem
-    held: StoredState | None
+    stored: StoredState | None
 
     @property
     def held_bytes(self) -> int:
@@ -59,7 +65,7 @@ class ItemState:
 
 
 def ignore_progress(_: IngestReport, __: object) -> None:
-    """The listener that says nothing."""
+    """The default listener: does nothing."""
 
 
 def ingest(
@@ -70,47 +76,46 @@ def ingest(
     settings: IngestSettings | None = None,
     report: IngestReport | None = None,
 ) -> IngestReport:
-    """Brings every image of `sources` into `store`, except those that it holds unchanged.
+    """Upload every image of `sources` that `store` does not hold unchanged, and return the report.
 
-    With an `embedder` objects are sent with their vectors; without, the store makes them. `on_progress` gets the
-    report as it grows, with what has just happened. An image that cannot be used is in the report's `failures` and
-    stops nothing. Raises InputError (a source that cannot be read) and Unreachable (store or sidecar are away for
-    longer than patience lasts: what is in stays in, and the next run goes on from there).
+    With an `embedder`, objects are sent with their vectors; without one, the store makes them. `on_progress` is called
+    with the report so far and the event that changed it. An image that cannot be used is listed in `failures`; the
+    others go on. Raises InputError (a source cannot be read), Mismatch (another model) and Unreachable (the store or
+    the sidecar stays away for longer than `patience_seconds`: stored objects remain, and the next run continues).
     """
     settings, report = settings or IngestSettings(), report or IngestReport()
-    if not report.seen:  # a later round of the same report goes on counting
+    if not report.seen:  # a later round with the same report continues its count
         report.started = time.monotonic()
     run = IngestRun(sources, store, embedder, settings)
     uploaded: list[ItemOutcome] = []
-    with closing(run.events(settings.selection)) as events:  # a listener that raises must end the stages too
+    with closing(run.events(settings.selection)) as events:  # stop the stages if the listener raises
         for event in events:
             report.take(event)
             on_progress(report, event)
             if isinstance(event, ItemOutcome) and event.sha256:
                 uploaded.append(event)
-    for outcome in run.lost_for_good(uploaded) if settings.verify else ():
-        reason = "Weaviate took it, but does not hold it; run the same command again"
-        on_progress(report, report.take_back(outcome, reason))
+    for outcome in run.resend_lost(uploaded) if settings.verify else ():
+        on_progress(report, report.take_back(outcome, LOST_REASON))
     return report
 
 
 class IngestRun:
-    """The stages, wired. Each may be read as a function of its own."""
+    """The stages of one ingest, connected. The work of each stage is a function of its own."""
 
     def __init__(
         self, sources: Sequence[Source], store: ImageStore, embedder: Embedder | None, settings: IngestSettings
     ) -> None:
         self._sources, self._store, self._embedder, self._settings = sources, store, embedder, settings
         self._prepare = replace(settings.prepare, keep=store.keep)
-        self._twins = DuplicateIndex(store)
+        self._duplicates = DuplicateIndex(store)
 
     def events(self, selection: Selection) -> Generator[object]:
-        """Runs it all. What happens to each item, as it happens."""
+        """Run all stages and yield their events as they happen."""
         settings = self._settings
         with Flow() as flow:
             self._flow = flow
-            self._patience = Patience(settings.patience_seconds, flow.pause, flow.tell)
-            items = flow.stage(list_items(self._sources, selection, flow.tell), lambda item: (item,), SizeLimit(20_000))
+            self._patience = Patience(settings.patience_seconds, flow.pause, flow.emit)
+            items = flow.stage(list_items(self._sources, selection, flow.emit), lambda item: (item,), SizeLimit(20_000))
             known = flow.stage(
                 split_batches(items, LOOKUP_BATCH), self._look_up, SizeLimit(2 * LOOKUP_KEYS), settings.requests
             )
@@ -124,67 +129,67 @@ class IngestRun:
     def _look_up(self, items: Sequence[SourceItem]) -> Iterator[ItemState]:
         for found in look_up(items, self._store, self._prepare, self._settings.checksum, self._patience):
             if isinstance(found, ItemOutcome):
-                self._flow.tell(found)
+                self._flow.emit(found)
             else:
                 yield found
 
     def _read(self, known: ItemState) -> Iterator[StoreChange]:
-        made = prepare(known.item, known.held, self._prepare)
+        made = prepare(known.item, known.stored, self._prepare)
         if isinstance(made, ItemOutcome):
-            self._flow.tell(made)
+            self._flow.emit(made)
         else:
             yield made
 
     def _embed(self, changes: Sequence[StoreChange]) -> Iterator[StoreChange]:
-        for made in add_vectors(changes, self._twins, self._embedder, self._patience):
+        for made in add_vectors(changes, self._duplicates, self._embedder, self._patience):
             if isinstance(made, ItemOutcome):
-                self._flow.tell(made)
+                self._flow.emit(made)
             else:
                 yield drop_image(made, self._store.keep)
 
     def _upload(self, changes: Sequence[StoreChange]) -> Iterator[ImageObject]:
-        changes = [self._twins.relinked(change) for change in changes]
+        changes = [self._duplicates.relink(change) for change in changes]
         for outcome in upload(changes, self._store, self._patience):
-            self._flow.tell(outcome)
-        if outdated := self._twins.outdated(changes):  # in the meantime
+            self._flow.emit(outcome)
+        if outdated := self._duplicates.find_outdated(changes):  # replaced since the batch was embedded
             self._patience.call(lambda: self._store.unlink(outdated))
         return iter(())
 
-    def lost_for_good(self, uploaded: Sequence[ItemOutcome]) -> list[ItemOutcome]:
-        """Of what was sent, what the store does not hold even after it was removed and sent once more."""
+    def resend_lost(self, uploaded: Sequence[ItemOutcome]) -> list[ItemOutcome]:
+        """Delete and resend what the store accepted but does not hold. Return what is still missing."""
         patience = Patience(self._settings.patience_seconds, time.sleep)
         lost = {outcome.key for outcome in find_missing(uploaded, self._store, patience)}
         if lost:
-            patience.call(lambda: self._store.forget(sorted(lost)))
+            patience.call(lambda: self._store.delete(sorted(lost)))
             for _ in self.events(replace(self._settings.selection, limit=None, only=lambda item: item.key in lost)):
-                pass  # the store, asked again below, tells more than the outcome
+                pass  # find_missing below checks the store itself
         return list(find_missing([outcome for outcome in uploaded if outcome.key in lost], self._store, patience))
 
 
 def look_up(
     items: Sequence[SourceItem], store: ImageStore, settings: PrepareSettings, checksum: bool, patience: Patience
 ) -> Iterator[ItemState | ItemOutcome]:
-    """Each item with what the store has of it, or the outcome where it need not be read. One request."""
-    held = patience.call(lambda: store.held([item.key for item in items]))
+    """Yield each item with its stored state, or an outcome if it need not be read. One request."""
+    held = patience.call(lambda: store.states([item.key for item in items]))
     for item in items:
         known = ItemState(item, held.get(item.key))
-        if not checksum and is_unchanged(item, known.held, settings):
+        if not checksum and is_unchanged(item, known.stored, settings):
             yield ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
         else:
             yield known
 
 
 def drop_image(change: StoreChange, keep: Keep) -> StoreChange:
-    """Without the image, where it has done what it was needed for."""
+    """Return the change without its image, if that is embedded and need not be stored."""
     if isinstance(change, ImageObject) and change.vector_d is not None and keep is not Keep.FULL:
         return replace(change, image=b"")
     return change
 
 
 def find_missing(uploaded: Sequence[ItemOutcome], store: ImageStore, patience: Patience) -> Iterator[ItemOutcome]:
-    """Of what was sent, what the store does not hold."""
+    """Yield the outcomes of uploads that the store does not hold."""
     for group in split_groups(uploaded, LOOKUP_KEYS):
-        held = patience.call(lambda: store.held([outcome.key for outcome in group]))  # noqa: B023
+        held = patience.call(lambda: store.states([outcome.key for outcome in group]))  # noqa: B023
         for outcome in group:
             now = held.get(outcome.key)
             if now is None or (now.sha256 != outcome.sha256 and store.keep is not Keep.NONE):
@@ -192,17 +197,22 @@ def find_missing(uploaded: Sequence[ItemOutcome], store: ImageStore, patience: P
 
 
 def split_groups(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
+    """Yield consecutive lists of `size` items; the last may be shorter.
+
+    >>> list(split_groups("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
     rest = iter(items)
     while group := list(islice(rest, size)):
         yield group
 
 
-def split_batches(stream: Iterable[HeavyT], bound: SizeLimit) -> Iterator[list[HeavyT]]:
-    """Consecutive parts within the bound; an item over it goes alone."""
+def split_batches(stream: Iterable[HeavyT], limit: SizeLimit) -> Iterator[list[HeavyT]]:
+    """Yield consecutive lists within the limit; an item that exceeds it comes alone."""
     batch: list[HeavyT] = []
     size = 0
     for item in stream:
-        if batch and (len(batch) >= bound.items or size + item.held_bytes > bound.bytes):
+        if batch and (len(batch) >= limit.items or size + item.held_bytes > limit.bytes):
             yield batch
             batch, size = [], 0
         batch.append(item)

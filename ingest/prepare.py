@@ -1,9 +1,7 @@
-"""One item read and compared with what the database holds: the work that many threads do at once.
+"""Read an item, compare it with its stored state, and build the object to upload. Many threads do this at once.
 
-A look at an image file: what kind it is, a thumbnail, a perceptual hash, the whole of it on a white square.
-
-It is decoded only as far as somebody wants what comes of it; all else is left to the sidecar, which decodes every
-image anyway and tells what it cannot read.
+An image is decoded only if a thumbnail, a perceptual hash or padding is needed: the sidecar decodes every image
+anyway, and reports those it cannot read.
 """
 
 import hashlib
@@ -30,9 +28,9 @@ from ingest.items import (
 from ingest.sources.reading import MAX_PIXELS
 
 THUMBNAIL_SIDE = 256  # pixels
-THUMBNAIL_QUALITY = 75  # Weaviate checks every character of it: see ARCHITECTURE.md
+THUMBNAIL_QUALITY = 75  # Weaviate checks every character of the base64: see docs/decisions.md
 PADDED_QUALITY = 95
-PADDED_SIDE = 2048  # pixels; several times what any model looks at
+PADDED_SIDE = 2048  # pixels; several times the input of any model
 WHITE = (255, 255, 255)
 
 PreparedItem = ImageObject | Amendment | ItemOutcome
@@ -40,46 +38,50 @@ PreparedItem = ImageObject | Amendment | ItemOutcome
 
 @dataclass(frozen=True, slots=True)
 class PrepareSettings:
+    """What to make of an image."""
+
     keep: Keep = Keep.THUMBNAIL
-    near_duplicates: bool = False  # a perceptual hash for every image, also where no thumbnail is kept
-    take_over: bool = False  # replace what another source brought in under the same key
+    near_duplicates: bool = False  # a perceptual hash for every image, also if no thumbnail is stored
+    take_over: bool = False  # replace an image that another source stored under the same key
 
 
-def is_unchanged(item: SourceItem, held: StoredState | None, settings: PrepareSettings) -> bool:
-    """As far as it can be told without reading anything."""
-    if held is None or not item.stamp or (settings.near_duplicates and not held.phash):
+def is_unchanged(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> bool:
+    """Whether the stored state has the same stamp, source and fit, so that the file need not be read."""
+    if stored is None or not item.stamp or (settings.near_duplicates and not stored.phash):
         return False
-    return (item.stamp, item.source, str(item.fit)) == (held.stamp, held.source, held.fit)
+    return (item.stamp, item.source, str(item.fit)) == (stored.stamp, stored.source, stored.fit)
 
 
-def prepare(item: SourceItem, held: StoredState | None, settings: PrepareSettings) -> PreparedItem:
-    """What to upload, or the outcome when there is nothing: unchanged, or failed with the reason. Never raises."""
+def prepare(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> PreparedItem:
+    """Return what to upload, or the outcome if there is nothing: unchanged, or failed with the reason. Never raises."""
     try:
-        return compare_with_stored(item, item.read(), held, settings)
+        return compare_with_stored(item, item.read(), stored, settings)
     except (UnusableFile, InputError) as problem:
         return fail_item(item, str(problem).removeprefix(f"{item.key}: "))
-    except Exception as error:  # whatever a file can do to a decoder, it must not stop the run
+    except Exception as error:  # no error of a decoder may stop the run
         return fail_item(item, f"{type(error).__name__}: {error}")
 
 
 def compare_with_stored(
-    item: SourceItem, data: bytes, held: StoredState | None, settings: PrepareSettings
+    item: SourceItem, data: bytes, stored: StoredState | None, settings: PrepareSettings
 ) -> PreparedItem:
     sha256 = hashlib.sha256(data).hexdigest()
     facts = item.facts(data)
-    if held is None or (held.sha256, held.fit) != (sha256, str(item.fit)):
-        if held and held.source not in ("", item.source) and not settings.take_over:
-            return fail_item(item, format_clash(held))
-        return build_object(item, data, sha256, facts, held, settings)
-    phash = preview_image(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not held.phash else ""
-    same_facts = held.facts == digest_facts(facts)
-    if same_facts and not phash and (held.stamp, held.source) == (item.stamp, item.source):
+    if stored is None or (stored.sha256, stored.fit) != (sha256, str(item.fit)):
+        if stored and stored.source not in ("", item.source) and not settings.take_over:
+            return fail_item(item, format_clash(stored))
+        return build_object(item, data, sha256, facts, stored, settings)
+    phash = (
+        preview_image(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not stored.phash else ""
+    )
+    same_facts = stored.facts == digest_facts(facts)
+    if same_facts and not phash and (stored.stamp, stored.source) == (item.stamp, item.source):
         return ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
     return Amendment(item.key, item.source, item.stamp, None if same_facts else facts, phash)
 
 
 def build_object(
-    item: SourceItem, data: bytes, sha256: str, facts: Facts, held: StoredState | None, settings: PrepareSettings
+    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState | None, settings: PrepareSettings
 ) -> ImageObject:
     seen = preview_image(data, item.fit, settings.keep, settings.near_duplicates)
     return ImageObject(
@@ -94,13 +96,13 @@ def build_object(
         image=seen.image,
         thumbnail=seen.thumbnail,
         phash=seen.phash,
-        replaces=held is not None,
+        replaces=stored is not None,
     )
 
 
-def format_clash(held: StoredState) -> str:
+def format_clash(stored: StoredState) -> str:
     return (
-        f"the collection holds another image under this path, from {held.source}; "
+        f"the collection holds another image under this path, from {stored.source}; "
         "keep both with --prefix NAME, or replace that one with --take-over"
     )
 
@@ -118,7 +120,7 @@ class ImagePreview:
 
 
 def preview_image(data: bytes, fit: Fit, keep: Keep, with_phash: bool) -> ImagePreview:
-    """Raises UnusableFile with the reason."""
+    """Return the image to embed, with thumbnail and hash as needed. Raises UnusableFile with the reason."""
     try:
         with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
             mime = Image.MIME[picture.format or ""]
@@ -139,7 +141,7 @@ def build_preview(
         whole = upright_rgb(load_pixels(picture))
         data = pad_to_square(whole)
     elif with_thumbnail or with_phash:
-        # A JPEG is decoded at the least scale that is not smaller: all of the file is still read, and checked.
+        # Decode a JPEG at the smallest scale that is large enough: all of the file is still read and checked.
         picture.draft("RGB", thumbnail_size(picture.size))
         whole = upright_rgb(load_pixels(picture))
     else:
@@ -151,7 +153,11 @@ def build_preview(
 
 
 def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The long side at most THUMBNAIL_SIDE; nothing is enlarged."""
+    """Return width and height with the long side at most THUMBNAIL_SIDE; nothing is enlarged.
+
+    >>> thumbnail_size((1024, 512)), thumbnail_size((80, 60))
+    ((256, 128), (80, 60))
+    """
     shrink = min(1.0, THUMBNAIL_SIDE / max(size))
     return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 
@@ -171,7 +177,7 @@ def check_pixel_count(picture: Image.Image) -> None:
 
 
 def pad_to_square(picture: Image.Image) -> bytes:
-    """A JPEG of the whole picture in the middle of a white square, so that a centre crop cuts nothing off."""
+    """Return a JPEG of the whole picture centred on a white square, so that a centre crop removes nothing."""
     picture = picture.copy()
     picture.thumbnail((PADDED_SIDE, PADDED_SIDE))
     side = max(picture.size)
@@ -181,13 +187,16 @@ def pad_to_square(picture: Image.Image) -> bytes:
 
 
 def encode_jpeg(picture: Image.Image, quality: int) -> bytes:
-    picture.info.clear()  # no EXIF, no colour profile: the pixels are upright already
+    picture.info.clear()  # no EXIF and no colour profile: the pixels are upright already
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
 def difference_hash(picture: Image.Image) -> str:
-    """64 bits in 16 hex digits: is each of 8 x 8 cells brighter than its right neighbour? Survives scaling and JPEG."""
+    """Return 64 bits in 16 hex digits: whether each of 8 x 8 cells is brighter than its right neighbour.
+
+    Scaling and JPEG compression change few of them.
+    """
     grey = np.asarray(picture.resize((9, 8), Image.Resampling.BOX).convert("L"), dtype=np.int16)
     return np.packbits(grey[:, :-1] > grey[:, 1:]).tobytes().hex()

@@ -1,4 +1,4 @@
-"""`--prune`: objects whose images are gone from their source go too, behind a guard."""
+"""`--prune`: delete the objects whose images are gone from their source, with a limit against mistakes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +15,26 @@ REMOVE_BATCH = 256  # objects in one request
 
 
 class PruneRefused(VectorizerError):
-    """More would go than a person may have meant."""
+    """Nothing was removed: more would go than the limit allows, or not everything could be listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PruneLimit:
-    """How much may go at once: a number of objects, or a share of what the sources brought in."""
+    """How much may be removed at once: a number of objects, or a percentage of the objects of these sources."""
 
     objects: int | None = None
     percent: int = 10
 
     @classmethod
     def parse(cls, text: str) -> "PruneLimit":
-        """`500` or `20%`. Raises InputError."""
+        """Parse `500` or `20%`. Raises InputError.
+
+        >>> PruneLimit.parse("20%").allows(vanished=20, of=100)
+        True
+        """
         number = text.removesuffix("%")
         if not number.isdecimal() or (text.endswith("%") and int(number) > 100):
-            raise InputError(f"{text!r} is no limit; write a number of objects or a share, for example 500 or 20%")
+            raise InputError(f"{text!r} is no limit; give a number of objects or a percentage, for example 500 or 20%")
         return cls(percent=int(number)) if text.endswith("%") else cls(objects=int(number))
 
     def allows(self, vanished: int, of: int) -> bool:
@@ -39,11 +43,11 @@ class PruneLimit:
 
 @dataclass(slots=True)
 class RecordingSource:
-    """A source that remembers what it found. Obeys Source."""
+    """A Source that records what it lists."""
 
     source: Source
     keys: set[str] = field(default_factory=set)
-    unlisted: list[ItemOutcome] = field(default_factory=list)  # what could not be listed: it may still be there
+    unlisted: list[ItemOutcome] = field(default_factory=list)  # what could not be listed may still exist
 
     @property
     def name(self) -> str:
@@ -68,9 +72,10 @@ def prune(
     patience: Patience,
     really: bool = True,
 ) -> int:
-    """Removes what vanished from the sources, after they were iterated over; how many objects that were.
+    """Delete the objects that the sources, which were iterated over before, no longer contain. Return their number.
 
-    Raises PruneRefused beyond `limit`, and when something may lie in what could not be listed; Unreachable.
+    Raises PruneRefused beyond `limit`, and if a vanished image may be in something that could not be listed;
+    Unreachable.
     """
     listed = {add_prefix(key, selection.prefix) for source in sources for key in source.keys}
     known = patience.call(lambda: list(store.keys([source.name for source in sources])))
@@ -81,11 +86,11 @@ def prune(
     if not limit.allows(len(vanished), len(stored)):
         raise PruneRefused(
             f"{len(vanished)} of {len(stored)} images have vanished from the source, for example {vanished[0]}; "
-            f"nothing was removed: if that is right, say --prune-limit {len(vanished)} (or 100%)"
+            f"nothing was removed: if that is right, add --prune-limit {len(vanished)} (or 100%)"
         )
     for group in split_groups(vanished, REMOVE_BATCH) if really else ():
         patience.call(lambda: store.unlink(group))  # noqa: B023 - called at once
-        patience.call(lambda: store.forget(group))  # noqa: B023
+        patience.call(lambda: store.delete(group))  # noqa: B023
     return len(vanished)
 
 
@@ -94,13 +99,13 @@ def check_unlisted(source: RecordingSource, vanished: Sequence[str], prefix: str
         inside = list_inside_prefixes(add_prefix(unlisted.key, prefix))
         if any(key.startswith(inside) for key in vanished):
             raise PruneRefused(
-                f"nothing was removed, for not all could be listed ({unlisted.key}: {unlisted.reason}); mend or remove "
-                "that, or leave it out with --ignore, and what it held is removed, too"
+                f"nothing was removed, because not everything could be listed ({unlisted.key}: {unlisted.reason}); "
+                "repair or remove that, or exclude it with --ignore, which removes its images too"
             )
 
 
 def list_inside_prefixes(key: str) -> tuple[str, ...]:
-    """How the keys begin of all that may lie in a folder, an archive or a document; of a row nobody knows it."""
+    """Return the prefixes of keys inside a folder, an archive or a document; of a row they are unknown."""
     if "#row=" in key or key.split("/")[-1] == ".":
         return ("",)
     whole = key.removesuffix("::")
@@ -108,10 +113,11 @@ def list_inside_prefixes(key: str) -> tuple[str, ...]:
 
 
 def is_selected(key: str, selection: Selection) -> bool:
+    """Whether the run's prefix and shard include the key."""
     return key.startswith(add_prefix("", selection.prefix)) and (selection.shard is None or selection.shard.has(key))
 
 
 def check_prune(selection: Selection, retry: bool) -> None:
-    """Raises InputError where only a part is listed: all the rest would look vanished."""
+    """Raise InputError if only a part is listed, because everything else would seem to have vanished."""
     if selection.limit is not None or retry:
-        raise InputError("--prune needs the whole source: leave out --limit and --retry-failed")
+        raise InputError("--prune needs the whole source: remove --limit and --retry-failed")

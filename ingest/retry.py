@@ -1,7 +1,4 @@
-"""Waiting for what is away: a database that restarts, a sidecar that is busy.
-
-Another try where the next one may do better.
-"""
+"""Retries: of a database or sidecar that is unreachable or busy, and of single downloads."""
 
 import threading
 import time
@@ -14,41 +11,52 @@ from ingest.items import UnusableFile
 
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 15.0
-MAX_STUCK_TRIES = 6  # 15 s in all, while others succeed: then it is not that somebody is away
+MAX_STUCK_TRIES = (
+    6  # 15 s in all, while other requests succeed: then the server is reachable and the request is at fault
+)
 
 ResultT = TypeVar("ResultT")
 
 
 class NoProgress(Unreachable):
-    """Somebody answered and did nothing of what was asked, for a reason that may pass."""
+    """The server answered but rejected everything, for a transient reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryWait:
-    """Nobody is there; another try is made in a while."""
+    """Event: a server is unreachable; the request is repeated after a pause."""
 
     reason: str
 
 
 @dataclass(slots=True)
 class Patience:
-    """Tries again until `seconds` have passed without any success, whichever thread had it.
+    """Repeat requests until `seconds` have passed without a success in any of the threads that share this object.
 
-    `pause` sleeps, `tell` hears of every wait.
+    `pause` sleeps; `on_wait` is called before every pause.
+
+        >>> tries = iter([Unreachable("restarting"), None])
+        >>> def request():
+        ...     if error := next(tries):
+        ...         raise error
+        ...     return "stored"
+        >>> Patience(60, pause=lambda seconds: print(f"wait {seconds} s")).call(request)
+        wait 0.5 s
+        'stored'
     """
 
     seconds: float
     pause: Callable[[float], None] = time.sleep
-    tell: Callable[[RetryWait], None] = lambda _: None
+    on_wait: Callable[[RetryWait], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
-    _since: float | None = None  # when the first of the tries failed that nothing has succeeded after
+    _since: float | None = None  # the first failure after the last success, by the clock
     _successes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, work: Callable[[], ResultT], alive: bool = False) -> ResultT:
-        """What `work` gives. Raises its last Unreachable when patience has come to its end.
+        """Return the result of `work`. Raises its last Unreachable when the time is over.
 
-        `alive`: somebody was there a moment ago, so that NoProgress tells of what was asked, not of who was asked.
+        `alive`: the server accepted something a moment ago, so that NoProgress is the fault of the request.
         """
         before, stuck = self._successes, 0
         for wait in iterate_waits():
@@ -58,7 +66,7 @@ class Patience:
                 stuck += isinstance(error, NoProgress)
                 if self._exhausted() or (stuck >= MAX_STUCK_TRIES and (alive or self._successes > before)):
                     raise
-                self.tell(RetryWait(str(error)))
+                self.on_wait(RetryWait(str(error)))
                 self.pause(min(wait, self.seconds))
             else:
                 self._succeeded()
@@ -67,7 +75,7 @@ class Patience:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the last failure was one too many."""
+        """Whether `seconds` have passed without a success."""
         return self._since is not None and self.clock() - self._since >= self.seconds
 
     def _exhausted(self) -> bool:
@@ -82,7 +90,7 @@ class Patience:
 
 
 def iterate_waits() -> Iterator[float]:
-    """Each twice as long as the one before."""
+    """Yield pauses in seconds, each twice as long as the one before, up to MAX_WAIT_SECONDS."""
     wait = FIRST_WAIT_SECONDS
     while True:
         yield wait
@@ -90,7 +98,7 @@ def iterate_waits() -> Iterator[float]:
 
 
 class TransientFailure(Exception):
-    """A failure that may pass, in words that follow the file's name. `after`: seconds that the server asks for."""
+    """A failure that another try may avoid. Its text follows the file's name; `after`: seconds from Retry-After."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -99,8 +107,10 @@ class TransientFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
+    """A fixed number of tries for one download."""
+
     waits: tuple[float, ...] = (0.5, 2.0)  # seconds before the second and the third try
-    longest: float = 30.0  # that a server may ask for: a worker waits meanwhile
+    longest: float = 30.0  # seconds, however long Retry-After is: a worker waits meanwhile
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, work: Callable[[], ResultT]) -> ResultT:

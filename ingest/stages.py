@@ -1,11 +1,11 @@
-"""Stages that work side by side: each has threads of its own and is ahead of the next by a bounded amount.
+"""Concurrent stages: each has its own threads and is ahead of the next by a bounded amount.
 
-    listed = flow.stage(sources, look_up, Bound(...))
-    made = flow.stage(listed, prepare, Bound(...), threads=4)
-    for event in flow.events(made): ...
+    items = flow.stage(sources, look_up, SizeLimit(...))
+    images = flow.stage(items, prepare, SizeLimit(...), threads=4)
+    for event in flow.events(images): ...
 
-What a stage hands to the next one waits in a `StageQueue`. What it has to tell (`flow.tell`) goes straight to whoever
-reads the events, past all other stages. The first error of any thread halts them all and is raised there.
+Results wait in a `StageQueue` for the next stage. Events (`flow.emit`) go directly to the reader of `flow.events`.
+The first error in any thread stops all stages and is raised to that reader.
 """
 
 import os
@@ -21,13 +21,13 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 BACKGROUND_NICENESS = 10  # of -20 (first) to 19 (last)
-JOIN_SECONDS = 2.0  # for all: one may be in the middle of a request; it is a daemon and does not hold up the end
+JOIN_SECONDS = 2.0  # for all threads; one in the middle of a request is a daemon and does not delay the exit
 
 
 class HasHeldBytes(Protocol):
     @property
     def held_bytes(self) -> int:
-        """Of memory."""
+        """Bytes of memory that the value occupies."""
 
 
 InputT = TypeVar("InputT")
@@ -41,28 +41,28 @@ class FlowHalted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SizeLimit:
-    """What may wait in a lane. One item always may, however large."""
+    """What a queue or a batch may hold. One item is always accepted, however large."""
 
     items: int
     bytes: int = 64_000_000
 
 
 class StageQueue(Generic[ItemT]):
-    """A queue with a bound and an end. Every method may be called by several threads; all but `end` raise Halted."""
+    """A bounded queue with an end. Thread-safe; `put` and iteration raise FlowHalted once it is halted."""
 
-    def __init__(self, bound: SizeLimit | None, weigh: Callable[[ItemT], int]) -> None:
-        self._bound, self._weigh = bound, weigh
-        self._waiting: deque[ItemT] = deque()
+    def __init__(self, limit: SizeLimit | None, weigh: Callable[[ItemT], int]) -> None:
+        self._limit, self._weigh = limit, weigh
+        self._items: deque[ItemT] = deque()
         self._bytes = 0
         self._ended = self._halted = False
         self._changed = threading.Condition()
 
     def put(self, item: ItemT) -> None:
-        """Waits until there is room."""
+        """Add an item, as soon as there is room."""
         with self._changed:
             self._changed.wait_for(lambda: self._halted or self._has_room())
             self._check()
-            self._waiting.append(item)
+            self._items.append(item)
             self._bytes += self._weigh(item)
             self._changed.notify_all()
 
@@ -71,11 +71,11 @@ class StageQueue(Generic[ItemT]):
 
     def __next__(self) -> ItemT:
         with self._changed:
-            self._changed.wait_for(lambda: self._halted or self._waiting or self._ended)
+            self._changed.wait_for(lambda: self._halted or self._items or self._ended)
             self._check()
-            if not self._waiting:
+            if not self._items:
                 raise StopIteration
-            item = self._waiting.popleft()
+            item = self._items.popleft()
             self._bytes -= self._weigh(item)
             self._changed.notify_all()
             return item
@@ -91,9 +91,9 @@ class StageQueue(Generic[ItemT]):
             self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        if self._bound is None or not self._waiting:
+        if self._limit is None or not self._items:
             return True
-        return len(self._waiting) < self._bound.items and self._bytes < self._bound.bytes
+        return len(self._items) < self._limit.items and self._bytes < self._limit.bytes
 
     def _check(self) -> None:
         if self._halted:
@@ -101,11 +101,11 @@ class StageQueue(Generic[ItemT]):
 
 
 class Flow:
-    """A context: whoever leaves it leaves no stage running."""
+    """Context manager; stops all stages on exit."""
 
     def __init__(self) -> None:
         self._events: StageQueue[Any] = StageQueue(None, lambda _: 0)
-        self._lanes: list[StageQueue[Any]] = []
+        self._queues: list[StageQueue[Any]] = []
         self._threads: list[threading.Thread] = []
         self._halted = threading.Event()
         self._error: BaseException | None = None
@@ -124,35 +124,35 @@ class Flow:
         self,
         stream: Iterable[InputT],
         work: Callable[[InputT], Iterable[OutputT]],
-        bound: SizeLimit,
+        limit: SizeLimit,
         threads: int = 1,
         background: bool = False,
     ) -> Iterator[OutputT]:
-        """All that `work` makes of what `stream` gives, as it comes: with several threads in no certain order.
+        """Yield the results of `work` for each item of `stream`; with several threads in no certain order.
 
-        `background`: they compute, and should take the cores only when nobody else wants them.
+        `background`: run these threads at low priority, because they compute.
         """
-        lane: StageQueue[OutputT] = StageQueue(bound, lambda item: item.held_bytes)
-        self._lanes.append(lane)
-        crew = StageWorkers(iter(stream), work, lane, self.fail, threads)
+        queue: StageQueue[OutputT] = StageQueue(limit, lambda item: item.held_bytes)
+        self._queues.append(queue)
+        workers = StageWorkers(iter(stream), work, queue, self.fail, threads)
         for _ in range(threads):
-            self._start(crew.run_in_background if background else crew.run)
-        return lane
+            self._start(workers.run_in_background if background else workers.run)
+        return queue
 
     def events(self, last: Iterable[object]) -> Iterator[Any]:
-        """What is told, until `last`, the last stage, has ended. Raises the first error of any stage, after all that
-        was told before it."""
+        """Yield events until `last`, the last stage, has ended. Raises the first error of any stage, after the events
+        before it."""
         self._start(lambda: self._drain(last))
         with suppress(FlowHalted):
             yield from self._events
         if self._error:
             raise self._error
 
-    def tell(self, event: object) -> None:
+    def emit(self, event: object) -> None:
         self._events.put(event)
 
     def pause(self, seconds: float) -> None:
-        """Sleeps. Raises Halted as soon as the flow is."""
+        """Sleep. Raises FlowHalted as soon as the flow is halted."""
         if self._halted.wait(seconds):
             raise FlowHalted
 
@@ -163,8 +163,8 @@ class Flow:
 
     def halt(self) -> None:
         self._halted.set()
-        for lane in self._lanes:
-            lane.halt()
+        for queue in self._queues:
+            queue.halt()
 
     def _drain(self, last: Iterable[object]) -> None:
         with suppress(FlowHalted):
@@ -179,17 +179,17 @@ class Flow:
 
 
 class StageWorkers(Generic[InputT, OutputT]):
-    """The threads of one stage. They take turns at the stream; the last one to end ends the lane."""
+    """The threads of one stage. They take turns at the stream; the last one to finish ends the queue."""
 
     def __init__(
         self,
         stream: Iterator[InputT],
         work: Callable[[InputT], Iterable[OutputT]],
-        lane: StageQueue[OutputT],
+        queue: StageQueue[OutputT],
         fail: Callable[[BaseException], None],
         threads: int,
     ) -> None:
-        self._stream, self._work, self._lane, self._fail = stream, work, lane, fail
+        self._stream, self._work, self._queue, self._fail = stream, work, queue, fail
         self._turn = threading.Lock()
         self._running = threads
         self._over = False
@@ -210,18 +210,18 @@ class StageWorkers(Generic[InputT, OutputT]):
         with self._turn:
             self._running -= 1
             if not self._running:
-                self._lane.end()
+                self._queue.end()
 
     def _work_on_one(self) -> bool:
-        """Whether there was one. It may hold an image: nobody knows it any more while the next one is waited for."""
+        """Return whether there was an item. It may hold an image, so no variable refers to it during the next wait."""
         for item in self._next():
             for result in self._work(item):
-                self._lane.put(result)
+                self._queue.put(result)
             return True
         return False
 
     def _next(self) -> list[InputT]:
-        """One item, or none at the end of the stream."""
+        """Return one item, or none at the end of the stream."""
         with self._turn:
             items = [] if self._over else list(islice(self._stream, 1))
             self._over = not items
@@ -229,8 +229,11 @@ class StageWorkers(Generic[InputT, OutputT]):
 
 
 def lower_thread_priority() -> None:
-    """Lowers this thread's priority. A sidecar's passes wait for the slowest of their threads: where it shares our
-    cores, one millisecond of ours costs it several."""
-    if sys.platform == "linux":  # elsewhere a thread's number is some other process
+    """Lower this thread's priority.
+
+    A pass of a sidecar waits for the slowest of its threads: on shared cores, one millisecond of ours delays it by
+    several.
+    """
+    if sys.platform == "linux":  # elsewhere the number of a thread is that of another process
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)

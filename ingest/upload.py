@@ -1,4 +1,4 @@
-"""Batches into the store, with another try where it may help. Every change comes out as exactly one outcome."""
+"""Write batches to the store, with retries. Every change yields exactly one outcome."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -12,7 +12,7 @@ ChangeT = TypeVar("ChangeT", ImageObject, Amendment)
 
 
 class BatchRefused(NoProgress):
-    """All of a batch was refused for reasons that may pass."""
+    """All of a batch was refused for transient reasons."""
 
     def __init__(self, answer: Mapping[str, Refusal]) -> None:
         super().__init__(next(iter(answer.values())).reason)
@@ -20,10 +20,11 @@ class BatchRefused(NoProgress):
 
 
 def upload(changes: Sequence[StoreChange], store: ImageStore, patience: Patience) -> Iterator[ItemOutcome]:
+    """Write new objects and amendments. Yield an outcome for each. Raises Unreachable."""
     objects = [change for change in changes if isinstance(change, ImageObject)]
     amendments = [change for change in changes if isinstance(change, Amendment)]
     if replaced := [item.key for item in objects if item.replaces]:
-        patience.call(lambda: store.unlink(replaced))  # what was equal to them is so no longer
+        patience.call(lambda: store.unlink(replaced))  # duplicates of the old content are no longer equal to them
     refused = {**put_with_retries(store.put, objects, patience), **put_with_retries(store.amend, amendments, patience)}
     return (build_outcome(change, refused.get(change.key)) for change in changes)
 
@@ -31,9 +32,9 @@ def upload(changes: Sequence[StoreChange], store: ImageStore, patience: Patience
 def put_with_retries(
     put: Callable[[Sequence[ChangeT]], Mapping[str, Refusal]], batch: Sequence[ChangeT], patience: Patience
 ) -> dict[str, Refusal]:
-    """Sends `batch`, and again what may pass the next time. Answers what was refused for good, by key.
+    """Write `batch`, repeating what is refused for a transient reason. Return the final refusals by key.
 
-    Raises Unreachable when nobody came back, or took anything, before patience ended.
+    Raises Unreachable if the store stays away, or accepts nothing, until the patience ends.
     """
     refused: dict[str, Refusal] = {}
     some_are_in = False
@@ -45,7 +46,7 @@ def put_with_retries(
                 raise
             return refused | dict(stuck.answer)
         some_are_in = True
-        refused |= {key: refusal for key, refusal in answer.items() if not refusal.passing}
+        refused |= {key: refusal for key, refusal in answer.items() if not refusal.transient}
         batch = [change for change in batch if change.key in answer and change.key not in refused]
     return refused
 
@@ -54,7 +55,7 @@ def put_or_raise(
     put: Callable[[Sequence[ChangeT]], Mapping[str, Refusal]], batch: Sequence[ChangeT]
 ) -> Mapping[str, Refusal]:
     answer = put(batch)
-    if len(answer) == len(batch) and all(refusal.passing for refusal in answer.values()):
+    if len(answer) == len(batch) and all(refusal.transient for refusal in answer.values()):
         raise BatchRefused(answer)
     return answer
 
@@ -64,5 +65,5 @@ def build_outcome(change: StoreChange, refusal: Refusal | None) -> ItemOutcome:
         return ItemOutcome(change.key, Status.FAILED, refusal.reason, change.source)
     if isinstance(change, Amendment):
         return ItemOutcome(change.key, Status.UPDATED if change.facts else Status.UNCHANGED, source=change.source)
-    fate = Status.UPDATED if change.replaces else Status.ADDED
-    return ItemOutcome(change.key, fate, "", change.source, change.sha256, change.duplicate_of)
+    status = Status.UPDATED if change.replaces else Status.ADDED
+    return ItemOutcome(change.key, status, "", change.source, change.sha256, change.duplicate_of)

@@ -1,6 +1,6 @@
-"""`--watch`: the same ingest again whenever something changes, for what has changed.
+"""`--watch`: repeat the ingest for what has changed, whenever something changes.
 
-What the system tells of changes is only a reason to look: the listing is the truth, so that no event can be missed.
+A change event of the system only starts a new listing, so a missed event loses nothing.
 """
 
 import time
@@ -14,17 +14,17 @@ import watchfiles
 from ingest.items import ItemOutcome, SourceItem
 from ingest.sources.base import SETTLED_SECONDS, Source
 
-MAX_POLL_SECONDS = 60.0  # at the latest; for places that tell of no change: a network drive, an address
-MAX_DEFERRALS = 5  # looks; after them an image without a stamp is one whose source never gives any
+MAX_POLL_SECONDS = 60.0  # for sources without change events: a network drive, a URL
+MAX_DEFERRALS = 5  # listings; after them the source of an image without a stamp is assumed to provide none
 
 
 class RoundComplete:
-    """What a listener hears when all that there was is in."""
+    """Event: the round is complete."""
 
 
 @dataclass(slots=True)
 class ChangeFilter:
-    """Chooses what a round has to do with: what is new or has another stamp than in the round before."""
+    """Selects what a round processes: items that are new or have another stamp than in the round before."""
 
     _stamps: dict[str, str] = field(default_factory=dict)
     _unsettled: Counter[str] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ class ChangeFilter:
 def iterate_rounds(
     sources: Sequence[Source], changed: ChangeFilter, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[None]:
-    """Yields when it is time to look again: at once, after a change, when a file has been written to its end."""
+    """Yield when a round is due: at once, after a change, and when a file has been written completely."""
     changed.begin()
     yield
     for happened in watch_changes(sources, sleep):
@@ -58,7 +58,7 @@ def iterate_rounds(
 
 
 def watch_changes(sources: Sequence[Source], sleep: Callable[[float], None]) -> Iterator[bool]:
-    """Whether something may have changed, every SETTLED_SECONDS or as soon as it does."""
+    """Yield whether something may have changed, every SETTLED_SECONDS or as soon as it does."""
     paths = [Path(source.name) for source in sources if "://" not in source.name]
     folders = {path if path.is_dir() else path.parent for path in paths if path.exists()}
     looked = time.monotonic()
@@ -70,6 +70,7 @@ def watch_changes(sources: Sequence[Source], sleep: Callable[[float], None]) -> 
 
 
 def watch_folders(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[bool]:
+    """Yield whether the system reports changes in the folders, at least every SETTLED_SECONDS."""
     if not folders:
         while True:
             sleep(SETTLED_SECONDS)

@@ -42,7 +42,7 @@ def open_store_with_retries(job: IngestJob, until: ExitStack) -> ImageStore:
 
 
 def build_patience(job: IngestJob) -> Patience:
-    return Patience(job.settings.patience_seconds, tell=log_waiting)
+    return Patience(job.settings.patience_seconds, on_wait=log_waiting)
 
 
 def log_waiting(waiting: RetryWait) -> None:

@@ -20,11 +20,9 @@ from ingest.embedded import LocalSidecar
 from ingest.items import ItemOutcome, SourceItem
 from ingest.job import IngestJob, check_images_found, finish_round, open_target
 from ingest.listing import ListingProgress
-from ingest.pipeline import IngestListener, ignore_progress
+from ingest.pipeline import LOST_REASON, IngestListener, ignore_progress
 from ingest.report import IngestReport
 from ingest.store.base import ImageStore
-
-LOST_REASON = "Weaviate took it, but does not hold it; run the same command again"
 
 
 def ingest_with_ray(
@@ -69,7 +67,6 @@ def build_cluster_job(job: IngestJob, settings: RaySettings) -> IngestJob:
         "--prune": job.prune is not None,
         "--limit": job.settings.selection.limit is not None,
         "--dry-run": job.dry_run,
-        "--reindex": job.reindex,
     }
     if asked := [option for option, given in alone.items() if given]:
         raise InputError(f"{asked[0]} cannot be shared out by Ray; run it in one process")
@@ -98,7 +95,7 @@ class BatchTally:
             return
         rows.add(row.number)
         for event in row.events:
-            self._tell(event)
+            self._emit(event)
         if uploaded := [event for event in row.events if isinstance(event, ItemOutcome) and event.sha256]:
             self.sent.append(pickle.dumps(uploaded))
         if row.error:
@@ -106,7 +103,7 @@ class BatchTally:
         if row.is_last:
             self._ends[row.part] = row.number
             if len(self._ends) == len(self.parts):
-                self._tell(ListingProgress(0, complete=True))
+                self._emit(ListingProgress(0, complete=True))
 
     def check(self) -> None:
         """Raises VectorizerError when a row never came."""
@@ -119,7 +116,7 @@ class BatchTally:
         for outcome in lost:
             self.listener(self.report, self.report.take_back(outcome, LOST_REASON))
 
-    def _tell(self, event: object) -> None:
+    def _emit(self, event: object) -> None:
         if event == ListingProgress(0, complete=True) and len(self._ends) < len(self.parts):
             return  # of one part
         self.report.take(event)
@@ -154,7 +151,7 @@ def resend_lost(
     if not lost:
         return []
     only = KeySelection(frozenset(outcome.key for outcome in lost))
-    store.forget(sorted(only.keys))
+    store.delete(sorted(only.keys))
     for row in run_steps(ray, [part.chosen_by(only.has) for part in parts], job, settings, desk):
         if row.error:
             raise row.error

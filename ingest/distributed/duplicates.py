@@ -29,7 +29,7 @@ class DuplicateIndexActor:
     def links(self, objects: Sequence[ImageObject]) -> LinkResult:
         """One an object. An error is an answer: Ray would make another one of it."""
         try:
-            return [(item.vector_d, item.duplicate_of) for item in self._twins.linked(objects)]
+            return [(item.vector_d, item.duplicate_of) for item in self._twins.link(objects)]
         except VectorizerError as error:
             return make_picklable(error)
 
@@ -40,7 +40,7 @@ class RemoteDuplicateIndex(DuplicateIndex):
     def __init__(self, ask: Callable[[Sequence[ImageObject]], LinkResult]) -> None:
         self._ask = ask
 
-    def linked(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
+    def link(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
         links = self._ask([replace(item, image=b"", thumbnail=None) for item in objects])
         if isinstance(links, VectorizerError):
             raise links

@@ -89,7 +89,7 @@ class PartReader:
         return list(self._threads.map(self._prepared, found))
 
     def _prepared(self, found: ItemState | ItemOutcome) -> PreparedItem:
-        return found if isinstance(found, ItemOutcome) else prepare(found.item, found.held, self._settings)
+        return found if isinstance(found, ItemOutcome) else prepare(found.item, found.stored, self._settings)
 
 
 def build_batch(part: int, number: int, made: Sequence[PreparedItem], told: Sequence[object]) -> ItemBatch:

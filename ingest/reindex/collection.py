@@ -1,8 +1,7 @@
-"""A collection on its way to another model: begun, ended, called off. What it remembers is its description alone.
+"""A collection that moves to another model: start, finish and cancel the move, and read and write its objects.
 
-From `begin_migration` on nothing else writes into it; searches use the first vector until `finish_migration`, which is one request.
-
-One collection, or one tenant of it, as `--reindex` sees it: which objects lack the new vector, and giving it.
+The collection's description holds all of the state. From `begin_migration` on nothing else may write to the
+collection; searches use the first vector until `finish_migration`.
 
 D dimensions
 """
@@ -39,21 +38,20 @@ from ingest.store.objects import ObjectProperties
 from ingest.store.queries import IMAGE_PAGE_SIZE, StoredObject, find_searchable, get_path, is_still_indexing
 from ingest.store.weaviate import Patch, apply_patches
 
-DESCRIPTION_TRIES = (
-    5  # of a description that is changed while somebody adds a property: Weaviate refuses the older of the two
-)
-OBJECTS_PER_PAGE = 1000  # objects; one that keeps its image is read with it
-
+DESCRIPTION_TRIES = 5  # Weaviate refuses an update of the description while a property is added
+OBJECTS_PER_PAGE = 1000  # of a collection that stores no images; a stored image is read with its object
 STATE_PROPERTIES = [PATH, SHA256, FIT, STAMP, REINDEXED]
+UNMARKED_PROPERTIES = [PATH, SHA256, FIT, STAMP]  # of a collection that was never reindexed
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """`stored` as it was at the beginning."""
+    """A collection, as it was before, and the model that it moves to."""
 
     collection: str
     stored: CollectionState
     model: StoredModel
+    is_marked: bool = True  # objects have the property `reindexed`
 
     @property
     def vector(self) -> str:
@@ -63,43 +61,53 @@ class Migration:
 def begin_migration(
     client: WeaviateClient, collection: str, info: ModelIdentity, inference_url: str | None
 ) -> Migration | None:
-    """Goes on where an earlier one was broken off; None where the collection has this model's vectors already, and
-    one to another model is called off.
+    """Start the migration to the model `info`, or continue an interrupted one.
 
-    Raises InputError (no such collection), Mismatch (it is on its way to a third model).
+    Return None if the collection has this model's vectors already; an unfinished migration away from it is cancelled.
+    Raises InputError (no such collection), Mismatch (an unfinished migration to a third model).
     """
-    stored = read_collection(client, collection)
-    before, model = stored.description, StoredModel.of(info)
+    migration = plan_migration(client, collection, info)
+    if migration is None:
+        cancel_migration(client, collection)
+        return None
+    stored, name = migration.stored, migration.vector
+    update_description(client, collection, replace(stored.description, moving_to=migration.model))
+    if REINDEXED not in stored.properties:
+        add_property(client.collections.use(collection).config, exact_text_property(REINDEXED))
+    if name not in list_vectors(client, collection):
+        add_vector(client, collection, name, stored, inference_url)
+    return replace(migration, is_marked=True)
+
+
+def plan_migration(client: WeaviateClient, collection: str, info: ModelIdentity) -> Migration | None:
+    """Return and raise what `begin_migration` does, and write nothing."""
+    stored, model = read_collection(client, collection), StoredModel.of(info)
+    before = stored.description
     if before.model.agrees_with(info):
-        cancel_migration(client, collection, before)
         return None
     if before.moving_to and not before.moving_to.agrees_with(info):
         raise Mismatch(
             f"the collection {collection} is on its way from {before.model} to {before.moving_to}, and the sidecar "
-            f"runs {model}; start the second of them to go on, or the first one to call it off"
+            f"runs {model}; start the second of them to continue, or the first one to cancel it"
         )
-    update_description(client, collection, replace(before, moving_to=model))
-    config = client.collections.use(collection).config
-    if REINDEXED not in stored.properties:
-        add_property(config, exact_text_property(REINDEXED))
-    if model.own_vector not in list_vectors(client, collection):
-        add_vector(client, collection, model.own_vector, stored, inference_url)
-    return Migration(collection, stored, model)
+    return Migration(collection, stored, model, REINDEXED in stored.properties)
 
 
-def finish_migration(client: WeaviateClient, move: Migration) -> None:
-    """From this request on the new vector is the one that is searched and written."""
-    before = move.stored.description
+def finish_migration(client: WeaviateClient, migration: Migration) -> None:
+    """Switch in one request: from now on the new vector is searched and written."""
+    before = migration.stored.description
     retired = {**before.retired, before.vector: before.model.dimension}
-    retired.pop(move.vector, None)  # a collection may come back to a model
-    update_description(client, move.collection, CollectionDescription(move.model, before.keep, move.vector, retired))
+    retired.pop(migration.vector, None)  # a collection may return to a model
+    description = CollectionDescription(migration.model, before.keep, migration.vector, retired)
+    update_description(client, migration.collection, description)
 
 
-def cancel_migration(client: WeaviateClient, collection: str, before: CollectionDescription) -> None:
-    """A vector cannot be removed: it is retired."""
+def cancel_migration(client: WeaviateClient, collection: str) -> None:
+    """Cancel an unfinished migration, if there is one. Its vector is retired, because Weaviate cannot remove one."""
+    before = read_collection(client, collection).description
     if model := before.moving_to:
-        made = model.own_vector in list_vectors(client, collection)
-        retired = {**before.retired, model.own_vector: model.dimension} if made else before.retired
+        exists = model.own_vector in list_vectors(client, collection)
+        retired = {**before.retired, model.own_vector: model.dimension} if exists else before.retired
         update_description(client, collection, replace(before, moving_to=None, retired=retired))
 
 
@@ -132,7 +140,7 @@ def update_description(client: WeaviateClient, collection: str, description: Col
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """An object, and whether it has the new vector."""
+    """What the database has under a key, and whether that has the new vector (`done`)."""
 
     id: UUID
     key: str
@@ -147,43 +155,44 @@ class ObjectState:
 
 
 class ReindexTarget:
-    """Every method raises Unreachable."""
+    """One collection, or one tenant of it, in a migration. Every method raises Unreachable."""
 
-    def __init__(self, client: WeaviateClient, url: str, move: Migration, tenant: str | None) -> None:
-        whole = client.collections.use(move.collection)
+    def __init__(self, client: WeaviateClient, url: str, migration: Migration, tenant: str | None) -> None:
+        whole = client.collections.use(migration.collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
-        self._client, self._url, self._move = client, url, move
-        self._unfound: set[str] = set()  # keys of objects that have the new vector, but not in its index
-        self._all_vectors = bool(tenant) and move.stored.by_module  # see WeaviateStore
-        self.keeps_images = move.stored.description.keep == Keep.FULL
-        self._page = IMAGE_PAGE_SIZE if self.keeps_images else OBJECTS_PER_PAGE
+        self._client, self._url, self._migration = client, url, migration
+        self._unindexed: set[str] = set()  # keys of objects that have the new vector, but not in its index
+        self._all_vectors = bool(tenant) and migration.stored.by_module  # see WeaviateStore._patch
+        self.keeps_images = migration.stored.description.keep == Keep.FULL
+        self._page_size = IMAGE_PAGE_SIZE if self.keeps_images else OBJECTS_PER_PAGE
+        self._state_properties = STATE_PROPERTIES if migration.is_marked else UNMARKED_PROPERTIES
 
     def count(self) -> int:
         with weaviate_errors(self._url):
             return self._collection.aggregate.over_all(total_count=True).total_count or 0
 
     def page(self, after: UUID | None) -> list[ObjectState]:
-        """The next objects in the order of their ids; none at the end. Past all indexes: it misses nothing."""
+        """Return the next objects in the order of their ids, [] at the end. Reads no index, so it misses none."""
         with weaviate_errors(self._url):
             found = self._collection.query.fetch_objects(
-                limit=self._page, after=after, return_properties=STATE_PROPERTIES
+                limit=self._page_size, after=after, return_properties=self._state_properties
             )
         return self._states(found.objects)
 
     def states(self, keys: Sequence[str]) -> dict[str, ObjectState]:
-        return {state.key: state for state in self._states(self._rows(keys, STATE_PROPERTIES))}
+        return {state.key: state for state in self._states(self._rows(keys, self._state_properties))}
 
     def images(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The stored ones, as they were embedded."""
+        """Return the stored images, as they were embedded, by key."""
         rows = self._rows(keys, [PATH, IMAGE])
         return {get_path(row): base64.b64decode(str(row.properties[IMAGE])) for row in rows if row.properties[IMAGE]}
 
     def write(self, vectors: Mapping[str, Vectors]) -> dict[str, Refusal]:
-        """Gives objects the new vector beside all that they have. Answers the refused ones by key."""
-        if unfound := {key: -vector_d for key, vector_d in vectors.items() if key in self._unfound}:
-            self._unfound -= unfound.keys()
-            self.write(unfound)  # an equal vector would not be put into the index, so another one goes before it
-        name, model = self._move.vector, self._move.model.model
+        """Add the new vectors (D,) to the objects, which keep everything else. Return the refused ones by key."""
+        if unindexed := {key: -vector_d for key, vector_d in vectors.items() if key in self._unindexed}:
+            self._unindexed -= unindexed.keys()
+            self.write(unindexed)  # Weaviate does not index an equal vector again, so write a different one first
+        name, model = self._migration.vector, self._migration.model.model
         present: dict[str, Any] = {}
         if self._all_vectors:
             present = {get_path(row): row.vector for row in self._rows(list(vectors), [PATH], True)}
@@ -202,15 +211,15 @@ class ReindexTarget:
             ).objects
 
     def _states(self, rows: Sequence[StoredObject]) -> list[ObjectState]:
-        marked = [str(row.uuid) for row in rows if row.properties[REINDEXED] == self._move.vector]
-        done = self._searchable(marked) if marked else set()
-        self._unfound.update(get_path(row) for row in rows if str(row.uuid) in set(marked) - done)
+        marked = [str(row.uuid) for row in rows if row.properties.get(REINDEXED) == self._migration.vector]
+        done = self._find_searchable(marked) if marked else set()
+        self._unindexed.update(get_path(row) for row in rows if str(row.uuid) in set(marked) - done)
         return [build_state(row, str(row.uuid) in done) for row in rows]
 
-    def _searchable(self, ids: list[str]) -> set[str]:
+    def _find_searchable(self, ids: list[str]) -> set[str]:
         with weaviate_errors(self._url):
-            found = find_searchable(self._collection, self._move.vector, self._move.model.dimension, ids, [])
-            if len(found) < len(ids) and is_still_indexing(self._client, self._move.collection):
+            found = find_searchable(self._collection, self._migration.vector, self._migration.model.dimension, ids, [])
+            if len(found) < len(ids) and is_still_indexing(self._client, self._migration.collection):
                 return set(ids)
         return {str(row.uuid) for row in found}
 

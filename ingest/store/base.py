@@ -1,9 +1,4 @@
-"""Where objects go, as the pipeline sees it: a small protocol that Weaviate and the tests' fake obey.
-
-What a dry run finds where there is no collection yet, or no such tenant.
-
-`--dry-run`: everything is read and compared, nothing is written.
-"""
+"""The store of images as the pipeline uses it: a protocol, and the stores of a dry run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,21 +12,23 @@ from ingest.items import Amendment, ImageObject, StoredState
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
+    """Why the store did not accept an object."""
+
     reason: str
-    passing: bool = False  # worth another try: overloaded, timed out
+    transient: bool = False  # transient: overloaded, timed out; another try may succeed
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDuplicate:
-    """An object with the same content as a new one. D dimensions"""
+    """A stored object with the content of a new one. D dimensions"""
 
     key: str
     vector_d: Vectors  # (D,)
-    duplicate_of: str = ""  # the object that it is linked to itself
+    duplicate_of: str = ""  # the key that it is linked to itself
 
 
 class ImageStore(Protocol):
-    """All methods may be called from several threads, and raise Unreachable when the store (or its model) is away."""
+    """Holds objects by key. Thread-safe; every method raises Unreachable if the store or its model is away."""
 
     @property
     def model(self) -> StoredModel:
@@ -41,41 +38,41 @@ class ImageStore(Protocol):
     def keep(self) -> Keep:
         """What the store keeps of an image."""
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
-        """What the store has under these keys; keys that it does not have are absent. One request."""
+    def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+        """Return the state of the objects with these keys; missing keys are absent. One request."""
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
-        """For each content (sha256, fit) that the store holds, one object that has it: the first by key."""
+    def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+        """Return for each content (sha256, fit) that the store holds its first object by key."""
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
-        """Adds or replaces the objects. Answers the refused ones by key: an empty answer means that all are in."""
+        """Add or replace objects. Return the refused ones by key; none means that all are stored."""
 
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
-        """Changes properties of objects that are there; their vectors stay. Answers as `put` does."""
+        """Change properties of stored objects; their vectors stay. Return the refused ones, as `put` does."""
 
-    def forget(self, keys: Sequence[str]) -> None:
-        """Removes objects: vanished ones, and what was sent but cannot be found, so that it can be sent afresh."""
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects: vanished ones, and those that were stored but cannot be found, before they are sent again."""
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
-        """The keys of all objects that came from these sources."""
+        """Yield the keys of all objects of these sources."""
 
     def phashes(self) -> Iterator[tuple[str, str]]:
-        """Key and perceptual hash of every object that has one and is no linked duplicate."""
+        """Yield key and perceptual hash of every object that has a hash and is not a linked duplicate."""
 
     def unlink(self, keys: Sequence[str]) -> None:
-        """Frees objects that are duplicates of these, which are about to go."""
+        """Remove the links of duplicates to these objects, which are about to change or go."""
 
 
 class EmptyStore:
-    """Obeys ImageStore: holds nothing and takes nothing in."""
+    """The ImageStore of a dry run without a collection or tenant: holds nothing and stores nothing."""
 
     def __init__(self, model: StoredModel, keep: Keep) -> None:
         self.model, self.keep = model, keep
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+    def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return {}
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+    def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
         return {}
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
@@ -84,7 +81,7 @@ class EmptyStore:
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
         return {}
 
-    def forget(self, keys: Sequence[str]) -> None: ...
+    def delete(self, keys: Sequence[str]) -> None: ...
 
     def unlink(self, keys: Sequence[str]) -> None: ...
 
@@ -96,17 +93,17 @@ class EmptyStore:
 
 
 class ReadOnlyStore(EmptyStore):
-    """Tells what a store holds; says yes to every change, as an empty one does, and makes none."""
+    """The ImageStore of a dry run: reads from a store, accepts every change and makes none."""
 
     def __init__(self, store: ImageStore) -> None:
         super().__init__(store.model, store.keep)
         self._store = store
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
-        return self._store.held(keys)
+    def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+        return self._store.states(keys)
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
-        return self._store.twins(contents)
+    def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+        return self._store.find_duplicates(contents)
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
         return self._store.keys(sources)

@@ -1,7 +1,4 @@
-"""What goes into Weaviate and comes out of it. D dimensions
-
-Metadata as properties: made when a first value comes, its type theirs for ever.
-"""
+"""Conversion between items and Weaviate's objects, and the properties of metadata. D dimensions"""
 
 import base64
 import threading
@@ -55,7 +52,7 @@ ResultT = TypeVar("ResultT")
 def build_each(
     changes: Sequence[ChangeT], make: Callable[[ChangeT], ResultT]
 ) -> tuple[dict[str, ResultT], dict[str, Refusal]]:
-    """By key: what `make` makes of each, and why it cannot."""
+    """Return by key the results of `make`, and the refusals of those for which it raises UnusableFile."""
     made: dict[str, ResultT] = {}
     refused: dict[str, Refusal] = {}
     for change in changes:
@@ -67,46 +64,50 @@ def build_each(
 
 
 class CollectionProperties:
-    """The properties of one collection. Several threads may use it."""
+    """The metadata properties of a collection, each added with the type of its first value. Thread-safe."""
 
     def __init__(self, config: _ConfigCollection, known: Mapping[str, DataType]) -> None:
-        self._config, self._known = config, dict(known)
+        self._config, self._types = config, dict(known)
         self._lock = threading.Lock()
 
     def properties(self, metadata: Mapping[str, MetadataValue]) -> dict[str, WeaviateField]:
-        """Raises UnusableFile where a value does not fit its property, or a column cannot be one."""
+        """Return values by property. Raises UnusableFile if a value does not fit or a column cannot be a property."""
         found: dict[str, WeaviateField] = {}
         for column, value in metadata.items():
             name = choose_property_name(column)
             if name in found:
                 raise UnusableFile(f"two of its columns are called {name}; rename one, --property {column}=my_{name}")
-            found[name] = self._fitting(column, name, value)
+            found[name] = self._convert(column, name, value)
         return found
 
-    def _fitting(self, column: str, name: str, value: MetadataValue) -> WeaviateField:
-        wanted, there = infer_data_type(value), self._type(name, value)
-        if there is DataType.NUMBER and wanted is DataType.INT and isinstance(value, int):
+    def _convert(self, column: str, name: str, value: MetadataValue) -> WeaviateField:
+        given, present = infer_data_type(value), self._type(name, value)
+        if present is DataType.NUMBER and given is DataType.INT and isinstance(value, int):
             return float(value)
-        if there is not wanted:
-            as_text = f"read all of it as text, --property {column}={name}:text, or " if there is DataType.TEXT else ""
+        if present is not given:
+            as_text = (
+                f"read the whole column as text, --property {column}={name}:text, or "
+                if present is DataType.TEXT
+                else ""
+            )
             raise UnusableFile(
-                f"its column {column!r} is {wanted.value} here, but the property {name} holds {there.value}; {as_text}"
+                f"its column {column!r} is {given.value} here, but the property {name} holds {present.value}; {as_text}"
                 f"give it another property, --property {column}=my_{name}"
             )
         return convert_value(value)
 
     def _type(self, name: str, value: MetadataValue) -> DataType:
         with self._lock:
-            if name not in self._known:
+            if name not in self._types:
                 add_property(self._config, user_property(name, infer_data_type(value)))
-                self._known = {each.name: each.data_type for each in self._config.get().properties}
-            return self._known[name]
+                self._types = {each.name: each.data_type for each in self._config.get().properties}
+            return self._types[name]
 
 
 def build_data_object(
     item: ImageObject, description: CollectionDescription, columns: CollectionProperties
 ) -> NewObject:
-    """Raises UnusableFile where its metadata does not fit."""
+    """Return the object to insert. Raises UnusableFile if its metadata does not fit the collection."""
     vectors = build_vectors(item, description)
     properties = build_properties(item, description, columns)
     return DataObject(uuid=schema.image_id(item.key), properties=properties, vector=vectors or None)
@@ -115,7 +116,7 @@ def build_data_object(
 def build_properties(
     item: ImageObject, description: CollectionDescription, columns: CollectionProperties
 ) -> ObjectProperties:
-    """The image only where it is kept, or where Weaviate has to make the vector."""
+    """Return all properties; the image only if it is stored, or if Weaviate has to make the vector."""
     properties: ObjectProperties = build_fact_properties(item.facts, columns) | {
         schema.PATH: item.key,
         schema.FILENAME: item.key.rpartition("/")[2],
@@ -147,7 +148,7 @@ def build_fact_properties(facts: Facts, columns: CollectionProperties) -> Object
 
 
 def build_amendment_properties(amendment: Amendment, columns: CollectionProperties) -> ObjectProperties:
-    """Raises UnusableFile as above."""
+    """Return the properties that an amendment changes. Raises UnusableFile if the metadata does not fit."""
     changes: ObjectProperties = {schema.SOURCE: amendment.source, schema.STAMP: amendment.stamp}
     if amendment.phash:
         changes[schema.PHASH] = amendment.phash
@@ -155,7 +156,7 @@ def build_amendment_properties(amendment: Amendment, columns: CollectionProperti
 
 
 def build_vectors(item: ImageObject, description: CollectionDescription) -> dict[str, Sequence[float]]:
-    """By name. A vector that is given is not made by Weaviate; one that is neither given nor made is an error of it."""
+    """Return vectors by name. Weaviate makes the ones that are absent, and raises an error if it cannot."""
     vectors = {name: make_placeholder_vector(item.sha256, size).tolist() for name, size in description.retired.items()}
     if item.vector_d is not None:
         vectors[description.vector] = item.vector_d.tolist()
@@ -163,16 +164,16 @@ def build_vectors(item: ImageObject, description: CollectionDescription) -> dict
 
 
 def make_placeholder_vector(sha256: str, dimension: int) -> Vectors:
-    """(D,) unit, the same for equal images, for a vector that nobody searches any more but Weaviate wants.
+    """Return a unit vector (D,) for a retired vector that Weaviate still requires; equal images get the same one.
 
-    Random directions: equal ones would make its graph one clump, where each insertion looks at all others.
+    Random directions, because equal vectors would make one clump of the graph, in which each insertion visits all.
     """
     random = np.random.default_rng(int(sha256[:16], 16))
     return unit(random.standard_normal(dimension).astype(np.float32))
 
 
 def read_stored_state(properties: Mapping[str, WeaviateField]) -> StoredState:
-    """An object of an earlier version lacks some: it was cropped, and its stamp and source are unknown."""
+    """Read the compared properties. An object of an earlier version lacks some: it was cropped, the rest is unknown."""
     sha256, fit, stamp, facts, source, phash = (str(properties.get(name) or "") for name in COMPARED_PROPERTIES[1:])
     return StoredState(sha256, fit or str(Fit.CROP), stamp, facts, source, phash)
 
@@ -182,6 +183,7 @@ def encode_base64(data: bytes) -> str:
 
 
 def choose_property_name(column: str) -> str:
+    """Return the property of a metadata column. Raises UnusableFile if its name cannot be one."""
     if column in METADATA_PROPERTIES:
         return column
     try:
@@ -191,7 +193,7 @@ def choose_property_name(column: str) -> str:
 
 
 def infer_data_type(value: MetadataValue) -> DataType:
-    return next(wanted for kind, wanted in DATA_TYPES.items() if isinstance(value, kind))  # bool before int
+    return next(data_type for kind, data_type in DATA_TYPES.items() if isinstance(value, kind))  # bool before int
 
 
 def convert_value(value: MetadataValue) -> WeaviateField:

@@ -1,16 +1,4 @@
-"""All objects that a filter finds, however many: Weaviate answers 10,000 at most, and its cursor takes no filter.
-
-The paths are halved until no part has more than a page. A cursor through everything is no way: where images are kept
-it reads every one of them [440 objects a second of 400 KB].
-
-What a search can find: an object may be stored and yet be in no vector index.
-
-Weaviate stores an object first and puts its vector into the index then; it stops between the two when whoever sent the
-object is killed, and does not mend it when an equal one is sent again [tried with 1.39.0; in its source:
-shard_write_batch_objects.go].
-
-D dimensions
-"""
+"""Queries of an ingest: all objects that match a filter, and those that are in the vector index."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,7 +15,7 @@ from clip_vectorizer.database.schema import PATH
 from clip_vectorizer.vectors import unit
 
 PAGE_SIZE = 5000
-IMAGE_PAGE_SIZE = 100  # the server has all of a page in memory, images and all
+IMAGE_PAGE_SIZE = 100  # the server holds a whole page in memory, with its images
 
 StoredObject = Object[Any, Any]
 ImageCollection = Collection[Any, Any]
@@ -36,7 +24,11 @@ ImageCollection = Collection[Any, Any]
 def iterate_matching(
     collection: Collection[Any, Any], where: _Filters, properties: Sequence[str], page: int
 ) -> Iterator[StoredObject]:
-    """In the order of their paths, roughly. What is added or removed meanwhile may or may not be among them."""
+    """Yield all matching objects, roughly in the order of their paths; changes made meanwhile may be missed.
+
+    Weaviate returns 10,000 objects at most, and its cursor takes no filter. So the range of paths is halved until each
+    part fits a page. A cursor through all objects would read every stored image [440 objects a second of 400 KB].
+    """
     found = collection.query.fetch_objects(filters=where, limit=page, return_properties=[PATH, *properties]).objects
     if len(found) < page:
         yield from found
@@ -54,7 +46,12 @@ def get_path(row: StoredObject) -> str:
 def find_searchable(
     collection: ImageCollection, vector: str, dimension: int, ids: Sequence[str], properties: list[str]
 ) -> Sequence[StoredObject]:
-    """Those of the objects that are in the index of `vector`: with so few allowed by a filter it looks at each."""
+    """Return those of the objects that are in the index of `vector`. So few allowed ids make Weaviate search them all.
+
+    A stored object may be missing in the index: Weaviate stores it first and indexes it then, stops between the two if
+    the client is killed, and does not repair it when an equal object is sent [tried with 1.39.0; in its source:
+    shard_write_batch_objects.go]. `dimension`: of the vector.
+    """
     return collection.query.near_vector(
         unit(np.ones(dimension, np.float32)).tolist(),
         target_vector=vector,
@@ -65,9 +62,9 @@ def find_searchable(
 
 
 def is_still_indexing(client: WeaviateClient, collection: str) -> bool:
-    """Of a server with ASYNC_INDEXING: what it has taken is found a while later."""
+    """Whether a server with ASYNC_INDEXING has stored objects that are not in the index yet."""
     try:
         nodes = client.cluster.nodes(collection, output="verbose")
-    except UnexpectedStatusCodeError:  # not for everybody's eyes
+    except UnexpectedStatusCodeError:  # the API key may not read the nodes
         return False
     return any(shard.vector_queue_length for node in nodes for shard in node.shards or ())

@@ -1,9 +1,4 @@
-"""The store of images in a real Weaviate: one collection, or one tenant of it. D dimensions
-
-Objects that are there, changed one by one: Weaviate has no other way that leaves alone what is not named.
-
-What Weaviate says of one object, in words for people, and whether it is worth another try.
-"""
+"""The store of images in Weaviate: its objects, patches of them, and the reasons of refusals. D dimensions"""
 
 import re
 import time
@@ -28,7 +23,7 @@ from clip_vectorizer.database.connection import (
 from clip_vectorizer.database.identity import StoredModel
 from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
 from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
-from clip_vectorizer.wire import about_one_file
+from clip_vectorizer.protocol import parse_image_problem
 from ingest.choices import Keep
 from ingest.items import Amendment, ImageObject, StoredState
 from ingest.store.base import Refusal, StoredDuplicate
@@ -53,8 +48,8 @@ from ingest.store.queries import (
 )
 
 ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
-MODEL_CHECK_SECONDS = 2.0  # how long an ingest may write after a --reindex has begun
-MAX_DUPLICATES = 1000  # objects a look-up: a blank page may be there ten thousand times
+MODEL_CHECK_SECONDS = 2.0  # how long an ingest may still write after a --reindex has started
+MAX_DUPLICATES = 1000  # objects in a response: there may be ten thousand blank pages
 PATCH_THREADS = 4  # more gain nothing [measured with 1.39.0]
 NOT_FOUND = 404
 OBJECT_VANISHED = Refusal("it vanished from the database meanwhile; run the same command again")
@@ -64,7 +59,7 @@ TRANSIENT_REASONS = re.compile(
     r"|not enough memory|memory pressure|too many requests",
     re.IGNORECASE,
 )
-# Weaviate's own words before those of the sidecar, or of the part that refused the object.
+# Weaviate's text in front of the message of the sidecar, or of the component that refused the object.
 SIDECAR_REASON = re.compile(r"^.*\bfail(?:ed)? with status \d+: ", re.DOTALL)
 REASON_PREFIX = re.compile(
     r"^(?:(?:vectorize target vector \S+|update vector|put object|import into index \S+|shard \S+): )+"
@@ -74,21 +69,21 @@ MAX_REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Properties and vectors that an object gets; None takes a property away."""
+    """Properties and vectors to set; None removes a property."""
 
     properties: ObjectProperties
     vectors: Mapping[str, Any] = field(default_factory=dict)  # by name
 
 
 class WeaviateStore:
-    """Obeys ImageStore."""
+    """The ImageStore of one collection, or of one tenant of it."""
 
     def __init__(
         self, client: WeaviateClient, url: str, collection: str, stored: CollectionState, tenant: str | None = None
     ) -> None:
         self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
         self._client = client
-        self._look_again = 0.0  # at the collection: when, by the monotonic clock
+        self._next_model_check = 0.0  # by the monotonic clock
         whole = client.collections.use(collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
         self._columns = CollectionProperties(whole.config, stored.properties)
@@ -101,8 +96,8 @@ class WeaviateStore:
     def keep(self) -> Keep:
         return Keep(self._description.keep)
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
-        """What a search can find of it: what is stored only is to be sent again."""
+    def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+        """Return only objects that a search can find: one that is stored and not indexed must be sent again."""
         ids = [image_id(key) for key in keys]
         vector, dimension = self._description.vector, self._description.model.dimension
         with weaviate_errors(self.url):
@@ -113,19 +108,19 @@ class WeaviateStore:
                 ).objects
         return {get_path(row): read_stored_state(row.properties) for row in found}
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+    def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
         found: dict[tuple[str, str], StoredDuplicate] = {}
         lacking = {sha256 for sha256, _ in contents if sha256}
         while lacking:
-            rows = self._of_contents(lacking)
+            rows = self._find_contents(lacking)
             for row in sorted(rows, key=sort_originals_first):
-                held = read_stored_state(row.properties)
+                state = read_stored_state(row.properties)
                 if vector := row.vector.get(self._description.vector):
-                    twin = StoredDuplicate(
+                    duplicate = StoredDuplicate(
                         get_path(row), np.asarray(vector, np.float32), str(row.properties[DUPLICATE_OF] or "")
                     )
-                    found.setdefault((held.sha256, held.fit), twin)
-            # One content may fill an answer all alone: the others are asked for again.
+                    found.setdefault((state.sha256, state.fit), duplicate)
+            # One content may fill a whole response: request the others again.
             lacking = lacking - {row.properties[SHA256] for row in rows} if len(rows) == MAX_DUPLICATES else set()
         return {content: found[content] for content in contents if content in found}
 
@@ -142,26 +137,26 @@ class WeaviateStore:
         made, refused = build_each(amendments, lambda each: Patch(build_amendment_properties(each, self._columns)))
         return refused | self._patch(made)
 
-    def forget(self, keys: Sequence[str]) -> None:
-        """By id, past the index: a Weaviate that was killed may hold an object that its index has lost, and an equal
-        object sent again does not mend the index [tried with 1.39.0]."""
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete by id, not by filter: a Weaviate that was killed may hold an object that its index has lost, and an
+        equal object sent again does not repair the index [tried with 1.39.0]."""
         with weaviate_errors(self.url), ThreadPoolExecutor(PATCH_THREADS) as pool:
             list(pool.map(self._collection.data.delete_by_id, map(image_id, keys)))
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
-        return map(get_path, self._matching(Filter.by_property(SOURCE).contains_any(list(sources))))
+        return map(get_path, self._iterate(Filter.by_property(SOURCE).contains_any(list(sources))))
 
     def phashes(self) -> Iterator[tuple[str, str]]:
-        for row in self._matching(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
+        for row in self._iterate(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
             if not row.properties[DUPLICATE_OF]:
                 yield get_path(row), str(row.properties[PHASH])
 
     def unlink(self, keys: Sequence[str]) -> None:
-        linked = list(self._matching(Filter.by_property(DUPLICATE_OF).contains_any(list(keys))))
+        linked = list(self._iterate(Filter.by_property(DUPLICATE_OF).contains_any(list(keys))))
         self._patch({get_path(row): Patch({DUPLICATE_OF: None}) for row in linked})
 
     def check_ports(self) -> None:
-        """Raises WeaviateUnreachable when the gRPC port belongs to another Weaviate than the HTTP port."""
+        """Raise WeaviateUnreachable if the gRPC port belongs to another Weaviate than the HTTP port."""
         with weaviate_errors(self.url):
             by_grpc = self._collection.query.fetch_objects(limit=1, return_properties=False).objects
             if by_grpc and not self._collection.data.exists(by_grpc[0].uuid):
@@ -171,25 +166,25 @@ class WeaviateStore:
                 )
 
     def _check_model(self) -> None:
-        """Raises Mismatch when somebody has begun to move the collection to another model, or has done so."""
+        """Raise Mismatch if the collection is moving to another model, or has moved."""
         now = time.monotonic()
-        if now < self._look_again:
+        if now < self._next_model_check:
             return
         with weaviate_errors(self.url):
-            there = read_collection(self._client, self.name).description
-        if (there.vector, there.moving_to) != (self._description.vector, None):
+            current = read_collection(self._client, self.name).description
+        if (current.vector, current.moving_to) != (self._description.vector, None):
             raise Mismatch(
-                f"the collection {self.name} is being moved to the model {there.moving_to or there.model}; wait for "
-                "`clip-ingest --reindex` to end, then run the same command again"
+                f"the collection {self.name} is being moved to the model {current.moving_to or current.model}; "
+                "wait for `clip-ingest --reindex` to end, then run the same command again"
             )
-        self._look_again = now + MODEL_CHECK_SECONDS
+        self._next_model_check = now + MODEL_CHECK_SECONDS
 
-    def _matching(self, where: Any, *properties: str) -> Iterator[StoredObject]:
+    def _iterate(self, where: Any, *properties: str) -> Iterator[StoredObject]:
         with weaviate_errors(self.url):
             page = IMAGE_PAGE_SIZE if self.keep is Keep.FULL else PAGE_SIZE
             yield from iterate_matching(self._collection, where, properties, page)
 
-    def _of_contents(self, hashes: set[str]) -> Sequence[StoredObject]:
+    def _find_contents(self, hashes: set[str]) -> Sequence[StoredObject]:
         with weaviate_errors(self.url):
             found = self._collection.query.fetch_objects(
                 filters=Filter.by_property(SHA256).contains_any(sorted(hashes)),
@@ -200,7 +195,7 @@ class WeaviateStore:
         return found.objects
 
     def _patch(self, patches: Mapping[str, Patch]) -> dict[str, Refusal]:
-        """In a tenant each with the vectors that the object has: else Weaviate makes them anew, of a hash or of
+        """Patch objects; in a tenant together with their vectors. Otherwise Weaviate makes these anew, from a hash or
         nothing, because it looks for the object outside of the tenant [tried with 1.39.0]."""
         if self._stored.tenants and self._stored.by_module:
             with weaviate_errors(self.url):
@@ -213,19 +208,19 @@ class WeaviateStore:
         return apply_patches(self._collection, self.url, patches)
 
     def _insert(self, objects: Mapping[str, NewObject]) -> dict[str, str]:
-        """The reasons of those that Weaviate did not take, by key."""
+        """Insert objects and return the reasons of those that Weaviate refused, by key."""
         if not objects:
             return {}
         keys = list(objects)
         with weaviate_errors(self.url):
             try:
-                answer = self._collection.data.insert_many(list(objects.values()))
+                result = self._collection.data.insert_many(list(objects.values()))
             except WeaviateInsertManyAllFailedError as failed:
                 return self._reasons(objects, str(failed.message).partition(ERROR_LIST_MARK)[2])
-        return {keys[index]: error.message for index, error in answer.errors.items()}
+        return {keys[index]: error.message for index, error in result.errors.items()}
 
     def _reasons(self, objects: Mapping[str, NewObject], reasons: str) -> dict[str, str]:
-        """When all failed, the client tells the set of reasons, not whose they are: with several, ask again singly."""
+        """If all failed, the client returns a set of reasons without keys: if there are several, insert singly."""
         if len(objects) == 1 or "\n" not in reasons or is_sidecar_unreachable(reasons):
             return dict.fromkeys(objects, reasons)
         return {key: reason for one in objects.items() for key, reason in self._insert(dict([one])).items()}
@@ -236,10 +231,13 @@ def sort_originals_first(row: StoredObject) -> tuple[bool, str]:
 
 
 def apply_patches(collection: Collection[Any, Any], url: str, patches: Mapping[str, Patch]) -> dict[str, Refusal]:
-    """Changes the objects with these keys. Answers the refused ones. Raises Unreachable."""
+    """Change the objects with these keys, one by one: Weaviate has no batch that keeps other properties.
+
+    Return the refused ones by key. Raises Unreachable.
+    """
     with weaviate_errors(url), ThreadPoolExecutor(PATCH_THREADS) as pool:
-        answers = pool.map(lambda each: apply_patch(collection, url, *each), patches.items())
-        return {key: refusal for key, refusal in zip(patches, answers, strict=True) if refusal}
+        refusals = pool.map(lambda each: apply_patch(collection, url, *each), patches.items())
+        return {key: refusal for key, refusal in zip(patches, refusals, strict=True) if refusal}
 
 
 def apply_patch(collection: Collection[Any, Any], url: str, key: str, patch: Patch) -> Refusal | None:
@@ -254,13 +252,14 @@ def apply_patch(collection: Collection[Any, Any], url: str, key: str, patch: Pat
 
 
 def build_refusal_or_raise(reason: str, url: str) -> Refusal:
+    """Return the refusal of one object. Raises SidecarUnreachable if the sidecar is the cause."""
     if is_sidecar_unreachable(reason):
         raise sidecar_unreachable_error(url, reason)
     return build_refusal(reason)
 
 
 def read_reason(error: UnexpectedStatusCodeError) -> str:
-    """Weaviate's own words: `{"error": [{"message": "..."}]}`."""
+    """Return Weaviate's message: `{"error": [{"message": "..."}]}`."""
     body: Any = error.error
     try:
         return "; ".join(str(each["message"]) for each in body["error"])
@@ -273,6 +272,9 @@ def build_refusal(reason: str) -> Refusal:
 
 
 def format_reason(reason: str) -> str:
+    """Return the message of the sidecar or of Weaviate without the text around it, at most MAX_REASON_LENGTH long."""
     text = " ".join(reason.split())
-    said = about_one_file(SIDECAR_REASON.sub("", text)) if SIDECAR_REASON.match(text) else REASON_PREFIX.sub("", text)
-    return said[:MAX_REASON_LENGTH] or "Weaviate refused it and does not say why"
+    message = (
+        parse_image_problem(SIDECAR_REASON.sub("", text)) if SIDECAR_REASON.match(text) else REASON_PREFIX.sub("", text)
+    )
+    return message[:MAX_REASON_LENGTH] or "Weaviate refused it without a reason"

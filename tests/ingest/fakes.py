@@ -74,7 +74,7 @@ class FakeEmbedder:
         try:
             return mean_colour(image)
         except OSError:
-            return SidecarRefused(422, "images[0]: not an image; send base64 of a JPEG, PNG or WebP file")
+            return SidecarRefused(422, "not an image; it must be a JPEG, PNG or WebP file")
 
 
 @dataclass
@@ -94,11 +94,11 @@ class FakeStore:
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def held(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
-        return self._do("held", keys, lambda: {key: held(self.objects[key]) for key in keys if key in self.objects})
+    def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
+        return self._do("states", keys, lambda: {key: held(self.objects[key]) for key in keys if key in self.objects})
 
-    def twins(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
-        return self._do("twins", [sha256 for sha256, _ in contents], lambda: self._twins(set(contents)))
+    def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
+        return self._do("find_duplicates", [sha256 for sha256, _ in contents], lambda: self._twins(set(contents)))
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
         return self._do("put", [item.key for item in objects], lambda: self._refused(objects, self._put))
@@ -106,8 +106,8 @@ class FakeStore:
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
         return self._do("amend", [item.key for item in amendments], lambda: self._refused(amendments, self._amend))
 
-    def forget(self, keys: Sequence[str]) -> None:
-        self._do("forget", keys, lambda: [self.objects.pop(key, None) for key in keys])
+    def delete(self, keys: Sequence[str]) -> None:
+        self._do("delete", keys, lambda: [self.objects.pop(key, None) for key in keys])
 
     def unlink(self, keys: Sequence[str]) -> None:
         self._do("unlink", keys, lambda: self._unlink(set(keys)))

@@ -105,7 +105,7 @@ def test_a_part_read_again_makes_the_same_groups_though_the_store_has_some_of_th
     second = rows(source, store)
     assert [keys_of(row) for row in first] == [keys_of(row) for row in second]
     assert [row.number for row in second] == [0, 1, 2, 3]
-    assert [event.fate for event in second[0].events if isinstance(event, ItemOutcome)] == [Status.UNCHANGED] * 4
+    assert [event.status for event in second[0].events if isinstance(event, ItemOutcome)] == [Status.UNCHANGED] * 4
 
 
 def rows(source: ListSource, store: FakeStore) -> list[ItemBatch]:
@@ -116,7 +116,7 @@ def rows(source: ListSource, store: FakeStore) -> list[ItemBatch]:
 
 def upload_all(some: Sequence[ItemBatch], store: FakeStore) -> None:
     for row in some:
-        assert all(outcome.fate is Status.ADDED for outcome in upload(row.changes, store, Patience(0)))
+        assert all(outcome.status is Status.ADDED for outcome in upload(row.changes, store, Patience(0)))
 
 
 def test_a_row_that_comes_twice_counts_once() -> None:
@@ -189,7 +189,7 @@ def test_equal_images_of_two_embedders_are_linked_by_the_one_desk() -> None:
 
     def links(objects: Sequence[ImageObject]) -> list[tuple[Vectors | None, str]]:
         assert all(item.image == b"" and item.thumbnail is None for item in objects), "pictures need not travel"
-        return [(item.vector_d, item.duplicate_of) for item in known.linked(objects)]
+        return [(item.vector_d, item.duplicate_of) for item in known.link(objects)]
 
     (row, *_) = rows(ListSource({"a.png": png(), "b.png": png()}), FakeStore())
     made = [
@@ -201,12 +201,12 @@ def test_equal_images_of_two_embedders_are_linked_by_the_one_desk() -> None:
     assert all(each.thumbnail and each.image for each in made if isinstance(each, ImageObject))
 
 
-def test_without_ray_it_can_be_imported_and_says_what_to_install(tmp_path: Path) -> None:
+def test_without_ray_the_package_imports_and_the_error_names_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['ray'] = None\n"
         "from ingest.distributed import RaySettings\n"
-        "from ingest.distributed.cluster import cluster\n"
-        "with cluster(RaySettings()): pass\n"
+        "from ingest.distributed.cluster import connect_cluster\n"
+        "with connect_cluster(RaySettings()): pass\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "pip install 'clip-vectorizer[ray]'" in done.stderr, done.stderr

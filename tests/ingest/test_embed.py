@@ -69,6 +69,6 @@ def test_a_refusal_that_is_about_no_image_ends_the_run() -> None:
 
 def test_vectors_of_another_model_are_never_handed_on() -> None:
     with pytest.raises(
-        Mismatch, match=r"http://sidecar runs other .* now and ran mean-colour .*nothing of it was stored"
+        Mismatch, match=r"http://sidecar runs other .* now and ran mean-colour .*no vector of it was stored"
     ):
         embedded(FakeSidecar(model=OTHER), b"a")

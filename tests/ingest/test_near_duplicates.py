@@ -3,13 +3,13 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.choices import MOST_DISTANCE
+from ingest.choices import MAX_HASH_DISTANCE
 from ingest.near_duplicates import NearDuplicateGroup, find_near_duplicates
 
 HASHES = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 64).map(lambda ones: (1 << ones) - 1))
 
 
-@given(st.lists(HASHES, max_size=30), st.integers(0, MOST_DISTANCE))
+@given(st.lists(HASHES, max_size=30), st.integers(0, MAX_HASH_DISTANCE))
 def test_it_finds_what_comparing_all_with_all_finds(hashes: list[int], distance: int) -> None:
     known = {f"{number:02}": bits for number, bits in enumerate(hashes)}
     groups = {key: {key} for key in known}

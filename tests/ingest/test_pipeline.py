@@ -54,7 +54,7 @@ def test_a_first_run_adds_all_and_a_second_reads_nothing_and_sends_nothing() -> 
     source.reads.clear()
     store.calls.clear()
     assert numbers(run(source, store)) == (10, 0, 0, 10, 0)
-    assert not source.reads and {name for name, _ in store.calls} == {"held"}
+    assert not source.reads and {name for name, _ in store.calls} == {"states"}
 
 
 def test_all_that_is_known_of_an_image_is_stored() -> None:
@@ -101,7 +101,7 @@ def test_an_item_without_a_stamp_is_read_every_time_and_unchanged_by_its_bytes()
     run(source, store)
     store.calls.clear()
     assert numbers(run(source, store)) == (1, 0, 0, 1, 0) and source.reads == ["x.png"] * 2
-    assert {name for name, _ in store.calls} == {"held"}
+    assert {name for name, _ in store.calls} == {"states"}
 
 
 def test_with_checksum_a_change_that_the_stamp_hides_is_found() -> None:
@@ -157,13 +157,13 @@ def test_a_listener_hears_of_every_image_and_the_numbers_grow() -> None:
 def test_stored_state_is_asked_for_in_bulk() -> None:
     store = FakeStore()
     run(ListSource(dict.fromkeys(pictures(LOOKUP_KEYS + 1), BROKEN)), store)
-    assert sorted(map(len, store.asked("held"))) == [1, LOOKUP_KEYS]
+    assert sorted(map(len, store.asked("states"))) == [1, LOOKUP_KEYS]
 
 
 def test_what_a_stream_holds_in_memory_is_looked_up_in_smaller_parts() -> None:
     store = FakeStore()
     run(ListSource({key: File(BROKEN, held_bytes=20_000_000) for key in pictures(10)}), store)
-    assert max(map(len, store.asked("held"))) <= 2
+    assert max(map(len, store.asked("states"))) <= 2
 
 
 # --- equal images
@@ -228,7 +228,7 @@ def test_where_nothing_is_kept_of_images_stamps_alone_tell_what_is_unchanged() -
     source, store = ListSource(pictures(3)), FakeStore(keep=Keep.NONE)
     ingest([source], store, FakeEmbedder(), settings=IMPATIENT)
     assert numbers(ingest([source], store, FakeEmbedder(), settings=IMPATIENT)) == (3, 0, 0, 3, 0)
-    assert not store.asked("twins") and len(source.reads) == 3
+    assert not store.asked("find_duplicates") and len(source.reads) == 3
 
 
 def test_a_perceptual_hash_that_is_missing_is_made_up_for_once() -> None:
@@ -367,7 +367,7 @@ class Forgetful(FakeStore):
 def test_an_object_that_the_store_loses_is_removed_and_sent_once_more() -> None:
     store = Forgetful()
     assert numbers(run(ListSource(pictures(4)), store)) == (4, 4, 0, 0, 0) and len(store.objects) == 4
-    assert store.asked("forget") == [("0002.png",)]
+    assert store.asked("delete") == [("0002.png",)]
 
 
 def test_an_object_that_the_store_loses_again_counts_as_failed() -> None:

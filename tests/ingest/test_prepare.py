@@ -70,7 +70,7 @@ def test_a_perceptual_hash_is_added_where_it_is_wanted_and_missing() -> None:
 def test_another_sources_image_is_replaced_only_when_it_is_taken_over() -> None:
     held = replace(HELD, sha256="0", source="/other")
     refused = prepared(item(), held)
-    assert isinstance(refused, ItemOutcome) and refused.fate is Status.FAILED and "--take-over" in refused.reason
+    assert isinstance(refused, ItemOutcome) and refused.status is Status.FAILED and "--take-over" in refused.reason
     assert isinstance(prepared(item(), held, take_over=True), ImageObject)
 
 

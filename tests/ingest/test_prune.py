@@ -43,7 +43,7 @@ def test_many_go_in_several_requests() -> None:
     source, store = ListSource(pictures(600)), FakeStore()
     brought_in(source, store)
     assert pruned(brought_in(without(source, *list(pictures(599))), store), store) == 599
-    assert set(store.objects) == {"0599.png"} and sorted(map(len, store.asked("forget"))) == [87, 256, 256]
+    assert set(store.objects) == {"0599.png"} and sorted(map(len, store.asked("delete"))) == [87, 256, 256]
 
 
 def test_images_of_other_sources_stay() -> None:

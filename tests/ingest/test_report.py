@@ -31,9 +31,9 @@ MIXED = report_of(
 
 
 @given(st.lists(st.sampled_from(list(Status))))
-def test_the_numbers_add_up_to_what_was_seen(fates: list[Status]) -> None:
-    told = report_of(*(ItemOutcome(str(number), fate) for number, fate in enumerate(fates))).as_json()
-    assert told["seen"] == len(fates) == told["added"] + told["updated"] + told["unchanged"] + told["failed"]
+def test_the_numbers_add_up_to_what_was_seen(statuses: list[Status]) -> None:
+    told = report_of(*(ItemOutcome(str(number), status) for number, status in enumerate(statuses))).as_json()
+    assert told["seen"] == len(statuses) == told["added"] + told["updated"] + told["unchanged"] + told["failed"]
 
 
 def test_json_holds_the_numbers_and_the_failures_by_name() -> None:
@@ -64,7 +64,7 @@ def test_what_is_taken_back_moves_to_failed() -> None:
     report = report_of(sent)
     failed = report.take_back(sent, "lost")
     assert (report.updated, report.duplicates, report.failed, report.done) == (0, 0, 1, 1)
-    assert (failed.key, failed.fate, failed.reason) == ("a", Status.FAILED, "lost")
+    assert (failed.key, failed.status, failed.reason) == ("a", Status.FAILED, "lost")
 
 
 def test_it_waits_until_something_happens() -> None:

@@ -64,7 +64,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(count: int) -> None:
         for number in range(count):
             report(IngestReport(), ItemOutcome(f"{number}", Status.FAILED, "broken"))
     assert report.problem and len(complaints) == 1
-    assert "/dev/full is not whole (No space left on device)" in complaints[0]
+    assert "/dev/full is incomplete (No space left on device)" in complaints[0]
 
 
 def test_an_error_in_the_middle_leaves_what_is_known_so_far(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_sources_come_back_in_their_order(tmp_path: Path) -> None:
 def test_what_is_no_report_is_told_by_its_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "r.jsonl"
     file.write_text('{"key": "a", "status": "added", "reason": "", "source": "/photos"}\n' + line)
-    with pytest.raises(InputError, match="line 2 is no line of a report"):
+    with pytest.raises(InputError, match="line 2 is not a line of a report"):
         FailedItems.read(file)
 
 

@@ -20,8 +20,8 @@ class FakeTime:
         self.slept.append(seconds)
         self.now += seconds
 
-    def patience(self, seconds: float, tell: Callable[[RetryWait], None] = lambda _: None) -> Patience:
-        return Patience(seconds, self.sleep, tell, lambda: self.now)
+    def patience(self, seconds: float, on_wait: Callable[[RetryWait], None] = lambda _: None) -> Patience:
+        return Patience(seconds, self.sleep, on_wait, lambda: self.now)
 
 
 def away(times: int, error: Unreachable | None = None) -> Callable[[], str]:

@@ -40,7 +40,7 @@ def through(flow: Flow, stream: Iterator[Thing], stages: Sequence[tuple[int, Siz
         stream = flow.stage(stream, same, bound, threads)
 
     def told(thing: Thing) -> Iterator[Thing]:
-        flow.tell(thing)
+        flow.emit(thing)
         return iter(())
 
     return list(flow.events(flow.stage(stream, told, WIDE)))
@@ -135,7 +135,7 @@ def test_what_was_told_before_an_error_is_heard() -> None:
     def work(thing: Thing) -> Iterator[Thing]:
         if thing.number == 100:
             raise Broken
-        flow.tell(thing.number)
+        flow.emit(thing.number)
         return iter(())
 
     heard: list[object] = []
@@ -162,7 +162,7 @@ def test_who_stops_listening_to_a_generator_with_a_flow_leaves_no_stage_running(
 
 def told(flow: Flow) -> Callable[[Thing], Iterator[Thing]]:
     def work(thing: Thing) -> Iterator[Thing]:
-        flow.tell(thing.number)
+        flow.emit(thing.number)
         yield thing
 
     return work

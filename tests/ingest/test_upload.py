@@ -17,7 +17,7 @@ from tests.ingest.fakes import FakeStore, png
 from tests.ingest.test_retry import FakeTime
 
 PNG = png()
-BUSY, BAD = Refusal("503", passing=True), Refusal("422")
+BUSY, BAD = Refusal("503", transient=True), Refusal("422")
 
 
 def image(key: str, replaces: bool = False) -> ImageObject:
@@ -63,7 +63,7 @@ def test_each_change_comes_out_with_what_became_of_it() -> None:
     ]
     outcomes = list(upload(changes, store, patience()))
     assert [outcome.key for outcome in outcomes] == [change.key for change in changes]
-    assert [outcome.fate for outcome in outcomes] == [
+    assert [outcome.status for outcome in outcomes] == [
         Status.ADDED,
         Status.UPDATED,
         Status.FAILED,
@@ -89,11 +89,11 @@ def test_every_change_has_one_outcome_whatever_the_store_says(
     outcomes = list(upload(changes, store, patience(10_000)))
     assert Counter(outcome.key for outcome in outcomes) == Counter("abcdefgh")
     for outcome in outcomes:
-        assert (outcome.fate is Status.FAILED) == (BAD in refusals.get(outcome.key, []))
+        assert (outcome.status is Status.FAILED) == (BAD in refusals.get(outcome.key, []))
         stored = store.objects.get(outcome.key)
-        if outcome.fate is Status.ADDED:
+        if outcome.status is Status.ADDED:
             assert stored
-        elif outcome.fate is Status.UPDATED:
+        elif outcome.status is Status.UPDATED:
             assert stored and stored.facts.label == "new"
 
 

@@ -32,10 +32,12 @@ def other(stack: Stack) -> Iterator[str]:
         yield url
 
 
-def move(place: Place, url: str, files: dict[str, bytes], inference_url: str | None = None) -> IngestReport:
+def move(
+    place: Place, url: str, files: dict[str, bytes], inference_url: str | None = None, dry_run: bool = False
+) -> IngestReport:
     images = ImageSources([Pictures(files)] if files else [], place.tenant)
     with VectorizerClient(url) as sidecar:
-        return reindex(place.stack.connection, sidecar, images, place.collection, inference_url)
+        return reindex(place.stack.connection, sidecar, images, place.collection, inference_url, dry_run=dry_run)
 
 
 def search(place: Place) -> ImageSearch:
@@ -54,6 +56,10 @@ def assert_finds(place: Place, key: str, data: bytes, count: int) -> None:
     with search(place) as images:
         assert images.by_image(data, 1)[0].path == key
         assert len(images.by_text("red", 500)) == count
+
+
+def schema_of(place: Place) -> Any:
+    return place.stack.weaviate("GET", f"/v1/schema/{place.collection}").json()
 
 
 def rows(place: Place) -> list[Any]:
@@ -95,11 +101,35 @@ def test_nothing_is_switched_until_every_object_has_its_vector(new: New, other: 
     assert_finds(place, "p059.png", FILES["p059.png"], 60)  # by the first model
     with pytest.raises(Mismatch, match="is being moved to the model other"):
         place.ingest(FILES)
-    assert move(place, place.stack.vectorizer_url, FILES).exit_code == 0  # the first model calls it off
+    assert move(place, place.stack.vectorizer_url, FILES).exit_code == 0  # the first model cancels it
     assert place.ingest(FILES | {"new.png": png((9, 9, 200))}).added == 1
 
 
-def test_an_ingest_that_is_open_writes_nothing_more_once_a_move_has_begun(new: New, other: str) -> None:
+@pytest.mark.parametrize("keep", [Keep.FULL, Keep.HASH])
+def test_a_dry_run_counts_and_writes_nothing(new: New, other: str, keep: Keep) -> None:
+    place = new(keep=keep)
+    place.ingest(FILES)
+    before, schema = rows(place), schema_of(place)
+    files = {} if keep is Keep.FULL else dict(list(FILES.items())[:30]) | {"p000.png": png((1, 1, 1))}
+    counted = move(place, other, files, inference_url=other, dry_run=True)
+    expected = (60, 60, 0, 0, 0) if keep is Keep.FULL else (60, 29, 0, 31, 3)
+    assert (counted.seen, counted.updated, counted.unchanged, counted.failed, counted.exit_code) == expected
+    assert (rows(place), schema_of(place)) == (before, schema)
+    assert place.ingest(FILES).unchanged == 60  # the collection is not being moved
+
+
+def test_a_dry_run_does_not_cancel_an_unfinished_move(new: New, other: str) -> None:
+    place = new()
+    place.ingest(FILES)
+    move(place, other, dict(list(FILES.items())[:30]), inference_url=other)
+    schema = schema_of(place)
+    assert move(place, place.stack.vectorizer_url, FILES, dry_run=True).seen == 0
+    counted = move(place, other, FILES, inference_url=other, dry_run=True)
+    assert (counted.updated, counted.unchanged, counted.failed) == (30, 30, 0)
+    assert schema_of(place) == schema
+
+
+def test_an_open_ingest_writes_nothing_more_once_a_move_has_begun(new: New, other: str) -> None:
     place = new(embed_here=True)
     place.ingest(FILES)
     with place.open() as store:
@@ -118,7 +148,7 @@ move(Place(Stack(url, int(port), key or None, sidecar), collection), other, MANY
 MANY = many(200)  # written in several parts
 
 
-def test_killed_in_the_middle_and_run_again_it_does_the_rest(new: New) -> None:
+def test_a_killed_reindex_completes_when_it_is_run_again(new: New) -> None:
     place = new()
     place.ingest(MANY)
     stack = place.stack

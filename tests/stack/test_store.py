@@ -94,7 +94,7 @@ def test_one_object_that_cannot_be_taken_spoils_no_other(new: New, stack: Stack)
                 picture("good.png", GREEN, facts=Facts(metadata={"price": 3, "seen_from": Spot(48.1, 11.5)})),
             ]
         )
-        assert {key: refusal.passing for key, refusal in refused.items()} == dict.fromkeys(
+        assert {key: refusal.transient for key, refusal in refused.items()} == dict.fromkeys(
             ("broken.png", "number.png", "ours.png"), False
         )
         assert refused["broken.png"].reason.startswith("not an image that can be read; it must be a JPEG")

@@ -8,7 +8,7 @@ from weaviate.exceptions import UnexpectedStatusCodeError
 
 from clip_vectorizer.database.identity import CollectionDescription
 from clip_vectorizer.errors import Mismatch
-from ingest.reindex.collection import Migration, begin_migration, finish_migration
+from ingest.reindex.collection import Migration, begin_migration, finish_migration, plan_migration
 from tests.ingest.fakes import MODEL
 
 OTHER = replace(MODEL, model="other", revision="2", dimension=5)
@@ -65,7 +65,7 @@ def started(client: Any, model: Any = OTHER, url: str | None = None) -> Migratio
     return begin_migration(client, "Image", model, url)
 
 
-def test_a_move_is_remembered_and_the_first_vector_is_still_the_one() -> None:
+def test_a_migration_is_described_in_the_collection_and_keeps_the_first_vector() -> None:
     client = FakeClient()
     move = started(client, url="http://sidecar:9090")
     assert move and move.vector == OTHER.own_vector
@@ -74,14 +74,14 @@ def test_a_move_is_remembered_and_the_first_vector_is_still_the_one() -> None:
     assert "reindexed" in client.properties
 
 
-def test_a_move_that_was_broken_off_goes_on() -> None:
+def test_an_interrupted_migration_continues() -> None:
     client = FakeClient()
     started(client)
     before = dict(client.vectors)
     assert started(client) and client.vectors == before and client.properties.count("reindexed") == 1
 
 
-def test_the_switch_is_one_change_and_retires_the_first_vector() -> None:
+def test_the_switch_is_one_update_and_retires_the_first_vector() -> None:
     client: Any = FakeClient()
     move = started(client)
     assert move
@@ -89,7 +89,7 @@ def test_the_switch_is_one_change_and_retires_the_first_vector() -> None:
     assert client.description == CollectionDescription(OTHER, "hash", move.vector, {"clip": MODEL.dimension})
 
 
-def test_a_collection_can_come_back_to_a_model() -> None:
+def test_a_collection_can_return_to_a_model() -> None:
     client: Any = FakeClient()
     for model in (OTHER, MODEL, OTHER):
         move = started(client, model)
@@ -99,29 +99,44 @@ def test_a_collection_can_come_back_to_a_model() -> None:
     assert client.description == CollectionDescription(OTHER, "hash", OTHER.own_vector, dimensions)
 
 
-def test_a_collection_that_has_the_models_vectors_needs_no_move() -> None:
+def test_a_collection_with_the_models_vectors_needs_no_migration() -> None:
     client = FakeClient()
     assert started(client, replace(MODEL, model="local-dir:same")) is None
     assert client.description == KEPT and list(client.vectors) == ["clip"]
 
 
-def test_the_first_model_calls_a_move_off_and_what_was_made_of_it_is_retired() -> None:
+def test_the_first_model_cancels_a_migration_and_retires_its_vector() -> None:
     client = FakeClient()
     started(client)
     assert started(client, MODEL) is None
     assert client.description == replace(KEPT, retired={OTHER.own_vector: OTHER.dimension})
 
 
-def test_a_move_called_off_before_it_had_a_vector_leaves_nothing() -> None:
+def test_a_migration_cancelled_before_it_has_a_vector_leaves_nothing() -> None:
     client = FakeClient(replace(KEPT, moving_to=OTHER))
     assert started(client, MODEL) is None
     assert client.description == KEPT
 
 
-def test_a_third_model_has_to_wait() -> None:
+def test_a_plan_writes_nothing() -> None:
+    client: Any = FakeClient(busy=99)
+    plan = plan_migration(client, "Image", OTHER)
+    assert plan and plan.vector == OTHER.own_vector and not plan.is_marked
+    assert (client.description, client.vectors, client.properties) == (KEPT, {"clip": ""}, ["path"])
+
+
+def test_a_plan_for_the_first_model_cancels_nothing() -> None:
+    client: Any = FakeClient()
+    started(client)
+    assert plan_migration(client, "Image", MODEL) is None and client.description.moving_to == OTHER
+    again = plan_migration(client, "Image", OTHER)
+    assert again and again.is_marked
+
+
+def test_a_third_model_is_refused() -> None:
     client = FakeClient()
     started(client)
-    with pytest.raises(Mismatch, match=r"from mean-colour .* to other .* the sidecar runs third .*call it off"):
+    with pytest.raises(Mismatch, match=r"from mean-colour .* to other .* the sidecar runs third .*cancel it"):
         started(client, THIRD)
 
 

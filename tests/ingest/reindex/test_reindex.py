@@ -24,8 +24,8 @@ PICTURES = {"red.png": png(RED), "green.png": png(GREEN), "blue.png": png(BLUE)}
 
 
 @dataclass
-class FakePart:
-    """Obeys NewVectors, two objects a page. The first `away` requests find nobody."""
+class FakeTarget:
+    """Has the methods of ReindexTarget, two objects a page. The first `away` requests raise WeaviateUnreachable."""
 
     objects: dict[str, ObjectState]
     kept: Mapping[str, bytes] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class FakePart:
     def _answer(self) -> None:
         if self.away:
             self.away -= 1
-            raise WeaviateUnreachable("nobody there")
+            raise WeaviateUnreachable("connection refused")
 
 
 def state(key: str, data: bytes, **changes: Any) -> ObjectState:
@@ -62,47 +62,50 @@ def state(key: str, data: bytes, **changes: Any) -> ObjectState:
     return ObjectState(UUID(image_id(key)), key, **fields | changes)
 
 
-def part(**changes: Any) -> FakePart:
-    return FakePart({key: state(key, data) for key, data in PICTURES.items()}, **changes)
+def part(**changes: Any) -> FakeTarget:
+    return FakeTarget({key: state(key, data) for key, data in PICTURES.items()}, **changes)
 
 
-def run(over: FakePart, *sources: ListSource, problems: dict[str, str] | None = None) -> list[str]:
-    """The keys that got their vector."""
-    over_it: Any = over
+def run(
+    over: FakeTarget, *sources: ListSource, problems: dict[str, str] | None = None, dry_run: bool = False
+) -> list[str]:
+    """Return the keys that got their vector, in a dry run those that would get it."""
+    target: Any = over
     settings = IngestSettings(workers=2, patience_seconds=5)
-    turn = ReindexRound(over_it, FakeEmbedder(), settings, {} if problems is None else problems)
-    events = list(turn.of_sources(sources) if sources else turn.of_database())
-    return sorted(event.key for event in events if isinstance(event, ItemOutcome) and event.fate is Status.UPDATED)
+    embedder = None if dry_run else FakeEmbedder()
+    once = ReindexRound(target, embedder, settings, {} if problems is None else problems)
+    events = list(once.embed_sources(sources) if sources else once.embed_stored_images())
+    return sorted(event.key for event in events if isinstance(event, ItemOutcome) and event.status is Status.UPDATED)
 
 
-def test_images_that_the_database_keeps_are_taken_from_there() -> None:
+def test_images_that_the_database_stores_are_read_from_it() -> None:
     over = part(kept=PICTURES)
     assert run(over) == sorted(PICTURES)
     for key, vector_d in over.vectors.items():
         np.testing.assert_array_equal(vector_d, mean_colour(PICTURES[key]))
 
 
-def test_others_are_read_from_the_sources_they_came_from() -> None:
+def test_other_images_are_read_from_their_sources() -> None:
     over, source = part(), ListSource(PICTURES | {"new.png": png()})
     assert run(over, source) == sorted(PICTURES)
-    assert "new.png" not in source.reads  # an ingest's business
+    assert "new.png" not in source.reads  # an ingest would add it
 
 
-def test_what_has_its_vector_is_not_even_read() -> None:
+def test_an_object_with_the_new_vector_is_not_read_again() -> None:
     over, source = part(kept=PICTURES), ListSource(PICTURES)
     over.objects["red.png"] = state("red.png", PICTURES["red.png"], done=True)
     assert run(over) == run(over, source) == ["blue.png", "green.png"]
     assert "red.png" not in source.reads
 
 
-def test_a_file_that_has_changed_meanwhile_does_not_get_the_vector_of_another_image() -> None:
+def test_a_changed_file_is_not_embedded() -> None:
     problems: dict[str, str] = {}
     over = part()
     assert run(over, ListSource(PICTURES | {"red.png": png(GREEN)}), problems=problems) == ["blue.png", "green.png"]
     assert problems == {"red.png": FILE_CHANGED}
 
 
-def test_where_no_hash_was_kept_the_stamp_tells_whether_it_is_the_same_file() -> None:
+def test_without_a_stored_hash_the_stamp_must_be_equal() -> None:
     problems: dict[str, str] = {}
     over = part()
     over.objects = {key: state(key, b"", sha256="") for key in PICTURES}
@@ -111,14 +114,14 @@ def test_where_no_hash_was_kept_the_stamp_tells_whether_it_is_the_same_file() ->
     assert problems == {"green.png": FILE_UNVERIFIABLE, "blue.png": FILE_UNVERIFIABLE}
 
 
-def test_a_page_is_padded_as_it_was_when_it_was_ingested() -> None:
+def test_an_image_is_padded_as_at_its_ingest() -> None:
     wide = png(RED, side=8)
     over = part()
     over.objects = {"page": state("page", wide, fit=Fit.PAD)}
     assert run(over, ListSource({"page": wide})) == ["page"]
 
 
-def test_what_cannot_be_read_embedded_or_written_is_remembered_with_its_reason() -> None:
+def test_images_that_cannot_be_read_embedded_or_written_are_recorded_with_the_reason() -> None:
     problems: dict[str, str] = {}
     broken = b"not an image"
     over = part(refuse={"blue.png": Refusal("no room")})
@@ -130,11 +133,25 @@ def test_what_cannot_be_read_embedded_or_written_is_remembered_with_its_reason()
     assert problems["broken.png"].startswith("not an image")
 
 
-def test_a_database_that_is_away_for_a_while_is_waited_for() -> None:
+def test_a_request_is_repeated_while_the_database_is_unreachable() -> None:
     assert run(part(kept=PICTURES, away=1)) == sorted(PICTURES)
 
 
-def test_every_object_is_looked_at_once() -> None:
+def test_a_dry_run_of_stored_images_counts_them_and_writes_nothing() -> None:
+    over = part(kept=PICTURES)
+    over.objects["red.png"] = state("red.png", PICTURES["red.png"], done=True)
+    assert run(over, dry_run=True) == ["blue.png", "green.png"]
+    assert over.vectors == {}
+
+
+def test_a_dry_run_of_sources_reads_and_verifies_them_and_writes_nothing() -> None:
+    problems: dict[str, str] = {}
+    over, source = part(), ListSource(PICTURES | {"red.png": png(GREEN), "new.png": png()})
+    assert run(over, source, problems=problems, dry_run=True) == ["blue.png", "green.png"]
+    assert problems == {"red.png": FILE_CHANGED} and over.vectors == {} and "new.png" not in source.reads
+
+
+def test_every_object_is_listed_once() -> None:
     over: Any = part()
     seen = [state.key for page in iterate_pages(over, Patience(1)) for state in page]
     assert sorted(seen) == sorted(PICTURES)

@@ -76,7 +76,7 @@ def test_a_weaviate_without_the_module_says_how_to_start_it() -> None:
 
 
 def test_a_sidecar_of_another_make_is_refused() -> None:
-    with pytest.raises(SidecarRefused, match="does not tell model"):
+    with pytest.raises(SidecarRefused, match="lacks model"):
         agree_on_model(
             weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), ConnectionSettings(URL)
         )

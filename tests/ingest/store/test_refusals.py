@@ -15,25 +15,25 @@ VECTORIZER = "vectorize target vector clip: update vector: send POST request: "
         "store is read-only",
     ],
 )
-def test_what_may_pass_is_marked_so(reason: str) -> None:
-    assert build_refusal(reason).passing
+def test_a_transient_reason_is_marked(reason: str) -> None:
+    assert build_refusal(reason).transient
 
 
 @pytest.mark.parametrize("reason", ["status 422: broken", "invalid text property 'brand' on class 'Image'"])
-def test_what_will_not_pass_is_not(reason: str) -> None:
-    assert not build_refusal(reason).passing
+def test_another_reason_is_not(reason: str) -> None:
+    assert not build_refusal(reason).transient
 
 
-def test_what_the_sidecar_said_of_an_image_is_said_of_the_file() -> None:
+def test_the_sidecars_reason_is_rewritten_for_a_file() -> None:
     reason = VECTORIZER + "fail with status 422: images[0]: not an image; send base64 of a JPEG, PNG or WebP file"
     assert build_refusal(reason).reason == "not an image; it must be a JPEG, PNG or WebP file"
 
 
-def test_weaviates_own_words_stay_without_their_wrapping() -> None:
+def test_the_text_around_weaviates_message_is_removed() -> None:
     reason = "put object: import into index image: shard abc: Validate vector index clip: dimensions do not match"
     assert build_refusal(reason).reason == "Validate vector index clip: dimensions do not match"
 
 
-def test_a_refusal_without_words_says_so_and_a_long_one_ends() -> None:
-    assert "does not say why" in build_refusal(" \n").reason
+def test_a_missing_reason_is_replaced_and_a_long_one_is_cut() -> None:
+    assert "without a reason" in build_refusal(" \n").reason
     assert len(build_refusal("x" * 9999).reason) == 300

@@ -104,7 +104,7 @@ def test_when_all_are_refused_for_one_reason_all_get_it() -> None:
 
 
 def test_what_may_pass_is_marked_so() -> None:
-    assert put({"a": "store is read-only"}, "ab") == {"a": Refusal("store is read-only", passing=True)}
+    assert put({"a": "store is read-only"}, "ab") == {"a": Refusal("store is read-only", transient=True)}
 
 
 def test_a_sidecar_that_weaviate_cannot_reach_is_no_fault_of_the_object() -> None:
@@ -139,20 +139,22 @@ def row(key: str, sha256: str, fit: str = "crop", duplicate_of: str = "") -> Row
 
 def test_the_twin_of_a_content_is_the_original_before_its_duplicates_then_the_first() -> None:
     rows = (row("a", "x", duplicate_of="c"), row("d", "x"), row("c", "x"), row("b", "x", fit="pad"), row("z", "y"))
-    found = store_over(FakeCollection(rows=rows)).twins([("x", "crop"), ("x", "pad"), ("y", "pad"), ("q", "crop")])
+    found = store_over(FakeCollection(rows=rows)).find_duplicates(
+        [("x", "crop"), ("x", "pad"), ("y", "pad"), ("q", "crop")]
+    )
     assert {content: twin.key for content, twin in found.items()} == {("x", "crop"): "c", ("x", "pad"): "b"}
     np.testing.assert_array_equal(found["x", "crop"].vector_d, [1, 0, 0])
 
 
 def test_one_content_that_is_there_thousands_of_times_does_not_hide_the_others() -> None:
     rows = (*(row(f"blank{number}", "x") for number in range(MAX_DUPLICATES + 5)), row("z", "y"))
-    found = store_over(FakeCollection(rows=rows)).twins([("x", "crop"), ("y", "crop")])
+    found = store_over(FakeCollection(rows=rows)).find_duplicates([("x", "crop"), ("y", "crop")])
     assert found["y", "crop"].key == "z"
 
 
 def test_thousands_without_a_vector_are_nobodys_twins() -> None:
     rows = tuple(row(f"blank{number}", "x") for number in range(MAX_DUPLICATES + 5))
-    assert store_over(FakeCollection(rows=rows, vectors={})).twins([("x", "crop")]) == {}
+    assert store_over(FakeCollection(rows=rows, vectors={})).find_duplicates([("x", "crop")]) == {}
 
 
 def test_a_grpc_port_of_another_weaviate_is_found_out() -> None:
