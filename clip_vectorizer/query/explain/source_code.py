@@ -218,8 +218,8 @@ def where_object(value: FilterReturn, types: Mapping[str, DataType], values: Val
 def compared_value(value: _FilterValue, kind: DataType | None, values: ValueWriter) -> SourceNode:
     found: Any = value.value
     if value.operator.value == "WithinGeoRange":
-        place = f"{{latitude: {found.latitude}, longitude: {found.longitude}}}"
-        return f"valueGeoRange: {{geoCoordinates: {place}, distance: {{max: {found.distance}}}}}"
+        place = f"geoCoordinates: {{latitude: {found.latitude}, longitude: {found.longitude}}}"
+        return SourceTree("valueGeoRange: {", [place, f"distance: {{max: {found.distance}}}"], "}")
     if str(value.target).startswith("len("):
         return f"valueInt: {found}"
     kind = DataType.BOOL if value.operator.value == "IsNull" else kind or DataType.TEXT
