@@ -50,7 +50,7 @@ def search(line: str, stack: Stack, examples: str) -> Result:
 
 
 def test_the_pages_have_all_the_recipes() -> None:
-    assert len(COMMANDS) >= 20 and 8 <= len(HELPED) <= 10
+    assert len(COMMANDS) >= 20 and 8 <= len(HELPED) <= 12
     assert FIRST.keys() <= {*COMMANDS, *HELPED}
     assert any('"horse + stripes - fruit"' in line for line in HELPED)
 
@@ -71,6 +71,8 @@ def test_a_recipe_finds_what_it_names(line: str, home: Path, stack: Stack, examp
         assert rows and all((EXAMPLES / row["path"]).is_file() for row in rows)
     elif "--similar-strings" in line:
         assert ran.stdout.splitlines()[1].split() == ["1", "vegetables"]
+    elif "--list" in line:
+        assert ran.stdout.count("fruit/") == len(list((EXAMPLES / "fruit").glob("*.png")))
     else:
         head, first, *_ = ran.stdout.splitlines()
         assert "similarity" in head and FIRST.get(line, "") in first
