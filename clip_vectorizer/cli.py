@@ -187,9 +187,9 @@ def models(words: tuple[str, ...]) -> None:
     ARCHITECTURE::random serves random weights, for load tests. hf-hub:ORG/NAME, local-dir:PATH and the path of a
     checkpoint (with --architecture) are accepted too.
     """
-    from clip_vectorizer.models.names import served_names
+    from clip_vectorizer.models.names import list_served_names
 
-    for name in served_names():
+    for name in list_served_names():
         if all(word.lower() in name.lower() for word in words):
             click.echo(name)
 
@@ -279,9 +279,9 @@ def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> N
       clip-vectorizer train emoji --work ~/emoji --output ~/emoji/model
       clip-vectorizer serve --model local-dir:$HOME/emoji/model
     """
-    from clip_vectorizer.training.emoji import plan_of, train_emoji
+    from clip_vectorizer.training.emoji import plan_training, train_emoji
 
-    train_emoji(plan_of(work, output, teacher_steps, student_steps))
+    train_emoji(plan_training(work, output, teacher_steps, student_steps))
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

@@ -193,7 +193,7 @@ def calls_no_sidecar(values: Values) -> bool:
 
 
 def leaves_embedding_to_weaviate(values: Values) -> bool:
-    return values["embed"] == MODULE
+    return bool(values["embed"] == MODULE)
 
 
 RULES = (

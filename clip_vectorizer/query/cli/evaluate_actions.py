@@ -13,6 +13,7 @@ from weaviate import WeaviateClient
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.database.collections import read_collection
 from clip_vectorizer.database.connection import connect_weaviate, weaviate_errors
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
 from clip_vectorizer.query.cli.evaluate import MIN_VECTORS
@@ -36,7 +37,7 @@ from clip_vectorizer.query.evaluation.dataset import (
 )
 from clip_vectorizer.query.evaluation.evaluate import evaluate
 from clip_vectorizer.query.evaluation.index_data import synthesise_vectors
-from clip_vectorizer.query.evaluation.index_recall import MEASURED_QUANTIZERS, IndexConfig, build_index_table
+from clip_vectorizer.query.evaluation.index_recall import IndexConfig, build_index_table
 from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.statistics import SEED

@@ -164,7 +164,7 @@ def show_list(images: Iterable[StoredImage], fields: HitFields) -> None:
     if rows:
         print_table([*LIST_COLUMNS, *fields.properties], rows)
     else:
-        click.echo("no images: the collection is empty, or none is left by --where or --after", err=True)
+        click.echo("no images: the collection is empty, or no image is left by --where or --after", err=True)
 
 
 def format_properties(image: Hit | StoredImage, fields: HitFields) -> list[str]:
