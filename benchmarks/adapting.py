@@ -97,7 +97,7 @@ def measure_shots(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
             right = np.empty(len(plain), dtype=bool)
             for fold in split_folds(drawings.truth_n, shots):
                 answers_nl = method(drawings, fold, texts_ld, logits_nl)
-                right[fold.judged] = answers_nl.argmax(axis=1) == drawings.truth_n[fold.judged]
+                right[fold.classified] = answers_nl.argmax(axis=1) == drawings.truth_n[fold.classified]
             tell(f"{shots:2} shots, {name} {print_row(right)} {format_gain(right, plain)}")
 
 
@@ -106,12 +106,12 @@ def score_cache(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vecto
     cache = tune_cache(
         drawings.images_nd[shots], drawings.truth_n[shots], [str(shot) for shot in shots], logits_nl[shots]
     )
-    return cache.logits(drawings.images_nd[fold.judged], [""] * len(fold.judged), logits_nl[fold.judged])
+    return cache.logits(drawings.images_nd[fold.classified], [""] * len(fold.classified), logits_nl[fold.classified])
 
 
 def score_probe(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
     probe = LinearProbe.fit(drawings.images_nd[fold.shots], drawings.truth_n[fold.shots], texts_ld)
-    return probe.logits(drawings.images_nd[fold.judged])
+    return probe.logits(drawings.images_nd[fold.classified])
 
 
 def measure_threshold(drawings: DrawingSet, tell: Callable[[str], None]) -> None:

@@ -48,7 +48,7 @@ def main(listed: bool) -> None:
 
 def count_jobs() -> Iterator[tuple[str, set[str]]]:
     with recording() as take:
-        load_encoders(ModelName("emoji"), Placement("cpu", "fp32", 1))
+        load_encoders(ModelName("emoji"), Placement())
         yield "one model name, to an encoder", take()
     yield "one HTTP request, POST /vectorize with an image", http_request()
     with TemporaryDirectory() as folder, LocalStack("emoji", Path(folder)) as stack:
@@ -79,7 +79,7 @@ def http_request() -> set[str]:
 
     with recording() as take:
         threading.Thread(target=request).start()
-        serve(settings, lambda: load_encoders(ModelName("emoji"), Placement("cpu", "fp32", 1)))
+        serve(settings, lambda: load_encoders(ModelName("emoji"), Placement()))
     return files
 
 

@@ -21,7 +21,7 @@ class TextEncoder(Protocol):
 
 
 def list_prompt_sets(language: str, model: str) -> list[str]:
-    """Return the prompt sets for a language and a model: the bare word, one template, seven, and eighty if there are."""
+    """Return the prompt sets for a language and model: the bare word, one template, seven, and eighty if it exists."""
     manner = "drawing" if model in DRAWING_MODELS else "photo"
     names = ["word", *(PROMPT_SET_PREFIX[language] + name for name in (manner, f"{manner}-7", "photo-80"))]
     return [name for name in names if name in PROMPTS]
