@@ -19,6 +19,7 @@ from benchmarks.common import describe_machine, format_number, format_today
 
 HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 20 minutes on two cores
+    "startup.py": (),
     "throughput.py": ("--rounds", "3", "--seconds", "3"),
     "overhead.py": ("--rounds", "2"),
     "decode.py": ("--rounds", "2"),
