@@ -1,7 +1,4 @@
-"""Ray, where there is one: the cluster that this process belongs to, one by its address, or one on this machine.
-
-How an ingest is spread over a cluster.
-"""
+"""The Ray cluster: the one of this process, one by its address, or one started on this machine."""
 
 import logging
 import os
@@ -20,21 +17,21 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class RaySettings:
-    """The readers are as many as the cluster has CPUs left; the others are told here."""
+    """Size of a run. Readers use all CPUs of the cluster that are left."""
 
-    address: str | None = None  # of a cluster; None or "local": what this process has started, else one on this machine
-    cpus: int | None = None  # of one on this machine
-    parts: int = 8  # how often folders and tables are listed, each time for another part of their images
+    address: str | None = None  # of a cluster; None or "local": the one of this process, or a new one on this machine
+    cpus: int | None = None  # of a new one on this machine
+    parts: int = 8  # tasks that list folders and tables, each for another part of their images
     embedders: int = 2
-    vectorizer_urls: tuple[str, ...] = ()  # of sidecars, asked in turn; none: the job's
-    model: str | None = None  # instead: each embedder starts a sidecar of its own with it
-    gpus: float = 0.0  # for each embedder that has a sidecar of its own
+    vectorizer_urls: tuple[str, ...] = ()  # of sidecars, used in turn; (): the job's
+    model: str | None = None  # instead of URLs: each embedder starts its own sidecar with this model
+    gpus: float = 0.0  # for each embedder with its own sidecar
     writers: int = 2
 
 
 @contextmanager
 def connect_cluster(settings: RaySettings) -> Iterator[Any]:
-    """Ray's module, connected. One that was started here ends with the context. Raises InputError without Ray."""
+    """Yield Ray's module, connected; a cluster started here ends with the context. Raises InputError without Ray."""
     with set_environment(local=settings.address in (None, LOCAL)):
         ray = import_ray()
         if ray.is_initialized():
@@ -54,7 +51,7 @@ def connect_cluster(settings: RaySettings) -> Iterator[Any]:
 
 @cache
 def make_token() -> str:
-    """Without it nobody else on this machine gets in. One a process, for Ray reads it once."""
+    """Return the token that keeps other users of this machine out. One per process, because Ray reads it once."""
     return secrets.token_hex(32)
 
 
@@ -81,12 +78,12 @@ def build_init_arguments(settings: RaySettings, folder: str) -> dict[str, Any]:
 
 @contextmanager
 def set_environment(local: bool) -> Iterator[None]:
-    """What Ray can be told only this way, and before it is imported. What is set already stays."""
+    """Set the environment variables that Ray reads at import, unless they are set already."""
     wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if local:
-        # Ray's name for "the cluster is this machine": its ports are bound to loopback only.
+        # Ray's way to say that the cluster is this machine: it then binds its ports to loopback only.
         wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-        wanted |= {"PYTHONWARNINGS": "ignore"}  # of its workers, where weaviate-client would turn all on
+        wanted |= {"PYTHONWARNINGS": "ignore"}  # of its workers, where weaviate-client would enable all
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": make_token()}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
@@ -98,6 +95,6 @@ def set_environment(local: bool) -> Iterator[None]:
 
 
 def format_ray_error(error: Exception) -> str:
-    """Ray's errors carry traces of several processes; this is what the first of them came from."""
+    """Return the first line of the cause: Ray's errors contain the tracebacks of several processes."""
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"

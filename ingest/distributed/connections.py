@@ -1,4 +1,4 @@
-"""What every worker opens for itself: the store, the sidecars. D dimensions"""
+"""The connections that each worker opens: to the store and to the sidecars. D dimensions"""
 
 import logging
 import pickle
@@ -26,19 +26,19 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_worker_store(job: IngestJob) -> Iterator[ImageStore]:
-    """The job's store, which the driver has made and whose model it has checked. Raises WeaviateUnreachable."""
+    """Open the job's store, which the driver has created and checked. Raises WeaviateUnreachable, InputError."""
     silence_object_dumps()
     to = job.connection
     with connect_weaviate(to.weaviate_url, to.grpc_port, to.api_key) as client:
         with weaviate_errors(to.weaviate_url):
             there = find_collection(client, job.collection)
         if there is None:
-            raise InputError(f"the collection {job.collection} has been removed while it was filled")
+            raise InputError(f"the collection {job.collection} has been removed during the ingest")
         yield WeaviateStore(client, to.weaviate_url, job.collection, there, job.tenant)
 
 
-def open_store_with_retries(job: IngestJob, until: ExitStack) -> ImageStore:
-    return build_patience(job).call(lambda: until.enter_context(open_worker_store(job)))
+def open_store_with_retries(job: IngestJob, stack: ExitStack) -> ImageStore:
+    return build_patience(job).call(lambda: stack.enter_context(open_worker_store(job)))
 
 
 def build_patience(job: IngestJob) -> Patience:
@@ -46,12 +46,12 @@ def build_patience(job: IngestJob) -> Patience:
 
 
 def log_waiting(waiting: RetryWait) -> None:
-    """Ray brings what a worker logs to whoever started the run."""
+    """Log the reason; Ray forwards the logs of workers to the driver."""
     log.warning("waiting: %s", waiting.reason)
 
 
 class RotatingEmbedder:
-    """Obeys Embedder. Asks the next one each time, so that a try again goes elsewhere."""
+    """An Embedder that uses several in turn, so that a retry goes to another one."""
 
     def __init__(self, embedders: Sequence[Embedder], first: int = 0) -> None:
         self._next = cycle([*embedders[first % len(embedders) :], *embedders[: first % len(embedders)]])
@@ -60,13 +60,13 @@ class RotatingEmbedder:
         return next(self._next).embed(images)
 
 
-def open_embedder(job: IngestJob, settings: RaySettings, store: ImageStore, first: int, until: ExitStack) -> Embedder:
-    """Of all the sidecars named, beginning with the `first`; or of one of its own, on CLIP_DEVICE of this machine."""
+def open_embedder(job: IngestJob, settings: RaySettings, store: ImageStore, first: int, stack: ExitStack) -> Embedder:
+    """Open an embedder over all given sidecars, starting with the `first`, or over its own one on CLIP_DEVICE."""
     urls = list_sidecar_urls(job, settings)
     if settings.model:
-        urls = [until.enter_context(LocalSidecar(settings.model)).url]
+        urls = [stack.enter_context(LocalSidecar(settings.model)).url]
     key = None if settings.model else job.connection.vectorizer_api_key
-    clients = [until.enter_context(VectorizerClient(url, api_key=key)) for url in urls]
+    clients = [stack.enter_context(VectorizerClient(url, api_key=key)) for url in urls]
     return RotatingEmbedder([SidecarEmbedder(client, store.model) for client in clients], first)
 
 
@@ -75,7 +75,7 @@ def list_sidecar_urls(job: IngestJob, settings: RaySettings) -> Sequence[str]:
 
 
 def make_picklable(error: VectorizerError) -> VectorizerError:
-    """The error, or one of the same words where it cannot travel between processes."""
+    """Return the error, or one with the same text if it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
         return error

@@ -1,7 +1,4 @@
-"""`clip-ingest` on a cluster: parts of the sources in, one report out, whatever dies on the way.
-
-The rows that come back, counted: each once, and none may be missing.
-"""
+"""`clip-ingest` on a cluster: parts of the sources in, one report out, although workers may die."""
 
 import pickle
 from collections.abc import Iterator, Sequence
@@ -31,11 +28,11 @@ def ingest_with_ray(
     listener: IngestListener = ignore_progress,
     report: IngestReport | None = None,
 ) -> IngestReport:
-    """What `ingest.job.run` does for a job with `embed_here`, on all machines of a Ray cluster.
+    """Do what `ingest.job.run_job` does for a job with `embed_here`, on all machines of a Ray cluster.
 
-    The machines must see the sources by the same names, and reach Weaviate and the sidecars. Fills `report`, also when
-    an error ends the run: what is in stays in, and the same call goes on from there. Raises what `ingest` does, and
-    VectorizerError when Ray gives up.
+    The machines must reach Weaviate and the sidecars, and the sources under the same names. Fills `report`, also when
+    an error ends the run: stored objects remain, and the same call continues. Raises what `ingest` raises, and
+    VectorizerError if Ray fails.
     """
     report = report or IngestReport()
     run_with_ray(job, report, listener, settings or RaySettings())
@@ -43,17 +40,17 @@ def ingest_with_ray(
 
 
 def run_with_ray(job: IngestJob, report: IngestReport, listener: IngestListener, settings: RaySettings) -> str:
-    """The same for a command: answers the name of the model."""
+    """Do the same for a command, and return the name of the model."""
     job = build_cluster_job(job, settings)
     parts = split_sources(job, settings.parts)
-    with ExitStack() as until:
-        store = until.enter_context(open_checked_store(job, settings))
-        ray = until.enter_context(connect_cluster(settings))
+    with ExitStack() as stack:
+        store = stack.enter_context(open_checked_store(job, settings))
+        ray = stack.enter_context(connect_cluster(settings))
         try:
             run_parts(ray, job, settings, parts, BatchTally(parts, report, listener), store)
         except ray.exceptions.RayError as error:
             raise VectorizerError(
-                f"Ray gave up; the same command goes on from there ({format_ray_error(error)})"
+                f"Ray failed; run the same command again to continue ({format_ray_error(error)})"
             ) from error
         check_images_found(job, report)
         finish_round(job, (), store, report)
@@ -61,15 +58,15 @@ def run_with_ray(job: IngestJob, report: IngestReport, listener: IngestListener,
 
 
 def build_cluster_job(job: IngestJob, settings: RaySettings) -> IngestJob:
-    """The job as every machine understands it. Raises InputError for what one process alone can do."""
+    """Return the job as every machine understands it. Raises InputError for options that need a single process."""
     alone = {
         "--watch": job.watch,
         "--prune": job.prune is not None,
         "--limit": job.settings.selection.limit is not None,
         "--dry-run": job.dry_run,
     }
-    if asked := [option for option, given in alone.items() if given]:
-        raise InputError(f"{asked[0]} cannot be shared out by Ray; run it in one process")
+    if unsupported := [option for option, given in alone.items() if given]:
+        raise InputError(f"{unsupported[0]} does not work with Ray; remove it, or run in one process")
     (url, *_) = list_sidecar_urls(job, settings)
     return replace(
         job,
@@ -81,15 +78,17 @@ def build_cluster_job(job: IngestJob, settings: RaySettings) -> IngestJob:
 
 @dataclass(slots=True)
 class BatchTally:
+    """Counts the batches that come back: each once, and none may be missing."""
+
     parts: Sequence[SourcePart]
     report: IngestReport
     listener: IngestListener
     sent: list[bytes] = field(default_factory=list)  # pickled lists of outcomes: a fifth of their size in memory
     _rows: dict[int, set[int]] = field(default_factory=dict)  # by part
-    _ends: dict[int, int] = field(default_factory=dict)  # the number of the last row, by part
+    _ends: dict[int, int] = field(default_factory=dict)  # the number of the last batch, by part
 
     def take(self, row: ItemBatch) -> None:
-        """A row that comes a second time counts for nothing. Raises the error that ended it."""
+        """Count a batch, once if it comes twice. Raises the error that ended it."""
         rows = self._rows.setdefault(row.part, set())
         if row.number in rows:
             return
@@ -106,11 +105,13 @@ class BatchTally:
                 self._emit(ListingProgress(0, complete=True))
 
     def check(self) -> None:
-        """Raises VectorizerError when a row never came."""
+        """Raise VectorizerError if a batch is missing."""
         for part in self.parts:
             end = self._ends.get(part.number)
             if end is None or len(self._rows[part.number]) != end + 1:
-                raise VectorizerError("Ray has lost images on the way; the same command brings in what is missing")
+                raise VectorizerError(
+                    "Ray lost images on the way; run the same command again to ingest what is missing"
+                )
 
     def take_back(self, lost: Sequence[ItemOutcome]) -> None:
         for outcome in lost:
@@ -118,7 +119,7 @@ class BatchTally:
 
     def _emit(self, event: object) -> None:
         if event == ListingProgress(0, complete=True) and len(self._ends) < len(self.parts):
-            return  # of one part
+            return  # the listing of one part has ended, not of all
         self.report.take(event)
         self.listener(self.report, event)
 
@@ -126,15 +127,15 @@ class BatchTally:
 def run_parts(
     ray: Any, job: IngestJob, settings: RaySettings, parts: Sequence[SourcePart], tally: BatchTally, store: ImageStore
 ) -> None:
-    desk = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=4)(DuplicateIndexActor).remote(
+    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=4)(DuplicateIndexActor).remote(
         job
     )
-    for row in run_steps(ray, parts, job, settings, desk):
+    for row in run_steps(ray, parts, job, settings, actor):
         tally.take(row)
     tally.check()
     if job.settings.verify:
-        tally.take_back(resend_lost(ray, job, settings, parts, tally.sent, store, desk))
-    ray.kill(desk)
+        tally.take_back(resend_lost(ray, job, settings, parts, tally.sent, store, actor))
+    ray.kill(actor)
 
 
 def resend_lost(
@@ -144,15 +145,15 @@ def resend_lost(
     parts: Sequence[SourcePart],
     sent: Sequence[bytes],
     store: ImageStore,
-    desk: Any,
+    actor: Any,
 ) -> list[ItemOutcome]:
-    """Of what was sent, what the store does not hold even after it was removed and sent once more."""
+    """Delete and resend what the store accepted but does not hold. Return what is still missing."""
     lost = find_lost(ray, job, sent)
     if not lost:
         return []
     only = KeySelection(frozenset(outcome.key for outcome in lost))
     store.delete(sorted(only.keys))
-    for row in run_steps(ray, [part.chosen_by(only.has) for part in parts], job, settings, desk):
+    for row in run_steps(ray, [part.chosen_by(only.has) for part in parts], job, settings, actor):
         if row.error:
             raise row.error
     return find_lost(ray, job, [pickle.dumps(lost)])
@@ -168,11 +169,11 @@ class KeySelection:
 
 @contextmanager
 def open_checked_store(job: IngestJob, settings: RaySettings) -> Iterator[ImageStore]:
-    """The collection, made or checked with the model that the embedders run: before them, lest they all make it."""
-    with ExitStack() as until, ExitStack() as needed_once:
+    """Create or check the collection with the model of the embedders, before they start and all try to create it."""
+    with ExitStack() as stack, ExitStack() as needed_once:
         if settings.model:
             url = needed_once.enter_context(LocalSidecar(settings.model)).url
             job = replace(job, connection=replace(job.connection, vectorizer_url=url, vectorizer_api_key=None))
-        store, _ = until.enter_context(open_target(job))
+        store, _ = stack.enter_context(open_target(job))
         needed_once.close()
         yield store

@@ -1,4 +1,4 @@
-"""Equal images, though many workers meet them at the same time: one of all workers is asked.
+"""Find equal images although many workers process them at the same time: one actor serves all workers.
 
 D dimensions
 """
@@ -20,14 +20,14 @@ LinkResult = Sequence[DuplicateLink] | VectorizerError
 
 
 class DuplicateIndexActor:
-    """An actor: the one `Twins` of all embedders."""
+    """The actor with the DuplicateIndex of all embedders."""
 
     def __init__(self, job: IngestJob) -> None:
         self._open = ExitStack()
         self._twins = DuplicateIndex(open_store_with_retries(job, self._open))
 
     def links(self, objects: Sequence[ImageObject]) -> LinkResult:
-        """One an object. An error is an answer: Ray would make another one of it."""
+        """Return a link for each object, or the error: Ray would wrap it if it were raised."""
         try:
             return [(item.vector_d, item.duplicate_of) for item in self._twins.link(objects)]
         except VectorizerError as error:
@@ -35,21 +35,21 @@ class DuplicateIndexActor:
 
 
 class RemoteDuplicateIndex(DuplicateIndex):
-    """Asks instead of knowing."""
+    """A DuplicateIndex that calls the actor."""
 
-    def __init__(self, ask: Callable[[Sequence[ImageObject]], LinkResult]) -> None:
-        self._ask = ask
+    def __init__(self, request_links: Callable[[Sequence[ImageObject]], LinkResult]) -> None:
+        self._request_links = request_links
 
     def link(self, objects: Sequence[ImageObject]) -> Iterator[ImageObject]:
-        links = self._ask([replace(item, image=b"", thumbnail=None) for item in objects])
+        links = self._request_links([replace(item, image=b"", thumbnail=None) for item in objects])
         if isinstance(links, VectorizerError):
             raise links
         for item, (vector_d, duplicate_of) in zip(objects, links, strict=True):
             yield replace(item, vector_d=vector_d, duplicate_of=duplicate_of)
 
 
-def open_remote_index(desk: Any) -> RemoteDuplicateIndex:
-    """`desk` is Ray's handle of a Desk."""
+def open_remote_index(actor: Any) -> RemoteDuplicateIndex:
+    """`actor` is Ray's handle of a DuplicateIndexActor."""
     import ray
 
-    return RemoteDuplicateIndex(lambda objects: ray.get(desk.links.remote(objects)))
+    return RemoteDuplicateIndex(lambda objects: ray.get(actor.links.remote(objects)))

@@ -1,6 +1,6 @@
-"""How the sources are shared out: each part is listed and read by one task, wherever that runs.
+"""Split the sources into parts, each of which one task lists and reads, on any machine.
 
-What an item knows of its bytes (open archives, connections) does not travel, so every part opens its sources anew.
+Open archives and connections of an item cannot be pickled, so every task opens its sources anew.
 """
 
 import os
@@ -18,7 +18,7 @@ from ingest.sources.disk import is_glob
 from ingest.sources.entries import is_archive, is_table
 from ingest.sources.urls import is_url
 
-SEEKABLE_SUFFIXES = (".tar", ".zip")  # archives that need not be unpacked to be listed
+SEEKABLE_SUFFIXES = (".tar", ".zip")  # archives that can be listed without unpacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class SourcePart:
 
 
 def split_sources(job: IngestJob, count: int) -> list[SourcePart]:
-    """All that the job's sources hold, each image in exactly one part. Raises InputError.
+    """Split the job's sources into parts; each image is in exactly one. Raises InputError.
 
-    An archive is a part of its own where there are enough of them, and where it can be read only from front to end.
-    All else is listed once a part, which keeps its share of the keys. So two images with one key come into one part,
-    and the second one fails there as it does in one process.
+    An archive is its own part if there are enough archives, or if it can only be read from front to end. Everything
+    else is listed by each of `count` parts, which select their share of the keys. So two images with one key are in one
+    part, where the second fails as it does in a single process.
     """
     alone, shared = split_archives(resolve_source_names(job), count)
     shards = [subdivide_shard(job.settings.selection, number, count) for number in range(count if shared else 0)]
@@ -46,10 +46,10 @@ def split_sources(job: IngestJob, count: int) -> list[SourcePart]:
 
 
 def resolve_source_names(job: IngestJob) -> Iterator[str]:
-    """The sources by names that mean the same on every machine that sees the same files. Raises InputError."""
+    """Yield the sources under names that are valid on every machine that has the same files. Raises InputError."""
     for word in job.sources:
         if word == "-":
-            raise InputError("`-` can be read by one process only; write the paths to a table: paths.csv")
+            raise InputError("`-` needs a single process; write the paths to a table instead: paths.csv")
         if is_url(word):
             yield word
         elif is_glob(word) and not os.path.lexists(word) and (is_archive(word) or is_table(word)):
@@ -59,7 +59,7 @@ def resolve_source_names(job: IngestJob) -> Iterator[str]:
 
 
 def split_archives(words: Iterator[str], count: int) -> tuple[list[Sequence[str]], Sequence[str]]:
-    """Archives that are parts of their own, those of one name in one part for their keys are alike; and the rest."""
+    """Return groups of archives that are parts, equal file names together because of equal keys, and the rest."""
     archives: dict[str, list[str]] = defaultdict(list)
     rest: list[str] = []
     for word in dict.fromkeys(words):
@@ -74,13 +74,13 @@ def split_archives(words: Iterator[str], count: int) -> tuple[list[Sequence[str]
 
 
 def subdivide_shard(selection: Selection, number: int, count: int) -> Selection:
-    """The `number`th (from 0) of `count` parts of a selection that may be a shard itself."""
+    """Return the `number`th (from 0) of `count` parts of a selection, which may be a shard itself."""
     outer = selection.shard or Shard(1, 1)
     return replace(selection, shard=Shard(outer.index + outer.count * number, outer.count * count))
 
 
 def make_root_absolute(options: SourceOptions) -> SourceOptions:
-    """With a root that means the same wherever a process was started."""
+    """Return the options with an absolute root, which does not depend on the working directory."""
     if options.root is None or is_url(options.root):
         return options
     return replace(options, root=os.path.abspath(options.root))  # noqa: PTH100

@@ -1,9 +1,7 @@
-"""What Ray runs: read, embed, write. The work is that of one process (`pipeline.py`), called with rows of items.
+"""The steps that Ray runs: read, embed, write. They call the stages of `pipeline.py` with batches of items.
 
-Every row is a block of Ray's. A worker that dies is replaced, and what it had not delivered is done again: the same
-keys make the same objects, and a row is delivered once.
-
-What goes from step to step: Ray sees bytes, so that it cannot make anything else of them.
+Ray sees bytes only, and each batch is a block. A worker that dies is replaced, and its undelivered batches are done
+again: the same keys make the same objects, and a batch is delivered once.
 """
 
 import os
@@ -38,12 +36,12 @@ class PackedBatch(TypedDict):
 
 
 def read_part(part: SourcePart, job: IngestJob) -> Iterator[PackedBatch]:
-    """The rows of a part, packed. An error of ours is the last row."""
+    """Yield the packed batches of a part; an error of this project is in the last one."""
     number = -1
-    with ExitStack() as until:
+    with ExitStack() as stack:
         try:
-            threads = until.enter_context(ThreadPoolExecutor(job.settings.workers))
-            reader = PartReader(job, open_store_with_retries(job, until), threads)
+            threads = stack.enter_context(ThreadPoolExecutor(job.settings.workers))
+            reader = PartReader(job, open_store_with_retries(job, stack), threads)
             for row in read_batches(part, open_sources(part.words, job.options), reader):
                 number = row.number
                 yield pack_batch(row)
@@ -53,28 +51,28 @@ def read_part(part: SourcePart, job: IngestJob) -> Iterator[PackedBatch]:
 
 @dataclass(frozen=True, slots=True)
 class ItemBatch:
-    """The `number`th group of a part, and what has become of its items so far.
+    """The `number`th group of items of a part, and their results so far.
 
-    A part that is read a second time makes the same groups of the same items, though perhaps other things of them.
+    A part that is read again has the same groups of items, although their results may differ.
     """
 
     part: int
     number: int
-    changes: Sequence[StoreChange] = ()  # of which nothing has been decided yet
-    events: Sequence[object] = field(default_factory=list)  # Outcome, Listed, Skipped
+    changes: Sequence[StoreChange] = ()  # without a result so far
+    events: Sequence[object] = field(default_factory=list)  # ItemOutcome, ListingProgress, SkippedFile
     is_last: bool = False  # of its part
     error: Exception | None = None  # what ended the run
 
 
 def read_batches(part: SourcePart, sources: Sequence[Source], reader: "PartReader") -> Iterator[ItemBatch]:
-    """The same groups of items whenever a part is read again, whatever the store has by then. The last one has none."""
-    told: list[object] = []
+    """Yield the same groups of items each time a part is read, whatever is stored by then; the last one is empty."""
+    events: list[object] = []
     number = -1
-    items = list_items(sources, part.selection, told.append)
+    items = list_items(sources, part.selection, events.append)
     for number, group in enumerate(split_groups(items, reader.group)):
-        yield build_batch(part.number, number, reader.read(group), told)
-        told.clear()
-    yield ItemBatch(part.number, number + 1, events=told, is_last=True)
+        yield build_batch(part.number, number, reader.read(group), events)
+        events.clear()
+    yield ItemBatch(part.number, number + 1, events=events, is_last=True)
 
 
 class PartReader:
@@ -82,7 +80,7 @@ class PartReader:
         self._store, self._threads, self._patience = store, threads, build_patience(job)
         self._settings = replace(job.settings.prepare, keep=store.keep)
         self._checksum = job.settings.checksum
-        self.group = job.settings.embed_batch.items  # what a sidecar is asked for at once
+        self.group = job.settings.embed_batch.items  # items in a request to a sidecar
 
     def read(self, items: Sequence[SourceItem]) -> Sequence[PreparedItem]:
         found = look_up(items, self._store, self._settings, self._checksum, self._patience)
@@ -92,14 +90,14 @@ class PartReader:
         return found if isinstance(found, ItemOutcome) else prepare(found.item, found.stored, self._settings)
 
 
-def build_batch(part: int, number: int, made: Sequence[PreparedItem], told: Sequence[object]) -> ItemBatch:
-    """What is decided goes to the events."""
+def build_batch(part: int, number: int, made: Sequence[PreparedItem], events: Sequence[object]) -> ItemBatch:
+    """Return the batch with the outcomes among its events."""
     changes = [each for each in made if not isinstance(each, ItemOutcome)]
-    return ItemBatch(part, number, changes, [*told, *(each for each in made if isinstance(each, ItemOutcome))])
+    return ItemBatch(part, number, changes, [*events, *(each for each in made if isinstance(each, ItemOutcome))])
 
 
 class ClusterStep(ABC):
-    """An actor that turns a row into the next step's. An error of ours goes on with the row, to whoever asked."""
+    """An actor that processes batches. An error of this project travels with its batch to the driver."""
 
     def __call__(self, packed: PackedBatch) -> PackedBatch:
         row = unpack_batch(packed)
@@ -115,9 +113,9 @@ class ClusterStep(ABC):
 
 
 class EmbedStep(ClusterStep):
-    def __init__(self, job: IngestJob, settings: RaySettings, desk: Any) -> None:
+    def __init__(self, job: IngestJob, settings: RaySettings, actor: Any) -> None:
         self._open = ExitStack()
-        self._job, self._patience, self._twins = job, build_patience(job), open_remote_index(desk)
+        self._job, self._patience, self._twins = job, build_patience(job), open_remote_index(actor)
         self._store = open_store_with_retries(job, self._open)
         self._embedder = open_embedder(job, settings, self._store, os.getpid(), self._open)
 

@@ -1,4 +1,4 @@
-"""The steps, wired by Ray Data."""
+"""Connect the steps with Ray Data, and verify in parallel what was stored."""
 
 import logging
 import pickle
@@ -18,15 +18,15 @@ from ingest.pipeline import find_missing, split_groups
 
 BATCHES_PER_CHECK = 250
 CONCURRENT_CHECKS = 8
-MAX_RETRIES = 3  # of what a worker did not survive; also Ray's own number for readers
-# A sidecar decodes beside its model. Not 1 as a reader has: Ray would make one worker of both, and read in no other.
+MAX_RETRIES = 3  # of tasks whose worker died; also Ray's default for readers
+# A sidecar decodes while its model runs. Not 1 as for a reader: Ray would fuse both, and read in no other worker.
 SIDECAR_CPUS = 2
 
 
 def run_steps(
-    ray: Any, parts: Sequence[SourcePart], job: IngestJob, settings: RaySettings, desk: Any
+    ray: Any, parts: Sequence[SourcePart], job: IngestJob, settings: RaySettings, actor: Any
 ) -> Iterator[ItemBatch]:
-    """What has become of every group of every part, as it comes."""
+    """Yield the result of each batch of all parts, as it comes."""
     data = ray.data
     configure_ray_data(data)
     own = bool(settings.model)
@@ -37,7 +37,7 @@ def run_steps(
         .flat_map(read_packed_part, fn_args=(job,), num_cpus=1)
         .map(
             EmbedStep,
-            fn_constructor_args=(job, settings, desk),
+            fn_constructor_args=(job, settings, actor),
             compute=data.ActorPoolStrategy(size=settings.embedders),
             num_cpus=SIDECAR_CPUS if own else 0,
             num_gpus=settings.gpus if own else 0,
@@ -48,7 +48,7 @@ def run_steps(
 
 
 def check_cpus(cpus: float, settings: RaySettings) -> None:
-    """Ray would wait for ever."""
+    """Raise InputError if the cluster has too few CPUs: Ray would wait for ever."""
     needed = settings.embedders * SIDECAR_CPUS + 1
     if cpus < needed:
         raise InputError(
@@ -61,8 +61,8 @@ def configure_ray_data(data: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Ray, about its own defaults
         context = data.DataContext.get_current()
-    # A row is a block, so that a task done again after its worker died makes the same blocks and none is lost or twice:
-    # Ray skips as many blocks as it had, whatever is in them.
+    # Each batch is a block, so that a task repeated after its worker died makes the same blocks, and none is lost or
+    # doubled: Ray skips as many blocks as it had, whatever they contain.
     context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -76,7 +76,7 @@ def read_packed_part(packed: dict[str, bytes], job: IngestJob) -> Iterator[Packe
 
 
 def find_lost(ray: Any, job: IngestJob, sent: Sequence[bytes]) -> list[ItemOutcome]:
-    """Of what was sent, what the store does not hold: asked by several workers."""
+    """Return the uploads that the store does not hold, checked by several workers."""
     check = ray.remote(num_cpus=0, max_retries=MAX_RETRIES)(find_lost_in_worker)
     lost: list[ItemOutcome] = []
     for chunks in split_groups(split_groups(sent, BATCHES_PER_CHECK), CONCURRENT_CHECKS):
@@ -88,9 +88,9 @@ def find_lost(ray: Any, job: IngestJob, sent: Sequence[bytes]) -> list[ItemOutco
 
 
 def find_lost_in_worker(job: IngestJob, sent: Sequence[bytes]) -> list[ItemOutcome] | VectorizerError:
-    with ExitStack() as until:
+    with ExitStack() as stack:
         try:
-            store, patience = open_store_with_retries(job, until), build_patience(job)
+            store, patience = open_store_with_retries(job, stack), build_patience(job)
             uploaded = [outcome for packed in sent for outcome in pickle.loads(packed)]
             return list(find_missing(uploaded, store, patience))
         except VectorizerError as error:

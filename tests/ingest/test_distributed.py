@@ -140,7 +140,7 @@ def test_all_is_seen_when_the_last_part_has_ended() -> None:
 def test_a_row_that_never_comes_is_noticed() -> None:
     tally = tally_of(1)
     tally.take(ItemBatch(0, 1, is_last=True))
-    with pytest.raises(VectorizerError, match="brings in what is missing"):
+    with pytest.raises(VectorizerError, match="to ingest what is missing"):
         tally.check()
 
 
