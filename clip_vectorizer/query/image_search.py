@@ -231,6 +231,8 @@ class ImageSearch:
         """Return what `groups` would send to Weaviate, as `explain` does for `find`.
 
             print(search.explain_groups("an animal", by="label", per_group=2).python)
+
+        Raises InputError and Mismatch as `groups`.
         """
         planned = self._run(self.searches.explain_groups(what, by, per_group, groups, **arguments))
         return build_explanation(planned, self.searches.target)

@@ -40,7 +40,17 @@ def classify(stack: Stack, gallery: str) -> Ask:
 
 
 def in_collection(stack: Stack, collection: str, command: str, *words: object, **more: object) -> object:
-    return ran(stack.env, command, *words, "--collection", collection, **more)
+    """Run a command, with --collection unless it reads files only and would refuse that."""
+    options = () if reads_only_files(command, words) else ("--collection", collection)
+    return ran(stack.env, command, *words, *options, **more)
+
+
+def reads_only_files(command: str, words: tuple[object, ...]) -> bool:
+    """Whether FILES are classified, or strings of a file are compared."""
+    if command == "clip-classify":
+        return bool(words) and isinstance(words[0], Path)
+    _, option, source = " ".join(map(str, words)).partition("--similar-strings ")
+    return bool(option) and not source.startswith("PROPERTY:")
 
 
 @pytest.fixture(scope="session")

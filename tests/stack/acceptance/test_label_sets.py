@@ -75,11 +75,11 @@ def proxied(stack: Stack) -> Iterator[FlakySidecar]:
         yield flaky
 
 
-def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, gallery: str, classify: Ask, name: str) -> None:
+def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, classify: Ask, name: str) -> None:
     with proxied(stack) as flaky:
         env = stack.env | {"VECTORIZER_URL": flaky.url}
         new = ",".join(f"thing {uuid4().hex[:8]}" for _ in range(30))
-        words = ("clip-classify", CASTLE, "--collection", gallery, "--label-set")
+        words = ("clip-classify", CASTLE, "--label-set")
         flaky.play([DROP] * 40)
         ran(env, *words, name, "--labels", new, "--prompts", "photo-80", expect=4)
         assert objects(stack, name) == []

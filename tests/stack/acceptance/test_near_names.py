@@ -73,9 +73,8 @@ def edits(one: str, other: str) -> int:
     return row[-1]
 
 
-def test_similar_strings_may_come_from_a_pipe_or_a_property(ask: Ask, stack: Stack) -> None:
-    words = ("clip-search", "kiten", "--similar-strings", "-", "--limit", 1, "--json")
-    piped = ran(stack.env, *words, stdin="\n".join(STRINGS)).rows
+def test_similar_strings_may_come_from_a_pipe_or_a_property(ask: Ask) -> None:
+    piped = ask("kiten", "--similar-strings", "-", "--limit", 1, "--json", stdin="\n".join(STRINGS)).rows
     assert [(row["text"], row["distance"]) for row in piped] == [("kitten", 1)]
     stored_values = ask("friut", "--similar-strings", "PROPERTY:label", "--limit", 2, "--json").rows
     assert next((row["text"], row["distance"]) for row in stored_values) == ("fruit", 2)
