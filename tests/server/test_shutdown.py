@@ -33,7 +33,7 @@ def test_a_device_that_hangs_for_good_ends_the_process_with_a_sentence() -> None
         waiting = start(sidecar.ask, "POST", "/vectorize", json={"texts": [fresh("hang")]})
         assert ends(sidecar) == 1
         assert waiting.result().status_code == 500
-        assert "error: " in sidecar.stderr() or "took over 1 seconds" in sidecar.stderr()
+        assert "took over 1 seconds" in sidecar.stderr()
 
 
 def test_idle_connections_are_closed_at_once_and_work_in_flight_is_finished() -> None:

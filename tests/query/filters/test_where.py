@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
+from weaviate.collections.classes.filters import _Filters
 
 from clip_vectorizer.database.schema import image_properties
 from clip_vectorizer.errors import InputError
@@ -181,7 +182,7 @@ NEARLY = st.from_regex(r"(size|price|taken_at|location|label|caption|sold)(=|!=|
 @given(expression=st.text(max_size=20) | NEARLY)
 def test_any_text_is_a_filter_or_raises(expression: str) -> None:
     try:
-        assert build_filter(expression, PROPERTIES) is not None
+        assert isinstance(build_filter(expression, PROPERTIES), _Filters)
     except InputError as raised:
         assert str(raised).startswith("the filter ")
 
