@@ -10,3 +10,5 @@ PROMPT_SETS = (
 )
 FORCE = 0.5  # of a move towards a text or away from it
 CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")
+PROPERTY_MARK = "property:"  # before the name of a property whose values are searched for similar strings
+MIN_VECTORS = 100  # with fewer an index's recall says nothing

@@ -14,10 +14,10 @@ from clip_vectorizer.connection_options import (
 )
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
 from clip_vectorizer.option_rules import Exclusion, Requirement, SpecialCase, Values
+from clip_vectorizer.query.choices import MIN_VECTORS
 from clip_vectorizer.query.cli.common import collection_option, json_option, tenant_option
 
 RUN = "run"
-MIN_VECTORS = 100
 
 
 class RunByDefault(click.Group):

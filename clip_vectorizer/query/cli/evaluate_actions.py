@@ -16,7 +16,7 @@ from clip_vectorizer.database.connection import connect_weaviate, weaviate_error
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
-from clip_vectorizer.query.cli.evaluate import MIN_VECTORS
+from clip_vectorizer.query.choices import MIN_VECTORS
 from clip_vectorizer.query.cli.evaluate_output import (
     count_truncated_texts,
     show_evaluation,

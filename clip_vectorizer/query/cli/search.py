@@ -14,7 +14,7 @@ from clip_vectorizer.connection_options import (
 )
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.option_rules import CommandMode, Exclusion, Requirement, SpecialCase, Values
-from clip_vectorizer.query.choices import FORCE
+from clip_vectorizer.query.choices import FORCE, PROPERTY_MARK
 from clip_vectorizer.query.cli.common import (
     GroupedCommand,
     collection_option,
@@ -51,7 +51,6 @@ Exit codes: 0 done, also when nothing was found; 1 fatal; 2 usage;
 QUERY, FILTER, ORDER = "Query (all parts are added up)", "Which images", "Order"
 OUTPUT, MODES = "Output", "Instead of a search"
 SHARE = click.FloatRange(0, 1)
-PROPERTY_MARK = "property:"
 
 search_options = combine_options(
     (

@@ -12,7 +12,7 @@ import click
 from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.cli.search import PROPERTY_MARK
+from clip_vectorizer.query.choices import PROPERTY_MARK
 from clip_vectorizer.query.cli.search_output import (
     show_as_json,
     show_distances,
