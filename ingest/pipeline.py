@@ -116,12 +116,12 @@ class IngestRun:
             self._flow = flow
             self._patience = Patience(settings.patience_seconds, flow.pause, flow.emit)
             items = flow.stage(list_items(self._sources, selection, flow.emit), lambda item: (item,), SizeLimit(20_000))
-            known = flow.stage(
+            states = flow.stage(
                 split_batches(items, LOOKUP_BATCH), self._look_up, SizeLimit(2 * LOOKUP_KEYS), settings.requests
             )
-            made = flow.stage(known, self._read, SizeLimit(256), settings.workers, background=True)
+            changes = flow.stage(states, self._read, SizeLimit(256), settings.workers, background=True)
             batch = settings.embed_batch if self._embedder else settings.module_batch
-            ready = flow.stage(split_batches(made, batch), self._embed, SizeLimit(512), settings.requests)
+            ready = flow.stage(split_batches(changes, batch), self._embed, SizeLimit(512), settings.requests)
             batch = settings.upload_batch if self._embedder else settings.module_batch
             sent = flow.stage(split_batches(ready, batch), self._upload, SizeLimit(1), settings.requests)
             yield from flow.events(sent)
@@ -133,19 +133,19 @@ class IngestRun:
             else:
                 yield found
 
-    def _read(self, known: ItemState) -> Iterator[StoreChange]:
-        made = prepare(known.item, known.stored, self._prepare)
-        if isinstance(made, ItemOutcome):
-            self._flow.emit(made)
+    def _read(self, state: ItemState) -> Iterator[StoreChange]:
+        result = prepare(state.item, state.stored, self._prepare)
+        if isinstance(result, ItemOutcome):
+            self._flow.emit(result)
         else:
-            yield made
+            yield result
 
     def _embed(self, changes: Sequence[StoreChange]) -> Iterator[StoreChange]:
-        for made in add_vectors(changes, self._duplicates, self._embedder, self._patience):
-            if isinstance(made, ItemOutcome):
-                self._flow.emit(made)
+        for result in add_vectors(changes, self._duplicates, self._embedder, self._patience):
+            if isinstance(result, ItemOutcome):
+                self._flow.emit(result)
             else:
-                yield drop_image(made, self._store.keep)
+                yield drop_image(result, self._store.keep)
 
     def _upload(self, changes: Sequence[StoreChange]) -> Iterator[ImageObject]:
         changes = [self._duplicates.relink(change) for change in changes]
@@ -172,11 +172,11 @@ def look_up(
     """Yield each item with its stored state, or an outcome if it need not be read. One request."""
     held = patience.call(lambda: store.states([item.key for item in items]))
     for item in items:
-        known = ItemState(item, held.get(item.key))
-        if not checksum and is_unchanged(item, known.stored, settings):
+        state = ItemState(item, held.get(item.key))
+        if not checksum and is_unchanged(item, state.stored, settings):
             yield ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
         else:
-            yield known
+            yield state
 
 
 def drop_image(change: StoreChange, keep: Keep) -> StoreChange:

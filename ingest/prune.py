@@ -78,8 +78,8 @@ def prune(
     Unreachable.
     """
     listed = {add_prefix(key, selection.prefix) for source in sources for key in source.keys}
-    known = patience.call(lambda: list(store.keys([source.name for source in sources])))
-    stored = [key for key in known if is_selected(key, selection)]
+    all_keys = patience.call(lambda: list(store.keys([source.name for source in sources])))
+    stored = [key for key in all_keys if is_selected(key, selection)]
     vanished = [key for key in stored if key not in listed]
     for source in sources:
         check_unlisted(source, vanished, selection.prefix)

@@ -126,8 +126,8 @@ class IngestReport:
 class ReportFile:
     """`--report`: a listener and context manager that writes a line for every image.
 
-    Uploads are written on exit, after their verification. A full disk does not stop the ingest: `problem` then says why
-    the report is incomplete.
+    Uploads are written on exit, after their verification. A full disk does not stop the ingest: `problem` then gives
+    the reason.
     """
 
     def __init__(self, file: Path, complain: Callable[[str], None]) -> None:

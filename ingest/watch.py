@@ -41,8 +41,8 @@ class ChangeFilter:
             return False
         if stamp:
             del self._unsettled[found.key]
-        known, self._stamps[found.key] = self._stamps.get(found.key), stamp
-        return known is None or known != stamp
+        before, self._stamps[found.key] = self._stamps.get(found.key), stamp
+        return before is None or before != stamp
 
 
 def iterate_rounds(

@@ -81,7 +81,7 @@ def set_environment(local: bool) -> Iterator[None]:
     """Set the environment variables that Ray reads at import, unless they are set already."""
     wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if local:
-        # Ray's way to say that the cluster is this machine: it then binds its ports to loopback only.
+        # Means in Ray that the cluster is this machine: it then binds its ports to loopback only.
         wanted |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
         wanted |= {"PYTHONWARNINGS": "ignore"}  # of its workers, where weaviate-client would enable all
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": make_token()}

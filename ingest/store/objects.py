@@ -66,8 +66,8 @@ def build_each(
 class CollectionProperties:
     """The metadata properties of a collection, each added with the type of its first value. Thread-safe."""
 
-    def __init__(self, config: _ConfigCollection, known: Mapping[str, DataType]) -> None:
-        self._config, self._types = config, dict(known)
+    def __init__(self, config: _ConfigCollection, types: Mapping[str, DataType]) -> None:
+        self._config, self._types = config, dict(types)
         self._lock = threading.Lock()
 
     def properties(self, metadata: Mapping[str, MetadataValue]) -> dict[str, WeaviateField]:
@@ -139,12 +139,12 @@ def build_properties(
 
 
 def build_fact_properties(facts: Facts, columns: CollectionProperties) -> ObjectProperties:
-    known: ObjectProperties = {
+    properties: ObjectProperties = {
         schema.LABEL: facts.label,
         schema.CAPTION: facts.caption,
         schema.FACTS: digest_facts(facts),
     }
-    return columns.properties(facts.metadata) | known
+    return columns.properties(facts.metadata) | properties
 
 
 def build_amendment_properties(amendment: Amendment, columns: CollectionProperties) -> ObjectProperties:

@@ -1,6 +1,6 @@
 """A store, a source and an embedder in memory that obey the real ones' protocols, and pictures to feed them.
 
-A vector is the picture's mean colour, so that it can be told by eye: a red picture's is (1, 0, 0).
+A vector is the picture's mean colour, so that it is easy to check: a red picture's is (1, 0, 0).
 """
 
 import io
@@ -82,7 +82,7 @@ class FakeStore:
     """Obeys ImageStore. What is put without a vector gets one, as Weaviate's module would make it.
 
     `before` and `after` are called with the name of each method and the keys it is about, and may raise: a store that
-    is away, or that has done what it was asked and cannot say so. `refuse` says what it does not take.
+    is away, or that fails after it has done its work. `refuse` returns a refusal for what it does not accept.
     """
 
     keep: Keep = Keep.THUMBNAIL
@@ -120,7 +120,7 @@ class FakeStore:
         shown = [item for item in self.objects.values() if item.phash and not item.duplicate_of]
         return iter(self._do("phashes", (), lambda: [(item.key, item.phash) for item in shown]))
 
-    def asked(self, name: str) -> list[tuple[str, ...]]:
+    def calls_of(self, name: str) -> list[tuple[str, ...]]:
         """The keys of every call of that method."""
         return [keys for called, keys in self.calls if called == name]
 

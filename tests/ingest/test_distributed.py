@@ -175,7 +175,7 @@ def test_an_error_that_cannot_travel_keeps_its_words() -> None:
     assert str(make_picklable(SidecarRefused(422, "no image"))) == "no image"
 
 
-def test_a_try_again_asks_the_next_sidecar() -> None:
+def test_a_retry_uses_the_next_sidecar() -> None:
     def away(_: Sequence[bytes]) -> None:
         raise SidecarUnreachable("away")
 

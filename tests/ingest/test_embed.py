@@ -67,7 +67,7 @@ def test_a_refusal_that_is_about_no_image_ends_the_run() -> None:
         embedded(FakeSidecar(fails_on(b"a", 401)), b"a", b"b")
 
 
-def test_vectors_of_another_model_are_never_handed_on() -> None:
+def test_vectors_of_another_model_are_never_returned() -> None:
     with pytest.raises(
         Mismatch, match=r"http://sidecar runs other .* now and ran mean-colour .*no vector of it was stored"
     ):

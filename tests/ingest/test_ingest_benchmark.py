@@ -46,7 +46,7 @@ def test_a_comment_changes_the_bytes_and_no_pixel() -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(marked))), np.asarray(Image.open(io.BytesIO(plain))))
 
 
-def test_a_rate_leaves_the_start_of_the_process_out_unless_asked() -> None:
+def test_a_rate_excludes_the_start_of_the_process_by_default() -> None:
     took = Took(items=100, seconds=4.0, process_seconds=5.0)
     assert took.rate == pytest.approx(25)
     assert took.process_rate == pytest.approx(20)

@@ -65,7 +65,7 @@ def test_one_source_named_twice_counts_once() -> None:
     assert len(items) == 3 and not failures(events)
 
 
-def test_two_images_with_one_key_are_told_apart_also_where_only_one_is_chosen() -> None:
+def test_the_second_image_with_a_key_fails_also_if_only_it_is_selected() -> None:
     one, two = ListSource({"x.png": png()}, "/one"), ListSource({"x.png": png()}, "/two")
     assert (
         keys([one, two], Selection(only=lambda found: found.source == "/two" and isinstance(found, SourceItem))) == []
@@ -109,14 +109,14 @@ def test_shards_are_of_about_equal_size() -> None:
     assert all(900 < len(keys([source], Selection(shard=Shard(index, 4)))) < 1100 for index in range(1, 5))
 
 
-def test_a_key_is_in_the_same_shard_whatever_source_it_comes_from() -> None:
+def test_a_key_is_in_the_same_shard_for_every_source() -> None:
     one, two = ListSource(pictures(50), "/one"), ListSource(pictures(50), "/two")
     part = Selection(shard=Shard(2, 3))
     assert keys([one], part) == keys([two], part)
 
 
 @pytest.mark.parametrize("text", ["", "2", "0/8", "9/8", "1/0", "-1/2", "a/b", "1/2/3", " 1/2", "1.5/2"])
-def test_what_is_no_shard_says_how_to_write_one(text: str) -> None:
+def test_the_error_for_an_invalid_shard_has_an_example(text: str) -> None:
     with pytest.raises(InputError, match="from 1/8 to 8/8"):
         Shard.parse(text)
 

@@ -42,5 +42,5 @@ def test_a_thousand_blank_pages_are_one_group() -> None:
     ]
 
 
-def test_a_group_is_told_by_its_paths() -> None:
+def test_a_group_is_reported_by_its_paths() -> None:
     assert NearDuplicateGroup(("a", "b")).as_json() == {"paths": ["a", "b"]}

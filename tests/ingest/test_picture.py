@@ -74,9 +74,7 @@ def test_the_type_comes_from_the_bytes() -> None:
         (Keep.NONE, True, True),
     ],
 )
-def test_a_file_is_decoded_only_where_somebody_wants_what_comes_of_it(
-    keep: Keep, with_phash: bool, decoded: bool
-) -> None:
+def test_a_file_is_decoded_only_if_the_result_is_needed(keep: Keep, with_phash: bool, decoded: bool) -> None:
     seen = look(png(), keep=keep, with_phash=with_phash)
     assert seen.image == png() and bool(seen.phash) == decoded
     assert bool(seen.thumbnail) == (keep in (Keep.FULL, Keep.THUMBNAIL))
@@ -104,7 +102,7 @@ def test_what_is_transparent_becomes_white() -> None:
     assert thumbnail(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG")).getpixel((4, 4)) == WHITE
 
 
-def test_a_photo_taken_sideways_stands_upright_and_its_thumbnail_tells_nothing_else() -> None:
+def test_a_rotated_photo_becomes_upright_and_its_thumbnail_has_no_metadata() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn 90 degrees clockwise
     exif[0x010F] = "a camera"
@@ -199,7 +197,7 @@ def test_a_perceptual_hash_can_be_worked_out_by_eye() -> None:
     ids=["0 bytes", "text", "cut JPEG", "cut PNG", "bomb"],
 )
 @pytest.mark.parametrize("fit", list(Fit))
-def test_a_bad_file_is_told_by_its_reason(data: bytes, reason: str, fit: Fit) -> None:
+def test_a_bad_file_is_reported_with_its_reason(data: bytes, reason: str, fit: Fit) -> None:
     with pytest.raises(UnusableFile, match=reason):
         look(data, fit)
 

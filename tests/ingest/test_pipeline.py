@@ -57,7 +57,7 @@ def test_a_first_run_adds_all_and_a_second_reads_nothing_and_sends_nothing() -> 
     assert not source.reads and {name for name, _ in store.calls} == {"states"}
 
 
-def test_all_that_is_known_of_an_image_is_stored() -> None:
+def test_all_facts_of_an_image_are_stored() -> None:
     facts = Facts("cats", "a cat 猫", {"price": 3})
     store = FakeStore()
     run(ListSource({"x.png": File(png(GREEN), facts, "stamp")}), store)
@@ -93,7 +93,7 @@ def test_other_facts_are_an_update_that_keeps_the_vector() -> None:
     source.files["x.png"].facts = Facts("cats", "new")
     assert numbers(run(source, store)) == (1, 0, 1, 0, 0)
     assert store.objects["x.png"].facts.caption == "new" and store.objects["x.png"].vector_d is before
-    assert len(store.asked("put")) == 1
+    assert len(store.calls_of("put")) == 1
 
 
 def test_an_item_without_a_stamp_is_read_every_time_and_unchanged_by_its_bytes() -> None:
@@ -119,7 +119,7 @@ def test_another_fit_is_another_image() -> None:
     assert numbers(run(source, store)) == (1, 0, 1, 0, 0) and store.objects["x.png"].fit is Fit.PAD
 
 
-def test_another_source_never_overwrites_an_image_unless_it_is_told_to() -> None:
+def test_another_source_overwrites_an_image_only_with_take_over() -> None:
     store = FakeStore()
     run(ListSource({"x.png": png(RED)}, "/one"), store)
     two = ListSource({"x.png": png(BLUE)}, "/two")
@@ -133,7 +133,7 @@ def test_the_same_image_from_another_source_moves_over_without_a_new_vector() ->
     store = FakeStore()
     run(ListSource({"x.png": png()}, "/one"), store)
     assert numbers(run(ListSource({"x.png": png()}, "/two"), store)) == (1, 0, 0, 1, 0)
-    assert store.objects["x.png"].source == "/two" and len(store.asked("put")) == 1
+    assert store.objects["x.png"].source == "/two" and len(store.calls_of("put")) == 1
 
 
 def test_what_cannot_be_used_is_named_once_and_stops_nothing() -> None:
@@ -147,23 +147,23 @@ def test_what_cannot_be_used_is_named_once_and_stops_nothing() -> None:
     assert reasons["odd.png"] == "ZeroDivisionError: in a decoder" and reasons["gone"] == "folder cannot be read"
 
 
-def test_a_listener_hears_of_every_image_and_the_numbers_grow() -> None:
+def test_a_listener_is_called_for_every_image_and_the_counts_grow() -> None:
     heard: list[int] = []
     source = ListSource(pictures(5))
     ingest([source], FakeStore(), None, lambda report, event: heard.append(report.done), IMPATIENT)
     assert heard == sorted(heard) and heard[0] == 0 and heard[-1] == 5
 
 
-def test_stored_state_is_asked_for_in_bulk() -> None:
+def test_stored_states_are_requested_in_bulk() -> None:
     store = FakeStore()
     run(ListSource(dict.fromkeys(pictures(LOOKUP_KEYS + 1), BROKEN)), store)
-    assert sorted(map(len, store.asked("states"))) == [1, LOOKUP_KEYS]
+    assert sorted(map(len, store.calls_of("states"))) == [1, LOOKUP_KEYS]
 
 
 def test_what_a_stream_holds_in_memory_is_looked_up_in_smaller_parts() -> None:
     store = FakeStore()
     run(ListSource({key: File(BROKEN, held_bytes=20_000_000) for key in pictures(10)}), store)
-    assert max(map(len, store.asked("states"))) <= 2
+    assert max(map(len, store.calls_of("states"))) <= 2
 
 
 # --- equal images
@@ -224,11 +224,11 @@ def test_an_equal_file_that_is_shown_in_another_way_is_no_twin() -> None:
     assert {item.duplicate_of for item in store.objects.values()} == {""}
 
 
-def test_where_nothing_is_kept_of_images_stamps_alone_tell_what_is_unchanged() -> None:
+def test_without_stored_hashes_only_equal_stamps_are_unchanged() -> None:
     source, store = ListSource(pictures(3)), FakeStore(keep=Keep.NONE)
     ingest([source], store, FakeEmbedder(), settings=IMPATIENT)
     assert numbers(ingest([source], store, FakeEmbedder(), settings=IMPATIENT)) == (3, 0, 0, 3, 0)
-    assert not store.asked("find_duplicates") and len(source.reads) == 3
+    assert not store.calls_of("find_duplicates") and len(source.reads) == 3
 
 
 def test_a_perceptual_hash_that_is_missing_is_made_up_for_once() -> None:
@@ -238,7 +238,7 @@ def test_a_perceptual_hash_that_is_missing_is_made_up_for_once() -> None:
     assert numbers(run(source, store, ALIKE)) == (3, 0, 0, 3, 0) and len(list(store.phashes())) == 3
     source.reads.clear()
     assert numbers(run(source, store, ALIKE)) == (3, 0, 0, 3, 0) and not source.reads
-    assert len(store.asked("put")) == 1
+    assert len(store.calls_of("put")) == 1
 
 
 # --- vectors made here
@@ -314,7 +314,7 @@ def test_a_refused_object_fails_alone_with_the_reason() -> None:
 
 def test_a_store_that_is_away_ends_the_run_and_the_next_run_completes_it() -> None:
     def away(name: str, keys: Sequence[str]) -> None:
-        if len(store.asked("put")) == 3:
+        if len(store.calls_of("put")) == 3:
             raise WeaviateUnreachable("nobody there")
 
     source, store = ListSource(pictures(20)), FakeStore(before=away)
@@ -367,7 +367,7 @@ class Forgetful(FakeStore):
 def test_an_object_that_the_store_loses_is_removed_and_sent_once_more() -> None:
     store = Forgetful()
     assert numbers(run(ListSource(pictures(4)), store)) == (4, 4, 0, 0, 0) and len(store.objects) == 4
-    assert store.asked("delete") == [("0002.png",)]
+    assert store.calls_of("delete") == [("0002.png",)]
 
 
 def test_an_object_that_the_store_loses_again_counts_as_failed() -> None:

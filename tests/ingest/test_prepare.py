@@ -83,7 +83,7 @@ def test_another_sources_image_is_replaced_only_when_it_is_taken_over() -> None:
         (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error"),
     ],
 )
-def test_whatever_reading_raises_is_the_reason_of_a_failure(error: Exception, reason: str) -> None:
+def test_any_error_of_reading_is_the_reason_of_a_failure(error: Exception, reason: str) -> None:
     assert prepared(item(error)) == ItemOutcome("x.png", Status.FAILED, reason, "/photos")
 
 

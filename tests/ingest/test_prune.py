@@ -43,7 +43,7 @@ def test_many_go_in_several_requests() -> None:
     source, store = ListSource(pictures(600)), FakeStore()
     brought_in(source, store)
     assert pruned(brought_in(without(source, *list(pictures(599))), store), store) == 599
-    assert set(store.objects) == {"0599.png"} and sorted(map(len, store.asked("delete"))) == [87, 256, 256]
+    assert set(store.objects) == {"0599.png"} and sorted(map(len, store.calls_of("delete"))) == [87, 256, 256]
 
 
 def test_images_of_other_sources_stay() -> None:
@@ -94,7 +94,7 @@ def test_nothing_goes_when_it_may_lie_in_what_could_not_be_listed(whole: str, go
     assert len(store.objects) == 21
 
 
-def test_what_could_not_be_listed_keeps_itself_and_nothing_beside_it() -> None:
+def test_an_unlisted_folder_keeps_its_own_images_only() -> None:
     source, store = ListSource(pictures(20)), FakeStore()
     brought_in(source, store)
     source.others = [
@@ -116,7 +116,7 @@ def test_a_dry_run_counts_what_would_go() -> None:
     source, store = ListSource(pictures(2)), FakeStore()
     brought_in(source, store)
     assert pruned(brought_in(without(source, "0000.png"), store), store, really=False) == 1
-    assert len(store.objects) == 2 and not store.asked("unlink")
+    assert len(store.objects) == 2 and not store.calls_of("unlink")
 
 
 def test_a_renamed_image_is_no_duplicate_of_the_one_that_goes() -> None:
@@ -142,13 +142,13 @@ def test_a_prefix_and_a_shard_have_only_their_own_pruned() -> None:
 
 
 @given(st.integers(0, 100), st.integers(0, 10_000))
-def test_a_share_is_what_it_says(percent: int, of: int) -> None:
+def test_a_percentage_limits_the_share(percent: int, of: int) -> None:
     limit = PruneLimit.parse(f"{percent}%")
     assert limit.allows(percent * of // 100, of) and not limit.allows(percent * of // 100 + 1, of)
 
 
 @pytest.mark.parametrize("text", ["", "%", "-1", "101%", "10%%", "1.5", "ten"])
-def test_what_is_no_limit_says_how_to_write_one(text: str) -> None:
+def test_the_error_for_an_invalid_limit_has_an_example(text: str) -> None:
     with pytest.raises(InputError, match="500 or 20%"):
         PruneLimit.parse(text)
 

@@ -45,20 +45,20 @@ def test_every_image_has_a_line_with_what_became_of_it(tmp_path: Path) -> None:
     assert ["not an image" in line["reason"] for line in lines if line["key"] == "b"] == [True]
 
 
-def test_what_was_sent_and_turned_out_to_be_lost_has_one_line_that_says_so(tmp_path: Path) -> None:
+def test_a_lost_upload_has_one_line_with_the_failure(tmp_path: Path) -> None:
     sent = ItemOutcome("a", Status.ADDED, source="/photos", sha256="x")
     assert written(tmp_path / "r.jsonl", sent, ItemOutcome("a", Status.FAILED, "lost", "/photos")) == [
         {"key": "a", "status": "failed", "reason": "lost", "source": "/photos"}
     ]
 
 
-def test_a_report_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_created_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--report .*nowhere.* cannot be written"):
         ReportFile(tmp_path / "nowhere" / "r.jsonl", silent)
 
 
 @pytest.mark.parametrize("count", [1, 2000])
-def test_a_full_disk_is_told_once_and_stops_nothing(count: int) -> None:
+def test_a_full_disk_is_reported_once_and_stops_nothing(count: int) -> None:
     complaints: list[str] = []
     with ReportFile(Path("/dev/full"), complaints.append) as report:
         for number in range(count):
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(count: int) -> None:
     assert "/dev/full is incomplete (No space left on device)" in complaints[0]
 
 
-def test_an_error_in_the_middle_leaves_what_is_known_so_far(tmp_path: Path) -> None:
+def test_after_an_error_the_report_has_the_results_so_far(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), ReportFile(tmp_path / "r.jsonl", silent) as report:
         report(IngestReport(), ItemOutcome("a", Status.ADDED, sha256="x"))
         report(IngestReport(), ItemOutcome("b", Status.FAILED, "broken"))
@@ -138,7 +138,7 @@ def test_sources_come_back_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "7", '{"key": "a"}', "not JSON"])
-def test_what_is_no_report_is_told_by_its_line(tmp_path: Path, line: str) -> None:
+def test_the_error_for_an_invalid_report_names_the_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "r.jsonl"
     file.write_text('{"key": "a", "status": "added", "reason": "", "source": "/photos"}\n' + line)
     with pytest.raises(InputError, match="line 2 is not a line of a report"):

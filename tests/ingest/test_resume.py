@@ -119,7 +119,7 @@ def test_a_third_run_finds_nothing_to_do(files: dict[str, File], lost: set[int],
     before = {key: replace(item) for key, item in store.objects.items()}
     store.calls.clear()
     run(files, store, here)
-    assert not store.asked("put") and not store.asked("amend")
+    assert not store.calls_of("put") and not store.calls_of("amend")
     assert {key: item.duplicate_of for key, item in before.items()} == {
         key: item.duplicate_of for key, item in store.objects.items()
     }

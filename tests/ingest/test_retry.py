@@ -47,7 +47,7 @@ def test_waits_double_up_to_the_longest() -> None:
     assert time.slept == [0.5, 1, 2, 4, 8, MAX_WAIT_SECONDS, MAX_WAIT_SECONDS, MAX_WAIT_SECONDS]
 
 
-def test_every_wait_is_told_with_its_reason() -> None:
+def test_every_wait_is_reported_with_its_reason() -> None:
     heard: list[RetryWait] = []
     FakeTime().patience(60, heard.append).call(away(2))
     assert heard == [RetryWait("nobody there")] * 2
@@ -110,12 +110,12 @@ def test_what_alone_makes_no_progress_is_given_up_soon_while_others_succeed() ->
     assert len(time.slept) == MAX_STUCK_TRIES - 1
 
 
-def test_what_makes_no_progress_waits_like_all_others_while_nobody_succeeds() -> None:
+def test_no_progress_is_retried_like_an_unreachable_server_without_other_successes() -> None:
     time = FakeTime()
     assert time.patience(10_000).call(away(20, NoProgress("busy"))) == "here"
 
 
-def test_somebody_away_is_waited_for_though_others_succeed() -> None:
+def test_an_unreachable_server_is_retried_although_other_requests_succeed() -> None:
     time = FakeTime()
     patience = time.patience(30)
     work = away(20, SidecarUnreachable("restarting"))

@@ -68,7 +68,7 @@ STAGES = st.lists(st.tuples(st.integers(1, 4), BOUNDS), min_size=1, max_size=4)
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=40), STAGES)
-def test_every_item_comes_out_once_whatever_the_stages(sizes: list[int], stages: list[tuple[int, SizeLimit]]) -> None:
+def test_every_item_comes_out_once_for_any_stages(sizes: list[int], stages: list[tuple[int, SizeLimit]]) -> None:
     stream = [Thing(number, size) for number, size in enumerate(sizes)]
     with Flow() as flow:
         assert Counter(through(flow, iter(stream), stages)) == Counter(stream)
@@ -131,7 +131,7 @@ def test_an_error_of_the_stream_itself_is_raised() -> None:
         through(flow, stream(), [(3, SizeLimit(1))])
 
 
-def test_what_was_told_before_an_error_is_heard() -> None:
+def test_events_before_an_error_are_delivered() -> None:
     def work(thing: Thing) -> Iterator[Thing]:
         if thing.number == 100:
             raise Broken
@@ -145,13 +145,13 @@ def test_what_was_told_before_an_error_is_heard() -> None:
     assert heard == list(range(100))
 
 
-def test_who_leaves_early_leaves_no_stage_running() -> None:
+def test_leaving_early_stops_all_stages() -> None:
     with Flow() as flow:
         lane = flow.stage(flow.stage(things(10**9), same, SizeLimit(2), threads=3), same, SizeLimit(2), threads=3)
         next(lane)
 
 
-def test_who_stops_listening_to_a_generator_with_a_flow_leaves_no_stage_running() -> None:
+def test_closing_a_generator_with_a_flow_stops_all_stages() -> None:
     def endless() -> Generator[object]:
         with Flow() as flow:
             yield from flow.events(flow.stage(things(10**9), told(flow), WIDE))
@@ -180,7 +180,7 @@ def test_a_pause_ends_when_the_flow_does() -> None:
         assert paused.wait(5)
 
 
-def test_a_stage_lets_go_of_what_it_has_worked_on() -> None:
+def test_a_stage_keeps_no_reference_to_a_finished_item() -> None:
     gone = threading.Event()
 
     class Large(Thing):
@@ -198,7 +198,7 @@ def test_a_stage_lets_go_of_what_it_has_worked_on() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads priorities of their own")
-def test_threads_that_compute_in_the_background_stand_back_and_no_others() -> None:
+def test_only_background_threads_have_a_lower_priority() -> None:
     def priority(item: Thing) -> list[Thing]:
         return [Thing(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))]
 

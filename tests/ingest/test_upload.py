@@ -77,7 +77,7 @@ SPELLS = st.dictionaries(st.sampled_from("abcdefgh"), st.lists(st.sampled_from([
 
 
 @given(SPELLS, st.lists(st.integers(1, 12)), st.sets(st.sampled_from("abcdefgh")))
-def test_every_change_has_one_outcome_whatever_the_store_says(
+def test_every_change_has_one_outcome_for_any_response_of_the_store(
     refusals: dict[str, list[Refusal]], away: list[int], amended: set[str]
 ) -> None:
     old, store = FakeStore(), Script(refusals, away).store()
@@ -100,7 +100,7 @@ def test_every_change_has_one_outcome_whatever_the_store_says(
 def test_only_what_may_pass_is_sent_again_after_longer_and_longer_waits() -> None:
     time, store = FakeTime(), Script({"b": [BUSY, BUSY, BUSY]}).store()
     assert put_with_retries(store.put, [image("a"), image("b")], time.patience(60)) == {}
-    assert store.asked("put") == [("a", "b"), ("b",), ("b",), ("b",)] and time.slept == [0.5, 1.0]
+    assert store.calls_of("put") == [("a", "b"), ("b",), ("b",), ("b",)] and time.slept == [0.5, 1.0]
 
 
 def test_a_permanent_refusal_is_kept_when_the_rest_is_tried_again() -> None:
@@ -109,7 +109,7 @@ def test_a_permanent_refusal_is_kept_when_the_rest_is_tried_again() -> None:
     assert set(store.objects) == {"b"}
 
 
-def test_when_nothing_passes_before_patience_ends_somebody_is_away() -> None:
+def test_nothing_accepted_within_the_patience_is_unreachable() -> None:
     store = FakeStore(refuse=lambda _: BUSY)
     with pytest.raises(Unreachable, match="503"):
         put_with_retries(store.put, [image("a")], patience(10))
@@ -144,7 +144,7 @@ def test_a_store_that_stays_away_ends_the_run() -> None:
         upload([image("a")], Script(away=range(1, 999)).store(), patience())
 
 
-def test_nothing_is_asked_of_the_store_for_an_empty_batch() -> None:
+def test_an_empty_batch_sends_no_request() -> None:
     store = FakeStore()
     assert not list(upload([], store, patience())) and not store.calls
 

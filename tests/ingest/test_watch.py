@@ -112,13 +112,13 @@ def test_a_file_that_settles_after_all_is_looked_at_again() -> None:
     assert choose(changed, source) == [] and changed.waiting
 
 
-def test_what_cannot_be_listed_is_told_once_and_again_when_the_reason_is_another() -> None:
+def test_an_unlisted_file_is_reported_once_for_each_reason() -> None:
     changed = ChangeFilter()
     locked, gone = (ItemOutcome("sub", Status.FAILED, reason) for reason in ("locked", "gone"))
     assert [changed.has(found) for found in (locked, locked, gone, gone)] == [True, False, True, False]
 
 
-def test_a_change_in_a_folder_is_heard_of(tmp_path: Path) -> None:
+def test_a_change_in_a_folder_starts_a_round(tmp_path: Path) -> None:
     looks = iterate_rounds([ListSource({}, str(tmp_path))], ChangeFilter())
     next(looks)
     written = threading.Timer(0.3, write, (tmp_path / "new.png", png()))

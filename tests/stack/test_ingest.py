@@ -97,7 +97,7 @@ def test_a_repaired_file_comes_in_and_the_rest_is_left_alone(run: Run, collectio
     assert again == {"seen": 6, "added": 1, "updated": 0, "unchanged": 5, "failed": 0}
 
 
-def test_without_json_the_totals_are_told_to_the_reader(run: Run, collection: str, folder: Path) -> None:
+def test_without_json_the_totals_are_printed(run: Run, collection: str, folder: Path) -> None:
     ran = run("clip-ingest", folder, "--collection", collection)
     assert "5 added" in ran.stdout + ran.stderr
 

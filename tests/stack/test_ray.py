@@ -103,7 +103,7 @@ def test_killed_workers_leave_what_one_process_stores_and_a_second_run_adds_noth
         if not victims:
             delay(site, 0)
 
-    delay(site, 0.2)  # until all are killed, lest the run is over before
+    delay(site, 0.2)  # so that all are killed before the run ends
     on_many = replace(job, collection=collection)
     report = ingest_with_ray(on_many, RAY, kill_one_of_each)
     assert not victims, f"the run was over before {victims} could be killed"

@@ -27,7 +27,7 @@ WAYS = [
 
 
 def stored(place: Place, key: str) -> Any:
-    """One object as REST tells it."""
+    """One object as REST returns it."""
     owner = f"&tenant={place.tenant}" if place.tenant else ""
     answer = place.stack.weaviate("GET", f"/v1/objects/{place.collection}/{image_id(key)}?include=vector{owner}")
     return answer.json()

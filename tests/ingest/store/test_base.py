@@ -10,7 +10,7 @@ def dry(source: ListSource, store: FakeStore) -> IngestReport:
     return ingest([source], ReadOnlyStore(store), settings=DRY)
 
 
-def test_a_dry_run_tells_what_a_run_would_do_and_changes_nothing() -> None:
+def test_a_dry_run_reports_what_a_run_would_do_and_changes_nothing() -> None:
     source, store = ListSource(pictures(5)), FakeStore()
     ingest([source], store, settings=IngestSettings(patience_seconds=0))
     before = dict(store.objects)

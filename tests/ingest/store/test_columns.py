@@ -13,7 +13,7 @@ from ingest.store.objects import CollectionProperties
 
 
 class FakeConfig:
-    """A collection's properties. `rival`: what somebody else makes of the first one that is added, just before."""
+    """A collection's properties. `rival`: the type that another process gives the first one, just before."""
 
     def __init__(self, rival: DataType | None = None) -> None:
         self.types: dict[str, DataType] = {}
@@ -90,7 +90,7 @@ def test_a_value_of_another_type_is_refused_with_a_way_out() -> None:
     assert both.properties({"brand": "4711"}) == {"brand": "4711"}  # the next one is unharmed
 
 
-def test_a_property_that_somebody_else_made_another_type_meanwhile_is_respected() -> None:
+def test_a_property_added_concurrently_with_another_type_is_respected() -> None:
     with pytest.raises(UnusableFile, match="the property n holds boolean"):
         columns(FakeConfig(rival=DataType.BOOL)).properties({"n": 1})
 

@@ -27,7 +27,7 @@ VECTOR = np.array([0, 0.5, 1], dtype=np.float32)
 
 
 def columns() -> CollectionProperties:
-    config: Any = SimpleNamespace()  # never asked: all properties are known
+    config: Any = SimpleNamespace()  # never used: all properties exist
     return CollectionProperties(config, KNOWN)
 
 
@@ -53,7 +53,7 @@ def sent(keep: str, **changes: Any) -> Any:
     return build_data_object(item(**changes), CollectionDescription(MODEL, keep), columns())
 
 
-def test_an_object_says_all_that_the_schema_names_but_what_only_others_have() -> None:
+def test_an_object_has_all_properties_of_the_schema_that_apply() -> None:
     facts = Facts("", "", {"page": 1, "camera": "x", "taken_at": datetime(2020, 1, 1, tzinfo=UTC)})
     properties = sent("full", facts=facts).properties
     assert {each.name for each in schema.image_properties()} - properties.keys() == {"location", "reindexed"}

@@ -42,7 +42,7 @@ def sidecar_with(info: ModelInfo) -> Iterator[str]:
         yield url
 
 
-def test_the_model_is_what_weaviates_own_sidecar_says() -> None:
+def test_the_model_is_that_of_weaviates_sidecar() -> None:
     assert agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL)) == EMOJI
 
 
@@ -51,7 +51,7 @@ def test_a_second_opinion_that_agrees_changes_nothing() -> None:
         assert agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL, vectorizer_url=sidecar)) == EMOJI
 
 
-def test_two_sidecars_with_different_models_are_told_apart() -> None:
+def test_two_sidecars_with_different_models_are_a_mismatch() -> None:
     other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
     with sidecar_with(other) as sidecar, pytest.raises(Mismatch) as raised:
         agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL, vectorizer_url=sidecar))
@@ -59,7 +59,7 @@ def test_two_sidecars_with_different_models_are_told_apart() -> None:
         assert part in str(raised.value)
 
 
-def test_a_vectorizer_url_where_nobody_answers_is_unreachable() -> None:
+def test_a_vectorizer_url_without_a_server_is_unreachable() -> None:
     with pytest.raises(SidecarUnreachable, match=r"http://127\.0\.0\.1:9"):
         agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL, vectorizer_url="http://127.0.0.1:9"))
 
@@ -70,7 +70,7 @@ def test_a_sidecar_that_weaviate_cannot_reach_is_named_by_its_url() -> None:
         agree_on_model(weaviate_that_says(**{"multi2vec-clip": module}), ConnectionSettings(URL))
 
 
-def test_a_weaviate_without_the_module_says_how_to_start_it() -> None:
+def test_the_error_for_a_missing_module_explains_how_to_start_it() -> None:
     with pytest.raises(VectorizerError, match="ENABLE_MODULES=multi2vec-clip"):
         agree_on_model(weaviate_that_says(), ConnectionSettings(URL))
 
@@ -95,7 +95,7 @@ def test_where_we_embed_weaviates_sidecar_must_agree_if_it_answers() -> None:
         agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL, vectorizer_url=sidecar), embed_here=True)
 
 
-def test_a_collection_with_a_sidecar_of_its_own_is_asked_by_that_one() -> None:
+def test_a_collection_with_its_own_sidecar_has_that_ones_model() -> None:
     other = replace(EMOJI, model="ViT-B-32::openai", revision="def")
     with sidecar_with(other) as sidecar:
         assert agree_on_model(weaviate_with(EMOJI), ConnectionSettings(URL), inference_url=sidecar) == other

@@ -103,7 +103,7 @@ def test_when_all_are_refused_for_one_reason_all_get_it() -> None:
     assert put(dict.fromkeys("ab", "status 422: broken"), "ab") == dict.fromkeys("ab", Refusal("status 422: broken"))
 
 
-def test_what_may_pass_is_marked_so() -> None:
+def test_a_transient_refusal_is_marked() -> None:
     assert put({"a": "store is read-only"}, "ab") == {"a": Refusal("store is read-only", transient=True)}
 
 
@@ -152,7 +152,7 @@ def test_one_content_that_is_there_thousands_of_times_does_not_hide_the_others()
     assert found["y", "crop"].key == "z"
 
 
-def test_thousands_without_a_vector_are_nobodys_twins() -> None:
+def test_thousands_without_a_vector_are_no_duplicates() -> None:
     rows = tuple(row(f"blank{number}", "x") for number in range(MAX_DUPLICATES + 5))
     assert store_over(FakeCollection(rows=rows, vectors={})).find_duplicates([("x", "crop")]) == {}
 

@@ -1,4 +1,4 @@
-"""What a database really holds, asked by REST and GraphQL alone: nothing here runs code of the ingest."""
+"""What a database really holds, read by REST and GraphQL only: nothing here runs code of the ingest."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ def count(stack: Stack, collection: str, tenant: str | None = None) -> int:
 def assert_exact(world: World, collection: str, files: Mapping[str, bytes], tenant: str | None = None) -> None:
     """The database holds these images and no others, each with its own id and vector, and finds every one."""
     objects = held(world.truth, collection, tenant)
-    assert objects.keys() == files.keys(), told(objects.keys(), files.keys())
+    assert objects.keys() == files.keys(), format_difference(objects.keys(), files.keys())
     assert count(world.truth, collection, tenant) == len(files)
     assert {path: row["id"] for path, row in objects.items()} == {path: id_of(path) for path in files}
     right = vectors_of(world, list(files.values()))
@@ -69,7 +69,7 @@ def assert_exact(world: World, collection: str, files: Mapping[str, bytes], tena
         assert_found(world.truth, collection, objects, tenant)
 
 
-def told(there: Any, wanted: Any) -> str:
+def format_difference(there: Any, wanted: Any) -> str:
     missing, extra = sorted(wanted - there), sorted(there - wanted)
     return f"{len(missing)} missing {missing[:5]}, {len(extra)} too many {extra[:5]}"
 
@@ -94,9 +94,9 @@ def assert_found(stack: Stack, collection: str, objects: Mapping[str, Row], tena
     """By both indexes, not only by id: objects that an index has lost are there, and no search finds them."""
     like = 'where: {path: ["path"], operator: Like, valueText: "*"}'
     by_path = paths(stack, collection, like, len(objects), tenant)
-    assert by_path == objects.keys(), f"{collection} by path: {told(by_path, objects.keys())}"
+    assert by_path == objects.keys(), f"{collection} by path: {format_difference(by_path, objects.keys())}"
     by_vector = found_by_vector(stack, collection, tenant)
-    assert by_vector == objects.keys(), f"{collection} by vector: {told(by_vector, objects.keys())}"
+    assert by_vector == objects.keys(), f"{collection} by vector: {format_difference(by_vector, objects.keys())}"
 
 
 def found_by_vector(stack: Stack, collection: str, tenant: str | None = None) -> set[str]:
@@ -117,7 +117,7 @@ def paths(stack: Stack, collection: str, search: str, count: int, tenant: str | 
 
 
 def vectors_of(world: World, contents: list[bytes]) -> dict[str, Vector]:
-    """What a run without faults would store, by the content's digest: the sidecar is asked directly, once each."""
+    """What a run without faults would store, by the content's digest: the sidecar is called directly, once for each."""
     missing = [content for content in dict.fromkeys(contents) if digest(content) not in REMEMBERED]
     for start in range(0, len(missing), 32):
         batch = missing[start : start + 32]

@@ -93,7 +93,7 @@ class Job:
         self.process.send_signal(signal.SIGINT)
 
     def done(self, expect: int | None = 0, seconds: float = DONE_SECONDS) -> Ran:
-        """How it ended. A traceback is an error, whatever it was told to expect."""
+        """How it ended. A traceback is an error, even if another result is expected."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -143,7 +143,7 @@ def whole_sentence(text: str) -> bool:
     return "\n" not in text.strip() and len(text.split()) > 3
 
 
-def items_asked(world: World) -> int:
+def items_requested(world: World) -> int:
     """How many items the real sidecar has answered since it started, from wherever it took them."""
     page = world.truth.sidecar("GET", "/metrics").text
     return sum(int(float(value)) for value in re.findall(r"^clip_items_total\{.*?\} (\S+)$", page, re.MULTILINE))

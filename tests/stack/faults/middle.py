@@ -7,7 +7,7 @@ from tests.stack.faults.jobs import Job
 from tests.stack.faults.servers import World
 
 PACE_SECONDS = 0.008  # an image, once released: time for a fault
-WORK_OF = {"module": "/vectorize", "client": "/vectorize/images"}  # where the sidecar is asked, by whom
+WORK_OF = {"module": "/vectorize", "client": "/vectorize/images"}  # where requests reach the sidecar, by sender
 
 
 def start_all(world: World, jobs: Sequence[Job], images: int) -> None:

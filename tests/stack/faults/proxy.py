@@ -52,7 +52,7 @@ class FlakySidecar:
         self.busy_until = time.monotonic() + seconds
 
     def hold(self, path: str, images: int) -> None:
-        """After so many images, work sent to `path` waits until `release`: whoever sends it is in the middle."""
+        """After so many images, work sent to `path` waits until `release`: its sender is then in the middle."""
         self._room[path] = images
 
     def holds(self, path: str) -> bool:

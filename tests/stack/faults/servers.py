@@ -46,7 +46,7 @@ class RestartableWeaviate(LocalWeaviate):
 
 
 class KillableSidecar(LocalSidecar):
-    """A local sidecar; started again it has another port, which the proxy before it is told."""
+    """A local sidecar; started again it has another port, which the proxy in front of it gets."""
 
     def kill(self) -> None:
         assert self._child is not None
@@ -64,7 +64,7 @@ def end_command(child: ChildProcess, word: signal.Signals) -> None:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A private Weaviate whose module asks the proxy, and the real sidecar behind that."""
+    """A private Weaviate whose module uses the proxy, with the real sidecar behind it."""
 
     weaviate: RestartableWeaviate
     sidecar: KillableSidecar
@@ -72,7 +72,7 @@ class World:
 
     @property
     def stack(self) -> Stack:
-        """What a command is told: the sidecar's address is the proxy's."""
+        """The environment of a command: the sidecar's address is the proxy's."""
         return Stack(self.weaviate.url, self.weaviate.grpc_port, self.weaviate.api_key, self.proxy.url)
 
     @property
@@ -81,7 +81,7 @@ class World:
         return Stack(self.weaviate.url, self.weaviate.grpc_port, self.weaviate.api_key, self.sidecar.url)
 
     def mend(self) -> None:
-        """Everything runs and behaves, whatever the test before has done."""
+        """Everything runs without faults, also after a test that caused some."""
         self.proxy.behave()
         if not self.sidecar.is_running:
             self.restart_sidecar()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.stack.faults.conftest import NewJob
 from tests.stack.faults.database import assert_exact, held
-from tests.stack.faults.jobs import WAYS, Job, buckets, items_asked, summary, together
+from tests.stack.faults.jobs import WAYS, Job, buckets, items_requested, summary, together
 from tests.stack.faults.pictures import age, album, drawing, write
 from tests.stack.faults.servers import World
 
@@ -53,10 +53,10 @@ def test_each_kind_of_change_costs_what_it_must_and_nothing_more(
     write(folder, {copy: files[key] for copy, key in copies.items()})
     now |= {copy: files[key] for copy, key in copies.items()}
 
-    asked = items_asked(world)
+    requested = items_requested(world)
     for ran in together(jobs):
         assert buckets(ran) == {"added": 6, "updated": 6, "unchanged": FEW - 9, "failed": 0}, summary(ran)
-    assert items_asked(world) - asked == len(changed) * len(jobs), "vectors that are there were asked for again"
+    assert items_requested(world) - requested == len(changed) * len(jobs), "vectors that are there were requested again"
     for each, before in zip(jobs, first, strict=True):
         after = held(world.truth, each.collection)
         assert after.keys() == now.keys() | set(renamed), "without --prune nothing is removed"
@@ -71,11 +71,11 @@ def test_each_kind_of_change_costs_what_it_must_and_nothing_more(
             assert after[new]["properties"]["duplicate_of"] == old
         assert_exact(world, each.collection, now | {key: files[key] for key in renamed})
 
-    asked = items_asked(world)  # the test itself has asked in between
+    requested = items_requested(world)  # the test itself sent requests in between
     for ran in together(jobs, "--prune"):  # what was renamed goes by its old name
         assert buckets(ran) == {"added": 0, "updated": 0, "unchanged": FEW + 3, "failed": 0}
         assert summary(ran)["pruned"] == len(renamed)
-    assert items_asked(world) == asked
+    assert items_requested(world) == requested
     for each in jobs:
         assert_exact(world, each.collection, now)
         stored = held(world.truth, each.collection)
@@ -83,10 +83,10 @@ def test_each_kind_of_change_costs_what_it_must_and_nothing_more(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_of_the_same_size_and_time_is_not_read_until_it_is_asked_for(
+def test_a_file_of_the_same_size_and_time_is_read_only_with_checksum(
     world: World, job: NewJob, tmp_path: Path, way: str
 ) -> None:
-    """Two bitmaps of one size are as long as each other: only their bytes tell them apart."""
+    """Two bitmaps of one size are as long as each other: only their bytes differ."""
     files = {f"{number}.bmp": drawing(500 + number, "BMP") for number in range(4)}
     folder = write(tmp_path / "pictures", files)
     each = job(way, folder)
@@ -105,17 +105,17 @@ def test_a_file_of_the_same_size_and_time_is_not_read_until_it_is_asked_for(
     assert_exact(world, each.collection, files | {"0.bmp": drawing(600, "BMP")})
 
 
-def test_a_touched_file_is_read_once_and_then_known_again(world: World, job: NewJob, tmp_path: Path) -> None:
+def test_a_touched_file_is_read_once(world: World, job: NewJob, tmp_path: Path) -> None:
     files = {f"{number}.bmp": drawing(700 + number, "BMP") for number in range(4)}
     folder = write(tmp_path / "pictures", files)
     each = job("client", folder)
     together([each])
     age(folder / "1.bmp", 60)
     together([each])
-    told = held(world.truth, each.collection)["1.bmp"]
+    before = held(world.truth, each.collection)["1.bmp"]
     time = (folder / "1.bmp").stat().st_mtime_ns
     (folder / "1.bmp").write_bytes(drawing(800, "BMP"))  # would be noticed if it were read
     os.utime(folder / "1.bmp", ns=(time, time))
     [ran] = together([each])
     assert buckets(ran) == {"added": 0, "updated": 0, "unchanged": 4, "failed": 0}
-    assert held(world.truth, each.collection)["1.bmp"] == told
+    assert held(world.truth, each.collection)["1.bmp"] == before

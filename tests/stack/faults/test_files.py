@@ -1,4 +1,4 @@
-"""Files that cannot be used, and a report that cannot be written: told once, and they stop nothing."""
+"""Files that cannot be used, and a report that cannot be written: reported once, and they stop nothing."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -68,11 +68,11 @@ def test_an_interrupt_ends_it_soon_with_a_summary_and_the_next_run_goes_on(
     for each in jobs:
         each.interrupt()
     world.proxy.release()
-    told = [summary(each.done(130, seconds=5)) for each in jobs]
-    assert all(found["error"] for found in told)
+    summaries = [summary(each.done(130, seconds=5)) for each in jobs]
+    assert all(found["error"] for found in summaries)
     world.proxy.behave()
-    for each, found in zip([each.start() for each in jobs], told, strict=True):
-        assert buckets(each.done())["unchanged"] >= found["added"], "what was told to be in was sent again"
+    for each, found in zip([each.start() for each in jobs], summaries, strict=True):
+        assert buckets(each.done())["unchanged"] >= found["added"], "what was reported as stored was sent again"
         assert_exact(world, each.collection, many)
 
 

@@ -1,4 +1,4 @@
-"""A collection and another model: refused, or embedded anew beside the old vectors, even through a kill."""
+"""A collection and another model: refused, or embedded again next to the old vectors, even through a kill."""
 
 import shutil
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_reindexing_with_another_model_survives_a_kill_and_switches_at_the_end(
     before = held(world.truth, first.collection)
     again = job("client", folder, "--reindex", collection=first.collection, VECTORIZER_URL=other.url)
     other.pace_seconds = 0.02
-    again.start().until(lambda: other.images > 0, "the other model was asked").kill()
+    again.start().until(lambda: other.images > 0, "the other model was called").kill()
     assert_searchable(world, first.collection, folder, files)  # meanwhile: the old model, the old vectors
     other.pace_seconds = 0
     assert sum(buckets(again.start().done()).values()) == FEW
@@ -75,7 +75,7 @@ def test_reindexing_with_another_model_survives_a_kill_and_switches_at_the_end(
     assert after.keys() == files.keys()
     old = search(world, first.collection, folder / next(iter(files)))
     assert old.exit_code == 5, "the old model must not search the new vectors"
-    world.proxy.upstream = other.upstream  # the sidecar that all ask is started again with the new model
+    world.proxy.upstream = other.upstream  # the sidecar that all use is started again with the new model
     assert_searchable(world, first.collection, folder, files)
     by_text = run_command("clip-search", "a drawing", "--collection", first.collection, "--json", env=world.stack.env)
     assert by_text.exit_code == 0 and by_text.rows, by_text

@@ -17,9 +17,7 @@ FEW = 40
 Both = Callable[..., list[Job]]
 
 
-def test_pruning_spares_other_sources_and_asks_before_it_removes_most(
-    world: World, job: NewJob, tmp_path: Path
-) -> None:
+def test_pruning_spares_other_sources_and_refuses_to_remove_most(world: World, job: NewJob, tmp_path: Path) -> None:
     files = album(FEW, seed=7)
     others = {f"other/{key}": content for key, content in album(10, seed=8).items()}
     folder = write(tmp_path / "pictures", files)

@@ -40,7 +40,7 @@ def test_a_weaviate_that_is_restarted_in_mid_run_is_waited_for(
     world.proxy.behave()
     world.weaviate.start()
     assert_all_in(world, jobs, many)
-    assert any(WAITS.search(each.talk) for each in jobs), "nobody said what was waited for"
+    assert any(WAITS.search(each.talk) for each in jobs), "no job printed what it waited for"
 
 
 def test_what_a_database_lost_that_was_killed_after_a_run_comes_back_with_the_next_one(
@@ -122,7 +122,7 @@ def assert_gave_up(world: World, job: Job, many: dict[str, bytes]) -> None:
     ran = job.done(4)
     found = summary(ran)
     assert whole_sentence(found["error"]), found
-    told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
-    assert told == [f"error: {found['error']}"], ran.stderr
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [f"error: {found['error']}"], ran.stderr
     there = held(world.truth, job.collection).keys()
     assert there <= many.keys() and found["added"] <= len(there) < MANY

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.stack.faults.conftest import NewJob
 from tests.stack.faults.database import Row, assert_exact, blob, exists, held
-from tests.stack.faults.jobs import Job, buckets, items_asked, summary, together
+from tests.stack.faults.jobs import Job, buckets, items_requested, summary, together
 from tests.stack.faults.pictures import album, drawing, write
 from tests.stack.faults.servers import World
 
@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> 
 
 
 def assert_kept(store: str, way: str, row: Row, content: bytes) -> None:
-    """The picture, its thumbnail and its hash: each is there or not, as --keep says."""
+    """The picture, its thumbnail and its hash: each is stored or not, as --keep selects."""
     properties = row["properties"]
     if store == "full":
         assert blob(row, "image") == content
@@ -46,7 +46,7 @@ def assert_kept(store: str, way: str, row: Row, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("store", ["full", "thumbnail", "hash", "none"])
-def test_the_database_keeps_what_store_says_and_the_same_vectors(
+def test_the_database_stores_what_keep_selects_and_the_same_vectors(
     world: World, both: Both, small: Path, files: dict[str, bytes], store: str
 ) -> None:
     jobs = [each for each in both(small, "--keep", store) if store != "none" or each.way == "client"]
@@ -56,12 +56,12 @@ def test_the_database_keeps_what_store_says_and_the_same_vectors(
         assert_exact(world, each.collection, files)
         for path, row in held(world.truth, each.collection).items():
             assert_kept(store, each.way, row, files[path])
-    asked, jobs = items_asked(world), jobs[-1:]
+    requested, jobs = items_requested(world), jobs[-1:]
     for each in jobs:  # what it keeps, the collection remembers
         each.words = each.words[:1]
     for ran in together(jobs):
         assert buckets(ran) == {"added": 0, "updated": 0, "unchanged": FEW, "failed": 0}
-    assert items_asked(world) == asked
+    assert items_requested(world) == requested
 
 
 def test_a_module_cannot_make_vectors_of_what_is_not_sent(job: NewJob, small: Path) -> None:
@@ -73,11 +73,11 @@ def test_a_dry_run_writes_nothing_and_limits_take_the_first_ones(
     world: World, both: Both, small: Path, files: dict[str, bytes]
 ) -> None:
     jobs = both(small)
-    asked = items_asked(world)
+    requested = items_requested(world)
     for ran in together(jobs, "--dry-run"):
         assert summary(ran)["seen"] == FEW
     assert not any(exists(world.truth, each.collection) for each in jobs)
-    assert items_asked(world) == asked
+    assert items_requested(world) == requested
     for ran in together(jobs, "--limit", "10"):
         assert buckets(ran) == {"added": 10, "updated": 0, "unchanged": 0, "failed": 0}
     for each in jobs:

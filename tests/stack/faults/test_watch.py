@@ -1,4 +1,4 @@
-"""`--watch`: what comes into the folder comes into the database, until somebody says stop."""
+"""`--watch`: what comes into the folder comes into the database, until it is interrupted."""
 
 import time
 from collections.abc import Callable

@@ -19,7 +19,7 @@ METADATA = st.dictionaries(st.text(), VALUES, max_size=5)
 
 @settings(max_examples=30)
 @given(st.text(), st.text(), METADATA)
-def test_equal_facts_have_equal_digests_whatever_their_order(
+def test_equal_facts_have_equal_digests_in_any_order(
     label: str, caption: str, metadata: dict[str, MetadataValue]
 ) -> None:
     turned = dict(reversed(metadata.items()))
@@ -45,7 +45,7 @@ def test_other_facts_have_other_digests() -> None:
     assert len({digest_facts(each) for each in facts}) == len(facts)
 
 
-def test_half_a_character_can_be_told_from_another() -> None:
+def test_lone_surrogates_have_distinct_digests() -> None:
     assert digest_facts(Facts("\ud83d")) != digest_facts(Facts("\ud83e"))
 
 
