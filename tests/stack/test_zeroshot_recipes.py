@@ -38,9 +38,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(line: str, stack: Stack, examples: str) -> Result:
     name, *words = shlex.split(line)
-    done = CliRunner().invoke(PROGRAMS[name], [*expand(words), "--collection", examples], env=stack.env)
+    expanded = expand(words)
+    collection = [] if reads_only_files(expanded) else ["--collection", examples]
+    done = CliRunner().invoke(PROGRAMS[name], [*expanded, *collection], env=stack.env)
     assert done.exit_code == 0, f"{line}\n{done.stderr}"
     return done
+
+
+def reads_only_files(words: Sequence[str]) -> bool:
+    """Whether files are classified without images of the collection; --collection is refused then."""
+    return any(word.endswith(".png") for word in words) and not set(words) & {"--few-shot", "--linear-probe"}
 
 
 def expand(words: Sequence[str]) -> list[str]:
