@@ -56,7 +56,7 @@ def with_store(store: ImageStore, keep: Keep, count: int) -> dict[str, float]:
     batches = list(split_groups(objects(count, keep), BATCH))
     keys = list(split_groups([item.key for batch in batches for item in batch], LOOK_UP))
     inserting = seconds(lambda: side_by_side(lambda batch: put(store, batch), batches))
-    looking = seconds(lambda: side_by_side(store.held, keys))
+    looking = seconds(lambda: side_by_side(store.states, keys))
     return {"inserted": count / inserting, "looked_up": count / looking}
 
 

@@ -29,7 +29,7 @@ def test_a_collection_with_whole_vectors_is_quantized_later_and_not_back(new: Ne
     place.ingest({"red.png": RED, "green.png": GREEN})
     with place.open(quantizer="rq-8") as store:
         assert quantizer(stack, place) == "rq-8"
-        assert store.held(["red.png", "green.png"]).keys() == {"red.png", "green.png"}
+        assert store.states(["red.png", "green.png"]).keys() == {"red.png", "green.png"}
     with place.open():
         assert quantizer(stack, place) == "rq-8"
     with pytest.raises(InputError, match="made with --quantizer rq-8"), place.open(quantizer="none"):
