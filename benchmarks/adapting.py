@@ -77,28 +77,28 @@ def main() -> None:
         measure_threshold(drawings, report.note)
 
 
-def measure_prompts(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
-    tell(f"\nzero-shot, {len(drawings.files)} drawings, {len(drawings.folders)} folders; chance {1 / 17:.3f}")
+def measure_prompts(drawings: DrawingSet, print_line: Callable[[str], None]) -> None:
+    print_line(f"\nzero-shot, {len(drawings.files)} drawings, {len(drawings.folders)} folders; chance {1 / 17:.3f}")
     moved_nd = remove_mean(drawings.images_nd, compute_mean([drawings.images_nd]))
     for prompts in PROMPTS:
         texts_ld = drawings.texts(drawings.folders, prompts)
         plain = (drawings.images_nd @ texts_ld.T).argmax(axis=1) == drawings.truth_n
         moved = (moved_nd @ remove_mean(texts_ld, compute_mean([texts_ld])).T).argmax(axis=1) == drawings.truth_n
-        tell(f"{prompts:10} {print_row(plain)}   means removed {print_row(moved)} {format_gain(moved, plain)}")
+        print_line(f"{prompts:10} {print_row(plain)}   means removed {print_row(moved)} {format_gain(moved, plain)}")
 
 
-def measure_shots(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
+def measure_shots(drawings: DrawingSet, print_line: Callable[[str], None]) -> None:
     texts_ld = drawings.texts(drawings.folders, BEST)
     logits_nl = np.float32(drawings.logit_scale) * (drawings.images_nd @ texts_ld.T)
     plain = logits_nl.argmax(axis=1) == drawings.truth_n
-    tell(f"\nwith shots, beside prompts {BEST}; alone {print_row(plain)}")
+    print_line(f"\nwith shots, beside prompts {BEST}; alone {print_row(plain)}")
     for shots in SHOTS:
         for name, method in (("cache", score_cache), ("probe", score_probe)):
             right = np.empty(len(plain), dtype=bool)
             for fold in split_folds(drawings.truth_n, shots):
                 answers_nl = method(drawings, fold, texts_ld, logits_nl)
                 right[fold.classified] = answers_nl.argmax(axis=1) == drawings.truth_n[fold.classified]
-            tell(f"{shots:2} shots, {name} {print_row(right)} {format_gain(right, plain)}")
+            print_line(f"{shots:2} shots, {name} {print_row(right)} {format_gain(right, plain)}")
 
 
 def score_cache(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vectors, logits_nl: Vectors) -> Vectors:
@@ -114,10 +114,11 @@ def score_probe(drawings: DrawingSet, fold: CrossValidationFold, texts_ld: Vecto
     return probe.logits(drawings.images_nd[fold.classified])
 
 
-def measure_threshold(drawings: DrawingSet, tell: Callable[[str], None]) -> None:
+def measure_threshold(drawings: DrawingSet, print_line: Callable[[str], None]) -> None:
     """Known: drawings whose own name is among the labels. A threshold is chosen on one half, tried on the other."""
-    tell(
-        f"\nnone of these: {KNOWN_LABELS} names known, {len(drawings.files) - KNOWN_LABELS} drawings of others; {DRAWS} draws"
+    print_line(
+        f"\nnone of these: {KNOWN_LABELS} names known, "
+        f"{len(drawings.files) - KNOWN_LABELS} drawings of others; {DRAWS} draws"
     )
     names = [file.stem.replace("-", " ") for file in drawings.files]
     texts_nd = drawings.texts(names, BEST)
@@ -128,9 +129,11 @@ def measure_threshold(drawings: DrawingSet, tell: Callable[[str], None]) -> None
             found.setdefault(name, []).append(auroc(scores_n, known_n))
         achieved.append(try_method(scores["best cosine"], known_n))
     for name, values in sorted(found.items(), key=lambda item: -np.mean(item[1])):
-        tell(f"{name:34} AUROC {np.mean(values):.3f} (draws {np.min(values):.3f}-{np.max(values):.3f})")
+        print_line(f"{name:34} AUROC {np.mean(values):.3f} (draws {np.min(values):.3f}-{np.max(values):.3f})")
     promised, kept = np.mean(achieved, axis=0)
-    tell(f"best cosine, threshold from one half: balanced accuracy {promised:.3f} there, {kept:.3f} on the other half")
+    print_line(
+        f"best cosine, threshold from one half: balanced accuracy {promised:.3f} there, {kept:.3f} on the other half"
+    )
 
 
 def draw_shots(drawings: DrawingSet, texts_nd: Vectors) -> Iterator[tuple[BooleanArray, dict[str, Vectors]]]:

@@ -1,7 +1,7 @@
-"""What every script here shares: who measured, how values are summed up, and how figures are written.
+"""Shared by all benchmarks: the machine line, medians and spreads, and the output of figures.
 
-A script collects `Figure`s in a `Report`. A ratio is taken round by round, between neighbours in time, and summed up by
-its median and its spread: a machine that slows down in one round slows both sides.
+A script collects `Figure`s in a `Report`. Both sides are measured in turns, and a ratio is computed per round and
+summarised by its median and spread, so that a machine that slows down in one round affects both sides.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: `ours` against `theirs`, measured in turns."""
+    """One row of the table: `ours` against `theirs`, measured in turns."""
 
     what: str
     unit: str
@@ -60,7 +60,7 @@ class Figure:
 
 @dataclass(slots=True)
 class Report:
-    """What one run of one script found. Prints each figure when it is there."""
+    """Figures of one run of one script. Prints each figure when it is added."""
 
     claim: str
     figures: list[Figure] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Report:
 def side_by_side(
     what: str, unit: str, theirs: Sequence[float], ours: Sequence[float], against: str, target: str = ""
 ) -> Figure:
-    """One value a round on each side; the ratio is ours / theirs of the same round."""
+    """Return a figure of one value per round and side; the ratio is ours / theirs of the same round."""
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     return Figure(what, unit, Spread.of(theirs), Spread.of(ours), Spread.of(ratios), against, target)
 
@@ -98,24 +98,24 @@ def format_number(value: float) -> str:
 
 
 def describe_machine() -> str:
-    """The processor with the instructions that matter to a model, its cores, and Python."""
+    """Return the processor with the instructions that matter to a model, its cores, and Python."""
     found = read_cpu_fields()
     flags = [flag for flag in FLAGS if flag in found.get("flags", "").split()]
     name = found.get("model name") or platform.processor() or platform.machine()
     family = f"family {found.get('cpu family', '?')} model {found.get('model', '?')}"
     known = " ".join(flags) or f"none of {' '.join(FLAGS)}"
-    return f"{name} ({family}; {known}), {describe_cores()} cores, python {platform.python_version()}"
+    return f"{name} ({family}; {known}), {count_cores()} cores, python {platform.python_version()}"
 
 
 def read_cpu_fields() -> dict[str, str]:
-    """Of the first core, as Linux tells it; elsewhere none."""
+    """Return /proc/cpuinfo of the first core; empty except on Linux."""
     if not CPUINFO.exists():
         return {}
     lines = CPUINFO.read_text().split("\n\n")[0].splitlines()
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def describe_cores() -> int:
+def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -128,7 +128,7 @@ def format_today() -> str:
 
 
 def format_command() -> str:
-    """As it can be typed in the repository's root, without the paths of this machine."""
+    """Return the command as typed in the root of the repository, without paths of this machine."""
     script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
     words = [script.as_posix(), *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
     return shlex.join(["python", *words])

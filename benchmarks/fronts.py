@@ -1,7 +1,7 @@
 """What several processes before the model cost and give, where the model costs nothing and HTTP and decoding bind.
 
 Requests a second on one machine, one process against several, in turns. On few cores the client takes its share of
-them, so the time that each process spent on the processor is told too: it says what one front, and the one process
+them, so the CPU time of each process is printed too: it shows what one front, and the one process
 behind all of them, could do with a core of its own.
 """
 

@@ -48,7 +48,7 @@ class Plan:
 @click.option("--alone", is_flag=True, help="The model alone, without servers.")
 @add_json_option
 def main(models: tuple[str, ...], alone: bool, json_file: Path | None, **settings: object) -> None:
-    """Measure a GPU, or say in a sentence that there is none.
+    """Measure a GPU, or print a sentence where there is none.
 
     \b
     Example:
@@ -96,7 +96,7 @@ def format_peak(peak: float | None) -> str:
 
 
 def print_servers(report: Report, plan: Plan, model: str) -> None:
-    """Both servers stay up; each round asks each in turn."""
+    """Both servers stay up; each round sends requests to each in turn."""
     rates: dict[tuple[str, int], list[float]] = {}
     limits = {"CLIP_MAX_BATCH": str(plan.max_batch), "CLIP_DECODE_THREADS": str(plan.decode_threads)}
     with (

@@ -109,7 +109,7 @@ def post_all(url: str, shared: Shared) -> None:
     try:
         while (body := shared.next_body()) is not None:
             shared.answers.append(post(connection, body))
-    except Exception as error:  # told to the thread that measures
+    except Exception as error:  # re-raised in the measuring thread
         shared.errors.append(error)
         shared.end.set()
     finally:

@@ -29,7 +29,7 @@ LookupMethod = Callable[[str, Sequence[str]], FoundStrings]
 
 @dataclass(frozen=True, slots=True)
 class Strings:
-    """One kind of strings, and what is looked for among them."""
+    """One kind of strings, and the queries."""
 
     what: str
     strings: list[str]
@@ -117,7 +117,7 @@ def check_results(kind: Strings, report: Report) -> None:
     sample = kind.strings[:SAMPLE]
     for query in kind.queries:
         if not find_by_project(query, sample) == find_by_definition(query, sample):
-            raise SystemExit(f"{kind.what}: not what the definition says for {query!r}")
+            raise SystemExit(f"{kind.what}: differs from the definition for {query!r}")
         if not find_by_project(query, kind.strings) == find_by_cdist(query, kind.strings):
             raise SystemExit(f"{kind.what}: not what cdist finds for {query!r}")
     report.note(

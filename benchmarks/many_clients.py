@@ -1,7 +1,7 @@
 """A load of several client processes: one alone, being Python, is slower than a card.
 
-Each makes its pictures, says `ready`, begins when it is told to, and ends with its rate. Each request sends one of the
-pictures with a comment of its own, so that no cache has seen its bytes.
+Each makes its pictures, prints `ready`, waits for a line on stdin, and prints its rate at the end.
+Each request sends one of the pictures with a comment of its own, so that no cache has seen its bytes.
 """
 
 import subprocess
@@ -58,7 +58,7 @@ def begin_load(client: Client) -> None:
 
 
 def read_line(client: Client) -> str:
-    """The next line that it says. Raises RuntimeError when it ended instead; why is on stderr."""
+    """Return its next line. Raises RuntimeError when it ended instead; the reason is on stderr."""
     assert client.stdout
     if not (line := client.stdout.readline()):
         raise RuntimeError(f"a client process ended with {client.wait()}")

@@ -1,4 +1,4 @@
-"""The model with nothing around it, in a process that measures when it is told to and sleeps in between.
+"""The model alone, in a process that measures on request and sleeps in between.
 
 One line of JSON in: {"kind": "image", "batch": 1, "seconds": 3}. One out: the milliseconds of every pass.
 `--runner open_clip` calls open_clip's own encode_image and encode_text; a precision calls our Encoder.

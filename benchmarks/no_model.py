@@ -1,4 +1,4 @@
-"""A sidecar with all but a model: what is asked is read, decoded, tokenised, batched and answered with made-up rows.
+"""A sidecar without a model: requests are read, decoded, tokenised, batched and answered with constant rows.
 
 Run by fronts.py, in a process of its own: `python -c 'from benchmarks.no_model import main; main(PORT, 0.0)'`.
 """
@@ -33,7 +33,7 @@ class NoModel:
     info = INFO
 
     def __init__(self, pass_seconds: float) -> None:
-        """`pass_seconds`: of a pass of whatever size, without the processor, as a card's is."""
+        """`pass_seconds`: duration of a pass of any size, without using the CPU, like a GPU."""
         self._pass_seconds = pass_seconds
 
     @cached_property

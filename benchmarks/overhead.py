@@ -1,7 +1,7 @@
 """What our own code costs an image request: parsing, handing over, answering. And which library does each best.
 
 One request at a time, so that nothing waits for another: what is neither decoding nor the model is ours. The server
-says so itself in its answers' headers; the wire is what the client waited beyond that.
+sends these times in the headers of its responses; the wire is the remaining time that the client waited.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""One runtime with ViT-B-32 in a process of its own, which measures when it is told to and sleeps in between.
+"""One runtime with ViT-B-32 in a process of its own, which measures on request and sleeps in between.
 
 One line of JSON in: {"kind": "image", "batch": 8, "seconds": 3}, or {"kind": "text", "vectors": "file.npy"}. One out.
 All runtimes get the same random weights, pictures and captions. Ours start from bytes and ids, all others from tensors.
@@ -32,7 +32,7 @@ from benchmarks.other_runtimes import (
     run_torchao,
 )
 
-VECTORS = 16  # whose cosines are told
+VECTORS = 16  # whose cosines are printed
 Runtimes = Mapping[str, tuple[tuple[str, ...], Callable[[], tuple[Run, Run]]]]
 
 

@@ -42,14 +42,14 @@ class Runtime:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()  # its input ends, and so does it
 
-    def ask(self, **order: Any) -> list[float]:
+    def request(self, **order: Any) -> list[float]:
         """Milliseconds of every pass. Raises RuntimeError with its last words when the process has ended."""
         assert self._process.stdin and self._process.stdout
         try:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # told below
+            pass  # printed below
         while line := self._process.stdout.readline():
             if line.startswith("["):  # other libraries print there too
                 return list(json.loads(line))
@@ -58,7 +58,7 @@ class Runtime:
 
     def rows(self, kind: str) -> Any:
         with tempfile.TemporaryDirectory() as folder:
-            self.ask(kind=kind, vectors=f"{folder}/rows.npy")
+            self.request(kind=kind, vectors=f"{folder}/rows.npy")
             return np.load(f"{folder}/rows.npy")
 
 
@@ -118,7 +118,7 @@ def compare_runtimes(
     rates: dict[str, list[float]] = {each.name: [] for each in (base, *others)}
     for _ in range(rounds):
         for each in (base, *others):
-            rates[each.name].append(1000 * order["batch"] / statistics.median(each.ask(**order)))
+            rates[each.name].append(1000 * order["batch"] / statistics.median(each.request(**order)))
     for each in others:
         what = f"{each.name}, {order['kind']}s, batch {order['batch']}"
         report.add(side_by_side(what, f"{order['kind']}s/s", rates[base.name], rates[each.name], f"by {base.name}"))

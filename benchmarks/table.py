@@ -1,6 +1,6 @@
-"""Runs every claim's script, one after the other, and prints their figures as one table.
+"""Runs the script of every claim, one after the other, and prints their figures as one table.
 
-Scripts that are not here are left out; one that ends with an error is named, and the table ends with that error too.
+Missing scripts are skipped. A script that fails is named, and the exit code is then 1.
 """
 
 import json
@@ -18,7 +18,7 @@ import click
 from benchmarks.common import describe_machine, format_number, format_today
 
 HERE = Path(__file__).parent
-SCRIPTS: dict[str, tuple[str, ...]] = {  # with what keeps the whole under 20 minutes on two cores
+SCRIPTS: dict[str, tuple[str, ...]] = {  # with options that keep the whole under 20 minutes on two cores
     "startup.py": (),
     "throughput.py": ("--rounds", "3", "--seconds", "3"),
     "overhead.py": ("--rounds", "2"),
@@ -38,7 +38,7 @@ class ScriptResult:
     script: str
     seconds: float
     exit_code: int
-    found: dict[str, Any] | None  # what it wrote
+    found: dict[str, Any] | None  # content of its --json file
 
 
 @click.command()
@@ -73,7 +73,10 @@ def run_script(name: str, file: Path) -> ScriptResult:
 
 
 def format_table(runs: Sequence[ScriptResult]) -> Iterator[str]:
-    yield f"{describe_machine()}, {format_today()}; `make bench`. Medians, and the spread of the rounds; a ratio is ours / theirs.\n"
+    yield (
+        f"{describe_machine()}, {format_today()}; `make bench`. "
+        "Medians, and the spread of the rounds; a ratio is ours / theirs.\n"
+    )
     yield "| what | theirs | ours | ratio | wanted | by |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for each in runs:

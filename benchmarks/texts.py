@@ -16,7 +16,7 @@ STEP = 17_623  # shares no factor with COUNT, so none comes twice; neighbours di
 def make_captions(count: int, first: int = 0) -> list[str]:
     """`count` captions from number `first` on. Raises ValueError past the COUNT that there are."""
     if first + count > COUNT:
-        raise ValueError(f"{first + count} captions asked for; there are {COUNT}: measure for fewer seconds or rounds")
+        raise ValueError(f"{first + count} captions requested; there are {COUNT}: measure for fewer seconds or rounds")
     return [make_caption(number) for number in range(first, first + count)]
 
 

@@ -1,6 +1,6 @@
 """Images and texts a second, and one request alone: ours against one at a time, and against the upstream container.
 
-Weaviate's load: one item a request, 8 in flight, every item another. All servers stay up; each round asks each in turn.
+Weaviate's load: one item per request, 8 in flight, all items different. All servers stay up and are measured in turns.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""Makes `examples/polysemy`: drawings for words with two meanings, which a bare word cannot tell apart.
+"""Makes `examples/polysemy`: drawings for words with two meanings, which a bare word does not distinguish.
 
     python examples/make_polysemy.py WORK_FOLDER
 

@@ -1,4 +1,4 @@
-"""Executes the notebooks beside this file and stores them with their outputs. The kernel is the Python that runs it.
+"""Executes the notebooks in this folder and stores them with their outputs. The kernel is the Python that runs it.
 
 eval "$(clip-demo up)"
 python examples/run_notebooks.py                           # all, in place
@@ -22,7 +22,7 @@ PYTHON = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 class ThisPython(AsyncKernelManager):
-    """Kernels of the interpreter that runs this, whatever is installed as `python3`; on loopback."""
+    """Kernels of the interpreter that runs this script, on loopback."""
 
     ip = "127.0.0.1"
 
@@ -36,9 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Execute notebooks and store them with their outputs.")
     parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(HERE.glob("*.ipynb")))
     parser.add_argument("--into", type=Path, help="a folder; without it, in place")
-    asked = parser.parse_args()
-    for file in asked.notebooks:
-        target = asked.into / file.name if asked.into else file
+    arguments = parser.parse_args()
+    for file in arguments.notebooks:
+        target = arguments.into / file.name if arguments.into else file
         nbformat.write(execute_notebook(file), target)
 
 

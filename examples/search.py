@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parent / "images"
 
 def main() -> None:
     with connect_search() as images:
-        # A text, in English or Chinese: Weaviate has the sidecar turn it into a vector (nearText).
+        # A text, in English or Chinese: Weaviate's module has the sidecar embed it (nearText).
         for query in ("a red apple", "红苹果"):
             print(query)
             for hit in images.by_text(query, limit=3):
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def connect_search() -> ImageSearch:
-    """The library reads no environment; a program does, once."""
+    """Connect with settings from the environment, which the library itself does not read."""
     return ImageSearch.connect(
         weaviate_url=os.environ.get("WEAVIATE_URL", "http://localhost:8080"),
         grpc_port=int(os.environ.get("WEAVIATE_GRPC_PORT", "50051")),

@@ -1,4 +1,4 @@
-"""What both notebooks share: the connection, bringing images in, and results as pictures."""
+"""Shared by the notebooks: the connection, ingesting images, and results as pictures."""
 
 import base64
 import html
@@ -22,7 +22,7 @@ CELL = 'style="text-align:left"'
 
 
 def bring_in(folder: str, collection: str) -> str:
-    """As typed in a shell: `clip-ingest FOLDER --collection COLLECTION`. What is in already is skipped."""
+    """Run `clip-ingest FOLDER --collection COLLECTION`, which skips stored images; return a summary."""
     command = [Path(sysconfig.get_path("scripts")) / "clip-ingest", EXAMPLES / folder, "--collection", collection]
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -32,7 +32,7 @@ def bring_in(folder: str, collection: str) -> str:
 
 
 def connect(collection: str) -> ImageSearch:
-    """To what `eval "$(clip-demo up)"` started, or what else the environment names."""
+    """Connect to the servers of the environment, as set by `eval "$(clip-demo up)"`."""
     return ImageSearch.connect(
         weaviate_url=os.environ.get("WEAVIATE_URL", "http://localhost:8080"),
         grpc_port=int(os.environ.get("WEAVIATE_GRPC_PORT", "50051")),
@@ -65,7 +65,7 @@ def figures(row: Iterable[tuple[Path, str]]) -> str:
 
 
 def sheet(found: Mapping[str, Sequence[Hit]], folder: str = "images") -> Sheet:
-    """A row for each title: its hits with their similarities."""
+    """Return one row per title: its hits with their similarities."""
     return Sheet({title: [format_message(hit, EXAMPLES / folder) for hit in hits] for title, hits in found.items()})
 
 
@@ -74,7 +74,7 @@ def format_message(hit: Hit, folder: Path) -> tuple[Path, str]:
 
 
 def shrink_image(file: Path) -> str:
-    """The picture as an <img> that needs no file."""
+    """Return the picture as an <img> with inline data."""
     with Image.open(file) as opened:
         picture = opened.convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")

@@ -91,7 +91,7 @@ def against_loop(report: Report, folders: list[Path]) -> None:
     for name in WAYS:
         compare(report, measured, name, LOOP, FAST_MODEL, AGAINST_LOOP.get(name, ""))
     for name in WAYS:
-        tell_again(report, measured, f"{AGAIN}, {name}")
+        print_second_run(report, measured, f"{AGAIN}, {name}")
 
 
 def against_sidecar(report: Report, folders: list[Path], model: str, precision: str) -> None:
@@ -118,7 +118,7 @@ def compare(report: Report, measured: Measured, name: str, rival: str, model: st
     report.note(f"{what}: counting starts of processes too (ours {Spread.of(start)} s) the ratio is {ratio}")
 
 
-def tell_again(report: Report, measured: Measured, name: str) -> None:
+def print_second_run(report: Report, measured: Measured, name: str) -> None:
     """The rate is the command's own; of the whole process it is a note, for a start takes longer than the run."""
     own, whole = Spread.of(measured.rates(name)), Spread.of(measured.process_rates(name))
     report.add(Figure(name, "files/s", None, own, None, target=">= 2000"))

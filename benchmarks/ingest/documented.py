@@ -1,7 +1,7 @@
 """The loop of Weaviate's documentation, which brings the images of a folder in: what `clip-ingest` is compared with.
 
 Batch import with an image property (docs.weaviate.io, "Multimodal Embeddings", "Data import"): base64 of each file,
-`batch.fixed_size`, and Weaviate's module asks for the vectors. No resume, no check, no thumbnail.
+`batch.fixed_size`, and Weaviate's module fetches the vectors. No resume, no check, no thumbnail.
 """
 
 import base64

@@ -41,7 +41,7 @@ class Stack:
 @dataclass(frozen=True, slots=True)
 class Took:
     items: int
-    seconds: float  # as the command itself tells: without the start of Python
+    seconds: float  # from the report of the command: without the start of Python
     process_seconds: float  # all of it
 
     @property
@@ -97,10 +97,10 @@ def run(servers: Stack, words: Sequence[str], wanted: int, fate: str) -> Took:
     process_seconds = time.monotonic() - start
     if done.returncode:
         raise RuntimeError(f"{words[-1]}: exit code {done.returncode}: {done.stderr[-2000:]}")
-    told: dict[str, Any] = json.loads(done.stdout)
-    if told[fate] != wanted:
-        raise RuntimeError(f"{told[fate]} of {wanted} files were {fate}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return Took(wanted, told["seconds"], process_seconds)
+    report: dict[str, Any] = json.loads(done.stdout)
+    if report[fate] != wanted:
+        raise RuntimeError(f"{report[fate]} of {wanted} files were {fate}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return Took(wanted, report["seconds"], process_seconds)
 
 
 def files_of(folder: Path) -> list[Path]:

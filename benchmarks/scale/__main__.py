@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.common import Figure, Report, Spread, add_json_option, describe_cores
+from benchmarks.common import Figure, Report, Spread, add_json_option, count_cores
 from benchmarks.scale.database import in_weaviate
 from benchmarks.scale.needs import Measured, needs
 from benchmarks.scale.rates import at_driver, bytes_of, listing, reading, sample, sidecar
@@ -31,7 +31,7 @@ def main(objects: int, json_file: Path | None) -> None:
     files = sample()
     file_bytes, thumbnail_bytes = bytes_of(files)
     found = Measured(
-        cores=describe_cores(),
+        cores=count_cores(),
         file_bytes=file_bytes,
         thumbnail_bytes=thumbnail_bytes,
         listed=listing(),

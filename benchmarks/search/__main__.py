@@ -1,7 +1,7 @@
 """What Weaviate's vector index finds of the ten nearest, and how fast, at 100,000 vectors: `clip-eval index` at size.
 
-The vectors are made out of those of the example images (clip_vectorizer/query/evaluation/index_data.py says how and why).
-Texts lie elsewhere than images, so their captions are asked for too: harder for an index than one more image.
+The vectors are synthesised from those of the example images (see clip_vectorizer/query/evaluation/index_data.py).
+Texts lie elsewhere than images, so captions are queries too: harder for an index than one more image.
 Every index is filled before the first is searched; then they are searched in turns, one query at a time, by gRPC.
 """
 
@@ -31,9 +31,10 @@ from ingest.embedded import LocalStack
 CLAIM = f"Weaviate's index against exact search: {NEIGHBOURS_SEARCHED} nearest, one query at a time by gRPC, no encoder"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 WANTED = {"rq-8": ">= 0.98"}
-WEAVIATES_EF = 100  # what it does where nobody says otherwise
+WEAVIATES_EF = 100  # its default
 MOST_P50 = "<= 15"
-HEAD = f"""| quantizer | recall@{NEIGHBOURS_SEARCHED} by image | recall@{NEIGHBOURS_SEARCHED} by text | p50 ms | p95 ms | s to fill |
+RECALL = f"recall@{NEIGHBOURS_SEARCHED}"
+HEAD = f"""| quantizer | {RECALL} by image | {RECALL} by text | p50 ms | p95 ms | s to fill |
 | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -61,27 +62,27 @@ def main(count: int, queries: int, quantizers: tuple[str, ...], json_file: Path 
         weaviate, indexes = stack.weaviate, [*map(IndexConfig, quantizers), IndexConfig("rq-8", ef=WEAVIATES_EF)]
         with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
             all_qd = np.concatenate([images_qd, texts_qd])
-            found = measure_indexes(client, weaviate.url, indexes, vectors_nd, all_qd, tell)
+            found = measure_indexes(client, weaviate.url, indexes, vectors_nd, all_qd, print_progress)
         report.note(f"{count} vectors of {vectors_nd.shape[1]}; {len(images_qd)} made images, {len(texts_qd)} captions")
         report.note(HEAD)
         for searched in found:
-            tell_of(report, searched, vectors_nd, images_qd, texts_qd)
+            print_figures(report, searched, vectors_nd, images_qd, texts_qd)
     report.write(json_file)
 
 
 def examples(stack: LocalStack) -> tuple[Vectors, Vectors]:
     """(N, D) of the images, and (T, D) of their captions in both languages."""
     with VectorizerClient(stack.sidecar.url) as sidecar:
-        labelled = load_labelled_folder(EXAMPLES, sidecar, tell)
+        labelled = load_labelled_folder(EXAMPLES, sidecar, print_progress)
         texts = [text for captions in group_captions(labelled.items) for text in captions.texts]
         return labelled.vectors_nd, sidecar.embed_texts(texts)
 
 
-def tell(sentence: str) -> None:
+def print_progress(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def tell_of(
+def print_figures(
     report: Report, searched: IndexMeasurement, vectors_nd: Vectors, images_qd: Vectors, texts_qd: Vectors
 ) -> None:
     """A line of the table."""

@@ -1,7 +1,7 @@
 """How long the labels of a whole collection take once all vectors are stored: three ways of comparing, side by side.
 
 Weaviate and this process share the machine's cores. Vectors are made up, as many and as long as ViT-B-32's: no model
-runs. The two ways that ask the database for every pair are measured on a part where the whole would take minutes.
+runs. The two ways that query the database for every pair are measured on a part where the whole would take minutes.
 """
 
 import base64
@@ -61,7 +61,7 @@ def directions(seeds: Iterable[int], dimension: int) -> Vectors:
 @click.option("--images", default=10_000, show_default=True, type=click.IntRange(100))
 @click.option("--full-images", default=1_000, show_default=True, type=click.IntRange(10), help="With files of 98 KB.")
 @click.option("--dimension", default=INFO.dimension, show_default=True, type=click.IntRange(2))
-@click.option("--pairs", default=100_000, show_default=True, help="Most that the database is asked for in a round.")
+@click.option("--pairs", default=100_000, show_default=True, help="Most pairs to query the database for in a round.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @add_json_option
 def main(images: int, full_images: int, dimension: int, pairs: int, rounds: int, json_file: Path | None) -> None:

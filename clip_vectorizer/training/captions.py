@@ -1,4 +1,4 @@
-"""Captions for drawings, and the tokenizer that reads them."""
+"""Captions for drawings, and the tokenizer trained on them."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def draw_chinese_caption(concept: Concept, rng: random.Random) -> str:
 
 
 def draw_caption(name: str, tags: Sequence[str], templates: Sequence[str], comma: str, rng: random.Random) -> str:
-    """A plain name mostly; else a template, or the name among a few of its tags."""
+    """Return the plain name mostly; else a template, or the name with a few of its tags."""
     draw = rng.random()
     if draw < PLAIN_SHARE:
         return name
@@ -46,7 +46,7 @@ def draw_caption(name: str, tags: Sequence[str], templates: Sequence[str], comma
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Tokenizer:
-    """A byte-level BPE with lower-casing. The end token has the highest id: CLIP text towers pool at the argmax."""
+    """Train a byte-level BPE with lower-casing. The end token has the highest id: CLIP pools texts at the argmax."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -68,13 +68,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Toke
 
 
 def build_corpus(concepts: Sequence[Concept]) -> list[str]:
-    """Every name, tag and template once: what the tokenizer learns its merges from."""
+    """Return every name, tag and template once: the training text of the tokenizer."""
     words = [text for item in concepts for text in (item.name_en, item.name_zh, *item.tags_en, *item.tags_zh)]
     return words + [template.format("") for template in TEMPLATES_EN + TEMPLATES_ZH]
 
 
 def encode_token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
-    """(N, longest) int64, padded with 0."""
+    """Return (N, longest) int64, padded with 0."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     longest = max(map(len, rows))
     return torch.tensor([row + [0] * (longest - len(row)) for row in rows])

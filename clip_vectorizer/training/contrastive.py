@@ -13,10 +13,10 @@ MAX_LOGIT_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5
 
 
 def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, scale: Tensor, others_nd: Tensor | None = None) -> Tensor:
-    """Symmetric InfoNCE over unit rows (Radford et al. 2021, figure 3); `scale` is the logit scale, not its log.
+    """Return symmetric InfoNCE of unit rows (Radford et al. 2021, figure 3); `scale` is the logit scale, not its log.
 
-    Images also choose among the texts `others_nd`, where given. These must come from a text tower that stands still:
-    vectors kept from earlier steps of a moving tower gave no learning at all.
+    `others_nd` are more texts for the images to choose from. They must come from a frozen text tower: vectors kept
+    from earlier steps of a tower in training prevented learning.
     """
     target = torch.arange(len(images_bd))
     candidates = texts_bd if others_nd is None else torch.cat([texts_bd, others_nd])
@@ -26,7 +26,7 @@ def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, scale: Tensor, others_
 
 
 class WeightAverage:
-    """An exponential moving average of a model's weights: what is evaluated and shipped."""
+    """An exponential moving average of the weights of a model, which is evaluated and shipped."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -43,14 +43,14 @@ class WeightAverage:
 
 
 def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """Return the rate of a step: linear warm-up, then a cosine to zero."""
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def build_optimizer(model: nn.Module, peak: float, decay: float) -> torch.optim.AdamW:
-    """AdamW without weight decay on gains, biases and the logit scale."""
+    """Return AdamW without weight decay on gains, biases and the logit scale."""
     matrices = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim >= 2]
     rest = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim < 2]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]

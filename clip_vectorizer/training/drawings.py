@@ -1,7 +1,7 @@
 """Emoji drawings as training data: concepts with names in two languages, and their art rendered from SVG.
 
 Sources are npm packages, fetched with the npm client (or unpacked by hand into one folder):
-three art sets to learn from, one that is held out, and the names and tags of `emojibase-data`.
+three art sets for training, one held out, and the names and tags of `emojibase-data`.
 """
 
 import json
@@ -34,7 +34,7 @@ PACKAGES = {
 }
 COMPONENT_GROUP, FLAG_GROUP = 2, 9  # emojibase-data/en/messages.json
 
-# Ways to redraw one SVG, so that three art sets teach more than three hands: as drawn, inked, line art.
+# Styles of one SVG, for more variety than three art sets have: as drawn, inked, line art.
 INKED = "path,circle,ellipse,rect,polygon{{stroke:#111;stroke-width:{width};stroke-linejoin:round}}"
 STYLES = {"drawn": "", "inked": INKED, "lines": INKED + "path,circle,ellipse,rect,polygon{{fill:#fff}}"}
 INK_WIDTH = 0.028  # of the drawing's width: about one and a half pixels at 48
@@ -42,7 +42,7 @@ INK_WIDTH = 0.028  # of the drawing's width: about one and a half pixels at 48
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One emoji: its code points and what people call it."""
+    """One emoji: its code points, names and tags."""
 
     hexcode: str
     name_en: str
@@ -52,7 +52,7 @@ class Concept:
 
 
 def load_concepts(packages: Path) -> list[Concept]:
-    """Every emoji drawn in all four art sets; no flags, no skin tones, no components."""
+    """Return every emoji drawn in all four art sets, without flags, skin tones and components."""
     drawn = [read_icon_names(packages, art).keys() for art in (*TRAINING_SETS, HELD_OUT_SET)]
     in_all = set(drawn[0]).intersection(*drawn[1:])
     chinese = {row["hexcode"]: row for row in read_json(packages / "emojibase-data" / "zh" / "data.json")}
@@ -75,24 +75,24 @@ def parse_concept(english: dict[str, Any], chinese: dict[str, Any]) -> Concept:
 
 
 def normalise_hexcode(hexcode: str) -> str:
-    """Code points without the variation selector, which art sets use at will: `2764-FE0F` -> `2764`."""
+    """Return code points without the variation selector, which art sets use inconsistently: `2764-FE0F` -> `2764`."""
     return "-".join(part for part in hexcode.lower().split("-") if part != "fe0f")
 
 
 def read_icon_names(packages: Path, art: str) -> dict[str, str]:
-    """Code points -> icon name in the art set `art`."""
+    """Return code points -> icon name in the art set `art`."""
     return {normalise_hexcode(code): name for code, name in reversed(read_json(packages / art / "chars.json").items())}
 
 
 def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> DrawingPixels:
-    """(N, size, size, 4) uint8 RGBA, straight alpha, one drawing a concept."""
+    """Return (N, size, size, 4) uint8 RGBA, straight alpha, one drawing per concept."""
     icons = read_json(packages / art / "icons.json")
     names = read_icon_names(packages, art)
     return np.stack([rasterise(build_svg(icons, names[item.hexcode], style), size) for item in concepts])
 
 
 def build_svg(icons: dict[str, Any], name: str, style: str) -> str:
-    """The icon as an SVG document; `style` is a key of STYLES."""
+    """Return the icon as an SVG document; `style` is a key of STYLES."""
     name = icons.get("aliases", {}).get(name, {}).get("parent", name)
     icon = icons["icons"][name]
     width, height = icon.get("width", icons.get("width")), icon.get("height", icons.get("height"))
@@ -109,14 +109,14 @@ def build_svg(icons: dict[str, Any], name: str, style: str) -> str:
 
 
 def remove_clip_strokes(body: str) -> str:
-    """Clip paths and masks are outlines of something else: inking them would change what they cut."""
+    """Exclude clip paths and masks from inking: a stroke would change what they cut."""
     return re.sub(
         r"<(clipPath|mask)\b.*?</\1>", lambda found: re.sub("<path", "<path style='stroke:none'", found[0]), body
     )
 
 
 def rasterise(svg: str, size: int) -> DrawingPixels:
-    """(size, size, 4) uint8 RGBA."""
+    """Return (size, size, 4) uint8 RGBA."""
     import resvg_py  # an extra: only training renders SVG
 
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
@@ -124,7 +124,7 @@ def rasterise(svg: str, size: int) -> DrawingPixels:
 
 
 def fetch_packages(folder: Path) -> Path:
-    """`folder` with every package unpacked under its short name; fetches what is missing with npm."""
+    """Unpack every package under its short name in `folder`, fetching missing ones with npm; return `folder`."""
     for name, spec in PACKAGES.items():
         if not (folder / name / "package.json").exists():
             fetch_package(spec, folder / name)

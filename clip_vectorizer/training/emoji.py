@@ -30,16 +30,16 @@ DRAWING_SIZE = 64  # pixels: a third more than the towers see, so that a view ca
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """Where the training works, and how long."""
+    """Folders and stages of a training."""
 
-    work: Path  # packages, rendered art, the tokenizer and finished stages: each is made once
-    output: Path  # where the model that ships goes
+    work: Path  # packages, rendered art, the tokenizer and finished stages, reused by later runs
+    output: Path  # folder of the shipped model
     teacher: TrainingStage
     student: TrainingStage
 
 
 def train_emoji(plan: TrainingPlan) -> None:
-    """Trains both stages, measures both on the held-out art and exports the one that ships."""
+    """Train both stages, measure both on the held-out art and export the better one."""
     plan.work.mkdir(parents=True, exist_ok=True)
     with flush_denormals():
         train_both(plan)
@@ -47,7 +47,7 @@ def train_emoji(plan: TrainingPlan) -> None:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Denormal numbers slow a CPU down; whoever calls us may count on them."""
+    """Flush denormal numbers, which slow a CPU down, to zero inside the context."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -77,7 +77,7 @@ def plan_training(work: Path, output: Path, teacher_steps: int, student_steps: i
 
 
 def render_training_art(work: Path, packages: Path, concepts: list[Concept]) -> dict[str, Tensor]:
-    """Style -> (A, N, 4, H, H) uint8."""
+    """Return style -> (A, N, 4, H, H) uint8."""
     sets = [render_art_set(work, packages, concepts, name, tuple(STYLE_SHARES)) for name in art.TRAINING_SETS]
     return {style: torch.stack([each[style] for each in sets]) for style in STYLE_SHARES}
 
@@ -85,7 +85,7 @@ def render_training_art(work: Path, packages: Path, concepts: list[Concept]) -> 
 def render_art_set(
     work: Path, packages: Path, concepts: list[Concept], name: str, styles: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """Style -> (N, 4, H, H) uint8 of one art set; rendered once, then read from `work`."""
+    """Return style -> (N, 4, H, H) uint8 of one art set; rendered once, then read from `work`."""
     file = work / f"draw-{name}.npz"
     if not file.exists():
         log.info("rendering %s: %d drawings in %d styles", name, len(concepts), len(styles))
@@ -103,7 +103,7 @@ def load_tokenizer(work: Path, concepts: list[Concept]) -> Tokenizer:
 
 
 def load_teacher(plan: TrainingPlan, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
-    """The teacher, trained unless its weights lie in the work folder."""
+    """Return the teacher, trained unless its weights are in the work folder."""
     torch.manual_seed(plan.teacher.seed)
     model, file = towers.build_clip(towers.CONVOLUTIONAL_CONFIG), plan.work / "teacher.safetensors"
     if not file.exists():
@@ -113,7 +113,7 @@ def load_teacher(plan: TrainingPlan, drawings: TrainingDrawings, tokenizer: Toke
 
 
 def load_student(plan: TrainingPlan, teacher: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
-    """The student, trained unless its weights lie in the work folder."""
+    """Return the student, trained unless its weights are in the work folder."""
     torch.manual_seed(plan.student.seed)
     model, file = towers.build_student(teacher), plan.work / "student.safetensors"
     if not file.exists():
@@ -124,7 +124,7 @@ def load_student(plan: TrainingPlan, teacher: CLIP, drawings: TrainingDrawings, 
 
 
 def embed_names(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept], language: str) -> Tensor:
-    """(N, D) unit rows: the plain name of every concept."""
+    """Return (N, D) unit rows: the plain name of every concept."""
     with torch.no_grad():
         return towers.embed_token_ids(
             model, encode_token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts])

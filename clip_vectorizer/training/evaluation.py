@@ -1,4 +1,4 @@
-"""How well a model finds drawings by name and names by drawing: recall@k over one art set.
+"""Recall@k of finding drawings by name and names by drawing, over one art set.
 
 N concepts · D dimensions
 """
@@ -33,7 +33,7 @@ class RecallRow:
 
 
 def measure_recall(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> list[RecallRow]:
-    """Both directions, both languages, plain name and prompt ensemble; drawings are (N, H, H, 4) uint8 RGBA."""
+    """Measure both directions, both languages, plain name and prompt ensemble. Drawings: (N, H, H, 4) uint8 RGBA."""
     images_nd = encode_drawings(encoder, drawings_nhh4)
     return [
         RecallRow(direction, language, prompts, compute_recall(similarity))
@@ -47,14 +47,14 @@ def measure_recall(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4:
 
 
 def compute_recall(similarity_nn: Vectors) -> tuple[float, ...]:
-    """Row i's own answer is column i; ties count against it."""
+    """Return the share of rows whose own column (i of row i) is among the first k. Ties count as errors."""
     own = np.diagonal(similarity_nn)[:, None]
     rank = (similarity_nn >= own).sum(axis=1)
     return tuple(float((rank <= depth).mean()) for depth in DEPTHS)
 
 
 def encode_prompts(encoder: Encoder, concepts: Sequence[Concept], language: str) -> dict[str, Vectors]:
-    """`name` and `ensemble` -> (N, D) unit rows."""
+    """Return `name` and `ensemble` -> (N, D) unit rows."""
     names = [getattr(item, f"name_{language}") for item in concepts]
     plain = encode_texts(encoder, names)
     prompted = [encode_texts(encoder, [template.format(name) for name in names]) for template in PROMPTS[language]]

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainingStage:
-    """How long and how fast one stage learns."""
+    """Hyperparameters of one stage."""
 
     steps: int
     peak: float  # highest learning rate
@@ -35,7 +35,7 @@ class TrainingStage:
 def run_stage(
     name: str, model: CLIP, concepts: int, stage: TrainingStage, loss_of: Callable[[Tensor], Tensor]
 ) -> WeightAverage:
-    """The loop both stages share; returns the averaged weights."""
+    """Train one stage; return the averaged weights."""
     torch.manual_seed(stage.seed)
     random.seed(stage.seed)
     optimizer, average = build_optimizer(model, stage.peak, stage.weight_decay), WeightAverage(model, stage.average)
@@ -59,10 +59,10 @@ def run_stage(
 
 
 def draw_batches(concepts: int, stage: TrainingStage) -> Iterator[Tensor]:
-    """`stage.steps` batches of distinct concepts.
+    """Yield `stage.steps` batches of distinct concepts.
 
-    Concepts come in runs of Unicode's order, in which look-alikes stand together (clock faces, hearts, a man, a woman
-    and a person at the same trade): once the easy part is learnt, each batch holds its own hard negatives.
+    Batches consist of runs in the order of Unicode, in which look-alikes are neighbours (clock faces, hearts, a man,
+    a woman and a person of the same trade): after the easy part, each batch contains hard negatives.
     """
     for step in range(stage.steps):
         run_length = 1 if step < stage.steps * EASY_SHARE else HARD_RUN
@@ -70,7 +70,7 @@ def draw_batches(concepts: int, stage: TrainingStage) -> Iterator[Tensor]:
 
 
 def shuffle_runs(concepts: int, length: int) -> Iterator[Tensor]:
-    """All concepts, cut at a random offset into runs of `length`, the runs in random order."""
+    """Yield all concepts, cut at a random offset into runs of `length`, the runs in random order."""
     turned = torch.arange(concepts).roll(random.randrange(concepts))
     runs = torch.split(turned, length)
     for index in torch.randperm(len(runs)).tolist():

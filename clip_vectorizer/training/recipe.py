@@ -1,4 +1,4 @@
-"""The two stages of the emoji model: a convolutional teacher learns from captions, a transformer from the teacher."""
+"""The two stages of the emoji model: a convolutional teacher is trained on captions, a transformer on the teacher."""
 
 import random
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.loop import TrainingStage, run_stage
 from clip_vectorizer.training.towers import IMAGE_SIZE, embed_token_ids, embed_views
 
-STYLE_SHARES = {"drawn": 0.5, "inked": 0.38, "lines": 0.12}  # line art has no colours: too much of it unlearns them
+STYLE_SHARES = {"drawn": 0.5, "inked": 0.38, "lines": 0.12}  # line art has no colours: more of it reduces colour recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class TrainingDrawings:
     styles: dict[str, Tensor]
 
     def sample(self, chosen_b: Tensor) -> Tensor:
-        """(B, 4, H, H): one random art set and style for each chosen concept."""
+        """Return (B, 4, H, H): one random art set and style for each chosen concept."""
         arts = torch.randint(len(self.styles["drawn"]), (len(chosen_b),))
         names = random.choices(list(STYLE_SHARES), weights=list(STYLE_SHARES.values()), k=len(chosen_b))
         picked = zip(names, arts.tolist(), chosen_b.tolist(), strict=True)
@@ -35,7 +35,7 @@ class TrainingDrawings:
 
 
 def train_teacher(model: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer, stage: TrainingStage) -> WeightAverage:
-    """Both towers by contrastive learning, each drawing with an English and a Chinese caption."""
+    """Train both towers by contrastive learning, each drawing with an English and a Chinese caption."""
     rng = random.Random(stage.seed)
 
     def loss_of(chosen_b: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def train_teacher(model: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer,
 def train_student(
     student: CLIP, teacher: CLIP, drawings: TrainingDrawings, names: Sequence[Tensor], stage: TrainingStage
 ) -> WeightAverage:
-    """The student follows the teacher on the same views; `names`: frozen name vectors (N, D), one array a language."""
+    """Train the student on the vectors of the teacher; `names`: frozen name vectors (N, D), one array per language."""
 
     def loss_of(chosen_b: Tensor) -> Tensor:
         views = random_views(drawings.sample(chosen_b), IMAGE_SIZE, Augmentation())

@@ -1,4 +1,4 @@
-"""From trained towers to the folder that ships."""
+"""Exports trained towers to the folder that ships."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ ACCEPTED_LOSS = 0.03  # of recall@1, for a transformer instead of convolutions
 
 
 def ship_best_model(work: Path, output: Path, recall: Mapping[str, list[RecallRow]]) -> None:
-    """Copies the student to `output`, or the teacher if the student finds clearly less. Both tables lie beside it."""
+    """Copy the student to `output`, or the teacher if its recall is clearly better, with the tables of both."""
     first = {name: sum(row.at[0] for row in rows) / len(rows) for name, rows in recall.items()}
     chosen = "student" if first["student"] >= first["teacher"] - ACCEPTED_LOSS else "teacher"
     log.info("mean recall@1 on the held-out art: %s; shipping the %s", first, chosen)
@@ -37,13 +37,13 @@ def ship_best_model(work: Path, output: Path, recall: Mapping[str, list[RecallRo
 
 
 def measure_exported_recall(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> list[RecallRow]:
-    """Of an exported model, loaded as the sidecar loads it; drawings are uint8 RGBA."""
+    """Measure an exported model, loaded as in the sidecar; drawings are (N, 4, H, H) uint8 RGBA."""
     encoder = load_encoder(ModelName(f"local-dir:{folder}"), Placement())
     return measure_recall(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
 
 
 def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
-    """A folder that `open_clip` loads as `local-dir:`: fp16 weights, config, tokenizer."""
+    """Write a folder that `open_clip` loads as `local-dir:`: fp16 weights, config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     save_weights(halves, folder / "open_clip_model.safetensors")
@@ -65,4 +65,4 @@ def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, fold
 
 def save_weights(state: dict[str, Tensor], file: Path) -> None:
     save_file({name: value.contiguous() for name, value in state.items()}, file)
-    file.chmod(0o644)  # safetensors makes files that only their owner can read
+    file.chmod(0o644)  # safetensors creates files that only their owner can read

@@ -13,7 +13,7 @@ EMBEDDING = 192
 VOCABULARY = 2560
 CONTEXT = 32
 MEAN = STD = 0.5  # of every channel
-TEXT_GROUP = 128  # texts of like length in one pass
+TEXT_GROUP = 128  # texts of similar length in one pass
 
 TEXT_CONFIG: dict[str, Any] = {
     "context_length": CONTEXT,
@@ -38,12 +38,12 @@ TRANSFORMER_CONFIG: dict[str, Any] = {
 
 
 def build_clip(vision: dict[str, Any]) -> CLIP:
-    """A CLIP with random weights, laid out for convolutions on a CPU."""
+    """Return a CLIP with random weights, in the memory format for convolutions on a CPU."""
     return CLIP(EMBEDDING, vision, TEXT_CONFIG).to(memory_format=torch.channels_last)
 
 
 def build_student(teacher: CLIP) -> CLIP:
-    """A transformer with the teacher's text tower, which stays as it is."""
+    """Return a transformer with the frozen text tower of the teacher."""
     student = build_clip(TRANSFORMER_CONFIG)
     text_weights = {name: value for name, value in teacher.state_dict().items() if not name.startswith("visual.")}
     student.load_state_dict(text_weights, strict=False)
@@ -53,16 +53,16 @@ def build_student(teacher: CLIP) -> CLIP:
 
 
 def embed_views(model: CLIP, views_b3ss: Tensor) -> Tensor:
-    """(B, 3, S, S) in 0..1 in, (B, D) unit rows out."""
+    """Return (B, D) unit rows from (B, 3, S, S) in 0..1."""
     pixels = ((views_b3ss - MEAN) / STD).contiguous(memory_format=torch.channels_last)
     return F.normalize(model.visual(pixels), dim=-1)
 
 
 def embed_token_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
-    """(B, T) token ids padded with 0, T up to the context, (B, D) unit rows out.
+    """Return (B, D) unit rows from (B, T) token ids padded with 0, T up to the context.
 
-    The tower is causal and pools at the end token, so cutting a text's padding leaves its vector as it is:
-    texts go through in groups of like length.
+    The tower is causal and pools at the end token, so cutting the padding of a text does not change its vector:
+    texts are encoded in groups of similar length.
     """
     lengths = (ids_bt != 0).sum(1)
     order = lengths.argsort()

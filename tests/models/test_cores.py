@@ -31,7 +31,7 @@ def test_the_strictest_group_on_the_way_up_counts(tmp_path: Path) -> None:
     assert cpu_quota(root, own(tmp_path, "0::/pod/box")) == 3
 
 
-@pytest.mark.parametrize("path", ["/", "/docker/0123"])  # the second is told inside, but mounted as the root
+@pytest.mark.parametrize("path", ["/", "/docker/0123"])  # inside a container the second is mounted as the root
 def test_version_1_is_read_too(path: str, tmp_path: Path) -> None:
     root = tmp_path / "cgroup"
     written(root / "cpu,cpuacct", cpu__cfs_quota_us="250000", cpu__cfs_period_us="100000")
@@ -40,7 +40,7 @@ def test_version_1_is_read_too(path: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quota", ["-1", "", "many"])
-def test_no_quota_and_no_sense_are_no_limit(quota: str, tmp_path: Path) -> None:
+def test_a_missing_or_invalid_quota_is_no_limit(quota: str, tmp_path: Path) -> None:
     root = tmp_path / "cgroup"
     written(root / "cpu", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
     assert cpu_quota(root, own(tmp_path, "1:cpu:/", "")) is None

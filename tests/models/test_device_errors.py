@@ -1,4 +1,4 @@
-"""Messages as torch words them."""
+"""Errors with messages of torch."""
 
 import pytest
 import torch
@@ -44,17 +44,20 @@ def full(_device: torch.device) -> None:
 
 @pytest.mark.parametrize("kind", [RuntimeError, torch.AcceleratorError])
 @pytest.mark.parametrize("message", LOST)
-def test_what_no_later_call_survives_is_told_as_a_lost_device(message: str, kind: type[RuntimeError]) -> None:
+def test_a_fatal_cuda_error_raises_device_lost(message: str, kind: type[RuntimeError]) -> None:
     error = kind(message + HINT)
     assert is_lost(error)
     assert not is_out_of_memory(error)
-    with pytest.raises(DeviceLost, match=f"cuda:0 is lost .{message}.*started again") as told, detect_lost_device(GPU):
+    with (
+        pytest.raises(DeviceLost, match=f"cuda:0 is lost .{message}.*started again") as raised,
+        detect_lost_device(GPU),
+    ):
         raise error
-    assert told.value.__cause__ is error
+    assert raised.value.__cause__ is error
 
 
 @pytest.mark.parametrize("error", NO_MEMORY)
-def test_too_little_memory_is_passed_on_for_a_smaller_batch(error: RuntimeError) -> None:
+def test_out_of_memory_errors_pass_unchanged(error: RuntimeError) -> None:
     assert is_out_of_memory(error)
     assert not is_lost(error)
     with pytest.raises(type(error)) as passed, detect_lost_device(GPU, dead):
@@ -63,14 +66,14 @@ def test_too_little_memory_is_passed_on_for_a_smaller_batch(error: RuntimeError)
 
 
 @pytest.mark.parametrize("error", ORDINARY)
-def test_a_broken_item_is_passed_on_while_the_device_works(error: Exception) -> None:
+def test_other_errors_pass_unchanged_while_the_device_works(error: Exception) -> None:
     assert not is_lost(error)
     with pytest.raises(type(error)) as passed, detect_lost_device(GPU, alive):
         raise error
     assert passed.value is error
 
 
-def test_after_any_failure_a_device_that_does_nothing_more_is_lost() -> None:
+def test_a_device_that_fails_a_minimal_operation_is_lost() -> None:
     with pytest.raises(DeviceLost, match="illegal memory access"), detect_lost_device(GPU, dead):
         raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
 
@@ -80,11 +83,11 @@ def test_a_full_device_is_not_a_lost_one() -> None:
         raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
 
 
-def test_a_cpu_is_never_lost_nor_asked() -> None:
+def test_a_cpu_is_never_probed() -> None:
     with pytest.raises(RuntimeError, match="assert"), detect_lost_device(CPU, dead):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
 
-def test_what_succeeds_asks_nothing() -> None:
+def test_success_does_not_probe_the_device() -> None:
     with detect_lost_device(GPU, dead):
         pass

@@ -84,20 +84,20 @@ def test_every_machine_fits_80_columns(machine: Machine) -> None:
         assert len(line) <= WIDTH
 
 
-def test_a_quota_and_an_affinity_are_told_beside_the_machines_cores() -> None:
+def test_a_quota_and_an_affinity_are_shown() -> None:
     assert "8 cores" in text(describe_machine(PLAIN))
     limited = replace(PLAIN, installed_cores=64, allowed_cores=16, quota_cores=2.5, usable_cores=2)
     assert "2 of 64 cores usable (16 allowed, a quota of 2.5)" in text(describe_machine(limited))
 
 
-def test_instructions_say_which_precision_they_favour() -> None:
+def test_instructions_show_the_precisions_they_accelerate() -> None:
     assert "AVX2: no precision but fp32 in hardware" in text(describe_machine(PLAIN))
     assert "AMX bf16: bf16 in hardware" in text(describe_machine(AMX))
     vnni = replace(PLAIN, instructions=("avx512_vnni", "amx_bf16"))
     assert "bf16 and int8 in hardware" in text(describe_machine(vnni))
 
 
-def test_a_gpu_is_told_with_its_memory() -> None:
+def test_a_gpu_is_shown_with_its_memory() -> None:
     assert "cuda:0 NVIDIA H100 80GB HBM3, 70.0 of 80.0 GiB free, bf16 in hardware" in text(describe_machine(WITH_GPU))
     assert "built for CUDA 13.2" in text(describe_machine(replace(PLAIN, cuda_build="13.2")))
     assert "built for CPUs" in text(describe_machine(PLAIN))
@@ -114,30 +114,30 @@ def test_a_gpu_is_told_with_its_memory() -> None:
         (replace(PLAIN, decoders=("jpg 6.2", "webp missing", "avif missing")), INFO, "no webp and no avif files"),
     ],
 )
-def test_the_verdict_names_what_is_slow_or_missing_and_the_way_out(
+def test_the_verdict_names_the_bottleneck_and_the_option_to_change(
     machine: Machine, info: object, way_out: str
 ) -> None:
     assert way_out in judged(machine, info)
 
 
-def test_more_threads_than_cores_under_a_quota_are_told() -> None:
+def test_more_threads_than_cores_are_reported() -> None:
     torch.set_num_threads(2)
     assert "--threads 1" in judged(replace(PLAIN, usable_cores=1))
 
 
-def test_nothing_is_found_where_nothing_is_wrong() -> None:
+def test_a_good_machine_has_no_bottleneck() -> None:
     for machine, info in [(PLAIN, INFO), (WITH_GPU, replace(ON_GPU, precision="bf16")), (AMX, ON_GPU)]:
         assert "no bottleneck found" in judged(machine, info)
     assert "no bottleneck" in judged(AMX, INFO, QUICK)  # a small model needs no other precision
 
 
-def test_int8_is_not_advised_before_it_can_be_asked_for() -> None:
+def test_int8_is_suggested_only_where_it_can_be_chosen() -> None:
     vnni = replace(PLAIN, instructions=("avx512_vnni",))
     assert "no bottleneck" in judged(vnni)
     assert "--precision int8" in text(format_verdict(vnni, INFO, (*PRECISIONS, "int8"), SLOW))
 
 
-def test_files_are_read_by_the_way_that_is_given() -> None:
+def test_files_are_read_by_the_given_function() -> None:
     seen: list[bytes] = []
     lines = list(measure_encoder(PLAIN, HashEncoder(), seen.append, DoctorLoad(batch=1, seconds=0.01), PRECISIONS))
     assert {Image.open(io.BytesIO(file)).size for file in seen} == {(640, 480), (4000, 3000)}

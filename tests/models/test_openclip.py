@@ -27,7 +27,7 @@ def texts_of(encoder: Encoder, texts: list[str] = TEXTS) -> np.ndarray:
 
 @pytest.fixture
 def architecture(tmp_path: Path) -> str:
-    """A small architecture that open_clip knows by name."""
+    """A small architecture registered in open_clip."""
     file = tmp_path / f"{ARCHITECTURE}.json"
     file.write_text(json.dumps(CONFIG))
     open_clip.add_model_config(file)

@@ -103,7 +103,7 @@ def test_the_whole_way_from_a_picture_is_open_clips_within_its_grey_levels(large
 
 
 def assert_only(encoder: Encoder, right: HuggingClip, wrong: HuggingClip) -> None:
-    """The encoder computes what `right` does, and the test can tell it from what `wrong` does."""
+    """The encoder computes what `right` does, and the test distinguishes that from `wrong`."""
     images, ids = noise(3, encoder.info.image_size), open_clip.SimpleTokenizer()(TEXTS)
     texts = encoder.encode_texts([encoder.prepare_text(text) for text in TEXTS])
     rows, pixels = encoder.encode_images(images), normalised(images)

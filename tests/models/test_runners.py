@@ -55,7 +55,7 @@ def test_rows_beyond_the_batch_are_neither_fetched_nor_copied_to_the_device() ->
     assert seen[-1][:, 0].tolist() == [1, 2, 3, 8]  # the last one of the batch before
 
 
-def test_a_row_that_is_nan_beyond_the_batch_spoils_nobody() -> None:
+def test_nan_in_padding_does_not_change_other_rows() -> None:
     runner = BucketRunner(lambda inputs: inputs.double().float().sqrt(), Recordings())
     runner(rows(-9, -9, -9, -9))
     assert np.isfinite(runner(rows(4, 4, 4))).all()

@@ -1,4 +1,4 @@
-"""The encoder with recorded shapes, as on a GPU, against itself without; and what a dead device makes of it."""
+"""The encoder with recorded shapes, as on a GPU, against the eager one; pixels against open_clip; a dead device."""
 
 from collections.abc import Callable
 
@@ -99,7 +99,7 @@ def test_on_a_cpu_a_batch_is_as_long_as_its_longest_text_and_has_no_more_rows() 
     assert shapes == [(3, 6), (3, 3, 32, 32)]
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_empty_batches_return_empty_arrays() -> None:
     for encoder in (EAGER, SHARED[0]):
         assert encoder.encode_texts([]).shape == encoder.encode_images([]).shape == (0, 16)
 
@@ -123,7 +123,7 @@ def test_pixels_are_normalised_as_open_clip_does() -> None:
 
 
 @pytest.mark.parametrize("call", ["encode_texts", "encode_images", "warm_up"])
-def test_a_dead_gpu_is_told_apart_from_a_bad_item(call: str) -> None:
+def test_a_dead_gpu_raises_device_lost(call: str) -> None:
     def kill(_inputs: Tensor) -> None:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
