@@ -1,12 +1,6 @@
-"""HTTP client of a running sidecar: texts and image files in, checked vectors out. Knows nothing of Weaviate.
+"""HTTP client of a running sidecar: texts and image files in, validated vectors out. Independent of Weaviate.
 
 N items · D dimensions
-
-One HTTP line to a sidecar: credentials, patience, asking again while it is busy, and errors as ours.
-
-Many images where some may be bad: a vector for each good one, the reason for each bad one.
-
-D dimensions
 """
 
 import base64
@@ -21,11 +15,9 @@ import numpy as np
 from clip_vectorizer import protocol
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
-from clip_vectorizer.protocol import VECTORIZE
 from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import (
     ItemT,
-    about_one_file,
     build_form,
     read_address,
     read_array,
@@ -33,28 +25,34 @@ from clip_vectorizer.wire import (
     read_model_info,
     read_refusal,
     read_vectors,
-    shift_index,
+    read_warnings,
+    shift_refusal,
     split_batches,
 )
-
-POLL_SECONDS = 0.2
-NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
-BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before asking again after 503
-CONNECT_SECONDS = 5.0
-STATE_SECONDS = 15.0  # for /meta and ready
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-REQUEST_STATUSES = (401, 403, 404, 405, 408)  # of the statuses under 500
 
 __all__ = ["ModelInfo", "VectorizerClient"]
 
 logger = logging.getLogger(__name__)
 
+POLL_SECONDS = 0.2
+NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before each retry after a 503
+CONNECT_SECONDS = 5.0
+STATE_SECONDS = 15.0  # for /meta and ready
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+REQUEST_STATUSES = (401, 403, 404, 405, 408)  # of the statuses under 500, those that are not about an image
+
+ImageOutcome = Vectors | SidecarRefused
+
 
 class VectorizerClient:
     """A sidecar at `url` (`http://user:password@host:port` sends HTTP Basic, `api_key` a bearer). A context manager.
 
-    Every method raises SidecarUnreachable when nobody answers and SidecarRefused when the sidecar says no.
-    Warnings of the sidecar (a text was cut) go to this module's logger.
+    Every method raises SidecarUnreachable where no sidecar responds, and SidecarRefused where it returns an error.
+    Warnings of the sidecar (a text was truncated) are logged by this module's logger.
+
+        with VectorizerClient("http://localhost:9090") as sidecar:
+            vectors = sidecar.embed_texts(["a red apple"])  # (1, D) float32
     """
 
     def __init__(
@@ -68,7 +66,7 @@ class VectorizerClient:
         self._http = SidecarHttp(url, timeout_seconds, transport, busy_waits_seconds, api_key)
         self.url = self._http.url
         self._dimension: int | None = None
-        self._takes_files = True  # until it says otherwise: Weaviate's own container does
+        self._has_file_route = True  # until a 404: Weaviate's own container has none
 
     def __enter__(self) -> Self:
         return self
@@ -77,79 +75,82 @@ class VectorizerClient:
         self.close()
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def meta(self) -> ModelInfo:
-        """The sidecar's model. Raises SidecarRefused if the answer is not one of this project's sidecars."""
-        info = read_model_info(read_json_answer(self._http.ask("GET", protocol.META), self.url), self.url)
+        """The sidecar's model. Raises SidecarRefused if it is not a sidecar of this project."""
+        info = read_model_info(read_json_answer(self._http.request("GET", protocol.META), self.url), self.url)
         self._dimension = info.dimension
         return info
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """(N, D) float32, same order as `texts`; no texts: (0, D). Raises Mismatch if the dimension changes."""
-        return self._embed(texts, self._texts)
+        """(N, D) float32, in the order of `texts`; no texts: (0, D). Raises Mismatch if the dimension changes."""
+        return self._embed(texts, self._request_texts)
 
     def embed_images(self, images: Sequence[bytes]) -> Vectors:
-        """(N, D) float32 of image files' bytes, in order. One bad file refuses all, and the error names its index."""
-        return self._embed(images, self._images)
+        """(N, D) float32 of image files' bytes, in order. One bad file fails all; the error has its index."""
+        return self._embed(images, self._request_images)
 
     def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
-        """For each file its vector (D,), or why the sidecar refused this one alone."""
-        parts = split_batches(images) if images else ()
-        return [outcome for part in parts for outcome in embed_each(images[part], self.embed_images)]
+        """For each file its vector (D,), or why the sidecar rejected this one."""
+        batches = split_batches(images) if images else ()
+        return [outcome for batch in batches for outcome in embed_each(images[batch], self.embed_images)]
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Returns once the model answers. Raises SidecarUnreachable after `seconds` with the last thing heard."""
+        """Return once the model is loaded. Raises SidecarUnreachable after `seconds`, with the last error."""
         deadline = time.monotonic() + seconds
-        while (reason := self._why_not_ready()) is not None:
+        while (reason := self._find_readiness_error()) is not None:
             if time.monotonic() >= deadline:
                 raise SidecarUnreachable(f"the sidecar at {self.url} is not ready after {seconds:g} s: {reason}")
             time.sleep(POLL_SECONDS)
 
-    def _why_not_ready(self) -> str | None:
+    def _find_readiness_error(self) -> str | None:
         try:
-            self._http.ask("GET", protocol.READY)
+            self._http.request("GET", protocol.READY)
         except (SidecarRefused, SidecarUnreachable) as error:
             return str(error)
         return None
 
-    def _embed(self, items: Sequence[ItemT], ask: Callable[[Sequence[ItemT], int], Vectors]) -> Vectors:
+    def _embed(self, items: Sequence[ItemT], request: Callable[[Sequence[ItemT], int], Vectors]) -> Vectors:
         if not items:
             return np.empty((0, self._dimension or self.meta().dimension), dtype=np.float32)
-        return np.concatenate([self._part(ask, items[part], part.start) for part in split_batches(items)])
+        return np.concatenate([self._embed_batch(request, items[batch], batch.start) for batch in split_batches(items)])
 
-    def _part(self, ask: Callable[[Sequence[ItemT], int], Vectors], items: Sequence[ItemT], start: int) -> Vectors:
+    def _embed_batch(
+        self, request: Callable[[Sequence[ItemT], int], Vectors], items: Sequence[ItemT], start: int
+    ) -> Vectors:
+        """The vectors of the caller's items from `start` on. Errors have the caller's indexes."""
         try:
-            vectors = ask(items, start)
+            vectors = request(items, start)
         except SidecarRefused as refusal:
-            refused = {start + index: reason for index, reason in refusal.refused.items()}
-            raise SidecarRefused(refusal.status, shift_index(str(refusal), start), refused) from refusal
+            raise shift_refusal(refusal, start) from refusal
         self._check_dimension(vectors.shape[1])
         return vectors
 
-    def _texts(self, texts: Sequence[str], start: int) -> Vectors:
+    def _request_texts(self, texts: Sequence[str], start: int) -> Vectors:
         return self._vectorize(protocol.TEXTS, protocol.TEXT_VECTORS, texts, start)
 
-    def _images(self, images: Sequence[bytes], start: int) -> Vectors:
-        """As files; as base64 where the sidecar has no such route."""
-        if self._takes_files:
+    def _request_images(self, images: Sequence[bytes], start: int) -> Vectors:
+        """As files, or as base64 where the sidecar has no such route."""
+        if self._has_file_route:
             content, headers = build_form(images)
             try:
-                response = self._http.patiently(protocol.VECTORIZE_IMAGES, content=content, headers=headers)
+                response = self._http.post(protocol.VECTORIZE_IMAGES, content=content, headers=headers)
                 return read_array(response, len(images), self.url)
             except SidecarRefused as refusal:
                 if refusal.status not in NO_SUCH_ROUTE:
                     raise
-                self._takes_files = False
+                self._has_file_route = False
         texts = [base64.b64encode(image).decode("ascii") for image in images]
         return self._vectorize(protocol.IMAGES, protocol.IMAGE_VECTORS, texts, start)
 
-    def _vectorize(self, field: str, answer_field: str, items: Sequence[str], start: int) -> Vectors:
+    def _vectorize(self, field: str, vector_field: str, items: Sequence[str], start: int) -> Vectors:
         request: dict[str, Any] = {field: list(items)}
-        body = read_json_answer(self._http.patiently(protocol.VECTORIZE, json=request), self.url)
-        for warning in body.get(protocol.WARNINGS) or ():
-            logger.warning("%s", shift_index(str(warning), start))
-        return read_vectors(body.get(answer_field), len(items), self.url)
+        body = read_json_answer(self._http.post(protocol.VECTORIZE, json=request), self.url)
+        for warning in read_warnings(body, start):
+            logger.warning("%s", warning)
+        return read_vectors(body.get(vector_field), len(items), self.url)
 
     def _check_dimension(self, dimension: int) -> None:
         if dimension != (self._dimension or dimension):
@@ -161,7 +162,10 @@ class VectorizerClient:
 
 
 class SidecarHttp:
-    """Every method raises SidecarUnreachable when nobody answers and SidecarRefused when the sidecar says no."""
+    """HTTP with a sidecar: credentials, timeouts, retries while it is busy, and its failures as errors of this project.
+
+    Every method raises SidecarUnreachable where no sidecar responds, and SidecarRefused where it returns an error.
+    """
 
     def __init__(
         self,
@@ -172,7 +176,7 @@ class SidecarHttp:
         api_key: str | None,
     ) -> None:
         address = read_address(url)
-        self.url = str(address.copy_with(username="", password=""))  # safe to show: no password
+        self.url = str(address.copy_with(username="", password=""))  # safe to print: no password
         self._timeout_seconds = timeout_seconds
         self._busy_waits_seconds = busy_waits_seconds
         self._http = httpx.Client(
@@ -186,19 +190,19 @@ class SidecarHttp:
     def close(self) -> None:
         self._http.close()
 
-    def patiently(self, path: str, **request: Any) -> httpx.Response:
-        """As `ask`, by POST; a sidecar that is busy is asked again."""
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        """As `request`, by POST, with retries while the sidecar is busy (503)."""
         for seconds in self._busy_waits_seconds:
             try:
-                return self.ask("POST", path, **request)
+                return self.request("POST", path, **request)
             except SidecarRefused as refusal:
                 if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
                     raise
             time.sleep(seconds)
-        return self.ask("POST", path, **request)
+        return self.request("POST", path, **request)
 
-    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """The answer, if it is a good one."""
+    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The successful response."""
         try:
             response = self._http.request(method, path, timeout=self._timeout(path), **request)
         except httpx.TimeoutException as error:
@@ -207,31 +211,28 @@ class SidecarHttp:
             ) from error
         except httpx.HTTPError as error:
             raise SidecarUnreachable(
-                f"no sidecar answers at {self.url} ({describe_http_error(error)}); start one with `clip-vectorizer serve`, "
-                "or name another with VECTORIZER_URL"
+                f"no sidecar answers at {self.url} ({describe_http_error(error)}); start one with "
+                "`clip-vectorizer serve`, or name another with VECTORIZER_URL"
             ) from error
         if not response.is_success:
             raise read_refusal(response, self.url)
         return response
 
     def _timeout(self, path: str) -> httpx.Timeout:
-        """Vectors may have to queue; what a sidecar says of itself never waits behind them."""
-        vectors = path.startswith(VECTORIZE)
-        patience = self._timeout_seconds if vectors else min(self._timeout_seconds, STATE_SECONDS)
-        return httpx.Timeout(patience, connect=min(self._timeout_seconds, CONNECT_SECONDS))
+        """Vectors may wait in a queue; the routes that report the sidecar's state never do."""
+        vectors = path.startswith(protocol.VECTORIZE)
+        seconds = self._timeout_seconds if vectors else min(self._timeout_seconds, STATE_SECONDS)
+        return httpx.Timeout(seconds, connect=min(self._timeout_seconds, CONNECT_SECONDS))
 
 
 def describe_http_error(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-ImageOutcome = Vectors | SidecarRefused
-
-
 def embed_each(images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]) -> list[ImageOutcome]:
-    """For each its vector (D,) or its refusal. `embed` gives a row each or raises SidecarRefused for all.
+    """For each image its vector (D,) or its refusal. `embed` returns (N, D) or raises SidecarRefused for all.
 
-    The good ones are asked for once more: a sidecar of ours has named all bad ones, and has the good ones' vectors.
+    The good ones are sent once more: our sidecar lists all bad ones, and has the good ones' vectors in its cache.
     """
     if not images:
         return []
@@ -239,18 +240,19 @@ def embed_each(images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vecto
         return list(embed(images))
     except SidecarRefused as refusal:
         if not 400 <= refusal.status < 500 or refusal.status in REQUEST_STATUSES:
-            raise  # not about an image: asking again would fail as often
+            raise  # not about an image: a retry would fail again
         if refusal.refused:
             return embed_others(refusal, images, embed)
         if len(images) == 1:
-            return [SidecarRefused(refusal.status, about_one_file(str(refusal)))]
-    half = len(images) // 2  # a sidecar that names one at most, or a request too large
+            return [SidecarRefused(refusal.status, refusal.problem.reason if refusal.problem else str(refusal))]
+    half = len(images) // 2  # a sidecar that lists one bad image at most, or a request that is too large
     return embed_each(images[:half], embed) + embed_each(images[half:], embed)
 
 
 def embed_others(
     refusal: SidecarRefused, images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]
 ) -> list[ImageOutcome]:
+    """The outcomes of all images, of which `refusal` lists the bad ones."""
     bad = {index: SidecarRefused(refusal.status, reason) for index, reason in refusal.refused.items()}
     good = iter(embed_each([image for index, image in enumerate(images) if index not in bad], embed))
     return [bad[index] if index in bad else next(good) for index in range(len(images))]

@@ -1,30 +1,32 @@
-"""Every error this project raises on purpose. The message says what, where, and what to do.
+"""Every error that this project raises on purpose. The message states what is wrong, where, and what to do.
 
 VectorizerError                     exit code 1
-├── SettingsError                   a setting or an environment variable cannot be used
+├── SettingsError                   exit code 2: a setting or an environment variable is invalid
 ├── ModelUnavailable                a model cannot be found or loaded
-├── RequestRefused                  the sidecar refuses one request; `status` is the HTTP answer
-│   ├── UnreadableImage             422, names the index
+├── RequestRefused                  the sidecar rejects one request; `status` is the HTTP status
+│   ├── UnreadableImage             422, with the position of the image
 │   ├── TooLarge                    413: bytes, pixels or items over a limit
-│   ├── BadRequest                  400: the body is not what the protocol says
+│   ├── BadRequest                  400: the body does not follow the protocol
 │   ├── Unauthorised                401: no key, or a wrong one
 │   ├── NotServed                   404 or 405: no such path, method or model
 │   ├── SlowBody                    408: the body did not arrive in time
 │   └── Overloaded                  503: the queue is full, or the deadline passed
-├── ImageRefused                    422 or 413: one image's bytes, told before anybody knows its index
+├── ImageRefused                    422 or 413: what is wrong with one image, without its position
+├── ItemRefused                     one item of a request has no vector, as values; a route makes its sentence
 ├── EncoderFailed                   500: the model itself failed
-├── DeviceLost                      no batch can run on the device any more: the process must end
+├── DeviceLost                      the device can run no further batch: the process must end
 ├── Unreachable                     exit code 4
 │   ├── SidecarUnreachable
 │   └── WeaviateUnreachable
-├── SidecarRefused                  what a client makes of an error answer of the sidecar
+├── SidecarRefused                  an error response of the sidecar, as a client raises it
 ├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
 ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
 ├── StackError                      Weaviate cannot be found, built or started
-└── TrainingDataError               the drawings or names to learn from are not there
+└── TrainingDataError               the drawings or names to learn from are missing
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -32,7 +34,7 @@ IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
 
 
 class VectorizerError(Exception):
-    """Base of all; `exit_code` is what a command ends with."""
+    """Base class of all errors; `exit_code` is the exit code of a command that ends with it."""
 
     exit_code: ClassVar[int] = 1
 
@@ -45,10 +47,30 @@ class ModelUnavailable(VectorizerError):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class ItemProblem:
+    """What is wrong with one item of a request. `str()` is the sentence.
+
+    >>> str(ItemProblem("images", 3, "not base64"))
+    'images[3]: not base64'
+    """
+
+    field: str  # of the request's body: texts, images, or input
+    index: int
+    reason: str  # what is wrong, and what to send instead
+
+    def __str__(self) -> str:
+        return f"{self.field}[{self.index}]: {self.reason}"
+
+
 class RequestRefused(VectorizerError):
-    """`refused`: all images that cannot be read, by index, with a sentence each: the others may be sent again."""
+    """`problem` is what is wrong with one item. `refused` has a reason for each unreadable image, by index.
+
+    All images that `refused` does not list may be sent again.
+    """
 
     status: int = 400
+    problem: ItemProblem | None = None
     refused: Mapping[int, str] = MappingProxyType({})
 
 
@@ -58,11 +80,6 @@ class BadRequest(RequestRefused):
 
 class UnreadableImage(RequestRefused):
     status = 422
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(f"images[{index}]: {reason}; send base64 of a {IMAGE_FORMATS}")
-        self.index = index
-        self.reason = reason
 
 
 class TooLarge(RequestRefused):
@@ -78,9 +95,9 @@ class Unauthorised(RequestRefused):
 
 
 class NotServed(RequestRefused):
-    def __init__(self, status: int, sentence: str, methods: tuple[str, ...] = ()) -> None:
-        """`methods` that the path takes instead."""
-        super().__init__(sentence)
+    def __init__(self, status: int, message: str, methods: tuple[str, ...] = ()) -> None:
+        """`methods` are those that the path accepts."""
+        super().__init__(message)
         self.status = status
         self.methods = methods
 
@@ -90,9 +107,9 @@ class SlowBody(RequestRefused):
 
 
 class ImageRefused(VectorizerError):
-    """What is wrong with one image, for whoever knows its place to put `images[3]: ` before it.
+    """What is wrong with one image. The caller adds its position.
 
-    422: unreadable, `UnreadableImage(index, reason)` makes the whole sentence. 413: too many pixels, `reason` is one.
+    `status` is 422 for an unreadable file and 413 for too many pixels; only `reason` of the latter is a whole sentence.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -100,14 +117,35 @@ class ImageRefused(VectorizerError):
         self.status = status
         self.reason = reason
 
-    @property
-    def about_it(self) -> str:
-        """The whole sentence for whoever knows which image is meant."""
-        return self.reason if self.status == TooLarge.status else f"{self.reason}; it must be a {IMAGE_FORMATS}"
+    def explain(self, hint: str) -> str:
+        """The whole sentence; `hint` is what to send instead of an unreadable file.
+
+        >>> ImageRefused(422, "0 bytes").explain("send a JPEG file")
+        '0 bytes; send a JPEG file'
+        """
+        return self.reason if self.status == TooLarge.status else f"{self.reason}; {hint}"
 
 
 class EncoderFailed(VectorizerError):
-    pass
+    """`problem` is set where the model failed for one item of a request."""
+
+    problem: ItemProblem | None = None
+
+
+class ItemRefused(VectorizerError):
+    """The first item of a request without a vector, as values: each route makes its own sentence of them.
+
+    `refused` has what is wrong with each unreadable image, by index.
+    """
+
+    def __init__(
+        self, field: str, index: int, error: ImageRefused | EncoderFailed, refused: Mapping[int, ImageRefused]
+    ) -> None:
+        super().__init__(f"{field}[{index}]: {error}")
+        self.field = field
+        self.index = index
+        self.error = error
+        self.refused = refused
 
 
 class DeviceLost(VectorizerError):
@@ -127,12 +165,19 @@ class WeaviateUnreachable(Unreachable):
 
 
 class SidecarRefused(VectorizerError):
-    """The sidecar answered with an error; `status` is its HTTP status, `refused` as in RequestRefused."""
+    """The sidecar returned an error; `status` is its HTTP status, `problem` and `refused` as in RequestRefused."""
 
-    def __init__(self, status: int, message: str, refused: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        refused: Mapping[int, str] | None = None,
+        problem: ItemProblem | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.refused = refused or {}
+        self.problem = problem
 
 
 class Mismatch(VectorizerError):

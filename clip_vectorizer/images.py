@@ -1,30 +1,33 @@
-"""A picture out of a file made upright and RGB, whatever mode, orientation or background it was stored with.
+"""Images: files opened without side effects, and made upright RGB whatever their mode, orientation or background.
 
-Large ones are worked on in bands of rows, and shrunk on the way where a small one is asked for: beside the decoder's
-own pixels only a band and the result are held.
+Large ones are processed in bands of rows, and shrunk on the way where a small one is needed: besides the decoder's own
+pixels only a band and the result are in memory.
 """
 
+import re
+import struct
+import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from clip_vectorizer.vectors import Box
 
-# Raise it with every change of what becomes of a file's pixels: vectors of two versions must not mix.
+# Increment it with every change of the pixels that a file gives: vectors of two versions must not mix.
 PIXELS_VERSION = 2
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+PREFIX_BYTES = 16  # what Pillow's formats are identified by
 WHITE = (255, 255, 255, 255)
-BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller picture is one band, and shrinking it first would gain nothing
-# Whoever opens a file checks its header against a limit of its own, with a sentence instead of a warning.
-Image.MAX_IMAGE_PIXELS = None
-# A corrupt EXIF block beside good pixels is no news to whoever runs a server.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller image is one band, and shrinking it first would gain nothing
 
 Transposition = Image.Transpose
-# By EXIF orientation: the turn that makes upright; does the stored right edge, the stored bottom edge come first then?
+# By EXIF orientation: the transposition that makes it upright, and whether the stored right edge and the stored bottom
+# edge are the left and the top one then.
 TURNS: dict[int, tuple[Transposition, bool, bool]] = {
     2: (Transposition.FLIP_LEFT_RIGHT, True, False),
     3: (Transposition.ROTATE_180, True, True),
@@ -36,8 +39,95 @@ TURNS: dict[int, tuple[Transposition, bool, bool]] = {
 }
 
 
+@contextmanager
+def open_image(file: IO[bytes]) -> Iterator[ImageFile.ImageFile]:
+    """Open an image file; only its header is read. Use the image inside the `with` block only.
+
+    Pillow's limit of pixels does not apply: check `image.size` against a limit of your own before you load it.
+    Warnings of Pillow are ignored (a corrupt EXIF block beside good pixels).
+    Raises UnidentifiedImageError, and what Pillow's decoders raise: OSError, SyntaxError, ValueError, ...
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (3, 2)).save(file, "PNG")
+    >>> with open_image(file) as image:
+    ...     image.size
+    (3, 2)
+    """
+    with ignore_pillow_warnings(), identify_image(file) as image:
+        yield image
+
+
+def identify_image(file: IO[bytes]) -> ImageFile.ImageFile:
+    """As `PIL.Image.open` for the formats of this project, without its limit of pixels, a setting of the process.
+
+    Raises UnidentifiedImageError.
+    """
+    file.seek(0)
+    prefix = file.read(PREFIX_BYTES)
+    if any(name not in Image.OPEN for name in PILLOW_FORMATS):
+        Image.init()
+    for name in PILLOW_FORMATS:
+        factory, accept = Image.OPEN.get(name, (None, None))
+        if factory is None or (accept and accept(prefix) is not True):
+            continue  # `accept` returns a message for a format that Pillow was built without
+        file.seek(0)
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):  # the next format may fit
+            return factory(file, "")
+    raise UnidentifiedImageError("cannot identify the image file")
+
+
+class WarningFilter:
+    """Ignores warnings of some modules while any thread is inside. A context manager, reentrant.
+
+    `warnings.catch_warnings` copies and restores the filters of the process: of two threads that overlap, the later one
+    restores those of the earlier. This one adds its own entries, and removes exactly these when the last thread leaves.
+    """
+
+    def __init__(self, module: str, *categories: type[Warning]) -> None:
+        self._entries: list[Any] = [("ignore", None, category, re.compile(module), 0) for category in categories]
+        self._lock, self._inside = threading.Lock(), 0
+        self._changed: list[list[Any]] = []  # a program may exchange the list of filters meanwhile
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            filters: Any = warnings.filters
+            if not self._is_first(filters):
+                filters[:0] = self._entries
+                self._changed.append(filters)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for filters in self._changed:
+                    filters[:] = [entry for entry in filters if not any(entry is own for own in self._entries)]
+                self._changed.clear()
+
+    def _is_first(self, filters: list[Any]) -> bool:
+        first = filters[: len(self._entries)]
+        return len(first) == len(self._entries) and all(a is b for a, b in zip(first, self._entries, strict=True))
+
+
+PILLOW_WARNINGS = WarningFilter(r"PIL\.", UserWarning, RuntimeWarning)  # the latter: images over Pillow's own limit
+
+
+def ignore_pillow_warnings() -> WarningFilter:
+    """A context manager that ignores warnings of Pillow, in any number of threads."""
+    return PILLOW_WARNINGS
+
+
+def lift_pillow_limit() -> None:
+    """Switch off Pillow's limit of pixels in this process, which some decoders check themselves. For entry points only.
+
+    A program that calls it must check the size of each image before it is loaded, as the sidecar does.
+    """
+    Image.MAX_IMAGE_PIXELS = None
+
+
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF says, alpha on white, 16-bit grey and floats scaled to 8 bits."""
+    """The image turned by its EXIF orientation, alpha on white, 16-bit grey and floats scaled to 8 bits."""
     small, _ = turn_upright(image, convert_to_rgb(image, 1), image.size)
     return small
 
@@ -46,7 +136,7 @@ def small_rgb(image: Image.Image, least_side: int) -> tuple[Image.Image, Box]:
     """As `upright_rgb`, and 1/2, 1/4, 1/8, ... as large where that leaves no side under `least_side`.
 
     A JPEG, not loaded yet, is decoded at that scale: less work, and never all its pixels in memory. The box is the
-    picture's place in the result, whose outermost row and column may be filled in part only.
+    image's place in the result, whose outermost row and column may be covered in part only.
     """
     wide, high = image.size
     drafted = draft_jpeg(image, power_of_two(min(wide, high) // least_side))
@@ -57,7 +147,7 @@ def small_rgb(image: Image.Image, least_side: int) -> tuple[Image.Image, Box]:
 
 
 def draft_jpeg(image: Image.Image, most: int) -> int:
-    """How many times smaller the file will be decoded: at most `most`, 1 for all but JPEG."""
+    """How many times smaller the file will be decoded: `most` at most, 1 for all formats but JPEG."""
     wide = image.width
     if most > 1:
         image.draft("RGB", (image.width // most, image.height // most))
@@ -65,12 +155,16 @@ def draft_jpeg(image: Image.Image, most: int) -> int:
 
 
 def power_of_two(most: int) -> int:
-    """The largest that is not above `most`, and at least 1. The division of a size by it is exact."""
+    """The largest power of two up to `most`, and at least 1. Dividing a size by it is exact.
+
+    >>> [power_of_two(most) for most in (0, 1, 3, 4)]
+    [1, 1, 2, 4]
+    """
     return 1 << max(0, most.bit_length() - 1)
 
 
 def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, float]) -> tuple[Image.Image, Box]:
-    """`small` turned as the EXIF block of `image` says, and where its first `size` columns and rows are then."""
+    """`small` turned by the EXIF orientation of `image`, and the box of its first `size` columns and rows."""
     box = (0.0, 0.0, *size)
     with suppress(Exception):  # an EXIF block may be broken where the pixels are fine
         turn, right_first, bottom_first = TURNS[image.getexif()[ExifTags.Base.Orientation]]
@@ -88,7 +182,7 @@ def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, floa
 
 
 def convert_to_rgb(image: Image.Image, shrink: int) -> Image.Image:
-    """Of a loaded picture; each pixel the mean of `shrink` x `shrink`, fewer at the right and bottom edge."""
+    """A loaded image as RGB; each pixel is the mean of `shrink` x `shrink`, fewer at the right and bottom edge."""
     if shrink == 1 and image.mode == "RGB" and not image.has_transparency_data:
         return image
     top = find_white_level(image)
@@ -114,7 +208,7 @@ def convert_band(image: Image.Image, top: float) -> Image.Image:
 
 
 def find_white_level(image: Image.Image) -> float:
-    """The level that is white in 16-bit grey, and in a float picture, which no header tells: see `choose_float_white`."""
+    """The level of white: 65535 in 16-bit grey; in a float image, whose header has none, see `choose_float_white`."""
     if image.mode != "F":
         return 65535.0
     rows = max(1, BAND_PIXELS // image.width)
@@ -127,14 +221,18 @@ def find_brightest(grey: npt.NDArray[np.float32]) -> float:
 
 
 def choose_float_white(brightest: float) -> float:
-    """The least usual range that holds all values: 0..1, 0..255 or 0..65535."""
+    """The smallest usual range with all values: 0..1, 0..255 or 0..65535.
+
+    >>> choose_float_white(200.0)
+    255.0
+    """
     return next((top for top in (1.0, 255.0) if brightest <= top), 65535.0)
 
 
 def scale_to_8_bits(image: Image.Image, top: float) -> Image.Image:
     """Grey of 0..`top` scaled to 0..255; Pillow would clip all at 255."""
     grey = np.array(image, dtype=np.float32)
-    np.nan_to_num(grey, copy=False, posinf=np.inf)  # NaN, a pixel without a value: black
+    np.nan_to_num(grey, copy=False, posinf=np.inf)  # NaN, a pixel without a value, becomes black
     np.clip(grey, 0, top, out=grey)
     grey *= 255 / top
     return Image.fromarray(np.rint(grey, out=grey).astype(np.uint8))

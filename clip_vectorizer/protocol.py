@@ -1,19 +1,23 @@
-"""The wire between Weaviate (or our client) and a sidecar: names of routes and fields.
+"""The HTTP protocol between Weaviate (or our client) and a sidecar: names of routes and fields.
 
-`POST /vectorize` with `{"texts": [...], "images": [...]}` (both optional) answers
-`{"textVectors": [[...]], "imageVectors": [[...]]}`, and `{"error": "<sentence>"}` for every failure whatever its
+`POST /vectorize` with `{"texts": [...], "images": [...]}` (both optional) returns
+`{"textVectors": [[...]], "imageVectors": [[...]]}`, and `{"error": "<sentence>"}` for every failure, whatever its
 status: Weaviate parses the body before it looks at the status (multi2vec-clip/clients/vectorizer.go).
-`warnings`, a list of sentences, comes with an answer that needs one (a text was cut). `refused`, an object of index and
-reason, comes with an error where single images cannot be read: the others may be sent again. Weaviate ignores both.
 
-`POST /vectorize/images` takes files as a form (multipart/form-data), answers float32 (N, D) in numpy's .npy format, and
-failures as above. `POST /v1/embeddings` is OpenAI's; there `error` is an object, as OpenAI's clients expect.
+Optional fields, which Weaviate ignores:
+
+- `warnings`, a list of sentences, and `truncated`, an object of index and number of tokens: texts that were truncated;
+- with an error, `item`, an object of `field`, `index` and `reason`: the item that the sentence is about;
+- with an error, `refused`, an object of index and reason: every image that cannot be read. The others may be sent again.
+
+`POST /vectorize/images` accepts files as a form (multipart/form-data) and returns float32 (N, D) in numpy's .npy
+format, and failures as above. `POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.
 """
 
 VECTORIZE = "/vectorize"
 VECTORIZE_IMAGES = "/vectorize/images"
 LIVE = "/.well-known/live"  # 204
-READY = "/.well-known/ready"  # 204 once the model answers, else 503
+READY = "/.well-known/ready"  # 204 once a model is loaded, else 503
 META = "/meta"  # ModelInfo's fields as a JSON object, `version`, `limits` and `routes`
 METRICS = "/metrics"  # for Prometheus
 EMBEDDINGS, MODELS = "/v1/embeddings", "/v1/models"
@@ -21,6 +25,33 @@ OPENAPI = "/openapi.json"
 
 TEXTS, IMAGES = "texts", "images"
 TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"
-ERROR, WARNINGS, REFUSED = "error", "warnings", "refused"
+ERROR, WARNINGS, REFUSED, ITEM, TRUNCATED = "error", "warnings", "refused", "item", "truncated"
 
 NPY = "application/x-npy"
+BASE64_HINT = "; send base64 of a "  # ends the reason for an unreadable image of `POST /vectorize`
+
+
+def format_truncated(field: str, index: int, tokens: int) -> str:
+    """The warning for a text of which the model reads `tokens` tokens.
+
+    >>> format_truncated("texts", 2, 77)
+    'texts[2]: longer than the 77 tokens that the model reads; the rest was cut'
+    """
+    return f"{field}[{index}]: longer than the {tokens} tokens that the model reads; the rest was cut"
+
+
+def parse_image_problem(sentence: str) -> str:
+    """What is wrong with a file, from the sentence of an error of `POST /vectorize`.
+
+    For the one channel that carries a sentence and no `item`: Weaviate passes on `error` alone.
+
+    >>> parse_image_problem("images[0]: 0 bytes; send base64 of a JPEG or PNG file")
+    '0 bytes; it must be a JPEG or PNG file'
+    >>> parse_image_problem("the queue is full")
+    'the queue is full'
+    """
+    position, colon, reason = sentence.partition(": ")
+    if not colon or not position.startswith(f"{IMAGES}["):
+        return sentence
+    problem, hint, formats = reason.rpartition(BASE64_HINT)
+    return f"{problem}; it must be a {formats}" if hint else reason

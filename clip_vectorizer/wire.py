@@ -1,34 +1,32 @@
-"""A client's side of the wire: addresses, requests of a fair size, and answers, checked.
+"""The client's side of the protocol: addresses, requests of a limited size, and validated responses.
 
-A short, broken or foreign answer must never reach the database.
+A short, broken or foreign response must never reach the database.
 
 N items · D dimensions
 """
 
 import io
-import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import httpx
 import numpy as np
 
-from clip_vectorizer.errors import SettingsError, SidecarRefused
+from clip_vectorizer.errors import ItemProblem, SettingsError, SidecarRefused
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
-from clip_vectorizer.protocol import ERROR, META, NPY, REFUSED
+from clip_vectorizer.protocol import ERROR, ITEM, META, NPY, REFUSED, TEXTS, TRUNCATED, WARNINGS, format_truncated
 from clip_vectorizer.vectors import Vectors
 
-MAX_BATCH_ITEMS = 64  # a request; larger ones only make the sidecar hold more decoded images at once
-MAX_BATCH_SIZE = (
-    16_000_000  # bytes or characters of a request of several items: 64 large photographs pass every body limit
-)
+MAX_BATCH_ITEMS = 64  # per request; larger ones only make the sidecar hold more decoded images at once
+MAX_BATCH_SIZE = 16_000_000  # bytes or characters of a request of several items: 64 large photos pass every body limit
 
 ItemT = TypeVar("ItemT", str, bytes)
 
 
 def read_address(url: str) -> httpx.URL:
+    """The URL of a sidecar. Raises SettingsError."""
     try:
         address = httpx.URL(url.rstrip("/"))
     except httpx.InvalidURL as error:
@@ -39,7 +37,11 @@ def read_address(url: str) -> httpx.URL:
 
 
 def split_batches(items: Sequence[str] | Sequence[bytes]) -> Iterator[slice]:
-    """Consecutive parts within both limits of a request; an item over the limit of size goes alone."""
+    """Consecutive slices within both limits of a request; an item over the size limit is sent alone.
+
+    >>> [(part.start, part.stop) for part in split_batches(["a"] * 100)]
+    [(0, 64), (64, 100)]
+    """
     start, size = 0, 0
     for index, item in enumerate(items):
         if index > start and (index - start == MAX_BATCH_ITEMS or size + len(item) > MAX_BATCH_SIZE):
@@ -50,7 +52,7 @@ def split_batches(items: Sequence[str] | Sequence[bytes]) -> Iterator[slice]:
 
 
 def build_form(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
-    """A form of files (multipart/form-data), and its headers. No file holds the boundary but by a chance of 2^-128."""
+    """A form of files (multipart/form-data) and its headers. A file holds the boundary with a chance of 2^-128."""
     boundary = secrets.token_hex(16)
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="images"; filename="image"\r\n\r\n'.encode()
     pieces = [piece for file in files for piece in (head, file, b"\r\n")]
@@ -61,7 +63,7 @@ def build_form(files: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
 
 
 def read_json_answer(response: httpx.Response, url: str) -> dict[str, Any]:
-    """The JSON object of a good answer. Raises SidecarRefused when it is none."""
+    """The JSON object of a successful response. Raises SidecarRefused for anything else."""
     body = parse_json_object(response)
     if body is None or body.get(ERROR):
         raise read_refusal(response, url)
@@ -69,20 +71,16 @@ def read_json_answer(response: httpx.Response, url: str) -> dict[str, Any]:
 
 
 def read_refusal(response: httpx.Response, url: str) -> SidecarRefused:
-    """With the sidecar's own sentence."""
+    """The error that a response holds, with the sidecar's own message."""
     body = parse_json_object(response) or {}
     if isinstance(body.get(ERROR), str):
-        return SidecarRefused(response.status_code, body[ERROR], read_refused(body.get(REFUSED)))
+        refused, problem = read_refused(body.get(REFUSED)), read_problem(body.get(ITEM))
+        return SidecarRefused(response.status_code, body[ERROR], refused, problem)
     return SidecarRefused(
         response.status_code,
         f"{url} answered {response.status_code} and no JSON of a sidecar ({response.text[:80]!r}); "
         "is something else running there?",
     )
-
-
-def read_refused(refused: Any) -> dict[int, str]:
-    pairs = refused.items() if isinstance(refused, dict) else ()
-    return {int(index): str(reason) for index, reason in pairs if index.isdecimal()}
 
 
 def parse_json_object(response: httpx.Response) -> dict[str, Any] | None:
@@ -93,13 +91,49 @@ def parse_json_object(response: httpx.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def read_model_info(body: dict[str, Any], url: str) -> ModelInfo:
+def read_refused(refused: Any) -> dict[int, str]:
+    return {int(index): str(reason) for index, reason in numbered(refused)}
+
+
+def read_problem(item: Any) -> ItemProblem | None:
+    """The item that an error is about; None where the sidecar names none."""
+    try:
+        return ItemProblem(str(item["field"]), int(item["index"]), str(item["reason"]))
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def numbered(values: Any) -> list[tuple[str, Any]]:
+    """The entries of a JSON object whose keys are indexes."""
+    pairs = values.items() if isinstance(values, dict) else ()
+    return [(index, value) for index, value in pairs if index.isdecimal()]
+
+
+def shift_refusal(refusal: SidecarRefused, start: int) -> SidecarRefused:
+    """The refusal of a request whose first item is the caller's item `start`, with the caller's indexes."""
+    refused = {start + index: reason for index, reason in refusal.refused.items()}
+    if refusal.problem is None:
+        return SidecarRefused(refusal.status, str(refusal), refused)
+    problem = ItemProblem(refusal.problem.field, start + refusal.problem.index, refusal.problem.reason)
+    return SidecarRefused(refusal.status, str(problem), refused, problem)
+
+
+def read_warnings(body: Mapping[str, Any], start: int) -> list[str]:
+    """The warnings of a response; texts that were truncated with the caller's indexes, from `start`."""
+    truncated = numbered(body.get(TRUNCATED))
+    if truncated:
+        return [format_truncated(TEXTS, start + int(index), tokens) for index, tokens in truncated]
+    return [str(warning) for warning in body.get(WARNINGS) or ()]
+
+
+def read_model_info(body: Mapping[str, Any], url: str) -> ModelInfo:
+    """Raises SidecarRefused where `body` is not the `/meta` of a sidecar of this project."""
     names = [field.name for field in fields(ModelInfo)]
     missing = [name for name in names if name not in body]
     if missing:
         raise SidecarRefused(
             httpx.codes.OK,
-            f"{url}{META} does not tell {', '.join(missing)}: not a clip-vectorizer sidecar, or an older one; "
+            f"{url}{META} lacks {', '.join(missing)}: not a clip-vectorizer sidecar, or an older one; "
             "start one with `clip-vectorizer serve`",
         )
     return ModelInfo(**{name: body[name] for name in names})
@@ -115,9 +149,9 @@ def read_array(response: httpx.Response, count: int, url: str) -> Vectors:
 
 
 def read_vectors(rows: Any, count: int, url: str) -> Vectors:
-    """(count, D) finite float32, or SidecarRefused."""
+    """(count, D) finite float32. Raises SidecarRefused for anything else."""
     try:
-        with np.errstate(over="ignore"):  # too large for float32 is infinity, refused below
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, which is rejected below
             vectors: Vectors = np.asarray(rows, dtype=np.float32)
     except (TypeError, ValueError):
         vectors = np.empty(0, dtype=np.float32)
@@ -126,13 +160,3 @@ def read_vectors(rows: Any, count: int, url: str) -> Vectors:
     if not np.isfinite(vectors).all():
         raise SidecarRefused(httpx.codes.OK, f"{url} answered a vector with NaN or infinity; its model is broken")
     return vectors
-
-
-def shift_index(sentence: str, start: int) -> str:
-    """`images[3]: ...` of the request that began at item `start`, counted as the caller counts."""
-    return re.sub(r"^(texts|images)\[(\d+)\]", lambda hit: f"{hit[1]}[{int(hit[2]) + start}]", sentence)
-
-
-def about_one_file(sentence: str) -> str:
-    """A refusal of one image for people who named a file: no index, and no base64, which is the client's business."""
-    return re.sub(r"; send (base64 of )?a ", "; it must be a ", re.sub(r"^images\[\d+\]: ", "", sentence))

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.images import PILLOW_FORMATS, upright_rgb
+from clip_vectorizer.images import PILLOW_FORMATS, open_image, upright_rgb
 from ingest.choices import Fit, Keep
 from ingest.items import (
     Amendment,
@@ -122,7 +122,7 @@ class ImagePreview:
 def preview_image(data: bytes, fit: Fit, keep: Keep, with_phash: bool) -> ImagePreview:
     """Return the image to embed, with thumbnail and hash as needed. Raises UnusableFile with the reason."""
     try:
-        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
+        with open_image(io.BytesIO(data)) as picture:
             mime = Image.MIME[picture.format or ""]
             check_pixel_count(picture)
             return build_preview(data, mime, picture, fit, keep in (Keep.FULL, Keep.THUMBNAIL), with_phash)

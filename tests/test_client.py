@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.errors import ItemProblem, Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.wire import MAX_BATCH_ITEMS, MAX_BATCH_SIZE, split_batches
 from tests.fakes import INFO
 
@@ -39,8 +39,17 @@ class Recorder:
         self.sizes.append(len(texts) + len(images))
         for index, image in enumerate(images):
             if image == BROKEN:
-                return httpx.Response(422, json={"error": f"images[{index}]: no image; send base64 of a JPEG file"})
+                return httpx.Response(422, json=refusal(index))
         return httpx.Response(200, json={"textVectors": rows(texts), "imageVectors": rows(images)})
+
+
+def refusal(index: int) -> dict[str, Any]:
+    reason = "no image; send base64 of a JPEG file"
+    return {
+        "error": f"images[{index}]: {reason}",
+        "item": {"field": "images", "index": index, "reason": reason},
+        "refused": {str(index): "no image; it must be a JPEG file"},
+    }
 
 
 def rows(items: Sequence[str] | Sequence[bytes]) -> list[list[float]]:
@@ -148,7 +157,7 @@ def test_a_model_changed_between_requests_is_a_mismatch() -> None:
 
 
 def test_meta_of_another_program_says_so() -> None:
-    with pytest.raises(SidecarRefused, match=r"does not tell model, revision, .*not a clip-vectorizer sidecar"):
+    with pytest.raises(SidecarRefused, match=r"lacks model, revision, .*not a clip-vectorizer sidecar"):
         client(answering(200, json={"version": "1"})).meta()
 
 
@@ -158,10 +167,33 @@ def test_a_redirect_is_not_followed_and_not_taken_for_an_answer() -> None:
 
 
 def test_warnings_of_the_sidecar_are_logged_with_the_callers_index(caplog: pytest.LogCaptureFixture) -> None:
-    body = {"textVectors": [[1.0]] * MAX_BATCH_ITEMS, "warnings": ["texts[2]: the rest was cut"]}
+    body = {"textVectors": [[1.0]] * MAX_BATCH_ITEMS, "warnings": ["texts[2]: ..."], "truncated": {"2": 77}}
     with caplog.at_level(logging.WARNING):
         client(answering(200, json=body)).embed_texts(["a"] * (2 * MAX_BATCH_ITEMS))
-    assert caplog.messages == ["texts[2]: the rest was cut", f"texts[{MAX_BATCH_ITEMS + 2}]: the rest was cut"]
+    cut = "longer than the 77 tokens that the model reads; the rest was cut"
+    assert caplog.messages == [f"texts[2]: {cut}", f"texts[{MAX_BATCH_ITEMS + 2}]: {cut}"]
+
+
+def test_warnings_of_another_program_are_logged_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    body = {"textVectors": [[1.0]], "warnings": ["a text was cut"]}
+    with caplog.at_level(logging.WARNING):
+        client(answering(200, json=body)).embed_texts(["a"])
+    assert caplog.messages == ["a text was cut"]
+
+
+@pytest.mark.parametrize("item", [None, 7, "images[1]", {}, {"field": "images", "index": "x", "reason": "no image"}])
+def test_an_error_that_names_no_item_keeps_its_message(item: object) -> None:
+    body = {"error": "images[1]: no image", "item": item}
+    with pytest.raises(SidecarRefused, match=r"^images\[1\]: no image$") as refusal:
+        client(answering(422, json=body)).embed_images([b"1"] * 70)
+    assert refusal.value.problem is None
+
+
+def test_an_error_has_the_position_and_the_reason_as_values() -> None:
+    with pytest.raises(SidecarRefused) as refusal:
+        client(Recorder()).embed_images([b"fine"] * 70 + [BROKEN])
+    assert refusal.value.problem == ItemProblem("images", 70, "no image; send base64 of a JPEG file")
+    assert refusal.value.refused == {70: "no image; it must be a JPEG file"}
 
 
 def test_a_password_in_the_address_is_sent_and_never_shown() -> None:

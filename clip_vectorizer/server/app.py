@@ -1,4 +1,4 @@
-"""The sidecar's routes as one ASGI app. Every failure, whatever its status, is JSON with a sentence."""
+"""The sidecar's routes as one ASGI app. Every failure, whatever its status, is JSON with a message."""
 
 from starlette.types import ASGIApp
 
@@ -30,20 +30,20 @@ from clip_vectorizer.server.settings import Settings
 
 
 def create_app(settings: Settings, encoder: Encoder) -> ASGIApp:
-    """A sidecar that is ready at once. It needs no lifespan, so a test may call it through a transport."""
+    """A sidecar that is ready immediately. It needs no lifespan, so a test may call it through a transport."""
     service = Service(settings.limits, settings.decode_threads)
     service.use(encoder)
     return build_app(service, settings)
 
 
 def build_app(service: Service, settings: Settings) -> ASGIApp:
-    """The routes around a service, which may get its model later."""
-    keys = Credentials(settings.basic_auth, settings.api_keys)
-    return SidecarApp(build_routes(service), keys, service.metrics)
+    """The app of a service, whose model may be loaded later."""
+    credentials = Credentials(settings.basic_auth, settings.api_keys)
+    return SidecarApp(build_routes(service), credentials, service.metrics)
 
 
 def build_routes(service: Service) -> dict[str, dict[str, RouteHandler]]:
-    """Path -> method -> handler; HEAD is answered where GET is."""
+    """Path -> method -> handler; HEAD is served where GET is."""
     routes: dict[str, dict[str, RouteHandler]] = {
         VECTORIZE: {"POST": vectorize_handler(service)},
         VECTORIZE_IMAGES: {"POST": images_handler(service)},

@@ -1,27 +1,27 @@
-"""Rows of what was asked before, by content: the same input gets the same bits, whatever else is in its batch.
+"""The rows of earlier requests by content, and work on equal inputs at the same time, which is done once.
 
 D dimensions
-
-Equal work at the same time is done once: whoever asks for what is being made waits for that.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from clip_vectorizer.vectors import Vectors
 
-KEY_BYTES = 16  # 128 bits: two inputs of equal key are less likely than a memory error
-ENTRY_BYTES = 300  # what Python adds to the numbers of one row: key, array object, place in the table
+KEY_BYTES = 16  # 128 bits: two inputs with the same key are less likely than a memory error
+ENTRY_BYTES = 300  # Python's overhead per row: key, array object, place in the table
+
+ResultT = TypeVar("ResultT")
 
 
 class VectorCache:
-    """The rows used last, within `max_bytes`; 0 keeps none."""
+    """The most recently used rows, up to `max_bytes`; 0 stores none. Equal inputs get equal bits from it."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -39,12 +39,13 @@ class VectorCache:
         return row
 
     def put(self, key: bytes, row: Vectors) -> None:
-        kept = np.array(row)  # of its own: a view would keep its whole batch alive
-        kept.flags.writeable = False
+        """Store a copy of `row` (D,)."""
+        copy = np.array(row)  # a view would keep its whole batch alive
+        copy.flags.writeable = False
         if key in self._rows:
             self.size_bytes -= entry_bytes(self._rows.pop(key))
-        self._rows[key] = kept
-        self.size_bytes += entry_bytes(kept)
+        self._rows[key] = copy
+        self.size_bytes += entry_bytes(copy)
         while self.size_bytes > self._max_bytes:
             self.size_bytes -= entry_bytes(self._rows.popitem(last=False)[1])
 
@@ -54,21 +55,28 @@ def entry_bytes(row: Vectors) -> int:
 
 
 def content_key(kind: bytes, content: bytes) -> bytes:
-    """`kind` (at most 16 bytes) keeps a text and an image of equal bytes apart."""
+    """The key of an input. `kind` (at most 16 bytes) separates a text and an image of equal bytes.
+
+    >>> content_key(b"text", b"owl") == content_key(b"image", b"owl")
+    False
+    """
     return hashlib.blake2b(content, digest_size=KEY_BYTES, person=kind).digest()
-
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True, eq=False)
 class Flight(Generic[ResultT]):
-    task: "asyncio.Task[ResultT]"
-    passengers: int = 0
+    """Work in progress for one key, and how many callers wait for it."""
+
+    key: bytes
+    future: "asyncio.Future[ResultT]"
+    waiters: int = 0
 
 
 class SingleFlight(Generic[ResultT]):
-    """Work by key. Invariant: work goes on as long as anybody waits for it, and no longer."""
+    """Concurrent callers of one key share the work.
+
+    Invariant: work is in progress as long as any caller waits for it, and no longer.
+    """
 
     def __init__(self) -> None:
         self._flights: dict[bytes, Flight[ResultT]] = {}
@@ -76,20 +84,27 @@ class SingleFlight(Generic[ResultT]):
     def __contains__(self, key: bytes) -> bool:
         return key in self._flights
 
-    async def join(self, key: bytes, start: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-        """What the work under way for `key` gives, or `start()` where there is none."""
+    async def join(self, key: bytes, start: Callable[[], "asyncio.Future[ResultT]"]) -> ResultT:
+        """The result of the work in progress for `key`, or of `start()` where there is none."""
+        flight = self.enter(key, start)
+        try:
+            return await asyncio.shield(flight.future)
+        finally:
+            self.leave(flight)
+
+    def enter(self, key: bytes, start: Callable[[], "asyncio.Future[ResultT]"]) -> Flight[ResultT]:
+        """As `join`, for a caller that waits in its own way. It must `leave` exactly once."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = Flight(asyncio.create_task(start()))
-        flight.passengers += 1
-        try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.passengers -= 1
-            if not flight.passengers:
-                self._land(key, flight)
+            flight = self._flights[key] = Flight(key, start())
+        flight.waiters += 1
+        return flight
 
-    def _land(self, key: bytes, flight: Flight[ResultT]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]  # at once: nobody may join what is being cancelled
-        flight.task.cancel()  # nothing happens to one that is done
+    def leave(self, flight: Flight[ResultT]) -> None:
+        """Stop waiting. The last caller that leaves cancels unfinished work."""
+        flight.waiters -= 1
+        if flight.waiters:
+            return
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]  # first: a new caller must not join work that is being cancelled
+        flight.future.cancel()  # no effect on finished work

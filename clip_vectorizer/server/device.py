@@ -1,8 +1,8 @@
-"""A device: batches in, one answer an item out.
+"""A device and its thread: batches in, one row or error per item out.
+
+Urgent work overtakes: it is first in the queue, and runs at the pauses of the work in progress.
 
 N items · D dimensions
-
-The one thread of a device, on which urgent work overtakes: first in line, and at the pauses of what runs.
 """
 
 import asyncio
@@ -25,58 +25,41 @@ from clip_vectorizer.vectors import Vectors
 
 RowOrError = Vectors | EncoderFailed  # one unit row (D,), or why there is none
 EncodeFunction = Callable[[Any], Vectors]  # items in, (N, D) out
-
 ResultT = TypeVar("ResultT")
 
 
-class DeviceThread:
-    """A daemon: a thread that hangs in a driver must not keep the process. It ends when nobody holds this any more."""
-
-    def __init__(self, name: str) -> None:
-        self._line: DeviceQueue = DeviceQueue()
-        threading.Thread(target=self._line.work_through, name=f"device {name}", daemon=True).start()
-        weakref.finalize(self, stop_thread, self._line)
-
-    def submit(self, work: Callable[[], ResultT], urgent: bool) -> "Future[ResultT]":
-        """Work may raise anything: its future has it, the thread lives on."""
-        future, job = prepare_task(work)
-        (self._line.urgent if urgent else self._line.usual).append(job)
-        self._line.waiting.release()
-        return future
-
-
-class Device:
-    """A worker's side of a device. `kinds`: the items it takes, those whose turn it is first."""
-
-    def __init__(self, encoder: Encoder, kinds: list[ItemKind], thread: DeviceThread, urgent: bool = False) -> None:
-        self.kinds = kinds
-        self._encode: dict[ItemKind, EncodeFunction] = {"text": encoder.encode_texts, "image": encoder.encode_images}
-        self._thread, self._urgent = thread, urgent
-
-    def took(self, kind: ItemKind) -> None:
-        """The turn of all others comes first."""
-        self.kinds.remove(kind)
-        self.kinds.append(kind)
-
-    async def encode(self, kind: ItemKind, items: Sequence[Any]) -> list[RowOrError]:
-        """One answer an item. Raises whatever ended the pass for good: DeviceLost, SystemExit, ..."""
-        job = self._thread.submit(partial(run_batch, self._encode[kind], items), self._urgent)
-        answers, end = await asyncio.wrap_future(job)
-        if end is not None:
-            raise end
-        return answers
-
-
-def open_devices(encoder: Encoder) -> list[Device]:
-    """The workers of one encoder, on one thread. On a CPU texts are let in between the layers of a pass over images."""
+def open_devices(encoder: Encoder) -> "list[Device]":
+    """The devices of one encoder, on one thread. On a CPU texts run between the layers of a batch of images."""
     thread = DeviceThread(encoder.info.device)
     if encoder.info.device != "cpu":
         return [Device(encoder, list(ITEM_KINDS), thread)]
     return [Device(encoder, ["text"], thread, urgent=True), Device(encoder, ["image"], thread)]
 
 
+class Device:
+    """A device for some kinds of items. `kinds`: in the order of their turns."""
+
+    def __init__(self, encoder: Encoder, kinds: list[ItemKind], thread: "DeviceThread", urgent: bool = False) -> None:
+        self.kinds = kinds
+        self._encode: dict[ItemKind, EncodeFunction] = {"text": encoder.encode_texts, "image": encoder.encode_images}
+        self._thread, self._urgent = thread, urgent
+
+    def rotate(self, kind: ItemKind) -> None:
+        """Give all other kinds their turn first."""
+        self.kinds.remove(kind)
+        self.kinds.append(kind)
+
+    async def encode(self, kind: ItemKind, items: Sequence[Any]) -> list[RowOrError]:
+        """One row or error per item. Raises what ended the device for good: DeviceLost, SystemExit, ..."""
+        job = self._thread.submit(partial(run_batch, self._encode[kind], items), self._urgent)
+        rows, error = await asyncio.wrap_future(job)
+        if error is not None:
+            raise error
+        return rows
+
+
 def run_batch(encode: EncodeFunction, items: Sequence[Any]) -> tuple[list[RowOrError], BaseException | None]:
-    """As values: asyncio would let a SystemExit of a thread end the event loop in the midst of things."""
+    """The rows and the error as values: asyncio would end the event loop for a SystemExit of a thread."""
     try:
         return encode_items(encode, items), None
     except SystemExit as error:
@@ -86,48 +69,64 @@ def run_batch(encode: EncodeFunction, items: Sequence[Any]) -> tuple[list[RowOrE
 
 
 def encode_items(encode: EncodeFunction, items: Sequence[Any]) -> list[RowOrError]:
-    """One answer an item: a batch that fails is tried again item by item. Raises DeviceLost alone."""
+    """One row or error per item: a batch that fails is retried item by item. Raises DeviceLost alone."""
     try:
         return check_rows(encode(items), len(items))
     except DeviceLost:
         raise
-    except Exception as error:  # the model may raise anything; the one thread that serves all must live on
+    except Exception as error:  # a model may raise anything; the one thread of the device must survive
         if len(items) == 1:
             return [EncoderFailed(f"the model failed: {error or type(error).__name__}")]
-        return [answer for item in items for answer in encode_items(encode, [item])]
+        return [row for item in items for row in encode_items(encode, [item])]
 
 
 def check_rows(rows_nd: Vectors, count: int) -> list[RowOrError]:
-    """The rows, an error in place of each that is not finite. Raises EncoderFailed unless there are `count`."""
+    """The rows, with an error in place of each that is not finite. Raises EncoderFailed unless there are `count`."""
     if rows_nd.shape[:1] != (count,):
         raise EncoderFailed(f"{len(rows_nd)} vectors for {count} items")
     return [row if np.isfinite(row).all() else EncoderFailed("the model gave NaN or infinity") for row in rows_nd]
 
 
+class DeviceThread:
+    """A daemon: a thread that hangs in a driver must not keep the process alive. Ends when this object is collected."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: DeviceQueue = DeviceQueue()
+        threading.Thread(target=self._queue.run, name=f"device {name}", daemon=True).start()
+        weakref.finalize(self, stop_thread, self._queue)
+
+    def submit(self, work: Callable[[], ResultT], urgent: bool) -> "Future[ResultT]":
+        """Run `work` in the thread. It may raise anything: the exception goes to the future, the thread survives."""
+        future, task = prepare_task(work)
+        (self._queue.urgent if urgent else self._queue.usual).append(task)
+        self._queue.waiting.release()
+        return future
+
+
 class DeviceQueue:
-    """What waits for the thread, which sleeps while there is nothing: `waiting` counts both kinds."""
+    """The tasks of the thread, which sleeps while there are none: `waiting` counts both kinds."""
 
     def __init__(self) -> None:
         self.urgent: deque[ThreadTask] = deque()
         self.usual: deque[ThreadTask] = deque()
         self.waiting = threading.Semaphore(0)
-        self.over = False
+        self.closed = False
 
-    def work_through(self) -> None:
-        set_pause_work(self.urgent_now)
+    def run(self) -> None:
+        set_pause_work(self.run_urgent)
         while True:
             self.waiting.acquire()
-            if self.over:
+            if self.closed:
                 return
             (self.urgent or self.usual).popleft()()
 
-    def urgent_now(self) -> None:
-        """At a pause: what is urgent and has come meanwhile."""
+    def run_urgent(self) -> None:
+        """Run the urgent tasks that have come meanwhile; called at the pauses of other work."""
         while self.urgent:
-            self.waiting.acquire()  # at once: it was released for this very job
+            self.waiting.acquire()  # does not block: it was released for this task
             self.urgent.popleft()()
 
 
-def stop_thread(line: DeviceQueue) -> None:
-    line.over = True
-    line.waiting.release()
+def stop_thread(queue: DeviceQueue) -> None:
+    queue.closed = True
+    queue.waiting.release()

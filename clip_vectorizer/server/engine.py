@@ -1,4 +1,4 @@
-"""From an item to its row: looked up, joined to equal work under way, or prepared and put into a batch."""
+"""From an item to its row: from the cache, from equal work in progress, or prepared and put into a batch."""
 
 import asyncio
 import time
@@ -17,40 +17,40 @@ from clip_vectorizer.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
 
 QUICK_PIXELS, QUICK_BYTES = 2_000_000, 500_000  # decoded in some 10 ms
-MAX_LIGHT_PIXELS = 16_000_000  # larger pictures are decoded one at a time: they take seconds and hundreds of megabytes
-MAX_INLINE_HASH_BYTES = 1_000_000  # bytes; hashing more would hold up the event loop for over a millisecond
+MAX_LIGHT_PIXELS = 16_000_000  # larger images are decoded one at a time: they take seconds and hundreds of megabytes
+MAX_INLINE_HASH_BYTES = 1_000_000  # hashing more would block the event loop for over a millisecond
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedItem:
-    """A row and how it came: `prepare_seconds` from the bytes to the queue, waiting for a thread included."""
+    """A row and its source. `prepare_seconds`: from the bytes to the queue, waiting for a thread included."""
 
     row: EmbeddingResult
     prepare_seconds: float = 0.0
     cached: bool = False
-    joined: bool = False  # to equal work that was under way
+    joined: bool = False  # to equal work in progress
 
 
 class EncodingBackend(Protocol):
-    """Where prepared items become rows: a `Batcher`, or the process that has one."""
+    """Encodes prepared items: a `Batcher`, or the connection to the process that has one."""
 
     def announced(self, kind: ItemKind) -> AbstractContextManager[None]:
-        """While an item is being prepared that will be handed in right after."""
+        """Announce that an item is being prepared and will be encoded next."""
 
     async def encode(self, kind: ItemKind, owner: object, item: PreparedText | Pixels, key: bytes) -> EmbeddingResult:
-        """Raises EncoderFailed. `key` is of the item's content: equal keys may share one pass."""
+        """Raises EncoderFailed. `key` is of the item's content: equal keys may share one batch entry."""
 
 
 class Engine:
-    """Equal inputs get bit-equal rows: from the cache, or from the one pass that all who ask meanwhile wait for.
+    """Equal inputs get bit-equal rows: from the cache, or from one batch entry that concurrent callers share.
 
-    What has left the cache is computed again, in another batch perhaps, and may then differ in the last bits.
+    An input that has left the cache is encoded again, perhaps in another batch, and may differ in the last bits.
     """
 
     def __init__(
-        self, encoders: Sequence[Preparer], batcher: EncodingBackend, limits: Limits, decode_threads: int
+        self, encoders: Sequence[Preparer], backend: EncodingBackend, limits: Limits, decode_threads: int
     ) -> None:
-        self._encoder, self._batcher, self._limits = encoders[0], batcher, limits
+        self._encoder, self._backend, self._limits = encoders[0], backend, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: SingleFlight[EmbeddedItem] = SingleFlight()
         threads = min(decode_threads, usable_cores())
@@ -65,53 +65,51 @@ class Engine:
         return self._encoder.prepare_text(text)
 
     async def text(self, owner: object, text: PreparedText) -> EmbeddedItem:
-        """Raises EncoderFailed."""
+        """The row of a text. `owner` is its request: requests take turns. Raises EncoderFailed."""
         key = content_key(b"text", b"%d " * len(text.ids) % text.ids)
-        return self._known(key) or await self._joined(key, lambda: self._encoded_text(key, owner, text))
+        return self._find(key) or await self._join(key, lambda: self._encode_text(key, owner, text))
 
     async def image(self, owner: object, data: bytes) -> EmbeddedItem:
-        """Raises ImageRefused, EncoderFailed."""
+        """The row of an image file. Raises ImageRefused, EncoderFailed."""
         large = len(data) > MAX_INLINE_HASH_BYTES
         key = await asyncio.to_thread(content_key, b"image", data) if large else content_key(b"image", data)
-        return self._known(key) or await self._joined(key, lambda: self._encoded_image(key, owner, data))
+        return self._find(key) or await self._join(key, lambda: self._encode_image(key, owner, data))
 
-    def _known(self, key: bytes) -> EmbeddedItem | None:
+    def _find(self, key: bytes) -> EmbeddedItem | None:
         vector = self.cache.get(key)
         return None if vector is None else EmbeddedItem(EmbeddingResult(vector), cached=True)
 
-    async def _joined(self, key: bytes, start: Callable[[], Coroutine[Any, Any, EmbeddedItem]]) -> EmbeddedItem:
-        under_way = key in self._flights
-        made = await self._flights.join(key, start)
-        return replace(made, joined=True) if under_way else made
+    async def _join(self, key: bytes, encode: Callable[[], Coroutine[Any, Any, EmbeddedItem]]) -> EmbeddedItem:
+        in_progress = key in self._flights
+        item = await self._flights.join(key, lambda: asyncio.create_task(encode()))
+        return replace(item, joined=True) if in_progress else item
 
-    async def _encoded_text(self, key: bytes, owner: object, text: PreparedText) -> EmbeddedItem:
-        return self._kept(key, build_embedded_item(await self._batcher.encode("text", owner, text, key)))
+    async def _encode_text(self, key: bytes, owner: object, text: PreparedText) -> EmbeddedItem:
+        row = await self._backend.encode("text", owner, text, key)
+        return self._store(key, EmbeddedItem(row, cached=row.cached))
 
-    async def _encoded_image(self, key: bytes, owner: object, data: bytes) -> EmbeddedItem:
+    async def _encode_image(self, key: bytes, owner: object, data: bytes) -> EmbeddedItem:
         start = time.perf_counter()
-        pixels = await self._pixels(owner, data)
+        pixels = await self._decode(owner, data)
         seconds = time.perf_counter() - start
-        return self._kept(key, build_embedded_item(await self._batcher.encode("image", owner, pixels, key), seconds))
+        row = await self._backend.encode("image", owner, pixels, key)
+        return self._store(key, EmbeddedItem(row, seconds, row.cached))
 
-    async def _pixels(self, owner: object, data: bytes) -> Pixels:
-        """A batch waits for those that take milliseconds, and for no other."""
+    async def _decode(self, owner: object, data: bytes) -> Pixels:
+        """Pixels of an image file. A batch waits for files that take milliseconds, and for no others."""
         work = self._encoder, data, self._limits.max_pixels
         if len(data) <= QUICK_BYTES and count_pixels(data, self._limits.max_pixels) <= QUICK_PIXELS:
-            with self._batcher.announced("image"):
+            with self._backend.announced("image"):
                 return await self._light.run(owner, decode_pixels, *work)
-        pixels = await self._light.run(owner, prepare_if_light, *work)
+        pixels = await self._light.run(owner, decode_if_light, *work)
         return await self._heavy.run(owner, decode_pixels, *work) if pixels is None else pixels
 
-    def _kept(self, key: bytes, made: EmbeddedItem) -> EmbeddedItem:
-        self.cache.put(key, made.row.vector)
+    def _store(self, key: bytes, item: EmbeddedItem) -> EmbeddedItem:
+        self.cache.put(key, item.row.vector)
         vector = self.cache.get(key)
-        return made if vector is None else replace(made, row=replace(made.row, vector=vector))
+        return item if vector is None else replace(item, row=replace(item.row, vector=vector))
 
 
-def build_embedded_item(row: EmbeddingResult, prepare_seconds: float = 0.0) -> EmbeddedItem:
-    return EmbeddedItem(row, prepare_seconds, row.cached)
-
-
-def prepare_if_light(encoder: Preparer, data: bytes, max_pixels: int) -> Pixels | None:
-    """The pixels of a picture of usual size, None for one that must go the other way."""
+def decode_if_light(encoder: Preparer, data: bytes, max_pixels: int) -> Pixels | None:
+    """The pixels of an image of usual size, None for one that must be decoded alone."""
     return None if count_pixels(data, max_pixels) > MAX_LIGHT_PIXELS else decode_pixels(encoder, data, max_pixels)

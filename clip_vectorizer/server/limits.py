@@ -1,4 +1,4 @@
-"""What one sidecar takes in, and the gates that hold the queue to it."""
+"""The limits of one sidecar, and gates that enforce the limits of its queue."""
 
 import asyncio
 from collections import deque
@@ -13,35 +13,35 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    max_batch: int = 32  # items in one pass; past ~32 a CPU gains nothing
+    max_batch: int = 32  # items; past ~32 a CPU gains nothing
     max_items: int = 256  # texts and images of one request
     max_queue: int = 1024  # items of all requests in flight; above this: 503 at once
-    max_queue_bytes: int = 512 * MIB  # bodies of all requests in flight; above this a body waits unread
-    max_body_bytes: int = 112 * MIB  # Weaviate lets in 104,858,000 bytes of objects by gRPC, base64 and all
+    max_queue_bytes: int = 512 * MIB  # bodies of all requests in flight; above this a body waits before it is read
+    max_body_bytes: int = 112 * MIB  # Weaviate accepts 104,858,000 bytes of objects by gRPC, base64 included
     max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
-    max_text_characters: int = 20_000  # what a tokenizer gets to see; far more than any context holds
+    max_text_characters: int = 20_000  # that are tokenised; far more than any context holds
     cache_bytes: int = 64 * MIB  # of vectors by content: some 27,000 of 512 dimensions
     deadline_seconds: float = 45.0  # Weaviate hangs up after 50
-    hang_seconds: float = 300.0  # a pass over this means that the device is lost
+    hang_seconds: float = 300.0  # a batch that takes longer means that the device is lost
 
     @property
     def body_bytes(self) -> int:
-        """Of one body: what must fit into the queue at all."""
+        """The limit of one body, which must fit into the queue."""
         return min(self.max_body_bytes, self.max_queue_bytes)
 
 
 class Gate:
-    """Counts what is in flight. Invariant: never more than `room`, and all that entered leaves."""
+    """Counts what is in flight. Invariant: never more than `room`, and every amount that enters leaves."""
 
     def __init__(self, room: int, unit: str, variable: str) -> None:
-        """`unit` and `variable` for the sentences of refusal."""
+        """`unit` and `variable` are for the error messages."""
         self.inside = 0
         self._room, self._unit, self._variable = room, unit, variable
-        self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @contextmanager
     def enter(self, amount: int) -> Iterator[None]:
-        """Holds `amount`. Raises Overloaded when there is no room now, TooLarge when there never will be."""
+        """Hold `amount`. Raises Overloaded when there is no room now, TooLarge when there never will be."""
         self._check(amount)
         if not self._fits(amount):
             raise Overloaded(f"the queue is full ({self.inside} of {self._room} {self._unit}); try again in a moment")
@@ -53,7 +53,7 @@ class Gate:
 
     @asynccontextmanager
     async def wait(self, amount: int) -> AsyncIterator[None]:
-        """As `enter`, but waits for room, first come, first served."""
+        """As `enter`, but wait for room, first come, first served."""
         self._check(amount)
         if not self._fits(amount):
             await self._turn(amount)
@@ -71,18 +71,18 @@ class Gate:
             )
 
     def _fits(self, amount: int) -> bool:
-        return not self._line and self.inside + amount <= self._room
+        return not self._waiting and self.inside + amount <= self._room
 
     async def _turn(self, amount: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append((amount, turn))
+        self._waiting.append((amount, turn))
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # let in, and cancelled before it woke
+            if turn.done() and not turn.cancelled():  # admitted, and cancelled before it resumed
                 self._leave(amount)
             else:
-                self._admit()  # those behind may fit where this one did not
+                self._admit()  # later ones may fit where this one did not
             raise
 
     def _leave(self, amount: int) -> None:
@@ -90,8 +90,8 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        while self._line and (self._line[0][1].done() or self.inside + self._line[0][0] <= self._room):
-            amount, turn = self._line.popleft()
+        while self._waiting and (self._waiting[0][1].done() or self.inside + self._waiting[0][0] <= self._room):
+            amount, turn = self._waiting.popleft()
             if not turn.done():  # done: its caller left
                 self.inside += amount
                 turn.set_result(None)

@@ -1,4 +1,4 @@
-"""How the log looks: lines for people on stderr, and at debug one JSON object for each request."""
+"""The format of the log: plain lines on stderr, and at level debug one JSON object for each request."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ REQUEST_LOGGER = "clip_vectorizer.server.middleware"  # its lines are JSON
 
 
 class LogFormatter(logging.Formatter):
-    """A request's line is its JSON object alone, so that `grep '^{' | jq` reads it."""
+    """The line of a request is its JSON object alone, so that `grep '^{' | jq` can read it."""
 
     def __init__(self) -> None:
         super().__init__(LOG_FORMAT)
@@ -21,7 +21,7 @@ class LogFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Ours from `level` (`info`) on, other libraries' from warnings on."""
+    """Log this project from `level` (`info`) on, and other libraries from warnings on. For entry points only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

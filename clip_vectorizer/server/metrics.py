@@ -1,11 +1,4 @@
-"""What goes on, for Prometheus: `GET /metrics`.
-
-Where the time of one request went, for its answer's headers, the metrics and the log.
-
-What the model takes of an accelerator's memory.
-
-The metrics of several processes as one page: values of equal names and labels are added up.
-"""
+"""Measurements: the times of one request, the metrics for Prometheus (`GET /metrics`), their sums over processes."""
 
 import operator
 import sys
@@ -40,14 +33,14 @@ MERGE_FUNCTIONS: dict[str, Callable[[float, float], float]] = {
 
 @dataclass(slots=True)
 class RequestTimes:
-    """Seconds. Items of one request go side by side: of each stage the longest counts, so stages may overlap."""
+    """Seconds. The items of a request run in parallel: the longest of each stage counts, so stages may overlap."""
 
     parse: float = 0.0  # from the last byte of the body to texts and files
     decode: float = 0.0  # of a file to the model's pixels, waiting for a thread included
     queue: float = 0.0  # for the model
-    encode: float = 0.0  # the pass that the item was in
+    encode: float = 0.0  # the batch that the item was in
     serialise: float = 0.0
-    total: float = 0.0  # from the last byte of the body to the last of the answer
+    total: float = 0.0  # from the last byte of the body to the last of the response
     start: float = field(default_factory=time.perf_counter)
     texts: int = 0
     images: int = 0
@@ -57,7 +50,7 @@ class RequestTimes:
         return time.perf_counter() - self.start
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """`x-parse-time` and so on, in milliseconds, as ASGI takes them."""
+        """`x-parse-time` and so on, in milliseconds, for ASGI."""
         return [(name, b"%.3f" % (getattr(self, stage) * 1000)) for stage, name in TIME_HEADERS]
 
     def milliseconds(self) -> dict[str, float]:
@@ -65,7 +58,7 @@ class RequestTimes:
 
 
 class Metrics:
-    """One registry a sidecar, so that several may live in one process."""
+    """One registry per sidecar, so that there may be several in one process."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -88,7 +81,7 @@ class Metrics:
         return cache_children(Histogram(name, help_text, labels, buckets=buckets, registry=self._registry))
 
     def answered(self, route: str, status: int, size: int) -> None:
-        """One request, whatever became of it, with a body of `size` bytes."""
+        """Count one request, successful or not, with a body of `size` bytes."""
         self._requests(route, str(status)).inc()
         self._received().inc(size)
 
@@ -99,8 +92,8 @@ class Metrics:
     def error(self, kind: str) -> None:
         self._errors(kind).inc()
 
-    def items(self, kind: ItemKind, made: Sequence[EmbeddedItem | BaseException]) -> None:
-        for each in made:
+    def items(self, kind: ItemKind, items: Sequence[EmbeddedItem | BaseException]) -> None:
+        for each in items:
             if isinstance(each, EmbeddedItem):
                 self._items(kind, "cache" if each.cached else "joined" if each.joined else "model").inc()
                 self._hits("hit" if each.cached else "miss").inc()
@@ -113,7 +106,7 @@ class Metrics:
             wait.observe(seconds)
 
     def watch_model(self, depth: Callable[[ItemKind], int], cache: VectorCache, info: ModelInfo | None = None) -> None:
-        """Gauges that are read when somebody asks: where the model is."""
+        """Add the gauges of the model's process, which are read at each request of the metrics."""
         if info:
             self._describe(info)
         waiting = Gauge("clip_queue_depth", "Items that wait for the model.", ["kind"], registry=self._registry)
@@ -130,7 +123,7 @@ class Metrics:
             memory.labels(device).set_function(partial(read_device_bytes, device))
 
     def watch_gates(self, items: Gate, size: Gate) -> None:
-        """Gauges that are read when somebody asks: where the requests are."""
+        """Add the gauges of a process that serves requests, which are read at each request of the metrics."""
         self._gauge("clip_items_in_flight", "Items of all requests in flight.", lambda: items.inside)
         self._gauge("clip_bytes_in_flight", "Bytes of all bodies in flight.", lambda: size.inside)
 
@@ -142,12 +135,12 @@ class Metrics:
 
 
 def cache_children(metric: Counter | Histogram) -> Callable[..., Any]:
-    """By label values, each looked up once: `labels` takes longer than the counting."""
+    """Children by label values, each created once: `labels` takes longer than the counting."""
     return remembered(lambda *values: metric.labels(*values) if values else metric)
 
 
 def read_device_memory() -> dict[str, int]:
-    """By device, `cuda:0`; empty without one. Asks the torch that the model brought, and never imports it."""
+    """Memory that the model uses, by device (`cuda:0`). Uses torch if it is loaded, and never imports it."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return {}
@@ -158,11 +151,11 @@ def read_device_bytes(device: str) -> int:
     return read_device_memory().get(device, 0)
 
 
-def sum_pages(pages: Iterable[bytes], last_words: bytes = b"") -> bytes:
-    """One page of many. Of `last_words`, the page of processes that ended, only what counts: no gauges."""
+def sum_pages(pages: Iterable[bytes], ended: bytes = b"") -> bytes:
+    """Merge pages by adding values of equal names and labels. `ended`, of ended processes, without gauges."""
     families: dict[str, Metric] = {}
     for family in (
-        *drop_gauges(parse_families(last_words)),
+        *drop_gauges(parse_families(ended)),
         *(each for page in pages for each in parse_families(page)),
     ):
         add_family(families.setdefault(family.name, Metric(family.name, family.documentation, family.type)), family)
@@ -170,7 +163,7 @@ def sum_pages(pages: Iterable[bytes], last_words: bytes = b"") -> bytes:
 
 
 def parse_families(page: bytes) -> Iterator[Metric]:
-    """Without the times at which each process began to count: their sum means nothing."""
+    """All but the creation times of counters, whose sum is meaningless."""
     return (each for each in text_string_to_metric_families(page.decode()) if not each.name.endswith("_created"))
 
 

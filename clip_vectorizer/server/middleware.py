@@ -1,9 +1,4 @@
-"""Everything around the routes, in one place: slashes, keys, counting, logging, and a sentence for every failure.
-
-Who may ask: by HTTP Basic, all that Weaviate can send (`http://user:password@host` as its address), or by a key.
-
-From an error to its answer: one table of kinds, and a body that the asking client can read.
-"""
+"""Everything around the routes: paths, credentials, counting, logging, and an error response for every failure."""
 
 import base64
 import hmac
@@ -29,17 +24,17 @@ from clip_vectorizer.errors import (
     Unauthorised,
     UnreadableImage,
 )
-from clip_vectorizer.protocol import ERROR, LIVE, READY, REFUSED
+from clip_vectorizer.protocol import ERROR, ITEM, LIVE, READY, REFUSED
 from clip_vectorizer.server.metrics import Metrics, RequestTimes
 
-UNKNOWN_ROUTE = "other"  # what strangers ask for must not become labels without end
-PUBLIC_PATHS = (LIVE, READY)  # probes of an orchestrator carry no password
-UNAUTHORISED_MESSAGE = "this sidecar asks for a password or a key; {}"
+UNKNOWN_ROUTE = "other"  # the label of all paths that are not served: labels must not grow without limit
+PUBLIC_PATHS = (LIVE, READY)  # an orchestrator's probes carry no password
+UNAUTHORISED_MESSAGE = "this sidecar requires a password or a key; {}"
 BASIC_HINT = "put the password into the address (http://user:password@host)"
 BEARER_HINT = "send a key as `Authorization: Bearer KEY` (our own commands take it from VECTORIZER_API_KEY)"
 JSON = "application/json"
-CLIENT_CLOSED_STATUS = 499  # nginx's number; nobody reads it
-OPENAI_PREFIX = "/v1/"  # paths whose clients expect an object for an error
+CLIENT_CLOSED_STATUS = 499  # nginx's number; the response reaches no client
+OPENAI_PREFIX = "/v1/"  # paths whose clients expect an object as error
 ERROR_KINDS: dict[type[BaseException], str] = {
     BadRequest: "bad_request",
     UnreadableImage: "unreadable_image",
@@ -59,73 +54,53 @@ RouteTable = Mapping[str, Mapping[str, RouteHandler]]  # path -> method -> handl
 
 
 class TrackedRequest(Request):
-    """A request, and what becomes known of it on the way."""
+    """A request with its measurements."""
 
     size = 0  # bytes of the body
     reading = False  # the body
-    times: RequestTimes | None = None  # once the body is there
+    times: RequestTimes | None = None  # once the body has arrived
 
-    def begun(self, size: int) -> RequestTimes:
+    def start_times(self, size: int) -> RequestTimes:
+        """The body, of `size` bytes, has arrived."""
         self.size, self.times = size, RequestTimes()
         return self.times
 
 
-class Credentials:
-    """What opens: `user:password` by HTTP Basic, any of the keys as a bearer. Open where there is neither."""
-
-    def __init__(self, basic: str, bearers: Sequence[str]) -> None:
-        ways = [way for way, wanted in ((BASIC_HINT, basic), (BEARER_HINT, bearers)) if wanted]
-        self.sentence = UNAUTHORISED_MESSAGE.format(", or ".join(ways))
-        self.challenges = [b"Basic"] * bool(basic) + [b"Bearer"] * bool(bearers)
-        self._basic = [base64.b64encode(basic.encode())] if basic else []
-        self._bearers = [key.encode() for key in bearers]
-
-    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Raises Unauthorised."""
-        if self.challenges and path not in PUBLIC_PATHS and not self._opens(dict(headers).get(b"authorization", b"")):
-            raise Unauthorised(self.sentence)
-
-    def _opens(self, authorization: bytes) -> bool:
-        scheme, _, secret = authorization.partition(b" ")
-        wanted = {b"basic": self._basic, b"bearer": self._bearers}.get(scheme.lower(), [])
-        found = [hmac.compare_digest(secret.strip(), each) for each in wanted]  # all of them: time tells nothing
-        return any(found)
-
-
 class SidecarApp:
-    """The sidecar as an ASGI app: exactly one answer, one count and one line of log for each request."""
+    """The sidecar as an ASGI app: exactly one response, one count and one log line for each request."""
 
-    def __init__(self, routes: RouteTable, keys: Credentials, metrics: Metrics) -> None:
-        self._routes, self._keys, self._metrics = routes, keys, metrics
+    def __init__(self, routes: RouteTable, credentials: "Credentials", metrics: Metrics) -> None:
+        self._routes, self._credentials, self._metrics = routes, credentials, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         start = time.perf_counter()
         scope["path"] = path = "/" + scope["path"].strip("/")  # Weaviate joins an origin ending in a slash with a path
-        request, sentence = TrackedRequest(scope, receive, send), ""
+        request, message = TrackedRequest(scope, receive, send), ""
         try:
-            self._keys.check(path, scope["headers"])
+            self._credentials.check(path, scope["headers"])
             response = await self._handler(path, scope["method"])(request)
             if request.times:
                 self._metrics.stages(finish_times(request.times))
         except Exception as error:
-            response, sentence = build_error_response(error, path)
+            response, message = build_error_response(error, path)
             response.raw_headers += self._headers_for(error, response)
-            if path not in PUBLIC_PATHS:  # a probe that hears "not ready" is no error
+            if path not in PUBLIC_PATHS:  # a probe that gets "not ready" is no error
                 self._metrics.error(error_kind(error))
         if request.times:
             response.raw_headers += finish_times(request.times).headers()
         self._metrics.answered(path if path in self._routes else UNKNOWN_ROUTE, response.status_code, request.size)
         await response(scope, receive, send)
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s", format_log_line(request, response, sentence, time.perf_counter() - start))
+            log.debug("%s", format_log_line(request, response, message, time.perf_counter() - start))
 
     def _handler(self, path: str, method: str) -> RouteHandler:
+        """The handler of a path and a method. Raises NotServed."""
         methods = self._routes.get(path)
         if methods is None:
-            known = ", ".join(self._routes)
-            raise NotServed(404, f"{path[:200]} is not a path of this server; it knows {known}")
+            paths = ", ".join(self._routes)
+            raise NotServed(404, f"{path[:200]} is not a path of this server; it has {paths}")
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is None:
             allowed = (*methods, "HEAD") if "GET" in methods else tuple(methods)
@@ -135,14 +110,41 @@ class SidecarApp:
     def _headers_for(self, error: Exception, response: Response) -> list[tuple[bytes, bytes]]:
         headers = []
         if response.status_code == 401:
-            headers += [(b"www-authenticate", challenge) for challenge in self._keys.challenges]
+            headers += [(b"www-authenticate", challenge) for challenge in self._credentials.challenges]
         if response.status_code == 503:
             headers.append((b"retry-after", b"1"))
         if isinstance(error, NotServed) and error.methods:
             headers.append((b"allow", ", ".join(error.methods).encode()))
         if isinstance(error, SlowBody):
-            headers.append((b"connection", b"close"))  # the rest of the body would be taken for the next request
+            headers.append((b"connection", b"close"))  # the rest of the body would be parsed as the next request
         return headers
+
+
+class Credentials:
+    """`user:password` by HTTP Basic, any of the keys as a bearer. With neither, every request is authorised.
+
+    Weaviate can send HTTP Basic alone (`http://user:password@host` as the address of its sidecar).
+    """
+
+    def __init__(self, basic: str, bearers: Sequence[str]) -> None:
+        hints = [hint for hint, accepted in ((BASIC_HINT, basic), (BEARER_HINT, bearers)) if accepted]
+        self.message = UNAUTHORISED_MESSAGE.format(", or ".join(hints))
+        self.challenges = [b"Basic"] * bool(basic) + [b"Bearer"] * bool(bearers)
+        self._basic = [base64.b64encode(basic.encode())] if basic else []
+        self._bearers = [key.encode() for key in bearers]
+
+    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Raises Unauthorised."""
+        if not self.challenges or path in PUBLIC_PATHS:
+            return
+        if not self._accepts(dict(headers).get(b"authorization", b"")):
+            raise Unauthorised(self.message)
+
+    def _accepts(self, authorization: bytes) -> bool:
+        scheme, _, secret = authorization.partition(b" ")
+        secrets = {b"basic": self._basic, b"bearer": self._bearers}.get(scheme.lower(), [])
+        matches = [hmac.compare_digest(secret.strip(), each) for each in secrets]  # all: the time must not depend on it
+        return any(matches)
 
 
 def finish_times(times: RequestTimes) -> RequestTimes:
@@ -150,8 +152,8 @@ def finish_times(times: RequestTimes) -> RequestTimes:
     return times
 
 
-def format_log_line(request: TrackedRequest, response: Response, sentence: str, seconds: float) -> str:
-    """One JSON object. No body and no header: they may hold what is not for a log."""
+def format_log_line(request: TrackedRequest, response: Response, message: str, seconds: float) -> str:
+    """One JSON object, without body and headers: they may hold secrets."""
     times = request.times
     facts = {
         "method": request.scope["method"],
@@ -162,25 +164,26 @@ def format_log_line(request: TrackedRequest, response: Response, sentence: str, 
         "ms": round(seconds * 1000, 3),
         **({"texts": times.texts, "images": times.images, "cached": times.cached} if times else {}),
         **({"stages_ms": times.milliseconds()} if times else {}),
-        **({"error": sentence} if sentence else {}),
+        **({"error": message} if message else {}),
     }
     return json.dumps(facts, ensure_ascii=False)
 
 
 def error_kind(error: BaseException) -> str:
+    """The label of an error in the metrics."""
     return ERROR_KINDS.get(type(error), "crash")
 
 
 def build_error_response(error: Exception, path: str) -> tuple[Response, str]:
-    """The answer and its sentence. What nobody foresaw goes to the log with its stack trace."""
-    status, sentence = describe_error(error)
+    """The response to a failed request, and its message. Unexpected errors are logged with a traceback."""
+    status, message = describe_error(error)
     if status == 500:
-        log.error("%s", sentence, exc_info=None if isinstance(error, EncoderFailed) else error)
-    refused = error.refused if isinstance(error, RequestRefused) else {}
-    return Response(encode_error(sentence, status, refused, path), status, media_type=JSON), sentence
+        log.error("%s", message, exc_info=None if isinstance(error, EncoderFailed) else error)
+    return Response(encode_error(message, status, path, error), status, media_type=JSON), message
 
 
 def describe_error(error: Exception) -> tuple[int, str]:
+    """The status and the message of an error."""
     if isinstance(error, RequestRefused):
         return error.status, str(error)
     if isinstance(error, EncoderFailed):
@@ -190,13 +193,19 @@ def describe_error(error: Exception) -> tuple[int, str]:
     return 500, f"the sidecar failed ({type(error).__name__}: {error}); its log says where"
 
 
-def encode_error(sentence: str, status: int, refused: Mapping[int, str], path: str) -> bytes:
-    more = {REFUSED: {str(index): reason for index, reason in refused.items()}} if refused else {}
-    return orjson.dumps(
-        {ERROR: build_openai_error(sentence, status) if path.startswith(OPENAI_PREFIX) else sentence, **more}
-    )
+def encode_error(message: str, status: int, path: str, error: Exception | None = None) -> bytes:
+    """The JSON of an error, in the form that the clients of `path` expect; the item it is about, and refused images."""
+    fields: dict[str, Any] = {ERROR: message}
+    if path.startswith(OPENAI_PREFIX):
+        fields[ERROR] = build_openai_error(message, status)
+    if isinstance(error, RequestRefused | EncoderFailed) and error.problem:
+        problem = error.problem
+        fields[ITEM] = {"field": problem.field, "index": problem.index, "reason": problem.reason}
+    if isinstance(error, RequestRefused) and error.refused:
+        fields[REFUSED] = {str(index): reason for index, reason in error.refused.items()}
+    return orjson.dumps(fields)
 
 
-def build_openai_error(sentence: str, status: int) -> dict[str, Any]:
+def build_openai_error(message: str, status: int) -> dict[str, Any]:
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"message": sentence, "type": kind, "param": None, "code": OPENAI_CODES.get(status)}
+    return {"message": message, "type": kind, "param": None, "code": OPENAI_CODES.get(status)}

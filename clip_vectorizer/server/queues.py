@@ -1,10 +1,9 @@
-"""Items that wait for the model, and the rows they get.
+"""Queues: items that wait for the model, and fair turns between requests.
+
+Many owners (requests) wait for few places, and take turns: a request of 256 images and a request of one then finish
+in the order that a person would expect.
 
 D dimensions
-
-Fair turns: many owners (requests) wait for few places, and each owner gets one in its turn.
-
-A request of 256 images and a request of one then finish in the order in which a person would expect.
 """
 
 import asyncio
@@ -19,16 +18,18 @@ from clip_vectorizer.vectors import Vectors
 
 ItemKind = Literal["text", "image"]
 ITEM_KINDS: tuple[ItemKind, ...] = ("text", "image")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingResult:
-    """A unit row (D,) and what it took: seconds in the queue, and of the pass it was in."""
+    """A unit row (D,) and its cost: seconds in the queue, and of the batch that it was in."""
 
     vector: Vectors
     queue_seconds: float = 0.0
     encode_seconds: float = 0.0
-    cached: bool = False  # no pass was run for it
+    cached: bool = False  # from a cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class QueuedItem:
 
 @dataclass(frozen=True, slots=True)
 class BatchStats:
-    """What one pass was: for whoever counts."""
+    """Measurements of one batch, for the metrics."""
 
     kind: ItemKind
     size: int
@@ -57,75 +58,78 @@ class ItemQueue:
         self.coming: set[object] = set()
 
     def take(self, limit: int) -> list[QueuedItem]:
-        """The next items whose callers are still there, at most `limit`."""
+        """Remove the next items whose callers still wait, `limit` at most."""
         batch: list[QueuedItem] = []
         while self.waiting and len(batch) < limit:
             item = self.waiting.pop()
-            if not item.row.done():  # done: the client went away, or its deadline passed
+            if not item.row.done():  # done: the client left, or its deadline passed
                 batch.append(item)
         return batch
 
 
-ItemT = TypeVar("ItemT")
-ResultT = TypeVar("ResultT")
-
-
 class FairQueue(Generic[ItemT]):
-    """First in, first out for each owner; owners take turns."""
+    """First in, first out for each owner; owners take turns.
+
+    >>> queue = FairQueue()
+    >>> for owner, item in [("a", 1), ("a", 2), ("b", 3)]:
+    ...     queue.push(owner, item)
+    >>> [queue.pop() for _ in range(3)]
+    [1, 3, 2]
+    """
 
     def __init__(self) -> None:
-        self._lines: dict[object, deque[ItemT]] = {}  # in the order of their turns
+        self._queues: dict[object, deque[ItemT]] = {}  # by owner, in the order of their turns
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
     def push(self, owner: object, item: ItemT) -> None:
-        self._lines.setdefault(owner, deque()).append(item)
+        self._queues.setdefault(owner, deque()).append(item)
         self._length += 1
 
     def pop(self) -> ItemT:
-        """The oldest item of the owner whose turn it is. Raises StopIteration when empty."""
-        owner = next(iter(self._lines))
-        line = self._lines.pop(owner)
-        item = line.popleft()
-        if line:
-            self._lines[owner] = line  # at the end: every other owner comes first
+        """Remove the oldest item of the owner whose turn it is. Raises StopIteration when empty."""
+        owner = next(iter(self._queues))
+        queue = self._queues.pop(owner)
+        item = queue.popleft()
+        if queue:
+            self._queues[owner] = queue  # at the end: every other owner comes first
         self._length -= 1
         return item
 
 
 class FairPool:
-    """An executor of `places` threads whose work is taken in fair turns."""
+    """An executor of `places` threads whose work is started in fair turns."""
 
     def __init__(self, executor: Executor, places: int) -> None:
         self._executor, self._free = executor, places
         self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
 
     async def run(self, owner: object, work: Callable[..., ResultT], *arguments: object) -> ResultT:
-        """What `work` gives. A caller that leaves before its turn frees its place; a thread that runs goes on."""
-        await self._place(owner)
+        """The result of `work`. A cancelled call before its turn frees its place; a thread that runs continues."""
+        await self._wait_for_turn(owner)
         job = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-        job.add_done_callback(self._done)
-        return await asyncio.shield(job)  # cancelled alone, the place would be free while its thread is not
+        job.add_done_callback(self._on_done)
+        return await asyncio.shield(job)  # if the job were cancelled, its place would be free while its thread runs
 
-    async def _place(self, owner: object) -> None:
+    async def _wait_for_turn(self, owner: object) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.push(owner, turn)
         self._grant()
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # granted, and cancelled before it woke
-                self._give_back()
+            if turn.done() and not turn.cancelled():  # granted, and cancelled before it resumed
+                self._release()
             raise
 
-    def _done(self, job: "asyncio.Future[ResultT]") -> None:
+    def _on_done(self, job: "asyncio.Future[ResultT]") -> None:
         if not job.cancelled():
-            job.exception()  # a caller that left will not look at it, and asyncio would complain
-        self._give_back()
+            job.exception()  # asyncio logs exceptions that are never retrieved, as of a caller that left
+        self._release()
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         self._free += 1
         self._grant()
 

@@ -1,7 +1,4 @@
-"""What a sidecar is started with, read once from the environment.
-
-What a front is started with, and its share of the limits.
-"""
+"""The settings of a sidecar, read once from the environment, and the share of each worker process."""
 
 import re
 import sys
@@ -25,20 +22,20 @@ class Settings:
     architecture: str = ""  # of a checkpoint file
     host: str = "127.0.0.1"
     port: int = 9090  # 0: any free one
-    device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`; several, one worker each: `cuda:0,cuda:1`, `cuda:all`
+    device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`; several, one model each: `cuda:0,cuda:1`, `cuda:all`
     precision: str = "fp32"
-    threads: int = 0  # of one pass on a CPU; 0: as fits the model (models.placement)
+    threads: int = 0  # of one batch on a CPU; 0: as fits the model (models.devices)
     decode_threads: int = 2  # images decoded at once
-    processes: int = 1  # that speak HTTP and decode; more than one stand before another that has the model
+    processes: int = 1  # for HTTP and decoding; several are worker processes of one that has the model
     basic_auth: str = ""  # `user:password`
-    api_keys: tuple[str, ...] = ()  # any of them opens; with neither of the two all is open
-    max_connections: int = 4096  # at once; who comes later hears a 503
+    api_keys: tuple[str, ...] = ()  # any of them is accepted; with neither password nor keys, every request is
+    max_connections: int = 4096  # at once; further ones get a 503
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
 
 
 def parse_settings(env: Mapping[str, str]) -> Settings:
-    """Raises SettingsError naming the variable that cannot be used."""
+    """Read all variables. Raises SettingsError, which names the variable."""
     usual = Settings()
     return Settings(
         model=env.get("CLIP_MODEL", "").strip() or usual.model,
@@ -89,7 +86,7 @@ def parse_choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) ->
 
 
 def parse_device(env: Mapping[str, str]) -> str:
-    """CLIP_DEVICE, else what the upstream container's ENABLE_CUDA and CUDA_CORE ask for, else the CPU."""
+    """CLIP_DEVICE, else the upstream container's ENABLE_CUDA and CUDA_CORE, else the CPU."""
     if own := env.get("CLIP_DEVICE", "").strip():
         return check_device("CLIP_DEVICE", own)
     if not parse_bool(env, "ENABLE_CUDA"):
@@ -98,7 +95,7 @@ def parse_device(env: Mapping[str, str]) -> str:
 
 
 def check_device(name: str, text: str) -> str:
-    """One device or several with commas between; whether they are here is for `models.devices` to say."""
+    """One device, or several with commas; `models.devices` checks whether they exist."""
     parts = [part.strip() for part in text.split(",")]
     if text != "cuda:all" and not all(DEVICE.fullmatch(part) for part in parts):
         raise SettingsError(
@@ -133,8 +130,8 @@ def parse_keys(env: Mapping[str, str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    settings: Settings  # a front's share
-    status: str  # what callers hear until there is a model
+    settings: Settings  # the worker's share
+    status: str  # the message of a 503 until the model is loaded
 
 
 def build_worker_config(settings: Settings, status: str) -> WorkerConfig:
@@ -142,10 +139,10 @@ def build_worker_config(settings: Settings, status: str) -> WorkerConfig:
 
 
 def share_settings(settings: Settings) -> Settings:
-    """What one front takes in: one whole request at least, else so that all together take in what `settings` say.
+    """The limits of one worker: at least one whole request, else its share of what `settings` allow.
 
-    No cache: there is one for all, beside the model. A front's own would keep rows that the other has let go, and the
-    same input would then get other last bits from other fronts.
+    No cache: there is one for all workers, in the model's process. A cache of a worker would keep rows that the shared
+    one has dropped, and equal inputs would differ in the last bits between workers.
     """
     limits, count = settings.limits, settings.processes
     share = replace(
@@ -159,6 +156,6 @@ def share_settings(settings: Settings) -> Settings:
 
 
 def check_platform(settings: Settings) -> None:
-    """Raises SettingsError where a socket cannot be handed to another process."""
+    """Raises SettingsError where a socket cannot be passed to another process."""
     if sys.platform == "win32":
-        raise SettingsError(f"CLIP_PROCESSES='{settings.processes}': on Windows one process serves; leave it out")
+        raise SettingsError(f"CLIP_PROCESSES='{settings.processes}': on Windows one process serves; remove it")

@@ -1,4 +1,4 @@
-"""How a sidecar ends: after the requests in flight, at once when told twice, and never not at all."""
+"""The end of a sidecar: after the requests in flight, at the second signal immediately, and always."""
 
 import asyncio
 import os
@@ -9,33 +9,33 @@ from types import FrameType
 
 import uvicorn
 
-FAILURE_DRAIN_SECONDS = 3  # what connections get when there is no model any more: time to hear so
-EXIT_GRACE_SECONDS = 5.0  # after the drain; whatever still runs then hangs
+FAILURE_DRAIN_SECONDS = 3  # for connections when there is no model any more: time to read the error
+EXIT_GRACE_SECONDS = 5.0  # after the drain; what still runs then hangs
 
 
 class Shutdown:
-    """Why the server ends, where it is not a signal: the model could not be loaded, or its worker died."""
+    """Stops the server for other reasons than a signal: the model could not be loaded, or its worker died."""
 
     server: uvicorn.Server
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
 
-    def because(self, error: BaseException) -> None:
-        """May be called from any thread; the first reason counts."""
+    def stop(self, error: BaseException) -> None:
+        """Stop after the requests in flight. May be called from any thread; the first error counts."""
         self.error = self.error or error
         self.server.should_exit = True
 
-    def at_once(self, error: BaseException) -> None:
-        """As `because`, for a model that can answer no more: its thread may hang, and nothing is worth waiting for."""
+    def fail(self, error: BaseException) -> None:
+        """As `stop`, for a model that can run no more: its thread may hang, so requests get little time."""
         if self.error is None:
             self.server.config.timeout_graceful_shutdown = FAILURE_DRAIN_SECONDS
             exit_after(FAILURE_DRAIN_SECONDS + EXIT_GRACE_SECONDS, 1, f"error: {error}")
-        self.because(error)
+        self.stop(error)
 
 
 class GracefulServer(uvicorn.Server):
-    """uvicorn's. The first signal lets requests in flight finish within their deadline, the second ends at once."""
+    """uvicorn's. The first signal lets requests in flight finish within their deadline, the second ends immediately."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -46,12 +46,12 @@ class GracefulServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def exit_after(seconds: float, code: int, sentence: str) -> None:
-    """Ends the process whatever hangs in it then, a thread in a device's driver for one."""
+def exit_after(seconds: float, code: int, message: str) -> None:
+    """End the process with `code` even if a thread hangs, for example in a device's driver."""
 
     def end() -> None:
-        if sentence:
-            os.write(2, f"{sentence}\n".encode(errors="replace"))
+        if message:
+            os.write(2, f"{message}\n".encode(errors="replace"))
         os._exit(code)
 
     timer = threading.Timer(seconds, end)
@@ -60,7 +60,7 @@ def exit_after(seconds: float, code: int, sentence: str) -> None:
 
 
 def run_until_signal(server: uvicorn.Server, listener: socket.socket) -> None:
-    """SIGTERM is the normal end, with exit code 0, though uvicorn raises the signal once more when it has stopped."""
+    """Serve. SIGTERM ends with exit code 0, although uvicorn raises the signal again when it has stopped."""
     previous = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         asyncio.run(server.serve(sockets=[listener]))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from PIL import ExifTags, Image
 
-from clip_vectorizer.images import PILLOW_FORMATS
+from clip_vectorizer.images import open_image
 from ingest.items import GeoPoint, MetadataValue
 
 ExifTagValues = Mapping[int, object]
@@ -23,7 +23,7 @@ def read_exif(data: bytes) -> dict[str, MetadataValue]:
     field for the time zone.
     """
     found: dict[str, MetadataValue] = {}
-    with suppress(Exception), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as picture:
+    with suppress(Exception), open_image(io.BytesIO(data)) as picture:
         # Not picture.getexif(): for a PNG without EXIF it decodes all pixels in order to look for EXIF after them.
         exif = Image.Image.getexif(picture)
         add_property(found, "taken_at", lambda: read_time(exif.get_ifd(Ifd.Exif)))

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-from clip_vectorizer.images import PILLOW_FORMATS, upright_rgb
+from clip_vectorizer.images import (
+    PILLOW_FORMATS,
+    identify_image,
+    ignore_pillow_warnings,
+    open_image,
+    upright_rgb,
+)
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry
 from ingest.sources.reading import MAX_PIXELS, check_size, read_errors
@@ -20,7 +26,7 @@ MAX_KEPT_BYTES = 64_000_000
 
 def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
     """Return the number of frames, at least 1; `most` + 1 if there are more than `most`. Raises UnusableFile."""
-    with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+    with decoder_errors(), entry.open() as file, open_image(file) as image:
         if image.format != "TIFF":
             return min(int(getattr(image, "n_frames", 1)), most + 1)
     return count_tiff_pages(entry, most)
@@ -28,7 +34,7 @@ def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
 
 def count_tiff_pages(entry: FileEntry, most: int) -> int:
     """Count the pages of a TIFF file. Pillow's own count takes a minute for 100,000 pages."""
-    with decoder_errors(), entry.open() as file, Image.open(file, formats=PILLOW_FORMATS) as image:
+    with decoder_errors(), entry.open() as file, open_image(file) as image:
         for number in range(1, most + 1):
             try:
                 image.seek(number)
@@ -55,7 +61,7 @@ class FrameReader:
 
     def read(self, number: int) -> bytes:
         """Return frame `number`, counted from 1, as a PNG file. Raises UnusableFile."""
-        with self._lock, decoder_errors():
+        with self._lock, decoder_errors(), ignore_pillow_warnings():
             try:
                 return self._kept.pop(number) if number in self._kept else self._decode(number)
             except BaseException:
@@ -98,7 +104,7 @@ class FrameReader:
         self._close()
         file = self._entry.open()
         try:
-            self._image = Image.open(file, formats=PILLOW_FORMATS)
+            self._image = identify_image(file)
             self._file = file
         except BaseException:
             file.close()

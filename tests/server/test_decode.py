@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images import lift_pillow_limit
 from clip_vectorizer.server.decode import count_pixels, read_image
 from tests.server.asking import file_of
 
@@ -182,11 +183,23 @@ def test_a_progressive_jpeg_of_hundreds_of_scans_is_refused() -> None:
     assert read_image(jpeg, 64, LIMIT)[0].size == (64, 64)
 
 
-def test_a_gif_frame_beyond_its_screen_counts_with_its_own_size() -> None:
+def gif_with_a_huge_frame() -> bytes:
     gif = bytearray(file_of(Image.new("P", (8, 8), 1), "GIF"))
     frame = gif.index(b",\0\0\0\0")
     gif[frame + 5 : frame + 9] = struct.pack("<HH", 60_000, 60_000)
-    assert "60000 x 60000" in refusal_of(bytes(gif)).reason
+    return bytes(gif)
+
+
+def test_a_gif_frame_beyond_its_screen_counts_with_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # restored afterwards
+    lift_pillow_limit()  # as a sidecar does
+    assert "60000 x 60000" in refusal_of(gif_with_a_huge_frame()).reason
+
+
+def test_where_pillow_has_its_limit_a_decoder_that_checks_it_is_a_413() -> None:
+    refusal = refusal_of(gif_with_a_huge_frame())
+    assert refusal.status == 413
+    assert "3600000000 pixels" in refusal.reason
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -22,7 +22,7 @@ def sentence_of(answer: httpx.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     fields = answer.json()
-    assert fields.keys() - {"refused"} == {"error"}
+    assert fields.keys() - {"item", "refused"} == {"error"}
     assert isinstance(fields["error"], str)
     return fields["error"]
 

@@ -23,7 +23,7 @@ class Work:
 
 
 async def joined(flights: SingleFlight[str], work: Work, count: int, key: bytes = b"k") -> list[asyncio.Task[str]]:
-    tasks = [asyncio.create_task(flights.join(key, work)) for _ in range(count)]
+    tasks = [asyncio.create_task(flights.join(key, lambda: asyncio.create_task(work()))) for _ in range(count)]
     await asyncio.sleep(0.01)
     return tasks
 
@@ -34,7 +34,7 @@ def test_equal_work_is_done_once_and_again_when_it_is_over() -> None:
         tasks = await joined(flights, work, 3)
         work.go_on.set()
         assert await asyncio.gather(*tasks) == ["result 1"] * 3
-        assert await flights.join(b"k", work) == "result 2"
+        assert await flights.join(b"k", lambda: asyncio.create_task(work())) == "result 2"
 
     asyncio.run(ask())
 
@@ -58,7 +58,7 @@ def test_nobody_joins_work_that_is_being_cancelled() -> None:
         flights, work = SingleFlight[str](), Work()
         (first,) = await joined(flights, work, 1)
         first.cancel()
-        second = asyncio.create_task(flights.join(b"k", work))
+        second = asyncio.create_task(flights.join(b"k", lambda: asyncio.create_task(work())))
         await asyncio.sleep(0.01)
         work.go_on.set()
         return await asyncio.wait_for(second, 5)
@@ -73,7 +73,7 @@ def test_a_failure_reaches_everyone_who_waits() -> None:
 
     async def ask() -> list[str | BaseException]:
         flights = SingleFlight[str]()
-        return await asyncio.gather(*(flights.join(b"k", fail) for _ in range(3)), return_exceptions=True)
+        return await asyncio.gather(*(flights.join(b"k", lambda: asyncio.create_task(fail())) for _ in range(3)), return_exceptions=True)
 
     assert [str(error) for error in asyncio.run(ask())] == ["broken"] * 3
 

@@ -1,4 +1,4 @@
-"""What a sidecar says of itself. None of it waits behind the model."""
+"""The routes about the sidecar itself. None of them waits for the model."""
 
 import dataclasses
 import json
@@ -50,7 +50,7 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
 
 def metrics_handler(service: Service) -> RouteHandler:
     async def metrics(_request: TrackedRequest) -> Response:
-        return Response(await service.page(), media_type=PROMETHEUS_TYPE)
+        return Response(await service.metrics_page(), media_type=PROMETHEUS_TYPE)
 
     return metrics
 

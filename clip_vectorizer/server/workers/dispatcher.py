@@ -1,19 +1,14 @@
-"""Where rows are decided for all fronts: one cache, one pass for equal work at the same time.
-
-The engine's side of one front: what it asks for, and what it announces.
-"""
+"""The model's side of the workers: one cache and one queue for the items of all worker processes."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 
 from clip_vectorizer.errors import EncoderFailed
-from clip_vectorizer.models.encoder import PreparedText
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.cache import VectorCache
-from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult, ItemKind
+from clip_vectorizer.server.cache import Flight, SingleFlight, VectorCache
+from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult
 from clip_vectorizer.server.workers.ipc import (
     COMING_STRUCT,
     NUMBER_STRUCT,
@@ -23,114 +18,115 @@ from clip_vectorizer.server.workers.ipc import (
     pack_row,
     unpack_item,
 )
-from clip_vectorizer.vectors import Pixels
 
-RowCallback = Callable[[EmbeddingResult | EncoderFailed], None]
+RowOrFailure = EmbeddingResult | EncoderFailed
+RowCallback = Callable[[RowOrFailure], None]
 CancelFunction = Callable[[], None]
 
 
-@dataclass(slots=True, eq=False)
-class PendingRow:
-    """One item on its way through the batcher, and who waits for its row."""
-
-    key: bytes
-    row: "asyncio.Future[EmbeddingResult]"
-    tells: dict[object, RowCallback] = field(default_factory=dict)
-
-
 class Dispatcher:
-    """Equal keys get bit-equal rows, whichever front asks, as long as the cache holds them.
+    """Equal keys get bit-equal rows, whichever worker sends them, as long as the cache holds them.
 
-    No task of its own for an item: this is the one place that every item of every front goes through. Work goes on as
-    long as anybody waits for it.
+    There is no task per item: every item of every worker passes through here. Work is in progress as long as any
+    worker waits for it.
     """
 
     def __init__(self, batcher: Batcher, cache: VectorCache) -> None:
         self.batcher, self.cache = batcher, cache
-        self._under_way: dict[bytes, PendingRow] = {}
+        self._flights: SingleFlight[EmbeddingResult] = SingleFlight()
 
-    def ask(self, item: ItemMessage, owner: object, tell: RowCallback) -> CancelFunction | None:
-        """`tell` hears the row, or why there is none: now, and None is returned; or later, or never for who leaves."""
-        known = self.cache.get(item.key)
-        if known is not None:
-            tell(EmbeddingResult(known, cached=True))
+    def encode(self, item: ItemMessage, owner: object, callback: RowCallback) -> CancelFunction | None:
+        """Call `callback` once with the row or the error: now, and return None; or later, unless it is cancelled."""
+        row = self.cache.get(item.key)
+        if row is not None:
+            callback(EmbeddingResult(row, cached=True))
             return None
         try:
-            work = self._under_way.get(item.key) or self._started(item.key, item.kind, owner, item.content)
+            flight = self._flights.enter(item.key, lambda: self._start(item, owner))
         except EncoderFailed as error:
-            tell(error)
+            callback(error)
             return None
-        place = object()
-        work.tells[place] = tell
-        return partial(self._leave, work, place)
+        waiter = DispatchedItem(self._flights, flight, callback)
+        flight.future.add_done_callback(waiter.deliver)
+        return waiter.cancel
 
-    def _started(self, key: bytes, kind: ItemKind, owner: object, content: PreparedText | Pixels) -> PendingRow:
-        work = PendingRow(key, self.batcher.hand_in(kind, owner, content))
-        work.row.add_done_callback(partial(self._done, work))
-        self._under_way[key] = work
-        return work
+    def _start(self, item: ItemMessage, owner: object) -> "asyncio.Future[EmbeddingResult]":
+        row = self.batcher.submit(item.kind, owner, item.content)
+        row.add_done_callback(partial(self._store, item.key))  # the first callback: later items find it in the cache
+        return row
 
-    def _leave(self, work: PendingRow, place: object) -> None:
-        work.tells.pop(place, None)
-        if not work.tells and not work.row.done():
-            self._land(work)  # at once: nobody may join what is being cancelled
-            work.row.cancel()
+    def _store(self, key: bytes, row: "asyncio.Future[EmbeddingResult]") -> None:
+        if not row.cancelled() and row.exception() is None:
+            self.cache.put(key, row.result().vector)
 
-    def _done(self, work: PendingRow, row: "asyncio.Future[EmbeddingResult]") -> None:
-        self._land(work)
-        if row.cancelled():
-            return
-        answer = self._answer(work.key, row)
-        tells, work.tells = list(work.tells.values()), {}
-        for tell in tells:
-            tell(answer)
 
-    def _answer(self, key: bytes, row: "asyncio.Future[EmbeddingResult]") -> EmbeddingResult | EncoderFailed:
-        if error := row.exception():
-            return error if isinstance(error, EncoderFailed) else EncoderFailed(str(error))
-        self.cache.put(key, row.result().vector)
-        return row.result()
+class DispatchedItem:
+    """One caller that waits for a row. Leaves the shared work exactly once: with its row, or when it is cancelled."""
 
-    def _land(self, work: PendingRow) -> None:
-        if self._under_way.get(work.key) is work:
-            del self._under_way[work.key]
+    def __init__(
+        self, flights: SingleFlight[EmbeddingResult], flight: Flight[EmbeddingResult], callback: RowCallback
+    ) -> None:
+        self._flights, self._flight = flights, flight
+        self._callback: RowCallback | None = callback
+
+    def deliver(self, row: "asyncio.Future[EmbeddingResult]") -> None:
+        callback = self._leave()
+        if callback and not row.cancelled():
+            callback(row_or_failure(row))
+
+    def cancel(self) -> None:
+        self._leave()
+
+    def _leave(self) -> RowCallback | None:
+        callback, self._callback = self._callback, None
+        if callback:
+            self._flights.leave(self._flight)
+        return callback
+
+
+def row_or_failure(row: "asyncio.Future[EmbeddingResult]") -> RowOrFailure:
+    if error := row.exception():
+        return error if isinstance(error, EncoderFailed) else EncoderFailed(str(error))
+    return row.result()
 
 
 class WorkerSession:
-    """Holds what one front has in flight. When the front is gone, nothing of it stays in the queue."""
+    """The items of one worker that are in progress. When the worker is gone, none of them stays in the queue."""
 
-    def __init__(self, line: FrameStream, decider: Dispatcher) -> None:
-        self._line, self._decider = line, decider
+    def __init__(self, stream: FrameStream, dispatcher: Dispatcher) -> None:
+        self._stream, self._dispatcher = stream, dispatcher
         self._coming: dict[int, AbstractContextManager[None]] = {}
-        self._asked: dict[int, CancelFunction] = {}
+        self._items: dict[int, CancelFunction] = {}
 
     def coming(self, body: bytearray) -> None:
+        """An item is being prepared."""
         number, kind = COMING_STRUCT.unpack(body)
-        ticket = self._coming[number] = self._decider.batcher.announced(ITEM_KINDS[kind])
+        ticket = self._coming[number] = self._dispatcher.batcher.announced(ITEM_KINDS[kind])
         ticket.__enter__()
 
     def item(self, body: bytearray) -> None:
+        """An item to encode; its row or its error is sent back."""
         item = unpack_item(body)
         number = item.number
 
-        def tell(answer: EmbeddingResult | EncoderFailed) -> None:
-            self._asked.pop(number, None)
-            if isinstance(answer, EmbeddingResult):
-                self._line.send(MessageType.ROW, *pack_row(number, answer))
+        def send(row: RowOrFailure) -> None:
+            self._items.pop(number, None)
+            if isinstance(row, EmbeddingResult):
+                self._stream.send(MessageType.ROW, *pack_row(number, row))
             else:
-                self._line.send(MessageType.FAILED, NUMBER_STRUCT.pack(number), str(answer).encode())
+                self._stream.send(MessageType.FAILED, NUMBER_STRUCT.pack(number), str(row).encode())
 
-        if leave := self._decider.ask(item, (id(self), item.owner), tell):
-            self._asked[number] = leave
+        if cancel := self._dispatcher.encode(item, (id(self), item.owner), send):
+            self._items[number] = cancel
 
     def gone(self, body: bytearray) -> None:
-        """An item that was answered meanwhile is none of ours any more."""
+        """The item does not come, or its row is no longer needed. No effect once its row was sent."""
         [number] = NUMBER_STRUCT.unpack(body)
         if ticket := self._coming.pop(number, None):
             ticket.__exit__(None, None, None)
-        elif leave := self._asked.pop(number, None):
-            leave()
+        elif cancel := self._items.pop(number, None):
+            cancel()
 
     def close(self) -> None:
-        for number in (*self._coming, *self._asked):
+        for number in (*self._coming, *self._items):
             self.gone(bytearray(NUMBER_STRUCT.pack(number)))

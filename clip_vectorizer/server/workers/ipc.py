@@ -1,8 +1,6 @@
-"""What the processes of one sidecar say to each other, as the content of frames.
+"""Messages between the processes of one sidecar, as frames: 4 bytes of length, 1 byte of message type, the content.
 
 T tokens · S input side · D dimensions
-
-Frames between two processes of one sidecar: 4 bytes of length, 1 byte that says what it is, the content.
 """
 
 import asyncio
@@ -19,43 +17,42 @@ from clip_vectorizer.models.encoder import PreparedText
 from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult, ItemKind
 from clip_vectorizer.vectors import Pixels, Vectors
 
+
+class MessageType(IntEnum):
+    # from a worker
+    COMING = 1  # number, kind: an item is being prepared
+    ITEM = 2  # number, kind, owner, key, content: an item to encode
+    GONE = 3  # number, of either: it does not come, or its row is no longer needed
+    PREPARED = 4  # it has loaded what READY contained
+    PAGE = 5  # its metrics
+    ASK_TOTALS = 6  # number: a request for the metrics of all processes
+    # from the model's process
+    START = 17  # a pickled WorkerConfig
+    READY = 18  # a pickled Preparer
+    OPEN = 19  # every worker is prepared
+    REFUSE = 20  # a message: the model is lost
+    ROW = 21  # number, seconds in the queue, seconds of the batch, cached, numbers
+    FAILED = 22  # number, a message
+    ASK_PAGE = 23
+    TOTALS = 24  # number, a page
+
+
 NUMBER_STRUCT = struct.Struct("<Q")
 COMING_STRUCT = struct.Struct("<QB")
 ITEM_STRUCT = struct.Struct("<QBQ16s")
 ROW_STRUCT = struct.Struct("<Qdd?")
 HEADER = struct.Struct("<IB")
-SMALL_BYTES = 65_536  # what is copied once more on its way; a picture of 224 x 224 is 150,528 bytes
-
-
-class MessageType(IntEnum):
-    # a front says
-    COMING = 1  # number, kind: an item is being prepared
-    ITEM = 2  # number, kind, owner, key, content: its row is wanted
-    GONE = 3  # number, of either: it does not come, or nobody wants its row any more
-    PREPARED = 4  # it has what READY brought
-    PAGE = 5  # its metrics
-    ASK_TOTALS = 6  # number: the metrics of all processes are wanted
-    # the engine says
-    START = 17  # a pickled Start
-    READY = 18  # a pickled Preparer
-    OPEN = 19  # every front is prepared
-    REFUSE = 20  # a sentence: there is no model any more
-    ROW = 21  # number, seconds in the queue, seconds of the pass, cached, numbers
-    FAILED = 22  # number, a sentence
-    ASK_PAGE = 23
-    TOTALS = 24  # number, a page
+SMALL_BYTES = 65_536  # larger frames are not copied once more; an image of 224 x 224 is 150,528 bytes
+FramePart = bytes | bytearray | memoryview  # a memoryview of bytes: its length is its size
 
 
 @dataclass(frozen=True, slots=True)
 class ItemMessage:
-    number: int  # the front's own
+    number: int  # the worker's own
     kind: ItemKind
-    owner: int  # the request, by the front's own number
+    owner: int  # the request, by the worker's own number
     key: bytes
     content: PreparedText | Pixels
-
-
-FramePart = bytes | bytearray | memoryview  # of bytes: its length is its size
 
 
 def pack_item(item: ItemMessage) -> tuple[FramePart, ...]:
@@ -73,11 +70,11 @@ def unpack_item(body: bytearray) -> ItemMessage:
 
 def unpack_text(body: bytearray) -> PreparedText:
     ids = np.frombuffer(body, np.int32, offset=ITEM_STRUCT.size).tolist()
-    return PreparedText(tuple(ids), len(ids))  # how long it was before the cut is the front's business
+    return PreparedText(tuple(ids), len(ids))  # only the worker needs the length before truncation
 
 
 def unpack_pixels(body: bytearray) -> Pixels:
-    """(S, S, 3), writable, for torch warns of what is not."""
+    """(S, S, 3) uint8, writable: torch warns about read-only arrays."""
     pixels = np.frombuffer(body, np.uint8, offset=ITEM_STRUCT.size)
     side = math.isqrt(len(pixels) // 3)
     return pixels.reshape(side, side, 3)
@@ -90,35 +87,33 @@ def pack_row(number: int, row: EmbeddingResult) -> tuple[FramePart, ...]:
 
 def unpack_row(body: bytearray) -> tuple[int, EmbeddingResult]:
     number, queue_seconds, encode_seconds, cached = ROW_STRUCT.unpack_from(body)
-    vector: Vectors = np.frombuffer(
-        body, np.float32, offset=ROW_STRUCT.size
-    )  # 25 bytes in: numpy copes, the row is copied
+    vector: Vectors = np.frombuffer(body, np.float32, offset=ROW_STRUCT.size)  # not aligned; the copy is
     return number, EmbeddingResult(vector.copy(), queue_seconds, encode_seconds, cached)
 
 
 class FrameStream(asyncio.BufferedProtocol):
-    """One end of a stream socket. Frames arrive whole and in order; what one turn of the loop sends goes at once."""
+    """One end of a stream socket. Frames arrive complete and in order; one turn of the loop sends them together."""
 
-    def __init__(self, hear: Callable[[int, bytearray], None], lost: Callable[[], None]) -> None:
-        """`hear` gets every frame; `lost` is called once, when the other end is gone or `hear` raised."""
-        self._hear, self._lost = hear, lost
+    def __init__(self, receive: Callable[[int, bytearray], None], lost: Callable[[], None]) -> None:
+        """`receive` gets every frame; `lost` is called once, when the other end is gone or `receive` raised."""
+        self._receive, self._lost = receive, lost
         self._transport: asyncio.WriteTransport | None = None
-        self._small = bytearray(SMALL_BYTES)  # beginnings, and all that is small
-        self._held = 0  # bytes of a beginning in `_small`
-        self._large: bytearray | None = None  # a frame too large for that, which the socket fills itself
-        self._word = self._filled = 0
-        self._going: list[FramePart] = []
+        self._small = bytearray(SMALL_BYTES)  # small frames, and the beginning of the next one
+        self._kept = 0  # bytes of that beginning
+        self._large: bytearray | None = None  # a frame too large for `_small`, filled by the socket itself
+        self._message = self._filled = 0
+        self._outgoing: list[FramePart] = []
         self._room = asyncio.Event()
         self._room.set()
 
-    def send(self, word: int, *parts: FramePart) -> None:
-        """Nothing happens on a line that is lost: its end hears of that elsewhere."""
-        if not self._going:
+    def send(self, message: int, *parts: FramePart) -> None:
+        """No effect on a lost stream."""
+        if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._going += (HEADER.pack(sum(map(len, parts)), word), *parts)
+        self._outgoing += (HEADER.pack(sum(map(len, parts)), message), *parts)
 
     async def room(self) -> None:
-        """Waits while the other end reads slower than this one sends."""
+        """Wait while the other end reads slower than this one sends."""
         await self._room.wait()
 
     def close(self) -> None:
@@ -131,35 +126,35 @@ class FrameStream(asyncio.BufferedProtocol):
     def get_buffer(self, _hint: int) -> memoryview:
         if self._large is not None:
             return memoryview(self._large)[self._filled :]
-        return memoryview(self._small)[self._held :]
+        return memoryview(self._small)[self._kept :]
 
     def buffer_updated(self, count: int) -> None:
         if self._large is None:
-            self._read_small(self._held + count)
+            self._read_small(self._kept + count)
             return
         self._filled += count
         if self._filled == len(self._large):
             body, self._large = self._large, None
-            self._hear(self._word, body)
+            self._receive(self._message, body)
 
     def _read_small(self, end: int) -> None:
-        """Frames that are whole are heard; the last one may have only begun."""
+        """Deliver all complete frames; the last one may be incomplete."""
         small, place = self._small, 0
         while end - place >= HEADER.size:
-            length, word = HEADER.unpack_from(small, place)
+            length, message = HEADER.unpack_from(small, place)
             start = place + HEADER.size
             if start + length > end:
                 if HEADER.size + length > len(small):
-                    self._begin_large(word, length, start, end)
+                    self._begin_large(message, length, start, end)
                     place = end
                 break
             place = start + length
-            self._hear(word, small[start:place])
-        self._held = end - place
-        small[: self._held] = small[place:end]
+            self._receive(message, small[start:place])
+        self._kept = end - place
+        small[: self._kept] = small[place:end]
 
-    def _begin_large(self, word: int, length: int, start: int, end: int) -> None:
-        self._word, self._filled, self._large = word, end - start, bytearray(length)
+    def _begin_large(self, message: int, length: int, start: int, end: int) -> None:
+        self._message, self._filled, self._large = message, end - start, bytearray(length)
         self._large[: self._filled] = self._small[start:end]
 
     def pause_writing(self) -> None:
@@ -174,6 +169,6 @@ class FrameStream(asyncio.BufferedProtocol):
         self._lost()
 
     def _flush(self) -> None:
-        parts, self._going = self._going, []
+        parts, self._outgoing = self._outgoing, []
         if self._transport and not self._transport.is_closing():
             self._transport.write(b"".join(parts))

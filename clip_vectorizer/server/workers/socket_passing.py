@@ -1,7 +1,7 @@
-"""Connections are accepted by one process and handed to the front that has fewest.
+"""Passes accepted connections to worker processes, each to the one with the fewest.
 
-A shared listening socket would leave it to chance: clients such as Weaviate keep a few connections for long, and the
-front that happened to accept most of them would be the limit of all.
+With a shared listening socket it would be chance: clients such as Weaviate keep a few connections for long, and the
+worker that happened to accept most of them would limit all.
 """
 
 import contextlib
@@ -9,12 +9,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-MARKER = b"c"  # a socket travels with a byte; a byte alone comes back for each that was closed
+MARKER = b"c"  # sent with each socket; returned alone for each that was closed
 MAX_REPORTS = 4096
 
 
 class ConnectionSender:
-    """The accepting side. `count`: connections that the front has not closed yet."""
+    """The accepting side. `count`: connections that the worker has not closed yet."""
 
     def __init__(self, channel: socket.socket) -> None:
         channel.setblocking(False)
@@ -23,17 +23,17 @@ class ConnectionSender:
     def fileno(self) -> int:
         return self._channel.fileno()
 
-    def over(self, connection: socket.socket) -> bool:
-        """Whether the front could take it."""
+    def send(self, connection: socket.socket) -> bool:
+        """Whether the worker could receive it."""
         try:
             socket.send_fds(self._channel, [MARKER], [connection.fileno()])
-        except OSError:  # it is gone, or so stuck that its channel is full
+        except OSError:  # it is gone, or blocked with a full channel
             return False
         self.count += 1
         return True
 
-    def closed(self) -> bool:
-        """Counts what the front has closed; False at the end of the channel."""
+    def read_closed(self) -> bool:
+        """Count the connections that the worker has closed; False at the end of the channel."""
         try:
             reported = len(self._channel.recv(MAX_REPORTS))
         except BlockingIOError:
@@ -48,17 +48,17 @@ class ConnectionSender:
 
 
 class HandoffListener(socket.socket):
-    """The front's side: for all that a server can see a listening socket, whose connections were accepted elsewhere."""
+    """The worker's side: a listening socket to the server, whose connections another process has accepted."""
 
     def listen(self, _backlog: int = 0, /) -> None:
         pass
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Raises BlockingIOError when nothing was handed over, ConnectionAbortedError when nothing will be."""
+        """Raises BlockingIOError when no connection was sent, ConnectionAbortedError at the end of the channel."""
         data, descriptors, _, _ = socket.recv_fds(self, 1, 1)
         if not data:
             raise ConnectionAbortedError
-        if not descriptors:  # this process may not open any more
+        if not descriptors:  # this process has reached its limit of open files
             self._report()
             raise ConnectionAbortedError
         connection = CountedSocket(fileno=descriptors[0])
@@ -66,11 +66,13 @@ class HandoffListener(socket.socket):
         return connection, ""
 
     def _report(self) -> None:
-        with contextlib.suppress(OSError):  # the other side is gone, or so stuck that it does not count
+        with contextlib.suppress(OSError):  # the other side is gone, or blocked and not counting
             self.send(MARKER)
 
 
 class CountedSocket(socket.socket):
+    """A connection that reports its end."""
+
     report: Callable[[], None] | None = None
 
     def close(self) -> None:

@@ -1,9 +1,7 @@
-"""A front process: all of HTTP, decoding and tokenising, for a model in the process that started it.
+"""A worker process: HTTP, decoding and tokenising, for a model in the process that started it.
 
-`python -m clip_vectorizer.server.workers.worker LINE CONNECTIONS`: two sockets, inherited. It ends when its standard
-input does, for that is how it hears that the process that started it is gone, however that ended.
-
-A front's way to the model: items go out, rows come back.
+`python -m clip_vectorizer.server.workers.worker STREAM CONNECTIONS`: two inherited sockets. Its standard input is a
+pipe of the parent process, so it ends when that process ends, however it ends.
 """
 
 import asyncio
@@ -21,6 +19,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.images import lift_pillow_limit
 from clip_vectorizer.models.encoder import PreparedText, Preparer
 from clip_vectorizer.server.engine import Engine
 from clip_vectorizer.server.logs import configure_logging
@@ -42,43 +41,44 @@ from clip_vectorizer.server.workers.socket_passing import HandoffListener
 from clip_vectorizer.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
 
-LOST_EXIT_CODE = 1  # exit code
-WARM_UP_SIZE = (640, 480)  # of the picture to warm up with
+LOST_EXIT_CODE = 1
+WARM_UP_SIZE = (640, 480)
 
 log = logging.getLogger(__name__)
 
 
-def main(line: str, connections: str) -> None:
+def main(stream: str, connections: str) -> None:
+    lift_pillow_limit()
     threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
-    asyncio.run(serve_worker(socket.socket(fileno=int(line)), HandoffListener(fileno=int(connections))))
+    asyncio.run(serve_worker(socket.socket(fileno=int(stream)), HandoffListener(fileno=int(connections))))
 
 
 def end_with_parent() -> None:
-    """In a thread: an event loop that hangs must not make an orphan."""
+    """Exit when standard input ends. In a thread: a blocked event loop must not leave an orphan."""
     os.read(sys.stdin.fileno(), 1)
     os._exit(LOST_EXIT_CODE)
 
 
-async def serve_worker(line: socket.socket, connections: socket.socket) -> None:
-    """Until SIGTERM; before there is anything to drain, its default action will do."""
-    front = Worker()
-    await asyncio.get_running_loop().create_unix_connection(lambda: front.line, sock=line)
-    start = await front.started
-    server = GracefulServer(build_config(front.service, start.settings))
+async def serve_worker(stream: socket.socket, connections: socket.socket) -> None:
+    """Serve until SIGTERM. Before there are requests to finish, the default action of the signal is enough."""
+    worker = Worker()
+    await asyncio.get_running_loop().create_unix_connection(lambda: worker.stream, sock=stream)
+    config = await worker.started
+    server = GracefulServer(build_config(worker.service, config.settings))
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more when it has stopped
     await server.serve(sockets=[connections])
-    front.drained = True
+    worker.drained = True
 
 
 class Worker:
-    """What the engine's process tells, and what this one asks it."""
+    """Handles the messages of the model's process."""
 
     def __init__(self) -> None:
-        self.line = FrameStream(self._hear, self._lost)
+        self.stream = FrameStream(self._receive, self._exit_when_lost)
         self.started: asyncio.Future[WorkerConfig] = asyncio.get_running_loop().create_future()
         self.service: Service
         self.drained = False
-        self._rows = RemoteBackend(self.line)
+        self._backend = RemoteBackend(self.stream)
         self._engine: Engine
         self._preparing: asyncio.Task[None]
         self._numbers = itertools.count()
@@ -89,108 +89,113 @@ class Worker:
         number = next(self._numbers)
         page: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._totals[number] = page
-        self.line.send(MessageType.ASK_TOTALS, NUMBER_STRUCT.pack(number))
+        self.stream.send(MessageType.ASK_TOTALS, NUMBER_STRUCT.pack(number))
         try:
             return await page
         finally:
             del self._totals[number]
 
-    def _hear(self, word: int, body: bytearray) -> None:
-        match word:
+    def _receive(self, message: int, body: bytearray) -> None:
+        match message:
             case MessageType.ROW:
-                self._rows.row(body)
+                self._backend.row(body)
             case MessageType.FAILED:
-                self._rows.failed(body)
+                self._backend.failed(body)
             case MessageType.START:
                 self._start(pickle.loads(body))
             case MessageType.READY:
                 self._preparing = asyncio.create_task(self._prepare(bytes(body)))
             case MessageType.OPEN:
-                self.service.take(self._engine)
+                self.service.open(self._engine)
             case MessageType.REFUSE:
-                self.service.refuse(body.decode())
+                self.service.close(body.decode())
             case MessageType.ASK_PAGE:
-                self.line.send(MessageType.PAGE, self.service.metrics.page())
+                self.stream.send(MessageType.PAGE, self.service.metrics.page())
             case MessageType.TOTALS:
-                self._heard_totals(body)
+                self._receive_totals(body)
 
-    def _start(self, start: WorkerConfig) -> None:
-        """At once: the next word may be about the service."""
-        configure_logging(start.settings.log_level)
-        self.service = Service(start.settings.limits, start.settings.decode_threads)
-        self.service.status, self.service.totals = start.status, self.totals
-        self.started.set_result(start)
+    def _start(self, config: WorkerConfig) -> None:
+        """Not in a task: the next message may need the service."""
+        configure_logging(config.settings.log_level)
+        self.service = Service(config.settings.limits, config.settings.decode_threads)
+        self.service.status, self.service.totals = config.status, self.totals
+        self.started.set_result(config)
 
     async def _prepare(self, pickled: bytes) -> None:
         try:
             preparer = await asyncio.wrap_future(DaemonThreads(1, "preparer").submit(warm_preparer, pickled))
         except Exception:
-            log.exception("a front end cannot prepare what the model takes")
+            log.exception("a worker cannot load the preprocessing of the model")
             os._exit(LOST_EXIT_CODE)
-        start = self.started.result()
-        self._engine = Engine([preparer], self._rows, start.settings.limits, start.settings.decode_threads)
-        self.line.send(MessageType.PREPARED)
+        settings = self.started.result().settings
+        self._engine = Engine([preparer], self._backend, settings.limits, settings.decode_threads)
+        self.stream.send(MessageType.PREPARED)
 
-    def _heard_totals(self, body: bytearray) -> None:
+    def _receive_totals(self, body: bytearray) -> None:
         [number] = NUMBER_STRUCT.unpack_from(body)
         if (page := self._totals.get(number)) and not page.done():
             page.set_result(bytes(body[NUMBER_STRUCT.size :]))
 
-    def _lost(self) -> None:
+    def _exit_when_lost(self) -> None:
         if not self.drained:
             os._exit(LOST_EXIT_CODE)
 
 
 def warm_preparer(pickled: bytes) -> Preparer:
-    """Imports what it needs, torch perhaps, which takes seconds; and what makes first items slow happens now."""
+    """Load and run the preprocessing once: it may import torch, which takes seconds, and first items are slow."""
     preparer: Preparer = pickle.loads(pickled)
     preparer.prepare_text("warm-up")
     preparer.prepare_image(Image.new("RGB", WARM_UP_SIZE))
     return preparer
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-
-
 class RemoteBackend:
-    """Stands where a `Batcher` stands in a sidecar of one process. Every caller gets one answer if the line holds."""
+    """The `EncodingBackend` of a worker: sends items to the model's process and receives their rows.
 
-    def __init__(self, line: FrameStream) -> None:
-        self._line = line
+    Every caller gets one result as long as the connection holds; without it the process ends.
+    """
+
+    def __init__(self, stream: FrameStream) -> None:
+        self._stream = stream
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[EmbeddingResult]] = {}
 
     @contextmanager
     def announced(self, kind: ItemKind) -> Iterator[None]:
-        """While an item is being prepared that will be handed in right after."""
+        """Announce that an item is being prepared and will be encoded next."""
         number = next(self._numbers)
-        self._line.send(MessageType.COMING, COMING_STRUCT.pack(number, ITEM_KINDS.index(kind)))
+        self._stream.send(MessageType.COMING, COMING_STRUCT.pack(number, ITEM_KINDS.index(kind)))
         try:
             yield
-        finally:  # a turn later, so that the item itself goes first: else a batch would leave without it
-            asyncio.get_running_loop().call_soon(self._line.send, MessageType.GONE, NUMBER_STRUCT.pack(number))
+        finally:  # a turn of the loop later, so that the item itself is sent first: a batch would start without it
+            asyncio.get_running_loop().call_soon(self._stream.send, MessageType.GONE, NUMBER_STRUCT.pack(number))
 
     async def encode(self, kind: ItemKind, owner: object, item: PreparedText | Pixels, key: bytes) -> EmbeddingResult:
-        """Raises EncoderFailed, in the words of the process that has the model."""
+        """Raises EncoderFailed, with the message of the model's process."""
         number = next(self._numbers)
         row: asyncio.Future[EmbeddingResult] = asyncio.get_running_loop().create_future()
         self._waiting[number] = row
-        self._line.send(MessageType.ITEM, *pack_item(ItemMessage(number, kind, id(owner), key, item)))
+        self._stream.send(MessageType.ITEM, *pack_item(ItemMessage(number, kind, id(owner), key, item)))
         try:
-            await self._line.room()
+            await self._stream.room()
             return await row
         finally:
             del self._waiting[number]
             if not row.done() or row.cancelled():  # the caller left first
-                self._line.send(MessageType.GONE, NUMBER_STRUCT.pack(number))
+                self._stream.send(MessageType.GONE, NUMBER_STRUCT.pack(number))
 
     def row(self, body: bytearray) -> None:
+        """Deliver a row that was received."""
         number, row = unpack_row(body)
         if (waiting := self._waiting.get(number)) and not waiting.done():
             waiting.set_result(row)
 
     def failed(self, body: bytearray) -> None:
+        """Deliver an error that was received."""
         [number] = NUMBER_STRUCT.unpack_from(body)
         if (waiting := self._waiting.get(number)) and not waiting.done():
             waiting.set_exception(EncoderFailed(body[NUMBER_STRUCT.size :].decode()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
