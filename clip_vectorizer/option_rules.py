@@ -69,7 +69,7 @@ class CommandMode:
 
 @dataclass(frozen=True, slots=True)
 class SpecialCase:
-    """`option` has no effect with these values of other parameters; `problem` says why, and what to do."""
+    """`option` has no effect with these values of other parameters; `problem` is the reason and the remedy."""
 
     option: str
     when: Condition

@@ -172,7 +172,7 @@ REINDEX_TAKES = (
     *("--collection", "--inference-url", "--dry-run", "--patience", "--report", "--json"),
     *(*WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
 )
-# These say which files are meant and how they were read: they must be those of the ingest that brought them in.
+# They select files and the way to read them: they must be those of the ingest that brought them in.
 REINDEX_SOURCE_TAKES = (
     *("SOURCE", "--tenant", "--ignore", "--hidden", "--prefix", "--fit", "--dpi", "--frames", "--exif", "--property"),
     *("--path-column", "--label-column", "--caption-column", "--root", "-0", "--storage", "--workers"),

@@ -19,7 +19,7 @@ RATE_SECONDS = 10.0  # the rate is measured over the last so many seconds
 
 @contextmanager
 def progress_on_stderr() -> Iterator["ProgressListener"]:
-    """A listener for `ingest`. If the ingest is interrupted, a line on stderr says how many images are done."""
+    """A listener for `ingest`. If the ingest is interrupted, stderr gets a line with the number of images done."""
     with open_display(LOG_SECONDS, bar=True) as display:
         listener = ProgressListener(display)
         try:

@@ -1,4 +1,4 @@
-"""What `clip-classify` does: choose a threshold if asked, classify, print."""
+"""What `clip-classify` does: choose a threshold with --other-from, classify, print."""
 
 import sys
 from collections.abc import Iterable, Mapping
