@@ -32,6 +32,7 @@ STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line] 
 OTHERS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer" in line and line not in SIDECARS]
 [PYTHON] = SERVE.blocks("python")
 CURLS = SERVE.commands("curl")
+READY_SECONDS = 120  # of four worker processes on busy cores
 LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vectorizer' / 'models' / 'emoji'}")
 
 
@@ -58,12 +59,16 @@ def test_a_sidecar_starts_as_the_page_has_it(line: str) -> None:
     ) as sidecar:
         try:
             url = next(iter(addresses(sidecar)))
-            assert eventually(lambda: http("GET", f"{url}/.well-known/ready").status_code == 204)
+            assert eventually(lambda: is_ready(url), READY_SECONDS)
             check_access(url, settings)
         finally:
             sidecar.send_signal(signal.SIGTERM)
             _, messages = sidecar.communicate(timeout=60)
     assert sidecar.returncode == 0, messages
+
+
+def is_ready(url: str) -> bool:
+    return http("GET", f"{url}/.well-known/ready").status_code == 204
 
 
 def addresses(sidecar: "subprocess.Popen[str]") -> Iterator[str]:
