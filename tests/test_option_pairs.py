@@ -76,13 +76,14 @@ def pick(values: Values, *prefixes: str) -> list[tuple[str, object]]:
 class Case:
     """Values for all options and arguments of a command; `plan` turns its parameters into what it is going to do.
 
-    `contexts`: options that are given besides each pair; `needs`: what an option, or every run (""), needs.
+    `contexts`: options that are given besides each pair; `needs`: what options need to have an effect.
     """
 
     samples: Mapping[str, str | None]
     plan: Callable[[Values], object] = dict
     contexts: Sequence[tuple[str, ...]] = ((),)
     needs: Callable[[frozenset[str]], tuple[str, ...]] = lambda _: ()
+    base: Callable[[frozenset[str]], tuple[str, ...]] | None = None  # what every run needs; None: as `needs`
 
 
 def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
@@ -96,14 +97,27 @@ def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
     return tuple(needed)
 
 
+def base_of_search(names: frozenset[str]) -> tuple[str, ...]:
+    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
+    return () if names & queries else ("TEXT",)
+
+
+def base_of_classify(names: frozenset[str]) -> tuple[str, ...]:
+    return () if names & {"--labels", "--label-set"} else ("--labels",)
+
+
+def base_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
+    return () if names & {"SOURCE", "--retry-failed", "--reindex"} else ("SOURCE",)
+
+
 def needs_of_classify(names: frozenset[str]) -> tuple[str, ...]:
-    labels = () if names & {"--labels", "--label-set"} else ("--labels",)
+    labels = base_of_classify(names)
     shots = ("--few-shot",) if "--shots" in names and "--linear-probe" not in names else ()
     return (*labels, *shots)
 
 
 def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
-    source = () if names & {"SOURCE", "--retry-failed", "--reindex"} else ("SOURCE",)
+    source = base_of_ingest(names)
     prune = ("--prune",) if "--prune-limit" in names else ()
     reindex = ("--reindex",) if "--inference-url" in names else ()
     return (*source, *prune, *reindex)
@@ -123,6 +137,7 @@ CASES = {
         plan_search,
         ((), ("--list",), ("--json",)),
         needs_of_search,
+        base_of_search,
     ),
     "clip-classify": Case(
         {
@@ -135,6 +150,7 @@ CASES = {
         plan_classify,
         ((), ("FILES",), ("--few-shot",)),
         needs_of_classify,
+        base_of_classify,
     ),
     "clip-ingest": Case(
         {
@@ -150,6 +166,7 @@ CASES = {
         plan_ingest,
         ((), ("--reindex", "SOURCE"), ("--dry-run", "SOURCE")),
         needs_of_ingest,
+        base_of_ingest,
     ),
     "clip-eval run": Case(
         {
@@ -258,24 +275,26 @@ def is_refusal(error: Exception, pair: tuple[str, str]) -> bool:
     return any(option in sentence for option in pair) and ("remove" in sentence or "add" in sentence)
 
 
+def find_ignored(name: str, pair: tuple[str, str], context: tuple[str, ...], options: frozenset[str]) -> Iterator[str]:
+    plan = make_plan(name, options)
+    if isinstance(plan, Exception):
+        if not is_refusal(plan, pair) and not any(each in str(plan) for each in context):
+            yield f"{sorted(options)}: {plan}"
+        return
+    for each in pair:
+        if pair not in REDUNDANT and make_plan(name, options - {each}) == plan:
+            yield f"{sorted(options)}: {each} is ignored"
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
     case = CASES[name]
     wrong: list[str] = []
     for context in case.contexts:
         for pair in combinations(case.samples, 2):
-            options = frozenset((*pair, *context))
-            options = options.union(case.needs(options))
-            plan = make_plan(name, options)
-            if isinstance(plan, Exception):
-                if not is_refusal(plan, pair) and not any(each in str(plan) for each in context):
-                    wrong.append(f"{sorted(options)}: {plan}")
-                continue
-            wrong += [
-                f"{sorted(options)}: {each} is ignored"
-                for each in pair
-                if pair not in REDUNDANT and make_plan(name, options - {each}) == plan
-            ]
+            given = frozenset((*pair, *context))
+            for extend in (case.base or case.needs, case.needs):
+                wrong += find_ignored(name, pair, context, given.union(extend(given)))
     assert not wrong, "\n".join(wrong)
 
 
