@@ -24,7 +24,7 @@ from tests.server.asking import RED, base64_of
 
 pytestmark = pytest.mark.alone
 
-PREPARED = re.compile(r"process (\d) in front is prepared, pid (\d+)")
+PREPARED = re.compile(r"worker process (\d) is prepared, pid (\d+)")
 ENDS_SECONDS = 30.0
 COUNT = 2
 
@@ -154,7 +154,7 @@ def test_a_killed_front_takes_its_own_requests_with_it_and_is_replaced() -> None
                 assert (text_vectors(each.result()) == expected([text])).all()
         assert 0 < len(lost) < len(texts)
         assert eventually(lambda: pids(sidecar) != before, ENDS_SECONDS), sidecar.stderr()
-        assert sidecar.stderr().count("in front ended with") == 1
+        assert len(re.findall(r"worker process \d ended with", sidecar.stderr())) == 1
         assert "signal 9" in sidecar.stderr()
         with connections(sidecar, 4) as lines:
             assert all(b"dimension" in answer(line, "/meta") for line in lines)

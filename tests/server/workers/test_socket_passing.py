@@ -21,14 +21,14 @@ def test_a_connection_handed_over_lives_on_and_is_counted_until_it_is_closed(
     hand, listener = pair
     here, there = socket.socketpair()
     with here, listener:
-        assert hand.over(there)
+        assert hand.send(there)
         there.close()
         accepted, _ = listener.accept()
         here.sendall(b"hello")
-        assert (accepted.recv(9), hand.count, hand.closed()) == (b"hello", 1, True)
+        assert (accepted.recv(9), hand.count, hand.read_closed()) == (b"hello", 1, True)
         accepted.close()
         accepted.close()
-        assert hand.closed() and hand.count == 0
+        assert hand.read_closed() and hand.count == 0
         assert here.recv(9) == b""
     hand.close()
 
@@ -45,7 +45,7 @@ def test_a_front_that_is_gone_takes_no_connection(pair: tuple[ConnectionSender, 
     listener.close()
     here, there = socket.socketpair()
     with here, there:
-        assert not hand.over(there)
+        assert not hand.send(there)
     assert hand.count == 0
-    assert not hand.closed()
+    assert not hand.read_closed()
     hand.close()
