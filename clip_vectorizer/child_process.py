@@ -9,12 +9,12 @@ from typing import Self
 
 from clip_vectorizer import supervisor
 
-STOP_SECONDS = supervisor.GRACE_SECONDS + 4  # the keeper kills before that
+STOP_SECONDS = supervisor.GRACE_SECONDS + 4  # the supervisor kills before that
 TAIL_LINES = 15
 
 
 class ChildProcess:
-    """One command under a keeper (keeper.py). Its output goes to `log`; Ctrl-C in a terminal does not reach it."""
+    """One command under a supervisor (supervisor.py). Its output goes to `log`; Ctrl-C does not reach it."""
 
     def __init__(
         self,
@@ -24,11 +24,11 @@ class ChildProcess:
         cwd: Path | None = None,
         held_files: Sequence[int] = (),
     ) -> None:
-        """Starts the command. `held_files` are descriptors (of locks) that stay open until the command ends."""
+        """Start the command. `held_files` are descriptors (of locks) that stay open until the command ends."""
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
-            self._keeper = subprocess.Popen(
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", supervisor.__file__, *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
@@ -41,27 +41,27 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Of the keeper; the command is its only child."""
-        return self._keeper.pid
+        """The process of the supervisor; the command is its only child."""
+        return self._supervisor.pid
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self._keeper.poll()
+        return self._supervisor.poll()
 
     def wait(self, seconds: float) -> int | None:
         """The exit code, or None when it still runs after `seconds`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._keeper.wait(seconds)
+            return self._supervisor.wait(seconds)
         return None
 
     def stop(self) -> None:
-        """Ends the command and waits for it: SIGTERM, then SIGKILL."""
-        if self._keeper.stdin and not self._keeper.stdin.closed:
-            self._keeper.stdin.close()
+        """End the command and wait for it: SIGTERM, then SIGKILL."""
+        if self._supervisor.stdin and not self._supervisor.stdin.closed:
+            self._supervisor.stdin.close()
         if self.wait(STOP_SECONDS) is None:
-            self._keeper.kill()
-            self._keeper.wait()
+            self._supervisor.kill()
+            self._supervisor.wait()
 
     def last_lines(self, count: int = TAIL_LINES) -> str:
         lines = self.log.read_text("utf-8", errors="replace").splitlines()

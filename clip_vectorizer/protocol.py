@@ -8,7 +8,8 @@ Optional fields, which Weaviate ignores:
 
 - `warnings`, a list of sentences, and `truncated`, an object of index and number of tokens: texts that were truncated;
 - with an error, `item`, an object of `field`, `index` and `reason`: the item that the sentence is about;
-- with an error, `refused`, an object of index and reason: every image that cannot be read. The others may be sent again.
+- with an error, `refused`, an object of index and reason: every image that cannot be read. All others may be sent
+  again.
 
 `POST /vectorize/images` accepts files as a form (multipart/form-data) and returns float32 (N, D) in numpy's .npy
 format, and failures as above. `POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.

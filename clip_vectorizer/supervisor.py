@@ -1,7 +1,7 @@
-"""Runs one command for as long as its holder keeps standard input open, then ends it: `keeper.py COMMAND ARGUMENT...`
+"""Runs one command until its owner closes standard input, then ends it: `supervisor.py COMMAND ARGUMENT...`
 
-A holder that is killed cannot clean up, but the system closes its end of the pipe: that is the signal.
-Run as a file by a bare interpreter, so the standard library is all it may import.
+An owner that is killed cannot clean up, but the system closes its end of the pipe, which is the signal to end.
+A bare interpreter runs this file, so it may import the standard library alone.
 """
 
 import ctypes
@@ -12,20 +12,20 @@ import subprocess
 import sys
 import threading
 
-GRACE_SECONDS = 8.0  # Weaviate flushes its memtables when asked to end
-POLL_SECONDS = 1.0  # how often to look for a holder whose pipe a forked process still holds open
+GRACE_SECONDS = 8.0  # Weaviate flushes its memtables at its end
+POLL_SECONDS = 1.0  # how often to check for an owner whose pipe a forked process keeps open
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main(command: list[str]) -> int:
-    holder = os.getppid()
+    owner = os.getppid()
     if sys.platform == "linux":
         # The file descriptors handed down carry locks that live as long as the command.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False, preexec_fn=end_with_supervisor)
     else:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    threading.Thread(target=end_with_owner, args=(child, holder), daemon=True).start()
+    threading.Thread(target=end_with_owner, args=(child, owner), daemon=True).start()
     return child.wait()
 
 
@@ -34,8 +34,8 @@ def end_with_supervisor() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def end_with_owner(child: subprocess.Popen[bytes], holder: int) -> None:
-    while os.getppid() == holder:
+def end_with_owner(child: subprocess.Popen[bytes], owner: int) -> None:
+    while os.getppid() == owner:
         readable, _, _ = select.select([0], [], [], POLL_SECONDS)
         if readable and not os.read(0, 1):
             break

@@ -17,9 +17,9 @@ DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + TELL_PID
 HOLDER = """
 import sys, time
 from pathlib import Path
-from clip_vectorizer.child_process import Child
+from clip_vectorizer.child_process import ChildProcess
 folder = Path(sys.argv[1])
-child = Child([sys.executable, "-c", sys.argv[2], str(folder / "pid")], folder / "log")
+child = ChildProcess([sys.executable, "-c", sys.argv[2], str(folder / "pid")], folder / "log")
 time.sleep(600)
 """
 

@@ -1,8 +1,103 @@
+import io
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from clip_vectorizer.images import BAND_PIXELS, small_rgb, upright_rgb
+from clip_vectorizer.images import (
+    BAND_PIXELS,
+    PILLOW_FORMATS,
+    WarningFilter,
+    ignore_pillow_warnings,
+    open_image,
+    small_rgb,
+    upright_rgb,
+)
+
+
+def file_of(image: Image.Image, kind: str, **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, kind, **options)  # type: ignore[arg-type]
+    return file
+
+
+@pytest.mark.parametrize("kind", PILLOW_FORMATS)
+def test_every_format_opens_as_pillow_opens_it(kind: str) -> None:
+    file = file_of(Image.new("RGB", (30, 20), "red"), kind)
+    with open_image(file) as image:
+        assert (image.format, image.size) == (kind, (30, 20))
+
+
+@pytest.mark.parametrize("data", [b"", b"some words", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_not_identified(data: bytes) -> None:
+    with pytest.raises(UnidentifiedImageError), open_image(io.BytesIO(data)):
+        pass
+
+
+def test_pillows_limit_of_pixels_does_not_apply_and_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_of(Image.new("L", (100, 100)), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with open_image(file) as image:
+        assert image.size == (100, 100)
+        image.load()
+    assert Image.MAX_IMAGE_PIXELS == 100
+    with pytest.raises(Image.DecompressionBombError), Image.open(file):
+        pass
+
+
+def broken_exif() -> io.BytesIO:
+    """A JPEG of good pixels whose EXIF block makes Pillow warn."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\xff\xff\0\0\x90\0\0\0"
+    return file_of(Image.new("RGB", (8, 8)), "JPEG", exif=exif)
+
+
+def test_a_broken_exif_block_warns_no_one_in_any_thread() -> None:
+    data = broken_exif().getvalue()
+    with pytest.warns(UserWarning), Image.open(io.BytesIO(data)) as image:
+        image.getexif()
+    before = list(warnings.filters)
+
+    def decode(_number: int) -> tuple[int, int]:
+        with open_image(io.BytesIO(data)) as image:
+            image.getexif()
+            return upright_rgb(image).size
+
+    with ThreadPoolExecutor(8) as threads:  # warnings are errors in these tests
+        assert set(threads.map(decode, range(200))) == {(8, 8)}
+    assert warnings.filters == before
+
+
+def test_filters_overlap_in_threads_and_leave_those_of_the_program() -> None:
+    ignore = WarningFilter(r"PIL\.", UserWarning)
+    before, inside, leave = list(warnings.filters), threading.Event(), threading.Event()
+
+    def overlap() -> None:
+        with ignore:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=overlap)
+    with ignore:
+        thread.start()
+        inside.wait(10)
+    assert len(warnings.filters) == len(before) + 1  # the other thread is still inside
+    warnings.simplefilter("ignore", UnicodeWarning)  # the program's own, meanwhile
+    leave.set()
+    thread.join()
+    assert list(warnings.filters)[1:] == before
+    warnings.filters[:] = before  # type: ignore[index]
+
+
+def test_a_filter_holds_when_the_program_exchanges_its_filters() -> None:
+    before = list(warnings.filters)
+    with ignore_pillow_warnings(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with ignore_pillow_warnings(), Image.open(broken_exif()) as image:
+            image.getexif()
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])

@@ -1,11 +1,8 @@
-"""What a collection remembers, and the model guard.
+"""Creates and checks collections: their model, their properties, their index.
 
-Its description holds, as one JSON object (`Description`), the model that made its vectors: whoever writes or searches
-checks it first.
-
-How collections come into being, and how those of earlier versions get what they lack.
-
-How the images of a collection are indexed: HNSW by cosine, searched widely enough for texts among images.
+The description of a collection holds the model of its vectors as one JSON object (`CollectionDescription`): check it
+before writing or searching. Images are indexed by HNSW with cosine distance, with enough candidates for searches by
+text among images.
 """
 
 import re
@@ -45,35 +42,35 @@ from clip_vectorizer.errors import InputError, Mismatch
 VECTORIZER_MODULE = "multi2vec-clip"
 FULL, THUMBNAIL = "full", "thumbnail"
 COSINE_INDEX = Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
-MIN_BLOB_HASH_VERSION = (1, 37)  # the version of Weaviate that can compare an image which it does not keep
+MIN_BLOB_HASH_VERSION = (1, 37)  # the first Weaviate that compares images which it does not store
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """A collection of ours, as the server has it."""
+    """A collection of this project, as it is on the server."""
 
     description: CollectionDescription
     properties: Mapping[str, DataType]
     tenants: bool  # every object belongs to one
     by_module: bool  # whether Weaviate can make the vectors
-    inference_url: str | None = None  # the sidecar that it asks, where that is not its default
-    quantizer: str = UNQUANTIZED  # how the vector index holds vectors
-    words: tuple[str, ...] = ()  # the text that can be searched by words (BM25); our own names and paths are not
+    inference_url: str | None = None  # its sidecar, if not the server's default
+    quantizer: str = UNQUANTIZED  # of the vector index
+    words: tuple[str, ...] = ()  # text properties with an index of words (BM25); names and paths have none
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """How a collection of images should be."""
+    """The required properties of a collection of images."""
 
-    keep: str | None = None  # None: as it is; a new one keeps thumbnails
+    keep: str | None = None  # None: any; a new one keeps thumbnails
     tenants: bool = False
-    by_module: bool = True  # a new one's vectors can be made by Weaviate, which has the module
-    embed_here: bool = False  # though it will not be asked for these
-    quantizer: str | None = None  # None: as it is; a new one holds vectors whole
+    by_module: bool = True  # Weaviate can make the vectors of a new one, by its module
+    embed_here: bool = False  # but the client makes them
+    quantizer: str | None = None  # None: any; a new one has none
 
 
 def read_collection(client: WeaviateClient, collection: str = IMAGE_COLLECTION) -> CollectionState:
-    """Raises InputError when there is no such collection, Mismatch when it is not ours."""
+    """Raises InputError when there is no such collection, Mismatch when it is not one of this project."""
     stored = find_collection(client, collection)
     if stored is None:
         raise InputError(
@@ -91,7 +88,8 @@ def find_collection(client: WeaviateClient, collection: str) -> CollectionState 
     description = CollectionDescription.from_json(config.description)
     if description is None or description.vector not in (config.vector_config or {}):
         raise Mismatch(
-            f"the collection {collection} was not made by this project (it records no model); {format_alternatives(collection)}"
+            f"the collection {collection} was not made by this project (it records no model); "
+            f"{format_alternatives(collection)}"
         )
     return build_state(config, description)
 
@@ -111,7 +109,7 @@ def build_state(config: CollectionConfig, description: CollectionDescription) ->
 
 
 def read_quantizer(index: object) -> str:
-    """`rq-8`, `rq-1`, `none`, or that it is another one, which somebody gave it."""
+    """`rq-8`, `rq-1`, `none`, or `another one`, which was set outside this project."""
     quantizer = getattr(index, "quantizer", None)
     if quantizer is None:
         return UNQUANTIZED
@@ -119,7 +117,7 @@ def read_quantizer(index: object) -> str:
 
 
 def check_model(stored: CollectionState, info: ModelIdentity, collection: str) -> None:
-    """Raises Mismatch naming both models unless `info` makes the same vectors."""
+    """Raises Mismatch, with both models, unless `info` makes the same vectors."""
     model = stored.description.model
     if not model.agrees_with(info):
         raise Mismatch(
@@ -129,8 +127,8 @@ def check_model(stored: CollectionState, info: ModelIdentity, collection: str) -
         )
 
 
-def check_image_collection(stored: CollectionState, info: ModelIdentity, collection: str, wish: CollectionSpec) -> None:
-    """Whether `info` may write into it. Raises as `ensure_image_collection` does."""
+def check_image_collection(stored: CollectionState, info: ModelIdentity, collection: str, spec: CollectionSpec) -> None:
+    """Check whether `info` may write into it. Raises as `ensure_image_collection`."""
     if moving_to := stored.description.moving_to:
         raise Mismatch(
             f"the collection {collection} is being moved to the model {moving_to}, and holds vectors of both; run "
@@ -138,18 +136,18 @@ def check_image_collection(stored: CollectionState, info: ModelIdentity, collect
         )
     check_model(stored, info, collection)
     keep = stored.description.keep
-    if wish.keep not in (None, keep):
+    if spec.keep not in (None, keep):
         raise InputError(
-            f"the collection {collection} was created with --keep {keep}; remove --keep {wish.keep}, or "
+            f"the collection {collection} was created with --keep {keep}; remove --keep {spec.keep}, or "
             f"use another collection (--collection {collection}2)"
         )
-    if wish.quantizer not in (None, stored.quantizer) and stored.quantizer != UNQUANTIZED:
+    if spec.quantizer not in (None, stored.quantizer) and stored.quantizer != UNQUANTIZED:
         raise InputError(
             f"the collection {collection} was created with --quantizer {stored.quantizer}, which is final; remove "
-            f"--quantizer {wish.quantizer}, or use another collection (--collection {collection}2)"
+            f"--quantizer {spec.quantizer}, or use another collection (--collection {collection}2)"
         )
-    if stored.tenants != wish.tenants:
-        has, do = ("has", "name one (--tenant NAME)") if stored.tenants else ("has no", "leave --tenant away")
+    if stored.tenants != spec.tenants:
+        has, do = ("has", "name one (--tenant NAME)") if stored.tenants else ("has no", "remove --tenant")
         raise InputError(f"the collection {collection} {has} tenants; {do}, or use --collection {collection}2")
 
 
@@ -161,39 +159,36 @@ def format_alternatives(collection: str) -> str:
 
 
 def ensure_image_collection(
-    client: WeaviateClient, info: ModelIdentity, collection: str = IMAGE_COLLECTION, wish: CollectionSpec | None = None
+    client: WeaviateClient, info: ModelIdentity, collection: str = IMAGE_COLLECTION, spec: CollectionSpec | None = None
 ) -> CollectionState:
-    """Makes the collection of images, or checks that `info` may write into the one that is there.
+    """Create the collection of images, or check that `info` may write into the existing one.
 
-    Properties that an earlier version did not know are added. Raises Mismatch (made with another model, or not made by
-    us), InputError (a name that Weaviate refuses, another `keep`, tenants where there are none or the reverse).
+    Properties that an earlier version lacked are added. Raises Mismatch (another model, or not a collection of this
+    project), InputError (a name that Weaviate rejects, another `keep`, tenants where there are none or the reverse).
     """
-    wish = wish or CollectionSpec()
-    keep = wish.keep or THUMBNAIL
-    properties = image_properties(choose_image_type(client, wish, keep))
+    spec = spec or CollectionSpec()
+    keep = spec.keep or THUMBNAIL
+    properties = image_properties(choose_image_type(client, spec, keep))
     vector = (
         Configure.Vectors.multi2vec_clip(
-            name=VECTOR, image_fields=[IMAGE], vector_index_config=build_index(wish.quantizer)
+            name=VECTOR, image_fields=[IMAGE], vector_index_config=build_index(spec.quantizer)
         )
-        if wish.by_module
-        else Configure.Vectors.self_provided(name=VECTOR, vector_index_config=build_index(wish.quantizer))
+        if spec.by_module
+        else Configure.Vectors.self_provided(name=VECTOR, vector_index_config=build_index(spec.quantizer))
     )
     ensure_collection(
-        client, CollectionDescription(StoredModel.of(info), keep), collection, properties, vector, wish.tenants
+        client, CollectionDescription(StoredModel.of(info), keep), collection, properties, vector, spec.tenants
     )
     stored = read_collection(client, collection)
-    check_image_collection(stored, info, collection, wish)
-    if wish.quantizer not in (None, stored.quantizer):
-        quantize(client.collections.use(collection).config, stored, wish.quantizer)
-    return (
-        read_collection(client, collection)
-        if add_missing_properties(client, collection, stored, properties)
-        else stored
-    )
+    check_image_collection(stored, info, collection, spec)
+    if spec.quantizer not in (None, stored.quantizer):
+        quantize(client.collections.use(collection).config, stored, spec.quantizer)
+    added = add_missing_properties(client, collection, stored, properties)
+    return read_collection(client, collection) if added else stored
 
 
 def ensure_label_collection(client: WeaviateClient, info: ModelIdentity, collection: str = LABEL_COLLECTION) -> None:
-    """The same for the collection of labels, whose vectors are given with the objects."""
+    """As above for the collection of labels, whose vectors are uploaded with the objects."""
     vector = Configure.Vectors.self_provided(name=VECTOR, vector_index_config=COSINE_INDEX)
     ensure_collection(client, CollectionDescription(StoredModel.of(info)), collection, label_properties(), vector)
     stored = read_collection(client, collection)
@@ -202,7 +197,7 @@ def ensure_label_collection(client: WeaviateClient, info: ModelIdentity, collect
 
 
 def ensure_label_set_collection(client: WeaviateClient) -> None:
-    """For the sets of all models: their objects have no vectors."""
+    """Create the collection of label sets of all models; its objects have no vectors."""
     if client.collections.exists(LABEL_SET_COLLECTION):
         return
     vector = Configure.Vectors.self_provided(name=VECTOR)
@@ -210,29 +205,29 @@ def ensure_label_set_collection(client: WeaviateClient) -> None:
 
 
 def ensure_prediction_properties(client: WeaviateClient, collection: str) -> None:
-    """The collection of images gets the properties that classifications are written to."""
+    """Add the properties of predictions to the collection of images."""
     add_missing_properties(client, collection, read_collection(client, collection), prediction_properties())
 
 
 def add_missing_properties(
     client: WeaviateClient, collection: str, stored: CollectionState, properties: Sequence[Property]
 ) -> bool:
-    """Whether any had to be added."""
-    lacking = [each for each in properties if each.name not in stored.properties]
-    for each in lacking:
+    """Return whether any was missing."""
+    missing = [each for each in properties if each.name not in stored.properties]
+    for each in missing:
         add_property(client.collections.use(collection).config, each)
-    return bool(lacking)
+    return bool(missing)
 
 
-def choose_image_type(client: WeaviateClient, wish: CollectionSpec, keep: str) -> DataType:
-    """Raises InputError where the server is too old to compare images that it does not keep."""
+def choose_image_type(client: WeaviateClient, spec: CollectionSpec, keep: str) -> DataType:
+    """Raises InputError where the server is too old to compare images that it does not store."""
     if keep == FULL:
         return DataType.BLOB
     version = client.get_meta()["version"]
     if tuple(map(int, re.findall(r"\d+", version)[:2])) >= MIN_BLOB_HASH_VERSION:
         return DataType.BLOB_HASH
-    if wish.embed_here:
-        return DataType.BLOB  # nothing will ever be in it
+    if spec.embed_here:
+        return DataType.BLOB  # it stays empty
     raise InputError(f"Weaviate {version} cannot embed an image without keeping it; use --keep full or --embed client")
 
 
@@ -247,7 +242,7 @@ def ensure_collection(
     check_collection_name(collection)
     if client.collections.exists(collection):
         return
-    # Tenants come into being with their first object, and are woken where they sleep.
+    # Create tenants with their first object, and activate inactive ones.
     tenancy = Configure.multi_tenancy(auto_tenant_creation=True, auto_tenant_activation=True) if tenants else None
     create_collection(
         client,
@@ -259,26 +254,26 @@ def ensure_collection(
     )
 
 
-def create_collection(client: WeaviateClient, collection: str, **what: Any) -> None:
-    """Also when another process was faster."""
+def create_collection(client: WeaviateClient, collection: str, **settings: Any) -> None:
+    """Idempotent: another process may create it at the same time."""
     try:
-        client.collections.create(collection, **what)
+        client.collections.create(collection, **settings)
     except UnexpectedStatusCodeError:
         if not client.collections.exists(collection):
             raise
 
 
-def add_property(config: _ConfigCollection, lacking: Property) -> None:
-    """Also when another process was faster: whoever needs a certain type looks afterwards."""
+def add_property(config: _ConfigCollection, missing: Property) -> None:
+    """Idempotent; callers that need a certain type must check it afterwards."""
     try:
-        config.add_property(lacking)
+        config.add_property(missing)
     except (WeaviateInvalidInputError, UnexpectedStatusCodeError):
-        if all(each.name != lacking.name for each in config.get().properties):
+        if all(each.name != missing.name for each in config.get().properties):
             raise
 
 
 def build_index(quantizer: str | None) -> _VectorIndexConfigHNSWCreate:
-    """`quantizer`: of QUANTIZERS; None or another one: none."""
+    """The index of a new collection. A `quantizer` outside QUANTIZERS, or None, means none."""
     bits = QUANTIZERS.get(quantizer or UNQUANTIZED, 0)
     return Configure.VectorIndex.hnsw(
         distance_metric=VectorDistances.COSINE,
@@ -289,6 +284,6 @@ def build_index(quantizer: str | None) -> _VectorIndexConfigHNSWCreate:
 
 
 def quantize(config: _ConfigCollection, stored: CollectionState, quantizer: str) -> None:
-    """Weaviate does it in the background, while it is searched."""
+    """Quantize the vectors; Weaviate does it in the background, during searches."""
     index = Reconfigure.VectorIndex.hnsw(quantizer=Reconfigure.VectorIndex.Quantizer.rq(bits=QUANTIZERS[quantizer]))
     config.update(vector_config=Reconfigure.Vectors.update(name=stored.description.vector, vector_index_config=index))

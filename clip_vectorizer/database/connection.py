@@ -1,7 +1,4 @@
-"""How every client reaches Weaviate: the connection, and the command-line options that name it.
-
-What the Weaviate client's exceptions mean, in our errors: whom to start, which setting to change.
-"""
+"""Connects to Weaviate, and translates the exceptions of its client: what to start, which setting to change."""
 
 import re
 import socket
@@ -30,10 +27,10 @@ from weaviate.exceptions import (
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL
 from clip_vectorizer.errors import SettingsError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
 
-# An insert answers when its last image has been vectorised: a large model on two cores needs minutes for a batch.
+# An insert returns when its last image has been vectorised: a large model on two cores needs minutes for a batch.
 TIMEOUTS = Timeout(init=5, query=60, insert=600)
 GRPC_CHECK_SECONDS = 5.0
-# After a long outage gRPC would wait up to two minutes before it looks again whether the server is back.
+# After a long outage gRPC would wait up to two minutes before it tries again to reach the server.
 RECONNECT_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 2000)]
 CONNECTION_ERRORS = (
     httpx.TransportError,
@@ -44,10 +41,10 @@ CONNECTION_ERRORS = (
     WeaviateTimeoutError,
 )
 UNAUTHORISED_STATUSES = (401, 403)
-# Weaviate's Go client, when its own request finds nobody. A request that ran out of time says `send POST request` too,
-# but also that it was `awaiting headers`: the sidecar is there, and slow.
+# Messages of Weaviate's Go client when its own request reaches no server. A timeout has `send POST request` too,
+# but also `awaiting headers`: the sidecar is there, and slow.
 SIDECAR_UNREACHABLE_MARKS = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
-# The last two: while it shuts down it still answers [1.39.0].
+# The last two: Weaviate still answers while it shuts down [1.39.0].
 WEAVIATE_UNREACHABLE_MARKS = (
     "StatusCode.UNAVAILABLE",
     "StatusCode.DEADLINE_EXCEEDED",
@@ -60,19 +57,19 @@ REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """Where Weaviate and the sidecar answer, and the keys of both."""
+    """The addresses of Weaviate and of the sidecar, and the keys of both."""
 
     weaviate_url: str = DEFAULT_URL
     grpc_port: int | None = None
     api_key: str | None = None
-    vectorizer_url: str | None = None  # None: not named, so the default where it is needed
+    vectorizer_url: str | None = None  # None: the default where one is needed
     vectorizer_api_key: str | None = None
 
 
 def connect_weaviate(url: str, grpc_port: int | None = None, api_key: str | None = None) -> weaviate.WeaviateClient:
-    """A connected client (a context manager: leave it to close the connection).
+    """A connected client, a context manager that closes the connection.
 
-    Raises SettingsError for a URL that cannot be one, WeaviateUnreachable when nothing there answers as Weaviate.
+    Raises SettingsError for an invalid URL, WeaviateUnreachable when no Weaviate responds there.
     """
     address = parse_address(url, grpc_port)
     client = open_client(address, api_key)
@@ -123,7 +120,7 @@ def invalid_url(url: str, reason: str) -> SettingsError:
 async def connect_weaviate_async(
     url: str, grpc_port: int | None = None, api_key: str | None = None
 ) -> AsyncIterator[weaviate.WeaviateAsyncClient]:
-    """The same for asyncio. What is wrong with the address is found out sooner by `connect_weaviate`."""
+    """As `connect_weaviate`, for asyncio; without its check of the gRPC port."""
     client = weaviate.WeaviateAsyncClient(**client_arguments(parse_address(url, grpc_port), api_key))
     with weaviate_errors(url):
         await client.connect()
@@ -148,7 +145,7 @@ def client_arguments(address: WeaviateAddress, api_key: str | None) -> dict[str,
         "additional_config": AdditionalConfig(
             timeout=TIMEOUTS, grpc_config=GrpcConfig(channel_options=RECONNECT_OPTIONS)
         ),
-        # The client's own checks ask pypi.org for a newer release at every start; `check_grpc` replaces the useful one.
+        # The client's own checks look for a newer release on pypi.org at every start; `check_grpc` does the useful one.
         "skip_init_checks": True,
     }
 
@@ -177,7 +174,7 @@ def check_grpc(address: WeaviateAddress) -> None:
 
 @contextmanager
 def weaviate_errors(url: str) -> Iterator[None]:
-    """Turns what the Weaviate client raises inside into Unreachable (Weaviate or its sidecar), else VectorizerError."""
+    """Translate exceptions of the Weaviate client: Unreachable (Weaviate or its sidecar), else VectorizerError."""
     try:
         yield
     except VectorizerError:
@@ -187,7 +184,7 @@ def weaviate_errors(url: str) -> Iterator[None]:
 
 
 def translate_error(error: Exception, url: str) -> VectorizerError:
-    """The error of ours that says what `error` means for the Weaviate at `url`."""
+    """The error of this project for an exception of the client of the Weaviate at `url`."""
     reason = extract_reason(error)
     if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED_STATUSES:
         return WeaviateUnreachable(
@@ -205,7 +202,7 @@ def translate_error(error: Exception, url: str) -> VectorizerError:
 
 
 def is_sidecar_unreachable(reason: str) -> bool:
-    """Whether `reason`, a sentence of Weaviate's, tells that its own request to the sidecar found nobody."""
+    """Whether `reason`, a message of Weaviate, means that Weaviate cannot reach its sidecar."""
     return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS)
 
 
@@ -217,7 +214,7 @@ def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
 
 
 def extract_reason(error: Exception) -> str:
-    """What `error` says in one line: of a lost connection its root, of Weaviate's wrapped sentences the innermost."""
+    """The message of `error` on one line: the root cause of a lost connection, the innermost of wrapped messages."""
     root: BaseException = error
     while isinstance(error, CONNECTION_ERRORS) and root.__context__ is not None:
         root = root.__context__

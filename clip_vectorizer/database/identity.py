@@ -1,4 +1,4 @@
-"""Which model made a vector: what must agree before vectors may be compared, and how a collection remembers it."""
+"""The model of a vector: what must agree before vectors may be compared, and how a collection stores it."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ FIRST_VECTOR = "clip"  # the named vector that every collection begins with
 
 
 class ModelIdentity(Protocol):
-    """What `/meta` tells of a model (`ModelInfo`), as far as vectors depend on it."""
+    """The fields of a model (`ModelInfo`, `/meta`) that its vectors depend on."""
 
     @property
     def model(self) -> str: ...
@@ -24,7 +24,7 @@ class ModelIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """The model that made a collection's vectors. `model` is what it was called then; the rest decides."""
+    """The model that made a collection's vectors. `model` is its name then; the other fields decide."""
 
     model: str
     revision: str
@@ -37,12 +37,12 @@ class StoredModel:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "StoredModel":
-        """Raises KeyError, TypeError or ValueError where `values` are no model's."""
+        """Raises KeyError, TypeError or ValueError where `values` describe no model."""
         model, revision, preprocessing = (str(values[name]) for name in ("model", "revision", "preprocessing"))
         return cls(model, revision, int(values["dimension"]), preprocessing)
 
     def agrees_with(self, info: ModelIdentity) -> bool:
-        """Whether both make the same vectors. Equal revisions are equal weights, whatever name they were loaded by."""
+        """Whether both make the same vectors. Equal revisions are equal weights, under any name."""
         return self.vector_space == StoredModel.of(info).vector_space
 
     @property
@@ -51,7 +51,7 @@ class StoredModel:
 
     @property
     def own_vector(self) -> str:
-        """A name for this model's vectors, in a collection that has those of another one."""
+        """A name for this model's vectors in a collection that has vectors of another model."""
         space = json.dumps(self.vector_space).encode()
         return f"{FIRST_VECTOR}_{hashlib.blake2b(space, digest_size=4).hexdigest()}"
 
@@ -61,17 +61,19 @@ class StoredModel:
 
 @dataclass(frozen=True, slots=True)
 class CollectionDescription:
-    """What a collection knows of itself: one JSON object, which is the collection's description in Weaviate."""
+    """The metadata of a collection: one JSON object, stored as the collection's description in Weaviate."""
 
     model: StoredModel  # made the vectors that are searched
-    keep: str = "full"  # what stays of an image; full is what was kept before there was a choice
+    keep: str = (
+        "full"  # what is stored of an image; `full` is the default of collections from before there was a choice
+    )
     vector: str = FIRST_VECTOR  # the named vector that is searched
     retired: Mapping[str, int] = field(default_factory=dict)  # vectors of earlier models: dimensions by name
-    moving_to: StoredModel | None = None  # the model whose vectors are being made beside the present ones
+    moving_to: StoredModel | None = None  # the model whose vectors are being added to the present ones
 
     @classmethod
     def from_json(cls, text: str | None) -> "CollectionDescription | None":
-        """What `text` says, or None when it was not written by `to_json`. Fields that it lacks have their defaults."""
+        """Parse a description; None if it was not written by `to_json`. Missing fields get their defaults."""
         try:
             values = json.loads(text or "")
             moving_to = values.get("moving_to")
@@ -86,6 +88,6 @@ class CollectionDescription:
             return None
 
     def to_json(self) -> str:
-        """Flat, the model's fields first: earlier versions of this project read those."""
+        """A flat object, the model's fields first: earlier versions of this project read those."""
         values = asdict(self)
         return json.dumps(values.pop("model") | values, ensure_ascii=False)

@@ -1,8 +1,6 @@
-"""The names in Weaviate: collections, vectors, properties, ids. `ingest` writes by them, `query` reads.
+"""The names in Weaviate: collections, vectors, properties, ids, of images, labels, label sets and predictions.
 
-How collections are made and checked is in making.py and collections.py.
-
-The names in Weaviate that classification has beside those of schema.py: labels, sets of them, and predictions.
+`ingest` writes them and `query` reads them; collections.py creates and checks the collections.
 """
 
 import re
@@ -24,7 +22,7 @@ THUMBNAIL = "thumbnail"  # blob: a small JPEG
 PATH = "path"  # relative to the source's root, with forward slashes: the key of the object's UUID
 FILENAME = "filename"
 LABEL = "label"  # the folder's name
-CAPTION = "caption"  # from a .txt beside the image
+CAPTION = "caption"  # from a .txt next to the image
 SHA256 = "sha256"  # hex digest of the original bytes
 SIZE = "size"  # bytes
 MIME = "mime"
@@ -32,7 +30,7 @@ MODEL = "model"  # the model that made the vector
 SOURCE = "source"  # the folder, archive, table or address it came from
 STAMP = "stamp"  # changes when the file does
 FACTS = "facts"  # digest of label, caption and metadata
-FIT = "fit"  # how it was brought into the model's square
+FIT = "fit"  # how it was fitted into the model's square
 DUPLICATE_OF = "duplicate_of"  # the path of an equal image
 PHASH = "phash"  # perceptual hash, 16 hex digits
 REINDEXED = "reindexed"  # the vector that `--reindex` gave it
@@ -67,23 +65,23 @@ EXACT_TEXT_PROPERTIES = (
 )
 METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
-OWN_PROPERTIES = frozenset(
-    (IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES)
-)  # what metadata must not overwrite
-RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # what Weaviate itself has
+# Metadata must not overwrite these
+OWN_PROPERTIES = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES))
+RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # Weaviate's own
 
-UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT)  # they are read, and compared by us
+UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT)  # read and compared by this project; never in a filter
 
 COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
 TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")
-MAX_PROPERTY_LENGTH = 200  # Weaviate takes 231
-# Properties of LABEL_COLLECTION, beside LABEL and MODEL
+MAX_PROPERTY_LENGTH = 200  # Weaviate accepts 231
+
+# Properties of LABEL_COLLECTION, besides LABEL and MODEL
 LABEL_SET = "label_set"  # names the labels that compete in one classification
 PROMPTS = "prompts"  # text[]: what was averaged into the vector
 PROMPT_SET = "prompt_set"  # the name of the templates
 PROMPT_VERSION = "prompt_version"  # and their digest
 
-# Properties of LABEL_SET_COLLECTION, beside MODEL, PROMPT_SET and PROMPT_VERSION
+# Properties of LABEL_SET_COLLECTION, besides MODEL, PROMPT_SET and PROMPT_VERSION
 NAME = "name"
 REVISION = "revision"  # of the model
 TEMPLATES = "templates"  # text[]; none where each label has those of its language
@@ -92,7 +90,7 @@ LABEL_IDS = "label_ids"  # text[]: their objects, in the same order
 
 
 def image_id(path: str) -> str:
-    """The UUID of the image at `path`: the same in every collection, every time."""
+    """The UUID of the image at `path`, the same in every collection."""
     return str(generate_uuid5(path, IMAGE_COLLECTION))
 
 
@@ -110,9 +108,10 @@ def check_tenant_name(tenant: str) -> None:
 
 
 def property_name(column: str) -> str:
-    """What a column's property is called: `Brand name` becomes `brand_name`.
+    """The name of a column's property. Raises InputError for a name that is empty then, or already in use.
 
-    Raises InputError for a name of which nothing remains, or which means something else already.
+    >>> property_name("Brand name")
+    'brand_name'
     """
     name = re.sub(r"[^_0-9A-Za-z]+", "_", column).strip("_")[:MAX_PROPERTY_LENGTH]
     name = f"_{name}" if name[:1].isdigit() else name[:1].lower() + name[1:]
@@ -127,7 +126,7 @@ def property_name(column: str) -> str:
 
 
 def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
-    """All but a user's own. `image_type` BLOB keeps the image, BLOB_HASH only tells whether it has changed."""
+    """All properties but a user's own. `image_type` BLOB stores the image, BLOB_HASH a hash that shows changes."""
     return [
         Property(name=IMAGE, data_type=image_type),
         Property(name=THUMBNAIL, data_type=DataType.BLOB),
@@ -149,7 +148,7 @@ def user_property(name: str, data_type: DataType) -> Property:
 
 
 def exact_text_property(name: str) -> Property:
-    """Text that is filtered by its whole value, not searched by words. An index that nobody asks costs every insert."""
+    """Text that is filtered by its whole value, not searched by words. An unused index slows every insert."""
     return Property(
         name=name,
         data_type=DataType.TEXT,
@@ -160,7 +159,7 @@ def exact_text_property(name: str) -> Property:
 
 
 def prediction_properties() -> list[Property]:
-    """Added when a classification is first written."""
+    """Added to a collection when a classification is first saved."""
     numbers = (PREDICTED_SCORE, PREDICTED_MARGIN)
     return [
         *(exact_text_property(name) for name in PREDICTION_PROPERTIES if name not in numbers),
@@ -183,7 +182,7 @@ def label_set_properties() -> list[Property]:
 
 
 def text_list_property(name: str) -> Property:
-    """A list of whole values. Nobody asks for them by a filter."""
+    """A list of whole values, never used in a filter."""
     return Property(
         name=name,
         data_type=DataType.TEXT_ARRAY,

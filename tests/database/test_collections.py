@@ -127,7 +127,7 @@ def test_tenants_are_had_from_the_beginning_or_not_at_all() -> None:
     assert made(with_tenants, tenants=True).tenants and not made(without).tenants
     with pytest.raises(InputError, match=r"has tenants; name one \(--tenant NAME\)"):
         made(with_tenants)
-    with pytest.raises(InputError, match="has no tenants; leave --tenant away"):
+    with pytest.raises(InputError, match="has no tenants; remove --tenant"):
         made(without, tenants=True)
 
 

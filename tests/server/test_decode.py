@@ -226,6 +226,8 @@ def test_grey_and_cmyk_jpegs_are_decoded_smaller_too() -> None:
 
 def test_a_corrupt_exif_block_is_no_news_on_stderr() -> None:
     data = file_of(PICTURE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01")
-    script = "import sys; from clip_vectorizer.server.decode import read_image; read_image(sys.stdin.buffer.read(), 8, 9**9)"
+    script = (
+        "import sys; from clip_vectorizer.server.decode import read_image; read_image(sys.stdin.buffer.read(), 8, 9**9)"
+    )
     done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
     assert done.stderr == b""

@@ -73,7 +73,8 @@ def test_a_failure_reaches_everyone_who_waits() -> None:
 
     async def ask() -> list[str | BaseException]:
         flights = SingleFlight[str]()
-        return await asyncio.gather(*(flights.join(b"k", lambda: asyncio.create_task(fail())) for _ in range(3)), return_exceptions=True)
+        joined = (flights.join(b"k", lambda: asyncio.create_task(fail())) for _ in range(3))
+        return await asyncio.gather(*joined, return_exceptions=True)
 
     assert [str(error) for error in asyncio.run(ask())] == ["broken"] * 3
 
