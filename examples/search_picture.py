@@ -54,7 +54,7 @@ def draw_search_picture(file: Path, options: Sequence[str] = ()) -> list[Picture
 
 def run_search(command: str, options: Sequence[str]) -> list[dict[str, Any]]:
     program, *words = shlex.split(command)
-    line = [Path(sysconfig.get_path("scripts")) / program, *words, "--limit", str(HITS), "--json", *options]
+    line = [str(Path(sysconfig.get_path("scripts")) / program), *words, "--limit", str(HITS), "--json", *options]
     done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)

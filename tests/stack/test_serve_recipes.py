@@ -53,7 +53,7 @@ def test_every_option_of_a_line_is_accepted(line: str) -> None:
 def test_a_sidecar_starts_as_the_page_has_it(line: str) -> None:
     words = shlex.split(line.replace(*LOCAL_MODEL))
     settings = dict(word.split("=", 1) for word in words if word.startswith("CLIP_"))
-    command = [BIN / words[len(settings)], *words[len(settings) + 1 :], "--port", "0"]
+    command = [str(BIN / words[len(settings)]), *words[len(settings) + 1 :], "--port", "0"]
     with subprocess.Popen(
         command, env=clean_environment() | settings, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as sidecar:
