@@ -145,9 +145,7 @@ def test_an_image_may_be_an_address(server: str, path: str) -> None:
         ("/nothing", "/nothing: the file is empty"),
     ],
 )
-def test_the_error_for_a_failed_download_has_address_and_reason(
-    server: str, path: str, sentence: str
-) -> None:
+def test_the_error_for_a_failed_download_has_address_and_reason(server: str, path: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         ImageSearch(INFO, FakeSidecar(), FakeImages(), stores).by_image(server + path)
 
