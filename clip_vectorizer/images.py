@@ -44,7 +44,7 @@ def open_image(file: IO[bytes]) -> Iterator[ImageFile.ImageFile]:
     """Open an image file; only its header is read. Use the image inside the `with` block only.
 
     Pillow's limit of pixels does not apply: check `image.size` against a limit of your own before you load it.
-    Warnings of Pillow are ignored (a corrupt EXIF block beside good pixels).
+    Warnings of Pillow are ignored (a corrupt EXIF block of an image with good pixels).
     Raises UnidentifiedImageError, and what Pillow's decoders raise: OSError, SyntaxError, ValueError, ...
 
     >>> import io

@@ -190,7 +190,7 @@ def describe_error(error: Exception) -> tuple[int, str]:
         return 500, str(error)
     if isinstance(error, ClientDisconnect):
         return CLIENT_CLOSED_STATUS, "the client hung up"
-    return 500, f"the sidecar failed ({type(error).__name__}: {error}); its log says where"
+    return 500, f"the sidecar failed ({type(error).__name__}: {error}); its log has the traceback"
 
 
 def encode_error(message: str, status: int, path: str, error: Exception | None = None) -> bytes:

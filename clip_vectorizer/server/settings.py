@@ -102,7 +102,7 @@ def check_device(name: str, text: str) -> str:
             f"{name}={text!r}: expected cpu, cuda, cuda:N or cuda:all, or several with commas, such as cuda:0,cuda:1"
         )
     if len({part == "cpu" for part in parts}) > 1:
-        raise SettingsError(f"{name}={text!r}: the CPU beside a GPU would only hold it up; name one kind")
+        raise SettingsError(f"{name}={text!r}: a CPU would only slow a GPU down; name one kind")
     return ",".join(parts)
 
 
