@@ -10,6 +10,7 @@ import click
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.exit_codes import FATAL, USAGE
+from clip_vectorizer.images import lift_pillow_limit
 from clip_vectorizer.terminal import escape_line
 from ingest.arguments import build_job
 from ingest.distributed import RaySettings, run_with_ray
@@ -25,6 +26,7 @@ def run_command(
     sources: Sequence[str], report_file: Path | None, as_json: bool, ray_address: str | None, **values: Any
 ) -> int:
     """The parameters of the command to its exit code. Raises VectorizerError."""
+    lift_pillow_limit()  # a command owns its process; the project's own limit has a sentence of its own
     job = build_job(sources, **values)
     about: dict[str, Any] = {"collection": job.collection, "dry_run": job.dry_run}
     report = IngestReport()
