@@ -32,5 +32,8 @@ def test_a_collection_with_whole_vectors_is_quantized_later_and_not_back(new: Ne
         assert store.states(["red.png", "green.png"]).keys() == {"red.png", "green.png"}
     with place.open():
         assert quantizer(stack, place) == "rq-8"
-    with pytest.raises(InputError, match="made with --quantizer rq-8"), place.open(quantizer="none"):
+    with (
+        pytest.raises(InputError, match="was created with --quantizer rq-8, which is final"),
+        place.open(quantizer="none"),
+    ):
         pass

@@ -95,7 +95,7 @@ def collection(stack: Stack) -> Iterator[str]:
 def test_killed_workers_leave_what_one_process_stores_and_a_second_run_adds_nothing(
     stack: Stack, job: IngestJob, collection: str, site: Site, on_ray: None
 ) -> None:
-    victims = ["FlatMap(read)", "MapWorker(Map(Embed))", "MapWorker(Map(Write))"]
+    victims = ["FlatMap(read_packed_part)", "MapWorker(Map(EmbedStep))", "MapWorker(Map(WriteStep))"]
 
     def kill_one_of_each(report: IngestReport, event: object) -> None:
         if isinstance(event, ItemOutcome) and victims and kill_one(victims[0]):

@@ -17,6 +17,7 @@ from tests.stack.faults.servers import World
 from tests.stack.support import BIN, Ran, clean_environment
 
 WAYS = {"module": ("--embed", "module"), "client": ("--embed", "client")}
+OPTIONS = WAYS | {"reindex": ("--reindex",)}  # which embeds on the client, and takes no other way
 BUCKETS = ("added", "updated", "unchanged", "failed")
 DONE_SECONDS = 120.0  # no run of this matrix takes a tenth of that; a hang must end
 LOOK_SECONDS = 0.01
@@ -39,7 +40,15 @@ class Job:
         """Starts the command, with `more` words. `limit_bytes`: no file that it writes may grow past that."""
         stdin = self.folder / "stdin"
         stdin.write_bytes(self.stdin)
-        command = [BIN / "clip-ingest", *self.words, *more, *WAYS[self.way], "--collection", self.collection, "--json"]
+        command = [
+            BIN / "clip-ingest",
+            *self.words,
+            *more,
+            *OPTIONS[self.way],
+            "--collection",
+            self.collection,
+            "--json",
+        ]
         with stdin.open("rb") as source, self._out.open("wb") as out, self._err.open("wb") as err:
             env = clean_environment() | self.world.stack.env | self.env
             limit = partial(limit_files, limit_bytes) if limit_bytes else None

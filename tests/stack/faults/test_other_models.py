@@ -59,7 +59,7 @@ def test_reindexing_with_another_model_survives_a_kill_and_switches_at_the_end(
     first = job("client", folder)
     together([first])
     before = held(world.truth, first.collection)
-    again = job("client", folder, "--reindex", collection=first.collection, VECTORIZER_URL=other.url)
+    again = job("reindex", folder, collection=first.collection, VECTORIZER_URL=other.url)
     other.pace_seconds = 0.02
     again.start().until(lambda: other.images > 0, "the other model was called").kill()
     assert_searchable(world, first.collection, folder, files)  # meanwhile: the old model, the old vectors
