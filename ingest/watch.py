@@ -3,6 +3,7 @@
 A change event of the system only starts a new listing, so a missed event loses nothing.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -58,10 +59,13 @@ def iterate_rounds(
 
 
 def watch_changes(sources: Sequence[Source], sleep: Callable[[float], None]) -> Iterator[bool]:
-    """Yield whether something may have changed, every SETTLED_SECONDS or as soon as it does."""
+    """Yield whether something may have changed, every SETTLED_SECONDS or as soon as it does.
+
+    The first is a change where folders are watched: files that came while the first round ran raised no event.
+    """
     paths = [Path(source.name) for source in sources if "://" not in source.name]
     folders = {path if path.is_dir() else path.parent for path in paths if path.exists()}
-    looked = time.monotonic()
+    looked = -math.inf if folders else time.monotonic()
     for events in watch_folders([folder.resolve() for folder in folders], sleep):
         due = time.monotonic() - looked > MAX_POLL_SECONDS
         if events or due:

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,6 +126,26 @@ def test_a_change_in_a_folder_starts_a_round(tmp_path: Path) -> None:
     written.start()
     next(looks)
     written.join()
+
+
+def test_a_file_written_before_the_folder_is_watched_starts_a_round(tmp_path: Path) -> None:
+    looks = iterate_rounds([ListSource({}, str(tmp_path))], ChangeFilter())
+    next(looks)
+    write(tmp_path / "early.png", png())
+    begun = time.monotonic()
+    next(looks)
+    assert time.monotonic() - begun < 5 * SETTLED_SECONDS
+
+
+def test_a_change_while_a_round_runs_starts_another(tmp_path: Path) -> None:
+    looks = iterate_rounds([ListSource({}, str(tmp_path))], ChangeFilter())
+    next(looks)
+    next(looks)  # the folder is watched now
+    write(tmp_path / "late.png", png())
+    time.sleep(0.5)
+    begun = time.monotonic()
+    next(looks)
+    assert time.monotonic() - begun < 5 * SETTLED_SECONDS
 
 
 def test_an_address_too_long_for_a_file_name_can_be_watched() -> None:
