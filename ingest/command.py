@@ -10,7 +10,7 @@ import click
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.exit_codes import FATAL, USAGE
-from clip_vectorizer.images import lift_pillow_limit
+from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.terminal import escape_line
 from ingest.arguments import build_job
 from ingest.distributed import RaySettings, run_with_ray

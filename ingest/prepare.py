@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.images import PILLOW_FORMATS, open_image, upright_rgb
+from clip_vectorizer.images.pillow import PILLOW_FORMATS, open_image
+from clip_vectorizer.images.upright import upright_rgb
 from ingest.choices import Fit, Keep
 from ingest.items import (
     Amendment,

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from clip_vectorizer.image_files import IMAGE_SUFFIXES, format_skipped, is_image_file
-from clip_vectorizer.images import PILLOW_FORMATS
+from clip_vectorizer.images.pillow import PILLOW_FORMATS
 from ingest.sources.file_types import FILE_EXTENSIONS
 
 ROOT = Path(__file__).parents[1]

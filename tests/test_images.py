@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from clip_vectorizer.images import (
-    BAND_PIXELS,
-    PILLOW_FORMATS,
-    WarningFilter,
-    ignore_pillow_warnings,
-    open_image,
-    small_rgb,
-    upright_rgb,
-)
+from clip_vectorizer.images.pillow import PILLOW_FORMATS, WarningFilter, ignore_pillow_warnings, open_image
+from clip_vectorizer.images.upright import BAND_PIXELS, small_rgb, upright_rgb
 
 
 def file_of(image: Image.Image, kind: str, **options: object) -> io.BytesIO:

@@ -17,7 +17,7 @@ import httpx
 from PIL import Image, ImageOps
 
 from clip_vectorizer.errors import InputError, SidecarRefused
-from clip_vectorizer.images import upright_rgb
+from clip_vectorizer.images.upright import upright_rgb
 from clip_vectorizer.vectors import Vectors
 
 MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar's default limit of a request

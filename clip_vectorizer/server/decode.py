@@ -7,7 +7,8 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
-from clip_vectorizer.images import open_image, small_rgb
+from clip_vectorizer.images.pillow import open_image
+from clip_vectorizer.images.upright import small_rgb
 from clip_vectorizer.models.encoder import Preparer
 from clip_vectorizer.vectors import Box, Pixels
 

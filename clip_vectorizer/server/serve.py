@@ -3,7 +3,7 @@
 import logging
 
 from clip_vectorizer import __version__
-from clip_vectorizer.images import lift_pillow_limit
+from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from clip_vectorizer.server.shutdown import GracefulServer, Shutdown, run_until_signal

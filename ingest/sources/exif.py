@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from PIL import ExifTags, Image
 
-from clip_vectorizer.images import open_image
+from clip_vectorizer.images.pillow import open_image
 from ingest.items import GeoPoint, MetadataValue
 
 ExifTagValues = Mapping[int, object]

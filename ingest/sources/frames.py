@@ -7,13 +7,8 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-from clip_vectorizer.images import (
-    PILLOW_FORMATS,
-    identify_image,
-    ignore_pillow_warnings,
-    open_image,
-    upright_rgb,
-)
+from clip_vectorizer.images.pillow import PILLOW_FORMATS, identify_image, ignore_pillow_warnings, open_image
+from clip_vectorizer.images.upright import upright_rgb
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry
 from ingest.sources.reading import MAX_PIXELS, check_size, read_errors

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
-from clip_vectorizer.images import lift_pillow_limit
+from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.server.decode import count_pixels, read_image
 from tests.server.asking import file_of
 

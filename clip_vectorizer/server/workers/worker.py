@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
-from clip_vectorizer.images import lift_pillow_limit
+from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.models.encoder import PreparedText, Preparer
 from clip_vectorizer.server.engine import Engine
 from clip_vectorizer.server.logs import configure_logging
