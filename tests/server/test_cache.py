@@ -1,3 +1,4 @@
+import asyncio
 from collections import OrderedDict
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.server.cache import ENTRY_BYTES, VectorCache, content_key
+from clip_vectorizer.server.cache import ENTRY_BYTES, SingleFlight, VectorCache, content_key
 from clip_vectorizer.vectors import Vectors
 
 DIMENSION = 8
@@ -51,3 +52,92 @@ def test_a_row_keeps_neither_its_batch_alive_nor_lets_itself_be_changed() -> Non
 def test_a_text_and_an_image_of_equal_bytes_have_different_keys() -> None:
     assert content_key(b"text", b"same") != content_key(b"image", b"same")
     assert content_key(b"text", b"same") == content_key(b"text", b"same")
+
+
+# --- single flight
+
+
+class Work:
+    """Counts its beginnings and its cancellations; ends when it may."""
+
+    def __init__(self) -> None:
+        self.begun = self.cancelled = 0
+        self.go_on = asyncio.Event()
+
+    async def __call__(self) -> str:
+        self.begun += 1
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return f"result {self.begun}"
+
+
+async def joined(flights: SingleFlight[str], work: Work, count: int, key: bytes = b"k") -> list[asyncio.Task[str]]:
+    tasks = [asyncio.create_task(flights.join(key, lambda: asyncio.create_task(work()))) for _ in range(count)]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+def test_equal_work_is_done_once_and_again_when_it_is_over() -> None:
+    async def ask() -> None:
+        flights, work = SingleFlight[str](), Work()
+        tasks = await joined(flights, work, 3)
+        work.go_on.set()
+        assert await asyncio.gather(*tasks) == ["result 1"] * 3
+        assert await flights.join(b"k", lambda: asyncio.create_task(work())) == "result 2"
+
+    asyncio.run(ask())
+
+
+def test_work_goes_on_while_anybody_waits_and_ends_with_the_last() -> None:
+    async def ask() -> None:
+        flights, work = SingleFlight[str](), Work()
+        first, second = await joined(flights, work, 2)
+        first.cancel()
+        await asyncio.sleep(0.01)
+        assert (work.begun, work.cancelled) == (1, 0)
+        second.cancel()
+        await asyncio.sleep(0.01)
+        assert work.cancelled == 1
+
+    asyncio.run(ask())
+
+
+def test_nobody_joins_work_that_is_being_cancelled() -> None:
+    async def ask() -> str:
+        flights, work = SingleFlight[str](), Work()
+        (first,) = await joined(flights, work, 1)
+        first.cancel()
+        second = asyncio.create_task(flights.join(b"k", lambda: asyncio.create_task(work())))
+        await asyncio.sleep(0.01)
+        work.go_on.set()
+        return await asyncio.wait_for(second, 5)
+
+    assert asyncio.run(ask()).startswith("result")
+
+
+def test_a_failure_reaches_everyone_who_waits() -> None:
+    async def fail() -> str:
+        await asyncio.sleep(0.01)
+        raise ValueError("broken")
+
+    async def ask() -> list[str | BaseException]:
+        flights = SingleFlight[str]()
+        joined = (flights.join(b"k", lambda: asyncio.create_task(fail())) for _ in range(3))
+        return await asyncio.gather(*joined, return_exceptions=True)
+
+    assert [str(error) for error in asyncio.run(ask())] == ["broken"] * 3
+
+
+@pytest.mark.parametrize("keys", [(b"a", b"b")])
+def test_different_keys_are_different_work(keys: tuple[bytes, bytes]) -> None:
+    async def ask() -> int:
+        flights, work = SingleFlight[str](), Work()
+        tasks = [task for key in keys for task in await joined(flights, work, 1, key)]
+        work.go_on.set()
+        await asyncio.gather(*tasks)
+        return work.begun
+
+    assert asyncio.run(ask()) == 2
