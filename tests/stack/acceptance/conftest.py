@@ -9,7 +9,7 @@ import pytest
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import ImageSearch
 from tests.stack.acceptance.gallery import COLUMNS, write_gallery
-from tests.stack.acceptance.in_process import Ask, connection, ran
+from tests.stack.acceptance.in_process import Command, connection, ran
 from tests.stack.conftest import fresh_collection
 from tests.stack.support import Stack
 
@@ -28,13 +28,13 @@ def gallery(stack: Stack, gallery_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def ask(stack: Stack, gallery: str) -> Ask:
+def clip_search(stack: Stack, gallery: str) -> Command:
     """clip-search in the gallery."""
     return partial(in_collection, stack, gallery, "clip-search")
 
 
 @pytest.fixture(scope="session")
-def classify(stack: Stack, gallery: str) -> Ask:
+def clip_classify(stack: Stack, gallery: str) -> Command:
     """clip-classify, of files or of the gallery."""
     return partial(in_collection, stack, gallery, "clip-classify")
 

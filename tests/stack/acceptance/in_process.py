@@ -16,7 +16,7 @@ from clip_vectorizer.query.cli.search import main as clip_search
 from ingest.cli import main as clip_ingest
 from tests.stack.support import OURS, Ran, Stack
 
-Ask = Callable[..., Ran]
+Command = Callable[..., Ran]
 
 LABEL_SETS = "ImageLabelSet"
 COMMANDS: Mapping[str, click.Command] = {

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.stack.acceptance.in_process import Ask, stored_sets
+from tests.stack.acceptance.in_process import Command, stored_sets
 from tests.stack.support import EXAMPLES, Stack
 
 pytestmark = pytest.mark.stack
@@ -30,18 +30,20 @@ GUITAR = EXAMPLES / "musical instruments" / "guitar.png"
     ],
     ids=str,
 )
-def test_bad_labels_are_a_sentence_and_store_nothing(classify: Ask, stack: Stack, words: list[str], named: str) -> None:
+def test_bad_labels_are_a_sentence_and_store_nothing(
+    clip_classify: Command, stack: Stack, words: list[str], named: str
+) -> None:
     name = f"set-{uuid4().hex[:8]}"
-    refused = classify(GUITAR, *words, *(["--label-set", name] if words else []), expect=2)
+    refused = clip_classify(GUITAR, *words, *(["--label-set", name] if words else []), expect=2)
     assert refused.stdout == "" and named in refused.stderr
     assert name not in [one["properties"]["name"] for one in stored_sets(stack)]
 
 
-def test_the_error_for_an_unknown_prompt_set_suggests_the_nearest(classify: Ask) -> None:
-    refused = classify(GUITAR, "--labels", "guitar,panda", "--prompts", "phto-80", expect=2)
+def test_the_error_for_an_unknown_prompt_set_suggests_the_nearest(clip_classify: Command) -> None:
+    refused = clip_classify(GUITAR, "--labels", "guitar,panda", "--prompts", "phto-80", expect=2)
     assert "did you mean photo-80?" in refused.stderr
 
 
-def test_a_bad_filter_is_a_sentence(classify: Ask) -> None:
-    refused = classify("--labels", "guitar,panda", "--where", "labl=fruit", expect=2)
+def test_a_bad_filter_is_a_sentence(clip_classify: Command) -> None:
+    refused = clip_classify("--labels", "guitar,panda", "--where", "labl=fruit", expect=2)
     assert refused.stdout == "" and "did you mean label?" in refused.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query import ImageSearch, Query
-from tests.stack.acceptance.in_process import Ask
+from tests.stack.acceptance.in_process import Command
 
 pytestmark = pytest.mark.stack
 
@@ -40,24 +40,26 @@ pytestmark = pytest.mark.stack
     ],
     ids=str,
 )
-def test_a_bad_option_is_a_sentence_that_names_it(ask: Ask, words: list[str], code: int, named: str) -> None:
-    refused = ask(*words, expect=code)
+def test_a_bad_option_is_a_sentence_that_names_it(
+    clip_search: Command, words: list[str], code: int, named: str
+) -> None:
+    refused = clip_search(*words, expect=code)
     assert refused.stdout == ""
     assert named in refused.stderr
 
 
-def test_files_with_other_content_are_named(ask: Ask, tmp_path: Path) -> None:
+def test_files_with_other_content_are_named(clip_search: Command, tmp_path: Path) -> None:
     for name, content in (("notes.png", b"not a picture"), ("notes.npy", b"not an array")):
         (tmp_path / name).write_bytes(content)
-        refused = ask("--image" if name.endswith("png") else "--vector", tmp_path / name, expect=2)
+        refused = clip_search("--image" if name.endswith("png") else "--vector", tmp_path / name, expect=2)
         assert name in refused.stderr and refused.stdout == ""
 
 
 def test_a_vector_of_another_length_or_without_direction_is_refused(
-    ask: Ask, pictures: ImageSearch, tmp_path: Path
+    clip_search: Command, pictures: ImageSearch, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "short.npy", np.ones(7, np.float32))
-    refused = ask("--vector", tmp_path / "short.npy", expect=5)
+    refused = clip_search("--vector", tmp_path / "short.npy", expect=5)
     assert "7" in refused.stderr
     with pytest.raises(Mismatch):
         pictures.find(Query.vector(np.ones(7, np.float32)))
@@ -78,8 +80,8 @@ def test_python_refuses_as_the_command_does(pictures: ImageSearch) -> None:
         pictures.find(float("nan") * Query.text("apple"))
 
 
-def test_json_lines_are_strict_json(ask: Ask) -> None:
-    for line in ask("guitar", "--json", "--vectors", "--limit", 2).stdout.splitlines():
+def test_json_lines_are_strict_json(clip_search: Command) -> None:
+    for line in clip_search("guitar", "--json", "--vectors", "--limit", 2).stdout.splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
@@ -90,8 +92,8 @@ OPTIONS = (
 
 
 @pytest.mark.parametrize("one", OPTIONS, ids=lambda option: option[0])
-def test_any_two_options_together_give_results_or_a_sentence(ask: Ask, one: tuple[str, ...]) -> None:
+def test_any_two_options_together_give_results_or_a_sentence(clip_search: Command, one: tuple[str, ...]) -> None:
     for other in OPTIONS[OPTIONS.index(one) + 1 :]:
-        answer = ask("apple", *one, *other, expect=None)
+        answer = clip_search("apple", *one, *other, expect=None)
         assert answer.exit_code in (0, 2), (other, answer.stderr)
         assert bool(answer.stdout) == (answer.exit_code == 0), (other, answer.stderr)

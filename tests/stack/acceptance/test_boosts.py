@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.acceptance.in_process import Ask, ran
+from tests.stack.acceptance.in_process import Command, ran
 from tests.stack.support import EXAMPLES, Stack
 
 pytestmark = pytest.mark.stack
@@ -16,15 +16,15 @@ TORNADO, PANDA, GUITAR = (
 LABELS = ",".join(sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
 
 
-def test_below_the_threshold_an_image_is_none_of_these(classify: Ask) -> None:
+def test_below_the_threshold_an_image_is_none_of_these(clip_classify: Command) -> None:
     words = (GUITAR, PANDA, TORNADO, "--labels", "guitar,panda", "--json")
-    plain = [row["label"] for row in classify(*words).rows]
+    plain = [row["label"] for row in clip_classify(*words).rows]
     assert plain[:2] == ["guitar", "panda"]
-    assert not {row["label"] for row in classify(*words, "--other", 0.999).rows} & {"guitar", "panda"}
-    assert [row["label"] for row in classify(*words, "--other", 0.01).rows] == plain
+    assert not {row["label"] for row in clip_classify(*words, "--other", 0.999).rows} & {"guitar", "panda"}
+    assert [row["label"] for row in clip_classify(*words, "--other", 0.01).rows] == plain
 
 
-def test_a_folder_chooses_the_threshold_between_known_and_unknown(classify: Ask, tmp_path: Path) -> None:
+def test_a_folder_chooses_the_threshold_between_known_and_unknown(clip_classify: Command, tmp_path: Path) -> None:
     for label, drawings in {
         "guitar": ["musical instruments/guitar"],
         "panda": ["animals/panda"],
@@ -35,7 +35,7 @@ def test_a_folder_chooses_the_threshold_between_known_and_unknown(classify: Ask,
             shutil.copy(EXAMPLES / f"{drawing}.png", tmp_path / label)
     strangers = [EXAMPLES / "hearts" / "red-heart.png", EXAMPLES / "fruit" / "lemon.png", TORNADO]
     words = (GUITAR, PANDA, *strangers, "--labels", "guitar,panda", "--json")
-    rows = classify(*words, "--other-from", tmp_path).rows
+    rows = clip_classify(*words, "--other-from", tmp_path).rows
     assert [row["label"] for row in rows[:2]] == ["guitar", "panda"]
     assert len({row["label"] for row in rows[2:]}) == 1 and rows[2]["label"] not in ("guitar", "panda")
 
@@ -57,9 +57,11 @@ def test_labelled_neighbours_in_the_database_add_at_least_five_points(stack: Sta
     assert right(rows) >= plain + 0.05 * len(rows)
 
 
-def test_a_linear_probe_learns_what_the_shots_are_called(classify: Ask) -> None:
+def test_a_linear_probe_learns_what_the_shots_are_called(clip_classify: Command) -> None:
     words = ("--labels", "fruit,animals,hearts,musical instruments", "--where", "price>0", "--json")
-    before, after = (right(classify(*words, *more).rows) for more in ((), ("--linear-probe", "label", "--shots", 3)))
+    before, after = (
+        right(clip_classify(*words, *more).rows) for more in ((), ("--linear-probe", "label", "--shots", 3))
+    )
     assert after > before and after >= 10
 
 
@@ -80,6 +82,6 @@ def test_means_removed_every_image_still_gets_one_of_the_labels(stack: Stack, ex
     ],
     ids=str,
 )
-def test_shots_that_do_not_exist_are_named(classify: Ask, words: list[str], named: str) -> None:
-    refused = classify("--labels", "guitar,panda", *words, expect=2)
+def test_shots_that_do_not_exist_are_named(clip_classify: Command, words: list[str], named: str) -> None:
+    refused = clip_classify("--labels", "guitar,panda", *words, expect=2)
     assert refused.stdout == "" and named in refused.stderr

@@ -9,7 +9,7 @@ from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import Classification, ImageSearch
 from tests.stack.acceptance.gallery import PATHS
-from tests.stack.acceptance.in_process import Ask
+from tests.stack.acceptance.in_process import Command
 from tests.stack.drawings import DRAWINGS
 from tests.stack.support import EXAMPLES
 
@@ -79,8 +79,8 @@ def test_the_results_of_a_query_are_classified_in_their_order(pictures: ImageSea
     assert [answer.label for answer in answers] == [whole[hit.path] for hit in hits]
 
 
-def test_the_command_classifies_what_a_query_finds(classify: Ask, pictures: ImageSearch) -> None:
-    rows = classify("--query", "apple", "--limit", 4, "--labels", "apple,heart,guitar", "--json").rows
+def test_the_command_classifies_what_a_query_finds(clip_classify: Command, pictures: ImageSearch) -> None:
+    rows = clip_classify("--query", "apple", "--limit", 4, "--labels", "apple,heart,guitar", "--json").rows
     assert [row["path"] for row in rows] == [hit.path for hit in pictures.find("apple", limit=4)]
     assert rows[0]["label"] == "apple"
 
@@ -93,19 +93,19 @@ def test_in_python_an_unreadable_image_is_an_error_in_its_place(pictures: ImageS
     assert answers[4].path == "no-such-file.png"
 
 
-def test_a_filter_selects_the_images_to_classify(classify: Ask) -> None:
-    rows = classify("--labels", "guitar,panda", "--where", "label=fruit", "--where", "price<3", "--json").rows
+def test_a_filter_selects_the_images_to_classify(clip_classify: Command) -> None:
+    rows = clip_classify("--labels", "guitar,panda", "--where", "label=fruit", "--where", "price<3", "--json").rows
     assert {row["path"] for row in rows} == {"fruit/banana.png", "fruit/lemon.png"}
 
 
 def test_unreadable_files_among_a_thousand_are_reported_and_the_rest_are_classified(
-    classify: Ask, tmp_path: Path
+    clip_classify: Command, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{number:04}.png" for number in range(1000)]
     for number, file in enumerate(files):
         file.write_bytes(b"not a picture" if number == 500 else (PANDA if number % 2 else GUITAR).read_bytes())
     files[700].unlink()
-    answer = classify(*files, "--labels", "guitar,panda", "--json", expect=3)
+    answer = clip_classify(*files, "--labels", "guitar,panda", "--json", expect=3)
     assert [row["path"] for row in answer.rows] == list(map(str, files))
     failed = {number for number, row in enumerate(answer.rows) if row.get("error")}
     assert failed == {500, 700}

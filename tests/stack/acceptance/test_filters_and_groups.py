@@ -9,7 +9,7 @@ import pytest
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import ImageSearch
 from tests.stack.acceptance.gallery import COPY, GALLERY, PATHS, WORD
-from tests.stack.acceptance.in_process import Ask, paths, same_answer
+from tests.stack.acceptance.in_process import Command, paths, same_answer
 from tests.stack.support import EXAMPLES
 
 BANANA, GUITAR = EXAMPLES / "fruit" / "banana.png", EXAMPLES / "musical instruments" / "guitar.png"
@@ -35,13 +35,13 @@ pytestmark = pytest.mark.stack
     ids=lambda value: "" if callable(value) else str(value),
 )
 def test_a_filter_passes_exactly_the_matching_images(
-    ask: Ask, pictures: ImageSearch, where: str | list[str], holds: Callable[..., bool]
+    clip_search: Command, pictures: ImageSearch, where: str | list[str], holds: Callable[..., bool]
 ) -> None:
     wanted = {path for path in PATHS if holds(path, *facts(path))}
     assert set(paths(pictures.find("a thing", limit=100, filters=where))) == wanted
     conditions = [where] if isinstance(where, str) else where
     options = [word for condition in conditions for word in ("--where", condition)]
-    assert {row["path"] for row in ask("a thing", *options, "--limit", 100, "--json").rows} == wanted
+    assert {row["path"] for row in clip_search("a thing", *options, "--limit", 100, "--json").rows} == wanted
 
 
 def facts(path: str) -> tuple[float | None, str | None]:
@@ -49,7 +49,9 @@ def facts(path: str) -> tuple[float | None, str | None]:
     return price, made
 
 
-def test_groups_hold_the_nearest_of_each_label_and_the_nearest_group_is_first(ask: Ask, pictures: ImageSearch) -> None:
+def test_groups_hold_the_nearest_of_each_label_and_the_nearest_group_is_first(
+    clip_search: Command, pictures: ImageSearch
+) -> None:
     groups = pictures.groups("red apple", by="label", per_group=2, groups=3)
     assert len({group.name for group in groups}) == 3
     assert [hit.label for group in groups for hit in group.hits] == [group.name for group in groups for _ in group.hits]
@@ -58,7 +60,7 @@ def test_groups_hold_the_nearest_of_each_label_and_the_nearest_group_is_first(as
     for group in groups:
         within = pictures.find("red apple", limit=2, filters=f"label={group.name}")
         assert [hit.similarity for hit in group.hits] == pytest.approx([hit.similarity for hit in within], abs=2e-6)
-    rows = ask("red apple", "--group-by", "label", "--per-group", 2, "--json").rows
+    rows = clip_search("red apple", "--group-by", "label", "--per-group", 2, "--json").rows
     assert {row["path"] for row in rows} >= {hit.path for group in groups for hit in group.hits}
 
 
@@ -73,29 +75,29 @@ def test_diversity_returns_hits_that_are_less_alike(search: ImageSearch, encoder
     assert likeness(diversity=0.7) < likeness() - 0.05
 
 
-def test_equal_images_become_one_hit_that_names_its_copies(ask: Ask, pictures: ImageSearch) -> None:
+def test_equal_images_become_one_hit_that_names_its_copies(clip_search: Command, pictures: ImageSearch) -> None:
     both = {"fruit/banana.png", COPY}
     assert set(paths(pictures.by_image(BANANA, limit=2))) == both
     first, second = pictures.by_image(BANANA, limit=2, deduplicate=True)
     assert {first.path, *first.copies} == both
     assert second.path not in both and second.copies == ()
-    row, _ = ask("--image", BANANA, "--dedupe", "--limit", 2, "--json").rows
+    row, _ = clip_search("--image", BANANA, "--dedupe", "--limit", 2, "--json").rows
     assert {row["path"], *row["copies"]} == both
 
 
-def test_alpha_weighs_the_vector_against_the_words(ask: Ask, pictures: ImageSearch) -> None:
+def test_alpha_weighs_the_vector_against_the_words(clip_search: Command, pictures: ImageSearch) -> None:
     [hit] = pictures.find(WORD, limit=1, alpha=0.0)
     assert (hit.path, hit.caption) == ("animals/horse.png", f"a {WORD} at rest")
     assert hit.score is not None and hit.score > 0
     assert same_answer(pictures.find("banana", limit=13, alpha=1.0), pictures.find("banana", limit=13))
-    assert ask(WORD, "--captions", 1, "--limit", 1, "--json").rows[0]["path"] == "animals/horse.png"
+    assert clip_search(WORD, "--captions", 1, "--limit", 1, "--json").rows[0]["path"] == "animals/horse.png"
 
 
-def test_min_similarity_is_the_exact_limit(ask: Ask, pictures: ImageSearch) -> None:
+def test_min_similarity_is_the_exact_limit(clip_search: Command, pictures: ImageSearch) -> None:
     ranked = pictures.find("red apple", limit=13)
     cut = (ranked[3].similarity + ranked[4].similarity) / 2
     assert same_answer(pictures.find("red apple", limit=13, min_similarity=cut), ranked[:4])
-    assert len(ask("red apple", "--min-similarity", cut, "--json").rows) == 4
+    assert len(clip_search("red apple", "--min-similarity", cut, "--json").rows) == 4
 
 
 def test_auto_limit_ends_at_a_jump_of_the_similarities(pictures: ImageSearch) -> None:
@@ -105,13 +107,13 @@ def test_auto_limit_ends_at_a_jump_of_the_similarities(pictures: ImageSearch) ->
     assert same_answer(ended, ranked[: len(ended)])
 
 
-def test_offset_and_pages_continue_where_the_last_one_ended(ask: Ask, pictures: ImageSearch) -> None:
+def test_offset_and_pages_continue_where_the_last_one_ended(clip_search: Command, pictures: ImageSearch) -> None:
     whole = pictures.find("guitar", limit=13)
     assert same_answer(pictures.find("guitar", limit=4, offset=5), whole[5:9])
     pages = list(pictures.pages("guitar", size=5))
     assert [len(page) for page in pages] == [5, 5, 3]
     assert same_answer([hit for page in pages for hit in page], whole)
-    rows = ask("guitar", "--offset", 5, "--limit", 4, "--json").rows
+    rows = clip_search("guitar", "--offset", 5, "--limit", 4, "--json").rows
     assert [row["similarity"] for row in rows] == pytest.approx([hit.similarity for hit in whole[5:9]], abs=2e-6)
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.stack.acceptance.in_process import LABEL_SETS, Ask, ran, stored_sets
+from tests.stack.acceptance.in_process import LABEL_SETS, Command, ran, stored_sets
 from tests.stack.faults.proxy import FlakySidecar
 from tests.stack.faults.relay import DROP
 from tests.stack.support import EXAMPLES, Ran, Stack
@@ -33,29 +33,29 @@ def objects(stack: Stack, name: str) -> list[dict[str, Any]]:
     return [one for one in stored_sets(stack) if one["properties"]["name"] == name]
 
 
-def test_a_set_is_created_used_by_name_and_extended(classify: Ask, name: str) -> None:
-    classify(CASTLE, "--labels", "panda,violin", "--label-set", name)
-    assert competing(classify(CASTLE, "--label-set", name, "--json")) == {"panda", "violin"}
-    [grown] = classify(CASTLE, "--label-set", name, "--labels", "castle", "--json").rows
+def test_a_set_is_created_used_by_name_and_extended(clip_classify: Command, name: str) -> None:
+    clip_classify(CASTLE, "--labels", "panda,violin", "--label-set", name)
+    assert competing(clip_classify(CASTLE, "--label-set", name, "--json")) == {"panda", "violin"}
+    [grown] = clip_classify(CASTLE, "--label-set", name, "--labels", "castle", "--json").rows
     assert grown["label"] == "castle"
-    [later] = classify(CASTLE, "--label-set", name, "--json").rows
+    [later] = clip_classify(CASTLE, "--label-set", name, "--json").rows
     assert later["label"] == "castle" and later["runner_up"] in ("panda", "violin")
 
 
-def test_a_set_is_extended_with_its_own_prompts(classify: Ask, stack: Stack, name: str) -> None:
+def test_a_set_is_extended_with_its_own_prompts(clip_classify: Command, stack: Stack, name: str) -> None:
     first, second = (f"thing {uuid4().hex[:8]}" for _ in range(2))
-    classify(CASTLE, "--labels", f"{first},dog", "--template", "one {} here", "--label-set", name)
-    classify(CASTLE, "--labels", second, "--label-set", name)
+    clip_classify(CASTLE, "--labels", f"{first},dog", "--template", "one {} here", "--label-set", name)
+    clip_classify(CASTLE, "--labels", second, "--label-set", name)
     where = f'{{path: ["label"], operator: Equal, valueText: "{second}"}}'
     [row] = stack.graphql(f"{{Get {{ImageLabel(where: {where}) {{prompts}}}}}}")
     assert row["prompts"] == [f"one {second} here"]
 
 
-def test_sets_that_share_labels_do_not_mix(classify: Ask, name: str) -> None:
-    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
-    classify(CASTLE, "--labels", "panda,guitar", "--label-set", f"{name}-2")
-    assert competing(classify(GUITAR, CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
-    assert competing(classify(GUITAR, CASTLE, "--label-set", f"{name}-2", "--json")) == {"panda", "guitar"}
+def test_sets_that_share_labels_do_not_mix(clip_classify: Command, name: str) -> None:
+    clip_classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    clip_classify(CASTLE, "--labels", "panda,guitar", "--label-set", f"{name}-2")
+    assert competing(clip_classify(GUITAR, CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
+    assert competing(clip_classify(GUITAR, CASTLE, "--label-set", f"{name}-2", "--json")) == {"panda", "guitar"}
 
 
 def test_a_second_run_embeds_nothing(stack: Stack, gallery: str, name: str) -> None:
@@ -75,7 +75,7 @@ def proxied(stack: Stack) -> Iterator[FlakySidecar]:
         yield flaky
 
 
-def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, classify: Ask, name: str) -> None:
+def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, clip_classify: Command, name: str) -> None:
     with proxied(stack) as flaky:
         env = stack.env | {"VECTORIZER_URL": flaky.url}
         new = ",".join(f"thing {uuid4().hex[:8]}" for _ in range(30))
@@ -88,17 +88,17 @@ def test_a_lost_sidecar_leaves_no_incomplete_set(stack: Stack, classify: Ask, na
         ran(env, *words, name, "--labels", "castle,panda")
         flaky.play([DROP] * 40)
         ran(env, *words, name, "--labels", new, expect=4)
-    assert competing(classify(CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
+    assert competing(clip_classify(CASTLE, "--label-set", name, "--json")) == {"castle", "panda"}
 
 
-def test_a_set_of_another_model_is_refused_with_both_names(classify: Ask, stack: Stack, name: str) -> None:
-    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+def test_a_set_of_another_model_is_refused_with_both_names(clip_classify: Command, stack: Stack, name: str) -> None:
+    clip_classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
     [stored] = objects(stack, name)
     changed = {key: swapped(value) for key, value in stored["properties"].items()}
     assert changed != stored["properties"], "the set remembers its model"
     address = f"/v1/objects/{LABEL_SETS}/{stored['id']}"
     stack.weaviate("PATCH", address, {"class": LABEL_SETS, "properties": changed}).raise_for_status()
-    refused = classify(CASTLE, "--label-set", name, expect=5)
+    refused = clip_classify(CASTLE, "--label-set", name, expect=5)
     assert refused.stdout == ""
     assert "emoji" in refused.stderr and "ViT-B-32::openai" in refused.stderr
     assert "--label" in refused.stderr or "--vectorizer-url" in refused.stderr or "VECTORIZER_URL" in refused.stderr
@@ -110,15 +110,15 @@ def swapped(value: Any) -> Any:
     return others.get(value, value) if isinstance(value, str) else value
 
 
-def test_the_error_for_an_unknown_set_suggests_the_nearest(classify: Ask, name: str) -> None:
-    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
-    refused = classify(CASTLE, "--label-set", name + "x", expect=2)
+def test_the_error_for_an_unknown_set_suggests_the_nearest(clip_classify: Command, name: str) -> None:
+    clip_classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    refused = clip_classify(CASTLE, "--label-set", name + "x", expect=2)
     assert refused.stdout == "" and f"did you mean {name}?" in refused.stderr
 
 
-def test_adding_existing_labels_changes_nothing(classify: Ask, name: str, tmp_path: Path) -> None:
-    classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
-    before = classify(CASTLE, PANDA, "--label-set", name, "--json").rows
-    again = classify(CASTLE, PANDA, "--label-set", name, "--labels", "panda", "--json", expect=None)
-    after = classify(CASTLE, PANDA, "--label-set", name, "--json").rows
+def test_adding_existing_labels_changes_nothing(clip_classify: Command, name: str, tmp_path: Path) -> None:
+    clip_classify(CASTLE, "--labels", "castle,panda", "--label-set", name)
+    before = clip_classify(CASTLE, PANDA, "--label-set", name, "--json").rows
+    again = clip_classify(CASTLE, PANDA, "--label-set", name, "--labels", "panda", "--json", expect=None)
+    after = clip_classify(CASTLE, PANDA, "--label-set", name, "--json").rows
     assert again.exit_code in (0, 2) and after == before

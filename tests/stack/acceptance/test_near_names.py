@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.acceptance.in_process import Ask, ran
+from tests.stack.acceptance.in_process import Command, ran
 from tests.stack.support import Stack
 
 pytestmark = pytest.mark.stack
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.stack
     ],
     ids=str,
 )
-def test_the_error_for_an_unknown_name_suggests_the_nearest(ask: Ask, words: list[str], near: str) -> None:
-    refused = ask("a thing", *words, expect=2)
+def test_the_error_for_an_unknown_name_suggests_the_nearest(clip_search: Command, words: list[str], near: str) -> None:
+    refused = clip_search("a thing", *words, expect=2)
     assert f"did you mean {near}?" in refused.stderr
     assert refused.stdout == ""
 
@@ -73,9 +73,9 @@ def edits(one: str, other: str) -> int:
     return row[-1]
 
 
-def test_similar_strings_may_come_from_a_pipe_or_a_property(ask: Ask) -> None:
-    piped = ask("kiten", "--similar-strings", "-", "--limit", 1, "--json", stdin="\n".join(STRINGS)).rows
+def test_similar_strings_may_come_from_a_pipe_or_a_property(clip_search: Command) -> None:
+    piped = clip_search("kiten", "--similar-strings", "-", "--limit", 1, "--json", stdin="\n".join(STRINGS)).rows
     assert [(row["text"], row["distance"]) for row in piped] == [("kitten", 1)]
-    stored_values = ask("friut", "--similar-strings", "PROPERTY:label", "--limit", 2, "--json").rows
+    stored_values = clip_search("friut", "--similar-strings", "PROPERTY:label", "--limit", 2, "--json").rows
     assert next((row["text"], row["distance"]) for row in stored_values) == ("fruit", 2)
     assert len({row["text"] for row in stored_values}) == 2, "each value once"

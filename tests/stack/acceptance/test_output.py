@@ -16,7 +16,7 @@ from PIL import Image
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import AsyncImageSearch, Hit, ImageSearch, Query
 from tests.stack.acceptance.gallery import PATHS
-from tests.stack.acceptance.in_process import Ask, connection, paths, ran, same_answer
+from tests.stack.acceptance.in_process import Command, connection, paths, ran, same_answer
 from tests.stack.conftest import fresh_collection
 from tests.stack.support import EXAMPLES, Stack
 
@@ -40,30 +40,32 @@ def test_a_hit_has_its_vector_thumbnail_and_properties_on_request(
     assert (bare.vector, bare.thumbnail, dict(bare.properties)) == (None, None, {})
 
 
-def test_json_lines_have_the_requested_fields(ask: Ask, encoder: VectorizerClient) -> None:
+def test_json_lines_have_the_requested_fields(clip_search: Command, encoder: VectorizerClient) -> None:
     words = ("--image", GUITAR, "--limit", 1, "--json", "--vectors", "--property", "price", "--property", "brand")
-    [row] = ask(*words).rows
+    [row] = clip_search(*words).rows
     np.testing.assert_allclose(row["vector"], encoder.embed_images([GUITAR.read_bytes()])[0], atol=1e-6)
     found = row | row.get("properties", {})
     assert (found["label"], found["price"], found["brand"]) == ("musical instruments", 80.0, "Bolt")
 
 
-def test_paths_end_with_nul_for_xargs(ask: Ask, pictures: ImageSearch) -> None:
-    out = ask("guitar", "-0", "--limit", 3).stdout
+def test_paths_end_with_nul_for_xargs(clip_search: Command, pictures: ImageSearch) -> None:
+    out = clip_search("guitar", "-0", "--limit", 3).stdout
     assert out.endswith("\0") and "\n" not in out
     assert out.split("\0")[:-1] == paths(pictures.find("guitar", limit=3))
 
 
-def test_a_table_for_a_pipe_is_plain_text_best_first(ask: Ask, pictures: ImageSearch) -> None:
-    out = ask("guitar", "--limit", 3).stdout
+def test_a_table_for_a_pipe_is_plain_text_best_first(clip_search: Command, pictures: ImageSearch) -> None:
+    out = clip_search("guitar", "--limit", 3).stdout
     assert "\x1b" not in out
     places = [out.index(path) for path in paths(pictures.find("guitar", limit=3))]
     assert places == sorted(places)
 
 
-def test_a_contact_sheet_is_one_file_with_every_picture_in_it(ask: Ask, pictures: ImageSearch, tmp_path: Path) -> None:
+def test_a_contact_sheet_is_one_file_with_every_picture_in_it(
+    clip_search: Command, pictures: ImageSearch, tmp_path: Path
+) -> None:
     sheet = tmp_path / "sheet.html"
-    ask('guitar <b>&"', "--plain", "--html", sheet, "--limit", 3)
+    clip_search('guitar <b>&"', "--plain", "--html", sheet, "--limit", 3)
     page = sheet.read_text(encoding="utf-8")
     assert all(path in page for path in paths(pictures.find('guitar <b>&"', limit=3)))
     embedded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
@@ -86,8 +88,8 @@ def test_explain_shows_a_query_that_finds_the_same(
     assert max(map(len, str(explained).splitlines())) <= 80
 
 
-def test_the_command_explains_its_query(ask: Ask) -> None:
-    shown = ask("guitar", "--explain", "--limit", 2)
+def test_the_command_explains_its_query(clip_search: Command) -> None:
+    shown = clip_search("guitar", "--explain", "--limit", 2)
     assert "near_text" in shown.stdout + shown.stderr or "nearText" in shown.stdout + shown.stderr
 
 
@@ -110,8 +112,8 @@ def test_each_tenant_sees_its_own_images(stack: Stack, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["ONE", "QUORUM", "ALL"])
-def test_every_consistency_level_works(ask: Ask, pictures: ImageSearch, level: str) -> None:
-    rows = ask("guitar", "--consistency", level, "--limit", 3, "--json").rows
+def test_every_consistency_level_works(clip_search: Command, pictures: ImageSearch, level: str) -> None:
+    rows = clip_search("guitar", "--consistency", level, "--limit", 3, "--json").rows
     assert [row["path"] for row in rows] == paths(pictures.find("guitar", limit=3))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import PROMPTS, ImageSearch
-from tests.stack.acceptance.in_process import Ask, unit
+from tests.stack.acceptance.in_process import Command, unit
 from tests.stack.support import EXAMPLES, Stack
 
 pytestmark = pytest.mark.stack
@@ -54,10 +54,10 @@ def ensemble(encoder: VectorizerClient, prompts: list[str]) -> np.ndarray:
     ids=lambda value: value[-1] if isinstance(value, list) else str(value),
 )
 def test_a_label_is_the_unit_mean_of_its_prompts_unit_vectors(
-    classify: Ask, stack: Stack, encoder: VectorizerClient, options: list[str], count: int
+    clip_classify: Command, stack: Stack, encoder: VectorizerClient, options: list[str], count: int
 ) -> None:
     label, other = new_label(), new_label()
-    [row] = classify(BANANA, "--labels", f"{label},{other}", *options, "--json").rows
+    [row] = clip_classify(BANANA, "--labels", f"{label},{other}", *options, "--json").rows
     assert {row["label"], row["runner_up"]} == {label, other}
     stored = read_label_object(stack, label)
     assert len(set(stored["prompts"])) == count and all(label in prompt for prompt in stored["prompts"])
@@ -67,27 +67,27 @@ def test_a_label_is_the_unit_mean_of_its_prompts_unit_vectors(
     assert stored["model"] == "emoji"
 
 
-def test_templates_may_come_from_a_file(classify: Ask, stack: Stack, tmp_path: Path) -> None:
+def test_templates_may_come_from_a_file(clip_classify: Command, stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("a {} on wheels\n\nthe {} of my aunt\n", encoding="utf-8")
     label = new_label()
-    classify(BANANA, "--labels", f"{label},dog", "--prompts", f"@{tmp_path / 'mine.txt'}")
+    clip_classify(BANANA, "--labels", f"{label},dog", "--prompts", f"@{tmp_path / 'mine.txt'}")
     assert read_label_object(stack, label)["prompts"] == [f"a {label} on wheels", f"the {label} of my aunt"]
 
 
-def test_by_default_a_chinese_label_gets_chinese_prompts(classify: Ask, stack: Stack) -> None:
+def test_by_default_a_chinese_label_gets_chinese_prompts(clip_classify: Command, stack: Stack) -> None:
     chinese, english = new_label("香蕉"), new_label("banana")
-    [row] = classify(BANANA, "--labels", f"{chinese},{english}", "--json").rows
+    [row] = clip_classify(BANANA, "--labels", f"{chinese},{english}", "--json").rows
     assert {row["label"], row["runner_up"]} == {chinese, english}
     assert any("图" in prompt for prompt in read_label_object(stack, chinese)["prompts"])
     assert not any("图" in prompt for prompt in read_label_object(stack, english)["prompts"])
 
 
 def test_a_label_with_descriptions_is_embedded_by_them_and_keeps_its_name(
-    classify: Ask, stack: Stack, encoder: VectorizerClient
+    clip_classify: Command, stack: Stack, encoder: VectorizerClient
 ) -> None:
     crane = new_label("crane")
     options = ("--template", "a drawing of {}", "--template", "{}")
-    [row] = classify(BANANA, "--labels", f"{crane}: a yellow banana / a ripe banana,dog", *options, "--json").rows
+    [row] = clip_classify(BANANA, "--labels", f"{crane}: a yellow banana / a ripe banana,dog", *options, "--json").rows
     assert row["label"] == crane
     stored = read_label_object(stack, crane)
     wanted = ["a drawing of a yellow banana", "a yellow banana", "a drawing of a ripe banana", "a ripe banana"]
@@ -95,14 +95,14 @@ def test_a_label_with_descriptions_is_embedded_by_them_and_keeps_its_name(
     np.testing.assert_allclose(read_vector(stored), ensemble(encoder, wanted), atol=1e-5)
 
 
-def test_descriptions_come_line_by_line_from_a_file_of_labels(classify: Ask, tmp_path: Path) -> None:
+def test_descriptions_come_line_by_line_from_a_file_of_labels(clip_classify: Command, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("first: a yellow banana / a ripe banana\nsecond: a dog, barking\n")
-    [row] = classify(BANANA, "--labels", f"@{tmp_path / 'labels.txt'}", "--json").rows
+    [row] = clip_classify(BANANA, "--labels", f"@{tmp_path / 'labels.txt'}", "--json").rows
     assert (row["label"], row["runner_up"]) == ("first", "second")
 
 
-def test_a_colon_without_a_space_is_part_of_the_name(classify: Ask) -> None:
-    [row] = classify(BANANA, "--labels", "12:30,16:9", "--json").rows
+def test_a_colon_without_a_space_is_part_of_the_name(clip_classify: Command) -> None:
+    [row] = clip_classify(BANANA, "--labels", "12:30,16:9", "--json").rows
     assert {row["label"], row["runner_up"]} == {"12:30", "16:9"}
 
 

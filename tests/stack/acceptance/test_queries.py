@@ -10,7 +10,7 @@ from PIL import Image
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import ImageSearch, Move, Query
 from tests.ingest.sources.web_server import serving
-from tests.stack.acceptance.in_process import Ask, paths, same_answer, unit
+from tests.stack.acceptance.in_process import Command, paths, same_answer, unit
 from tests.stack.support import EXAMPLES, Ran
 
 BANANA, GUITAR = EXAMPLES / "fruit" / "banana.png", EXAMPLES / "musical instruments" / "guitar.png"
@@ -73,9 +73,11 @@ def test_texts_and_images_can_be_added(pictures: ImageSearch, encoder: Vectorize
     ],
     ids=str,
 )
-def test_the_command_adds_as_python_does(ask: Ask, pictures: ImageSearch, words: list[str], expression: str) -> None:
+def test_the_command_adds_as_python_does(
+    clip_search: Command, pictures: ImageSearch, words: list[str], expression: str
+) -> None:
     wanted = pictures.find(Query.parse(expression), limit=5)
-    assert similarities(ask(*words, "--limit", 5, "--json")) == pytest.approx(
+    assert similarities(clip_search(*words, "--limit", 5, "--json")) == pytest.approx(
         [hit.similarity for hit in wanted], abs=2e-6
     )
 
@@ -84,32 +86,36 @@ def similarities(answer: Ran) -> list[float]:
     return [row["similarity"] for row in answer.rows]
 
 
-def test_the_command_takes_a_text_literally_with_plain(ask: Ask, pictures: ImageSearch) -> None:
-    plain = similarities(ask("apple - red", "--plain", "--json"))
+def test_the_command_takes_a_text_literally_with_plain(clip_search: Command, pictures: ImageSearch) -> None:
+    plain = similarities(clip_search("apple - red", "--plain", "--json"))
     assert plain == pytest.approx([hit.similarity for hit in pictures.by_text("apple - red")], abs=2e-6)
-    assert plain != pytest.approx(similarities(ask("apple - red", "--json")), abs=1e-3)
+    assert plain != pytest.approx(similarities(clip_search("apple - red", "--json")), abs=1e-3)
 
 
-def test_the_command_takes_a_file_an_address_and_an_array(ask: Ask, pictures: ImageSearch, tmp_path: Path) -> None:
+def test_the_command_takes_a_file_an_address_and_an_array(
+    clip_search: Command, pictures: ImageSearch, tmp_path: Path
+) -> None:
     [hit] = pictures.by_image(GUITAR, limit=1, include_vector=True)
     np.save(tmp_path / "guitar.npy", hit.vector)
     with serving() as site:
         address = site.add("/guitar.png", GUITAR.read_bytes())
         for option, value in (("--image", GUITAR), ("--image", address), ("--vector", tmp_path / "guitar.npy")):
-            first, second = ask(option, value, "--limit", 2, "--json").rows
+            first, second = clip_search(option, value, "--limit", 2, "--json").rows
             assert (first["path"], first["similarity"]) == (hit.path, pytest.approx(1, abs=1e-5)), value
             assert second["similarity"] < 0.999
 
 
-def test_like_finds_the_neighbours_of_a_stored_image_without_itself(ask: Ask, pictures: ImageSearch) -> None:
+def test_like_finds_the_neighbours_of_a_stored_image_without_itself(
+    clip_search: Command, pictures: ImageSearch
+) -> None:
     itself, *others = pictures.by_image(GUITAR, limit=4)
     assert same_answer(pictures.find(Query.stored(itself.path), limit=3), others)
     for name in (itself.path, itself.id):
-        rows = ask("--like", name, "--limit", 3, "--json").rows
+        rows = clip_search("--like", name, "--limit", 3, "--json").rows
         assert [row["path"] for row in rows] == paths(others)
 
 
-def test_a_move_raises_the_rank_of_its_target(ask: Ask, pictures: ImageSearch) -> None:
+def test_a_move_raises_the_rank_of_its_target(clip_search: Command, pictures: ImageSearch) -> None:
     def rank(path: str, query: str, **arguments: Any) -> int:
         return paths(pictures.find(query, limit=13, **arguments)).index(path)
 
@@ -117,5 +123,5 @@ def test_a_move_raises_the_rank_of_its_target(ask: Ask, pictures: ImageSearch) -
     assert rank(blue, "fruit", move_to=Move("blue heart", 0.9)) < rank(blue, "fruit")
     assert rank(guitar, "music", move_away=Move("guitar", 0.9)) > rank(guitar, "music")
     moved = pictures.find("fruit", limit=5, move_to=Move("blue heart", 0.9))
-    answer = ask("fruit", "--move-to", "blue heart", "--force", "0.9", "--limit", 5, "--json")
+    answer = clip_search("fruit", "--move-to", "blue heart", "--force", "0.9", "--limit", 5, "--json")
     assert similarities(answer) == pytest.approx([hit.similarity for hit in moved], abs=2e-6)
