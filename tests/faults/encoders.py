@@ -1,6 +1,6 @@
-"""An encoder that does what its items tell it, so that one real process can be made to fail in every way.
+"""An encoder whose items choose its fault, so that one real process can fail in every way.
 
-An item is known by its mark: a text by its first bytes (HashEncoder keeps 16), an image by the colour of its corner.
+The mark identifies an item: the first bytes of a text (HashEncoder keeps 16), the colour of the corner of an image.
 """
 
 import json
@@ -87,7 +87,7 @@ def end_thread() -> None:
 
 
 def lose_device() -> None:
-    raise DeviceLost("the test's encoder says that its device is gone")
+    raise DeviceLost("the test's encoder has lost its device")
 
 
 def burn(seconds: float) -> None:

@@ -30,7 +30,7 @@ def cut(file: bytes) -> bytes:
 
 
 def png_bomb() -> bytes:
-    """Nothing but a header: whoever reads on finds no pixels."""
+    """A header without pixels."""
     return png_of(SIDE, SIDE, 8, b"")
 
 
@@ -75,7 +75,7 @@ def animated_webp_bomb() -> bytes:
 
 
 def jpeg_bomb() -> bytes:
-    """A small JPEG whose frame header says 30,000 x 30,000."""
+    """A small JPEG whose frame header has 30,000 x 30,000."""
     data = bytearray(file_of(Image.new("RGB", (8, 8)), "JPEG"))
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", SIDE, SIDE)

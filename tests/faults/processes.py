@@ -1,4 +1,4 @@
-"""Real sidecar processes to be asked, watched and ended."""
+"""Real sidecar processes: started, observed and ended."""
 
 import contextlib
 import json
@@ -41,19 +41,19 @@ class Sidecar:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
         return self._http.request(method, path, **request)
 
     def vectorize(self, texts: list[str] | None = None, images: list[str] | None = None) -> httpx.Response:
-        return self.ask("POST", "/vectorize", json={"texts": texts or [], "images": images or []})
+        return self.request("POST", "/vectorize", json={"texts": texts or [], "images": images or []})
 
     def ready(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):  # nobody listens
-            return self.ask("GET", "/.well-known/ready").status_code == 204
+        with contextlib.suppress(httpx.HTTPError):  # not listening
+            return self.request("GET", "/.well-known/ready").status_code == 204
         return False
 
     def serves(self) -> bool:
-        """Alive, ready, and with a vector for a text it may not know yet."""
+        """Alive, ready, and able to encode a new text."""
         fresh = f"fine {time.monotonic_ns() % 10**9}"
         return self.child.poll() is None and self.ready() and self.vectorize([fresh]).status_code == 200
 
@@ -85,12 +85,12 @@ def emoji(**environment: object) -> Iterator[Sidecar]:
 
 @contextmanager
 def serving(command: list[str], environment: dict[str, object]) -> Iterator[Sidecar]:
-    """A process that is ready, on a port of its own; whatever a test does, it ends with the test."""
+    """A ready process on its own port; it always ends with the test."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = [sys.executable, *(part.replace("{folder}", name) for part in command)]
         settings = {"CLIP_PORT": "0", **{key: str(value) for key, value in environment.items()}}
-        with (folder / "stderr").open("wb") as stderr:  # no pipe: a child must not wait until somebody reads
+        with (folder / "stderr").open("wb") as stderr:  # no pipe: a full one would block the child
             child = subprocess.Popen(arguments, stderr=stderr, env={**os.environ, **settings})
         try:
             with ready_sidecar(child, folder) as sidecar:
@@ -102,9 +102,9 @@ def serving(command: list[str], environment: dict[str, object]) -> Iterator[Side
 
 def ready_sidecar(child: subprocess.Popen[bytes], folder: Path) -> Sidecar:
     stderr = folder / "stderr"
-    heard = eventually(lambda: LISTENS.search(stderr.read_text()) or child.poll() is not None)
+    started = eventually(lambda: LISTENS.search(stderr.read_text()) or child.poll() is not None)
     found = LISTENS.search(stderr.read_text())
-    assert heard and found, f"the sidecar does not listen:\n{stderr.read_text()}"
+    assert started and found, f"the sidecar does not listen:\n{stderr.read_text()}"
     sidecar = Sidecar(found[1], child, folder)
     began = eventually(lambda: child.poll() is not None or sidecar.ready())
     assert began and child.poll() is None, f"the sidecar was never ready:\n{stderr.read_text()}"
@@ -112,7 +112,7 @@ def ready_sidecar(child: subprocess.Popen[bytes], folder: Path) -> Sidecar:
 
 
 def eventually(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> bool:
-    """Whether `condition` comes true in time."""
+    """Whether `condition` becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -2,7 +2,7 @@
 
     python -m tests.faults.soak --requests 20000
 
-Every request must get exactly the answer that it should: the vectors asked for alone before, or the error's status and
+Every request must get exactly the answer that it should: the vectors computed alone before, or the error's status and
 sentence. Memory is the median of RSS over a tenth of the run: the tenth after the warm-up against the last one. The
 content cache is small, so it has been full since before the first request.
 """
@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from clip_vectorizer.vectors import Vectors
-from tests.faults.asking import base64_of
 from tests.faults.memory import resident_bytes
 from tests.faults.processes import Sidecar, emoji
+from tests.faults.requests import base64_of
 from tests.faults.soak_client import Client
 from tests.faults.soak_requests import BODY_LIMIT, Material, bad, good, material
 
@@ -37,7 +37,7 @@ MEMORY_SHARE = 0.05  # how far memory may be from its level after warm-up
 
 @dataclass
 class Soak:
-    """What was asked and what came back; many threads write to it."""
+    """The requests and their results; many threads write to it."""
 
     requests: int
     warm_up: float  # share of the requests
@@ -68,7 +68,7 @@ class Soak:
         yield f"command        python -m tests.faults.soak --requests {self.requests}"
         yield f"requests       {sum(self.kinds.values())} in {self.seconds:.0f} s, all by the bundled model"
         yield f"wrong or lost  {len(self.wrong)}"
-        yield f"vectors        {self.rows}, {self.equal_rows} equal to the last bit to those asked for alone"
+        yield f"vectors        {self.rows}, {self.equal_rows} equal to the last bit to those computed alone"
         yield f"memory         {before:.0f} MB after warm-up, {after:.0f} MB at the end: {self.growth():+.1%}"
         tenths = self.resident[:: max(1, self.requests // 10)]
         yield (
@@ -88,7 +88,7 @@ def soak(requests: int, connections: int = 8, warm_up: float = 0.1, memory_share
         start = time.monotonic()
         with ThreadPoolExecutor(connections) as pool:
             clients = [Client(sidecar.port, vectors) for _ in range(connections)]
-            for future in [pool.submit(ask_in_turn, sidecar, client, stuff, numbers, result) for client in clients]:
+            for future in [pool.submit(send_in_turn, sidecar, client, stuff, numbers, result) for client in clients]:
                 future.result()
         result.seconds = time.monotonic() - start
         if not sidecar.serves():
@@ -104,7 +104,7 @@ def vectors_alone(sidecar: Sidecar, stuff: Material) -> dict[str, Vectors]:
     return {name: np.array(row, dtype=np.float32) for name, row in (texts | images).items()}
 
 
-def ask_in_turn(
+def send_in_turn(
     sidecar: Sidecar, client: Client, stuff: Material, numbers: "itertools.count[int]", result: Soak
 ) -> None:
     while (number := next(numbers)) < result.requests:

@@ -1,4 +1,4 @@
-"""One client of the soak: asks, hangs up in the middle, and judges what it hears."""
+"""One client of the soak: sends requests, disconnects in the middle of some, and checks the answers."""
 
 import contextlib
 import http.client
@@ -29,11 +29,11 @@ class Client:
         self._line.close()
 
     def problem(self, request: Request) -> str:
-        """What is wrong with the answer, or nothing."""
+        """The problem of the answer; empty if it is right."""
         if request.status == 0:
             return self._hang_up(request)
         try:
-            status, content = self._ask(request)
+            status, content = self._send(request)
         except (OSError, http.client.HTTPException) as error:
             self._line.close()
             return f"no answer: {error!r}"
@@ -41,7 +41,7 @@ class Client:
             return f"{status}, not {request.status}: {content[:200]!r}"
         return self._wrong_vectors(request, content) if status == 200 else wrong_sentence(request, content)
 
-    def _ask(self, request: Request) -> tuple[int, bytes]:
+    def _send(self, request: Request) -> tuple[int, bytes]:
         with contextlib.suppress(
             BrokenPipeError, ConnectionResetError
         ):  # refused early: the answer is there to be read
@@ -66,7 +66,7 @@ class Client:
         self.rows += len(rows)
         self.equal_rows += int((rows == expected).all(axis=1).sum())
         apart = float(np.abs(rows - expected).max())
-        return "" if apart <= CLOSE_ENOUGH else f"a vector is {apart:g} from the one asked for alone"
+        return "" if apart <= CLOSE_ENOUGH else f"a vector is {apart:g} from the one computed alone"
 
 
 def wrong_sentence(request: Request, content: bytes) -> str:
@@ -74,5 +74,5 @@ def wrong_sentence(request: Request, content: bytes) -> str:
         sentence = json.loads(content)["error"]
     except (ValueError, KeyError, TypeError):
         return f"no JSON with an error: {content[:200]!r}"
-    fine = isinstance(sentence, str) and request.says in sentence
-    return "" if fine else f"{request.says!r} is not in {sentence!r}"
+    fine = isinstance(sentence, str) and request.expected_text in sentence
+    return "" if fine else f"{request.expected_text!r} is not in {sentence!r}"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from clip_vectorizer.vectors import Vectors
-from tests.faults.asking import base64_of
 from tests.faults.pictures import BOMBS, cut, noise
+from tests.faults.requests import base64_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 BODY_LIMIT = 1_000_000  # bytes; the sidecar is started with it
@@ -31,12 +31,12 @@ class Request:
     path: str = "/vectorize"
     method: str = "POST"
     content_type: str = JSON
-    says: str = ""  # in the error
+    expected_text: str = ""  # part of the error
 
 
 @dataclass
 class Material:
-    """What good requests are made of, and the vector of each, asked for alone before the soak starts."""
+    """The inputs of good requests, and the vector of each, computed alone before the soak starts."""
 
     texts: list[str]
     images: dict[str, bytes]
@@ -83,15 +83,18 @@ def bad(choice: random.Random, stuff: Material) -> Request:
     return choice.choice(BAD)(choice, stuff)
 
 
-def refused(kind: str, status: int, body: bytes, says: str = "", **more: Any) -> Callable[..., Request]:
-    return lambda _choice, _stuff: Request(kind, body, status, says=says, **more)
+def refused(kind: str, status: int, body: bytes, expected_text: str = "", **more: Any) -> Callable[..., Request]:
+    return lambda _choice, _stuff: Request(kind, body, status, expected_text=expected_text, **more)
 
 
 def broken(choice: random.Random, stuff: Material) -> Request:
     """Good texts and pictures, and one that is cut somewhere."""
     images = [stuff.images[name] for name in choice.choices(list(stuff.images), k=2)]
     return Request(
-        "broken JPEG", body_of(["a"], [*images, cut(noise(choice.randint(90, 300), 90))]), 422, says="images[2]"
+        "broken JPEG",
+        body_of(["a"], [*images, cut(noise(choice.randint(90, 300), 90))]),
+        422,
+        expected_text="images[2]",
     )
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.asking import base64_of, connection, fresh, read_until_closed, refusal, together
 from tests.faults.memory import growth_of
 from tests.faults.pictures import BOMBS, cut, noise, plain
 from tests.faults.processes import Sidecar, faulty
+from tests.faults.requests import base64_of, connection, fresh, read_until_closed, refusal, together
 
 MEGABYTE = 1_000_000
 LIMIT = MEGABYTE
-IN_TRANSIT = 12 * MEGABYTE  # both sides' socket buffers may hold this much of what nobody has read
+IN_TRANSIT = 12 * MEGABYTE  # both sides' socket buffers may hold this much unread data
 HEAD = "POST /vectorize HTTP/1.1\r\nHost: sidecar\r\nContent-Type: application/json\r\n"
 
 
@@ -28,25 +28,25 @@ def limited() -> Iterator[Sidecar]:
 
 
 def test_a_body_of_unknown_length_is_refused_while_it_comes(limited: Sidecar) -> None:
-    """A client that would send for ever is stopped."""
+    """A client that sends without end is stopped."""
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    sent, status, error = send_until_told(limited, HEAD + "Transfer-Encoding: chunked\r\n\r\n", chunk, pieces=3000)
+    sent, status, error = send_until_answer(limited, HEAD + "Transfer-Encoding: chunked\r\n\r\n", chunk, pieces=3000)
     assert (status, "CLIP_MAX_BODY_BYTES" in error) == (413, True), error
     assert sent < LIMIT + IN_TRANSIT, f"{sent} bytes were taken"
 
 
 def test_a_body_announced_too_large_is_refused_before_it_comes(limited: Sidecar) -> None:
-    _, status, error = send_until_told(limited, HEAD + "Content-Length: 10000000000\r\n\r\n", b"", pieces=0)
+    _, status, error = send_until_answer(limited, HEAD + "Content-Length: 10000000000\r\n\r\n", b"", pieces=0)
     assert (status, "CLIP_MAX_BODY_BYTES" in error) == (413, True), error
 
 
-def send_until_told(sidecar: Sidecar, head: str, piece: bytes, pieces: int) -> tuple[int, int, str]:
+def send_until_answer(sidecar: Sidecar, head: str, piece: bytes, pieces: int) -> tuple[int, int, str]:
     """How many bytes of body went out before an answer came, the answer's status and its error."""
     with connection(sidecar) as line:
         line.sendall(head.encode())
         sent = 0
         while sent < pieces * len(piece) and not select.select([line], [], [], 0)[0]:
-            with contextlib.suppress(ConnectionError):  # it has hung up: what it said is still to be read
+            with contextlib.suppress(ConnectionError):  # closed: its answer is still to be read
                 line.sendall(piece)
             sent += len(piece)
         answer = http.client.HTTPResponse(line)
@@ -58,10 +58,10 @@ def test_a_body_within_the_limit_is_read_in_any_number_of_pieces(limited: Sideca
     def letters() -> Iterator[bytes]:
         yield from (bytes([byte]) for byte in b'{"texts": ["piecemeal"]}')
 
-    assert limited.ask("POST", "/vectorize", content=letters()).status_code == 200
+    assert limited.request("POST", "/vectorize", content=letters()).status_code == 200
 
 
-def test_a_body_that_trickles_holds_up_nobody_and_ends_at_the_deadline(limited: Sidecar) -> None:
+def test_a_slow_body_delays_no_other_request_and_ends_at_the_deadline(limited: Sidecar) -> None:
     with connection(limited) as line:
         line.sendall((HEAD + "Content-Length: 1000\r\n\r\n").encode())
         line.settimeout(0.2)
@@ -70,12 +70,12 @@ def test_a_body_that_trickles_holds_up_nobody_and_ends_at_the_deadline(limited: 
             if (answer := trickle(line)) is not None:
                 break
         else:
-            raise AssertionError("a client that sends five bytes a second was never told to stop")
+            raise AssertionError("a client that sends five bytes a second was never stopped")
     assert answer == b"" or (b'"error"' in answer and answer.split()[1] in (b"408", b"503")), answer
 
 
 def trickle(line: socket.socket) -> bytes | None:
-    """What came back, None for nothing yet, b"" when the other side has hung up."""
+    """The answer so far: None for none yet, b"" when the other side has closed."""
     try:
         line.sendall(b" ")
         first = line.recv(65536)

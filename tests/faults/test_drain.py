@@ -1,11 +1,11 @@
-"""SIGTERM: what was asked is answered, then the process ends with 0."""
+"""SIGTERM: pending requests are answered, then the process ends with 0."""
 
 import signal
 
 import httpx
 
-from tests.faults.asking import connection, expected, fresh, held, post, refusal, settle, text_vectors, together
 from tests.faults.processes import eventually, faulty
+from tests.faults.requests import connection, expected, fresh, held, post, refusal, settle, text_vectors, together
 
 ENDS_SECONDS = 30.0
 
@@ -18,15 +18,15 @@ def test_requests_in_flight_get_their_answers_and_the_process_ends_with_0() -> N
             settle()
             sidecar.child.send_signal(signal.SIGTERM)
             settle()
-            refused_or_told(sidecar.url)
+            assert_refused(sidecar.url)
         for text, answer in zip(texts, answers, strict=True):
             assert (text_vectors(answer.result()) == expected([text])).all()
         assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS), sidecar.stderr()
         assert sidecar.child.returncode == 0, sidecar.stderr()
 
 
-def refused_or_told(url: str) -> None:
-    """A new client finds nobody, or hears a 503."""
+def assert_refused(url: str) -> None:
+    """A new client gets no connection, or a 503."""
     try:
         answer = httpx.post(f"{url}/vectorize", json={"texts": [fresh("late")]}, trust_env=False)
     except httpx.HTTPError:

@@ -1,12 +1,12 @@
-"""A model that fails: who else is hurt, and what the caller is told."""
+"""A model that fails: no other item is affected, and the error names the item."""
 
 import numpy as np
 import pytest
 
-from tests.faults.asking import base64_of, expected, fresh, held, refusal, settle, text_vectors, together
 from tests.faults.encoders import POISON
 from tests.faults.pictures import plain
 from tests.faults.processes import Sidecar
+from tests.faults.requests import base64_of, expected, fresh, held, refusal, settle, text_vectors, together
 
 HOLD_SECONDS = 0.8
 
@@ -31,14 +31,14 @@ def test_a_batch_that_fails_only_together_is_answered_one_by_one(sidecar: Sideca
     np.testing.assert_array_equal(text_vectors(sidecar.vectorize(texts)), expected(texts))
 
 
-def test_a_request_is_told_which_of_its_items_failed(sidecar: Sidecar) -> None:
+def test_the_error_names_the_item_that_failed(sidecar: Sidecar) -> None:
     answer = sidecar.vectorize([fresh("good"), fresh("good"), fresh("poison")])
     assert "texts[2]" in refusal(answer, 500)
     answer = sidecar.vectorize([fresh("good")], [base64_of(plain((9, 9, 9))), base64_of(plain(POISON))])
     assert "images[1]" in refusal(answer, 500)
 
 
-def test_poison_in_two_requests_at_once_is_told_to_both(sidecar: Sidecar) -> None:
+def test_poison_in_two_requests_at_once_fails_both(sidecar: Sidecar) -> None:
     bad = fresh("poison")
     with together() as start, held(sidecar, HOLD_SECONDS):
         answers = [start(sidecar.vectorize, [fresh("good")] * n + [bad]) for n in (0, 2)]
@@ -54,6 +54,6 @@ def test_a_failure_is_not_remembered(sidecar: Sidecar) -> None:
     np.testing.assert_array_equal(text_vectors(answers[-1]), expected([text]))
 
 
-def test_an_error_of_the_model_says_nothing_of_the_code(sidecar: Sidecar) -> None:
+def test_an_error_of_the_model_contains_no_code(sidecar: Sidecar) -> None:
     sentence = refusal(sidecar.vectorize([fresh("poison")]), 500)
     assert "Traceback" not in sentence and ".py" not in sentence

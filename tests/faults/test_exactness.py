@@ -1,4 +1,4 @@
-"""Equal inputs get equal bits, whatever else is in their batch, their request, or on its way."""
+"""Equal inputs get equal bits in any batch, any request and any mix of requests."""
 
 import asyncio
 import random
@@ -17,9 +17,9 @@ from clip_vectorizer.server.app import create_app  # noqa: TID251 - the real app
 from clip_vectorizer.server.settings import Settings  # noqa: TID251
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder
-from tests.faults.asking import base64_of, together
 from tests.faults.pictures import plain
 from tests.faults.processes import Sidecar
+from tests.faults.requests import base64_of, together
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 TEXTS = ["a red apple", "红苹果", "", "a", "a much longer text than any of the others here", "guitar"]
@@ -55,7 +55,7 @@ def test_the_unsteady_encoder_is_unsteady() -> None:
 @settings(max_examples=60, deadline=None)
 @given(rounds=rounds_of_requests)
 def test_equal_inputs_get_equal_bits_in_any_mix_of_requests(rounds: list[list[tuple[list[int], list[int]]]]) -> None:
-    async def ask() -> Seen:
+    async def scenario() -> Seen:
         seen: Seen = defaultdict(set)
         transport = httpx.ASGITransport(app=create_app(Settings(), UnsteadyEncoder()))
         async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
@@ -66,7 +66,7 @@ def test_equal_inputs_get_equal_bits_in_any_mix_of_requests(rounds: list[list[tu
                     note(seen, body, answer)
         return seen
 
-    assert_one_vector_each(asyncio.run(ask()))
+    assert_one_vector_each(asyncio.run(scenario()))
 
 
 def body_of(texts: Sequence[int], pictures: Sequence[int]) -> dict[str, list[str]]:
@@ -101,7 +101,7 @@ def test_the_real_model_gives_equal_bits_in_any_mix_of_requests(real: Sidecar) -
             for _ in range(12)
         ]
         with together() as start:
-            answers = [start(real.ask, "POST", "/vectorize", json=body) for body in bodies]
+            answers = [start(real.request, "POST", "/vectorize", json=body) for body in bodies]
         for body, answer in zip(bodies, answers, strict=True):
             note(seen, body, answer.result())
     assert len(seen) == 40

@@ -5,10 +5,10 @@ from typing import Any
 
 from PIL import Image
 
-from tests.faults.asking import base64_of, fresh, settle, together
 from tests.faults.memory import growth_of
 from tests.faults.pictures import file_of, noise, plain
 from tests.faults.processes import Sidecar, faulty
+from tests.faults.requests import base64_of, fresh, settle, together
 
 MEGABYTE = 1_000_000
 LARGE = 40  # pictures of 12 megapixels: 36 MB each once decoded, 1.4 GB in all

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from tests.faults.asking import base64_of, sentence_of
 from tests.faults.pictures import cut, noise, plain
 from tests.faults.processes import Sidecar
+from tests.faults.requests import base64_of, sentence_of
 
 EXAMPLES = 150
 HANG_SECONDS = 30
@@ -82,7 +82,7 @@ def schemas_of(description: Json) -> list[tuple[str, Json]]:
 
 @pytest.fixture(scope="module")
 def description(shared: Sidecar) -> Json:
-    answer = shared.ask("GET", "/openapi.json")
+    answer = shared.request("GET", "/openapi.json")
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -131,7 +131,7 @@ def test_forms_of_any_kind(sidecar: Sidecar, description: Json) -> None:
 
 
 def check(sidecar: Sidecar, description: Json, method: str, path: str, body: bytes, kind: str) -> None:
-    answer = sidecar.ask(method, path, content=body, headers={"Content-Type": kind}, timeout=HANG_SECONDS)
+    answer = sidecar.request(method, path, content=body, headers={"Content-Type": kind}, timeout=HANG_SECONDS)
     assert answer.status_code < 500, answer.text
     operation = description["paths"][path].get(method.lower())
     assert operation is None or str(answer.status_code) in operation["responses"], (

@@ -1,11 +1,11 @@
-"""Bodies that are almost, or not at all, what the protocol says: a sentence for each, and never a 500."""
+"""Bodies that are almost, or not at all, valid: a sentence for each, and never a 500."""
 
 import json
 
 import pytest
 
-from tests.faults.asking import refusal
 from tests.faults.processes import Sidecar
+from tests.faults.requests import refusal
 
 DEEP = 100_000
 
@@ -68,12 +68,12 @@ FINE = {
 
 @pytest.mark.parametrize("name", NONSENSE)
 def test_nonsense_is_refused_with_a_sentence(sidecar: Sidecar, name: str) -> None:
-    sentence = refusal(sidecar.ask("POST", "/vectorize", content=NONSENSE[name]), 400, 413, 422)
+    sentence = refusal(sidecar.request("POST", "/vectorize", content=NONSENSE[name]), 400, 413, 422)
     assert len(sentence) < 1000, "an answer does not repeat what was sent"
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_what_looks_odd_and_is_allowed_has_its_vector(sidecar: Sidecar, name: str) -> None:
-    answer = sidecar.ask("POST", "/vectorize", content=FINE[name])
+def test_an_odd_but_valid_body_has_its_vector(sidecar: Sidecar, name: str) -> None:
+    answer = sidecar.request("POST", "/vectorize", content=FINE[name])
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["textVectors"]) == 1

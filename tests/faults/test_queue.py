@@ -1,4 +1,4 @@
-"""Full queues, deadlines, and clients who leave."""
+"""Full queues, deadlines, and clients that disconnect."""
 
 import socket
 import struct
@@ -6,26 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.asking import connection, fresh, held, post, refusal, settle, together
 from tests.faults.memory import growth_of
 from tests.faults.processes import Sidecar, eventually, faulty
+from tests.faults.requests import connection, fresh, held, post, refusal, settle, together
 
 DEADLINE_SECONDS = 1
 MEGABYTE = 1_000_000
 
 
 @pytest.mark.parametrize("limit", [{"CLIP_MAX_QUEUE": 8}, {"CLIP_MAX_QUEUE_BYTES": 300_000}])
-def test_what_the_queue_has_no_room_for_is_a_503_and_later_all_is_well(limit: dict[str, int]) -> None:
+def test_requests_over_a_full_queue_are_503s_and_later_ones_are_served(limit: dict[str, int]) -> None:
     with faulty(CLIP_DEADLINE_SECONDS=DEADLINE_SECONDS, **limit) as sidecar, together() as start:
         with held(sidecar, 2.5 * DEADLINE_SECONDS):
             bodies = [{"texts": [fresh("good")], "padding": "x" * 100_000} for _ in range(20)]
-            answers = [start(sidecar.ask, "POST", "/vectorize", json=body) for body in bodies]
+            answers = [start(sidecar.request, "POST", "/vectorize", json=body) for body in bodies]
             for answer in answers:
                 assert refusal(answer.result(), 503)
         assert eventually(sidecar.serves, 10)
 
 
-def test_a_full_queue_answers_whom_it_took() -> None:
+def test_a_full_queue_answers_the_requests_that_it_took() -> None:
     with faulty(CLIP_MAX_QUEUE=8) as sidecar, together() as start:
         with held(sidecar, 1):
             answers = [start(sidecar.vectorize, [fresh("good")]) for _ in range(40)]
@@ -35,7 +35,7 @@ def test_a_full_queue_answers_whom_it_took() -> None:
         assert sidecar.serves()
 
 
-def test_a_request_that_never_fits_is_told_that_it_is_too_large() -> None:
+def test_a_request_that_never_fits_is_a_413() -> None:
     with faulty(CLIP_MAX_QUEUE=4, CLIP_MAX_QUEUE_BYTES=MEGABYTE) as sidecar:
         assert refusal(sidecar.vectorize([fresh("good") for _ in range(5)]), 413)
         assert refusal(sidecar.vectorize(["x" * 2 * MEGABYTE]), 413)
@@ -47,7 +47,7 @@ def test_bodies_of_unknown_length_are_bounded_all_together() -> None:
     limits = {"CLIP_MAX_QUEUE_BYTES": 32 * MEGABYTE, "CLIP_MAX_BODY_BYTES": 20 * MEGABYTE, "CLIP_DEADLINE_SECONDS": 5}
     with faulty(**limits) as sidecar, together() as start:
         with growth_of(sidecar.child.pid) as growth:
-            answers = [start(sidecar.ask, "POST", "/vectorize", content=pieces(16 * MEGABYTE)) for _ in range(16)]
+            answers = [start(sidecar.request, "POST", "/vectorize", content=pieces(16 * MEGABYTE)) for _ in range(16)]
             statuses = {answer.result().status_code for answer in answers}
         assert statuses <= {200, 408, 503}, statuses  # 408: this machine was too busy to send one in time
         assert growth.bytes < 150 * MEGABYTE, f"{growth.bytes / 1e6:.0f} MB"
@@ -56,7 +56,7 @@ def test_bodies_of_unknown_length_are_bounded_all_together() -> None:
 
 def test_a_small_body_of_unknown_length_fits_into_a_queue_smaller_than_the_largest_body() -> None:
     with faulty(CLIP_MAX_QUEUE_BYTES=MEGABYTE) as sidecar:
-        answer = sidecar.ask("POST", "/vectorize", content=pieces(65536))
+        answer = sidecar.request("POST", "/vectorize", content=pieces(65536))
         assert answer.status_code == 200, answer.text
 
 
@@ -81,7 +81,7 @@ def test_items_of_clients_that_left_never_reach_the_encoder(sidecar: Sidecar, po
     assert not set(gone) & set(sidecar.encoded())
 
 
-def test_who_waits_for_the_same_text_gets_it_though_the_first_to_ask_has_left(sidecar: Sidecar) -> None:
+def test_a_second_request_for_a_text_gets_it_though_the_first_has_disconnected(sidecar: Sidecar) -> None:
     text = fresh("both")
     with together() as start, held(sidecar, 1):
         line = connection(sidecar)

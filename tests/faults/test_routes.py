@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.faults.asking import base64_of, fresh, refusal
 from tests.faults.encoders import POISON
 from tests.faults.pictures import BOMBS, cut, noise, plain
 from tests.faults.processes import Sidecar, faulty
+from tests.faults.requests import base64_of, fresh, refusal
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 TIMES = ["parse", "decode", "queue", "encode", "serialise", "total"]
 
 
 def openai(sidecar: Sidecar, given: Any, **more: Any) -> list[np.ndarray[Any, Any]]:
-    answer = sidecar.ask("POST", "/v1/embeddings", json={"model": "emoji", "input": given, **more})
+    answer = sidecar.request("POST", "/v1/embeddings", json={"model": "emoji", "input": given, **more})
     assert answer.status_code == 200, answer.text
     fields = answer.json()
     assert fields["object"] == "list"
@@ -40,7 +40,7 @@ def test_a_picture_has_the_same_bits_by_every_route(real: Sidecar) -> None:
     np.testing.assert_array_equal(openai(real, [{"image": uri} for uri in uris]), rows)
     np.testing.assert_array_equal(openai(real, uris, encoding_format="base64"), rows)
     parts = [("images", (f"{n}.png", file, "image/png")) for n, file in enumerate(files)]
-    answer = real.ask("POST", "/vectorize/images", files=parts)
+    answer = real.request("POST", "/vectorize/images", files=parts)
     assert answer.headers["content-type"] == "application/x-npy"
     array = np.load(io.BytesIO(answer.content))
     assert array.dtype == np.float32
@@ -72,7 +72,7 @@ def test_a_text_has_the_same_bits_by_every_route(real: Sidecar) -> None:
     ],
 )
 def test_openais_route_refuses_with_a_sentence(sidecar: Sidecar, body: object, statuses: tuple[int, ...]) -> None:
-    assert refusal(sidecar.ask("POST", "/v1/embeddings", json=body), *statuses)
+    assert refusal(sidecar.request("POST", "/v1/embeddings", json=body), *statuses)
 
 
 BOUNDARY = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
@@ -106,11 +106,11 @@ GOOD = BOUNDARY + plain((1, 2, 3)) + b"\r\n"
 def test_the_binary_route_refuses_with_a_sentence(
     sidecar: Sidecar, kind: str, body: bytes, statuses: tuple[int, ...]
 ) -> None:
-    answer = sidecar.ask("POST", "/vectorize/images", content=body, headers={"Content-Type": kind})
+    answer = sidecar.request("POST", "/vectorize/images", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 200 in statuses or refusal(answer, *statuses)
 
 
-def test_an_answer_tells_where_its_time_went(sidecar: Sidecar) -> None:
+def test_an_answer_has_the_times_of_its_stages(sidecar: Sidecar) -> None:
     answer = sidecar.vectorize([fresh("sleep 0.3")], [base64_of(noise(640, 480))])
     times = {name: float(answer.headers[f"x-{name}-time"]) for name in TIMES}
     assert all(value >= 0 for value in times.values())
@@ -122,15 +122,15 @@ def test_metrics_count_what_happened() -> None:
     with faulty() as own:
         own.vectorize(["a", "a", fresh("poison")])
         own.vectorize(["a"])
-        own.ask("POST", "/vectorize", content=b"{")
-        page = own.ask("GET", "/metrics").text
+        own.request("POST", "/vectorize", content=b"{")
+        page = own.request("GET", "/metrics").text
     values = dict(line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#"))
     assert all(float(value) == float(value) for value in values.values())
     assert len(values) > 10
 
 
 @pytest.mark.parametrize("setting", [{"CLIP_BASIC_AUTH": "me:secret"}, {"CLIP_API_KEYS": "other,secret"}])
-def test_who_has_no_key_is_told_so_and_probes_stay_open(setting: dict[str, Any]) -> None:
+def test_a_request_without_a_key_is_a_401_and_probes_stay_open(setting: dict[str, Any]) -> None:
     basic = "Basic " + base64.b64encode(b"me:secret").decode()
     right = {"Authorization": basic if "CLIP_BASIC_AUTH" in setting else "Bearer secret"}
     with faulty(**setting) as own:
@@ -141,7 +141,7 @@ def test_who_has_no_key_is_told_so_and_probes_stay_open(setting: dict[str, Any])
             {"Authorization": b"\xff"},
         ):
             for path in ("/vectorize", "/v1/embeddings", "/vectorize/images"):
-                assert refusal(own.ask("POST", path, content=b"{}", headers=headers), 401)
-        answer = own.ask("POST", "/vectorize", json={"texts": ["a"]}, headers=right)
+                assert refusal(own.request("POST", path, content=b"{}", headers=headers), 401)
+        answer = own.request("POST", "/vectorize", json={"texts": ["a"]}, headers=right)
         assert answer.status_code == 200, answer.text
-        assert own.ask("GET", "/.well-known/live").status_code == 204
+        assert own.request("GET", "/.well-known/live").status_code == 204

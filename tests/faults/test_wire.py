@@ -9,8 +9,8 @@ import time
 import pytest
 
 from clip_vectorizer.server.startup import KEEP_ALIVE_SECONDS, listen  # noqa: TID251
-from tests.faults.asking import connection, exchange, fresh, post, read_until_closed
 from tests.faults.processes import Sidecar
+from tests.faults.requests import connection, exchange, fresh, post, read_until_closed
 
 GOOD = b'{"texts": ["wire"]}'
 CHUNKED = b"POST /vectorize HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n"
@@ -60,7 +60,7 @@ def test_odd_http_is_answered_or_hung_up_on(sidecar: Sidecar, name: str) -> None
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/vectorize", "/meta", "/.well-known/live", "/no/such/path"])
 def test_any_method_on_any_path_has_an_answer(sidecar: Sidecar, method: str, path: str) -> None:
-    answer = sidecar.ask(method, path)
+    answer = sidecar.request(method, path)
     assert answer.status_code in (200, 204, 404, 405, 501)
     if method == "HEAD":
         assert answer.content == b""
@@ -73,7 +73,7 @@ def test_any_method_on_any_path_has_an_answer(sidecar: Sidecar, method: str, pat
 )
 def test_the_content_type_does_not_matter_to_vectorize(sidecar: Sidecar, kind: str) -> None:
     """curl -d sends a form's; Weaviate and its Go client send JSON's."""
-    answer = sidecar.ask("POST", "/vectorize", content=GOOD, headers={"Content-Type": kind})
+    answer = sidecar.request("POST", "/vectorize", content=GOOD, headers={"Content-Type": kind})
     assert answer.status_code == 200, answer.text
 
 
@@ -115,7 +115,7 @@ def test_small_answers_are_sent_at_once() -> None:
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_a_thousand_connections_that_say_nothing_do_no_harm(sidecar: Sidecar) -> None:
+def test_a_thousand_silent_connections_do_no_harm(sidecar: Sidecar) -> None:
     lines = [connection(sidecar) for _ in range(1000)]
     try:
         for line in lines[::2]:
@@ -126,8 +126,8 @@ def test_a_thousand_connections_that_say_nothing_do_no_harm(sidecar: Sidecar) ->
             line.close()
 
 
-def test_a_method_that_a_path_does_not_take_is_told_those_it_takes(sidecar: Sidecar) -> None:
+def test_a_405_lists_the_allowed_methods(sidecar: Sidecar) -> None:
     """RFC 9110, 15.5.6."""
-    answer = sidecar.ask("DELETE", "/vectorize")
+    answer = sidecar.request("DELETE", "/vectorize")
     assert answer.status_code == 405
     assert "POST" in answer.headers["allow"]

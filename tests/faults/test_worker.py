@@ -1,23 +1,23 @@
-"""The worker of a device dies or hangs: the process says so, and an orchestrator can act."""
+"""The worker of a device dies or hangs: the process is not ready and ends, so an orchestrator can act."""
 
 import signal
 
 import httpx
 import pytest
 
-from tests.faults.asking import fresh, refusal, together
 from tests.faults.processes import Sidecar, eventually, faulty
+from tests.faults.requests import fresh, refusal, together
 
 ENDS_SECONDS = 20.0  # generous: `within seconds`, on a busy machine
 
 
 def states_until_the_end(sidecar: Sidecar) -> list[int]:
-    """What ready answered until nobody listened, 0 for no answer."""
+    """The answers of ready until the process ended, 0 for no answer."""
     states: list[int] = []
 
     def ended() -> bool:
         try:
-            states.append(sidecar.ask("GET", "/.well-known/ready").status_code)
+            states.append(sidecar.request("GET", "/.well-known/ready").status_code)
         except httpx.HTTPError:
             states.append(0)
         return sidecar.child.poll() is not None
@@ -29,17 +29,17 @@ def states_until_the_end(sidecar: Sidecar) -> list[int]:
 @pytest.mark.parametrize("word", ["kill", "lost"])
 def test_a_dead_worker_is_not_ready_and_ends_the_process_with_an_error(word: str) -> None:
     with faulty() as sidecar, together() as start:
-        waiting = start(sidecar.ask, "POST", "/vectorize", json={"texts": [fresh(word)]})
+        waiting = start(sidecar.request, "POST", "/vectorize", json={"texts": [fresh(word)]})
         states = states_until_the_end(sidecar)
         assert sidecar.child.returncode not in (0, -signal.SIGKILL), sidecar.stderr()
         down = [
             state for state in states if state != 204
-        ]  # a 503, until nobody listens: soon, so a slow probe hears none
+        ]  # a 503 until the socket is closed: soon, so a slow probe may miss it
         assert set(down) <= {503, 0} and states[-len(down) :] == down, f"ready again: {states}"
-        assert refusal(waiting.result(), 500, 503), "whoever waited is told"
+        assert refusal(waiting.result(), 500, 503), "the pending request must get an error"
 
 
-def test_a_dead_worker_leaves_nobody_waiting() -> None:
+def test_a_dead_worker_leaves_no_request_waiting() -> None:
     with faulty() as sidecar, together() as start:
         waiting = [start(sidecar.vectorize, [fresh("sleep 0.5")])]
         waiting += [start(sidecar.vectorize, [fresh("good")]) for _ in range(5)]
@@ -49,7 +49,7 @@ def test_a_dead_worker_leaves_nobody_waiting() -> None:
             assert answer.result().status_code in (200, 500, 503)
 
 
-def test_a_hung_pass_lets_callers_go_at_the_deadline_and_the_process_end() -> None:
+def test_a_hung_pass_is_a_503_at_the_deadline_and_the_process_can_end() -> None:
     with faulty(CLIP_DEADLINE_SECONDS=1) as sidecar, together() as start:
         hang = fresh("hang")
         stuck = [start(sidecar.vectorize, [hang])]
@@ -57,7 +57,7 @@ def test_a_hung_pass_lets_callers_go_at_the_deadline_and_the_process_end() -> No
         stuck += [start(sidecar.vectorize, [fresh("good")]) for _ in range(2)]
         for answer in stuck:
             assert "second" in refusal(answer.result(), 503)
-        assert sidecar.ask("GET", "/.well-known/live").status_code == 204
-        assert sidecar.ask("GET", "/meta").status_code == 200
+        assert sidecar.request("GET", "/.well-known/live").status_code == 204
+        assert sidecar.request("GET", "/meta").status_code == 200
         sidecar.child.send_signal(signal.SIGTERM)
         assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS), sidecar.stderr()

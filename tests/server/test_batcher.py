@@ -41,7 +41,7 @@ def refuse_poison(items: Sequence[PreparedText], rows: Vectors) -> Vectors:
     return rows
 
 
-async def ask(batcher: Batcher, *words: str) -> list[Answer]:
+async def encode(batcher: Batcher, *words: str) -> list[Answer]:
     return await together(batcher, "text", texts(*words))
 
 
@@ -51,8 +51,8 @@ async def together(batcher: Batcher, kind: ItemKind, items: Sequence[PreparedTex
     return await asyncio.gather(*(batcher.encode(kind, owner, item) for item in items), return_exceptions=True)
 
 
-async def asked(encoder: HashEncoder, *words: str) -> list[Answer]:
-    return await ask(Batcher([encoder], 8), *words)
+async def encode_with(encoder: HashEncoder, *words: str) -> list[Answer]:
+    return await encode(Batcher([encoder], 8), *words)
 
 
 def vectors(answers: Sequence[Answer]) -> Vectors:
@@ -72,11 +72,11 @@ def test_every_caller_gets_one_answer_an_item_in_its_order_and_only_poison_fails
 ) -> None:
     encoder = free(refuse_poison)
 
-    async def ask_all() -> list[list[Answer]]:
+    async def encode_all() -> list[list[Answer]]:
         batcher = Batcher([encoder], max_batch)
-        return await asyncio.gather(*(ask(batcher, *words) for words in requests))
+        return await asyncio.gather(*(encode(batcher, *words) for words in requests))
 
-    for words, answers in zip(requests, asyncio.run(ask_all()), strict=True):
+    for words, answers in zip(requests, asyncio.run(encode_all()), strict=True):
         assert len(answers) == len(words)
         for word, answer in zip(words, answers, strict=True):
             if word == POISON:
@@ -91,11 +91,11 @@ def test_every_caller_gets_one_answer_an_item_in_its_order_and_only_poison_fails
 def test_callers_that_leave_are_dropped_and_all_others_are_served(gone: set[int]) -> None:
     encoder = Scripted()
 
-    async def ask_and_leave() -> list[Answer]:
+    async def encode_and_cancel() -> list[Answer]:
         batcher = Batcher([encoder], 32)
-        busy = asyncio.create_task(ask(batcher, "first"))
+        busy = asyncio.create_task(encode(batcher, "first"))
         await settled(3)
-        waiting = [asyncio.create_task(ask(batcher, str(n))) for n in range(8)]
+        waiting = [asyncio.create_task(encode(batcher, str(n))) for n in range(8)]
         await settled(3)
         for n in gone:
             waiting[n].cancel()
@@ -104,7 +104,7 @@ def test_callers_that_leave_are_dropped_and_all_others_are_served(gone: set[int]
         await busy
         return [(await task)[0] for n, task in enumerate(waiting) if n not in gone]
 
-    answers = asyncio.run(ask_and_leave())
+    answers = asyncio.run(encode_and_cancel())
     stayed = [str(n) for n in range(8) if n not in gone]
     if stayed:
         np.testing.assert_array_equal(vectors(answers), expected(stayed))
@@ -116,9 +116,9 @@ def test_what_arrives_while_the_device_is_busy_goes_through_together() -> None:
 
     async def both() -> None:
         batcher = Batcher([encoder], 32)
-        jobs = [asyncio.create_task(ask(batcher, "lone"))]
+        jobs = [asyncio.create_task(encode(batcher, "lone"))]
         await settled(3)
-        jobs += [asyncio.create_task(ask(batcher, str(n))) for n in range(5)]
+        jobs += [asyncio.create_task(encode(batcher, str(n))) for n in range(5)]
         await settled(3)
         encoder.free.set()
         await asyncio.gather(*jobs)
@@ -135,7 +135,7 @@ def test_on_an_accelerator_a_text_waits_for_one_batch_of_images_and_not_for_all(
         batcher = Batcher([encoder], 4)
         pictures = asyncio.create_task(together(batcher, "image", images(12)))
         await settled(3)
-        words = asyncio.create_task(ask(batcher, "quick"))
+        words = asyncio.create_task(encode(batcher, "quick"))
         await settled(3)
         encoder.free.set()
         await asyncio.gather(pictures, words)
@@ -158,7 +158,7 @@ def test_on_a_cpu_a_text_is_let_in_between_the_layers_of_a_pass_over_images() ->
         batcher = Batcher([encoder], 4)
         pictures = asyncio.create_task(together(batcher, "image", images(2)))
         await settled(3)
-        words = [await asyncio.wait_for(ask(batcher, word), 5) for word in "ab"]
+        words = [await asyncio.wait_for(encode(batcher, word), 5) for word in "ab"]
         assert not pictures.done()
         encoder.over = True
         return [answer for answers in words for answer in answers], await pictures
@@ -183,7 +183,7 @@ def test_a_text_that_is_let_in_and_fails_leaves_the_pass_over_images_alone() -> 
         batcher = Batcher([Layered()], 4)
         pictures = asyncio.create_task(together(batcher, "image", images(2)))
         await settled(3)
-        return await ask(batcher, "a"), await pictures
+        return await encode(batcher, "a"), await pictures
 
     (word,), pictures = asyncio.run(both())
     assert isinstance(word, EncoderFailed)
@@ -195,7 +195,7 @@ def test_a_row_that_is_not_finite_is_the_error_of_its_item_alone() -> None:
         rows[1] = np.nan
         return rows
 
-    answers = asyncio.run(asked(free(second_is_nan), "a", "b", "c"))
+    answers = asyncio.run(encode_with(free(second_is_nan), "a", "b", "c"))
     np.testing.assert_array_equal(vectors([answers[0], answers[2]]), expected(["a", "c"]))
     assert isinstance(answers[1], EncoderFailed)
     assert "NaN" in str(answers[1])
@@ -203,17 +203,17 @@ def test_a_row_that_is_not_finite_is_the_error_of_its_item_alone() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_model_that_gives_too_few_rows_is_an_error_for_every_item(count: int) -> None:
-    answers = asyncio.run(asked(free(lambda _items, rows: rows[:0]), *"abc"[:count]))
+    answers = asyncio.run(encode_with(free(lambda _items, rows: rows[:0]), *"abc"[:count]))
     assert len(answers) == count
     assert all(isinstance(answer, EncoderFailed) for answer in answers)
 
 
 def test_the_batcher_lives_on_after_a_failure() -> None:
-    async def ask_twice() -> list[list[Answer]]:
+    async def encode_twice() -> list[list[Answer]]:
         batcher = Batcher([free(refuse_poison)], 8)
-        return [await ask(batcher, POISON), await ask(batcher, "fine")]
+        return [await encode(batcher, POISON), await encode(batcher, "fine")]
 
-    failed, fine = asyncio.run(ask_twice())
+    failed, fine = asyncio.run(encode_twice())
     assert isinstance(failed[0], EncoderFailed)
     np.testing.assert_array_equal(vectors(fine), expected(["fine"]))
 
@@ -225,9 +225,9 @@ def test_a_lone_request_shares_each_batch_with_one_of_many_items() -> None:
 
     async def both() -> None:
         batcher = Batcher([encoder], 2)
-        many = asyncio.create_task(ask(batcher, *"abcdefgh"))
+        many = asyncio.create_task(encode(batcher, *"abcdefgh"))
         await settled(3)
-        lone = asyncio.create_task(ask(batcher, "lone"))
+        lone = asyncio.create_task(encode(batcher, "lone"))
         await settled(3)
         encoder.free.set()
         await asyncio.gather(many, lone)
@@ -242,35 +242,35 @@ def test_items_that_are_being_prepared_are_waited_for_and_a_lone_one_is_not_held
     async def both() -> None:
         batcher = Batcher([encoder], 32)
         with batcher.announced("text"):
-            first = asyncio.create_task(ask(batcher, "first"))
+            first = asyncio.create_task(encode(batcher, "first"))
             await settled(5)
             assert encoder.batches == []
             second = asyncio.create_task(batcher.encode("text", object(), texts("second")[0]))
         await asyncio.gather(first, second)
-        await ask(batcher, "third")
+        await encode(batcher, "third")
 
     asyncio.run(both())
     assert encoder.batches == [("texts", 2), ("texts", 1)]
 
 
-def test_an_announced_item_that_fails_holds_nobody() -> None:
+def test_an_announced_item_that_fails_delays_no_other() -> None:
     async def both() -> list[Answer]:
         batcher = Batcher([free()], 32)
         with batcher.announced("text"):
-            first = asyncio.create_task(ask(batcher, "first"))
+            first = asyncio.create_task(encode(batcher, "first"))
             await settled(3)
         return await asyncio.wait_for(first, 5)
 
     np.testing.assert_array_equal(vectors(asyncio.run(both())), expected(["first"]))
 
 
-def test_a_full_batch_waits_for_nobody() -> None:
+def test_a_full_batch_does_not_wait() -> None:
     encoder = free()
 
     async def both() -> None:
         batcher = Batcher([encoder], 2)
         with batcher.announced("text"):
-            await asyncio.wait_for(ask(batcher, "a", "b"), 5)
+            await asyncio.wait_for(encode(batcher, "a", "b"), 5)
 
     asyncio.run(both())
     assert encoder.batches == [("texts", 2)]
@@ -281,7 +281,7 @@ def test_two_devices_work_at_once_on_the_same_queue() -> None:
 
     async def both() -> None:
         batcher = Batcher(encoders, 1)
-        jobs = [asyncio.create_task(ask(batcher, str(n))) for n in range(4)]
+        jobs = [asyncio.create_task(encode(batcher, str(n))) for n in range(4)]
         await settled(5)
         assert [len(encoder.batches) for encoder in encoders] == [1, 1]
         for encoder in encoders:
@@ -293,7 +293,7 @@ def test_two_devices_work_at_once_on_the_same_queue() -> None:
 
 
 @pytest.mark.parametrize("end", [SystemExit("gone"), MemoryError("gone"), DeviceLost("gone")])
-def test_a_dead_worker_answers_all_who_wait_and_is_told_once_and_for_all(end: BaseException) -> None:
+def test_a_dead_worker_fails_all_waiting_and_later_items(end: BaseException) -> None:
     deaths: list[BaseException] = []
 
     def die(items: Sequence[PreparedText], rows: Vectors) -> Vectors:
@@ -301,8 +301,8 @@ def test_a_dead_worker_answers_all_who_wait_and_is_told_once_and_for_all(end: Ba
 
     async def both() -> list[list[Answer]]:
         batcher = Batcher([free(die)], 1, on_death=deaths.append)
-        before = await asyncio.wait_for(asyncio.gather(*(ask(batcher, word) for word in "abc")), 5)
-        return [*before, await ask(batcher, "late")]
+        before = await asyncio.wait_for(asyncio.gather(*(encode(batcher, word) for word in "abc")), 5)
+        return [*before, await encode(batcher, "late")]
 
     answers = asyncio.run(both())
     assert all(isinstance(answer, EncoderFailed) and "gone" in str(answer) for (answer,) in answers)
@@ -314,7 +314,7 @@ def test_a_pass_that_never_ends_is_a_dead_worker() -> None:
 
     async def hang() -> list[Answer]:
         batcher = Batcher([encoder], 1, on_death=deaths.append, hang_seconds=0.05)
-        answers = await asyncio.wait_for(ask(batcher, "a"), 5)
+        answers = await asyncio.wait_for(encode(batcher, "a"), 5)
         encoder.free.set()
         await settled()
         return answers
@@ -324,11 +324,11 @@ def test_a_pass_that_never_ends_is_a_dead_worker() -> None:
     assert len(deaths) == 1
 
 
-def test_whoever_counts_hears_of_every_pass() -> None:
+def test_the_observer_gets_the_statistics_of_every_pass() -> None:
     passes: list[BatchStats] = []
 
     async def count() -> None:
-        await ask(Batcher([free()], 2, observe=passes.append), "a", "b", "c")
+        await encode(Batcher([free()], 2, observe=passes.append), "a", "b", "c")
 
     asyncio.run(count())
     assert [(each.kind, each.size, len(each.waits_seconds)) for each in passes] == [("text", 2, 2), ("text", 1, 1)]

@@ -21,7 +21,7 @@ def row(value: float) -> Vectors:
     room=st.integers(0, 5),
     steps=st.lists(st.tuples(st.booleans(), st.integers(0, 7)), max_size=40),
 )
-def test_it_holds_the_rows_used_last_within_its_bytes(room: int, steps: list[tuple[bool, int]]) -> None:
+def test_it_holds_the_most_recently_used_rows_within_its_bytes(room: int, steps: list[tuple[bool, int]]) -> None:
     cache, model = VectorCache(room * COST), OrderedDict[int, float]()
     for turn, (puts, key) in enumerate(steps):
         if puts:
@@ -58,7 +58,7 @@ def test_a_text_and_an_image_of_equal_bytes_have_different_keys() -> None:
 
 
 class Work:
-    """Counts its beginnings and its cancellations; ends when it may."""
+    """Counts its starts and cancellations; ends when `go_on` is set."""
 
     def __init__(self) -> None:
         self.begun = self.cancelled = 0
@@ -80,19 +80,19 @@ async def joined(flights: SingleFlight[str], work: Work, count: int, key: bytes 
     return tasks
 
 
-def test_equal_work_is_done_once_and_again_when_it_is_over() -> None:
-    async def ask() -> None:
+def test_equal_work_runs_once_and_runs_again_after_its_end() -> None:
+    async def scenario() -> None:
         flights, work = SingleFlight[str](), Work()
         tasks = await joined(flights, work, 3)
         work.go_on.set()
         assert await asyncio.gather(*tasks) == ["result 1"] * 3
         assert await flights.join(b"k", lambda: asyncio.create_task(work())) == "result 2"
 
-    asyncio.run(ask())
+    asyncio.run(scenario())
 
 
-def test_work_goes_on_while_anybody_waits_and_ends_with_the_last() -> None:
-    async def ask() -> None:
+def test_work_continues_until_the_last_waiting_task_is_cancelled() -> None:
+    async def scenario() -> None:
         flights, work = SingleFlight[str](), Work()
         first, second = await joined(flights, work, 2)
         first.cancel()
@@ -102,11 +102,11 @@ def test_work_goes_on_while_anybody_waits_and_ends_with_the_last() -> None:
         await asyncio.sleep(0.01)
         assert work.cancelled == 1
 
-    asyncio.run(ask())
+    asyncio.run(scenario())
 
 
-def test_nobody_joins_work_that_is_being_cancelled() -> None:
-    async def ask() -> str:
+def test_cancelled_work_is_not_joined() -> None:
+    async def scenario() -> str:
         flights, work = SingleFlight[str](), Work()
         (first,) = await joined(flights, work, 1)
         first.cancel()
@@ -115,29 +115,29 @@ def test_nobody_joins_work_that_is_being_cancelled() -> None:
         work.go_on.set()
         return await asyncio.wait_for(second, 5)
 
-    assert asyncio.run(ask()).startswith("result")
+    assert asyncio.run(scenario()).startswith("result")
 
 
-def test_a_failure_reaches_everyone_who_waits() -> None:
+def test_a_failure_is_raised_in_every_waiting_task() -> None:
     async def fail() -> str:
         await asyncio.sleep(0.01)
         raise ValueError("broken")
 
-    async def ask() -> list[str | BaseException]:
+    async def scenario() -> list[str | BaseException]:
         flights = SingleFlight[str]()
         joined = (flights.join(b"k", lambda: asyncio.create_task(fail())) for _ in range(3))
         return await asyncio.gather(*joined, return_exceptions=True)
 
-    assert [str(error) for error in asyncio.run(ask())] == ["broken"] * 3
+    assert [str(error) for error in asyncio.run(scenario())] == ["broken"] * 3
 
 
 @pytest.mark.parametrize("keys", [(b"a", b"b")])
 def test_different_keys_are_different_work(keys: tuple[bytes, bytes]) -> None:
-    async def ask() -> int:
+    async def scenario() -> int:
         flights, work = SingleFlight[str](), Work()
         tasks = [task for key in keys for task in await joined(flights, work, 1, key)]
         work.go_on.set()
         await asyncio.gather(*tasks)
         return work.begun
 
-    assert asyncio.run(ask()) == 2
+    assert asyncio.run(scenario()) == 2

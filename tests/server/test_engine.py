@@ -17,7 +17,7 @@ from clip_vectorizer.server.engine import MAX_LIGHT_PIXELS, EmbeddedItem, Engine
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.vectors import Pixels, Vectors
 from tests.fakes import HashEncoder
-from tests.server.asking import RED, file_of
+from tests.server.clients import RED, file_of
 
 
 class Restless(HashEncoder):
@@ -51,7 +51,7 @@ def picture(shade: int) -> bytes:
 def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[list[int]], max_batch: int) -> None:
     encoder = Restless()
 
-    async def ask() -> list[list[EmbeddedItem]]:
+    async def scenario() -> list[list[EmbeddedItem]]:
         engine = engine_of(encoder, max_batch=max_batch)
 
         async def request(shades: list[int], delay: int) -> list[EmbeddedItem]:
@@ -65,7 +65,7 @@ def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[l
         return list(await asyncio.gather(*(request(shades, n * 3) for n, shades in enumerate(requests))))
 
     seen: dict[tuple[bool, int], bytes] = {}
-    for shades, made in zip(requests, asyncio.run(ask()), strict=True):
+    for shades, made in zip(requests, asyncio.run(scenario()), strict=True):
         for place, each in enumerate(made):
             key = (place < len(shades), shades[place % len(shades)])
             assert seen.setdefault(key, each.row.vector.tobytes()) == each.row.vector.tobytes()
@@ -75,22 +75,22 @@ def test_equal_inputs_get_bit_equal_rows_in_any_mix_of_requests(requests: list[l
 def test_without_a_cache_equal_work_at_once_is_still_done_once() -> None:
     encoder = Restless()
 
-    async def ask() -> list[EmbeddedItem]:
+    async def scenario() -> list[EmbeddedItem]:
         engine = engine_of(encoder, cache_bytes=0)
         together = await asyncio.gather(*(engine.image(object(), RED) for _ in range(5)))
         return [*together, await engine.image(object(), RED)]
 
-    made = asyncio.run(ask())
+    made = asyncio.run(scenario())
     assert len({each.row.vector.tobytes() for each in made[:5]}) == 1
     assert encoder.items == 2
 
 
-def test_what_came_from_the_cache_says_so_and_took_no_pass() -> None:
-    async def ask() -> tuple[EmbeddedItem, EmbeddedItem]:
+def test_a_row_from_the_cache_is_marked_and_took_no_pass() -> None:
+    async def scenario() -> tuple[EmbeddedItem, EmbeddedItem]:
         engine = engine_of(HashEncoder())
         return await engine.image(object(), RED), await engine.image(object(), RED)
 
-    first, second = asyncio.run(ask())
+    first, second = asyncio.run(scenario())
     assert (first.cached, second.cached) == (False, True)
     assert second.row.encode_seconds == 0
 
@@ -100,7 +100,7 @@ def test_a_large_picture_goes_another_way_and_small_ones_do_not_wait_for_it() ->
     large = file_of(Image.new("L", (side, side), 7))
     finished: list[str] = []
 
-    async def ask() -> None:
+    async def scenario() -> None:
         engine = engine_of(HashEncoder())
 
         async def note(name: str, data: bytes) -> None:
@@ -110,25 +110,25 @@ def test_a_large_picture_goes_another_way_and_small_ones_do_not_wait_for_it() ->
         larges = [note("large", large + b" " * n) for n in range(4)]  # different files, equal pictures
         await asyncio.gather(*larges, note("small", RED))
 
-    asyncio.run(ask())
+    asyncio.run(scenario())
     assert finished.index("small") < 2, finished
 
 
 def test_a_file_that_cannot_be_read_is_refused_and_not_kept() -> None:
-    async def ask() -> EmbeddedItem:
+    async def scenario() -> EmbeddedItem:
         engine = engine_of(HashEncoder())
         for _ in range(2):
             with pytest.raises(ImageRefused):
                 await engine.image(object(), b"no image")
         return await engine.image(object(), RED)
 
-    assert asyncio.run(ask()).row.vector.shape == (8,)
+    assert asyncio.run(scenario()).row.vector.shape == (8,)
 
 
 def test_a_batch_does_not_wait_for_pictures_that_take_long_to_decode() -> None:
     large = file_of(Image.new("L", (3000, 2000), 7))
 
-    async def ask() -> EmbeddedItem:
+    async def scenario() -> EmbeddedItem:
         engine = engine_of(HashEncoder())
         larges = [asyncio.create_task(engine.image(object(), large + b" " * n)) for n in range(8)]
         small = await engine.image(object(), RED)
@@ -136,4 +136,4 @@ def test_a_batch_does_not_wait_for_pictures_that_take_long_to_decode() -> None:
         await asyncio.gather(*larges)
         return small
 
-    assert asyncio.run(ask()).row.vector.shape == (8,)
+    assert asyncio.run(scenario()).row.vector.shape == (8,)

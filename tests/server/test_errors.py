@@ -1,4 +1,4 @@
-"""The error contract: every failure is `{"error": "<sentence>"}`, with a status that says whose fault it was."""
+"""The error contract: every failure is `{"error": "<sentence>"}`: 4xx for a fault of the request, 5xx for the rest."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from tests.fakes import free
-from tests.server.asking import RED, ask, base64_of, file_of, vectorize
+from tests.server.clients import RED, base64_of, file_of, send, vectorize
 
 GOOD = base64_of(RED)
 NOISE = file_of(Image.effect_noise((64, 64), 90))
@@ -37,7 +37,7 @@ def bomb(side: int = 30_000) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "expected"),
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
@@ -55,14 +55,14 @@ def bomb(side: int = 30_000) -> bytes:
         (b'{"texts": [true]}', "texts[0] is a boolean"),
     ],
 )
-def test_a_body_that_the_protocol_does_not_know_is_a_400_that_says_what_to_send(body: bytes, says: str) -> None:
+def test_an_invalid_body_is_a_400_with_the_valid_form(body: bytes, expected: str) -> None:
     sentence = sentence_of(vectorize(content=body), 400)
-    assert says in sentence
+    assert expected in sentence
     assert "send" in sentence
 
 
 @pytest.mark.parametrize(
-    ("image", "says"),
+    ("image", "expected"),
     [
         ("not base64 at all!", "not base64"),
         ("ä", "not base64"),
@@ -74,10 +74,10 @@ def test_a_body_that_the_protocol_does_not_know_is_a_400_that_says_what_to_send(
         (base64_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not an image"),
     ],
 )
-def test_a_bad_image_is_a_422_that_names_its_index(image: str, says: str) -> None:
+def test_a_bad_image_is_a_422_that_names_its_index(image: str, expected: str) -> None:
     sentence = sentence_of(vectorize(json={"images": [GOOD, image, GOOD]}), 422)
     assert sentence.startswith("images[1]: ")
-    assert says in sentence
+    assert expected in sentence
 
 
 def test_a_bomb_is_refused_from_its_header() -> None:
@@ -101,7 +101,7 @@ def test_a_body_over_the_limit_is_a_413_announced_or_streamed(size: int, streame
     assert "CLIP_MAX_BODY_BYTES" in sentence_of(vectorize(content=content, max_body_bytes=100), 413)
 
 
-def test_half_a_surrogate_pair_is_a_400_that_says_so() -> None:
+def test_half_a_surrogate_pair_is_a_400_that_names_it() -> None:
     assert "surrogate" in sentence_of(vectorize(content=b'{"texts": ["fine", "\\ud83d"]}'), 400)
 
 
@@ -116,7 +116,7 @@ def test_half_a_surrogate_pair_is_a_400_that_says_so() -> None:
     ],
 )
 def test_a_wrong_path_or_method_is_json_too(method: str, path: str, status: int) -> None:
-    assert path in sentence_of(ask(method, path), status)
+    assert path in sentence_of(send(method, path), status)
 
 
 def test_a_model_that_fails_is_a_500_that_names_the_item() -> None:
@@ -148,7 +148,7 @@ def test_without_a_model_all_but_live_is_a_503_with_the_reason() -> None:
     from clip_vectorizer.server.app import build_app
 
     service = Service(Limits())
-    service.status = "loading emoji; ask again in a moment"
+    service.status = "loading emoji; try again in a moment"
 
     async def answers() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=build_app(service, Settings()))
@@ -166,7 +166,7 @@ def test_without_a_model_all_but_live_is_a_503_with_the_reason() -> None:
 @pytest.mark.parametrize(("path", "status"), [("/vectorize", 401), ("/meta", 401), ("/.well-known/ready", 204)])
 def test_with_a_password_set_a_stranger_gets_to_the_probes_only(path: str, status: int) -> None:
     closed = Settings(basic_auth="weaviate:secret")
-    answer = ask("GET" if status == 204 else "POST", path, settings=closed)
+    answer = send("GET" if status == 204 else "POST", path, settings=closed)
     assert answer.status_code == status
     assert status == 204 or "user:password@" in answer.json()["error"]
     assert vectorize(json={"texts": ["a"]}, settings=closed, auth=("weaviate", "secret")).status_code == 200
@@ -176,6 +176,6 @@ def test_with_a_password_set_a_stranger_gets_to_the_probes_only(path: str, statu
 @pytest.mark.parametrize("path", ["/vectorize", "/v1/embeddings"])
 def test_a_million_items_are_refused_before_they_are_read(path: str) -> None:
     field = "texts" if path == "/vectorize" else "input"
-    answer = ask("POST", path, content=b'{"%s": [%s""]}' % (field.encode(), b'"",' * 1_000_000))
+    answer = send("POST", path, content=b'{"%s": [%s""]}' % (field.encode(), b'"",' * 1_000_000))
     assert answer.status_code == 413, answer.text
     assert "over 100000 items" in answer.text

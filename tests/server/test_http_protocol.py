@@ -9,7 +9,7 @@ import pytest
 
 from clip_vectorizer.server.http_protocol import MAX_HEAD_BYTES
 from tests.fakes import Scripted
-from tests.server.asking import read_all, serving
+from tests.server.clients import read_all, serving
 
 BODY = b'{"texts": ["a"]}'
 HEAD = b"POST /vectorize HTTP/1.1\r\nHost: s\r\nContent-Length: %d\r\n" % len(BODY)
@@ -37,7 +37,7 @@ def test_a_head_too_long_is_a_431() -> None:
     assert str(MAX_HEAD_BYTES) in sentence
 
 
-def test_a_head_half_sent_is_told_at_the_deadline() -> None:
+def test_an_incomplete_head_is_a_408_at_the_deadline() -> None:
     with serving(deadline_seconds=0.2) as sidecar, sidecar.line() as line:
         line.sendall(HEAD)
         status, sentence = answer_on(line)
@@ -45,7 +45,7 @@ def test_a_head_half_sent_is_told_at_the_deadline() -> None:
     assert "head did not arrive within" in sentence
 
 
-def test_a_body_half_sent_is_told_at_the_deadline_what_was_missing() -> None:
+def test_an_incomplete_body_is_a_408_at_the_deadline() -> None:
     with serving(deadline_seconds=0.2) as sidecar, sidecar.line() as line:
         line.sendall(HEAD + b"\r\n" + BODY[:5])
         status, sentence = answer_on(line)
@@ -53,7 +53,7 @@ def test_a_body_half_sent_is_told_at_the_deadline_what_was_missing() -> None:
     assert "the body did not arrive within" in sentence
 
 
-def test_a_slow_model_is_told_apart_from_a_slow_body() -> None:
+def test_a_slow_model_and_a_slow_body_have_different_errors() -> None:
     encoder = Scripted()
     with serving(encoder, deadline_seconds=0.2) as sidecar:
         answer = httpx.post(f"{sidecar.url}/vectorize", content=BODY)
@@ -69,7 +69,7 @@ def test_a_connection_may_be_silent_for_longer_than_the_deadline_between_request
             time.sleep(0.5)
 
 
-def test_who_waits_for_permission_to_send_gets_it() -> None:
+def test_expect_100_continue_is_granted() -> None:
     with serving() as sidecar, sidecar.line() as line:
         line.sendall(HEAD + b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
         assert line.recv(1000).startswith(b"HTTP/1.1 100")
@@ -77,13 +77,13 @@ def test_who_waits_for_permission_to_send_gets_it() -> None:
         assert b"textVectors" in read_all(line)
 
 
-def test_who_would_send_too_much_gets_no_permission() -> None:
+def test_expect_100_continue_is_refused_for_a_body_over_the_limit() -> None:
     with serving(max_body_bytes=10) as sidecar, sidecar.line() as line:
         line.sendall(b"POST /vectorize HTTP/1.1\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
         assert line.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-def test_who_has_ended_its_side_counts_as_gone_and_harms_nobody() -> None:
+def test_a_client_that_half_closes_counts_as_gone_and_the_next_is_served() -> None:
     with serving() as sidecar:
         with sidecar.line() as line:
             line.sendall(HEAD + b"\r\n" + BODY)
@@ -92,26 +92,26 @@ def test_who_has_ended_its_side_counts_as_gone_and_harms_nobody() -> None:
         assert httpx.post(f"{sidecar.url}/vectorize", content=BODY).status_code == 200
 
 
-def test_who_leaves_is_counted_and_nothing_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_disconnected_clients_are_counted_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     encoder = Scripted()
     with serving(encoder) as sidecar, httpx.Client(base_url=sidecar.url) as client:
         for gone in range(1, 6):
             with sidecar.line() as line:
                 line.sendall(HEAD + b"\r\n" + BODY)
-                until_told(client, "clip_items_in_flight 1.0")
-            until_told(client, f'clip_errors_total{{kind="client_gone"}} {gone}.0')
+                wait_for_metric(client, "clip_items_in_flight 1.0")
+            wait_for_metric(client, f'clip_errors_total{{kind="client_gone"}} {gone}.0')
         encoder.free.set()
     assert not caplog.records or all(record.levelname != "ERROR" for record in caplog.records), caplog.text
 
 
-def until_told(client: httpx.Client, line: str) -> None:
+def wait_for_metric(client: httpx.Client, line: str) -> None:
     deadline = time.monotonic() + 30
-    while line not in (told := client.get("/metrics").text):
-        assert time.monotonic() < deadline, told
+    while line not in (page := client.get("/metrics").text):
+        assert time.monotonic() < deadline, page
         time.sleep(0.01)
 
 
-def test_a_connection_too_many_hears_why_and_probes_are_answered() -> None:
+def test_a_connection_over_the_limit_is_a_503_with_the_reason_and_probes_are_answered() -> None:
     with serving(max_connections=1) as sidecar, sidecar.line() as first, httpx.Client(base_url=sidecar.url) as second:
         first.sendall(b"GET /meta HTTP/1.1\r\n\r\n")
         assert first.recv(1000).startswith(b"HTTP/1.1 200")

@@ -1,4 +1,4 @@
-"""Under load: full queues, deadlines and callers who leave."""
+"""Under load: full queues, deadlines and disconnected clients."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from clip_vectorizer.server.app import create_app
 from clip_vectorizer.server.limits import Gate, Limits
 from clip_vectorizer.server.settings import Settings
 from tests.fakes import Scripted
-from tests.server.asking import ORIGIN, client_of
+from tests.server.clients import ORIGIN, client_of
 
 
 @given(sizes=st.lists(st.integers(0, 9), max_size=20), room=st.integers(1, 20))
@@ -35,7 +35,7 @@ def test_the_gate_never_lets_in_more_than_its_room_and_empties_again(sizes: list
 def test_a_full_queue_answers_503_at_once_and_serves_again_later() -> None:
     encoder = Scripted()
 
-    async def ask() -> list[httpx.Response]:
+    async def scenario() -> list[httpx.Response]:
         async with client_of(encoder, max_queue=2) as client:
             waiting = [asyncio.create_task(client.post("/vectorize", json={"texts": [word]})) for word in "ab"]
             while not encoder.batches:
@@ -45,7 +45,7 @@ def test_a_full_queue_answers_503_at_once_and_serves_again_later() -> None:
             encoder.free.set()
             return [refused, *await asyncio.gather(*waiting), await client.post("/vectorize", json={"texts": ["d"]})]
 
-    refused, *served = asyncio.run(ask())
+    refused, *served = asyncio.run(scenario())
     assert refused.status_code == 503
     assert "queue is full" in refused.json()["error"]
     assert [answer.status_code for answer in served] == [200, 200, 200]
@@ -54,13 +54,13 @@ def test_a_full_queue_answers_503_at_once_and_serves_again_later() -> None:
 def test_past_the_deadline_the_answer_is_a_503_and_the_place_is_free_again() -> None:
     encoder = Scripted()
 
-    async def ask() -> tuple[httpx.Response, httpx.Response]:
+    async def scenario() -> tuple[httpx.Response, httpx.Response]:
         async with client_of(encoder, max_queue=1, deadline_seconds=1.0) as client:
             late = await client.post("/vectorize", json={"texts": ["a"]})
             encoder.free.set()
             return late, await client.post("/vectorize", json={"texts": ["b"]})
 
-    late, fine = asyncio.run(ask())
+    late, fine = asyncio.run(scenario())
     assert late.status_code == 503
     assert "seconds" in late.json()["error"]
     assert fine.status_code == 200, fine.text
@@ -71,11 +71,11 @@ def test_the_deadline_is_under_weaviates_fifty_seconds() -> None:
 
 
 @pytest.mark.parametrize("leavers", [1, 3])
-def test_whoever_hangs_up_is_dropped_from_the_queue(leavers: int) -> None:
+def test_items_of_a_disconnected_client_leave_the_queue(leavers: int) -> None:
     encoder = Scripted()
     app = create_app(Settings(), encoder)
 
-    async def ask() -> httpx.Response:
+    async def scenario() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ORIGIN) as client:
             first = asyncio.create_task(client.post("/vectorize", json={"texts": ["first"]}))
             while not encoder.batches:
@@ -84,12 +84,12 @@ def test_whoever_hangs_up_is_dropped_from_the_queue(leavers: int) -> None:
             encoder.free.set()
             return await first
 
-    assert asyncio.run(ask()).status_code == 200
+    assert asyncio.run(scenario()).status_code == 200
     assert encoder.batches == [("texts", 1)]
 
 
 async def hang_up(app: ASGIApp) -> None:
-    """Sends a request and disconnects a moment later, as a server tells an app."""
+    """Send a request and disconnect a moment later, with the messages that a server sends to an app."""
     events: list[Message] = [{"type": "http.request", "body": b'{"texts": ["gone"]}'}, {"type": "http.disconnect"}]
 
     async def receive() -> Message:
@@ -113,7 +113,7 @@ def test_bodies_wait_for_room_in_order_and_all_get_in(amounts: list[int], room: 
             entered.append(number)
             await asyncio.sleep(0)
 
-    async def all_of_them() -> int:
+    async def run_all() -> int:
         gate = Gate(room, "bytes", "CLIP_MAX_QUEUE_BYTES")
         tasks = [asyncio.create_task(enter(gate, *each)) for each in enumerate(amounts)]
         await asyncio.sleep(0)
@@ -122,6 +122,6 @@ def test_bodies_wait_for_room_in_order_and_all_get_in(amounts: list[int], room: 
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
         return gate.inside
 
-    assert asyncio.run(all_of_them()) == 0
+    assert asyncio.run(run_all()) == 0
     assert entered == sorted(entered)
     assert set(range(len(amounts))) - leavers <= set(entered)

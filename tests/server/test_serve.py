@@ -1,4 +1,4 @@
-"""The real process: `clip-vectorizer serve --model emoji`, asked over a socket."""
+"""The real process, `clip-vectorizer serve --model emoji`, over a socket."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.server.asking import RED, base64_of
+from tests.server.clients import RED, base64_of
 
 COMMAND = [sys.executable, "-m", "clip_vectorizer.cli", "serve"]
 BODY_LIMIT = 1_000_000  # bytes
@@ -62,7 +62,7 @@ def sidecar() -> Iterator[Process]:
         yield process
 
 
-def test_it_listens_at_once_and_says_that_it_loads() -> None:
+def test_it_listens_at_once_and_answers_that_it_is_loading() -> None:
     with serving() as process:
         answer = httpx.get(f"{process.url}/.well-known/ready")
         assert answer.status_code == 503
@@ -110,7 +110,7 @@ def test_sigterm_ends_it_with_exit_code_0() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "code", "says"),
+    ("arguments", "environment", "code", "expected"),
     [
         (["--model", "local-dir:/no/such/folder"], {}, 1, "/no/such/folder"),
         ([], {"CLIP_MAX_BATCH": "many"}, 2, "'CLIP_MAX_BATCH'): 'many'"),
@@ -118,7 +118,7 @@ def test_sigterm_ends_it_with_exit_code_0() -> None:
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(
-    arguments: list[str], environment: dict[str, str], code: int, says: str
+    arguments: list[str], environment: dict[str, str], code: int, expected: str
 ) -> None:
     done = subprocess.run(
         [*COMMAND, "--port", "0", *arguments],
@@ -130,7 +130,7 @@ def test_what_cannot_be_served_is_one_sentence(
     )
     assert done.returncode == code
     [sentence] = [line for line in done.stderr.splitlines() if line.lower().startswith("error: ")]
-    assert says in sentence
+    assert expected in sentence
     assert "Traceback" not in done.stderr
 
 

@@ -5,8 +5,8 @@ import signal
 import httpx
 import pytest
 
-from tests.faults.asking import fresh, held, settle, together
 from tests.faults.processes import Sidecar, eventually, faulty
+from tests.faults.requests import fresh, held, settle, together
 
 SOON_SECONDS = 20.0  # on a busy machine; the deadline that is not waited for is 45
 
@@ -18,7 +18,7 @@ def ends(sidecar: Sidecar) -> int:
 
 def test_the_second_sigterm_ends_it_at_once() -> None:
     with faulty() as sidecar, together() as start:
-        waiting = start(sidecar.ask, "POST", "/vectorize", json={"texts": [fresh("hang")]})
+        waiting = start(sidecar.request, "POST", "/vectorize", json={"texts": [fresh("hang")]})
         settle()
         for _ in range(2):
             sidecar.child.send_signal(signal.SIGTERM)
@@ -30,7 +30,7 @@ def test_the_second_sigterm_ends_it_at_once() -> None:
 
 def test_a_device_that_hangs_for_good_ends_the_process_with_a_sentence() -> None:
     with faulty(CLIP_HANG_SECONDS=1) as sidecar, together() as start:
-        waiting = start(sidecar.ask, "POST", "/vectorize", json={"texts": [fresh("hang")]})
+        waiting = start(sidecar.request, "POST", "/vectorize", json={"texts": [fresh("hang")]})
         assert ends(sidecar) == 1
         assert waiting.result().status_code == 500
         assert "took over 1 seconds" in sidecar.stderr()

@@ -1,4 +1,4 @@
-"""What a sidecar tells of itself: metrics, log lines, keys, /meta and the written description."""
+"""The operator's side of the sidecar: metrics, log lines, keys, /meta and the OpenAPI description."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from clip_vectorizer.server.logs import LogFormatter
 from clip_vectorizer.server.routes.status import load_description
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
-from tests.server.asking import RED, ask, base64_of, client_of
+from tests.server.clients import RED, base64_of, client_of, send
 
 Samples = dict[tuple[str, ...], float]
 GOOD = base64_of(RED)
@@ -64,7 +64,7 @@ def test_every_answer_is_counted_by_route_and_status_the_failed_ones_too() -> No
     assert errors == {"unreadable_image": 1, "bad_request": 1, "not_served": 10}
 
 
-def test_a_probe_that_hears_not_ready_is_an_answer_and_no_error() -> None:
+def test_a_probe_that_gets_not_ready_counts_as_no_error() -> None:
     transport = httpx.ASGITransport(app=build_app(Service(Limits()), Settings()))
 
     async def page() -> str:
@@ -77,7 +77,7 @@ def test_a_probe_that_hears_not_ready_is_an_answer_and_no_error() -> None:
     assert "clip_errors_total{" not in text
 
 
-def test_metrics_tell_stages_batches_memory_and_what_runs() -> None:
+def test_metrics_have_stages_batches_memory_and_the_model() -> None:
     samples = metrics_after(("POST", "/vectorize", {"texts": ["a"]}))
     assert samples["clip_stage_seconds_count", "total"] == 1
     assert samples["clip_batch_size_sum", "text"] == 1
@@ -89,8 +89,8 @@ def test_metrics_tell_stages_batches_memory_and_what_runs() -> None:
 
 def test_a_request_is_one_line_of_json_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "clip_vectorizer.server.middleware"):
-        ask("POST", "/vectorize", json={"texts": ["secret words"], "images": [GOOD]}, auth=("me", "password"))
-        ask("POST", "/vectorize", json={"images": ["?"]})
+        send("POST", "/vectorize", json={"texts": ["secret words"], "images": [GOOD]}, auth=("me", "password"))
+        send("POST", "/vectorize", json={"images": ["?"]})
     good, bad = (json.loads(LogFormatter().format(record)) for record in caplog.records)
     assert (good["method"], good["route"], good["status"]) == ("POST", "/vectorize", 200)
     assert (good["texts"], good["images"], good["cached"]) == (1, 1, 0)
@@ -101,7 +101,7 @@ def test_a_request_is_one_line_of_json_at_debug(caplog: pytest.LogCaptureFixture
 
 def test_nothing_is_logged_of_a_good_request_at_info(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        ask("POST", "/vectorize", json={"texts": ["a"]})
+        send("POST", "/vectorize", json={"texts": ["a"]})
     assert not [record for record in caplog.records if record.name.startswith("clip_vectorizer")]
 
 
@@ -127,16 +127,16 @@ BOTH = Settings(basic_auth="me:pässword", api_keys=("first", "schlüssel"))
 def test_a_password_or_a_key_opens_and_nothing_else(header: str | None, status: int) -> None:
     headers = {} if header is None else {"Authorization": header.encode()}
     for method, path in [("GET", "/meta"), ("GET", "/metrics"), ("GET", "/v1/models"), ("GET", "/openapi.json")]:
-        answer = ask(method, path, settings=BOTH, headers=headers)
+        answer = send(method, path, settings=BOTH, headers=headers)
         assert answer.status_code == status, path
     if status == 401:
         assert answer.headers.get_list("www-authenticate") == ["Basic", "Bearer"]
     for path in ("/.well-known/live", "/.well-known/ready"):
-        assert ask("GET", path, settings=BOTH, headers=headers).status_code == 204
+        assert send("GET", path, settings=BOTH, headers=headers).status_code == 204
 
 
-def test_meta_tells_limits_and_routes() -> None:
-    meta = ask("GET", "/meta", max_items=7).json()
+def test_meta_has_limits_and_routes() -> None:
+    meta = send("GET", "/meta", max_items=7).json()
     assert meta["limits"]["max_items"] == 7
     assert "/vectorize/images" in meta["routes"]
 
@@ -164,6 +164,6 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
     ("body", "status"), [({"texts": ["a"]}, 200), ([], 400), ({"images": ["?"]}, 422), ({"texts": ["a"] * 300}, 413)]
 )
 def test_answers_of_vectorize_are_described(body: object, status: int) -> None:
-    answer: httpx.Response = ask("POST", "/vectorize", json=body)
+    answer: httpx.Response = send("POST", "/vectorize", json=body)
     assert answer.status_code == status
     assert str(status) in load_description()["paths"]["/vectorize"]["post"]["responses"]

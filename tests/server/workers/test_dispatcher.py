@@ -61,7 +61,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def test_a_front_gets_the_rows_of_the_encoder() -> None:
-    async def ask() -> None:
+    async def scenario() -> None:
         encoder = HashEncoder()
         async with front_of(decider_of(encoder)) as rows:
             pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
@@ -71,35 +71,35 @@ def test_a_front_gets_the_rows_of_the_encoder() -> None:
         assert text.vector.tobytes() == encoder.encode_texts([TEXT]).tobytes()
         assert image.vector.tobytes() == encoder.encode_images([pixels]).tobytes()
 
-    running(ask)
+    running(scenario)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, CACHE_BYTES])
 def test_equal_keys_of_two_fronts_at_once_share_one_pass(cache_bytes: int) -> None:
     encoder = Scripted()
 
-    async def ask() -> None:
+    async def scenario() -> None:
         decider = decider_of(encoder, cache_bytes)
         async with front_of(decider) as one, front_of(decider) as two:
-            asked = [asyncio.create_task(rows.encode("text", object(), TEXT, KEY)) for rows in (one, two, one)]
+            tasks = [asyncio.create_task(rows.encode("text", object(), TEXT, KEY)) for rows in (one, two, one)]
             await until(lambda: encoder.batches)
             await asyncio.sleep(0.02)
             encoder.free.set()
-            made = await asyncio.gather(*asked)
+            made = await asyncio.gather(*tasks)
         assert len({row.vector.tobytes() for row in made}) == 1
 
-    running(ask)
+    running(scenario)
     assert encoder.batches == [("texts", 1)]
 
 
-def test_what_one_front_asked_another_gets_from_the_cache_with_the_same_bits() -> None:
+def test_the_row_of_one_front_reaches_another_from_the_cache_with_the_same_bits() -> None:
     passes: list[int] = []
 
     def shaken(_items: object, rows: Vectors) -> Vectors:
         passes.append(len(rows))
         return rows * np.float32(1 + 1e-6 * len(passes))
 
-    async def ask() -> None:
+    async def scenario() -> None:
         decider = decider_of(free(shaken))
         async with front_of(decider) as one, front_of(decider) as two:
             first = await one.encode("text", object(), TEXT, KEY)
@@ -107,14 +107,14 @@ def test_what_one_front_asked_another_gets_from_the_cache_with_the_same_bits() -
         assert first.vector.tobytes() == second.vector.tobytes()
         assert (first.cached, second.cached) == (False, True)
 
-    running(ask)
+    running(scenario)
     assert passes == [1]
 
 
 def test_a_caller_who_leaves_is_dropped_from_the_queue_unless_another_wants_the_same() -> None:
     encoder = Scripted()
 
-    async def ask() -> None:
+    async def scenario() -> None:
         decider = decider_of(encoder)
         async with front_of(decider) as one, front_of(decider) as two:
             first = asyncio.create_task(one.encode("text", object(), TEXT, b"first".ljust(16)))
@@ -129,14 +129,14 @@ def test_a_caller_who_leaves_is_dropped_from_the_queue_unless_another_wants_the_
             encoder.free.set()
             await asyncio.gather(first, staying)
 
-    running(ask)
+    running(scenario)
     assert encoder.batches == [("texts", 1), ("texts", 1)]
 
 
 def test_a_front_that_is_gone_leaves_nothing_in_the_queue() -> None:
     encoder = Scripted()
 
-    async def ask() -> None:
+    async def scenario() -> None:
         decider = decider_of(encoder)
         async with front_of(decider) as stays:
             async with front_of(decider) as goes:
@@ -151,14 +151,14 @@ def test_a_front_that_is_gone_leaves_nothing_in_the_queue() -> None:
             await asyncio.gather(*tasks)
             lost.cancel()
 
-    running(ask)
+    running(scenario)
     assert encoder.batches == [("texts", 1), ("texts", 1)]
 
 
 def test_an_item_that_is_announced_is_waited_for() -> None:
     encoder = free()
 
-    async def ask() -> None:
+    async def scenario() -> None:
         async with front_of(decider_of(encoder)) as rows:
 
             async def later() -> EmbeddingResult:
@@ -170,7 +170,7 @@ def test_an_item_that_is_announced_is_waited_for() -> None:
             await asyncio.sleep(0.01)
             await asyncio.gather(slow, rows.encode("text", object(), TEXT, KEY))
 
-    running(ask)
+    running(scenario)
     assert encoder.batches == [("texts", 2)]
 
 
@@ -182,7 +182,7 @@ def test_a_poisoned_item_fails_alone() -> None:
             raise ValueError("poisoned")
         return rows
 
-    async def ask() -> None:
+    async def scenario() -> None:
         async with front_of(decider_of(free(spoil))) as rows:
             good, bad = await asyncio.gather(
                 rows.encode("text", object(), TEXT, KEY),
@@ -192,17 +192,17 @@ def test_a_poisoned_item_fails_alone() -> None:
         assert isinstance(good, EmbeddingResult) and (good.vector == vectors_of([b"a text"])[0]).all()
         assert isinstance(bad, EncoderFailed) and "poisoned" in str(bad)
 
-    running(ask)
+    running(scenario)
 
 
-def test_a_dead_device_is_told_to_whoever_waits_and_to_whoever_asks_later() -> None:
+def test_a_dead_device_fails_all_waiting_and_later_items() -> None:
     def lose(_items: object, _rows: Vectors) -> Vectors:
         raise DeviceLost("gone")
 
-    async def ask() -> None:
+    async def scenario() -> None:
         async with front_of(decider_of(free(lose))) as rows:
             for key in (KEY, OTHER):
                 with pytest.raises(EncoderFailed, match="gone"):
                     await rows.encode("text", object(), TEXT, key)
 
-    running(ask)
+    running(scenario)

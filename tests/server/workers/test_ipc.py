@@ -33,13 +33,13 @@ BIG = st.integers(0, 2**64 - 1)
 def test_frames_arrive_whole_and_in_order_however_the_bytes_come(
     frames: list[tuple[int, bytes]], cuts: list[int]
 ) -> None:
-    heard: list[tuple[int, bytes]] = []
-    line = FrameStream(lambda word, body: heard.append((word, bytes(body))), lambda: None)
+    received: list[tuple[int, bytes]] = []
+    line = FrameStream(lambda word, body: received.append((word, bytes(body))), lambda: None)
     stream = b"".join(HEADER.pack(len(body), word) + body for word, body in frames)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     for start, end in pairwise(places):
         feed(line, stream[start:end])
-    assert heard == frames
+    assert received == frames
 
 
 def feed(line: FrameStream, data: bytes) -> None:

@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.server.decode import decode_pixels
-from tests.faults.asking import expected, fresh, held, refusal, settle, text_vectors, together
 from tests.faults.processes import Sidecar, emoji, eventually, faulty
-from tests.server.asking import RED, base64_of
+from tests.faults.requests import expected, fresh, held, refusal, settle, text_vectors, together
+from tests.server.clients import RED, base64_of
 
 pytestmark = pytest.mark.alone
 
@@ -35,7 +35,7 @@ def pids(sidecar: Sidecar) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """A zombie whose parent was killed may wait for somebody to ask for it."""
+    """Whether the process runs; a zombie whose parent was killed does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
@@ -52,7 +52,7 @@ def shared() -> Iterator[Sidecar]:
 
 @pytest.fixture
 def sidecar(shared: Sidecar) -> Iterator[Sidecar]:
-    """Must still serve when the test is over."""
+    """The shared sidecar; it must still serve after the test."""
     yield shared
     assert shared.serves(), shared.stderr()
 
@@ -75,7 +75,7 @@ def answer(line: http.client.HTTPConnection, path: str = "/.well-known/live") ->
 
 def test_connections_are_spread_evenly(sidecar: Sidecar) -> None:
     frozen = pids(sidecar)[0]
-    sidecar.ask("GET", "/meta")  # a connection that is there already
+    sidecar.request("GET", "/meta")  # a connection that is there already
     with connections(sidecar, 6) as lines:
         os.kill(frozen, signal.SIGSTOP)
         try:
@@ -92,13 +92,13 @@ def test_connections_are_spread_evenly(sidecar: Sidecar) -> None:
 def test_equal_texts_through_both_fronts_get_equal_bits_and_one_pass(sidecar: Sidecar) -> None:
     text = fresh("good")
     with together() as start:
-        asked = [start(sidecar.vectorize, [text]) for _ in range(8)]
-    rows = {text_vectors(each.result()).tobytes() for each in asked}
+        answers = [start(sidecar.vectorize, [text]) for _ in range(8)]
+    rows = {text_vectors(each.result()).tobytes() for each in answers}
     assert rows == {expected([text]).tobytes()}
     assert sidecar.encoded().count(text) == 1
 
 
-def test_bad_items_fail_alone_and_say_why(sidecar: Sidecar) -> None:
+def test_bad_items_fail_alone_with_their_reason(sidecar: Sidecar) -> None:
     good = fresh("good")
     with together() as start, held(sidecar, 0.3):
         poisoned = start(sidecar.vectorize, [fresh("poison")])
@@ -118,10 +118,10 @@ def counted(page: str, name: str, **labels: str) -> float:
 
 def in_flight(sidecar: Sidecar) -> float:
     """Items, of all fronts."""
-    return counted(sidecar.ask("GET", "/metrics").text, "clip_items_in_flight")
+    return counted(sidecar.request("GET", "/metrics").text, "clip_items_in_flight")
 
 
-def test_metrics_asked_at_any_front_are_the_sums_of_all(sidecar: Sidecar) -> None:
+def test_metrics_of_any_front_are_the_sums_of_all(sidecar: Sidecar) -> None:
     def seen(line: http.client.HTTPConnection) -> tuple[float, float, float]:
         page = answer(line, "/metrics").decode()
         return (
@@ -144,12 +144,12 @@ def test_a_killed_front_takes_its_own_requests_with_it_and_is_replaced() -> None
         before = pids(sidecar)
         with together() as start:
             with suppress(httpx.TransportError), held(sidecar, 1.0):  # the text that holds the device may be lost too
-                asked = [start(sidecar.vectorize, [text]) for text in texts]
+                answers = [start(sidecar.vectorize, [text]) for text in texts]
                 assert eventually(lambda: in_flight(sidecar) > len(texts))
                 os.kill(before[0], signal.SIGKILL)
                 assert httpx.get(f"{sidecar.url}/metrics").status_code == 200  # though one front only starts
-            lost = [text for text, each in zip(texts, asked, strict=True) if each.exception()]
-        for text, each in zip(texts, asked, strict=True):
+            lost = [text for text, each in zip(texts, answers, strict=True) if each.exception()]
+        for text, each in zip(texts, answers, strict=True):
             if text not in lost:
                 assert (text_vectors(each.result()) == expected([text])).all()
         assert 0 < len(lost) < len(texts)
@@ -168,27 +168,27 @@ def test_a_killed_engine_leaves_no_orphans() -> None:
         sidecar.child.wait()
         assert eventually(lambda: not any(alive(pid) for pid in fronts), 5.0)
         with pytest.raises(httpx.TransportError):
-            sidecar.ask("GET", "/.well-known/live")
+            sidecar.request("GET", "/.well-known/live")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_stop_answers_what_was_asked_and_ends_all(number: signal.Signals, code: int) -> None:
+def test_a_stop_answers_the_pending_requests_and_ends_all(number: signal.Signals, code: int) -> None:
     texts = [fresh("good") for _ in range(6)]
     with faulty(CLIP_PROCESSES=COUNT) as sidecar:
         fronts = pids(sidecar)
         with together() as start:
             with held(sidecar, 0.7):
-                asked = [start(sidecar.vectorize, [text]) for text in texts]
+                answers = [start(sidecar.vectorize, [text]) for text in texts]
                 assert eventually(lambda: in_flight(sidecar) > len(texts))
                 sidecar.child.send_signal(number)
-            rows = [text_vectors(each.result()) for each in asked]
+            rows = [text_vectors(each.result()) for each in answers]
         assert np.concatenate(rows).tobytes() == expected(texts).tobytes()
         assert eventually(lambda: ended(sidecar, fronts), ENDS_SECONDS), sidecar.stderr()
         assert sidecar.child.returncode % 256 in (code, 256 - number), sidecar.stderr()
 
 
-def says_no(line: http.client.HTTPConnection) -> bool:
-    """Not ready, or already gone: what the engine tells a front arrives a moment after its answers."""
+def is_not_ready(line: http.client.HTTPConnection) -> bool:
+    """Not ready, or already gone; a message of the engine to a front arrives a moment after its answers."""
     try:
         line.request("GET", "/.well-known/ready")
         answer = line.getresponse()
@@ -198,12 +198,12 @@ def says_no(line: http.client.HTTPConnection) -> bool:
     return answer.status == 503
 
 
-def test_a_dead_device_is_heard_of_at_every_front_and_ends_all_with_an_error() -> None:
+def test_a_dead_device_makes_every_front_not_ready_and_ends_all_with_an_error() -> None:
     with faulty(CLIP_PROCESSES=COUNT) as sidecar, connections(sidecar, COUNT) as lines:
         fronts = pids(sidecar)
         assert refusal(sidecar.vectorize([fresh("lost")]), 500, 503)
         for line in lines:
-            assert eventually(lambda line=line: says_no(line), ENDS_SECONDS)
+            assert eventually(lambda line=line: is_not_ready(line), ENDS_SECONDS)
         assert eventually(lambda: ended(sidecar, fronts), ENDS_SECONDS), sidecar.stderr()
         assert sidecar.child.returncode not in (0, -signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Requests, good and bad, and what an answer must be."""
+"""Requests, good and bad, and the checks of their answers."""
 
 import base64
 import itertools
@@ -17,18 +17,18 @@ from clip_vectorizer.vectors import Vectors
 from tests.fakes import vectors_of
 from tests.faults.processes import Sidecar, eventually
 
-PLENTY = 64  # threads, more than any test asks at once
+PLENTY = 64  # threads; more than the requests that any test sends at once
 
 _numbers = itertools.count()
 
 
 def fresh(word: str) -> str:
-    """A text that starts with the mark `word` and that no cache knows."""
+    """A text that starts with the mark `word` and is in no cache."""
     return f"{word} {next(_numbers)}"
 
 
 def expected(texts: Sequence[str]) -> Vectors:
-    """(N, D): what HashEncoder makes of texts of up to 16 bytes."""
+    """(N, D): the rows of HashEncoder for texts of up to 16 bytes."""
     return vectors_of([text.encode() for text in texts])
 
 
@@ -70,7 +70,7 @@ def together() -> Iterator[Callable[..., Future[Any]]]:
 
 @contextmanager
 def held(sidecar: Sidecar, seconds: float) -> Iterator[None]:
-    """The device is busy for `seconds` from here on: what is asked meanwhile waits, and waits together."""
+    """The device is busy for `seconds` from here on: requests sent meanwhile wait, together."""
     mark = fresh(f"sleep {seconds}")
     with ThreadPoolExecutor(1) as pool:
         holder = pool.submit(sidecar.vectorize, [mark])
@@ -80,12 +80,12 @@ def held(sidecar: Sidecar, seconds: float) -> Iterator[None]:
 
 
 def settle() -> None:
-    """Long enough for what was just sent over loopback to arrive."""
+    """Wait until data just sent over loopback has arrived."""
     time.sleep(0.25)
 
 
 def post(body: bytes, path: str = "/vectorize", headers: str = "") -> bytes:
-    """A request as it is on the wire."""
+    """The bytes of a request on the wire."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: sidecar\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n{headers}\r\n"
@@ -97,7 +97,7 @@ def connection(sidecar: Sidecar, seconds: float = 30.0) -> socket.socket:
 
 
 def read_until_closed(line: socket.socket) -> bytes:
-    """Everything that comes until the other side hangs up. Raises TimeoutError if it never does."""
+    """Read until the other side closes the connection. Raises TimeoutError if it never does."""
     pieces = []
     try:
         while piece := line.recv(65536):
@@ -108,11 +108,11 @@ def read_until_closed(line: socket.socket) -> bytes:
 
 
 def exchange(sidecar: Sidecar, raw: bytes, seconds: float = 30.0) -> bytes:
-    """Sends `raw` and ends its own side: what comes back until the sidecar hangs up."""
+    """Send `raw`, end the own side, and return all that the sidecar sends until it closes."""
     with connection(sidecar, seconds) as line:
         try:
             line.sendall(raw)
             line.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it has hung up already; what it said is still to be read
+            pass  # closed already; its answer is still to be read
         return read_until_closed(line)
