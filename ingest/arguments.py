@@ -14,7 +14,7 @@ from ingest.pipeline import IngestSettings
 from ingest.prepare import PrepareSettings
 from ingest.prune import PruneLimit, check_prune
 from ingest.report import FailedItems
-from ingest.sources.base import PropertyColumn, SourceOptions
+from ingest.sources.base import PdfPassword, PropertyColumn, SourceOptions
 
 
 def build_job(sources: Sequence[str], **values: Any) -> IngestJob | ReindexJob:
@@ -100,6 +100,7 @@ def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
         hidden=values["hidden"],
         fit=Fit(values["fit"]) if values["fit"] else None,
         dpi=values["dpi"],
+        pdf_passwords=tuple(map(parse_password, values["pdf_passwords"])),
         frames=values["frames"],
         exif=values["exif"],
         columns=tuple(map(parse_column, values["columns"])),
@@ -110,6 +111,12 @@ def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
         nul=values["nul"],
         storage=dict(map(parse_pair, values["storage"])),
     )
+
+
+def parse_password(text: str) -> PdfPassword:
+    if not text:
+        raise InputError("--pdf-password is empty (an unset variable?); remove it, or name a password")
+    return PdfPassword(text)
 
 
 def parse_column(text: str) -> PropertyColumn:

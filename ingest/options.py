@@ -1,6 +1,6 @@
 """The options of `clip-ingest`, and which of them work together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,16 @@ from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, WORKERS, Fi
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 FILE_PATH = click.Path(dir_okay=False, path_type=Path)
 MODULE, CLIENT = "module", "client"  # who sends images to the sidecar
+
+
+class PasswordType(click.ParamType):
+    """A text; a variable may have several, one a line, because a password may have spaces."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return [line for line in rv.splitlines() if line]
+
 
 TARGET_OPTIONS = (
     click.option(
@@ -72,6 +82,16 @@ READING_OPTIONS = (
     ),
     click.option(
         "--dpi", type=click.IntRange(10, 1200), default=DPI, metavar="N", show_default=True, help="For PDF pages."
+    ),
+    click.option(
+        "--pdf-password",
+        "pdf_passwords",
+        multiple=True,
+        type=PasswordType(),
+        envvar="CLIP_PDF_PASSWORD",
+        show_envvar=True,
+        metavar="PASSWORD",
+        help="For encrypted PDF files: each is tried. The variable, one a line, is not shown in lists of processes.",
     ),
     click.option("--frames", is_flag=True, help="Every page of a TIFF and frame of a GIF, not only the first."),
     click.option("--exif", is_flag=True, help="Store time, camera and place as properties."),
@@ -174,8 +194,9 @@ REINDEX_TAKES = (
 )
 # They select files and the way to read them: they must be those of the ingest that brought them in.
 REINDEX_SOURCE_TAKES = (
-    *("SOURCE", "--tenant", "--ignore", "--hidden", "--prefix", "--fit", "--dpi", "--frames", "--exif", "--property"),
-    *("--path-column", "--label-column", "--caption-column", "--root", "-0", "--storage", "--workers"),
+    *("SOURCE", "--tenant", "--ignore", "--hidden", "--prefix", "--fit", "--dpi", "--pdf-password", "--frames"),
+    *("--exif", "--property", "--path-column", "--label-column", "--caption-column", "--root", "-0", "--storage"),
+    "--workers",
 )
 
 

@@ -156,7 +156,8 @@ CASES = {
         {
             "SOURCE": "-", "--embed": "client", "--keep": "hash", "--quantizer": "rq-8", "--ignore": "*.tmp",
             "--hidden": FLAG, "--prefix": "shop", "--limit": "5", "--shard": "1/2", "--retry-failed": "report.jsonl",
-            "--fit": "pad", "--dpi": "72", "--frames": FLAG, "--exif": FLAG, "--property": "price",
+            "--fit": "pad", "--dpi": "72", "--pdf-password": "secret", "--frames": FLAG, "--exif": FLAG,
+            "--property": "price",
             "--path-column": "p", "--label-column": "l", "--caption-column": "c", "--root": "r", "-0": FLAG,
             "--storage": "anon=true", "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
@@ -239,7 +240,14 @@ COMMANDS = dict(each for name, main in MAINS.items() for each in list_commands(m
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the samples name."""
     monkeypatch.chdir(tmp_path)
-    for variable in ("WEAVIATE_URL", "WEAVIATE_GRPC_PORT", "WEAVIATE_API_KEY", "VECTORIZER_URL", "VECTORIZER_API_KEY"):
+    for variable in (
+        "WEAVIATE_URL",
+        "WEAVIATE_GRPC_PORT",
+        "WEAVIATE_API_KEY",
+        "VECTORIZER_URL",
+        "VECTORIZER_API_KEY",
+        "CLIP_PDF_PASSWORD",
+    ):
         monkeypatch.delenv(variable, raising=False)
     np.save("v.npy", np.ones(2, dtype=np.float32))
     Path("folder").mkdir()

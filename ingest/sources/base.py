@@ -6,9 +6,11 @@ one of an image, one per page of a PDF file.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from stringprep import in_table_b1, in_table_c12
 from typing import BinaryIO, Protocol
+from unicodedata import normalize
 
 from ingest.choices import DPI, Fit
 from ingest.items import Facts, ItemOutcome, SourceItem
@@ -63,6 +65,18 @@ class PropertyColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class PdfPassword:
+    """A secret: neither its `repr` nor a stamp contains it."""
+
+    value: str = field(repr=False)
+
+    def list_forms(self) -> Sequence[str]:
+        """Return the password as typed, and as PDF 2.0 normalizes it (SASLprep, RFC 4013) if that differs."""
+        mapped = "".join(" " if in_table_c12(each) else each for each in self.value if not in_table_b1(each))
+        return list(dict.fromkeys((self.value, normalize("NFKC", mapped))))
+
+
+@dataclass(frozen=True, slots=True)
 class SourceOptions:
     """Options for reading sources. Every option that changes an item's bytes or facts must change its stamp."""
 
@@ -70,6 +84,7 @@ class SourceOptions:
     hidden: bool = False  # files and folders whose names begin with a dot
     fit: Fit | None = None  # None: pad pages, leave the rest to the model
     dpi: int = DPI  # of PDF pages
+    pdf_passwords: tuple[PdfPassword, ...] = ()  # of encrypted PDF files, tried in turn; they change no bytes
     frames: bool = False  # every page of a TIFF and every frame of a GIF, instead of the first
     exif: bool = False  # time, camera and place become properties
     columns: tuple[PropertyColumn, ...] = ()  # that become properties

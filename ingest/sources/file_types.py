@@ -60,8 +60,8 @@ def build_image_item(
 
 def expand_pages(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
     fit = options.fit or Fit.PAD
-    for number in range(1, count_pdf_pages(entry) + 1):
-        read = partial(read_page, entry, number, options.dpi)
+    for number in range(1, count_pdf_pages(entry, options.pdf_passwords) + 1):
+        read = partial(read_page, entry, number, options.dpi, options.pdf_passwords)
         yield build_item(entry, options, read, fit, f"#page={number}", {"page": number}, dpi=options.dpi)
 
 

@@ -9,7 +9,7 @@ import logging
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -17,8 +17,10 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from PIL import Image
 
+from clip_vectorizer.images.formats import UNKNOWN, describe_content
 from ingest.items import UnusableFile
-from ingest.sources.base import FileEntry
+from ingest.sources.base import FileEntry, PdfPassword
+from ingest.sources.pdf_repair import HEADER, HEADER_BYTES, repair_pdf
 from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, read_errors
 
 POINTS_PER_INCH = 72
@@ -31,42 +33,50 @@ JPEG_QUALITY = 95
 
 PDFIUM_LOCK = threading.RLock()
 
+# PDFium's error code is that of its last failure, and a file without pages sets none: this one is set before each try.
+NO_PAGES = pdfium.FPDF_ERR_FILE
 ERROR_REASONS = {
-    pdfium.FPDF_ERR_FORMAT: "not a PDF file, or a broken one, or one without pages",
-    pdfium.FPDF_ERR_PASSWORD: "an encrypted PDF file that needs a password; save a copy without one",
+    NO_PAGES: "a PDF file without pages, as far as it can be read",
+    pdfium.FPDF_ERR_FORMAT: "a broken PDF file: its cross-reference table cannot be read or rebuilt",
     pdfium.FPDF_ERR_SECURITY: "a PDF file encrypted in a way that cannot be read; save a copy without encryption",
 }
+MISSING_PASSWORD = "an encrypted PDF file that needs a password; give it by --pdf-password or in CLIP_PDF_PASSWORD"
+WRONG_PASSWORD = (
+    "an encrypted PDF file, and no given password opens it; add its own by --pdf-password or in CLIP_PDF_PASSWORD"
+)
+
+Passwords = Sequence[PdfPassword]
 
 
-def count_pdf_pages(entry: FileEntry) -> int:
-    """Return the number of pages, at least 1. Raises UnusableFile."""
-    with borrow_document(entry) as pdf:
-        return len(pdf)
+def count_pdf_pages(entry: FileEntry, passwords: Passwords = ()) -> int:
+    """Return the number of pages, at least 1. `passwords` are tried in turn. Raises UnusableFile."""
+    with borrow_document(entry, passwords) as opened:
+        return len(opened.pdf)
 
 
-def read_page(entry: FileEntry, number: int, dpi: int) -> bytes:
+def read_page(entry: FileEntry, number: int, dpi: int, passwords: Passwords = ()) -> bytes:
     """Draw page `number`, counted from 1, as a JPEG file: upright, on white, with filled form fields and annotations.
 
     A page that would have more than MAX_PIXELS is drawn at fewer dots per inch. Raises UnusableFile.
     """
-    with borrow_document(entry) as pdf:
-        image = draw_page(pdf, number, dpi)
+    with borrow_document(entry, passwords) as opened:
+        image = draw_page(opened, number, dpi)
         if image.width * image.height > LARGE_PIXELS:
             return encode_jpeg(image)
     return encode_jpeg(image)
 
 
 @contextmanager
-def borrow_document(entry: FileEntry) -> Iterator[pypdfium2.PdfDocument]:
+def borrow_document(entry: FileEntry, passwords: Passwords) -> Iterator["OpenDocument"]:
     """Context manager: the open document, for exclusive use; the last few documents stay open. Raises UnusableFile."""
     with PDFIUM_LOCK, read_errors():
-        opened = OPEN_DOCUMENTS.get(entry) or open_document(entry)
+        opened = OPEN_DOCUMENTS.get(entry) or open_document(entry, passwords)
         OPEN_DOCUMENTS[entry] = opened
         OPEN_DOCUMENTS.move_to_end(entry)
         while len(OPEN_DOCUMENTS) > MAX_OPEN_DOCUMENTS:
             OPEN_DOCUMENTS.popitem(last=False)[1].close()
         try:
-            yield opened.pdf
+            yield opened
         except pypdfium2.PdfiumError as error:
             raise UnusableFile(f"cannot be drawn ({error})") from error
         finally:
@@ -117,8 +127,10 @@ class GuardedFile(io.RawIOBase):
 
 
 class OpenDocument:
-    def __init__(self, pdf: pypdfium2.PdfDocument, file: GuardedFile) -> None:
-        self.pdf, self.file = pdf, file
+    """`repaired`: the file was completed to be opened, because it is damaged; pages may have lost their content."""
+
+    def __init__(self, pdf: pypdfium2.PdfDocument, file: GuardedFile, repaired: bool) -> None:
+        self.pdf, self.file, self.repaired = pdf, file, repaired
 
     def close(self) -> None:
         self.pdf.close()
@@ -128,25 +140,59 @@ class OpenDocument:
 OPEN_DOCUMENTS: OrderedDict[FileEntry, OpenDocument] = OrderedDict()  # the last used one at the end
 
 
-def open_document(entry: FileEntry) -> OpenDocument:
+def open_document(entry: FileEntry, passwords: Passwords) -> OpenDocument:
     file = GuardedFile(entry.open())
     try:
-        return OpenDocument(load_document(file), file)
+        return load_document(file, passwords)
     except BaseException:
         file.close()
         raise
 
 
-def load_document(file: GuardedFile) -> pypdfium2.PdfDocument:
-    try:
-        pdf = pypdfium2.PdfDocument(file)
-    except pypdfium2.PdfiumError as error:
-        file.raise_problem()
-        reason = ERROR_REASONS.get(find_error_code(file), f"cannot be read as PDF ({error})")
-        raise UnusableFile(reason) from error
+def load_document(file: GuardedFile, passwords: Passwords) -> OpenDocument:
+    pdf, repaired = unlock(file, passwords), False
+    file.raise_problem()
+    if pdf in (NO_PAGES, pdfium.FPDF_ERR_FORMAT):
+        for data in repair_pdf(file):
+            file.raise_problem()
+            mended = unlock(data, passwords)
+            if not isinstance(mended, int):
+                pdf, repaired = mended, True
+                break
+    if isinstance(pdf, int):
+        raise UnusableFile(find_reason(file, pdf, passwords))
     with without_warnings():
         pdf.init_forms()
-    return pdf
+    return OpenDocument(pdf, file, repaired)
+
+
+def unlock(source: GuardedFile | bytes, passwords: Passwords) -> pypdfium2.PdfDocument | int:
+    """Return the document, opened with no password or the first one that fits, or PDFium's error code."""
+    opened = try_open(source, None)
+    for password in passwords:
+        for form in password.list_forms() if opened == pdfium.FPDF_ERR_PASSWORD else ():
+            opened = try_open(source, form) if opened == pdfium.FPDF_ERR_PASSWORD else opened
+    return opened
+
+
+def try_open(source: GuardedFile | bytes, password: str | None) -> pypdfium2.PdfDocument | int:
+    pdfium.FPDF_LoadDocument(b"", None)  # sets NO_PAGES
+    try:
+        return pypdfium2.PdfDocument(source, password=password)
+    except pypdfium2.PdfiumError as error:
+        return int(error.err_code or pdfium.FPDF_ERR_FORMAT)
+
+
+def find_reason(file: GuardedFile, code: int, passwords: Passwords) -> str:
+    if code == pdfium.FPDF_ERR_PASSWORD:
+        return WRONG_PASSWORD if passwords else MISSING_PASSWORD
+    file.seek(0)
+    start = file.read(HEADER_BYTES) or b""
+    file.raise_problem()
+    if HEADER not in start:
+        what = describe_content(start)
+        return what if not start else f"not a PDF file{'' if what == UNKNOWN else f', but {what}'}"
+    return ERROR_REASONS.get(code, f"cannot be read as PDF (PDFium's error {code})")
 
 
 @contextmanager
@@ -162,20 +208,11 @@ def without_warnings() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def find_error_code(file: GuardedFile) -> int | None:
-    """Return PDFium's error code. It is that of the last failure, and a file without pages sets none."""
-    code = None
-    for source in (b"no PDF", file):  # the first one sets a known code
-        try:
-            pypdfium2.PdfDocument(source)
-        except pypdfium2.PdfiumError as error:
-            code = error.err_code
-    return code
-
-
-def draw_page(pdf: pypdfium2.PdfDocument, number: int, dpi: int) -> Image.Image:
-    page = pdf[number - 1]
+def draw_page(opened: OpenDocument, number: int, dpi: int) -> Image.Image:
+    page = opened.pdf[number - 1]
     try:
+        if opened.repaired and is_blank(page):
+            raise UnusableFile("its content is lost: the PDF file is damaged")
         bitmap = page.render(scale=compute_scale(page.get_size(), dpi), rev_byteorder=True, prefer_bgrx=True)
         try:  # the pixels belong to Python and outlive PDFium's bitmap
             size, pixels, stride = (bitmap.width, bitmap.height), bitmap.buffer, bitmap.stride
@@ -184,6 +221,10 @@ def draw_page(pdf: pypdfium2.PdfDocument, number: int, dpi: int) -> Image.Image:
     finally:
         page.close()
     return Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", stride, 1)
+
+
+def is_blank(page: pypdfium2.PdfPage) -> bool:
+    return not (pdfium.FPDFPage_CountObjects(page) or pdfium.FPDFPage_GetAnnotCount(page))
 
 
 def compute_scale(size: tuple[float, float], dpi: int) -> float:

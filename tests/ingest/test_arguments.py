@@ -1,3 +1,4 @@
+import pickle
 import re
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from clip_vectorizer.errors import InputError
 from ingest.arguments import build_job, parse_column
 from ingest.choices import Fit, Keep
 from ingest.cli import main
+from ingest.distributed.cluster import RaySettings
+from ingest.distributed.driver import build_cluster_job
 from ingest.items import ItemOutcome, Status
 from ingest.job import IngestJob
 from ingest.listing import Shard
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport, ReportFile
-from ingest.sources.base import PropertyColumn
+from ingest.sources.base import PdfPassword, PropertyColumn
 
 
 def job(*arguments: str) -> IngestJob:
@@ -84,7 +87,29 @@ def test_the_connection_is_read_from_options_and_variables(monkeypatch: pytest.M
     )
 
 
-def test_a_dry_run_does_not_ask_afterwards_for_what_it_has_not_sent() -> None:
+def test_passwords_of_pdf_files_come_from_options_or_from_the_lines_of_a_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = job("photos", "--pdf-password", "geheim", "--pdf-password", "two words").options.pdf_passwords
+    assert given == (PdfPassword("geheim"), PdfPassword("two words"))
+    monkeypatch.setenv("CLIP_PDF_PASSWORD", "in the variable\r\n\nanother\n")
+    assert job("photos").options.pdf_passwords == (PdfPassword("in the variable"), PdfPassword("another"))
+    assert job("photos", "--pdf-password", "geheim").options.pdf_passwords == (PdfPassword("geheim"),)
+
+
+def test_a_password_is_not_in_the_text_of_the_job_and_reaches_the_workers_of_ray() -> None:
+    secret = job("photos", "--pdf-password", "geheim")
+    assert "geheim" not in repr(secret) + str(secret.options)
+    sent: IngestJob = pickle.loads(pickle.dumps(build_cluster_job(secret, RaySettings())))
+    assert sent.options.pdf_passwords == (PdfPassword("geheim"),)
+
+
+def test_an_empty_password_is_refused() -> None:
+    with pytest.raises(InputError, match="--pdf-password is empty"):
+        job("photos", "--pdf-password", "")
+
+
+def test_a_dry_run_does_not_verify_uploads() -> None:
     dry = job("photos", "--dry-run")
     assert dry.dry_run and not dry.settings.verify
 
@@ -107,7 +132,7 @@ def test_a_fit_is_named_as_the_help_names_it(fit: str) -> None:
         (["--prune", "--prune-limit", "30%"], PruneLimit(percent=30)),
     ],
 )
-def test_prune_has_a_guard_of_ten_percent_unless_told_otherwise(options: list[str], limit: PruneLimit) -> None:
+def test_prune_has_a_limit_of_ten_percent_by_default(options: list[str], limit: PruneLimit) -> None:
     assert job("photos", *options).prune == limit
 
 

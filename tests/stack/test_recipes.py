@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pikepdf
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -36,6 +37,7 @@ SEEN = {  # a word of the line -> how many images there are
     "~/Pictures": 4,
     "'photos/**/*.jpg'": 2,
     "scans.pdf": 3,
+    "secret.pdf": 1,
     "faxes.tif": 2,
     "archive.zip": 4,
     "'shards/*.tar'": 2,
@@ -75,6 +77,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, web: Site) -> Path:
     for name in ("photos/x.jpg", "photos/deep/y.jpg", "photos/drafts/z.jpg"):
         write(root / name, encoded(Image.new("RGB", (9, 9), (len(name), 40, 40)), "JPEG"))
     write(root / "scans.pdf", pdf(*(filled(f"{grey} {grey} 1", 10, 10, 90, 40) for grey in (0, 0.4, 0.8))))
+    with pikepdf.open(io.BytesIO(pdf(filled("1 0 0", 10, 10, 90, 40)))) as plain:
+        plain.save(root / "secret.pdf", encryption=pikepdf.Encryption(owner="geheim", user="geheim"))
     frames = [Image.new("RGB", (8, 8), (grey, grey, 0)) for grey in (10, 200)]
     frames[0].save(root / "faxes.tif", save_all=True, append_images=frames[1:])
     with zipfile.ZipFile(root / "archive.zip", "w") as archive:

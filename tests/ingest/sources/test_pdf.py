@@ -1,16 +1,24 @@
 import io
+import pickle
+import re
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import pikepdf
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.choices import Fit
 from ingest.items import UnusableFile
 from ingest.sources import pdf as pdf_module
+from ingest.sources.base import PdfPassword, SourceOptions
 from ingest.sources.pdf import MAX_OPEN_DOCUMENTS, compute_scale
 from ingest.sources.reading import MAX_PIXELS, open_regular
 from tests.ingest.sources.pdf_files import filled, pdf
@@ -91,26 +99,160 @@ def test_a_page_without_a_size_cannot_be_drawn(size: tuple[float, float]) -> Non
         compute_scale(size, 150)
 
 
-ENCRYPTED = b"/Encrypt<</Filter/Standard/V 1/R 2/Length 40/P -4/O<%s>/U<%s>>>/ID[<00><00>]" % (b"ab" * 32, b"cd" * 32)
-
-
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "not a PDF file, or a broken one"),
-        (b"no PDF at all", "not a PDF file, or a broken one"),
-        (pdf(b"")[:60], "not a PDF file, or a broken one"),
-        (pdf(), "one without pages"),
-        (
-            pdf_of([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"], ENCRYPTED),
-            "needs a password",
-        ),
+        (b"", "empty file (0 bytes)"),
+        (b"\0\1\2\3" * 99, "not a PDF file"),
+        (b"<!DOCTYPE html><html>", "not a PDF file, but an HTML page, not an image"),
+        (b"no PDF at all", "not a PDF file, but a text file, not an image"),
+        (pdf(b"")[:60], "a broken PDF file: its cross-reference table cannot be read or rebuilt"),
+        (pdf(), "a PDF file without pages, as far as it can be read"),
     ],
-    ids=["0 bytes", "text", "cut", "no pages", "encrypted"],
+    ids=["0 bytes", "bytes", "page of the web", "text", "cut", "no pages"],
 )
-def test_a_file_that_is_no_pdf_is_one_failure_with_its_reason(data: bytes, why: str) -> None:
-    [(key, said)] = failures(expanded("x.pdf", data)).items()
-    assert key == "x.pdf" and why in said
+def test_a_file_without_pages_to_draw_is_one_failure_with_its_own_reason(data: bytes, why: str) -> None:
+    failed = failures(expanded("y.pdf", b"no PDF")), failures(expanded("x.pdf", data))
+    assert failed[1] == {"x.pdf": why} and len(failed[0]) == 1
+
+
+def test_reasons_do_not_depend_on_the_file_before() -> None:
+    kinds = (b"no PDF", pdf(b"")[:60], pdf(), encrypted(ENCRYPTIONS["AES-256"]))
+    reasons = {first: failures(expanded("x.pdf", first))["x.pdf"] for first in kinds}
+    assert len(set(reasons.values())) == 4
+    for first in kinds:
+        for second in kinds:
+            expanded("x.pdf", first)
+            assert failures(expanded("x.pdf", second))["x.pdf"] == reasons[second]
+
+
+ENCRYPTIONS = {
+    "RC4 40": {"R": 2, "aes": False, "metadata": False},
+    "RC4 128": {"R": 3, "aes": False, "metadata": False},
+    "AES-128": {"R": 4, "aes": True, "metadata": True},
+    "AES-256, Acrobat 9": {"R": 5, "aes": True, "metadata": True},
+    "AES-256": {"R": 6, "aes": True, "metadata": True},
+}
+USER, OWNER = "reader's word", "geheim"
+
+
+def encrypted(how: Mapping[str, Any], user: str = USER, owner: str = OWNER) -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf(filled("1 0 0", 0, 0, 200, 100), b""))) as plain, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Acrobat 9's is deprecated
+        plain.save(out, encryption=pikepdf.Encryption(owner=owner, user=user, **how))
+    return out.getvalue()
+
+
+def passwords(*words: str) -> tuple[PdfPassword, ...]:
+    return tuple(map(PdfPassword, words))
+
+
+@pytest.mark.parametrize("how", ENCRYPTIONS.values(), ids=ENCRYPTIONS)
+@pytest.mark.parametrize("word", [USER, OWNER])
+def test_encrypted_files_open_with_either_password(how: Mapping[str, Any], word: str) -> None:
+    found = items(expanded("x.pdf", encrypted(how), pdf_passwords=passwords("wrong", word, "other")))
+    assert [item.key for item in found] == ["x.pdf#page=1", "x.pdf#page=2"]
+    assert near(picture(found[0].read()).getpixel((20, 20)), RED)
+
+
+@pytest.mark.parametrize("how", ENCRYPTIONS.values(), ids=ENCRYPTIONS)
+def test_a_missing_and_a_wrong_password_are_two_reasons_without_the_password(how: Mapping[str, Any]) -> None:
+    data = encrypted(how)
+    [missing] = failures(expanded("x.pdf", data)).values()
+    [wrong] = failures(expanded("x.pdf", data, pdf_passwords=passwords("first", "second"))).values()
+    assert missing.startswith("an encrypted PDF file that needs a password; give it by --pdf-password")
+    assert wrong.startswith("an encrypted PDF file, and no given password opens it") and "first" not in wrong
+
+
+def test_a_file_encrypted_against_changes_only_needs_no_password() -> None:
+    assert len(items(expanded("x.pdf", encrypted(ENCRYPTIONS["AES-256"], user="")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "set_as", "typed"),
+    [
+        ("RC4 128", "pässwört", "pässwört"),
+        ("AES-256", "pässwört", "pässwört"),
+        ("AES-256", "IX", "I\u00adX"),
+        ("AES-256", "é", "e\u0301"),
+    ],
+)
+def test_a_password_may_have_any_letters_and_is_normalized_as_the_standard_asks(
+    how: str, set_as: str, typed: str
+) -> None:
+    found = expanded("x.pdf", encrypted(ENCRYPTIONS[how], user=set_as), pdf_passwords=passwords(typed))
+    assert len(items(found)) == 2
+
+
+def test_a_password_is_in_no_stamp_and_in_no_text_of_its_options() -> None:
+    options = SourceOptions(pdf_passwords=passwords(OWNER))
+    data = encrypted(ENCRYPTIONS["AES-256"], user="")
+    stamps = [
+        [item.stamp for item in items(expanded("x.pdf", data, pdf_passwords=words))] for words in (passwords(OWNER), ())
+    ]
+    assert stamps[0] == stamps[1] and OWNER not in repr(options) + str(options)
+    assert pickle.loads(pickle.dumps(options)) == options != SourceOptions(pdf_passwords=passwords("other"))
+
+
+TWO_PAGES = pdf(filled("1 0 0", 0, 0, 200, 100), filled("0 0 1", 0, 0, 200, 100))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x" * 1000 + TWO_PAGES,
+        b"HTTP/1.1 200 OK\r\n" * 1000 + TWO_PAGES,
+        TWO_PAGES + b"\0" * 5000,
+        TWO_PAGES + b"\n<html>" * 9,
+        re.sub(rb"startxref\n\d+", b"startxref\n7", TWO_PAGES),
+        re.sub(rb"startxref\n\d+", b"startxref\n99999999", TWO_PAGES),
+        re.sub(rb"\d{10} 00000 n", b"0000000009 00000 n", TWO_PAGES),
+        TWO_PAGES.replace(b"\n", b"\r\n"),
+        TWO_PAGES[: TWO_PAGES.rindex(b"startxref")],
+        TWO_PAGES[: TWO_PAGES.rindex(b"trailer")],
+        TWO_PAGES[: TWO_PAGES.rindex(b"xref\n0")],
+    ],
+    ids=[
+        *("1 kB before the header", "19 kB before the header", "zero bytes after the end", "a page after the end"),
+        *("wrong startxref", "startxref after the end", "wrong table", "line ends changed by a transfer"),
+        *("no startxref", "no trailer", "no table"),
+    ],
+)
+def test_a_damaged_file_is_rebuilt(data: bytes) -> None:
+    first, second = items(expanded("x.pdf", data))
+    assert near(picture(first.read()).getpixel((9, 9)), RED) and near(picture(second.read()).getpixel((9, 9)), BLUE)
+
+
+def test_of_a_file_cut_off_the_pages_that_are_left_are_drawn_and_no_blank_one() -> None:
+    three = pdf(filled("1 0 0", 0, 0, 200, 100), filled("0 0 1", 0, 0, 200, 100), b"0 0 m")
+    without_content = three[: three.index(b"6 0 obj")]  # of the second page; the third is lost whole
+    first, second, third = items(expanded("x.pdf", without_content))
+    assert near(picture(first.read()).getpixel((9, 9)), RED)
+    assert reason(second) == "its content is lost: the PDF file is damaged" and "cannot be drawn" in reason(third)
+
+
+def test_an_encrypted_file_without_its_trailer_is_not_drawn_as_noise() -> None:
+    data = encrypted(ENCRYPTIONS["RC4 128"], user="")
+    [why] = failures(expanded("x.pdf", data[: data.rindex(b"trailer")])).values()
+    assert why.startswith("a broken PDF file")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.floats(0, 1), bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=4)
+)
+def test_any_damage_gives_pages_or_reasons(share: float, bits: list[tuple[float, int]]) -> None:
+    data = bytearray(TWO_PAGES)
+    for at, bit in bits:
+        data[int(at * len(data))] ^= 1 << bit
+    found = expanded("x.pdf", bytes(data[: int(share * len(data))]))
+    assert found and all(failures(found).values())
+    for item in items(found):
+        try:
+            assert picture(item.read()).size > (0, 0)
+        except UnusableFile as problem:
+            assert str(problem)
 
 
 def test_a_page_that_fails_leaves_the_others() -> None:
