@@ -6,12 +6,15 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module, util
 from typing import IO, Any
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from clip_vectorizer.images.formats import is_heif
+
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-PREFIX_BYTES = 16  # what Pillow's formats are identified by
+PREFIX_BYTES = 64  # what formats are identified by
 
 
 @contextmanager
@@ -49,7 +52,22 @@ def identify_image(file: IO[bytes]) -> ImageFile.ImageFile:
         file.seek(0)
         with suppress(SyntaxError, IndexError, TypeError, struct.error):  # the next format may fit
             return factory(file, "")
+    if has_heif() and is_heif(prefix):
+        file.seek(0)
+        return open_heif(file)
     raise UnidentifiedImageError("cannot identify the image file")
+
+
+def has_heif() -> bool:
+    """Whether the extra `heif` is installed. It is optional because its wheels contain a library under the GPL."""
+    return util.find_spec("pillow_heif") is not None
+
+
+def open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Open a HEIC photo; its pixels come upright, and so does its EXIF orientation. Raises SyntaxError, ValueError."""
+    plugin: Any = import_module("pillow_heif.as_plugin")
+    image: ImageFile.ImageFile = plugin.HeifImageFile(file, "")
+    return image
 
 
 class WarningFilter:

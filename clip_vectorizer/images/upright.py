@@ -4,6 +4,7 @@ Large ones are processed in bands of rows, and shrunk on the way where a small o
 pixels only a band and the result are in memory.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -15,6 +16,7 @@ from clip_vectorizer.vectors import Box
 WHITE = (255, 255, 255, 255)
 BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller image is one band, and shrinking it first would gain nothing
 
+ColourFunction = Callable[[Image.Image], Image.Image]  # to sRGB: L, LA, RGB, RGBA, CMYK or LAB to RGB or RGBA
 Transposition = Image.Transpose
 # By EXIF orientation: the transposition that makes it upright, and whether the stored right edge and the stored bottom
 # edge are the left and the top one then.
@@ -29,24 +31,27 @@ TURNS: dict[int, tuple[Transposition, bool, bool]] = {
 }
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, convert_colour: ColourFunction | None = None) -> Image.Image:
     """The image turned by its EXIF orientation, alpha on white, 16-bit grey and floats scaled to 8 bits."""
-    small, _ = turn_upright(image, convert_to_rgb(image, 1), image.size)
+    small, _ = turn_upright(image, convert_to_rgb(image, 1, convert_colour), image.size)
     return small
 
 
-def small_rgb(image: Image.Image, least_side: int) -> tuple[Image.Image, Box]:
-    """As `upright_rgb`, and 1/2, 1/4, 1/8, ... as large where that leaves no side under `least_side`.
+def small_rgb(
+    image: Image.Image, least_side: int, convert_colour: ColourFunction | None = None
+) -> tuple[Image.Image, Box]:
+    """As `upright_rgb`, and 1/2, 1/4, 1/8, ... as large where that leaves no side under `least_side`; 0: full size.
 
     A JPEG, not loaded yet, is decoded at that scale: less work, and never all its pixels in memory. The box is the
     image's place in the result, whose outermost row and column may be covered in part only.
     """
     wide, high = image.size
-    drafted = draft_jpeg(image, power_of_two(min(wide, high) // least_side))
+    drafted = draft_jpeg(image, power_of_two(min(wide, high) // least_side)) if least_side else 1
     image.load()
-    shrink = power_of_two(min(image.size) // least_side) if image.width * image.height > BAND_PIXELS else 1
+    large = least_side and image.width * image.height > BAND_PIXELS
+    shrink = power_of_two(min(image.size) // least_side) if large else 1
     factor = drafted * shrink
-    return turn_upright(image, convert_to_rgb(image, shrink), (wide / factor, high / factor))
+    return turn_upright(image, convert_to_rgb(image, shrink, convert_colour), (wide / factor, high / factor))
 
 
 def draft_jpeg(image: Image.Image, most: int) -> int:
@@ -84,17 +89,17 @@ def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, floa
     return small, box
 
 
-def convert_to_rgb(image: Image.Image, shrink: int) -> Image.Image:
+def convert_to_rgb(image: Image.Image, shrink: int, convert_colour: ColourFunction | None = None) -> Image.Image:
     """A loaded image as RGB; each pixel is the mean of `shrink` x `shrink`, fewer at the right and bottom edge."""
-    if shrink == 1 and image.mode == "RGB" and not image.has_transparency_data:
+    if shrink == 1 and image.mode == "RGB" and not image.has_transparency_data and convert_colour is None:
         return image
     top = find_white_level(image)
     if image.width * image.height <= BAND_PIXELS:
-        return shrink_image(convert_band(image, top), shrink)
+        return shrink_image(convert_band(image, top, convert_colour), shrink)
     result = Image.new("RGB", (-(-image.width // shrink), -(-image.height // shrink)))
     for start in range(0, image.height, rows := shrink * max(1, BAND_PIXELS // image.width // shrink)):
         band = image.crop((0, start, image.width, min(start + rows, image.height)))
-        result.paste(shrink_image(convert_band(band, top), shrink), (0, start // shrink))
+        result.paste(shrink_image(convert_band(band, top, convert_colour), shrink), (0, start // shrink))
     return result
 
 
@@ -102,12 +107,23 @@ def shrink_image(image: Image.Image, shrink: int) -> Image.Image:
     return image.reduce(shrink) if shrink > 1 else image
 
 
-def convert_band(image: Image.Image, top: float) -> Image.Image:
+def convert_band(image: Image.Image, top: float, convert_colour: ColourFunction | None) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return scale_to_8_bits(image, top).convert("RGB")
-    if image.has_transparency_data:
-        return blend_on_white(image.convert("RGBA"))
-    return image.convert("RGB")
+        image = scale_to_8_bits(image, top)
+    if image.mode == "P":
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.has_transparency_data:
+        image = expand_transparency(image)
+    if convert_colour:
+        image = convert_colour(image)
+    return blend_on_white(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
+
+
+def expand_transparency(image: Image.Image) -> Image.Image:
+    """Alpha as a band of its own: an image may have one colour that is transparent instead."""
+    if image.mode in ("LA", "RGBA"):
+        return image
+    return image.convert("LA" if image.mode in ("L", "La", "1") else "RGBA")
 
 
 def find_white_level(image: Image.Image) -> float:
@@ -133,12 +149,15 @@ def choose_float_white(brightest: float) -> float:
 
 
 def scale_to_8_bits(image: Image.Image, top: float) -> Image.Image:
-    """Grey of 0..`top` scaled to 0..255; Pillow would clip all at 255."""
+    """Grey of 0..`top` scaled to 0..255, with alpha if one level is transparent; Pillow would clip all at 255."""
     grey = np.array(image, dtype=np.float32)
+    transparent = image.info.get("transparency")
+    alpha = np.where(grey == transparent, 0, 255).astype(np.uint8) if isinstance(transparent, int) else None
     np.nan_to_num(grey, copy=False, posinf=np.inf)  # NaN, a pixel without a value, becomes black
     np.clip(grey, 0, top, out=grey)
     grey *= 255 / top
-    return Image.fromarray(np.rint(grey, out=grey).astype(np.uint8))
+    levels = np.rint(grey, out=grey).astype(np.uint8)
+    return Image.fromarray(levels if alpha is None else np.dstack((levels, alpha)))
 
 
 def blend_on_white(image: Image.Image) -> Image.Image:

@@ -1,0 +1,297 @@
+"""The one way from the bytes of an image file to upright sRGB pixels, for the sidecar, the ingest and the queries.
+
+A file that Pillow reads costs nothing more here. Where Pillow refuses it, or cannot be trusted with its layout, it is
+mended or given to another decoder, and if all that fails, called what it is.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, NoReturn
+
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+
+from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images import jpeg, png
+from clip_vectorizer.images.damage import (
+    PartialImage,
+    PixelBox,
+    decode_rows,
+    decode_webp_start,
+    find_jpeg_gaps,
+    has_flat_corner,
+)
+from clip_vectorizer.images.formats import ACCEPTED_FORMATS, JPEG_FRAMES, UNKNOWN, describe_content, is_heif
+from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
+from clip_vectorizer.images.upright import convert_to_rgb, small_rgb, turn_upright
+from clip_vectorizer.vectors import Box
+
+MAX_PIXELS = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
+LEAST_DECODED = 0.9  # the share of the rows that must be there
+# A progressive JPEG costs a pass over all its pixels a scan; encoders make about 10. The second bounds the product.
+MAX_SCANS = 500
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+JPEG_SIGNATURE = b"\xff\xd8"
+ZERO_TAIL = bytes(64)  # so ends a file of which not all was written
+OWN_SIGNATURES = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+ColourMode = Literal["srgb", "raw"]
+Attempt = Callable[[], "DecodedImage"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How files are decoded; the same for all files of a process."""
+
+    max_pixels: int = MAX_PIXELS
+    least_decoded: float = LEAST_DECODED  # 0 to 1
+    colour: ColourMode = "srgb"
+
+
+USUAL = DecodeSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    pixels: Image.Image  # upright, RGB, in sRGB, alpha on white
+    box: Box  # the picture's place in `pixels`: see `upright.small_rgb`
+    format: str  # of the file, in Pillow's words: JPEG
+    damage: str = ""  # what is wrong with it: "98 % of its rows could be decoded"
+    is_plain: bool = True  # whether Pillow reads the file as it is, so that every sidecar does
+
+
+def decode_image(data: bytes, settings: DecodeSettings = USUAL, least_side: int = 0) -> DecodedImage:
+    """The first picture of a file, at 1/2, 1/4, ... of its size where no side gets under `least_side`. Thread-safe.
+
+    Raises ImageRefused: 413 for more pixels than the settings allow, before any is decoded; 422 for what is no image
+    (called by its name), for a broken one, and for one of which too few rows are there.
+
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (640, 480), 200).save(file, "JPEG")
+    >>> image = decode_image(file.getvalue(), least_side=100)
+    >>> image.format, image.pixels.mode, image.pixels.size
+    ('JPEG', 'RGB', (160, 120))
+    """
+    with ignore_pillow_warnings():
+        try:
+            return decode_plain(data, settings, least_side)
+        except ImageRefused:
+            raise
+        except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, IndexError, struct.error, ...
+            return recover(data, settings, least_side, error)
+
+
+def read_size(data: bytes, settings: DecodeSettings = USUAL) -> tuple[int, int]:
+    """Width and height as stored, from the header alone; (0, 0) if only decoding can show them.
+
+    Raises ImageRefused (413) for more pixels than the settings allow.
+    """
+    with ignore_pillow_warnings():
+        try:
+            with identify_image(io.BytesIO(data)) as image:
+                check_size(image, settings.max_pixels)
+                return image.size
+        except ImageRefused:
+            raise
+        except Exception:
+            return (0, 0)
+
+
+def make_plain(data: bytes, settings: DecodeSettings = USUAL) -> bytes:
+    """A file that every sidecar reads: `data` itself, or its picture as PNG if only this install reads it.
+
+    Never raises for a file that cannot be read: the sidecar says what is wrong with it.
+    """
+    try:
+        image = decode_image(data, settings) if needs_extra(data) else None
+    except ImageRefused:
+        image = None
+    return encode_png(image.pixels) if image and not image.is_plain else data
+
+
+def encode_png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def needs_extra(data: bytes) -> bool:
+    """Whether the file may need a decoder that not every install has."""
+    return is_heif(data) or data.startswith(TIFF_SIGNATURES) or data.startswith(JPEG_SIGNATURE + b"\xff\xf7")
+
+
+def decode_plain(data: bytes, settings: DecodeSettings, least_side: int) -> DecodedImage:
+    """Decode by Pillow alone. Raises what its decoders raise, and ImageRefused."""
+    with identify_image(io.BytesIO(data)) as image:
+        check_size(image, settings.max_pixels)
+        if "progressive" in image.info:
+            check_scans(data)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            check_tiff_layout(image)
+        name = image.format or ""
+        if name == "JPEG" and ends_in_zeros(data):
+            raise OSError("zero bytes in place of its end")
+        pixels, box = small_rgb(image, least_side)
+        may_end_early = name in ("JPEG", "MPO") and "progressive" not in image.info and has_flat_corner(image)
+    if may_end_early and find_gaps(data):
+        return decode_start(data, settings)
+    return DecodedImage(pixels, box, name, is_plain=name != "HEIF")
+
+
+def ends_in_zeros(data: bytes) -> bool:
+    """Whether a JPEG's end is missing and zero bytes are in its place: a decoder would take them for pixels."""
+    return data.endswith(ZERO_TAIL) and not data.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
+def check_size(image: Image.Image, max_pixels: int) -> None:
+    """Raises ImageRefused."""
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        size = f"{image.width} x {image.height} is {pixels / 1e6:.0f} megapixels"
+        raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
+
+
+def check_scans(data: bytes) -> None:
+    """Raises ImageRefused: a progressive JPEG of a few bytes may need thousands of passes over all its pixels."""
+    structure = jpeg.read_jpeg_structure(data, MAX_SCANS)
+    scans = len(structure.scan_ends)
+    if scans > MAX_SCANS or scans * structure.width * structure.height > MAX_SCANNED_PIXELS:
+        raise ImageRefused(
+            422, f"a progressive JPEG of {min(scans, MAX_SCANS)} scans or more, which take too long; save it anew"
+        )
+
+
+def check_tiff_layout(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Raises UnidentifiedImageError for a layout that Pillow decodes to wrong pixels."""
+
+
+def find_gaps(data: bytes) -> list[PixelBox]:
+    return find_jpeg_gaps(data, jpeg.read_jpeg_structure(data), open_again)
+
+
+def open_again(data: bytes) -> ImageFile.ImageFile:
+    return identify_image(io.BytesIO(data))
+
+
+def decode_start(data: bytes, settings: DecodeSettings) -> DecodedImage:
+    """A sequential JPEG of which only the start is there; the decoder makes up the rest, which is dropped."""
+    image = open_again(data)
+    check_size(image, settings.max_pixels)
+    gaps = find_gaps(data)
+    image.load()
+    return build_partial(PartialImage(image, gaps), "JPEG", settings)
+
+
+def build_partial(partial: PartialImage, name: str, settings: DecodeSettings) -> DecodedImage:
+    """The picture with white for what is missing. Raises ImageRefused if that is too much."""
+    image, share = partial.image, partial.decoded
+    if share < settings.least_decoded:
+        least = f"at least {settings.least_decoded:.0%} must be there"
+        raise ImageRefused(422, f"broken or truncated: {format_share(share)}, and {least}")
+    whole = convert_to_rgb(image, 1)
+    if partial.gaps:
+        whole = whole.copy()
+    for box in partial.gaps:
+        whole.paste((255, 255, 255), box)
+    pixels, box = turn_upright(image, whole, whole.size)
+    return DecodedImage(pixels, box, name, format_share(share), is_plain=False)
+
+
+def format_share(share: float) -> str:
+    """Rounded down, so that 100 % is all of it."""
+    return f"{int(share * 100)}% of it can be decoded"
+
+
+def recover(data: bytes, settings: DecodeSettings, least_side: int, first: Exception) -> DecodedImage:
+    """What can be had of a file that Pillow refused. Raises ImageRefused with the reason."""
+    refusal: ImageRefused | None = None
+    for attempt in list_attempts(data, settings, least_side):
+        try:
+            return attempt()
+        except ImageRefused as refused:  # the last decoder came furthest
+            refusal = refused
+            if refused.status == 413:
+                raise
+        except Exception:
+            continue
+    raise refusal or ImageRefused(422, describe_failure(data, first)) from first
+
+
+def list_attempts(data: bytes, settings: DecodeSettings, least_side: int) -> Iterator[Attempt]:
+    """Other ways to decode the file, the least intrusive first."""
+    if data.startswith(png.SIGNATURE):
+        return attempt_png(data, settings, least_side)
+    if data.startswith(JPEG_SIGNATURE):
+        return attempt_jpeg(data, settings, least_side)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return iter([lambda: build_partial(decode_webp_start(data, open_again), "WEBP", settings)])
+    if data.startswith(TIFF_SIGNATURES):
+        return attempt_tiff(data, settings)
+    if data.startswith((b"GIF8", b"BM")):
+        return iter([partial(decode_partly, data, settings)])
+    return iter(())
+
+
+def attempt_png(data: bytes, settings: DecodeSettings, least_side: int) -> Iterator[Attempt]:
+    for lean in (png.strip_texts(data), png.strip_profile(png.strip_texts(data))):
+        if lean is not data:
+            yield partial(decode_mended, lean, settings, least_side)
+    mended = png.mend_checksums(data)
+    yield partial(decode_mended, mended, settings, least_side, "some of its checksums are wrong")
+    yield partial(decode_partly, mended, settings)
+
+
+def attempt_jpeg(data: bytes, settings: DecodeSettings, least_side: int) -> Iterator[Attempt]:
+    data = data.rstrip(b"\0") if ends_in_zeros(data) else data
+    if least_side:  # a lossless JPEG is not decoded at a scale
+        yield partial(decode_plain, data, settings, 0)
+    structure = jpeg.read_jpeg_structure(data)
+    clean = jpeg.rewrite_jpeg(data, structure)
+    if structure.complete:
+        yield partial(decode_mended, clean, settings, least_side)
+    elif structure.has_all_rows:
+        yield partial(decode_mended, clean, settings, least_side, "cut off: its fine details are missing")
+    else:
+        yield partial(decode_start, clean, settings)
+    yield partial(refuse_jpeg, structure)
+
+
+def attempt_tiff(data: bytes, settings: DecodeSettings) -> Iterator[Attempt]:
+    yield partial(decode_partly, data, settings)
+
+
+def decode_mended(data: bytes, settings: DecodeSettings, least_side: int, damage: str = "") -> DecodedImage:
+    image = decode_plain(data, settings, least_side)
+    return replace(image, damage=image.damage or damage, is_plain=False)
+
+
+def decode_partly(data: bytes, settings: DecodeSettings) -> DecodedImage:
+    image = open_again(data)
+    check_size(image, settings.max_pixels)
+    return build_partial(decode_rows(partial(open_again, data)), image.format or "", settings)
+
+
+def refuse_jpeg(structure: jpeg.JpegStructure) -> NoReturn:
+    """Raises ImageRefused with the proper name of a kind of JPEG that is not decoded; else ValueError."""
+    name = JPEG_FRAMES.get(structure.frame.marker) if structure.frame else None
+    if structure.precision not in (0, 8) and not name:
+        name = f"{structure.precision}-bit JPEG"
+    if name is None:
+        raise ValueError("a usual JPEG")
+    raise ImageRefused(422, f"{name}, which is not read here; save it as JPEG or PNG")
+
+
+def describe_failure(data: bytes, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):  # only where the process has not lifted Pillow's limit
+        return f"too many pixels ({error})"
+    if not isinstance(error, UnidentifiedImageError):
+        return f"broken or truncated ({error})"
+    if is_heif(data) and not has_heif():
+        return "a HEIC photo; to read these, `pip install clip-vectorizer[heif]`, or save it as JPEG"
+    name = describe_content(data)
+    if name != UNKNOWN:
+        return name
+    own = next((name for start, name in OWN_SIGNATURES.items() if data.startswith(start)), "")
+    return f"a {own} file whose header is broken or truncated" if own else f"{UNKNOWN} (read are {ACCEPTED_FORMATS})"
