@@ -74,7 +74,7 @@ def run_job(job: IngestJob | ReindexJob, report: IngestReport, listener: IngestL
     sources = [RecordingSource(source) for source in open_sources(job.sources, job.options)]
     with open_target(job) as (store, embedder):
         for settings in build_round_settings(job, sources):
-            report.skipped = 0  # each round lists all of them again
+            report.skipped = report.dropped = 0  # each round lists all of them again
             ingest(sources, store, embedder, listener, settings, report)
             check_images_found(job, report)
             try:

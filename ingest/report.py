@@ -22,12 +22,15 @@ from ingest.sources.base import SkippedFile
 class IngestReport:
     """Counts: seen = added + updated + unchanged + failed at the end of a run; `done` of them so far.
 
-    `skipped` files are neither images nor captions by their extension; `seen` does not include them.
+    `skipped` files are neither images nor captions by their extension; `seen` does not include them. `dropped` of them
+    are captions and metadata in an archive that no image uses.
     """
 
     seen: int = 0
     complete: bool = False  # whether the listing has ended
     skipped: int = 0
+    dropped: int = 0
+    first_dropped: str = ""  # its name
     added: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -63,6 +66,8 @@ class IngestReport:
                 self.complete = self.complete or event.complete
             case SkippedFile():
                 self.skipped += 1
+                self.dropped += bool(event.reason)
+                self.first_dropped = self.first_dropped or (event.key if event.reason else "")
 
     def take_back(self, outcome: ItemOutcome, reason: str) -> ItemOutcome:
         """Turn an upload that was counted and then lost into a failure, and return that."""
@@ -97,6 +102,7 @@ class IngestReport:
             "unchanged": self.unchanged,
             "failed": self.failed,
             "skipped": self.skipped,
+            "dropped": self.dropped,
             "duplicates": self.duplicates,
             "pruned": self.pruned,
             "seconds": round(self.seconds, 3),
@@ -112,10 +118,15 @@ class IngestReport:
         """
         images = "1 image" if self.seen == 1 else f"{self.seen} images"
         others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
+        dropped = (
+            f", {self.dropped} of them text that no image uses ({self.first_dropped}{', ...' * (self.dropped > 1)})"
+            if self.dropped
+            else ""
+        )
         extras = [
             f"; {self.duplicates} of them equal to another" if self.duplicates else "",
             f"; {self.pruned} vanished {'one' if self.pruned == 1 else 'ones'} removed" if self.pruned else "",
-            f"; {others} skipped" if self.skipped else "",
+            f"; {others} skipped{dropped}" if self.skipped else "",
         ]
         return (
             f"{images}: {self.added} added, {self.updated} updated, {self.unchanged} unchanged, "
@@ -156,11 +167,16 @@ class ReportFile:
             else:
                 self._uploaded.pop(event.key, None)
                 self._write(event)
+        elif isinstance(event, SkippedFile) and event.reason:
+            self._write_line(event.key, "skipped", event.reason, event.source)
 
     def _write(self, outcome: ItemOutcome) -> None:
+        self._write_line(outcome.key, outcome.status, outcome.reason, outcome.source)
+
+    def _write_line(self, key: str, status: str, reason: str, source: str) -> None:
         if self.problem:
             return
-        line = {"key": outcome.key, "status": outcome.status, "reason": outcome.reason, "source": outcome.source}
+        line = {"key": key, "status": status, "reason": reason, "source": source}
         self._safely(lambda: self._out.write(json.dumps(line, ensure_ascii=False) + "\n"))
 
     def _safely(self, act: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.items import Facts, UnusableFile
@@ -12,6 +12,7 @@ from ingest.sources.property_values import parse_properties, parse_text
 CAPTION_SUFFIX = ".txt"
 METADATA_SUFFIX = ".json"
 LABEL_SUFFIX = ".cls"  # class in a WebDataset shard, in archives only
+ANNOTATION_SUFFIXES = (CAPTION_SUFFIX, METADATA_SUFFIX, LABEL_SUFFIX)
 MAX_CAPTION_BYTES = 100_000
 MAX_METADATA_BYTES = 16_000_000  # some labelling tools embed the image in it
 
@@ -71,6 +72,55 @@ class AnnotationIndex:
         """Return the annotations that belong to none of the images."""
         stems = {stem for image in images for stem in self._stems(image)}
         return [name for kind in self._names.values() for stem, name in kind.items() if stem not in stems]
+
+
+class SampleIndex(AnnotationIndex):
+    """Index of the annotations in an archive, where those of a WebDataset sample may be named apart from its images.
+
+    A sample is called as its members up to their first dot. An annotation that no image has as its stem belongs to all
+    images of its sample that have none of their own: sample0.outputs.txt to sample0.input.png.
+    """
+
+    def __init__(self, names: Iterable[str], images: Iterable[str]) -> None:
+        """`images`: the paths of all images, or at least of those before the end of a broken archive."""
+        super().__init__(names, ANNOTATION_SUFFIXES, list_sample_stems)
+        known = {stem for by_stem in self._names.values() for stem in by_stem}
+        taken = {stem for image in images for stem in list_stems(image) if stem in known}
+        self._by_sample: dict[str, dict[str, str]] = {kind: {} for kind in ANNOTATION_SUFFIXES}
+        for kind, by_stem in self._names.items():
+            for stem, name in by_stem.items():
+                if stem not in taken:
+                    self._by_sample[kind].setdefault(parse_sample(stem), name)
+
+    def find(self, image: str, kind: str) -> str | None:
+        return super().find(image, kind) or self._by_sample.get(kind, {}).get(parse_sample(image))
+
+    def find_dropped(self, images: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield each annotation that is used for none of the images, and the reason."""
+        used, samples = set[str](), set[str]()
+        for image in images:
+            used.update(name for kind in ANNOTATION_SUFFIXES if (name := self.find(image, kind)))
+            samples.add(parse_sample(image))
+        for kind, by_stem in self._names.items():
+            for stem, name in by_stem.items():
+                if name not in used:
+                    has_image = parse_sample(stem) in samples
+                    yield name, f"its sample has another {kind} file" if has_image else "belongs to no image"
+
+
+def list_sample_stems(path: str) -> Sequence[str]:
+    """As `list_stems`, and as WebDataset, where a sample's name ends at its first dot: 0001.left.jpg, 0001.json."""
+    return *list_stems(path), parse_sample(path)
+
+
+def parse_sample(path: str) -> str:
+    """Return the sample that a member belongs to.
+
+    >>> parse_sample("cats/0001.left.jpg")
+    'cats/0001'
+    """
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + name.partition(".")[0]
 
 
 def read_facts(annotations: Annotations, label: str, options: SourceOptions, default_label: str = "") -> Facts:

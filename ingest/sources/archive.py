@@ -57,9 +57,9 @@ def stamp_archive(path: str) -> str:
 
 def list_archive(archive: ArchiveInfo, open_file: FileOpener, name_filter: NameFilter) -> Iterator[ListingEntry]:
     try:
-        with open_contents(archive, open_file, name_filter) as members:
-            sorter = MemberSorter(archive, name_filter, members.annotations)
-            yield from sorter.entries(members.members)
+        with open_contents(archive, open_file, name_filter) as contents:
+            sorter = MemberSorter(archive, name_filter, contents)
+            yield from sorter.entries(contents.members)
     except VectorizerError:  # not a fault of the archive but of its transport
         raise
     except UnusableFile as problem:
@@ -70,7 +70,7 @@ def list_archive(archive: ArchiveInfo, open_file: FileOpener, name_filter: NameF
             f"cannot be read any further ({format_error(error)}); what came before it is ingested"
         )
         return
-    yield from sorter.list_unmatched()
+    yield from sorter.list_dropped()
     if not sorter.has_images:
         yield archive.build_failure(f"no images in this archive; looked for {', '.join(ENTRY_EXTENSIONS)} files")
 

@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 from ingest.items import Facts, ItemOutcome, Status, UnusableFile
 from ingest.sources.annotations import (
+    ANNOTATION_SUFFIXES,
     CAPTION_SUFFIX,
     LABEL_SUFFIX,
     METADATA_SUFFIX,
     Annotation,
-    AnnotationIndex,
     Annotations,
+    SampleIndex,
     list_fact_options,
     read_facts,
 )
@@ -24,7 +25,7 @@ from ingest.sources.base import FileEntry, SkippedFile, SourceOptions, make_stam
 from ingest.sources.entries import ListingEntry, NameFilter, check_utf8, escape_non_utf8, is_entry, parse_extension
 from ingest.sources.reading import check_size
 
-ANNOTATION_SUFFIXES = (CAPTION_SUFFIX, METADATA_SUFFIX, LABEL_SUFFIX)
+RESOURCE_FORKS = "__MACOSX"  # a folder that macOS adds to zip files, with a ._x.png for each x.png
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +65,27 @@ class ArchiveInfo:
 @dataclass(frozen=True, slots=True)
 class ArchiveContents:
     annotations: Sequence[ArchiveMember]  # all of them, wherever they are; other members among them are ignored
+    images: Sequence[str]  # the names of all images; other names among them are ignored
     members: Iterator[ArchiveMember]  # all; raises the error that ended the archive after the members before it
 
 
 class MemberSorter:
     """Sort members into entries and their annotations; a second member of the same name is a failure."""
 
-    def __init__(self, archive: ArchiveInfo, names: NameFilter, annotations: Iterable[ArchiveMember]) -> None:
+    def __init__(self, archive: ArchiveInfo, names: NameFilter, contents: ArchiveContents) -> None:
         self._archive, self._names = archive, names
         self._members = {
             normalize_member_path(annotation.name): annotation
-            for annotation in annotations
+            for annotation in contents.annotations
             if annotation.is_file and is_annotation(names, annotation.name)
         }
-        self._annotations = AnnotationIndex(self._members, ANNOTATION_SUFFIXES, list_sample_stems)
+        self._annotations = SampleIndex(self._members, filter(is_entry, map(normalize_member_path, contents.images)))
         self._images = set[str]()  # paths of the images so far
 
     def entries(self, members: Iterable[ArchiveMember]) -> Iterator[ListingEntry]:
         for member in members:
             path = normalize_member_path(member.name)
-            if not self._names.accepts(path):
+            if not self._names.accepts(path) or is_resource_fork(path):
                 continue
             if is_entry(path) and member.is_file:
                 yield self._image(path, member)
@@ -91,12 +93,10 @@ class MemberSorter:
             elif not self._annotations.is_annotation(path):
                 yield SkippedFile(escape_non_utf8(self._archive.key(path)))
 
-    def list_unmatched(self) -> Iterator[SkippedFile]:
-        """Return the annotations without an image; call it after all members were sorted."""
-        return (
-            SkippedFile(escape_non_utf8(self._archive.key(path)))
-            for path in self._annotations.list_unmatched(self._images)
-        )
+    def list_dropped(self) -> Iterator[SkippedFile]:
+        """Yield the annotations that no image uses; call it after all members were sorted."""
+        for path, reason in self._annotations.find_dropped(self._images):
+            yield SkippedFile(escape_non_utf8(self._archive.key(path)), reason, self._archive.name)
 
     @property
     def has_images(self) -> bool:
@@ -131,7 +131,11 @@ class MemberSorter:
 
 def is_annotation(names: NameFilter, name: str) -> bool:
     path = normalize_member_path(name)
-    return parse_extension(path) in ANNOTATION_SUFFIXES and names.accepts(path)
+    return parse_extension(path) in ANNOTATION_SUFFIXES and names.accepts(path) and not is_resource_fork(path)
+
+
+def is_resource_fork(path: str) -> bool:
+    return path.partition("/")[0] == RESOURCE_FORKS
 
 
 def normalize_member_path(name: str) -> str:
@@ -144,12 +148,6 @@ def parse_folder_label(path: str) -> str:
     """Return the name of the member's folder; "" if it is in none."""
     folder = posixpath.basename(posixpath.dirname(path))
     return "" if folder == ".." else folder
-
-
-def list_sample_stems(path: str) -> Sequence[str]:
-    """As `list_stems`, and as WebDataset, where a sample's name ends at its first dot: 0001.left.jpg, 0001.json."""
-    folder, slash, name = path.rpartition("/")
-    return path, posixpath.splitext(path)[0], folder + slash + name.partition(".")[0]
 
 
 def open_member(member: ArchiveMember) -> BinaryIO:

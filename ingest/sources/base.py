@@ -21,9 +21,11 @@ SETTLED_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is no image according to its extension."""
+    """A file that is no image according to its extension. With a reason, it is an annotation that no image uses."""
 
     key: str
+    reason: str = ""
+    source: str = ""
 
 
 SourceResult = SourceItem | ItemOutcome | SkippedFile  # an outcome: a file that could not be listed, and the reason

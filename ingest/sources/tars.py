@@ -63,7 +63,7 @@ def read_plain_contents(open_file: Callable[[], BinaryIO]) -> ArchiveContents:
         except Exception as error:  # tarfile raises many types over broken headers
             problem = error
     follow_links(members, links)
-    return ArchiveContents(members, raise_after(problem, members))
+    return ArchiveContents(members, [member.name for member in members], raise_after(problem, members))
 
 
 def raise_after(problem: Exception | None, members: Iterable[ArchiveMember]) -> Iterator[ArchiveMember]:
@@ -175,24 +175,28 @@ def read_stream_contents(
     read: images would be stored without their captions and count as complete. A broken archive ends both passes;
     only the iteration of `members` raises its error.
     """
-    annotations, problem = list[ArchiveMember](), None
+    annotations, images, problem = list[ArchiveMember](), list[str](), None
     try:
-        for annotation in read_annotations(open_stream(), is_wanted, most):
-            annotations.append(annotation)
+        for member in read_annotations(open_stream(), is_wanted, most):
+            if is_wanted(member.name):
+                annotations.append(member)
+            elif is_entry(member.name):
+                images.append(member.name)
     except (UnusableFile, VectorizerError):
         raise
     except Exception as error:
         problem = error
-    return ArchiveContents(annotations, raise_after(problem, read_stream_members(open_stream(), is_entry)))
+    return ArchiveContents(annotations, images, raise_after(problem, read_stream_members(open_stream(), is_entry)))
 
 
 def read_annotations(stream: BinaryIO, is_wanted: Callable[[str], bool], most: int) -> Iterator[ArchiveMember]:
-    for annotation in read_stream_members(stream, is_wanted):
-        if is_wanted(annotation.name):
-            most -= annotation.held_bytes + len(annotation.name) + ANNOTATION_OVERHEAD_BYTES
+    """Yield all members, with the bytes of the annotations. Raises UnusableFile if those take more than `most`."""
+    for member in read_stream_members(stream, is_wanted):
+        if is_wanted(member.name):
+            most -= member.held_bytes + len(member.name) + ANNOTATION_OVERHEAD_BYTES
             if most < 0:
                 raise UnusableFile(TOO_MANY_ANNOTATIONS)
-            yield annotation
+        yield member
 
 
 def read_stream_members(stream: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[ArchiveMember]:

@@ -39,7 +39,7 @@ def read_zip_contents(open_file: Callable[[], BinaryIO]) -> ArchiveContents:
     weakref.finalize(archive, file.close)  # when the last member that uses it is freed
     lock = threading.Lock()
     members = [build_zip_member(archive, info, lock) for info in archive.infolist() if not info.is_dir()]
-    return ArchiveContents(members, iter(members))
+    return ArchiveContents(members, [member.name for member in members], iter(members))
 
 
 def build_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> ArchiveMember:

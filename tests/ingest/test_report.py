@@ -39,15 +39,24 @@ MIXED = report_of(
 
 @given(st.lists(st.sampled_from(list(Status))))
 def test_the_numbers_add_up_to_what_was_seen(statuses: list[Status]) -> None:
-    told = report_of(*(ItemOutcome(str(number), status) for number, status in enumerate(statuses))).as_json()
-    assert told["seen"] == len(statuses) == told["added"] + told["updated"] + told["unchanged"] + told["failed"]
+    fields = report_of(*(ItemOutcome(str(number), status) for number, status in enumerate(statuses))).as_json()
+    assert (
+        fields["seen"] == len(statuses) == fields["added"] + fields["updated"] + fields["unchanged"] + fields["failed"]
+    )
 
 
 def test_json_holds_the_numbers_and_the_failures_by_name() -> None:
-    told = json.loads(json.dumps(replace(MIXED, seconds=1.23456).as_json()))
-    assert [told[name] for name in ("seen", "added", "updated", "unchanged", "failed", "skipped")] == [4, 1, 1, 1, 1, 1]
-    assert told["failures"] == [{"path": "d", "reason": "broken"}] and told["seconds"] == 1.235
-    assert told["duplicates"] == told["pruned"] == 0 and told["near_duplicates"] == []
+    fields = json.loads(json.dumps(replace(MIXED, seconds=1.23456).as_json()))
+    assert [fields[name] for name in ("seen", "added", "updated", "unchanged", "failed", "skipped")] == [
+        4,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert fields["failures"] == [{"path": "d", "reason": "broken"}] and fields["seconds"] == 1.235
+    assert fields["duplicates"] == fields["pruned"] == 0 and fields["near_duplicates"] == []
 
 
 def test_the_exit_code_is_3_when_some_failed_and_0_otherwise() -> None:
@@ -59,6 +68,23 @@ def test_the_summary_is_one_sentence() -> None:
     assert MIXED.summary().endswith("; 1 other file skipped") and "equal" not in MIXED.summary()
 
 
+def test_text_that_no_image_uses_is_counted_and_named(tmp_path: Path) -> None:
+    dropped = SkippedFile("a.tar::x.txt", "belongs to no image", "/a.tar")
+    with ReportFile(tmp_path / "r.jsonl", lambda _: None) as lines:
+        report = report_of()
+        for event in (dropped, SkippedFile("notes.md"), replace(dropped, key="a.tar::y.txt")):
+            report.take(event)
+            lines(report, event)
+    assert report.summary().endswith("; 4 other files skipped, 2 of them text that no image uses (a.tar::x.txt, ...)")
+    assert (report.as_json()["dropped"], report.exit_code) == (2, 0)
+    written = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [(line["key"], line["status"]) for line in written] == [
+        ("a.tar::x.txt", "skipped"),
+        ("a.tar::y.txt", "skipped"),
+    ]
+    assert written[0]["reason"] == "belongs to no image" and FailedItems.read(tmp_path / "r.jsonl").sources == ()
+
+
 def test_the_summary_counts_duplicates_and_removed_images() -> None:
     report = report_of(ItemOutcome("a", Status.ADDED, sha256="x", duplicate_of="b"))
     report.pruned = 2
@@ -66,7 +92,7 @@ def test_the_summary_counts_duplicates_and_removed_images() -> None:
     assert "; 1 of them equal to another; 2 vanished ones removed;" in report.summary()
 
 
-def test_what_is_taken_back_moves_to_failed() -> None:
+def test_an_outcome_taken_back_moves_to_failed() -> None:
     sent = ItemOutcome("a", Status.UPDATED, sha256="x", duplicate_of="b")
     report = report_of(sent)
     failed = report.take_back(sent, "lost")
@@ -76,8 +102,8 @@ def test_what_is_taken_back_moves_to_failed() -> None:
 
 def test_it_waits_until_something_happens() -> None:
     report = IngestReport()
-    report.take(RetryWait("nobody there"))
-    assert report.waiting == "nobody there"
+    report.take(RetryWait("connection refused"))
+    assert report.waiting == "connection refused"
     report.take(ItemOutcome("a", Status.ADDED))
     assert not report.waiting
 
@@ -112,7 +138,7 @@ def item(key: str, source: str = "/photos") -> SourceItem:
     return found
 
 
-def test_every_image_has_a_line_with_what_became_of_it(tmp_path: Path) -> None:
+def test_every_image_has_a_line_with_its_result(tmp_path: Path) -> None:
     source = ListSource({"a": png(), "b": BROKEN})
     with ReportFile(tmp_path / "r.jsonl", silent) as report:
         ingest([source], FakeStore(), None, report, IngestSettings(patience_seconds=0))
@@ -172,12 +198,12 @@ def test_names_of_any_kind_come_back_from_the_report(bad: set[str], good: set[st
     assert all(failed.has(item(name)) for name in bad)
 
 
-def test_what_is_no_utf8_is_written_as_json_writes_it(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_written_as_json_writes_it(tmp_path: Path) -> None:
     [line] = written(tmp_path / "r.jsonl", ItemOutcome("a", Status.FAILED, "no \udce9", "/caf\udce9"))
     assert line["source"] == "/caf\udce9" and FailedItems.read(tmp_path / "r.jsonl").sources == ("/caf\udce9",)
 
 
-def test_a_retry_takes_what_failed_and_nothing_else(tmp_path: Path) -> None:
+def test_a_retry_takes_the_failed_items_alone(tmp_path: Path) -> None:
     source, store = ListSource(pictures(5)), FakeStore()
     source.files["0003.png"].data = BROKEN
     with ReportFile(tmp_path / "r.jsonl", silent) as report:
@@ -201,7 +227,9 @@ def test_a_retry_takes_what_failed_and_nothing_else(tmp_path: Path) -> None:
         ("a#1.png", ["a#1.png"], ["a#2.png", "b.png"]),
     ],
 )
-def test_a_retry_takes_all_parts_of_what_failed(tmp_path: Path, failed: str, taken: list[str], left: list[str]) -> None:
+def test_a_retry_takes_all_parts_of_a_failed_item(
+    tmp_path: Path, failed: str, taken: list[str], left: list[str]
+) -> None:
     written(tmp_path / "r.jsonl", ItemOutcome(failed, Status.FAILED, "broken", "/photos"))
     back = FailedItems.read(tmp_path / "r.jsonl")
     assert [key for key in taken + left if back.has(item(key))] == taken

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ingest.items import Facts, UnusableFile
 from ingest.sources import open_sources
 from ingest.sources.archive import open_archive
-from ingest.sources.base import PropertyColumn, SourceOptions
+from ingest.sources.base import PropertyColumn, SkippedFile, SourceOptions, SourceResult
 from ingest.sources.reading import open_regular
 from ingest.sources.tars import EXTENSION_HEADER_TYPES
 from tests.ingest.sources.listed import (
@@ -106,6 +106,90 @@ def test_samples_of_webdataset_belong_together(tmp_path: Path, make: Make) -> No
     assert not skipped(listed) and not failures(listed)
 
 
+def texts(listed: list[SourceResult]) -> dict[str, str]:
+    return {key.partition("::")[2]: fact.caption for key, fact in facts(listed).items()}
+
+
+def dropped(listed: list[SourceResult]) -> dict[str, str]:
+    return {
+        each.key.partition("::")[2]: each.reason for each in listed if isinstance(each, SkippedFile) and each.reason
+    }
+
+
+@every_kind
+def test_a_text_of_a_sample_belongs_to_its_images_under_any_name(tmp_path: Path, make: Make) -> None:
+    members: dict[str, str | bytes] = {
+        "./sample0.input.png": png(1),
+        "./sample0.outputs.txt": "a cat",
+        "sample1.outputs.txt": "a wolf",
+        "sample1.INPUT.PNG": png(2),
+        "deep/s.left.png": png(3),
+        "deep/s.right.png": png(4),
+        "deep/s.pair.json": '{"caption": "two of a kind"}',
+        "deep/s.kind.cls": "pair",
+        "other/s.png": png(5),
+    }
+    listed = found(make(tmp_path, members))
+    assert texts(listed) == {
+        "sample0.input.png": "a cat",
+        "sample1.INPUT.PNG": "a wolf",
+        "deep/s.left.png": "two of a kind",
+        "deep/s.right.png": "two of a kind",
+        "other/s.png": "",
+    }
+    assert not skipped(listed) and not failures(listed)
+
+
+@every_kind
+def test_the_text_of_one_image_of_a_sample_is_not_that_of_another(tmp_path: Path, make: Make) -> None:
+    members: dict[str, str | bytes] = {
+        "0.right.png": png(1),
+        "0.left.png": png(2),
+        "0.left.txt": "left",
+        "1.png": png(3),
+        "1.jpg": png(4),
+        "1.png.txt": "the png",
+    }
+    listed = found(make(tmp_path, members))
+    assert texts(listed) == {"0.right.png": "", "0.left.png": "left", "1.png": "the png", "1.jpg": ""}
+    assert not skipped(listed)
+
+
+@every_kind
+def test_a_text_that_no_image_uses_is_named_with_the_reason(tmp_path: Path, make: Make) -> None:
+    members: dict[str, str | bytes] = {
+        "a.png": png(1),
+        "a.txt": "first",
+        "a.more.txt": "second",
+        "b.png": png(2),
+        "b.short.txt": "short",
+        "b.long.txt": "long",
+        "c.txt": "of nothing",
+    }
+    listed = found(make(tmp_path, members))
+    assert texts(listed) == {"a.png": "first", "b.png": "short"}
+    assert dropped(listed) == {
+        "a.more.txt": "its sample has another .txt file",
+        "b.long.txt": "its sample has another .txt file",
+        "c.txt": "belongs to no image",
+    }
+
+
+def test_an_archive_of_macos_has_its_images_once_and_no_captions_of_forks(tmp_path: Path) -> None:
+    members: dict[str, str | bytes] = {
+        "Album/": "",
+        "Album/IMG_1.JPG": png(1),
+        "Album/IMG_1.txt": "a wolf",
+        "Album/.DS_Store": "x",
+        "__MACOSX/Album/._IMG_1.JPG": b"\0\5\x16\7",
+        "__MACOSX/Album/._IMG_1.txt": b"\0\5\x16\7",
+        "__MACOSX/IMG_2.JPG": b"\0\5\x16\7",
+    }
+    for options in (SourceOptions(), SourceOptions(hidden=True)):
+        listed = found(zipped(tmp_path, members), options=options)
+        assert texts(listed) == {"Album/IMG_1.JPG": "a wolf"} and not failures(listed) and not dropped(listed)
+
+
 @every_kind
 def test_annotations_may_be_anywhere_in_the_archive(tmp_path: Path, make: Make) -> None:
     members: dict[str, str | bytes] = {"a.txt": "1", "b.png": png(), "c.txt": "", "a.png": png(), "b.cls": "2"}
@@ -118,6 +202,7 @@ def test_annotations_may_be_anywhere_in_the_archive(tmp_path: Path, make: Make) 
 @settings(max_examples=20, deadline=None)
 @given(
     names=st.permutations(["x.png", "x.txt", "x.cls", "y.left.png", "y.json", "z/y.png", "z/y.TXT", "loose.txt", ".h"])
+    | st.permutations(["a.x.png", "a.y.png", "a.x.txt", "a.z.txt", "a.z.json", "a.cls", "loose.txt"])
 )
 def test_a_compressed_archive_lists_the_same_as_the_plain_one(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -243,7 +328,8 @@ def test_hidden_and_ignored_members_do_not_count(tmp_path: Path, make: Make) -> 
     file = make(tmp_path, {"x.png": "", "__MACOSX/._x.png": "", ".git/y.png": "", "thumbs/z.png": "", "./w.png": ""})
     listed = found(file, options=SourceOptions(ignore=("thumbs/",)))
     assert [key.partition("::")[2] for key in keys(listed)] == ["x.png", "w.png"] and not skipped(listed)
-    assert len(keys(found(file, options=SourceOptions(hidden=True)))) == 5
+    with_hidden = [key.partition("::")[2] for key in keys(found(file, options=SourceOptions(hidden=True)))]
+    assert with_hidden == ["x.png", ".git/y.png", "thumbs/z.png", "w.png"]  # macOS writes no images into __MACOSX
 
 
 @every_kind
