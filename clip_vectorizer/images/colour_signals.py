@@ -1,0 +1,204 @@
+"""Descriptions of colours in files: profiles, PNG's chunks, the `nclx` box of AVIF, the header of BMP.
+
+Each is returned as an ICC profile's bytes, taken from the file or built from its numbers. Nothing here raises for what
+is in the file.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from PIL import Image
+
+from clip_vectorizer.images.icc import BT709, CURVES, PRIMARIES, RgbPrimaries, ToneCurve, build_rgb_profile
+from clip_vectorizer.images.png import SIGNATURE, split_chunks
+
+MAX_PROFILE_BYTES = 8_000_000  # the largest in use, of printers, have about 3 MB
+COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+MAX_CHUNKS = 10_000  # before the pixels; files have about ten
+MAX_BOXES, MAX_META_BYTES = 1_000, 1_000_000  # of an AVIF file's description
+SRGB_GAMMA = 45_455  # gAMA of an sRGB file, in 1/100,000
+GAMMA_TOLERANCE = 0.05  # without cHRM, what is so near to it is taken for it, as by libpng and Chromium
+FULL_RANGE = 1
+SRGB_CODES = (1, 13)  # colour primaries and transfer characteristics of ITU-T H.273
+UNSPECIFIED = 2
+BT709_TRANSFERS = (1, 6, 14, 15)
+BMP_HEADER = 14  # bytes of the file header, before that of the picture
+BMP_V5_BYTES = 124  # of the header that can embed a profile
+EMBEDDED = 0x4D424544  # its colour space: PROFILE_EMBEDDED
+
+
+@dataclass(frozen=True, slots=True)
+class ColourSignal:
+    """One description of a file's colours: a profile, b"" for sRGB, or why it is none."""
+
+    profile: bytes = b""
+    fault: str = ""
+
+
+def read_signals(image: Image.Image, data: bytes) -> Iterator[ColourSignal]:
+    """All there are, the first that counts first. Pillow returns profiles, but not all of PNG's and none of BMP's."""
+    if data.startswith(SIGNATURE):
+        yield from read_png_signals(data)
+    elif data.startswith(b"BM"):
+        yield from read_bmp_signals(data)
+    elif "icc_profile" in image.info:
+        profile = image.info["icc_profile"]  # None where a part of it is missing
+        yield ColourSignal(profile) if profile else ColourSignal(fault="its colour profile is incomplete")
+    elif data[4:8] == b"ftyp":
+        yield from read_avif_signals(data)
+
+
+def read_png_signals(data: bytes) -> Iterator[ColourSignal]:
+    """cICP, iCCP, sRGB and gAMA with cHRM: PNG, third edition, 4.3."""
+    chunks = read_colour_chunks(data)
+    for name, read in PNG_READERS.items():
+        if name in chunks:
+            try:
+                yield ColourSignal(read(chunks))
+            except ValueError as error:
+                yield ColourSignal(fault=f"{name.decode()}: {error}")
+
+
+def read_colour_chunks(data: bytes) -> dict[bytes, bytes]:
+    """Name -> body of the chunks that describe colours, up to the pixels; the first of each name."""
+    found: dict[bytes, bytes] = {}
+    for chunk in islice(split_chunks(data), MAX_CHUNKS):
+        name = chunk[4:8]
+        if name == b"IDAT":
+            break
+        if name in COLOUR_CHUNKS:
+            found.setdefault(name, chunk[8 : 8 + int.from_bytes(chunk[:4])])
+    return found
+
+
+def read_cicp(chunks: Mapping[bytes, bytes]) -> bytes:
+    body = chunks[b"cICP"]
+    if len(body) != 4 or body[2] != 0:
+        raise ValueError("not four bytes of an RGB image")
+    if UNSPECIFIED in body[:2]:
+        raise ValueError("its colours are not specified")
+    if body[3] != FULL_RANGE:
+        raise ValueError("a narrow range is not supported")
+    return build_coded_profile(body[0], body[1])
+
+
+def build_coded_profile(primaries: int, transfer: int) -> bytes:
+    """The profile for codes of ITU-T H.273, b"" for sRGB's. Raises ValueError for unknown ones."""
+    if (primaries, transfer) == SRGB_CODES:
+        return b""
+    if primaries not in PRIMARIES or transfer not in CURVES:
+        raise ValueError(f"colour primaries {primaries} with transfer characteristics {transfer} are not supported")
+    return build_rgb_profile(f"CICP {primaries}/{transfer}", PRIMARIES[primaries], (CURVES[transfer],))
+
+
+def read_iccp(chunks: Mapping[bytes, bytes]) -> bytes:
+    _, _, packed = chunks[b"iCCP"].partition(b"\0")
+    try:
+        unpacked = zlib.decompressobj().decompress(packed[1:], MAX_PROFILE_BYTES + 1)
+    except zlib.error as error:
+        raise ValueError("its profile cannot be decompressed") from error
+    if not unpacked:
+        raise ValueError("its profile is empty")
+    return unpacked
+
+
+def read_srgb(chunks: Mapping[bytes, bytes]) -> bytes:
+    return b""
+
+
+def read_gama(chunks: Mapping[bytes, bytes]) -> bytes:
+    """gAMA with cHRM, or with sRGB's primaries; cHRM alone does not say what the levels mean."""
+    gamma = int.from_bytes(chunks[b"gAMA"]) if len(chunks[b"gAMA"]) == 4 else 0
+    if not gamma:
+        raise ValueError("no number above 0")
+    if b"cHRM" not in chunks and abs(gamma / SRGB_GAMMA - 1) <= GAMMA_TOLERANCE:
+        return b""
+    primaries = parse_chromaticities(chunks[b"cHRM"]) if b"cHRM" in chunks else BT709
+    return build_rgb_profile(f"gamma {100_000 / gamma:.3g}", primaries, (ToneCurve(100_000 / gamma),))
+
+
+def parse_chromaticities(body: bytes) -> RgbPrimaries:
+    if len(body) != 32:
+        raise ValueError("cHRM is not 32 bytes")
+    values = [value / 100_000 for value in struct.unpack(">8I", body)]
+    white, red, green, blue = zip(values[::2], values[1::2], strict=True)
+    return RgbPrimaries(red, green, blue, white)
+
+
+PNG_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], bytes]] = {
+    b"cICP": read_cicp,
+    b"iCCP": read_iccp,
+    b"sRGB": read_srgb,
+    b"gAMA": read_gama,
+}
+
+
+def read_avif_signals(data: bytes) -> Iterator[ColourSignal]:
+    """The `nclx` box of the primary item."""
+    meta = next((body for name, body in split_boxes(data) if name == b"meta"), b"")
+    try:
+        for box in find_colour_boxes(meta[4:MAX_META_BYTES]):
+            if box[:4] == b"nclx":
+                yield ColourSignal(build_nclx_profile(*struct.unpack_from(">HH", box, 4)))
+    except (ValueError, struct.error, IndexError) as error:
+        yield ColourSignal(fault=f"nclx: {error}")
+
+
+def build_nclx_profile(primaries: int, transfer: int) -> bytes:
+    """As `build_coded_profile`; what is not specified is sRGB's, and BT.709's curve is shown as sRGB's."""
+    return build_coded_profile(
+        SRGB_CODES[0] if primaries == UNSPECIFIED else primaries,
+        SRGB_CODES[1] if transfer in (UNSPECIFIED, *BT709_TRANSFERS) else transfer,
+    )
+
+
+def split_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and body of each box."""
+    start = 0
+    for _ in range(MAX_BOXES):
+        if start + 8 > len(data):
+            return
+        size = int.from_bytes(data[start : start + 4])
+        if size < 8:
+            return
+        yield data[start + 4 : start + 8], data[start + 8 : start + size]
+        start += size
+
+
+def find_colour_boxes(meta: bytes) -> list[bytes]:
+    """Bodies of the `colr` boxes that belong to the primary item."""
+    boxes = dict(reversed(list(split_boxes(meta))))
+    primary, properties = boxes.get(b"pitm", b""), dict(split_boxes(boxes.get(b"iprp", b"")))
+    item = int.from_bytes(primary[4 : 6 if primary[:1] == b"\0" else 8])
+    stored = list(split_boxes(properties.get(b"ipco", b"")))
+    places = read_associations(properties.get(b"ipma", b"")).get(item, [])
+    return [stored[place - 1][1] for place in places if 0 < place <= len(stored) and stored[place - 1][0] == b"colr"]
+
+
+def read_associations(body: bytes) -> dict[int, list[int]]:
+    """Item -> places of its properties, from 1; ISO/IEC 23008-12, 9.3."""
+    if not body:
+        return {}
+    wide_item, wide_place = body[0] > 0, body[3] & 1
+    items: dict[int, list[int]] = {}
+    start = 8
+    for _ in range(min(int.from_bytes(body[4:8]), MAX_BOXES)):
+        end = start + (4 if wide_item else 2)
+        item, count, start = int.from_bytes(body[start:end]), body[end], end + 1
+        size = 2 if wide_place else 1
+        places = [int.from_bytes(body[start + size * k : start + size * (k + 1)]) for k in range(count)]
+        items[item] = [place & (0x7FFF if wide_place else 0x7F) for place in places]
+        start += size * count
+    return items
+
+
+def read_bmp_signals(data: bytes) -> Iterator[ColourSignal]:
+    """The profile that a header of version 5 embeds. Version 4's calibrated RGB is ignored, as by Chromium."""
+    header = data[BMP_HEADER : BMP_HEADER + BMP_V5_BYTES]
+    size, space = int.from_bytes(header[:4], "little"), int.from_bytes(header[56:60], "little")
+    if len(header) == size == BMP_V5_BYTES and space == EMBEDDED:
+        start, length = struct.unpack_from("<II", header, 112)
+        yield ColourSignal(data[BMP_HEADER + start : BMP_HEADER + start + length] or b"\0")
