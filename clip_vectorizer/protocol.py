@@ -22,6 +22,7 @@ READY = "/.well-known/ready"  # 204 once a model is loaded, else 503
 META = "/meta"  # ModelInfo's fields as a JSON object, `version`, `limits` and `routes`
 METRICS = "/metrics"  # for Prometheus
 EMBEDDINGS, MODELS = "/v1/embeddings", "/v1/models"
+MODEL = MODELS + "/{model}"  # the rest of the path, slashes included: names of models have them
 OPENAPI = "/openapi.json"
 
 TEXTS, IMAGES = "texts", "images"

@@ -8,6 +8,7 @@ from clip_vectorizer.protocol import (
     LIVE,
     META,
     METRICS,
+    MODEL,
     MODELS,
     OPENAPI,
     READY,
@@ -15,13 +16,12 @@ from clip_vectorizer.protocol import (
     VECTORIZE_IMAGES,
 )
 from clip_vectorizer.server.middleware import Credentials, RouteHandler, SidecarApp
-from clip_vectorizer.server.routes.openai import embeddings_handler
+from clip_vectorizer.server.routes.openai import embeddings_handler, model_handler, models_handler
 from clip_vectorizer.server.routes.status import (
     handle_live,
     handle_openapi,
     meta_handler,
     metrics_handler,
-    models_handler,
     ready_handler,
 )
 from clip_vectorizer.server.routes.vectorize import images_handler, vectorize_handler
@@ -49,6 +49,7 @@ def build_routes(service: Service) -> dict[str, dict[str, RouteHandler]]:
         VECTORIZE_IMAGES: {"POST": images_handler(service)},
         EMBEDDINGS: {"POST": embeddings_handler(service)},
         MODELS: {"GET": models_handler(service)},
+        MODEL: {"GET": model_handler(service)},
         LIVE: {"GET": handle_live},
         READY: {"GET": ready_handler(service)},
         METRICS: {"GET": metrics_handler(service)},

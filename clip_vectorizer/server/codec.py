@@ -22,6 +22,7 @@ from clip_vectorizer.vectors import Vectors
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 MANY_BYTES, MANY_ITEMS = 1_000_000, 100_000
 WHITESPACE = b" \t\r\n"
+ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{1,9}://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def parse_vectorize(body: bytes, limits: Limits) -> EmbedInputs:
         reason = describe_json_error(error, body)
         raise BadRequest(f'{reason}; send {{"texts": [...], "images": [...]}}, lists of strings') from error
     texts, images = fields.texts or [], fields.images or []
-    check_item_count(len(texts) + len(images), limits)
+    check_item_count(len(texts), len(images), limits)
     return EmbedInputs(texts, [decode_image_field(text) for text in images])
 
 
@@ -72,10 +73,14 @@ def estimate_item_count(body: bytes) -> int:
     return int(np.count_nonzero(comma & ((before == ord('"')) | (before == ord("}")))))
 
 
-def check_item_count(items: int, limits: Limits) -> None:
-    """Raises TooLarge."""
-    if items > limits.max_items:
-        raise TooLarge(f"{items} items; one request takes {limits.max_items} (CLIP_MAX_ITEMS): send several")
+def check_item_count(texts: int, images: int, limits: Limits, hint: str = "") -> None:
+    """Raises TooLarge; `hint` is how the caller's library makes smaller requests."""
+    for count, name, most, variable in (
+        (texts + images, "items", limits.max_items, "CLIP_MAX_ITEMS"),
+        (images, "images", limits.max_images, "CLIP_MAX_IMAGES"),
+    ):
+        if count > most:
+            raise TooLarge(f"{count} {name}; one request takes {most} ({variable}): send several{hint}")
 
 
 class JsonTypeError(NamedTuple):
@@ -137,7 +142,8 @@ def decode_lenient_base64(text: str) -> bytes:
         encoded = text.encode("ascii").translate(URL_SAFE, WHITESPACE).rstrip(b"=")
         return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4), strict_mode=True)
     except ValueError as error:  # UnicodeEncodeError and binascii.Error too
-        raise ImageRefused(422, "not base64") from error
+        address = ADDRESS.match(text)
+        raise ImageRefused(422, "an address, which is not fetched" if address else "not base64") from error
 
 
 def encode_vectors(

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from clip_vectorizer.errors import Overloaded, TooLarge
 
 MIB = 1024 * 1024
+TEXTS_PER_PLACE = 8  # in the queue
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     max_batch: int = 32  # items; past ~32 a CPU gains nothing
-    max_items: int = 256  # texts and images of one request
-    max_queue: int = 1024  # items of all requests in flight; above this: 503 at once
+    max_items: int = 2048  # texts and images of one request, as many as OpenAI's own API takes
+    max_images: int = 256  # of these; an image waits as some 150 kB of pixels, a text as up to 77 numbers
+    max_queue: int = 1024  # items of all requests in flight, eight texts as one; above this: 503 at once
     max_queue_bytes: int = 512 * MIB  # bodies of all requests in flight; above this a body waits before it is read
     max_body_bytes: int = 112 * MIB  # Weaviate accepts 104,858,000 bytes of objects by gRPC, base64 included
     max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
@@ -28,6 +30,21 @@ class Limits:
     def body_bytes(self) -> int:
         """The limit of one body, which must fit into the queue."""
         return min(self.max_body_bytes, self.max_queue_bytes)
+
+    @property
+    def request_places(self) -> int:
+        """The most places in the queue that one request takes."""
+        images = min(self.max_images, self.max_items)
+        return count_places(self.max_items - images, images)
+
+
+def count_places(texts: int, images: int) -> int:
+    """Places in the queue. A text waits in a thousandth of an image's memory and is encoded several times as fast.
+
+    >>> count_places(texts=1, images=2), count_places(texts=2048, images=0)
+    (3, 256)
+    """
+    return images + -(-texts // TEXTS_PER_PLACE)
 
 
 class Gate:

@@ -124,7 +124,11 @@ class Metrics:
 
     def watch_gates(self, items: Gate, size: Gate) -> None:
         """Add the gauges of a process that serves requests, which are read at each request of the metrics."""
-        self._gauge("clip_items_in_flight", "Items of all requests in flight.", lambda: items.inside)
+        self._gauge(
+            "clip_items_in_flight",
+            "Items of all requests in flight; eight texts of a request count as one.",
+            lambda: items.inside,
+        )
         self._gauge("clip_bytes_in_flight", "Bytes of all bodies in flight.", lambda: size.inside)
 
     def _gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:

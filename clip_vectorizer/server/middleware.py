@@ -24,7 +24,7 @@ from clip_vectorizer.errors import (
     Unauthorised,
     UnreadableImage,
 )
-from clip_vectorizer.protocol import ERROR, ITEM, LIVE, READY, REFUSED
+from clip_vectorizer.protocol import EMBEDDINGS, ERROR, ITEM, LIVE, MODEL, MODELS, READY, REFUSED
 from clip_vectorizer.server.metrics import Metrics, RequestTimes
 
 UNKNOWN_ROUTE = "other"  # the label of all paths that are not served: labels must not grow without limit
@@ -34,7 +34,8 @@ BASIC_HINT = "put the password into the address (http://user:password@host)"
 BEARER_HINT = "send a key as `Authorization: Bearer KEY` (our own commands take it from VECTORIZER_API_KEY)"
 JSON = "application/json"
 CLIENT_CLOSED_STATUS = 499  # nginx's number; the response reaches no client
-OPENAI_PREFIX = "/v1/"  # paths whose clients expect an object as error
+OPENAI_VERSION = "/v1"  # where OpenAI's clients have their base URL
+OPENAI_ENDS = ("/embeddings", "/models", "/completions", "/responses")  # of paths with another base URL
 ERROR_KINDS: dict[type[BaseException], str] = {
     BadRequest: "bad_request",
     UnreadableImage: "unreadable_image",
@@ -90,17 +91,18 @@ class SidecarApp:
                 self._metrics.error(error_kind(error))
         if request.times:
             response.raw_headers += finish_times(request.times).headers()
-        self._metrics.answered(path if path in self._routes else UNKNOWN_ROUTE, response.status_code, request.size)
+        route = find_route(path)
+        self._metrics.answered(route if route in self._routes else UNKNOWN_ROUTE, response.status_code, request.size)
         await response(scope, receive, send)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s", format_log_line(request, response, message, time.perf_counter() - start))
 
     def _handler(self, path: str, method: str) -> RouteHandler:
         """The handler of a path and a method. Raises NotServed."""
-        methods = self._routes.get(path)
+        methods = self._routes.get(find_route(path))
         if methods is None:
             paths = ", ".join(self._routes)
-            raise NotServed(404, f"{path[:200]} is not a path of this server; it has {paths}")
+            raise NotServed(404, f"{path[:200]} is not a path of this server; {suggest_base_url(path)}it has {paths}")
         handler = methods.get("GET" if method == "HEAD" else method)
         if handler is None:
             allowed = (*methods, "HEAD") if "GET" in methods else tuple(methods)
@@ -118,6 +120,27 @@ class SidecarApp:
         if isinstance(error, SlowBody):
             headers.append((b"connection", b"close"))  # the rest of the body would be parsed as the next request
         return headers
+
+
+def find_route(path: str) -> str:
+    """The path in the table of routes: that of one model has its name at the end."""
+    return MODEL if path.startswith(f"{MODELS}/") else path
+
+
+def suggest_base_url(path: str) -> str:
+    """What is wrong with the base URL of an OpenAI client, as the beginning of a sentence; "" for other paths.
+
+    >>> suggest_base_url("/embeddings")
+    'embeddings are at /v1/embeddings, so end the base URL of the client in /v1; '
+    """
+    if not is_openai_path(path):
+        return ""
+    return f"embeddings are at {EMBEDDINGS}, so end the base URL of the client in {OPENAI_VERSION}; "
+
+
+def is_openai_path(path: str) -> bool:
+    """Whether clients of `path` expect an object as error: also where their base URL is wrong."""
+    return path == OPENAI_VERSION or path.startswith(f"{OPENAI_VERSION}/") or path.endswith(OPENAI_ENDS)
 
 
 class Credentials:
@@ -196,7 +219,7 @@ def describe_error(error: Exception) -> tuple[int, str]:
 def encode_error(message: str, status: int, path: str, error: Exception | None = None) -> bytes:
     """The JSON of an error, in the form that the clients of `path` expect; the item it is about, and refused images."""
     fields: dict[str, Any] = {ERROR: message}
-    if path.startswith(OPENAI_PREFIX):
+    if is_openai_path(path):
         fields[ERROR] = build_openai_error(message, status)
     if isinstance(error, RequestRefused | EncoderFailed) and error.problem:
         problem = error.problem

@@ -60,6 +60,7 @@ def parse_limits(env: Mapping[str, str]) -> Limits:
     return Limits(
         max_batch=parse_int(env, "CLIP_MAX_BATCH", usual.max_batch),
         max_items=parse_int(env, "CLIP_MAX_ITEMS", usual.max_items),
+        max_images=parse_int(env, "CLIP_MAX_IMAGES", usual.max_images),
         max_queue=parse_int(env, "CLIP_MAX_QUEUE", usual.max_queue),
         max_queue_bytes=parse_int(env, "CLIP_MAX_QUEUE_BYTES", usual.max_queue_bytes),
         cache_bytes=parse_int(env, "CLIP_CACHE_BYTES", usual.cache_bytes, least=0),
@@ -147,7 +148,7 @@ def share_settings(settings: Settings) -> Settings:
     limits, count = settings.limits, settings.processes
     share = replace(
         limits,
-        max_queue=max(limits.max_queue // count, min(limits.max_queue, limits.max_items)),
+        max_queue=max(limits.max_queue // count, min(limits.max_queue, limits.request_places)),
         max_queue_bytes=max(limits.max_queue_bytes // count, limits.body_bytes),
         cache_bytes=0,
     )

@@ -161,7 +161,7 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [({"texts": ["a"]}, 200), ([], 400), ({"images": ["?"]}, 422), ({"texts": ["a"] * 300}, 413)]
+    ("body", "status"), [({"texts": ["a"]}, 200), ([], 400), ({"images": ["?"]}, 422), ({"texts": ["a"] * 3000}, 413)]
 )
 def test_answers_of_vectorize_are_described(body: object, status: int) -> None:
     answer: httpx.Response = send("POST", "/vectorize", json=body)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -35,6 +34,7 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
         "version": __version__,
         "limits": {
             "max_items": limits.max_items,
+            "max_images": limits.max_images,
             "max_body_bytes": limits.max_body_bytes,
             "max_pixels": limits.max_pixels,
             "deadline_seconds": limits.deadline_seconds,
@@ -53,17 +53,6 @@ def metrics_handler(service: Service) -> RouteHandler:
         return Response(await service.metrics_page(), media_type=PROMETHEUS_TYPE)
 
     return metrics
-
-
-def models_handler(service: Service) -> RouteHandler:
-    """OpenAI's list of models: the one that is served."""
-    created = int(time.time())
-
-    async def models(_request: TrackedRequest) -> Response:
-        entry = {"id": service.info.model, "object": "model", "created": created, "owned_by": "clip-vectorizer"}
-        return JSONResponse({"object": "list", "data": [entry]})
-
-    return models
 
 
 async def handle_openapi(_request: TrackedRequest) -> Response:

@@ -60,7 +60,7 @@ def images_handler(service: Service) -> RouteHandler:
 
     async def images(request: TrackedRequest) -> Response:
         async def respond(body: bytes, times: RequestTimes) -> Response:
-            files = parse_files(body, boundary, lambda count: check_item_count(count, service.limits))
+            files = parse_files(body, boundary, lambda count: check_item_count(0, count, service.limits))
             times.parse = times.since_start()
             inputs = EmbedInputs([], [file or ImageRefused(422, "0 bytes") for file in files])
             with item_errors(FORM_IMAGE):
