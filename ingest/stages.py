@@ -235,5 +235,7 @@ def lower_thread_priority() -> None:
     several.
     """
     if sys.platform == "linux":  # elsewhere the number of a thread is that of another process
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
+            # root could raise a priority that is lower already
+            os.setpriority(os.PRIO_PROCESS, thread, max(BACKGROUND_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
