@@ -16,10 +16,10 @@ import pytest
 from tests.stack.support import REPOSITORY, Stack
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test must hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test must receive it
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
-# Port 0 is a free one, so that a stack of the person at this machine may run beside the tests'.
+# Port 0 is a free one, so that another stack may run on this machine at the same time.
 COMPOSE_SETTINGS = {
     "CLIP_MODEL": "emoji",
     "VECTORIZER_PORT": "0",
@@ -40,7 +40,7 @@ def chosen_way() -> tuple[str, str]:
     """`docker` or `binary`, and why."""
     wanted = os.environ.get("CLIP_TEST_STACK", "auto")
     if wanted in ("docker", "binary"):
-        return wanted, "as CLIP_TEST_STACK says"
+        return wanted, "from CLIP_TEST_STACK"
     if wanted != "auto":
         raise pytest.UsageError(f"CLIP_TEST_STACK={wanted!r}: expected auto, docker or binary")
     if shutil.which("docker") is None or not succeeds("docker", "info", seconds=15):

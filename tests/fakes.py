@@ -77,7 +77,7 @@ class Scripted(HashEncoder):
 
 
 def free(spoil: Callable[[Sequence[Any], Vectors], Vectors] = lambda _items, rows: rows) -> Scripted:
-    """A scripted encoder that waits for nobody."""
+    """A scripted encoder that never waits."""
     encoder = Scripted(spoil)
     encoder.free.set()
     return encoder

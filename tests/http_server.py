@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import HTTPServer
 
-POLL_SECONDS = 0.01  # how soon it hears that it is over
+POLL_SECONDS = 0.01  # how soon it notices shutdown()
 
 
 @contextmanager

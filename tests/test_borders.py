@@ -1,4 +1,4 @@
-"""Who may import whom: `query` and `ingest` reach a model by HTTP only, so a base install needs no torch."""
+"""Allowed imports: `query` and `ingest` reach a model by HTTP only, so a base install needs no torch."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ READ_AND_WRITE = [
     "ingest",
     "ingest.cli",
 ]
-# What a clean process prints: every module of torch, of the sidecar, or of the models beside their contract.
+# What a clean process prints: every module of torch, of the sidecar, or of the models, except their contract.
 LOADED = """
 import importlib, sys
 importlib.import_module({module!r})

@@ -8,12 +8,12 @@ import pytest
 from clip_vectorizer.child_process import ChildProcess
 from tests.ingest.embedded.processes import eventually, lives, number_in, python
 
-TELL_PID_AND_SLEEP = """
+WRITE_PID_AND_SLEEP = """
 import os, sys, time
 open(sys.argv[1], "w").write(f"{os.getpid()}\\n")
 time.sleep(600)
 """
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + TELL_PID_AND_SLEEP
+IGNORES_SIGTERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + WRITE_PID_AND_SLEEP
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -25,7 +25,7 @@ time.sleep(600)
 
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    parent = subprocess.Popen(python(HOLDER, tmp_path, TELL_PID_AND_SLEEP))
+    parent = subprocess.Popen(python(HOLDER, tmp_path, WRITE_PID_AND_SLEEP))
     pid = number_in(tmp_path / "pid")
     parent.kill()
     parent.wait()
@@ -34,14 +34,14 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to one that is killed")
 def test_a_child_ends_when_its_keeper_is_killed(tmp_path: Path) -> None:
-    with ChildProcess(python(TELL_PID_AND_SLEEP, tmp_path / "pid"), tmp_path / "log") as child:
+    with ChildProcess(python(WRITE_PID_AND_SLEEP, tmp_path / "pid"), tmp_path / "log") as child:
         pid = number_in(tmp_path / "pid")
         subprocess.run(["kill", "-9", str(child.pid)], check=True)
         assert eventually(lambda: not lives(pid))
 
 
 def test_ctrl_c_in_the_terminal_is_the_parents_to_handle(tmp_path: Path) -> None:
-    with ChildProcess(python(TELL_PID_AND_SLEEP, tmp_path / "pid"), tmp_path / "log") as child:
+    with ChildProcess(python(WRITE_PID_AND_SLEEP, tmp_path / "pid"), tmp_path / "log") as child:
         pid = number_in(tmp_path / "pid")
         assert child.exit_code is None
         shown = subprocess.run(["ps", "-o", "pgid=", "-p", str(pid)], capture_output=True, text=True, check=True)
@@ -49,7 +49,7 @@ def test_ctrl_c_in_the_terminal_is_the_parents_to_handle(tmp_path: Path) -> None
 
 
 def test_stop_ends_a_child_that_ignores_sigterm(tmp_path: Path) -> None:
-    child = ChildProcess(python(DEAF, tmp_path / "pid"), tmp_path / "log")
+    child = ChildProcess(python(IGNORES_SIGTERM, tmp_path / "pid"), tmp_path / "log")
     pid = number_in(tmp_path / "pid")
     child.stop()
     assert not lives(pid)

@@ -1,4 +1,4 @@
-"""The sidecar's client, against a sidecar that answers what each test says."""
+"""The sidecar's client, with answers that each test defines."""
 
 import base64
 import json
@@ -64,7 +64,7 @@ def answering(status: int, **response: Any) -> Handler:
     return lambda _request: httpx.Response(status, **response)
 
 
-def test_it_reads_the_models_identity_and_ignores_what_else_meta_tells() -> None:
+def test_it_reads_the_models_identity_and_ignores_other_fields_of_meta() -> None:
     assert client(Recorder()).meta() == INFO
 
 
@@ -116,7 +116,7 @@ def test_the_sidecars_own_sentence_is_kept() -> None:
         client(answering(413, json={"error": "at most 256 items"})).embed_texts(["a"])
 
 
-def test_a_busy_sidecar_is_asked_again() -> None:
+def test_a_request_to_a_busy_sidecar_is_sent_again() -> None:
     answers = iter([httpx.Response(503, json={"error": "the queue is full"})] * 2)
     sidecar = Recorder()
     assert len(client(lambda request: next(answers, None) or sidecar(request)).embed_texts(["a"])) == 1
@@ -156,7 +156,7 @@ def test_a_model_changed_between_requests_is_a_mismatch() -> None:
         sidecar.embed_texts(["a"])
 
 
-def test_meta_of_another_program_says_so() -> None:
+def test_the_error_for_meta_of_another_program_names_the_missing_fields() -> None:
     with pytest.raises(SidecarRefused, match=r"lacks model, revision, .*not a clip-vectorizer sidecar"):
         client(answering(200, json={"version": "1"})).meta()
 
@@ -215,7 +215,7 @@ def test_an_address_that_cannot_be_one_names_its_variable(url: str) -> None:
         client(Recorder(), url)
 
 
-def test_nobody_there_says_whom_to_start() -> None:
+def test_the_error_for_a_closed_port_has_the_command_to_start() -> None:
     with (
         VectorizerClient("http://127.0.0.1:1") as nowhere,
         pytest.raises(SidecarUnreachable, match=r"http://127\.0\.0\.1:1 .*`clip-vectorizer serve`"),
@@ -228,7 +228,7 @@ def test_waiting_ends_when_the_model_answers() -> None:
     client(lambda _: next(answers)).wait_until_ready(seconds=10)
 
 
-def test_waiting_in_vain_tells_the_last_thing_heard() -> None:
+def test_the_error_after_waiting_has_the_last_answer() -> None:
     with pytest.raises(SidecarUnreachable, match="not ready after 0 s: the model is loading"):
         client(answering(503, json={"error": "the model is loading"})).wait_until_ready(seconds=0)
 
@@ -244,7 +244,7 @@ def test_parts_cover_all_items_once_and_stay_within_the_limits(lengths: list[int
 
 
 class Long:
-    """Has the length of a long text, and not its weight."""
+    """Has the length of a long text, without its memory."""
 
     def __init__(self, length: int) -> None:
         self.length = length

@@ -1,4 +1,4 @@
-"""The client and the real app: image files go as they are, and single bad ones stop no other."""
+"""The client and the real app: image files are sent unchanged, and a bad one fails alone."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from PIL import Image
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.wire import build_form
-from tests.server.asking import RED, file_of, serving
+from tests.server.clients import RED, file_of, serving
 from tests.server.counting import Counting
 
 PICTURES = [file_of(Image.new("RGB", (8, 8), (shade, 0, 0))) for shade in range(70)]
@@ -44,7 +44,7 @@ def test_each_bad_file_has_its_reason_and_each_good_one_its_vector(bad: list[int
             np.testing.assert_array_equal(outcome, expected[index])
 
 
-def test_good_files_beside_bad_ones_are_encoded_once() -> None:
+def test_good_files_in_a_request_with_bad_ones_are_encoded_once() -> None:
     encoder = Counting()
     with serving(encoder) as sidecar, VectorizerClient(sidecar.url) as client:
         client.embed_each_image([b"?", *PICTURES[:20], b"?"])
@@ -59,7 +59,7 @@ def test_a_picture_over_the_limit_is_refused_alone() -> None:
     assert "CLIP_MAX_PIXELS" in str(large)
 
 
-def asked_paths(answer: Callable[[httpx.Request], httpx.Response], times: int) -> list[str]:
+def requested_paths(answer: Callable[[httpx.Request], httpx.Response], times: int) -> list[str]:
     paths = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -72,19 +72,19 @@ def asked_paths(answer: Callable[[httpx.Request], httpx.Response], times: int) -
     return paths
 
 
-def test_a_container_without_the_route_is_asked_for_it_once() -> None:
+def test_a_container_without_the_route_gets_one_request_for_it() -> None:
     def upstream(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/vectorize":
             return httpx.Response(200, json={"textVectors": [], "imageVectors": [[1.0]]})
         return httpx.Response(404, json={"detail": "Not Found"})
 
-    assert asked_paths(upstream, 2) == ["/vectorize/images", "/vectorize", "/vectorize"]
+    assert requested_paths(upstream, 2) == ["/vectorize/images", "/vectorize", "/vectorize"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"{}", b"x" * 200])
 def test_an_answer_that_is_no_array_is_refused(content: bytes) -> None:
     with pytest.raises(SidecarRefused, match="one vector for each of 1 items"):
-        asked_paths(lambda _: httpx.Response(200, content=content), 1)
+        requested_paths(lambda _: httpx.Response(200, content=content), 1)
 
 
 def test_a_key_is_sent_and_opens() -> None:

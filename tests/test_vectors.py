@@ -32,7 +32,7 @@ def test_an_ensemble_of_one_prompt_is_that_prompt(seed: int) -> None:
 
 
 @given(seed=SEEDS, times=st.integers(2, 9))
-def test_a_prompt_said_many_times_counts_as_once(seed: int, times: int) -> None:
+def test_a_repeated_prompt_counts_once(seed: int, times: int) -> None:
     prompts_lpd = unit_vectors(seed, 3, 1, 8)
     np.testing.assert_allclose(ensemble(np.repeat(prompts_lpd, times, axis=1)), prompts_lpd[:, 0], atol=1e-6)
 

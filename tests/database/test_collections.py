@@ -25,7 +25,7 @@ OTHER = replace(EMOJI, model="ViT-B-32::openai", revision="def", dimension=512)
 
 
 class FakeClient:
-    """The part of a Weaviate client that makes collections; `rival` is made by somebody else while we create."""
+    """The part of a Weaviate client that makes collections; `rival` is created by another client during our create."""
 
     def __init__(self, rival: StoredModel | None = None, version: str = "1.39.0") -> None:
         self.made: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ class FakeClient:
 
 
 def found(settings: dict[str, Any]) -> Any:
-    """As the client tells it."""
+    """The configuration as the client returns it."""
     vectors = {
         vector.name: SimpleNamespace(vectorizer=vectorizer(vector), vector_index_config=None)
         for vector in settings["vector_config"]
@@ -82,14 +82,14 @@ def test_a_collection_remembers_the_model_that_made_it_and_what_it_keeps() -> No
     assert made(client).description == read_collection(client).description == CollectionDescription(EMOJI, "hash")
 
 
-def test_a_new_collection_keeps_thumbnails_and_tells_images_apart_without_keeping_them() -> None:
+def test_a_new_collection_keeps_thumbnails_and_only_hashes_of_images() -> None:
     stored = made(FakeClient())
     assert (stored.description.keep, stored.properties["image"]) == ("thumbnail", DataType.BLOB_HASH)
     assert stored.words == ("caption",)
     assert made(FakeClient(), keep="full").properties["image"] is DataType.BLOB
 
 
-def test_a_weaviate_that_cannot_compare_images_without_keeping_them_says_so() -> None:
+def test_the_error_for_a_weaviate_without_hashes_of_images_names_two_ways_out() -> None:
     with pytest.raises(InputError, match=r"Weaviate 1\.36\.2 .*--keep full or --embed client"):
         made(FakeClient(version="1.36.2"))
     assert made(FakeClient(version="1.36.2"), embed_here=True).properties["image"] is DataType.BLOB
@@ -151,14 +151,14 @@ def test_a_collection_on_its_way_to_another_model_takes_nothing_in_until_it_is_t
     check_model(read_collection(client), EMOJI, "Image")  # searches go on
 
 
-def test_a_collection_of_somebody_else_is_not_touched() -> None:
+def test_a_foreign_collection_is_not_touched() -> None:
     client = FakeClient()
     client.made["Image"] = {"description": "my photos", "vector_config": [], "properties": []}
     with pytest.raises(Mismatch, match="was not made by this project"):
         made(client)
 
 
-def test_a_missing_collection_says_how_to_fill_one() -> None:
+def test_the_error_for_a_missing_collection_has_the_command_that_fills_one() -> None:
     with pytest.raises(InputError, match="clip-ingest FOLDER --collection Photos"):
         read_collection(FakeClient(), "Photos")
 
@@ -178,7 +178,7 @@ def test_labels_have_a_collection_of_their_own() -> None:
 
 
 class FasterRival:
-    """Somebody else adds the property in the middle; or, without a `rival`, Weaviate refuses it."""
+    """Another client adds the property during our call; without a `rival`, Weaviate refuses it."""
 
     def __init__(self, rival: bool) -> None:
         self._names = ["phash"] if rival else []
@@ -190,7 +190,7 @@ class FasterRival:
         return SimpleNamespace(properties=[SimpleNamespace(name=name) for name in self._names])
 
 
-def test_a_property_that_somebody_else_has_added_meanwhile_is_there() -> None:
+def test_a_property_added_by_another_client_meanwhile_is_accepted() -> None:
     add_property(FasterRival(rival=True), exact_text_property("phash"))
     with pytest.raises(WeaviateInvalidInputError):
         add_property(FasterRival(rival=False), exact_text_property("phash"))

@@ -15,7 +15,7 @@ from tests.http_server import running
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Says `status` and `body` to every GET."""
+    """Answer every GET with `status` and `body`."""
 
     status, body = 200, b""
 
@@ -79,7 +79,7 @@ def test_one_port_for_both_protocols_is_refused() -> None:
         parse_address("http://localhost:8080", 8080)
 
 
-def test_nobody_there_names_the_url_and_what_to_start() -> None:
+def test_the_error_for_a_closed_port_names_the_url_and_the_command_to_start() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(WeaviateUnreachable, match=f"no Weaviate answers at {url} .*clip-demo up") as raised:
         connect_weaviate(url)
@@ -97,12 +97,12 @@ def test_a_404_is_not_taken_for_weaviate() -> None:
         connect_weaviate(url)
 
 
-def test_a_wrong_api_key_is_told() -> None:
+def test_the_error_for_a_wrong_api_key_names_the_variable() -> None:
     with http_server(401, b"{}") as url, pytest.raises(WeaviateUnreachable, match="set WEAVIATE_API_KEY"):
         connect_weaviate(url)
 
 
-def test_a_silent_grpc_port_is_told_from_a_silent_weaviate() -> None:
+def test_a_silent_grpc_port_and_a_silent_weaviate_have_different_errors() -> None:
     port = closed_port()
     with http_server(200, b'{"version": "1.39.0"}') as url, pytest.raises(WeaviateUnreachable) as raised:
         connect_weaviate(url, port)

@@ -42,7 +42,7 @@ def test_a_grpc_port_that_went_silent_is_an_unreachable_weaviate() -> None:
     assert isinstance(error, WeaviateUnreachable) and URL in str(error)
 
 
-def test_a_lost_connection_tells_its_root() -> None:
+def test_a_lost_connection_names_its_cause() -> None:
     lost = WeaviateConnectionError()
     lost.__context__ = httpx.ConnectError("[Errno 111] Connection refused")
     assert "Connection refused" in str(raised_for(lost))

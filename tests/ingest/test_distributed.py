@@ -91,11 +91,11 @@ def test_what_one_process_alone_can_do_is_refused_by_its_name(option: str, given
 
 def test_all_parts_together_find_what_one_process_finds() -> None:
     source = ListSource(pictures(50) | {"broken.png": BROKEN}, others=[SkippedFile("notes.xyz")])
-    told: list[object] = []
+    events: list[object] = []
     for number in range(4):
-        told += [item.key for item in list_items([source], subdivide_shard(Selection(), number, 4), told.append)]
-    assert sorted(key for key in told if isinstance(key, str)) == sorted(source.files)
-    assert [event for event in told if isinstance(event, SkippedFile)] == [SkippedFile("notes.xyz")]
+        events += [item.key for item in list_items([source], subdivide_shard(Selection(), number, 4), events.append)]
+    assert sorted(key for key in events if isinstance(key, str)) == sorted(source.files)
+    assert [event for event in events if isinstance(event, SkippedFile)] == [SkippedFile("notes.xyz")]
 
 
 def test_a_part_read_again_makes_the_same_groups_though_the_store_has_some_of_them_by_then() -> None:

@@ -21,11 +21,11 @@ class FakeSidecar:
 
     refuse: Callable[[Sequence[bytes]], SidecarRefused | None] = lambda _: None
     model: StoredModel = MODEL
-    asked: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     url: str = "http://sidecar"
 
     def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors]:
-        self.asked.append(len(images))
+        self.sizes.append(len(images))
         if refusal := self.refuse(images):
             raise refusal
         return [np.array([len(image)], dtype=np.float32) for image in images]
@@ -45,7 +45,7 @@ def fails_on(bad: bytes, status: int) -> Callable[[Sequence[bytes]], SidecarRefu
 
 def test_every_image_gets_its_own_vector_in_one_request() -> None:
     sidecar = FakeSidecar()
-    assert embedded(sidecar, b"a", b"bb", b"ccc") == [1, 2, 3] and sidecar.asked == [3]
+    assert embedded(sidecar, b"a", b"bb", b"ccc") == [1, 2, 3] and sidecar.sizes == [3]
 
 
 @pytest.mark.parametrize("place", range(5))

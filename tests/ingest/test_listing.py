@@ -14,13 +14,13 @@ from tests.ingest.fakes import ListSource, pictures, png
 ALL = Selection()
 
 
-def told(sources: Sequence[ListSource], selection: Selection = ALL) -> tuple[list[SourceItem], list[object]]:
+def collect(sources: Sequence[ListSource], selection: Selection = ALL) -> tuple[list[SourceItem], list[object]]:
     events: list[object] = []
     return list(list_items(sources, selection, events.append)), events
 
 
 def keys(sources: Sequence[ListSource], selection: Selection = ALL) -> list[str]:
-    return [item.key for item in told(sources, selection)[0]]
+    return [item.key for item in collect(sources, selection)[0]]
 
 
 def failures(events: list[object]) -> list[ItemOutcome]:
@@ -30,7 +30,7 @@ def failures(events: list[object]) -> list[ItemOutcome]:
 def test_everything_found_is_an_item_a_failure_or_skipped_and_nothing_is_read() -> None:
     gone = ItemOutcome("gone", Status.FAILED, "cannot be read")
     source = ListSource(pictures(2), others=[gone, SkippedFile("notes.md")])
-    items, events = told([source])
+    items, events = collect([source])
     assert [item.key for item in items] == list(pictures(2)) and not source.reads
     assert events == [
         ListingProgress(1),
@@ -45,14 +45,14 @@ def test_everything_found_is_an_item_a_failure_or_skipped_and_nothing_is_read() 
 def test_items_come_as_they_are_found() -> None:
     def endless() -> object:
         yield from iter(ListSource(pictures(3)))
-        raise AssertionError("looked further than was asked for")
+        raise AssertionError("listed more than requested")
 
     assert len(list(islice(list_items([endless()], ALL, lambda _: None), 3))) == 3  # type: ignore[list-item]
 
 
 def test_two_images_with_one_key_never_overwrite_each_other() -> None:
     one, two = ListSource({"x.png": png()}, "/one"), ListSource({"x.png": png(), "y.png": png()}, "/two")
-    items, events = told([one, two])
+    items, events = collect([one, two])
     assert [(item.key, item.source) for item in items] == [("x.png", "/one"), ("y.png", "/two")]
     [failure] = failures(events)
     assert failure.key == "x.png" and "/two would overwrite what /one has" in failure.reason
@@ -61,7 +61,7 @@ def test_two_images_with_one_key_never_overwrite_each_other() -> None:
 
 def test_one_source_named_twice_counts_once() -> None:
     source = ListSource(pictures(3))
-    items, events = told([source, source])
+    items, events = collect([source, source])
     assert len(items) == 3 and not failures(events)
 
 
@@ -72,16 +72,16 @@ def test_the_second_image_with_a_key_fails_also_if_only_it_is_selected() -> None
     )
 
 
-def test_what_could_not_be_listed_is_chosen_like_all_else() -> None:
+def test_a_failure_of_the_listing_is_selected_like_an_item() -> None:
     source = ListSource(pictures(1), others=[ItemOutcome("gone", Status.FAILED, "cannot be read")])
-    _, events = told([source], Selection(only=lambda found: found.key != "gone"))
+    _, events = collect([source], Selection(only=lambda found: found.key != "gone"))
     assert not failures(events)
 
 
 @pytest.mark.parametrize("prefix", ["shop", "/shop/", "shop/"])
 def test_a_prefix_goes_before_every_key(prefix: str) -> None:
     source = ListSource({"x.png": png()}, others=[ItemOutcome("gone", Status.FAILED, "cannot be read")])
-    items, events = told([source], Selection(prefix))
+    items, events = collect([source], Selection(prefix))
     assert [item.key for item in items] == ["shop/x.png"] and failures(events)[0].key == "shop/gone"
 
 
@@ -92,7 +92,7 @@ def test_an_empty_prefix_changes_nothing(prefix: str) -> None:
 
 def test_a_limit_takes_the_first_and_looks_no_further() -> None:
     source = ListSource(pictures(5))
-    items, events = told([source], Selection(limit=2))
+    items, events = collect([source], Selection(limit=2))
     assert [item.key for item in items] == list(pictures(2)) and events[-1] == ListingProgress(0, complete=True)
 
 

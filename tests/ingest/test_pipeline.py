@@ -148,10 +148,10 @@ def test_what_cannot_be_used_is_named_once_and_stops_nothing() -> None:
 
 
 def test_a_listener_is_called_for_every_image_and_the_counts_grow() -> None:
-    heard: list[int] = []
+    counts: list[int] = []
     source = ListSource(pictures(5))
-    ingest([source], FakeStore(), None, lambda report, event: heard.append(report.done), IMPATIENT)
-    assert heard == sorted(heard) and heard[0] == 0 and heard[-1] == 5
+    ingest([source], FakeStore(), None, lambda report, event: counts.append(report.done), IMPATIENT)
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == 5
 
 
 def test_stored_states_are_requested_in_bulk() -> None:
@@ -315,7 +315,7 @@ def test_a_refused_object_fails_alone_with_the_reason() -> None:
 def test_a_store_that_is_away_ends_the_run_and_the_next_run_completes_it() -> None:
     def away(name: str, keys: Sequence[str]) -> None:
         if len(store.calls_of("put")) == 3:
-            raise WeaviateUnreachable("nobody there")
+            raise WeaviateUnreachable("connection refused")
 
     source, store = ListSource(pictures(20)), FakeStore(before=away)
     report = IngestReport()
@@ -330,7 +330,7 @@ def test_a_store_that_is_away_ends_the_run_and_the_next_run_completes_it() -> No
 def test_what_a_run_has_done_before_an_error_is_in_its_report() -> None:
     def away(name: str, keys: Sequence[str]) -> None:
         if "0090.png" in keys and name == "put":
-            raise WeaviateUnreachable("nobody there")
+            raise WeaviateUnreachable("connection refused")
 
     store, report = FakeStore(before=away), IngestReport()
     alone = replace(SMALL, requests=1)
@@ -351,7 +351,7 @@ def test_a_listener_that_fails_leaves_no_thread_running() -> None:
 
 
 class Forgetful(FakeStore):
-    """Says that all is well and loses `lost`, the first `times` that it is sent."""
+    """Reports success and loses `lost`, the first `times` that it is sent."""
 
     lost = "0002.png"
     times = 1

@@ -88,9 +88,9 @@ def test_a_complete_run_is_not_called_stopped() -> None:
 
 
 def test_a_reason_to_wait_is_printed_once_until_something_happens() -> None:
-    away, busy, done = RetryWait("nobody there"), RetryWait("busy"), ItemOutcome("a", Status.ADDED)
+    away, busy, done = RetryWait("connection refused"), RetryWait("busy"), ItemOutcome("a", Status.ADDED)
     assert notes_of(away, away, ListingProgress(1), away, busy, done, busy) == [
-        "waiting: nobody there",
+        "waiting: connection refused",
         "waiting: busy",
         "waiting: busy",
     ]

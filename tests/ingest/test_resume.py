@@ -1,4 +1,4 @@
-"""Whatever happens in the middle of a run, the next one brings the store to where one run without faults brings it."""
+"""After any fault in a run, the next run leaves the store as one run without faults does."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence

@@ -30,7 +30,7 @@ def away(times: int, error: Unreachable | None = None) -> Callable[[], str]:
 
     def work() -> str:
         for _ in left:
-            raise error or WeaviateUnreachable("nobody there")
+            raise error or WeaviateUnreachable("connection refused")
         return "here"
 
     return work
@@ -48,15 +48,15 @@ def test_waits_double_up_to_the_longest() -> None:
 
 
 def test_every_wait_is_reported_with_its_reason() -> None:
-    heard: list[RetryWait] = []
-    FakeTime().patience(60, heard.append).call(away(2))
-    assert heard == [RetryWait("nobody there")] * 2
+    waits: list[RetryWait] = []
+    FakeTime().patience(60, waits.append).call(away(2))
+    assert waits == [RetryWait("connection refused")] * 2
 
 
 @given(st.floats(0, 1000))
 def test_patience_ends_with_the_last_error_soon_after_its_seconds(seconds: float) -> None:
     time = FakeTime()
-    with pytest.raises(WeaviateUnreachable, match="nobody there"):
+    with pytest.raises(WeaviateUnreachable, match="connection refused"):
         time.patience(seconds).call(away(10**6))
     assert seconds <= time.now <= seconds + MAX_WAIT_SECONDS
 

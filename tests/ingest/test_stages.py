@@ -39,11 +39,11 @@ def through(flow: Flow, stream: Iterator[Thing], stages: Sequence[tuple[int, Siz
     for threads, bound in stages:
         stream = flow.stage(stream, same, bound, threads)
 
-    def told(thing: Thing) -> Iterator[Thing]:
+    def emit_and_pass(thing: Thing) -> Iterator[Thing]:
         flow.emit(thing)
         return iter(())
 
-    return list(flow.events(flow.stage(stream, told, WIDE)))
+    return list(flow.events(flow.stage(stream, emit_and_pass, WIDE)))
 
 
 def breaks_at(number: int) -> Callable[[Thing], Iterator[Thing]]:
@@ -138,11 +138,11 @@ def test_events_before_an_error_are_delivered() -> None:
         flow.emit(thing.number)
         return iter(())
 
-    heard: list[object] = []
+    received: list[object] = []
     with Flow() as flow, pytest.raises(Broken):
         for event in flow.events(flow.stage(things(200), work, WIDE)):
-            heard.append(event)
-    assert heard == list(range(100))
+            received.append(event)
+    assert received == list(range(100))
 
 
 def test_leaving_early_stops_all_stages() -> None:
@@ -154,13 +154,13 @@ def test_leaving_early_stops_all_stages() -> None:
 def test_closing_a_generator_with_a_flow_stops_all_stages() -> None:
     def endless() -> Generator[object]:
         with Flow() as flow:
-            yield from flow.events(flow.stage(things(10**9), told(flow), WIDE))
+            yield from flow.events(flow.stage(things(10**9), emit_and_pass(flow), WIDE))
 
     with closing(endless()) as events:
         assert next(events) == 0
 
 
-def told(flow: Flow) -> Callable[[Thing], Iterator[Thing]]:
+def emit_and_pass(flow: Flow) -> Callable[[Thing], Iterator[Thing]]:
     def work(thing: Thing) -> Iterator[Thing]:
         flow.emit(thing.number)
         yield thing

@@ -32,7 +32,7 @@ def patience(seconds: float = 60) -> Patience:
 
 
 class Script:
-    """Refuses a key with each of its refusals in turn, then takes it; is away before the requests it is told to."""
+    """Refuses a key with each of its refusals in turn, then accepts it; unreachable for the requests in `away`."""
 
     def __init__(self, refusals: dict[str, list[Refusal]] | None = None, away: Sequence[int] = ()) -> None:
         self._refusals = {key: list(each) for key, each in (refusals or {}).items()}
@@ -45,13 +45,13 @@ class Script:
     def before(self, name: str, keys: Sequence[str]) -> None:
         self._requests += 1
         if self._requests in self._away:
-            raise SidecarUnreachable("nobody there")
+            raise SidecarUnreachable("connection refused")
 
     def store(self) -> FakeStore:
         return FakeStore(refuse=self.refuse, before=self.before)
 
 
-def test_each_change_comes_out_with_what_became_of_it() -> None:
+def test_each_change_comes_out_with_its_result() -> None:
     store = FakeStore(refuse=lambda change: BAD if change.key == "bad" else None)
     upload([image("amended"), image("refreshed")], store, patience())
     changes: list[StoreChange] = [

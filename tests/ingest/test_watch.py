@@ -23,7 +23,7 @@ Step = Callable[[], object]
 
 
 class Watch:
-    """Watches a source far away, which tells of no change: between two looks comes a step of the test's."""
+    """Watches a remote source without change events; a step of the test runs between two rounds."""
 
     def __init__(self, source: ListSource) -> None:
         source.name = "memory://photos"

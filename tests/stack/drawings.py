@@ -1,6 +1,6 @@
 """Things to look for: drawings of examples/images and their names in English and Chinese."""
 
-# Picked by eye before any model was asked: common words, one drawing each in examples/images.
+# Picked by eye before any model ran: common words, one drawing each in examples/images.
 DRAWINGS = {
     "animals/panda": ("panda", "熊猫"),
     "birds/owl": ("owl", "猫头鹰"),

@@ -58,7 +58,7 @@ class Place:
         with self.open() as store, VectorizerClient(self.stack.vectorizer_url) as sidecar:
             return ingest([Pictures(files)], store, SidecarEmbedder(sidecar, store.model) if self.embed_here else None)
 
-    def asking(self, vectorizer_url: str) -> "Place":
+    def with_vectorizer(self, vectorizer_url: str) -> "Place":
         return replace(self, stack=replace(self.stack, vectorizer_url=vectorizer_url))
 
 

@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:1"  # nothing listens on port 1
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running Weaviate and the sidecar it asks for vectors."""
+    """A running Weaviate and its sidecar."""
 
     weaviate_url: str
     grpc_port: int

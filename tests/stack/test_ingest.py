@@ -1,4 +1,4 @@
-"""clip-ingest against the real thing: what comes in once, what never comes in twice, what is said of the rest."""
+"""clip-ingest against a real Weaviate: images are stored once, never twice, and failures are reported."""
 
 import shutil
 from pathlib import Path

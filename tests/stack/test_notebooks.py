@@ -25,16 +25,16 @@ def test_there_are_a_notebook_of_search_and_one_of_zero_shot() -> None:
 
 @pytest.fixture(scope="module")
 def executed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Runs a notebook with one more cell before its last, which closes the connection: it prints what is asked for."""
+    """Run a notebook with one more cell before its last, which closes the connection; return what it prints."""
 
-    def executed(name: str, asked: str) -> dict[str, Any]:
+    def executed(name: str, expression: str) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp("notebooks")
         notebook = nbformat.read(FOLDER / name, as_version=4)
-        notebook.cells.insert(-1, nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({asked}))"))
+        notebook.cells.insert(-1, nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({expression}))"))
         nbformat.write(notebook, folder / name)
         run(folder / name, stack)
-        told = nbformat.read(folder / name, as_version=4).cells[-2]
-        return dict(json.loads(told.outputs[-1].text))
+        printed = nbformat.read(folder / name, as_version=4).cells[-2]
+        return dict(json.loads(printed.outputs[-1].text))
 
     yield executed
     for collection in MADE.values():
@@ -59,7 +59,7 @@ def test_what_is_stored_was_executed_whole_and_fits_any_machine(file: Path) -> N
     assert not [cell for cell in cells for output in cell.outputs if output.output_type == "error"]
 
 
-def test_the_notebook_of_search_finds_what_its_text_says(executed: Any) -> None:
+def test_the_notebook_of_search_finds_what_its_text_claims(executed: Any) -> None:
     """Sums of words find the green apple, Chinese what English finds, groups and filters what they promise."""
     held = executed(
         "search.ipynb",
@@ -76,7 +76,7 @@ def test_the_notebook_of_search_finds_what_its_text_says(executed: Any) -> None:
 
 
 def test_the_notebook_of_zero_shot_holds_its_claims(executed: Any) -> None:
-    """Descriptions tell apart what bare words do not, and a few labelled images add what no prompt does."""
+    """Descriptions separate labels that bare words do not, and a few labelled images add what no prompt does."""
     held = executed(
         "zero_shot.ipynb",
         """{
@@ -92,5 +92,5 @@ def test_the_notebook_of_zero_shot_holds_its_claims(executed: Any) -> None:
     assert held["right"]["each meaning a label"] >= described
     plain, helped, total = held["shots"]
     assert helped >= plain + total / 20
-    known_lost, others_found = (told / of for told, of in zip(held["others"], held["of"], strict=True))
+    known_lost, others_found = (found / of for found, of in zip(held["others"], held["of"], strict=True))
     assert others_found - known_lost > 0.3

@@ -18,7 +18,7 @@ def quantizer(stack: Stack, place: Place) -> str:
 
 
 @pytest.mark.parametrize("wanted", ["rq-8", "rq-1", "none"])
-def test_a_new_collection_has_the_quantizer_that_was_asked_for(new: New, stack: Stack, wanted: str) -> None:
+def test_a_new_collection_has_the_given_quantizer(new: New, stack: Stack, wanted: str) -> None:
     place = new()
     with place.open(quantizer=wanted):
         assert quantizer(stack, place) == wanted

@@ -1,4 +1,4 @@
-"""What the commands say when a service is away, a port is taken, or a collection belongs to another model."""
+"""Errors of the commands: a service is down, a port is in use, or a collection belongs to another model."""
 
 import shutil
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_a_collection_of_another_model_is_refused(
     refused = run(*command, "--collection", examples, env=other_model, expect=5)
     assert refused.stdout == ""
     assert "emoji" in refused.stderr  # the model that made the collection
-    assert "altered" in refused.stderr  # the model that asks
+    assert "altered" in refused.stderr  # the model of the sidecar
     assert count(stack, examples) == before
 
 
@@ -88,7 +88,7 @@ def test_a_port_in_use_is_named_with_a_way_out(stack: Stack) -> None:
     assert "--port" in refused.stderr
 
 
-def test_a_model_nobody_has_is_refused_with_the_way_to_the_names_there_are() -> None:
+def test_the_error_for_an_unknown_model_has_the_command_that_lists_the_names() -> None:
     refused = run_command("clip-vectorizer", "serve", "--model", "no-such-model", "--port", "0")
     assert refused.exit_code not in (0, 3, 130)
     assert "no-such-model" in refused.stderr

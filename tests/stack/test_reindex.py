@@ -74,7 +74,7 @@ def test_a_collection_moves_to_another_model_and_lives_on(
     new: New, other: str, keep: Keep, here: bool, tenant: str | None
 ) -> None:
     first = new(keep=keep, embed_here=here, tenant=tenant)
-    second = first.asking(other)
+    second = first.with_vectorizer(other)
     first.ingest(FILES)
     moved = move(first, other, {} if keep is Keep.FULL else FILES, inference_url=other)
     assert (moved.seen, moved.updated, moved.failed) == (60, 60, 0)
@@ -164,7 +164,7 @@ def test_a_killed_reindex_completes_when_it_is_run_again(new: New) -> None:
         assert (moved.updated + moved.unchanged, moved.failed) == (len(MANY), 0)
         # What was being written just then may have come in after the count, or be stored and not in the index yet.
         assert abs(moved.unchanged - before) <= PATCH_THREADS
-        assert_finds(place.asking(slow), "p007.png", MANY["p007.png"], len(MANY))
+        assert_finds(place.with_vectorizer(slow), "p007.png", MANY["p007.png"], len(MANY))
 
 
 def done(place: Place) -> int:

@@ -48,7 +48,7 @@ def test_hits_come_best_first_and_similarity_is_the_cosine(search: ImageSearch) 
     assert all(hit.similarity == pytest.approx(1 - hit.distance, abs=1e-5) for hit in hits)
 
 
-def test_a_hit_carries_the_label_and_caption_beside_its_file(search: ImageSearch) -> None:
+def test_a_hit_has_the_label_and_caption_of_its_file(search: ImageSearch) -> None:
     [hit] = search.by_image(EXAMPLES / "musical instruments" / "violin.png", limit=1)
     assert (hit.path, hit.label) == ("musical instruments/violin.png", "musical instruments")
     assert hit.caption == "violin · 小提琴"
@@ -80,10 +80,10 @@ def test_an_empty_query_is_a_usage_error(run: Run, examples: str, query: str) ->
     assert "empty" in refused.stderr.lower()
 
 
-def test_searching_a_collection_nobody_made_names_it_and_those_there_are(run: Run, examples: str) -> None:
-    refused = run("clip-search", "banana", "--collection", "NobodyMadeThis", expect=2)
+def test_the_error_for_a_missing_collection_names_it_and_the_existing_ones(run: Run, examples: str) -> None:
+    refused = run("clip-search", "banana", "--collection", "MissingCollection", expect=2)
     assert refused.stdout == ""
-    assert "NobodyMadeThis" in refused.stderr
+    assert "MissingCollection" in refused.stderr
     assert examples in refused.stderr
 
 

@@ -37,11 +37,11 @@ def in_a_terminal(command: list[str], env: Mapping[str, str]) -> str:
 def read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux tells that the other side was closed
+    except OSError:  # Linux: the other side was closed
         return b""
 
 
-def test_a_terminal_with_true_colour_shows_thumbnails_beside_the_hits(stack: Stack, examples: str) -> None:
+def test_a_terminal_with_true_colour_shows_thumbnails_next_to_the_hits(stack: Stack, examples: str) -> None:
     colours = clean_environment() | stack.env | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     for name in ("NO_COLOR", "TMUX", "KITTY_WINDOW_ID", "TERM_PROGRAM", "LC_TERMINAL"):
         colours.pop(name, None)
@@ -53,20 +53,20 @@ def test_a_terminal_with_true_colour_shows_thumbnails_beside_the_hits(stack: Sta
 
 
 @pytest.mark.parametrize(
-    ("line", "codes", "said"),
+    ("line", "codes", "expected"),
     [
-        ("--limit 300 --thumbnails | head -c 20", (0, 1), ""),  # whoever reads has seen enough: nothing to tell of
+        ("--limit 300 --thumbnails | head -c 20", (0, 1), ""),  # the reader has closed the pipe: no message
         ("--thumbnails >&-", (1,), "error: [Errno 9] standard output is closed\n"),
         ("--json > /dev/full", (1,), "error: [Errno 28] No space left on device\n"),
     ],
 )
 def test_a_stdout_that_takes_no_more_is_a_sentence_at_most(
-    line: str, codes: tuple[int, ...], said: str, stack: Stack, examples: str
+    line: str, codes: tuple[int, ...], expected: str, stack: Stack, examples: str
 ) -> None:
     command = f"set -o pipefail; {BIN}/clip-search heart --collection {examples} {line}"
     env = clean_environment() | stack.env
     ran = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode in codes and ran.stderr == said
+    assert ran.returncode in codes and ran.stderr == expected
 
 
 def searched(stack: Stack, examples: str, *words: str | Path) -> Result:

@@ -17,7 +17,7 @@ GOOD = base64_of(png())
 
 
 def refusal(answer: httpx.Response) -> str:
-    """The sentence of a failure; Weaviate reads `error` as a string, whatever else is there."""
+    """The sentence of a failure; Weaviate reads `error` as a string and ignores other fields."""
     assert answer.headers["content-type"].startswith("application/json")
     body: dict[str, Any] = answer.json()
     assert isinstance(body["error"], str)
@@ -74,7 +74,7 @@ def test_a_wrong_route_or_method_is_refused_in_json(stack: Stack, method: str, p
     refusal(answer)
 
 
-def test_vectors_are_unit_rows_of_the_dimension_meta_tells(stack: Stack) -> None:
+def test_vectors_are_unit_rows_of_the_dimension_in_meta(stack: Stack) -> None:
     meta = stack.sidecar("GET", "/meta").json()
     answer = stack.vectorize(texts=["banana", "香蕉"], images=[GOOD]).json()
     vectors = np.array(answer["textVectors"] + answer["imageVectors"])
@@ -82,7 +82,7 @@ def test_vectors_are_unit_rows_of_the_dimension_meta_tells(stack: Stack) -> None
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_both_lists_are_there_though_only_one_was_asked_for(stack: Stack) -> None:
+def test_the_answer_has_both_lists_for_texts_or_images_alone(stack: Stack) -> None:
     assert stack.vectorize(texts=["banana"]).json()["imageVectors"] == []
     assert stack.vectorize(images=[GOOD]).json()["textVectors"] == []
 
@@ -99,7 +99,7 @@ def test_a_serving_sidecar_is_live_and_ready(stack: Stack, probe: str) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_a_text_longer_than_the_context_is_cut_and_said_so(stack: Stack) -> None:
+def test_a_text_longer_than_the_context_is_cut_with_a_warning(stack: Stack) -> None:
     answer = stack.vectorize(texts=["banana", "banana " * 300])
     assert answer.status_code == 200
     [warning] = answer.json()["warnings"]
@@ -113,7 +113,7 @@ def test_the_same_image_in_two_requests_gets_equal_bits(stack: Stack) -> None:
     assert first == second
 
 
-def test_parallel_callers_each_get_their_own_answer_beside_a_poisoned_one(stack: Stack) -> None:
+def test_parallel_requests_get_their_own_answers_among_bad_ones(stack: Stack) -> None:
     images = [base64_of(png((10 * n, 255 - 10 * n, 128), side=40 + n)) for n in range(16)]
     poison = base64_of(truncated_png())
     mixed = [image for pair in zip(images, [poison] * 16, strict=True) for image in pair]
@@ -125,7 +125,7 @@ def test_parallel_callers_each_get_their_own_answer_beside_a_poisoned_one(stack:
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_the_model_tells_what_it_is(stack: Stack) -> None:
+def test_meta_describes_the_model(stack: Stack) -> None:
     meta = stack.sidecar("GET", "/meta").json()
     assert meta["model"] == "emoji"
     assert {"revision", "dimension", "preprocessing", "logit_scale", "version"} <= meta.keys()

@@ -21,7 +21,7 @@ def scratch(run: Run, collection: str) -> str:
 
 
 def nearest(stack: Stack, collection: str, near: str) -> list[dict[str, Any]]:
-    """The best five of the examples, as any GraphQL client would ask."""
+    """The best five of the examples, by GraphQL as from any client."""
     return stack.graphql(f"{{ Get {{ {collection}({near}, limit: 5) {{ path _additional {{ distance }} }} }} }}")
 
 

@@ -222,6 +222,6 @@ def test_the_command_finds_near_values_of_a_property(filled: Filled, run: Run) -
     assert rows == [{"text": "fruit", "distance": 1}, {"text": "Fruit", "distance": 2}]
 
 
-def test_the_command_tells_which_value_was_meant(filled: Filled, run: Run) -> None:
+def test_the_command_suggests_the_nearest_value(filled: Filled, run: Run) -> None:
     ran = run("clip-search", "apple", "--where", "label=fruti", "--collection", filled.name, expect=2)
     assert ran.stderr == "error: no image has the label 'fruti'; did you mean fruit?\n" and not ran.stdout

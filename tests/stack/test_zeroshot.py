@@ -191,8 +191,8 @@ def test_saved_results_can_be_filtered(new: New) -> None:
 def test_the_command_prints_the_same_keys_for_every_image_and_saves(run: Run, new: New) -> None:
     place = new(embed_here=True)
     place.ingest({"red.png": RED, "green.png": GREEN})
-    asked = ("clip-classify", "--collection", place.collection, "--labels", "apple,leaf", "--save", "--json")
-    rows = run(*asked).rows
+    words = ("clip-classify", "--collection", place.collection, "--labels", "apple,leaf", "--save", "--json")
+    rows = run(*words).rows
     keys = ["path", "label", "score", "margin", "runner_up", "similarity", "id"]
     assert [list(row) for row in rows] == [keys, keys]
     with searching(place) as search:

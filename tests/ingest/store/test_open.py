@@ -18,12 +18,12 @@ EMOJI = ModelInfo("emoji", "abc", 192, 48, 32, "shortest-48-bicubic-v1", 14.3, "
 URL = "http://weaviate:8080"
 
 
-def weaviate_that_says(**modules: object) -> Any:
+def weaviate_with_modules(**modules: object) -> Any:
     return SimpleNamespace(get_meta=lambda: {"version": "1.39.0", "modules": modules})
 
 
 def weaviate_with(info: ModelInfo) -> Any:
-    return weaviate_that_says(**{"multi2vec-clip": asdict(info) | {"version": "0.1.0"}})
+    return weaviate_with_modules(**{"multi2vec-clip": asdict(info) | {"version": "0.1.0"}})
 
 
 @contextmanager
@@ -67,25 +67,29 @@ def test_a_vectorizer_url_without_a_server_is_unreachable() -> None:
 def test_a_sidecar_that_weaviate_cannot_reach_is_named_by_its_url() -> None:
     module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
     with pytest.raises(SidecarUnreachable, match=r"http://sidecar:9090/meta.*clip-vectorizer serve"):
-        agree_on_model(weaviate_that_says(**{"multi2vec-clip": module}), ConnectionSettings(URL))
+        agree_on_model(weaviate_with_modules(**{"multi2vec-clip": module}), ConnectionSettings(URL))
 
 
 def test_the_error_for_a_missing_module_explains_how_to_start_it() -> None:
     with pytest.raises(VectorizerError, match="ENABLE_MODULES=multi2vec-clip"):
-        agree_on_model(weaviate_that_says(), ConnectionSettings(URL))
+        agree_on_model(weaviate_with_modules(), ConnectionSettings(URL))
 
 
 def test_a_sidecar_of_another_make_is_refused() -> None:
     with pytest.raises(SidecarRefused, match="lacks model"):
         agree_on_model(
-            weaviate_that_says(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), ConnectionSettings(URL)
+            weaviate_with_modules(**{"multi2vec-clip": {"architectures": ["CLIPModel"]}}), ConnectionSettings(URL)
         )
 
 
 def test_where_we_embed_our_sidecar_decides_and_weaviate_need_not_have_one() -> None:
     module = {"error": 'send GET meta request: Get "http://sidecar:9090/meta": dial tcp: connection refused'}
     with sidecar_with(EMOJI) as sidecar:
-        for weaviate in (weaviate_that_says(), weaviate_that_says(**{"multi2vec-clip": module}), weaviate_with(EMOJI)):
+        for weaviate in (
+            weaviate_with_modules(),
+            weaviate_with_modules(**{"multi2vec-clip": module}),
+            weaviate_with(EMOJI),
+        ):
             assert agree_on_model(weaviate, ConnectionSettings(URL, vectorizer_url=sidecar), embed_here=True) == EMOJI
 
 

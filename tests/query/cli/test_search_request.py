@@ -100,7 +100,7 @@ def test_an_image_may_come_from_standard_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         ([], "nothing to search with"),
         (["--limit", "3"], "nothing to search with"),
@@ -140,16 +140,16 @@ def test_an_image_may_come_from_standard_input() -> None:
         (["a", "--consistency", "some"], "--consistency"),
     ],
 )
-def test_unusable_options_are_refused_before_anything_is_contacted(words: Sequence[str], says: str) -> None:
-    assert says in refusal(*words)
+def test_unusable_options_are_refused_before_anything_is_contacted(words: Sequence[str], expected: str) -> None:
+    assert expected in refusal(*words)
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [([], "clip-ingest"), (["--where", "label=x", "--offset", "3"], "no image is left by --where and --offset")],
 )
-def test_no_hits_are_explained(words: Sequence[str], says: str) -> None:
-    assert says in parse("a", *words).why_nothing
+def test_no_hits_are_explained(words: Sequence[str], expected: str) -> None:
+    assert expected in parse("a", *words).why_nothing
     assert "other than those of --like" in parse("--like", "a.png").why_nothing
 
 

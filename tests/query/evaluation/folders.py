@@ -1,4 +1,4 @@
-"""Labelled folders of one-colour pictures, which the fake sidecar tells apart by their colour."""
+"""Labelled folders of one-colour pictures, which the fake sidecar distinguishes by their colour."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -22,7 +22,7 @@ def read(folder: Path) -> LabelledImages:
     return load_labelled_folder(folder, FakeSidecar(), silent)
 
 
-def test_a_folder_is_a_class_and_the_text_beside_an_image_its_caption(tmp_path: Path) -> None:
+def test_a_folder_is_a_class_and_a_text_file_of_the_same_name_a_caption(tmp_path: Path) -> None:
     found = read(labelled(tmp_path, each(2)))
     assert found.classes == ("blue", "green", "red")
     assert found.class_n.tolist() == [0, 0, 1, 1, 2, 2]

@@ -1,4 +1,4 @@
-"""An evaluation whose every figure can be worked out: pictures and texts are told apart by their colour."""
+"""An evaluation whose figures are known in advance: pictures and texts differ by their colour."""
 
 from pathlib import Path
 

@@ -70,7 +70,7 @@ class FlakySidecar:
             threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
-        """Nobody listens any more, and who was connected is hung up on."""
+        """Close the socket and all open connections."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -79,7 +79,7 @@ class FlakySidecar:
             hang_up(line)
 
     def fate(self, path: str, images: int) -> str | float:
-        """What becomes of a request, when its turn has come."""
+        """The result of a request, when its turn has come."""
         with self._turn:
             time.sleep(self.pace_seconds * images)
             full = self._room.get(path, images) <= 0

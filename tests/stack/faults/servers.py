@@ -96,7 +96,7 @@ class World:
 
 
 def start_world(sidecar: KillableSidecar, proxy: FlakySidecar, binary: Path, data_dir: Path) -> World:
-    """Side by side, as LocalStack does. Whoever calls it stops them."""
+    """Start both at once, as LocalStack does; the caller stops them."""
     sidecar.launch()
     proxy.upstream = sidecar.url
     weaviate = RestartableWeaviate(data_dir, proxy.url, binary)
