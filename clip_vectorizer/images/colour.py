@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +30,8 @@ from clip_vectorizer.images.icc import (
     build_rgb_profile,
     solve_matrix,
 )
+from clip_vectorizer.images.settings import ColourMode
 
-ColourMode = Literal["srgb", "raw"]  # raw: profiles are ignored, as in CLIP's own code
 PixelFunction = Callable[[Image.Image], Image.Image]
 
 SRGB_TOLERANCE = 1  # levels of 255: sRGB's published variants differ from each other by that
@@ -212,7 +211,7 @@ def read_name(profile: ImageCms.ImageCmsProfile) -> str:
 
 def convert_lab(colours: Image.Image) -> Image.Image:
     """CIELab of D50 to sRGB. LittleCMS would be either up to 40 levels off or half a second slow a megapixel."""
-    pixels = np.asarray(colours).reshape(-1, 3)
+    pixels = np.stack([np.asarray(band).ravel() for band in colours.split()], axis=-1)  # a and b from 0, 128 is neutral
     parts = [lab_to_srgb(pixels[start : start + LAB_PIXELS]) for start in range(0, len(pixels), LAB_PIXELS)]
     return Image.fromarray(np.concatenate(parts).reshape(colours.height, colours.width, 3))
 

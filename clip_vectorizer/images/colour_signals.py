@@ -13,7 +13,7 @@ from itertools import islice
 from PIL import Image
 
 from clip_vectorizer.images.icc import BT709, CURVES, PRIMARIES, RgbPrimaries, ToneCurve, build_rgb_profile
-from clip_vectorizer.images.png import SIGNATURE, split_chunks
+from clip_vectorizer.images.png import SIGNATURE, has_right_checksum, split_chunks
 
 MAX_PROFILE_BYTES = 8_000_000  # the largest in use, of printers, have about 3 MB
 COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
@@ -69,7 +69,7 @@ def read_colour_chunks(data: bytes) -> dict[bytes, bytes]:
         name = chunk[4:8]
         if name == b"IDAT":
             break
-        if name in COLOUR_CHUNKS:
+        if name in COLOUR_CHUNKS and has_right_checksum(chunk):
             found.setdefault(name, chunk[8 : 8 + int.from_bytes(chunk[:4])])
     return found
 
