@@ -1,0 +1,246 @@
+"""TIFF: depths, sample formats, layouts, colour spaces, compressions and broken pages. Chromium opens none of them."""
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tests.images import tiff_writer as tiff
+from tests.images.case import CorpusCase, Rgb
+from tests.images.pictures import grey_picture, picture, three, write
+from tests.images.profiles import SRGB, lab_to_srgb, srgb_decode, srgb_encode, xyz_to_lab
+
+PICTURE, GREY = picture(), grey_picture()
+NOT_READ = "TIFF"  # a part of every refusal of a layout
+
+
+def tiff_cases() -> Iterator[CorpusCase]:
+    yield from [*depths(), *floats(), *layouts(), *spaces(), *compressions(), *pages(), *cut_files()]
+
+
+def case(name: str, what: str, data: bytes, truth: Rgb, **more: Any) -> CorpusCase:
+    return CorpusCase(f"tiff-{name}.tif", f"TIFF, {what}", data, truth=truth, browser="nothing", **more)
+
+
+def rare(name: str, what: str, data: bytes, truth: Rgb, **more: Any) -> CorpusCase:
+    """A layout that an extra may be needed for."""
+    return case(name, what, data, truth, kind="either", says=NOT_READ, **more)
+
+
+def scaled(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint32]:
+    return np.rint(values / 255.0 * (2**bits - 1)).astype(np.uint32)
+
+
+def unscaled(values: npt.NDArray[np.uint32], bits: int) -> npt.NDArray[np.uint8]:
+    return np.rint(values / (2.0**bits - 1) * 255).astype(np.uint8)
+
+
+def depths() -> Iterator[CorpusCase]:
+    for bits in (1, 2, 4, 6, 8, 10, 12, 14, 16, 24, 32):
+        make = case if bits in (1, 2, 4, 8, 16) else rare
+        grey = scaled(GREY, bits)
+        samples = grey.astype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+        data = tiff.tiff(samples, tiff.BLACK_IS_ZERO, bits=bits)
+        yield make(f"grey{bits}", f"grey of {bits} bits", data, three(unscaled(grey, bits)))
+        if bits == 1:
+            continue
+        make = case if bits in (8, 16) else rare
+        for order, name in (("<", "II"), (">", "MM")) if bits > 8 else (("<", "II"),):
+            rgb = scaled(PICTURE, bits)
+            data = tiff.tiff(rgb.astype(samples.dtype), tiff.RGB, bits=bits, order=order)
+            yield make(f"rgb{bits}-{name}", f"RGB of {bits} bits, {name}", data, unscaled(rgb, bits))
+    white = (255 - GREY).astype(np.uint8)
+    yield case("white-is-zero", "grey, white is zero", tiff.tiff(white, tiff.WHITE_IS_ZERO), three(GREY))
+    deep = white.astype(np.uint16) * 257
+    yield case("white-is-zero-16", "grey of 16 bits, white is zero", tiff.tiff(deep, tiff.WHITE_IS_ZERO), three(GREY))
+    dark = (GREY // 8).astype(np.uint16) * 257
+    yield case("dark16", "grey of 16 bits, dark: no stretch", tiff.tiff(dark, tiff.BLACK_IS_ZERO), three(GREY // 8))
+    yield from palettes()
+
+
+def palettes() -> Iterator[CorpusCase]:
+    for bits in (1, 2, 4, 8, 16):
+        palette = np.random.default_rng(bits).integers(0, 256, (2**bits, 3)).astype(np.uint16)
+        indexes = scaled(GREY, bits).astype(np.uint8 if bits <= 8 else np.uint16)
+        colours = (palette.T * 257).ravel().tolist()
+        data = tiff.tiff(indexes, tiff.PALETTE, bits=bits, tags={320: colours})
+        make = rare if bits == 16 else case
+        yield make(f"palette{bits}", f"palette of {bits} bits", data, palette[indexes].astype(np.uint8))
+
+
+def floats() -> Iterator[CorpusCase]:
+    unit = np.ptp(GREY.astype(np.float64))
+    grey = (GREY - float(GREY.min())) / unit
+    truth = three(np.rint(grey * 255).astype(np.uint8))
+    rgb = (PICTURE - float(PICTURE.min())) / np.ptp(PICTURE.astype(np.float64))
+    rgb_truth = np.rint(rgb * 255).astype(np.uint8)
+    for bits in (16, 32, 64):
+        kind = f"f{bits // 8}"
+        yield rare(f"float{bits}", f"grey of float{bits}", tiff.tiff(grey.astype(kind), tiff.BLACK_IS_ZERO), truth)
+        data = tiff.tiff(rgb.astype(kind), tiff.RGB, order=">")
+        yield rare(f"rgb-float{bits}", f"RGB of float{bits}, MM", data, rgb_truth)
+    for bits in (16, 32):
+        data = tiff.tiff(grey.astype(f"f{bits // 8}"), tiff.BLACK_IS_ZERO, deflate=True, predictor=3)
+        yield rare(f"float{bits}-predictor3", f"grey of float{bits}, predictor 3", data, truth)
+    heights = (grey * 2000 - 500).astype(np.float32)
+    yield rare("float-heights", "float32 from -500 to 1500", tiff.tiff(heights, tiff.BLACK_IS_ZERO), truth)
+    holes = grey.astype(np.float32)
+    holes[:4, :4] = np.nan
+    data = tiff.tiff(holes, tiff.BLACK_IS_ZERO)
+    yield rare("float-nan", "float32 with NaN in one corner", data, truth, levels=4.0)
+
+
+def layouts() -> Iterator[CorpusCase]:
+    deep = PICTURE.astype(np.uint16) * 257
+    for order, name in (("<", "II"), (">", "MM")):
+        yield case(
+            f"planar8-{name}", f"planar, {name}", tiff.tiff(PICTURE, tiff.RGB, order=order, planar=True), PICTURE
+        )
+        planar = tiff.tiff(deep, tiff.RGB, order=order, planar=True)
+        yield rare(f"planar16-{name}", f"planar of 16 bits, {name}", planar, PICTURE)
+        yield case(f"contig16-{name}", f"RGB of 16 bits, {name}", tiff.tiff(deep, tiff.RGB, order=order), PICTURE)
+        big = tiff.tiff(PICTURE, tiff.RGB, order=order, big=True)
+        yield (case if order == "<" else rare)(f"big-{name}", f"BigTIFF, {name}", big, PICTURE)
+        strips = tiff.tiff(PICTURE, tiff.RGB, order=order, rows_per_strip=5)
+        yield case(f"strips-{name}", f"strips of 5 rows, {name}", strips, PICTURE)
+        packed = tiff.tiff(deep, tiff.RGB, order=order, deflate=True, predictor=2)
+        yield case(f"predictor2-16-{name}", f"16 bits, predictor 2, {name}", packed, PICTURE)
+    planar = tiff.tiff(deep, tiff.RGB, planar=True, deflate=True, rows_per_strip=7)
+    yield rare("planar16-strips", "planar of 16 bits, deflate, strips", planar, PICTURE)
+    guess = tiff.tiff(PICTURE, tiff.RGB, tags={262: tiff.BLACK_IS_ZERO})
+    yield rare("guess", "three samples, photometric of grey: RGB", guess, PICTURE)
+    clear = np.dstack([PICTURE, np.full(GREY.shape, 255, np.uint8)])
+    for extra, what in ((0, "unspecified"), (1, "associated alpha"), (2, "alpha")):
+        data = tiff.tiff(clear, tiff.RGB, tags={338: extra})
+        yield case(f"extra{extra}", f"a fourth sample, {what}", data, PICTURE)
+    yield case("tiles", "tiles", tiled(), PICTURE)
+
+
+def tiled() -> bytes:
+    """Tiles of 32 x 32; the picture is 64 x 48, so the lower ones are padded."""
+    padded = np.zeros((64, 64, 3), np.uint8)
+    padded[:48] = PICTURE
+    parts = [padded[y : y + 32, x : x + 32].tobytes() for y in (0, 32) for x in (0, 32)]
+    places = [8 + 3072 * index for index in range(4)]
+    tags = {
+        256: 64, 257: 48, 258: [8] * 3, 259: 1, 262: tiff.RGB, 277: 3, 284: 1, 322: 32, 323: 32, 324: places,
+        325: [3072] * 4,
+    }  # fmt: skip
+    place = 8 + 4 * 3072
+    return tiff.head("<", False, place) + b"".join(parts) + tiff.directory(tags, "<", place, False)
+
+
+def spaces() -> Iterator[CorpusCase]:
+    lab = xyz_to_lab(srgb_decode(PICTURE / 255.0) @ SRGB.T)
+    lab8 = np.rint(lab * (2.55, 1, 1)).astype(np.int16).astype(np.uint8)
+    exact = np.stack([lab8[..., 0] / 2.55, *(lab8[..., 1:].astype(np.int8).transpose(2, 0, 1))], axis=-1)
+    yield case("lab8", "CIELab of 8 bits", tiff.tiff(lab8, tiff.CIELAB), lab_to_srgb(exact))
+    lab16 = np.rint(lab * (655.35, 256, 256)).astype(np.int32).astype(np.uint16)
+    yield rare("lab16", "CIELab of 16 bits", tiff.tiff(lab16, tiff.CIELAB), PICTURE)
+    cmyk = np.dstack([255 - PICTURE, np.full(GREY.shape, 30, np.uint8)])
+    truth = np.rint(PICTURE * 225.0 / 255).astype(np.uint8)
+    data = tiff.tiff(cmyk, tiff.SEPARATED, planar=True, tags={332: 1})
+    yield case("cmyk-planar", "CMYK, planar", data, truth)
+    data = tiff.tiff(cmyk.astype(np.uint16) * 257, tiff.SEPARATED, tags={332: 1})
+    yield case("cmyk16", "CMYK of 16 bits", data, truth)
+    yield from luma()
+    yield from log_luv()
+
+
+def luma() -> Iterator[CorpusCase]:
+    """YCbCr without compression, chroma halved both ways, of even and of odd size."""
+    for width, height in ((64, 48), (61, 47)):
+        pixels = picture(width, height)
+        ycc = np.asarray(Image.fromarray(pixels).convert("YCbCr"))
+        padded = np.pad(ycc, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        blocks = b""
+        for y in range(0, height, 2):
+            for x in range(0, width, 2):
+                square = padded[y : y + 2, x : x + 2].astype(np.uint16)
+                blocks += bytes(square[..., 0].ravel().tolist())
+                blocks += bytes(int(value) for value in np.rint(square[..., 1:].mean(axis=(0, 1))))
+        tags = {530: [2, 2], 531: 1}
+        data = tiff.tiff(ycc, tiff.YCBCR, tags=tags, parts=[blocks])
+        yield rare(f"ycbcr-{width}x{height}", f"YCbCr 4:2:0, {width} x {height}", data, pixels)
+
+
+def log_luv() -> Iterator[CorpusCase]:
+    """Greg Ward's LogLuv of 32 bits, and LogL: the picture as light from 0 to 1."""
+    xyz = (
+        srgb_decode(PICTURE / 255.0)
+        @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
+    )
+    light = np.floor(256 * (np.log2(np.maximum(xyz[..., 1], 1e-6)) + 64)).astype(np.int64)
+    total = xyz @ (1, 15, 3)
+    u, v = (np.floor(410 * factor * xyz[..., index] / total).astype(np.int64) for index, factor in ((0, 4), (1, 9)))
+    words = (light << 16 | u << 8 | v).astype(np.uint32)
+    strip = b"".join(literal_planes(row, 4) for row in words)
+    data = tiff.tiff(PICTURE, tiff.LOGLUV, tags={258: [16] * 3, 259: tiff.SGILOG, 339: [tiff.INT] * 3}, parts=[strip])
+    yield rare("logluv", "LogLuv of 32 bits", data, PICTURE, levels=12.0)
+    grey = srgb_decode(GREY / 255.0)
+    light = np.floor(256 * (np.log2(np.maximum(grey, 1e-6)) + 64)).astype(np.uint32)
+    strip = b"".join(literal_planes(row, 2) for row in light)
+    data = tiff.tiff(GREY, tiff.LOGL, tags={258: 16, 259: tiff.SGILOG, 339: tiff.INT}, parts=[strip])
+    yield rare("logl", "LogL of 16 bits", data, three(srgb_encode(grey)), levels=12.0)
+
+
+def literal_planes(words: npt.NDArray[np.uint32], size: int) -> bytes:
+    """A row as SGILOG codes it, the highest byte first, without runs."""
+    coded = b""
+    for shift in range(8 * (size - 1), -1, -8):
+        plane = ((words >> np.uint32(shift)) & np.uint32(255)).astype(np.uint8).tobytes()
+        coded += bytes([len(plane)]) + plane
+    return coded
+
+
+def compressions() -> Iterator[CorpusCase]:
+    for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"):
+        make = rare if name == "lzma" else case
+        options = {"quality": 97} if name == "jpeg" else {}
+        data = write(PICTURE, "TIFF", compression=name, **options)
+        title = name.removeprefix("tiff_").replace("_", " ")
+        yield make(title.replace(" ", "-"), f"compressed with {title}", data, PICTURE)
+    strip = write(PICTURE, "WEBP", lossless=True)
+    data = tiff.tiff(PICTURE, tiff.RGB, tags={259: tiff.WEBP}, parts=[strip])
+    yield rare("webp", "compressed with webp", data, PICTURE)
+    black = np.where(GREY > 110, 255, 0).astype(np.uint8)
+    for name in ("group3", "group4"):
+        file = io.BytesIO()
+        Image.fromarray(black).convert("1", dither=Image.Dither.NONE).save(file, "TIFF", compression=name)
+        yield case(name, f"{name}, fax", file.getvalue(), three(black))
+
+
+def pages() -> Iterator[CorpusCase]:
+    """The first page counts; a broken one behind it changes nothing."""
+    file = io.BytesIO()
+    first, *rest = [Image.fromarray(PICTURE), Image.fromarray(255 - PICTURE), Image.fromarray(PICTURE[::-1].copy())]
+    first.save(file, "TIFF", save_all=True, append_images=rest)
+    whole = file.getvalue()
+    yield case("pages", "three pages: the first", whole, PICTURE)
+    broken = bytearray(whole)
+    third = directories(whole)[2]
+    broken[third : third + 2] = struct.pack("<H", 0)  # a directory without tags
+    yield case("third-page-broken", "three pages, the last one without size", bytes(broken), PICTURE, kind="shown")
+
+
+def directories(data: bytes) -> list[int]:
+    """Where the directories of a small little-endian TIFF are."""
+    places, place = [], struct.unpack_from("<I", data, 4)[0]
+    while place:
+        places.append(place)
+        count = struct.unpack_from("<H", data, place)[0]
+        place = struct.unpack_from("<I", data, place + 2 + 12 * count)[0]
+    return places
+
+
+def cut_files() -> Iterator[CorpusCase]:
+    whole = tiff.tiff(picture(64, 320), tiff.RGB, rows_per_strip=10)
+    yield CorpusCase(
+        "tiff-cut.tif", "TIFF without its directory", whole[:-200], "refused", says="truncated", browser="nothing"
+    )
+    no_size = tiff.tiff(PICTURE, tiff.RGB, tags={256: 0})
+    yield CorpusCase("tiff-no-width.tif", "TIFF of width 0", no_size, "refused", says="TIFF", browser="nothing")
