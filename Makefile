@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check test stack bench soak build up down
+.PHONY: demo setup format check browser test stack bench soak build up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -24,7 +24,12 @@ format: setup
 check: setup
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
-test: check
+# The browser that tests/images/test_browser.py compares with; without it that test fails.
+browser:
+	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
+		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+test: check browser
 	$(BIN)/clip-demo weaviate >/dev/null
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone' && $(BIN)/pytest -m alone
 

@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +14,12 @@ MIME = {
     "jpg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp", "bmp": "image/bmp",
     "avif": "image/avif", "svg": "application/octet-stream",
 }  # fmt: skip
-MISSING = "Debian's chromium is missing: apt-get install chromium (`make test` does it as root)"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "Chromium is missing: apt-get install chromium (`make test` does it where it runs as root)"
 ARGUMENTS = ("--force-color-profile=srgb", "--no-sandbox", "--disable-gpu")
+BATCH = 24  # files a message: their decoding overlaps
 DRAW = """
-async ([mime, data]) => {
+async (files) => Promise.all(files.map(async ([mime, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const image = new Image();
   const address = URL.createObjectURL(new Blob([bytes], {type: mime}));
@@ -28,9 +30,7 @@ async ([mime, data]) => {
   });
   URL.revokeObjectURL(address);
   if (!shown || !image.naturalWidth) return null;
-  const canvas = document.createElement("canvas");
-  canvas.width = image.naturalWidth;
-  canvas.height = image.naturalHeight;
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
   const context = canvas.getContext("2d", {willReadFrequently: true});
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
@@ -39,16 +39,14 @@ async ([mime, data]) => {
   let text = "";
   for (let i = 0; i < pixels.length; i += 8192) text += String.fromCharCode(...pixels.subarray(i, i + 8192));
   return [canvas.width, canvas.height, btoa(text)];
-}
+}))
 """
 
 
 @contextmanager
 def open_page() -> Iterator[Page]:
     """A page of Debian's Chromium. Raises RuntimeError where it is not installed."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise RuntimeError(MISSING)
+    path = find_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:
@@ -57,10 +55,22 @@ def open_page() -> Iterator[Page]:
             browser.close()
 
 
-def browser_pixels(page: Page, data: bytes, suffix: str) -> Rgb | None:
-    """The file as Chromium shows it on white; None where it does not open it."""
-    mime = MIME.get(suffix, "application/octet-stream")
-    answer = page.evaluate(DRAW, [mime, base64.b64encode(data).decode()])
+def find_chromium(path: str | None = None) -> str:
+    """The program's path, searched in `path` or PATH. Raises RuntimeError without one."""
+    for name in NAMES:
+        found = shutil.which(name, path=path)
+        if found:
+            return found
+    raise RuntimeError(MISSING)
+
+
+def browser_pixels(page: Page, files: Sequence[tuple[str, bytes]]) -> list[Rgb | None]:
+    """The files, by extension and bytes, as Chromium shows them on white; None for one that it does not open."""
+    sent = [[MIME.get(suffix, "application/octet-stream"), base64.b64encode(data).decode()] for suffix, data in files]
+    return [read_answer(answer) for answer in page.evaluate(DRAW, sent)]
+
+
+def read_answer(answer: tuple[int, int, str] | None) -> Rgb | None:
     if answer is None:
         return None
     width, height, text = answer
@@ -70,5 +80,11 @@ def browser_pixels(page: Page, data: bytes, suffix: str) -> Rgb | None:
 
 def all_browser_pixels(files: Mapping[str, bytes]) -> dict[str, Rgb | None]:
     """Chromium's pixels by file name, from one start of the browser."""
+    named = [(name.rpartition(".")[2], data) for name, data in files.items()]
     with open_page() as page:
-        return {name: browser_pixels(page, data, name.rpartition(".")[2]) for name, data in files.items()}
+        shown = [
+            pixels
+            for start in range(0, len(named), BATCH)
+            for pixels in browser_pixels(page, named[start : start + BATCH])
+        ]
+    return dict(zip(files, shown, strict=True))

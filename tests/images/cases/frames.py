@@ -90,7 +90,7 @@ def avif_files() -> Iterator[CorpusCase]:
 def plain_formats() -> Iterator[CorpusCase]:
     """What Chromium does not show and many archives have."""
     pgm = b"P5\n64 48\n255\n" + np.ascontiguousarray(PICTURE[..., 1]).tobytes()
-    yield CorpusCase("plain.pgm", "PGM", pgm, "refused", says="PGM", browser="nothing")
+    yield CorpusCase("plain.pgm", "PGM", pgm, "refused", says="PNM", browser="nothing")
     yield CorpusCase(
         "plain.jp2", "JPEG 2000", write(PICTURE, "JPEG2000"), "refused", says="JPEG 2000", browser="nothing"
     )

@@ -41,7 +41,7 @@ def checksums() -> Iterator[CorpusCase]:
     size = struct.unpack_from(">I", whole, body - 8)[0]
     stream = whole[body : body + size - 4] + b"\0\0\0\0"  # the checksum of zlib
     data = whole[: body - 8] + png.chunk(b"IDAT", stream) + png.chunk(b"IEND")
-    yield CorpusCase("adler.png", "PNG, the checksum of zlib is wrong", data, "shown", PICTURE)
+    yield CorpusCase("adler.png", "PNG, the checksum of zlib is wrong", data, "damaged", PICTURE, rows=0.9)
 
 
 def cut_files() -> Iterator[CorpusCase]:
@@ -60,9 +60,7 @@ def cut_files() -> Iterator[CorpusCase]:
         "cut-header.png", "PNG cut before its pixels", tall[:35], "refused", says="truncated", browser="nothing"
     )
     signature = whole[:8]
-    yield CorpusCase(
-        "signature.png", "PNG's signature alone", signature, "refused", says="truncated", browser="nothing"
-    )
+    yield CorpusCase("signature.png", "PNG's signature alone", signature, "refused", says="cut off", browser="nothing")
 
 
 def noisy_tall() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":

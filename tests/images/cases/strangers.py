@@ -30,7 +30,7 @@ def strangers_cases() -> Iterator[CorpusCase]:
         "drawing.png": ("SVG drawing", SVG, "SVG"),
         "drawing-bare.svg": ("SVG without an XML head", SVG.partition(b"\n")[2], "SVG"),
         "words.jpg": ("text", b"a cat on a mat\nand a dog\n", "text"),
-        "words.png": ("JSON", b'{"error": "not found"}', "text"),
+        "words.png": ("JSON", b'{"error": "not found"}', "JSON"),
         "empty.jpg": ("empty file", b"", "empty"),
         "zeros.jpg": ("zero bytes alone", bytes(3000), "not an image"),
         "noise.jpg": ("noise", NOISE, "not an image"),
@@ -39,13 +39,13 @@ def strangers_cases() -> Iterator[CorpusCase]:
         "phone-mif1.heic": ("HEIC, brand mif1", brand_file(b"mif1", b"heic"), "HEIC"),
         "picture-box.jxl": ("JPEG XL in boxes", JXL_BOX, "JPEG XL"),
         "layers.psd": ("Photoshop document", PSD, "Photoshop"),
-        "film.mp4": ("MP4 film", brand_file(b"isom", b"mp42"), "MP4"),
-        "film-named.jpg": ("MP4 film named .jpg", brand_file(b"mp42"), "MP4"),
-        "film.mov": ("QuickTime film", brand_file(b"qt  "), "QuickTime"),
-        "film.webm": ("Matroska or WebM film", b"\x1a\x45\xdf\xa3" + bytes(40), "WebM"),
+        "film.mp4": ("MP4 film", brand_file(b"isom", b"mp42"), "video"),
+        "film-named.jpg": ("MP4 film named .jpg", brand_file(b"mp42"), "video"),
+        "film.mov": ("QuickTime film", brand_file(b"qt  "), "video"),
+        "film.webm": ("Matroska or WebM film", b"\x1a\x45\xdf\xa3" + bytes(40), "video"),
         "script.eps": ("PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "PostScript"),
-        "sound.wav": ("WAV sound", b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(32), "WAV"),
-        "program.png": ("ELF program", b"\x7fELF\x02\x01\x01" + bytes(60), "not an image"),
+        "sound.wav": ("WAV sound", b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(32), "sound"),
+        "program.png": ("ELF program", b"\x7fELF\x02\x01\x01" + bytes(60), "program"),
     }  # fmt: skip
     picture_of_blobs = picture(*blobs.SIZE)
     yield CorpusCase("picture.jxl", "JPEG XL", blobs.JPEG_XL, "either", picture_of_blobs, "JPEG XL")

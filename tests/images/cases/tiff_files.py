@@ -240,7 +240,7 @@ def directories(data: bytes) -> list[int]:
 def cut_files() -> Iterator[CorpusCase]:
     whole = tiff.tiff(picture(64, 320), tiff.RGB, rows_per_strip=10)
     yield CorpusCase(
-        "tiff-cut.tif", "TIFF without its directory", whole[:-200], "refused", says="truncated", browser="nothing"
+        "tiff-cut.tif", "TIFF without its directory", whole[:-200], "refused", says="cut off", browser="nothing"
     )
     no_size = tiff.tiff(PICTURE, tiff.RGB, tags={256: 0})
     yield CorpusCase("tiff-no-width.tif", "TIFF of width 0", no_size, "refused", says="TIFF", browser="nothing")
