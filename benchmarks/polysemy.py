@@ -17,7 +17,7 @@ from benchmarks.common import Report
 from benchmarks.servers import start_own_server
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query.evaluation.statistics import BooleanArray
-from clip_vectorizer.query.labels.label import build_prompts, parse_label
+from clip_vectorizer.query.labels.label_store import build_prompts, parse_label
 from clip_vectorizer.query.prompts import select_prompt_set
 from clip_vectorizer.vectors import Vectors, ensemble
 

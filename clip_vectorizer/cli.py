@@ -9,8 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from clip_vectorizer.cli_common import ExitCodeCommand
-from clip_vectorizer.option_rules import SpecialCase, Values
+from clip_vectorizer.cli_common import ExitCodeCommand, SpecialCase, Values
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import LOG_LEVELS, PRECISIONS, Settings, parse_settings
 

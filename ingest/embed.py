@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.database.identity import StoredModel
+from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Keep

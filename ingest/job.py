@@ -1,26 +1,32 @@
-"""Everything that one `clip-ingest` does, in order: open, ingest, prune, find near-duplicates, watch; or reindex."""
+"""Everything that one `clip-ingest` does, in order: open, ingest, prune, find near-duplicates, watch; or reindex.
+
+`build_job` makes a job of the options of the command.
+"""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.collections import CollectionSpec
 from clip_vectorizer.database.connection import ConnectionSettings
+from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
-from ingest.choices import Keep
+from ingest.choices import Fit, Keep
 from ingest.embed import Embedder, SidecarEmbedder
+from ingest.listing import Selection, Shard
 from ingest.near_duplicates import find_near_duplicates
 from ingest.pipeline import IngestListener, IngestSettings, ingest
-from ingest.prune import PruneLimit, PruneRefused, RecordingSource, prune
+from ingest.prepare import PrepareSettings
+from ingest.prune import PruneLimit, PruneRefused, RecordingSource, check_prune, prune
 from ingest.reindex.reindex import ImageSources, reindex
-from ingest.report import IngestReport
+from ingest.report import FailedItems, IngestReport
 from ingest.retry import Patience
 from ingest.sources import open_sources
-from ingest.sources.base import Source, SourceOptions
+from ingest.sources.base import PdfPassword, PropertyColumn, Source, SourceOptions
 from ingest.store.base import ImageStore, ReadOnlyStore
 from ingest.store.open import open_store
 from ingest.watch import ChangeFilter, RoundComplete, iterate_rounds
@@ -71,14 +77,15 @@ def run_job(job: IngestJob | ReindexJob, report: IngestReport, listener: IngestL
     """
     if isinstance(job, ReindexJob):
         return run_reindex(job, report, listener)
-    sources = [RecordingSource(source) for source in open_sources(job.sources, job.options)]
+    sources = open_sources(job.sources, job.options)
+    recorded = [RecordingSource(source) for source in sources] if job.prune else []
     with open_target(job) as (store, embedder):
         for settings in build_round_settings(job, sources):
             report.skipped = report.dropped = 0  # each round lists all of them again
-            ingest(sources, store, embedder, listener, settings, report)
+            ingest(recorded or sources, store, embedder, listener, settings, report)
             check_images_found(job, report)
             try:
-                finish_round(job, sources, store, report)
+                finish_round(job, recorded, store, report)
             except PruneRefused as refused:
                 if not job.watch:
                     raise
@@ -125,11 +132,11 @@ def build_round_settings(job: IngestJob, sources: Sequence[Source]) -> Iterator[
         yield replace(job.settings, selection=only)
 
 
-def finish_round(job: IngestJob, sources: Sequence[RecordingSource], store: ImageStore, report: IngestReport) -> None:
-    """Prune and find near-duplicates, as far as the job includes them."""
+def finish_round(job: IngestJob, recorded: Sequence[RecordingSource], store: ImageStore, report: IngestReport) -> None:
+    """Prune and find near-duplicates, as far as the job includes them. `recorded`: the sources, with --prune."""
     patience = Patience(job.settings.patience_seconds, time.sleep)
     if limit := job.prune:
-        report.pruned += prune(sources, store, job.settings.selection, limit, patience, really=not job.dry_run)
+        report.pruned += prune(recorded, store, job.settings.selection, limit, patience, really=not job.dry_run)
     if job.hash_distance is not None:
         report.near_duplicates = find_near_duplicates(patience.call(lambda: list(store.phashes())), job.hash_distance)
 
@@ -153,3 +160,136 @@ def open_target(job: IngestJob) -> Iterator[JobTarget]:
                 yield JobTarget(store, SidecarEmbedder(sidecar, store.model))
         else:
             yield JobTarget(store, None)
+
+
+def build_job(sources: Sequence[str], **values: Any) -> IngestJob | ReindexJob:
+    """`values`: the command's options. Raises InputError for values that cannot be used."""
+    return build_reindex_job(sources, values) if values["reindex"] else build_ingest_job(sources, values)
+
+
+def build_reindex_job(sources: Sequence[str], values: Mapping[str, Any]) -> ReindexJob:
+    return ReindexJob(
+        sources=sources,
+        connection=build_connection(values),
+        options=build_source_options(values),
+        settings=IngestSettings(
+            workers=values["workers"],
+            selection=Selection(check_prefix(values["prefix"])),
+            patience_seconds=values["patience"],
+        ),
+        collection=values["collection"],
+        tenant=values["tenant"],
+        inference_url=values["inference_url"],
+        dry_run=values["dry_run"],
+    )
+
+
+def build_ingest_job(sources: Sequence[str], values: Mapping[str, Any]) -> IngestJob:
+    failed = FailedItems.read(values["retry_failed"]) if values["retry_failed"] else None
+    shard = Shard.parse(values["shard"]) if values["shard"] else None
+    selection = Selection(check_prefix(values["prefix"]), shard, values["limit"])
+    prune = PruneLimit.parse(values["prune_limit"]) if values["prune"] else None
+    if prune:
+        check_prune(selection, retry=failed is not None)
+    if failed:
+        selection = replace(selection, only=failed.has)
+        sources = sources or failed.sources
+    hash_distance = values["hash_distance"]
+    return IngestJob(
+        sources=sources,
+        connection=build_connection(values),
+        options=build_source_options(values),
+        settings=IngestSettings(
+            workers=values["workers"],
+            prepare=PrepareSettings(near_duplicates=hash_distance is not None, take_over=values["take_over"]),
+            selection=selection,
+            checksum=values["checksum"],
+            patience_seconds=values["patience"],
+            verify=not values["dry_run"],
+        ),
+        collection=values["collection"],
+        tenant=values["tenant"],
+        keep=Keep(values["keep"]) if values["keep"] else None,
+        embed_here=values["embed"] == "client",
+        quantizer=values["quantizer"],
+        prune=prune,
+        hash_distance=hash_distance,
+        dry_run=values["dry_run"],
+        watch=values["watch"],
+    )
+
+
+def check_prefix(prefix: str) -> str:
+    try:
+        prefix.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"--prefix {prefix!r}: not UTF-8 text; use other letters, or set the terminal to UTF-8"
+        ) from error
+    return prefix
+
+
+def build_connection(values: Mapping[str, Any]) -> ConnectionSettings:
+    return ConnectionSettings(
+        values["weaviate_url"],
+        values["weaviate_grpc_port"],
+        values["weaviate_api_key"],
+        values["vectorizer_url"],
+        values["vectorizer_api_key"],
+    )
+
+
+def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
+    return SourceOptions(
+        ignore=values["ignore"],
+        hidden=values["hidden"],
+        fit=Fit(values["fit"]) if values["fit"] else None,
+        dpi=values["dpi"],
+        pdf_passwords=tuple(map(parse_password, values["pdf_passwords"])),
+        frames=values["frames"],
+        exif=values["exif"],
+        columns=tuple(map(parse_column, values["columns"])),
+        path_column=values["path_column"],
+        label_column=values["label_column"],
+        caption_column=values["caption_column"],
+        root=values["root"],
+        nul=values["nul"],
+        storage=dict(map(parse_pair, values["storage"])),
+    )
+
+
+def parse_password(text: str) -> PdfPassword:
+    if not text:
+        raise InputError("--pdf-password is empty (an unset variable?); remove it, or name a password")
+    return PdfPassword(text)
+
+
+def parse_column(text: str) -> PropertyColumn:
+    """`price`, `price:number`, `Price (EUR)=price:number`. Raises InputError."""
+    names, colon, kind = text.rpartition(":")
+    if not colon or kind not in ("text", "int", "number", "boolean", "date"):
+        names, kind = text, ""
+    column, _, name = names.rpartition("=")
+    if not name:
+        raise InputError(f"--property {text!r}: write COLUMN[=NAME][:TYPE], for example price:number")
+    check_property(text, column or name, name)
+    return PropertyColumn(column or name, name, kind)
+
+
+def check_property(option: str, column: str, name: str) -> None:
+    """Raises InputError once, instead of one failure per image."""
+    try:
+        if name not in METADATA_PROPERTIES:
+            property_name(name)
+    except InputError as error:
+        raise InputError(
+            f"--property {option!r}: {name!r} cannot be the name of a property; rename it, "
+            f"--property {column!r}=my_name"
+        ) from error
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InputError(f"--storage {text!r}: write KEY=VALUE, for example endpoint_url=http://localhost:9000")
+    return name, value

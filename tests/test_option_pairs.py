@@ -16,16 +16,16 @@ import pytest
 
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.cli import merge_settings
+from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.option_rules import typed_name
-from clip_vectorizer.query.cli import classify_request, search_request
+from clip_vectorizer.query.cli import classify_actions, search_request
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.search import main as search
-from ingest.arguments import build_job
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
+from ingest.job import build_job
 from ingest.report import IngestReport, ReportFile
 
 Values = dict[str, Any]
@@ -48,7 +48,7 @@ def plan_search(values: Values) -> object:
 
 
 def plan_classify(values: Values) -> object:
-    request = classify_request.build_request(values)
+    request = classify_actions.build_request(values)
     stored = ("collection", "tenant", "consistency") if request.needs_collection else ()
     return request, pick(values, *stored, "weaviate", "vectorizer")
 

@@ -13,7 +13,7 @@ import click
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure, DataType, Property
 
-from clip_vectorizer.connection_options import weaviate_options
+from clip_vectorizer.common_options import weaviate_options
 from clip_vectorizer.database.connection import connect_weaviate
 
 BATCH = 100

@@ -26,8 +26,7 @@ from clip_vectorizer.query import Classification
 from clip_vectorizer.query.choices import IMAGES, LABELS, MATMUL
 from clip_vectorizer.query.connect import WeaviateImages
 from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
-from clip_vectorizer.query.zeroshot.classify import ClassifyContext, classify, open_stores
+from clip_vectorizer.query.zeroshot.classify import ClassifyContext, ClassifyOptions, classify, open_stores
 from clip_vectorizer.query.zeroshot.comparison import choose_fastest
 from clip_vectorizer.vectors import Vectors, unit
 from ingest.embedded import LocalStack

@@ -18,12 +18,14 @@ from weaviate.collections.classes.config_vectors import VectorConfigCreate
 from weaviate.collections.config import _ConfigCollection
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInvalidInputError
 
-from clip_vectorizer.database.identity import CollectionDescription, ModelIdentity, StoredModel
 from clip_vectorizer.database.schema import (
     IMAGE,
     LABEL_COLLECTION,
     LABEL_SET_COLLECTION,
     VECTOR,
+    CollectionDescription,
+    ModelIdentity,
+    StoredModel,
     check_collection_name,
     image_properties,
     label_properties,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clip_vectorizer.query.prompts import PROMPTS
     from clip_vectorizer.query.search.arguments import Move
     from clip_vectorizer.query.search.query import Query
-    from clip_vectorizer.query.zeroshot.results import Classification
+    from clip_vectorizer.query.zeroshot.scores import Classification
 
 MODULES = {
     "few_shot": "adapt.boosts",
@@ -30,7 +30,7 @@ MODULES = {
     "PROMPTS": "prompts",
     "Move": "search.arguments",
     "Query": "search.query",
-    "Classification": "zeroshot.results",
+    "Classification": "zeroshot.scores",
 }
 
 __all__ = [

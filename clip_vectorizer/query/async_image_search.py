@@ -22,9 +22,7 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
-from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
-from clip_vectorizer.query.search.steps import (
+from clip_vectorizer.query.search.calls import (
     ResultT,
     SearchFlow,
     SearchStep,
@@ -32,8 +30,10 @@ from clip_vectorizer.query.search.steps import (
     embed_step,
     run_flow_async,
 )
-from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput
-from clip_vectorizer.query.zeroshot.results import Classification
+from clip_vectorizer.query.search.query import Query, QueryInput
+from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
+from clip_vectorizer.query.zeroshot.scores import Classification
 
 
 class AsyncImageSearch:

@@ -19,8 +19,7 @@ from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query.choices import CONSISTENCY_LEVELS
 from clip_vectorizer.query.near_strings import did_you_mean
-from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 
 SHOWN_TENANTS = 10
 

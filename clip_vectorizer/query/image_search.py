@@ -21,21 +21,28 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.labels.label_sets import list_set_labels
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
-from clip_vectorizer.query.search.calls import SearchableCollection
-from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
-from clip_vectorizer.query.search.steps import (
+from clip_vectorizer.query.search.calls import (
     QueryEncoder,
     ResultT,
+    SearchableCollection,
     SearchFlow,
     SearchStep,
     WeaviateCall,
     embed_step,
     run_flow,
 )
-from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput, ClassifyOptions
-from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify, open_stores
-from clip_vectorizer.query.zeroshot.results import Classifications
+from clip_vectorizer.query.search.query import Query, QueryInput
+from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.zeroshot.classify import (
+    ClassificationStores,
+    ClassifyArguments,
+    ClassifyContext,
+    ClassifyInput,
+    ClassifyOptions,
+    classify,
+    open_stores,
+)
+from clip_vectorizer.query.zeroshot.scores import Classifications
 
 
 class ImageSearch:

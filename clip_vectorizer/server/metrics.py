@@ -15,8 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clip_vectorizer import __version__
 from clip_vectorizer.models.encoder import ModelInfo
-from clip_vectorizer.server.cache import VectorCache
-from clip_vectorizer.server.engine import EmbeddedItem
+from clip_vectorizer.server.engine import EmbeddedItem, VectorCache
 from clip_vectorizer.server.limits import Gate
 from clip_vectorizer.server.queues import BatchStats, ItemKind
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand, ExitCodeGroup
-from clip_vectorizer.option_rules import is_given
+from clip_vectorizer.cli_common import ExitCodeCommand, ExitCodeGroup, is_given
 
 HELP = """Show the whole system: start Weaviate and a sidecar, ingest the example images, search and classify.
 

@@ -24,12 +24,12 @@ from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.display.tables import print_table
 from clip_vectorizer.query.prompts import default_templates
+from ingest.command import progress_on_stderr
 from ingest.demo.places import Endpoints, choose_data_dir, read_environment_endpoints, read_stack_endpoints
 from ingest.demo.state import find_running, list_daemon_files
 from ingest.embedded import LocalStack
 from ingest.items import SourceItem
 from ingest.pipeline import ingest
-from ingest.progress import progress_on_stderr
 from ingest.sources import open_sources
 from ingest.sources.base import SourceOptions
 from ingest.store.open import open_store

@@ -18,7 +18,6 @@ from weaviate.exceptions import UnexpectedStatusCodeError
 
 from clip_vectorizer.database.collections import CollectionState, add_property, build_index, read_collection
 from clip_vectorizer.database.connection import weaviate_errors
-from clip_vectorizer.database.identity import CollectionDescription, ModelIdentity, StoredModel
 from clip_vectorizer.database.schema import (
     FIT,
     IMAGE,
@@ -27,6 +26,9 @@ from clip_vectorizer.database.schema import (
     REINDEXED,
     SHA256,
     STAMP,
+    CollectionDescription,
+    ModelIdentity,
+    StoredModel,
     exact_text_property,
     image_id,
 )
@@ -34,8 +36,14 @@ from clip_vectorizer.errors import Mismatch
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Fit, Keep
 from ingest.store.base import Refusal
-from ingest.store.objects import ObjectProperties
-from ingest.store.queries import IMAGE_PAGE_SIZE, StoredObject, find_searchable, get_path, is_still_indexing
+from ingest.store.objects import (
+    IMAGE_PAGE_SIZE,
+    ObjectProperties,
+    StoredObject,
+    find_searchable,
+    get_path,
+    is_still_indexing,
+)
 from ingest.store.weaviate import Patch, apply_patches
 
 DESCRIPTION_TRIES = 5  # Weaviate refuses an update of the description while a property is added

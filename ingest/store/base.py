@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from clip_vectorizer.database.identity import StoredModel
+from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Keep
 from ingest.items import Amendment, ImageObject, StoredState

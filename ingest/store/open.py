@@ -24,8 +24,7 @@ from clip_vectorizer.database.connection import (
     sidecar_unreachable_error,
     weaviate_errors,
 )
-from clip_vectorizer.database.identity import StoredModel
-from clip_vectorizer.database.schema import IMAGE, check_collection_name, check_tenant_name
+from clip_vectorizer.database.schema import IMAGE, StoredModel, check_collection_name, check_tenant_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, VectorizerError
 from clip_vectorizer.wire import read_model_info

@@ -20,8 +20,7 @@ from clip_vectorizer.database.connection import (
     sidecar_unreachable_error,
     weaviate_errors,
 )
-from clip_vectorizer.database.identity import StoredModel
-from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, image_id
+from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, StoredModel, image_id
 from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
 from clip_vectorizer.protocol import parse_image_problem
 from ingest.choices import Keep
@@ -29,22 +28,20 @@ from ingest.items import Amendment, ImageObject, StoredState
 from ingest.store.base import Refusal, StoredDuplicate
 from ingest.store.objects import (
     COMPARED_PROPERTIES,
+    IMAGE_PAGE_SIZE,
+    PAGE_SIZE,
     CollectionProperties,
     NewObject,
     ObjectProperties,
+    StoredObject,
     build_amendment_properties,
     build_data_object,
     build_each,
-    read_stored_state,
-)
-from ingest.store.queries import (
-    IMAGE_PAGE_SIZE,
-    PAGE_SIZE,
-    StoredObject,
     find_searchable,
     get_path,
     is_still_indexing,
     iterate_matching,
+    read_stored_state,
 )
 
 ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py

@@ -16,8 +16,7 @@ from clip_vectorizer.database.collections import (
     ensure_label_collection,
     read_collection,
 )
-from clip_vectorizer.database.identity import CollectionDescription, StoredModel
-from clip_vectorizer.database.schema import exact_text_property, image_properties
+from clip_vectorizer.database.schema import CollectionDescription, StoredModel, exact_text_property, image_properties
 from clip_vectorizer.errors import InputError, Mismatch
 
 EMOJI = StoredModel("emoji", "abc", 192, "shortest-48-bicubic-v1")

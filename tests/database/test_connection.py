@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clip_vectorizer.connection_options import vectorizer_option, weaviate_options
+from clip_vectorizer.common_options import vectorizer_option, weaviate_options
 from clip_vectorizer.database.connection import connect_weaviate, parse_address
 from clip_vectorizer.errors import SettingsError, WeaviateUnreachable
 from tests.http_server import running

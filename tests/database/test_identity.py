@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.database.identity import CollectionDescription, StoredModel
+from clip_vectorizer.database.schema import CollectionDescription, StoredModel
 
 EMOJI = StoredModel("emoji", "abc", 192, "shortest-48-bicubic-v1")
 

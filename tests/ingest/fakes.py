@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from clip_vectorizer.database.identity import StoredModel
+from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Fit, Keep

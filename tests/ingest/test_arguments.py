@@ -6,13 +6,12 @@ import click
 import pytest
 
 from clip_vectorizer.errors import InputError
-from ingest.arguments import build_job, parse_column
 from ingest.choices import Fit, Keep
 from ingest.cli import main
 from ingest.distributed.cluster import RaySettings
 from ingest.distributed.driver import build_cluster_job
 from ingest.items import ItemOutcome, Status
-from ingest.job import IngestJob
+from ingest.job import IngestJob, build_job, parse_column
 from ingest.listing import Shard
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport, ReportFile

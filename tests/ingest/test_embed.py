@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.database.identity import StoredModel
+from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.vectors import Vectors
 from ingest.embed import SidecarEmbedder

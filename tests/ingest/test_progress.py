@@ -4,15 +4,15 @@ from typing import Self
 import pytest
 
 from clip_vectorizer.terminal import escape_line
-from ingest.items import ItemOutcome, Status
-from ingest.listing import ListingProgress
-from ingest.progress import (
+from ingest.command import (
     RATE_SECONDS,
     ProgressListener,
     RateMeter,
     format_progress,
     progress_on_stderr,
 )
+from ingest.items import ItemOutcome, Status
+from ingest.listing import ListingProgress
 from ingest.report import IngestReport
 from ingest.retry import RetryWait
 from ingest.watch import RoundComplete

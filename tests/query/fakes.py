@@ -16,10 +16,8 @@ from weaviate.classes.config import DataType
 from weaviate.collections.classes.internal import MetadataReturn, Object, QueryReturn
 
 from clip_vectorizer.errors import SidecarRefused
-from clip_vectorizer.query.labels.label import Label
-from clip_vectorizer.query.labels.label_store import Neighbour
-from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.labels.label_store import Label, Neighbour
+from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 from clip_vectorizer.vectors import Vectors, unit
 from tests.fakes import INFO as HASH_INFO
 

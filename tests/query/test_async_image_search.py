@@ -10,7 +10,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError, WeaviateUnreachable
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch, Query
-from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.search.calls import WeaviateCall
 from tests.query.fakes import INFO, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import stores
 

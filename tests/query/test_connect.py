@@ -4,7 +4,7 @@ import pytest
 from weaviate.classes.config import ConsistencyLevel
 
 from clip_vectorizer.database.collections import CollectionState
-from clip_vectorizer.database.identity import CollectionDescription, StoredModel
+from clip_vectorizer.database.schema import CollectionDescription, StoredModel
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query.connect import (
     check_collection_exists,

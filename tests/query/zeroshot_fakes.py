@@ -8,7 +8,7 @@ import numpy as np
 from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.labels.label_sets import LabelSet, merge_parts
 from clip_vectorizer.query.zeroshot.classify import ClassificationStores
-from clip_vectorizer.query.zeroshot.results import Classification, ImageBatch
+from clip_vectorizer.query.zeroshot.scores import Classification, ImageBatch
 from clip_vectorizer.query.zeroshot.sources import build_batch
 from clip_vectorizer.vectors import Vectors
 from tests.query.fakes import COLOURS, FakeLabels, vector_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.server.cache import ENTRY_BYTES, SingleFlight, VectorCache, content_key
+from clip_vectorizer.server.engine import ENTRY_BYTES, SingleFlight, VectorCache, content_key
 from clip_vectorizer.vectors import Vectors
 
 DIMENSION = 8

@@ -8,7 +8,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import Classification, ImageSearch, few_shot, linear_probe, remove_means
-from clip_vectorizer.query.labels.label import parse_label
+from clip_vectorizer.query.labels.label_store import parse_label
 from clip_vectorizer.query.zeroshot.scores import Boost
 from tests.stack.support import EXAMPLES, REPOSITORY, Ran
 

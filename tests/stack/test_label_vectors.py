@@ -11,11 +11,16 @@ from weaviate.classes.config import Configure
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.database.collections import ensure_label_collection
 from clip_vectorizer.database.connection import connect_weaviate
-from clip_vectorizer.database.identity import CollectionDescription, StoredModel
-from clip_vectorizer.database.schema import PROMPT_SET, PROMPT_VERSION, VECTOR, label_properties
+from clip_vectorizer.database.schema import (
+    PROMPT_SET,
+    PROMPT_VERSION,
+    VECTOR,
+    CollectionDescription,
+    StoredModel,
+    label_properties,
+)
 from clip_vectorizer.query import ImageSearch
-from clip_vectorizer.query.labels.label import build_labels
-from clip_vectorizer.query.labels.label_store import WeaviateLabels, choose_label_collection, store_labels
+from clip_vectorizer.query.labels.label_store import WeaviateLabels, build_labels, choose_label_collection, store_labels
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.stack.support import EXAMPLES, Stack
 

@@ -16,8 +16,7 @@ from weaviate.classes.query import Filter, Sort
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt.few_shot import ClassIndices
 from clip_vectorizer.query.near_strings import did_you_mean
-from clip_vectorizer.query.search.calls import SearchableCollection
-from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.search.calls import SearchableCollection, WeaviateCall
 from clip_vectorizer.vectors import Vectors, unit
 
 MAX_SHOTS = 1_000  # per label

@@ -5,17 +5,24 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.connection_options import vectorizer_key_option, vectorizer_option, weaviate_options
-from clip_vectorizer.option_rules import Exclusion, Requirement, SpecialCase, Values
-from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROMPT_SETS, STRATEGIES
-from clip_vectorizer.query.cli.common import (
+from clip_vectorizer.cli_common import (
+    Exclusion,
     GroupedCommand,
-    collection_option,
+    Requirement,
+    SpecialCase,
+    Values,
     combine_options,
-    consistency_option,
     grouped_option,
-    tenant_option,
 )
+from clip_vectorizer.common_options import (
+    collection_option,
+    consistency_option,
+    tenant_option,
+    vectorizer_key_option,
+    vectorizer_option,
+    weaviate_options,
+)
+from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROMPT_SETS, STRATEGIES
 
 HELP = """Classify images by the labels that you name: FILES, the hits of --query, or the whole collection.
 

@@ -1,8 +1,10 @@
-"""What `clip-classify` does: choose a threshold with --other-from, classify, print."""
+"""What `clip-classify` does: read the options, choose a threshold with --other-from, classify, print."""
 
+import re
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,49 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
 from clip_vectorizer.image_files import format_skipped, is_image_file
 from clip_vectorizer.progress import count_items
+from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
 from clip_vectorizer.query.adapt.threshold import Threshold
 from clip_vectorizer.query.choices import AUTO
-from clip_vectorizer.query.cli.classify_output import show_classifications
-from clip_vectorizer.query.cli.classify_request import QUERY_LIMIT, ClassifyRequest, build_request
-from clip_vectorizer.query.display.tables import prepare_streams
+from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.image_search import ImageSearch
-from clip_vectorizer.query.labels.label import parse_label
-from clip_vectorizer.query.prompts import normalize_text
-from clip_vectorizer.query.zeroshot.arguments import ClassifyArguments, ClassifyInput
-from clip_vectorizer.query.zeroshot.results import Classification
+from clip_vectorizer.query.labels.label_store import parse_label
+from clip_vectorizer.query.prompts import normalize_text, read_lines, select_prompt_set
+from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
+from clip_vectorizer.query.zeroshot.scores import Boost, Classification
 from clip_vectorizer.terminal import escape_line
+
+QUERY_LIMIT = 10  # images of --query, without --limit
+FILE_MARK = "@"
+# A name in quotes, or everything before the next comma; two of the commas are Chinese.
+LABEL_NAME = re.compile('\\s*"([^"]*)"\\s*(?=[,\uff0c\u3001]|$)|[^,\uff0c\u3001]*')
+TABLE_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+COLUMN_NAMES = ("path", "label", "score", "margin", "runner-up")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """`files`, else the hits of `query`, else the whole collection."""
+
+    labels: tuple[str, ...]
+    arguments: ClassifyArguments
+    files: tuple[str, ...]
+    query: str | None
+    where: tuple[str, ...]
+    limit: int | None
+    threshold_folder: Path | None  # choose the threshold by its images
+    as_json: bool
+
+    @property
+    def needs_collection(self) -> bool:
+        """Files need one only if its images help to judge them."""
+        return not self.files or self.arguments.get("boost") is not None
+
+    @property
+    def why_nothing(self) -> str:
+        """A likely reason for no images."""
+        if self.where:
+            return "no image is left by --where"
+        return "--query finds no image" if self.query else "the collection is empty; fill it with `clip-ingest FOLDER`"
 
 
 def run(values: Mapping[str, Any]) -> None:
@@ -99,3 +133,111 @@ def skip_unreadable(results: Iterable[Classification]) -> list[Classification]:
         else:
             readable.append(each)
     return readable
+
+
+def build_request(values: Mapping[str, Any]) -> ClassifyRequest:
+    """Raises click.UsageError without labels, InputError for labels or prompts that cannot be used."""
+    if not values["labels"] and not values["label_set"]:
+        raise click.UsageError("no labels; add --labels A,B,... or --label-set NAME")
+    return ClassifyRequest(
+        labels=tuple(parse_all_labels(values["labels"])),
+        arguments=build_arguments(values),
+        files=values["files"],
+        query=values["query"],
+        where=values["where"],
+        limit=values["limit"],
+        threshold_folder=values["other_from"],
+        as_json=values["as_json"],
+    )
+
+
+def build_arguments(values: Mapping[str, Any]) -> ClassifyArguments:
+    arguments = ClassifyArguments(
+        prompts=select_prompt_set(values["prompts"], values["templates"] or None),
+        label_set=values["label_set"],
+        strategy=values["strategy"],
+        threshold=None if values["other"] is None else parse_threshold(values["other"]),
+        boost=build_boost(values),
+        save=values["save"],
+    )
+    if values["where"] and not values["query"]:
+        arguments["filters"] = values["where"]
+    return arguments
+
+
+def parse_threshold(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--other {text}: expected a number such as 0.25") from None
+
+
+def build_boost(values: Mapping[str, Any]) -> Boost | None:
+    if values["few_shot"]:
+        return few_shot(values["few_shot"], values["shots"])
+    if values["linear_probe"]:
+        return linear_probe(values["linear_probe"], values["shots"])
+    return remove_means() if values["remove_means"] else None
+
+
+def parse_all_labels(options: Sequence[str]) -> list[str]:
+    """The labels of all `--labels`: comma-separated names, or the lines of a file. Raises InputError."""
+    return [label for option in options for label in parse_labels(option)]
+
+
+def parse_labels(option: str) -> list[str]:
+    if not option.startswith(FILE_MARK):
+        return split_names(option)
+    file = Path(option.removeprefix(FILE_MARK))
+    lines = read_lines(file, f"--labels {option}", "one label per line")
+    separator = TABLE_SEPARATORS.get(file.suffix.lower())
+    if separator and any(separator in line for line in lines):
+        raise InputError(f"--labels {option} is a table of several columns; name a text file with one label per line")
+    return lines
+
+
+def split_names(text: str) -> list[str]:
+    names, at = [], 0
+    while at <= len(text) and (match := LABEL_NAME.match(text, at)):
+        names.append(match[0] if match[1] is None else match[1])
+        at = match.end() + 1
+    return names
+
+
+def show_classifications(results: Generator[Classification], as_json: bool, why_nothing: str) -> int:
+    """Print all results, JSON lines as they come; the table also when an error or Ctrl-C ends the run early.
+
+    Returns how many images could not be classified.
+    """
+    done: list[Classification] = []
+    try:
+        with closing(results):
+            for result in results:
+                done.append(result)
+                if as_json:
+                    print_json(to_json(result))
+                if result.error:
+                    click.echo(escape_line(f"{result.path}: {result.error}"), err=True)
+    finally:
+        good = [result for result in done if not result.error]
+        if good and not as_json:
+            print_table(COLUMN_NAMES, [format_cells(each) for each in good])
+    failed = len(done) - len(good)
+    if failed:
+        click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
+    if not done:
+        click.echo(f"nothing to classify: {why_nothing}", err=True)
+    return failed
+
+
+def format_cells(result: Classification) -> tuple[str, ...]:
+    return result.path, result.label, f"{result.score:.3f}", f"{result.margin:.3f}", result.runner_up
+
+
+def to_json(result: Classification) -> dict[str, object]:
+    """Every line has the same keys; a failed image has nulls, and `error`."""
+    values = asdict(result)
+    error = values.pop("error")
+    if not error:
+        return values
+    return dict.fromkeys(values) | {"path": result.path, "id": result.id, "error": error}

@@ -5,17 +5,18 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand
-from clip_vectorizer.connection_options import (
+from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, Requirement, SpecialCase, Values
+from clip_vectorizer.common_options import (
     WEAVIATE_OPTIONS,
+    collection_option,
+    json_option,
+    tenant_option,
     vectorizer_key_option,
     vectorizer_option,
     weaviate_options,
 )
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
-from clip_vectorizer.option_rules import Exclusion, Requirement, SpecialCase, Values
 from clip_vectorizer.query.choices import MIN_VECTORS
-from clip_vectorizer.query.cli.common import collection_option, json_option, tenant_option
 
 RUN = "run"
 

@@ -1,8 +1,11 @@
 """What the commands of `clip-eval` do: measure, then print."""
 
+import logging
+import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +19,10 @@ from clip_vectorizer.database.connection import connect_weaviate, weaviate_error
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
+from clip_vectorizer.progress import open_display
 from clip_vectorizer.query.choices import MIN_VECTORS
-from clip_vectorizer.query.cli.evaluate_output import (
-    count_truncated_texts,
-    show_evaluation,
-    show_left_out,
-    show_tables,
-    status_line,
-)
 from clip_vectorizer.query.connect import check_collection_exists, check_search
-from clip_vectorizer.query.display.tables import prepare_streams
+from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.evaluation.compare import ModelRanks, compare_models, rank_images
 from clip_vectorizer.query.evaluation.dataset import (
     LabelledImages,
@@ -35,16 +32,18 @@ from clip_vectorizer.query.evaluation.dataset import (
     load_labelled_folder,
     read_names,
 )
-from clip_vectorizer.query.evaluation.evaluate import evaluate
+from clip_vectorizer.query.evaluation.evaluate import Evaluation, evaluate
 from clip_vectorizer.query.evaluation.index_data import synthesise_vectors
 from clip_vectorizer.query.evaluation.index_recall import IndexConfig, build_index_table
 from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.statistics import SEED
+from clip_vectorizer.query.evaluation.tables import Table
 from clip_vectorizer.terminal import escape_line
 from clip_vectorizer.vectors import Vectors, unit
 
 QUERY_SHARE = 10  # one in so many stored vectors is a query
+MAX_CONFUSION_CLASSES = 25  # classes whose confusion matrix fits a terminal
 
 
 def run_evaluation(values: Mapping[str, Any]) -> None:
@@ -139,3 +138,68 @@ def split_vectors(stored: list[Vectors], count: int | None, queries: int) -> tup
     shuffled_nd = np.random.default_rng(SEED).permutation(vectors_nd)
     held = min(queries, len(shuffled_nd) // QUERY_SHARE)
     return shuffled_nd[held:], shuffled_nd[:held]
+
+
+def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) -> None:
+    labelled, model = evaluation.labelled, evaluation.model
+    show_left_out(labelled.left_out)
+    click.echo(
+        f"{len(labelled.items)} images in {len(labelled.classes)} classes of {labelled.source}, model {model.model}",
+        err=True,
+    )
+    show_tables(evaluation.tables, as_json)
+    for note in evaluation.notes:
+        click.echo(f"note: {note}", err=True)
+    if report is not None:
+        from clip_vectorizer.query.evaluation.report import write_report
+
+        click.echo(f"report: {write_report(evaluation, report, command_line())}", err=True)
+
+
+def show_left_out(left_out: Iterable[tuple[str, str]]) -> None:
+    for path, reason in left_out:
+        click.echo(f"{path}: {reason}; left out", err=True)
+
+
+def show_tables(tables: Sequence[Table], as_json: bool) -> None:
+    if as_json:
+        for row in (row for table in tables for row in table.json_rows()):
+            print_json(row)
+        return
+    for number, table in enumerate(tables):
+        click.echo(("\n" if number else "") + table.title)
+        if table.name == "confusion" and len(table.rows) > MAX_CONFUSION_CLASSES:
+            click.echo(f"({len(table.rows)} classes are too many for a terminal; --json or --report shows it)")
+        else:
+            print_table(table.head, table.cells())
+
+
+def command_line() -> str:
+    """The command line, with the program's name instead of its path."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+@contextmanager
+def count_truncated_texts() -> Iterator[None]:
+    """Context manager: one note for all texts that the model truncates, instead of one warning each."""
+    truncated: list[logging.LogRecord] = []
+
+    def count(record: logging.LogRecord) -> bool:
+        truncated.append(record)
+        return False
+
+    client = logging.getLogger("clip_vectorizer.client")  # logs the sidecar's warnings
+    client.addFilter(count)
+    try:
+        yield
+    finally:
+        client.removeFilter(count)
+    if truncated:
+        click.echo(f"note: {len(truncated)} warnings of the sidecar, such as: {truncated[0].getMessage()}", err=True)
+
+
+@contextmanager
+def status_line() -> Iterator[Progress]:
+    """Progress on stderr: one line that is rewritten on a terminal, nothing elsewhere."""
+    with open_display(log_seconds=None) as display:
+        yield display.show

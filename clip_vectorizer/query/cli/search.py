@@ -5,24 +5,28 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.connection_options import (
+from clip_vectorizer.cli_common import (
+    CommandMode,
+    Exclusion,
+    GroupedCommand,
+    Requirement,
+    SpecialCase,
+    Values,
+    combine_options,
+    grouped_option,
+)
+from clip_vectorizer.common_options import (
     VECTORIZER_OPTIONS,
     WEAVIATE_OPTIONS,
+    collection_option,
+    consistency_option,
+    tenant_option,
     vectorizer_key_option,
     vectorizer_option,
     weaviate_options,
 )
 from clip_vectorizer.defaults import MAX_RESULTS
-from clip_vectorizer.option_rules import CommandMode, Exclusion, Requirement, SpecialCase, Values
 from clip_vectorizer.query.choices import FORCE, PROPERTY_MARK
-from clip_vectorizer.query.cli.common import (
-    GroupedCommand,
-    collection_option,
-    combine_options,
-    consistency_option,
-    grouped_option,
-    tenant_option,
-)
 
 HELP = """Find the images nearest to TEXT, to an image, or to a sum of several; best first.
 

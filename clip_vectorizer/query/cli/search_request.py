@@ -2,6 +2,8 @@
 
 import functools
 import operator
+import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,17 +16,30 @@ import numpy as np
 from clip_vectorizer.database.schema import IMAGE, THUMBNAIL
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.cli.search_output import STDOUT, HitFields, choose_thumbnail_method
-from clip_vectorizer.query.display.thumbnails import DrawingMethod
+from clip_vectorizer.query.display.tables import is_terminal
+from clip_vectorizer.query.display.thumbnails import DrawingMethod, choose_method
 from clip_vectorizer.query.image_inputs import read_limited
 from clip_vectorizer.query.search.arguments import Move, SearchArguments
 from clip_vectorizer.query.search.query import Query, StoredPart
 
+STDOUT = Path("-")
 LIMIT = 10
 FILTER_OPTIONS = {
     "filters": "--where", "min_similarity": "--min-similarity", "auto_limit": "--auto-limit", "offset": "--offset",
 }  # fmt: skip
 NO_QUERY = "nothing to search with; add TEXT, --image FILE, --like PATH, --vector FILE.npy, --plus or --minus TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class HitFields:
+    """Optional fields to print for a hit."""
+
+    group: bool = False
+    score: bool = False
+    copies: bool = False
+    properties: tuple[str, ...] = ()
+    vector: bool = False
+    thumbnail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,11 @@ def needs_thumbnails(values: Mapping[str, Any]) -> bool:
     if has_other_output(values):
         return bool(values["thumbnails"])
     return choose_thumbnail_method(values["thumbnails"]) is not None
+
+
+def choose_thumbnail_method(thumbnails: bool | None) -> DrawingMethod | None:
+    """How stdout can show thumbnails, if at all. `thumbnails`: --thumbnails, --no-thumbnails, None: automatic."""
+    return choose_method(os.environ, is_terminal(), thumbnails, shutil.get_terminal_size().columns)
 
 
 def build_hit_fields(values: Mapping[str, Any]) -> HitFields:

@@ -18,10 +18,16 @@ from clip_vectorizer.query.explain.source_code import (
     python_source,
 )
 from clip_vectorizer.query.image_inputs import ImageInput
-from clip_vectorizer.query.search.calls import SearchPlan, SearchTarget
+from clip_vectorizer.query.search.calls import (
+    EmbedImage,
+    EmbedTexts,
+    SearchPlan,
+    SearchStep,
+    SearchTarget,
+    WeaviateCall,
+)
 from clip_vectorizer.query.search.results import needs_similarity_filter
 from clip_vectorizer.query.search.searches import PlannedSearch
-from clip_vectorizer.query.search.steps import EmbedImage, EmbedTexts, SearchStep, WeaviateCall
 
 SHOWN_NUMBERS = 3  # of a vector, in print()
 SHOWN_LETTERS = 50  # of a text, in print()

@@ -15,8 +15,7 @@ from weaviate.classes.query import Move as WeaviateMove
 from weaviate.collections.classes.filters import _FilterValue
 from weaviate.collections.classes.grpc import MMR
 
-from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.search.steps import WeaviateCall
+from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 
 QUERY_IMPORT = "from weaviate.classes.query import "
 QUERY_CLASSES = ("Diversity", "Filter", "GeoCoordinate", "GroupBy", "MetadataQuery", "Move")

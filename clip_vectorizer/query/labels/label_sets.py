@@ -31,7 +31,7 @@ from clip_vectorizer.database.schema import (
     TEMPLATES,
 )
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
-from clip_vectorizer.query.labels.label import Label, build_labels, parse_label
+from clip_vectorizer.query.labels.label_store import Label, build_labels, parse_label
 from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.prompts import PromptSet, normalize_text
 

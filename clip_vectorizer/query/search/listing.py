@@ -12,9 +12,14 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.filters.where import FilterInput, build_filter
 from clip_vectorizer.query.hits import StoredImage
 from clip_vectorizer.query.search.arguments import SearchRequest
-from clip_vectorizer.query.search.calls import SearchTarget, combine_filters, list_returned_properties
+from clip_vectorizer.query.search.calls import (
+    SearchFlow,
+    SearchTarget,
+    WeaviateCall,
+    combine_filters,
+    list_returned_properties,
+)
 from clip_vectorizer.query.search.results import WeaviateObject, read_text, read_thumbnail, read_vector
-from clip_vectorizer.query.search.steps import SearchFlow, WeaviateCall
 from clip_vectorizer.query.search.stored_images import is_uuid
 
 PAGE_SIZE = 1_000

@@ -11,6 +11,9 @@ from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query.search.arguments import SearchRequest
 from clip_vectorizer.query.search.calls import (
+    EmbedImage,
+    EmbedTexts,
+    SearchFlow,
     SearchPlan,
     SearchTarget,
     common_arguments,
@@ -31,7 +34,6 @@ from clip_vectorizer.query.search.query import (
     move_towards,
 )
 from clip_vectorizer.query.search.results import WeaviateObject
-from clip_vectorizer.query.search.steps import EmbedImage, EmbedTexts, SearchFlow
 from clip_vectorizer.query.search.stored_images import fetch_stored_images, read_stored_vector
 from clip_vectorizer.vectors import Vectors
 

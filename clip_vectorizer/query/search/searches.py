@@ -21,17 +21,20 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchRequest, check_limits, parse_integer
 from clip_vectorizer.query.search.calls import (
+    SearchFlow,
     SearchPlan,
+    SearchStep,
     SearchTarget,
+    WeaviateCall,
     build_group_call,
     build_window_call,
     check_property,
+    record_steps,
 )
 from clip_vectorizer.query.search.listing import CollectionListing
 from clip_vectorizer.query.search.plan import plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
-from clip_vectorizer.query.search.steps import SearchFlow, SearchStep, WeaviateCall, record_steps
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,9 @@ from clip_vectorizer.database.schema import PATH, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query.near_strings import did_you_mean
-from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.search.calls import SearchFlow, SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.query.search.results import WeaviateObject, read_text
-from clip_vectorizer.query.search.steps import SearchFlow, WeaviateCall
 from clip_vectorizer.vectors import Vectors
 
 

@@ -16,10 +16,8 @@ import numpy as np
 
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.query.choices import IMAGES, LABELS, MATMUL
-from clip_vectorizer.query.labels.label import Label
-from clip_vectorizer.query.labels.label_store import LabelStore
-from clip_vectorizer.query.zeroshot.results import ImageBatch
-from clip_vectorizer.query.zeroshot.scores import Scorer
+from clip_vectorizer.query.labels.label_store import Label, LabelStore
+from clip_vectorizer.query.zeroshot.scores import ImageBatch, Scorer
 from clip_vectorizer.query.zeroshot.sources import CollectionReader
 from clip_vectorizer.vectors import Vectors
 

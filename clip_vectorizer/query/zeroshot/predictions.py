@@ -24,7 +24,7 @@ from clip_vectorizer.database.schema import (
 )
 from clip_vectorizer.query.connect import select_partition
 from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.zeroshot.results import Classification, Classifications
+from clip_vectorizer.query.zeroshot.scores import Classification, Classifications
 
 PARALLEL_WRITES = 4  # 500 a second with one, 790 with four, fewer with eight [1.39.0, two cores]
 WRITE_BATCH_SIZE = 256

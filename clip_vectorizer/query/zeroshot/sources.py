@@ -25,7 +25,7 @@ from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.image_inputs import EmbeddedImage, ImageBatchEncoder, ImageInput, embed_images
 from clip_vectorizer.query.labels.label_store import DISTANCE_METADATA
 from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.zeroshot.results import ImageBatch
+from clip_vectorizer.query.zeroshot.scores import ImageBatch
 from clip_vectorizer.vectors import Vectors, unit
 
 logger = logging.getLogger(__name__)

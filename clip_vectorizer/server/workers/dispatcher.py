@@ -7,7 +7,7 @@ from functools import partial
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.cache import Flight, SingleFlight, VectorCache
+from clip_vectorizer.server.engine import Flight, SingleFlight, VectorCache
 from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult
 from clip_vectorizer.server.workers.ipc import (
     COMING_STRUCT,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from clip_vectorizer import __version__
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.cache import VectorCache
+from clip_vectorizer.server.engine import VectorCache
 from clip_vectorizer.server.metrics import Metrics
 from clip_vectorizer.server.settings import Settings, build_worker_config, check_platform
 from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, FAILURE_DRAIN_SECONDS, exit_after

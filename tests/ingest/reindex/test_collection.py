@@ -6,7 +6,7 @@ import httpx
 import pytest
 from weaviate.exceptions import UnexpectedStatusCodeError
 
-from clip_vectorizer.database.identity import CollectionDescription
+from clip_vectorizer.database.schema import CollectionDescription
 from clip_vectorizer.errors import Mismatch
 from ingest.reindex.collection import Migration, begin_migration, finish_migration, plan_migration
 from tests.ingest.fakes import MODEL

@@ -7,7 +7,7 @@ import pytest
 from weaviate.classes.config import DataType
 
 from clip_vectorizer.database import schema
-from clip_vectorizer.database.identity import CollectionDescription
+from clip_vectorizer.database.schema import CollectionDescription
 from ingest.choices import Fit
 from ingest.items import Amendment, Facts, ImageObject, StoredState, UnusableFile, digest_facts
 from ingest.store.base import Refusal

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weaviate.classes.query import Filter
 
-from ingest.store.queries import get_path, iterate_matching
+from ingest.store.objects import get_path, iterate_matching
 
 
 class FakeCollection:

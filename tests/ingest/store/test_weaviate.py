@@ -10,7 +10,7 @@ from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAll
 
 from clip_vectorizer.database import schema
 from clip_vectorizer.database.collections import CollectionState
-from clip_vectorizer.database.identity import CollectionDescription
+from clip_vectorizer.database.schema import CollectionDescription
 from clip_vectorizer.errors import Mismatch, SidecarUnreachable, WeaviateUnreachable
 from ingest.choices import Fit
 from ingest.items import Amendment, Facts, ImageObject

@@ -11,10 +11,8 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt import boosts
 from clip_vectorizer.query.adapt.boosts import compute_mean, few_shot, linear_probe, remove_mean, remove_means
 from clip_vectorizer.query.adapt.shots import read_shots
-from clip_vectorizer.query.search.calls import SearchTarget
-from clip_vectorizer.query.search.steps import WeaviateCall
-from clip_vectorizer.query.zeroshot.results import ImageBatch
-from clip_vectorizer.query.zeroshot.scores import DecisionRule
+from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
+from clip_vectorizer.query.zeroshot.scores import DecisionRule, ImageBatch
 from clip_vectorizer.vectors import Vectors
 from tests.query.adapt.test_few_shot import directions
 

@@ -5,8 +5,7 @@ import pytest
 
 from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.query import Classification
-from clip_vectorizer.query.cli.classify_actions import skip_unreadable
-from clip_vectorizer.query.cli.classify_output import show_classifications
+from clip_vectorizer.query.cli.classify_actions import show_classifications, skip_unreadable
 
 GOOD = Classification("a.png", "cat", 0.75, 0.5, "dog", similarity=0.25, id="id-1")
 BAD = Classification("b.png", error="not an image")

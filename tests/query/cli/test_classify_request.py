@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.cli.classify import main as classify
-from clip_vectorizer.query.cli.classify_request import parse_all_labels
+from clip_vectorizer.query.cli.classify_actions import parse_all_labels
 from clip_vectorizer.query.cli.search import main as search
 
 NOWHERE = ["--weaviate-url", "http://127.0.0.1:1", "--vectorizer-url", "http://127.0.0.1:1"]

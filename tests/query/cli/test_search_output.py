@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from clip_vectorizer.query import Hit
-from clip_vectorizer.query.cli.search_output import HitFields, build_cards, show_as_json, show_for_people, show_paths
+from clip_vectorizer.query.cli.search_actions import HitFields, build_cards, show_as_json, show_for_people, show_paths
 from clip_vectorizer.query.display.thumbnails import COLUMNS, DrawingMethod
 from clip_vectorizer.query.hits import Group
 

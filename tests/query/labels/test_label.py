@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.labels.label import build_labels, check_labels, parse_label
+from clip_vectorizer.query.labels.label_store import build_labels, check_labels, parse_label
 from tests.query.fakes import INFO
 
 

@@ -3,11 +3,10 @@ from dataclasses import replace
 import pytest
 
 from clip_vectorizer.errors import InputError, Mismatch
-from clip_vectorizer.query.labels.label import Label, build_labels
 from clip_vectorizer.query.labels.label_sets import compute_set_id, list_set_labels, resolve_label_set, store_part
+from clip_vectorizer.query.labels.label_store import Label, build_labels
 from clip_vectorizer.query.prompts import PromptSet, select_prompt_set
-from clip_vectorizer.query.zeroshot.arguments import ClassifyOptions
-from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify
+from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, ClassifyOptions, classify
 from tests.query.fakes import INFO, FakeSidecar
 from tests.query.zeroshot_fakes import FakeSets, stores
 

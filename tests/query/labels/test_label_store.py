@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.query.labels.label import Label, build_labels
-from clip_vectorizer.query.labels.label_store import compute_label_vectors, store_labels
+from clip_vectorizer.query.labels.label_store import Label, build_labels, compute_label_vectors, store_labels
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
 
 

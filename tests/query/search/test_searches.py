@@ -16,8 +16,8 @@ from weaviate.classes.config import DataType
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.query import Hit, ImageSearch, Move, Query
 from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.query.search.calls import SearchStep, WeaviateCall, embed_step, run_flow_async
 from clip_vectorizer.query.search.searches import decode_group_name
-from clip_vectorizer.query.search.steps import SearchStep, WeaviateCall, embed_step, run_flow_async
 from tests.query.fakes import INFO, TARGET, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import stores
 

@@ -9,8 +9,13 @@ import pytest
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query import Classification, Hit
 from clip_vectorizer.query.hits import StoredImage
-from clip_vectorizer.query.zeroshot.arguments import ClassifyInput, ClassifyOptions
-from clip_vectorizer.query.zeroshot.classify import ClassificationStores, ClassifyContext, classify
+from clip_vectorizer.query.zeroshot.classify import (
+    ClassificationStores,
+    ClassifyContext,
+    ClassifyInput,
+    ClassifyOptions,
+    classify,
+)
 from clip_vectorizer.vectors import Vectors
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, picture, vector_of
 from tests.query.zeroshot_fakes import FakeCollectionReader, FakePredictions, stores

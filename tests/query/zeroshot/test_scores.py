@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.query.zeroshot.results import ImageBatch
-from clip_vectorizer.query.zeroshot.scores import DecisionRule, find_close_rows, softmax
+from clip_vectorizer.query.zeroshot.scores import DecisionRule, ImageBatch, find_close_rows, softmax
 from clip_vectorizer.vectors import Vectors, unit
 
 COSINES = st.lists(st.floats(-1, 1), min_size=2, max_size=50)

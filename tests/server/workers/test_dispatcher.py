@@ -11,7 +11,7 @@ import pytest
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.cache import VectorCache
+from clip_vectorizer.server.engine import VectorCache
 from clip_vectorizer.server.queues import EmbeddingResult
 from clip_vectorizer.server.workers.dispatcher import Dispatcher, WorkerSession
 from clip_vectorizer.server.workers.ipc import FrameStream, MessageType

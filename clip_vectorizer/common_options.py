@@ -1,11 +1,11 @@
-"""Click options of every command that connects to Weaviate or to the sidecar."""
+"""Click options that several commands share: of the connections, the collection and the output."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL
+from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -58,3 +58,14 @@ vectorizer_key_option = click.option(
     show_envvar=True,
     help="The sidecar's API key. A user name and password go into its URL.",
 )
+collection_option = click.option(
+    "--collection", default=IMAGE_COLLECTION, metavar="NAME", show_default=True, help="Collection to search."
+)
+tenant_option = click.option("--tenant", metavar="NAME", help="Tenant, if the collection has tenants.")
+consistency_option = click.option(
+    "--consistency",
+    type=click.Choice(["ONE", "QUORUM", "ALL"], case_sensitive=False),
+    show_default="Weaviate's",
+    help="How many replicas must answer.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
