@@ -1,16 +1,22 @@
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images.opener import decode_image
 from ingest.choices import Fit
+from ingest.items import UnusableFile
 from ingest.sources.base import SourceOptions
 from ingest.sources.file_types import expand_frames
 from ingest.sources.frames import MAX_KEPT_FRAMES, FrameReader
+from tests.images.tiff_files import TiffFile, write_pages
 from tests.ingest.fakes import encoded
-from tests.ingest.sources.support import entry, expanded, failures, items, picture, reason
+from tests.ingest.sources.support import entry, expanded, failures, items, picture
 
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
 
@@ -97,8 +103,36 @@ def test_a_frame_that_is_cut_off_fails_and_the_one_before_does_not() -> None:
         offset = image.tag_v2[273][0]
     cut = bytes(data).replace(offset.to_bytes(4, "little"), (2**31 - 1).to_bytes(4, "little"))
     first, second = items(expanded("x.tif", cut, frames=True))
-    assert picture(first.read()).size == (64, 64)
-    assert "cannot be read (image file is truncated" in reason(second)
+    assert decode_image(first.read()).size == (64, 64)
+    with pytest.raises(ImageRefused, match="0% of it can be decoded"):
+        decode_image(second.read())
+
+
+def test_a_broken_page_of_a_tiff_file_fails_and_the_others_do_not() -> None:
+    pages = [TiffFile(samples=np.full((9, 9, 1), grey), bits=8) for grey in (50, 100)]
+    broken = replace(pages[0], without=(256, 257))
+    found = items(expanded("x.tif", write_pages([pages[0], broken, pages[1]]), frames=True))
+    assert [item.key for item in found] == ["x.tif#frame=1", "x.tif#frame=2", "x.tif#frame=3"]
+    assert [decode_image(found[at].read()).pixels.getpixel((4, 4)) for at in (0, 2)] == [(50,) * 3, (100,) * 3]
+    with pytest.raises(ImageRefused, match="without dimensions"):
+        decode_image(found[1].read())
+
+
+def test_a_page_outside_of_the_file_fails_and_those_before_do_not() -> None:
+    page = TiffFile(samples=np.full((9, 9, 1), 50), bits=8)
+    data = bytearray(write_pages([page, page]))
+    data[-4 - 2 * 12 :] = b""  # in the middle of the second directory
+    first, second = items(expanded("x.tif", bytes(data), frames=True))
+    assert decode_image(first.read()).size == (9, 9)
+    with pytest.raises((ImageRefused, UnusableFile)):
+        decode_image(second.read())
+
+
+def test_a_page_has_the_pixels_of_the_whole_file_opened_there() -> None:
+    page = TiffFile(samples=np.arange(9 * 9 * 3).reshape(9, 9, 3), bits=16, photometric=2, planar=True, order=">")
+    page = replace(page, more={274: (3, (6,))})
+    found = items(expanded("x.tif", write_pages([replace(page, samples=page.samples * 200), page]), frames=True))
+    assert decode_image(found[1].read()).pixels.tobytes() == decode_image(page.write()).pixels.tobytes()
 
 
 def test_a_frame_of_too_many_pixels_is_refused() -> None:
