@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.common import Report, add_json_option, side_by_side
 from benchmarks.photographs import make_photographs, read_files
+from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
@@ -28,7 +29,7 @@ CLAIM = "a 12-megapixel JPEG is decoded and preprocessed >= 3 times faster than 
 SIZES = {(640, 480): 8, (2400, 1800): 4, (4000, 3000): 4}  # width and height; photographs
 MODELS = ("ViT-B-32::random", "emoji")  # the first is timed; the second is trained, and more sensitive
 AT_LEAST_SECONDS = 0.15  # of one side of one round
-ANY_PIXEL = 10**9  # pixels
+ANY_SIZE = DecodeSettings(max_pixels=10**9)
 NEAR_PIXEL = 0.999
 
 
@@ -80,7 +81,7 @@ def compare_decoders(
     theirs: list[float] = []
     for _ in range(rounds):
         theirs.append(measure_rate(lambda data: decode_by_pillow(data, encoders[0].info.image_size), files))
-        ours.append(measure_rate(lambda data: decode_pixels(encoders[0], data, ANY_PIXEL), files))
+        ours.append(measure_rate(lambda data: decode_pixels(encoders[0], data, ANY_SIZE), files))
     target = ">= 3" if "4000" in what else ""
     size = sum(map(len, files)) / len(files) / 1000
     report.add(side_by_side(f"{what} ({size:.0f} kB)", "images/s", theirs, ours, "by Pillow", target))
@@ -122,7 +123,7 @@ def print_nearness(report: Report, what: str, encoder: Encoder, files: Iterable[
 def measure_nearness(encoder: Encoder, files: Iterable[bytes]) -> Nearness:
     result = Nearness()
     for data in files:
-        theirs, ours = decode_by_pillow(data, encoder.info.image_size), decode_pixels(encoder, data, ANY_PIXEL)
+        theirs, ours = decode_by_pillow(data, encoder.info.image_size), decode_pixels(encoder, data, ANY_SIZE)
         levels = np.abs(theirs.astype(int) - ours)
         one, other = encoder.encode_images([theirs, ours])
         result.cosines.append(float(one @ other))

@@ -11,7 +11,7 @@ from click.shell_completion import get_completion_class
 
 from clip_vectorizer.cli_common import ExitCodeCommand, SpecialCase, Values
 from clip_vectorizer.server.logs import configure_logging
-from clip_vectorizer.server.settings import LOG_LEVELS, PRECISIONS, Settings, parse_settings
+from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
 
 DEFAULTS = Settings()
 SHELLS = ("bash", "zsh", "fish")
@@ -143,6 +143,19 @@ SERVE_RULES = (
     **with_default("CLIP_PROCESSES", DEFAULTS.processes),
 )
 @click.option(
+    "--colour",
+    type=click.Choice(COLOUR_MODES),
+    help="srgb converts each image by its profile; raw ignores profiles, as CLIP's own code does.",
+    **with_default("CLIP_COLOUR", DEFAULTS.limits.colour),
+)
+@click.option(
+    "--least-decoded",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Share of a damaged image that must be there.",
+    **with_default("CLIP_LEAST_DECODED", DEFAULTS.limits.least_decoded),
+)
+@click.option(
     "--log-level",
     type=click.Choice(LOG_LEVELS),
     help="debug logs one JSON line per request.",
@@ -222,7 +235,7 @@ def doctor(seconds: float, **options: Any) -> None:
     for line in describe_machine(machine):
         click.echo(line)
     encoder, limits = load_configured_encoders(settings)[0], settings.limits
-    read = partial(decode_pixels, encoder, max_pixels=limits.max_pixels)
+    read = partial(decode_pixels, encoder, settings=limits.decode)
     for line in measure_encoder(machine, encoder, read, DoctorLoad(limits.max_batch, seconds), PRECISIONS):
         click.echo(line)
 

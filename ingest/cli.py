@@ -14,6 +14,7 @@ from clip_vectorizer.common_options import (
     weaviate_options,
 )
 from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, STDIN
+from clip_vectorizer.images.settings import LEAST_DECODED
 from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, WORKERS, Fit, Keep
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -90,6 +91,14 @@ READING_OPTIONS = (
         show_envvar=True,
         metavar="PASSWORD",
         help="For encrypted PDF files: each is tried. The variable, one a line, is not shown in lists of processes.",
+    ),
+    click.option(
+        "--least-decoded",
+        type=click.FloatRange(0, 1),
+        default=LEAST_DECODED,
+        metavar="SHARE",
+        show_default=True,
+        help="Share of a damaged image that must be there.",
     ),
     click.option("--frames", is_flag=True, help="Every page of a TIFF and frame of a GIF, not only the first."),
     click.option("--exif", is_flag=True, help="Store time, camera and place as properties."),

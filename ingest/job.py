@@ -15,6 +15,7 @@ from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.settings import DecodeSettings
 from ingest.choices import Fit, Keep
 from ingest.embed import Embedder, SidecarEmbedder
 from ingest.listing import Selection, Shard
@@ -201,7 +202,11 @@ def build_ingest_job(sources: Sequence[str], values: Mapping[str, Any]) -> Inges
         options=build_source_options(values),
         settings=IngestSettings(
             workers=values["workers"],
-            prepare=PrepareSettings(near_duplicates=hash_distance is not None, take_over=values["take_over"]),
+            prepare=PrepareSettings(
+                near_duplicates=hash_distance is not None,
+                decode=DecodeSettings(least_decoded=values["least_decoded"]),
+                take_over=values["take_over"],
+            ),
             selection=selection,
             checksum=values["checksum"],
             patience_seconds=values["patience"],

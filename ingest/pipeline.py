@@ -14,7 +14,7 @@ from ingest.choices import PATIENCE_SECONDS, WORKERS, Keep
 from ingest.embed import DuplicateIndex, Embedder, StoreChange, add_vectors
 from ingest.items import ImageObject, ItemOutcome, SourceItem, Status, StoredState
 from ingest.listing import Selection, list_items
-from ingest.prepare import PrepareSettings, is_unchanged, prepare
+from ingest.prepare import PrepareSettings, adapt_to_store, is_unchanged, prepare
 from ingest.report import IngestReport
 from ingest.retry import Patience
 from ingest.sources.base import Source
@@ -106,7 +106,7 @@ class IngestRun:
         self, sources: Sequence[Source], store: ImageStore, embedder: Embedder | None, settings: IngestSettings
     ) -> None:
         self._sources, self._store, self._embedder, self._settings = sources, store, embedder, settings
-        self._prepare = replace(settings.prepare, keep=store.keep)
+        self._prepare = adapt_to_store(settings.prepare, store)
         self._duplicates = DuplicateIndex(store)
 
     def events(self, selection: Selection) -> Generator[object]:

@@ -1,19 +1,19 @@
 """Read an item, compare it with its stored state, and build the object to upload. Many threads do this at once.
 
-An image is decoded only if a thumbnail, a perceptual hash or padding is needed: the sidecar decodes every image
-anyway, and reports those it cannot read.
+Every new image is decoded here too, as small as its use allows: what is damaged, or in a format that only this install
+reads, is sent as a whole plain picture, so that any sidecar makes the vector of what is reported here.
 """
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from clip_vectorizer.errors import InputError
-from clip_vectorizer.images.pillow import PILLOW_FORMATS, open_image
-from clip_vectorizer.images.upright import upright_rgb
+from clip_vectorizer.errors import ImageRefused, InputError
+from clip_vectorizer.images.opener import DecodedImage, decode_image, encode_plain, read_size
+from clip_vectorizer.images.settings import USUAL_DECODING, ColourMode, DecodeSettings
 from ingest.choices import Fit, Keep
 from ingest.items import (
     Amendment,
@@ -26,7 +26,7 @@ from ingest.items import (
     UnusableFile,
     digest_facts,
 )
-from ingest.sources.reading import MAX_PIXELS
+from ingest.store.base import ImageStore
 
 THUMBNAIL_SIDE = 256  # pixels
 THUMBNAIL_QUALITY = 75  # Weaviate checks every character of the base64: see docs/decisions.md
@@ -43,7 +43,14 @@ class PrepareSettings:
 
     keep: Keep = Keep.THUMBNAIL
     near_duplicates: bool = False  # a perceptual hash for every image, also if no thumbnail is stored
+    decode: DecodeSettings = USUAL_DECODING
     take_over: bool = False  # replace an image that another source stored under the same key
+
+
+def adapt_to_store(settings: PrepareSettings, store: ImageStore) -> PrepareSettings:
+    """Return the settings with what the store keeps, and with the colours that its model is given."""
+    colour: ColourMode = "raw" if store.model.preprocessing.endswith("-raw") else "srgb"
+    return replace(settings, keep=store.keep, decode=replace(settings.decode, colour=colour))
 
 
 def is_unchanged(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> bool:
@@ -73,7 +80,9 @@ def compare_with_stored(
             return fail_item(item, format_clash(stored))
         return build_object(item, data, sha256, facts, stored, settings)
     phash = (
-        preview_image(data, item.fit, Keep.NONE, True).phash if settings.near_duplicates and not stored.phash else ""
+        preview_image(data, item.fit, Keep.NONE, True, settings.decode).phash
+        if settings.near_duplicates and not stored.phash
+        else ""
     )
     same_facts = stored.facts == digest_facts(facts)
     if same_facts and not phash and (stored.stamp, stored.source) == (item.stamp, item.source):
@@ -84,7 +93,7 @@ def compare_with_stored(
 def build_object(
     item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState | None, settings: PrepareSettings
 ) -> ImageObject:
-    seen = preview_image(data, item.fit, settings.keep, settings.near_duplicates)
+    seen = preview_image(data, item.fit, settings.keep, settings.near_duplicates, settings.decode)
     return ImageObject(
         key=item.key,
         source=item.source,
@@ -97,6 +106,8 @@ def build_object(
         image=seen.image,
         thumbnail=seen.thumbnail,
         phash=seen.phash,
+        damage=seen.damage,
+        ignored_profile=seen.ignored_profile,
         replaces=stored is not None,
     )
 
@@ -118,39 +129,44 @@ class ImagePreview:
     image: bytes  # what is to be embedded
     thumbnail: bytes | None = None
     phash: str = ""
+    damage: str = ""  # what is wrong with the file, if part of it is used all the same
+    ignored_profile: str = ""  # why its colour profile was not used
 
 
-def preview_image(data: bytes, fit: Fit, keep: Keep, with_phash: bool) -> ImagePreview:
-    """Return the image to embed, with thumbnail and hash as needed. Raises UnusableFile with the reason."""
-    try:
-        with open_image(io.BytesIO(data)) as picture:
-            mime = Image.MIME[picture.format or ""]
-            check_pixel_count(picture)
-            return build_preview(data, mime, picture, fit, keep in (Keep.FULL, Keep.THUMBNAIL), with_phash)
-    except UnusableFile:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnusableFile(f"not an image that can be read (read are {', '.join(PILLOW_FORMATS)})") from error
-    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, IndexError, struct.error, ...
-        raise UnusableFile(f"broken or truncated image ({error})") from error
-
-
-def build_preview(
-    data: bytes, mime: str, picture: Image.Image, fit: Fit, with_thumbnail: bool, with_phash: bool
+def preview_image(
+    data: bytes, fit: Fit, keep: Keep, with_phash: bool, settings: DecodeSettings = USUAL_DECODING
 ) -> ImagePreview:
-    if fit is Fit.PAD:
-        whole = upright_rgb(load_pixels(picture))
-        data = pad_to_square(whole)
-    elif with_thumbnail or with_phash:
-        # Decode a JPEG at the smallest scale that is large enough: all of the file is still read and checked.
-        picture.draft("RGB", thumbnail_size(picture.size))
-        whole = upright_rgb(load_pixels(picture))
-    else:
-        return ImagePreview(mime, data)
-    small = whole.resize(thumbnail_size(whole.size), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return ImagePreview(
-        mime, data, encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None, difference_hash(small)
+    """Return the image to embed, with thumbnail and hash as needed. Raises UnusableFile with the reason."""
+    with_thumbnail = keep in (Keep.FULL, Keep.THUMBNAIL)
+    try:
+        decoded = decode_for_use(data, fit, with_thumbnail or with_phash, settings)
+        image = data if decoded.is_plain and fit is Fit.CROP else make_whole(data, fit, decoded, settings)
+    except ImageRefused as refused:
+        raise UnusableFile(
+            f"{refused.reason}; make it smaller" if refused.status == 413 else refused.reason
+        ) from refused
+    if not (with_thumbnail or with_phash):
+        return ImagePreview(decoded.mime, image, damage=decoded.damage, ignored_profile=decoded.ignored)
+    small = decoded.pixels.resize(
+        thumbnail_size(decoded.size), Image.Resampling.BILINEAR, decoded.box, reducing_gap=2.0
     )
+    thumbnail = encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None
+    return ImagePreview(decoded.mime, image, thumbnail, difference_hash(small), decoded.damage, decoded.ignored)
+
+
+def decode_for_use(data: bytes, fit: Fit, is_seen: bool, settings: DecodeSettings) -> DecodedImage:
+    """Decode at the smallest scale that is large enough: all of the file is still read and checked."""
+    size = read_size(data, settings)
+    if fit is Fit.PAD or 0 in size:
+        return decode_image(data, settings)
+    return decode_image(data, settings, min(thumbnail_size(size)) if is_seen else 1)
+
+
+def make_whole(data: bytes, fit: Fit, decoded: DecodedImage, settings: DecodeSettings) -> bytes:
+    """The file to embed in place of one that is damaged, in a format of its own, or not a square."""
+    if fit is Fit.PAD:
+        return pad_to_square(decoded.pixels)
+    return encode_plain(decode_image(data, settings).pixels)
 
 
 def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -161,20 +177,6 @@ def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
     """
     shrink = min(1.0, THUMBNAIL_SIDE / max(size))
     return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
-
-
-def load_pixels(picture: Image.Image) -> Image.Image:
-    picture.load()
-    return picture
-
-
-def check_pixel_count(picture: Image.Image) -> None:
-    pixels = picture.width * picture.height
-    if pixels > MAX_PIXELS:
-        raise UnusableFile(
-            f"{picture.width} x {picture.height} is {pixels / 1e6:.0f} megapixels; "
-            f"the limit is {MAX_PIXELS / 1e6:.0f}: make it smaller"
-        )
 
 
 def pad_to_square(picture: Image.Image) -> bytes:

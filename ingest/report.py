@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ class IngestReport:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    damaged: int = 0  # of those added or updated: part of the file is missing
+    ignored_profiles: int = 0  # of those added or updated: colours as stored
     duplicates: int = 0  # of those added or updated: equal to another image
     pruned: int = 0
     failures: list[ItemOutcome] = field(default_factory=list)
@@ -76,12 +78,16 @@ class IngestReport:
         else:
             self.updated -= 1
         self.duplicates -= bool(outcome.duplicate_of)
+        self.damaged -= bool(outcome.damage)
+        self.ignored_profiles -= bool(outcome.ignored_profile)
         failed = ItemOutcome(outcome.key, Status.FAILED, reason, outcome.source)
         self.take(failed)
         return failed
 
     def _count(self, outcome: ItemOutcome) -> None:
         self.duplicates += bool(outcome.duplicate_of)
+        self.damaged += bool(outcome.damage)
+        self.ignored_profiles += bool(outcome.ignored_profile)
         match outcome.status:
             case Status.ADDED:
                 self.added += 1
@@ -104,6 +110,8 @@ class IngestReport:
             "skipped": self.skipped,
             "dropped": self.dropped,
             "duplicates": self.duplicates,
+            "damaged": self.damaged,
+            "ignored_profiles": self.ignored_profiles,
             "pruned": self.pruned,
             "seconds": round(self.seconds, 3),
             "failures": [{"path": failure.key, "reason": failure.reason} for failure in self.failures],
@@ -125,6 +133,8 @@ class IngestReport:
         )
         extras = [
             f"; {self.duplicates} of them equal to another" if self.duplicates else "",
+            f"; {self.damaged} of them damaged" if self.damaged else "",
+            f"; {self.ignored_profiles} with a colour profile that cannot be used" if self.ignored_profiles else "",
             f"; {self.pruned} vanished {'one' if self.pruned == 1 else 'ones'} removed" if self.pruned else "",
             f"; {others} skipped{dropped}" if self.skipped else "",
         ]
@@ -171,12 +181,14 @@ class ReportFile:
             self._write_line(event.key, "skipped", event.reason, event.source)
 
     def _write(self, outcome: ItemOutcome) -> None:
-        self._write_line(outcome.key, outcome.status, outcome.reason, outcome.source)
+        remarks = {"damaged": outcome.damage, "ignored_profile": outcome.ignored_profile}
+        self._write_line(outcome.key, outcome.status, outcome.reason, outcome.source, remarks)
 
-    def _write_line(self, key: str, status: str, reason: str, source: str) -> None:
+    def _write_line(self, key: str, status: str, reason: str, source: str, remarks: Mapping[str, str] = {}) -> None:
         if self.problem:
             return
         line = {"key": key, "status": status, "reason": reason, "source": source}
+        line |= {name: remark for name, remark in remarks.items() if remark}
         self._safely(lambda: self._out.write(json.dumps(line, ensure_ascii=False) + "\n"))
 
     def _safely(self, act: Callable[[], object]) -> None:

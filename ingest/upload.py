@@ -66,4 +66,12 @@ def build_outcome(change: StoreChange, refusal: Refusal | None) -> ItemOutcome:
     if isinstance(change, Amendment):
         return ItemOutcome(change.key, Status.UPDATED if change.facts else Status.UNCHANGED, source=change.source)
     status = Status.UPDATED if change.replaces else Status.ADDED
-    return ItemOutcome(change.key, status, "", change.source, change.sha256, change.duplicate_of)
+    return ItemOutcome(
+        change.key,
+        status,
+        source=change.source,
+        sha256=change.sha256,
+        duplicate_of=change.duplicate_of,
+        damage=change.damage,
+        ignored_profile=change.ignored_profile,
+    )

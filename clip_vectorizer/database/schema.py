@@ -38,6 +38,7 @@ FACTS = "facts"  # digest of label, caption and metadata
 FIT = "fit"  # how it was fitted into the model's square
 DUPLICATE_OF = "duplicate_of"  # the path of an equal image
 PHASH = "phash"  # perceptual hash, 16 hex digits
+DAMAGED = "damaged"  # true if part of the file could not be decoded
 REINDEXED = "reindexed"  # the vector that `--reindex` gave it
 
 # What `clip-classify --save` stores with an image
@@ -71,7 +72,7 @@ EXACT_TEXT_PROPERTIES = (
 METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
 # Metadata must not overwrite these
-OWN_PROPERTIES = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES))
+OWN_PROPERTIES = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, DAMAGED, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES))
 RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # Weaviate's own
 
 UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT)  # read and compared by this project; never in a filter
@@ -137,6 +138,7 @@ def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
         Property(name=THUMBNAIL, data_type=DataType.BLOB),
         Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
         Property(name=SIZE, data_type=DataType.INT, index_range_filters=True),
+        Property(name=DAMAGED, data_type=DataType.BOOL),
         Property(name=PAGE, data_type=DataType.INT, index_range_filters=True),
         Property(name=TAKEN_AT, data_type=DataType.DATE, index_range_filters=True),
         Property(name=LOCATION, data_type=DataType.GEO_COORDINATES),

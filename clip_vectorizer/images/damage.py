@@ -127,7 +127,7 @@ def decode_webp_start(data: bytes, open_file: Callable[[bytes], ImageFile.ImageF
 
 
 def load_reduced(image: ImageFile.ImageFile) -> Image.Image:
-    image.draft(image.mode, (image.width // CHECK_SCALE, image.height // CHECK_SCALE))
+    image.draft(image.mode, (max(1, image.width // CHECK_SCALE), max(1, image.height // CHECK_SCALE)))
     with suppress(Exception):
         image.load()
     image.tile = []

@@ -8,12 +8,13 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images import jpeg, png
+from clip_vectorizer.images.colour import ColourFinding, find_colour
 from clip_vectorizer.images.damage import (
     PartialImage,
     PixelBox,
@@ -24,45 +25,39 @@ from clip_vectorizer.images.damage import (
 )
 from clip_vectorizer.images.formats import ACCEPTED_FORMATS, JPEG_FRAMES, UNKNOWN, describe_content, is_heif
 from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
-from clip_vectorizer.images.upright import convert_to_rgb, small_rgb, turn_upright
+from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings
+from clip_vectorizer.images.tiff import decode_tiff_rows, trusts_pillow
+from clip_vectorizer.images.upright import ColourFunction, convert_to_rgb, small_rgb, turn_upright, upright_rgb
 from clip_vectorizer.vectors import Box
 
-MAX_PIXELS = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
-LEAST_DECODED = 0.9  # the share of the rows that must be there
 # A progressive JPEG costs a pass over all its pixels a scan; encoders make about 10. The second bounds the product.
 MAX_SCANS = 500
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+MAX_PNG_PIXELS = 4_000_000
 JPEG_SIGNATURE = b"\xff\xd8"
 ZERO_TAIL = bytes(64)  # so ends a file of which not all was written
 OWN_SIGNATURES = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-ColourMode = Literal["srgb", "raw"]
 Attempt = Callable[[], "DecodedImage"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeSettings:
-    """How files are decoded; the same for all files of a process."""
-
-    max_pixels: int = MAX_PIXELS
-    least_decoded: float = LEAST_DECODED  # 0 to 1
-    colour: ColourMode = "srgb"
-
-
-USUAL = DecodeSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
     pixels: Image.Image  # upright, RGB, in sRGB, alpha on white
     box: Box  # the picture's place in `pixels`: see `upright.small_rgb`
+    size: tuple[int, int]  # of the upright picture in the file
     format: str  # of the file, in Pillow's words: JPEG
     damage: str = ""  # what is wrong with it: "98 % of its rows could be decoded"
+    ignored: str = ""  # why its colour profile was not used
     is_plain: bool = True  # whether Pillow reads the file as it is, so that every sidecar does
 
+    @property
+    def mime(self) -> str:
+        return Image.MIME.get(self.format, f"image/{self.format.lower()}")
 
-def decode_image(data: bytes, settings: DecodeSettings = USUAL, least_side: int = 0) -> DecodedImage:
+
+def decode_image(data: bytes, settings: DecodeSettings = USUAL_DECODING, least_side: int = 0) -> DecodedImage:
     """The first picture of a file, at 1/2, 1/4, ... of its size where no side gets under `least_side`. Thread-safe.
 
     Raises ImageRefused: 413 for more pixels than the settings allow, before any is decoded; 422 for what is no image
@@ -83,7 +78,7 @@ def decode_image(data: bytes, settings: DecodeSettings = USUAL, least_side: int 
             return recover(data, settings, least_side, error)
 
 
-def read_size(data: bytes, settings: DecodeSettings = USUAL) -> tuple[int, int]:
+def read_size(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> tuple[int, int]:
     """Width and height as stored, from the header alone; (0, 0) if only decoding can show them.
 
     Raises ImageRefused (413) for more pixels than the settings allow.
@@ -96,11 +91,12 @@ def read_size(data: bytes, settings: DecodeSettings = USUAL) -> tuple[int, int]:
         except ImageRefused:
             raise
         except Exception:
-            return (0, 0)
+            lean = png.strip_profile(png.strip_texts(data))
+            return (0, 0) if lean is data else read_size(lean, settings)
 
 
-def make_plain(data: bytes, settings: DecodeSettings = USUAL) -> bytes:
-    """A file that every sidecar reads: `data` itself, or its picture as PNG if only this install reads it.
+def make_plain(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> bytes:
+    """A file that every sidecar reads: `data` itself, or its picture as PNG or JPEG if only this install reads it.
 
     Never raises for a file that cannot be read: the sidecar says what is wrong with it.
     """
@@ -108,12 +104,21 @@ def make_plain(data: bytes, settings: DecodeSettings = USUAL) -> bytes:
         image = decode_image(data, settings) if needs_extra(data) else None
     except ImageRefused:
         image = None
-    return encode_png(image.pixels) if image and not image.is_plain else data
+    return encode_plain(image.pixels) if image and not image.is_plain else data
 
 
-def encode_png(image: Image.Image) -> bytes:
+def make_upright(image: Image.Image) -> Image.Image:
+    """An open image upright, RGB and in sRGB: the rotation and the profile would be lost with its file's metadata."""
+    return upright_rgb(image, choose_function(find_colour(image)))
+
+
+def encode_plain(pixels: Image.Image) -> bytes:
+    """A file of the pixels that every sidecar reads: PNG, or JPEG where that would have tens of megabytes."""
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
+    if pixels.width * pixels.height <= MAX_PNG_PIXELS:
+        pixels.save(file, "PNG", compress_level=1)
+    else:
+        pixels.save(file, "JPEG", quality=95, subsampling=0)
     return file.getvalue()
 
 
@@ -128,16 +133,28 @@ def decode_plain(data: bytes, settings: DecodeSettings, least_side: int) -> Deco
         check_size(image, settings.max_pixels)
         if "progressive" in image.info:
             check_scans(data)
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            check_tiff_layout(image)
-        name = image.format or ""
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and not trusts_pillow(image):
+            return decode_rare_tiff(data, settings)
+        name, stored = image.format or "", image.size
         if name == "JPEG" and ends_in_zeros(data):
             raise OSError("zero bytes in place of its end")
-        pixels, box = small_rgb(image, least_side)
+        colour = find_colour(image, data, settings.colour)
+        pixels, box = small_rgb(image, least_side, choose_function(colour))
         may_end_early = name in ("JPEG", "MPO") and "progressive" not in image.info and has_flat_corner(image)
     if may_end_early and find_gaps(data):
         return decode_start(data, settings)
-    return DecodedImage(pixels, box, name, is_plain=name != "HEIF")
+    size = turn_size(stored, box)
+    return DecodedImage(pixels, box, size, name, ignored=colour.ignored, is_plain=name != "HEIF")
+
+
+def turn_size(stored: tuple[int, int], box: Box) -> tuple[int, int]:
+    """The size of the upright picture, whose place has the same sides."""
+    lies = box[2] - box[0] > box[3] - box[1]
+    return stored if lies == (stored[0] > stored[1]) else stored[::-1]
+
+
+def choose_function(colour: ColourFinding) -> ColourFunction | None:
+    return colour.conversion.apply if colour.conversion else None
 
 
 def ends_in_zeros(data: bytes) -> bool:
@@ -163,8 +180,9 @@ def check_scans(data: bytes) -> None:
         )
 
 
-def check_tiff_layout(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Raises UnidentifiedImageError for a layout that Pillow decodes to wrong pixels."""
+def decode_rare_tiff(data: bytes, settings: DecodeSettings) -> DecodedImage:
+    """A TIFF of a layout that Pillow refuses, or decodes to wrong pixels. Raises ImageRefused."""
+    return build_partial(decode_tiff_rows(data, settings.max_pixels), data, settings)
 
 
 def find_gaps(data: bytes) -> list[PixelBox]:
@@ -181,22 +199,24 @@ def decode_start(data: bytes, settings: DecodeSettings) -> DecodedImage:
     check_size(image, settings.max_pixels)
     gaps = find_gaps(data)
     image.load()
-    return build_partial(PartialImage(image, gaps), "JPEG", settings)
+    return build_partial(PartialImage(image, gaps), data, settings)
 
 
-def build_partial(partial: PartialImage, name: str, settings: DecodeSettings) -> DecodedImage:
+def build_partial(partial: PartialImage, data: bytes, settings: DecodeSettings) -> DecodedImage:
     """The picture with white for what is missing. Raises ImageRefused if that is too much."""
     image, share = partial.image, partial.decoded
     if share < settings.least_decoded:
         least = f"at least {settings.least_decoded:.0%} must be there"
         raise ImageRefused(422, f"broken or truncated: {format_share(share)}, and {least}")
-    whole = convert_to_rgb(image, 1)
+    colour = find_colour(image, data, settings.colour)
+    whole = convert_to_rgb(image, 1, choose_function(colour))
     if partial.gaps:
         whole = whole.copy()
-    for box in partial.gaps:
-        whole.paste((255, 255, 255), box)
+    for gap in partial.gaps:
+        whole.paste((255, 255, 255), gap)
     pixels, box = turn_upright(image, whole, whole.size)
-    return DecodedImage(pixels, box, name, format_share(share), is_plain=False)
+    damage = "" if not partial.gaps else format_share(share)
+    return DecodedImage(pixels, box, pixels.size, image.format or "", damage, colour.ignored, is_plain=False)
 
 
 def format_share(share: float) -> str:
@@ -206,6 +226,8 @@ def format_share(share: float) -> str:
 
 def recover(data: bytes, settings: DecodeSettings, least_side: int, first: Exception) -> DecodedImage:
     """What can be had of a file that Pillow refused. Raises ImageRefused with the reason."""
+    if isinstance(first, Image.DecompressionBombError):  # only where the process has not lifted Pillow's limit
+        raise ImageRefused(413, f"too many pixels ({first})") from first
     refusal: ImageRefused | None = None
     for attempt in list_attempts(data, settings, least_side):
         try:
@@ -226,7 +248,7 @@ def list_attempts(data: bytes, settings: DecodeSettings, least_side: int) -> Ite
     if data.startswith(JPEG_SIGNATURE):
         return attempt_jpeg(data, settings, least_side)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return iter([lambda: build_partial(decode_webp_start(data, open_again), "WEBP", settings)])
+        return iter([lambda: build_partial(decode_webp_start(data, open_again), data, settings)])
     if data.startswith(TIFF_SIGNATURES):
         return attempt_tiff(data, settings)
     if data.startswith((b"GIF8", b"BM")):
@@ -259,6 +281,7 @@ def attempt_jpeg(data: bytes, settings: DecodeSettings, least_side: int) -> Iter
 
 
 def attempt_tiff(data: bytes, settings: DecodeSettings) -> Iterator[Attempt]:
+    yield partial(decode_rare_tiff, data, settings)
     yield partial(decode_partly, data, settings)
 
 
@@ -270,7 +293,7 @@ def decode_mended(data: bytes, settings: DecodeSettings, least_side: int, damage
 def decode_partly(data: bytes, settings: DecodeSettings) -> DecodedImage:
     image = open_again(data)
     check_size(image, settings.max_pixels)
-    return build_partial(decode_rows(partial(open_again, data)), image.format or "", settings)
+    return build_partial(decode_rows(partial(open_again, data)), data, settings)
 
 
 def refuse_jpeg(structure: jpeg.JpegStructure) -> NoReturn:
@@ -284,8 +307,6 @@ def refuse_jpeg(structure: jpeg.JpegStructure) -> NoReturn:
 
 
 def describe_failure(data: bytes, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):  # only where the process has not lifted Pillow's limit
-        return f"too many pixels ({error})"
     if not isinstance(error, UnidentifiedImageError):
         return f"broken or truncated ({error})"
     if is_heif(data) and not has_heif():

@@ -3,21 +3,19 @@
 D dimensions
 """
 
-import io
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import httpx
-from PIL import Image, ImageOps
+from PIL import Image
 
 from clip_vectorizer.errors import InputError, SidecarRefused
-from clip_vectorizer.images.upright import upright_rgb
+from clip_vectorizer.images.opener import encode_plain, make_plain, make_upright
 from clip_vectorizer.vectors import Vectors
 
 MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar's default limit of a request
@@ -92,13 +90,13 @@ def read_or_error(image: ImageInput) -> bytes | InputError:
 
 
 def read_image_bytes(image: ImageInput) -> bytes:
-    """Return a file's bytes. Raises OSError (no such file), InputError (an empty file, a failed download)."""
+    """Return a file that every sidecar reads. Raises OSError (no such file), InputError (empty, a failed download)."""
     if isinstance(image, Image.Image):
-        return encode_png(image)
+        return encode_plain(make_upright(image))
     data = image if isinstance(image, bytes) else read_location(image)
     if not data:
         raise InputError("the file is empty (0 bytes)")
-    return data
+    return make_plain(data)
 
 
 def read_location(name: str | os.PathLike[str]) -> bytes:
@@ -117,15 +115,6 @@ def read_limited(file: BinaryIO, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise InputError(f"larger than {max_bytes:,} bytes; make it smaller")
     return data
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """Encode upright and RGB: the rotation in a photograph's EXIF would be lost with the EXIF."""
-    with suppress(Exception):  # a broken EXIF block rotates nothing
-        image = ImageOps.exif_transpose(image)  # a copy, unlike upright_rgb: the caller's image stays unchanged
-    file = io.BytesIO()
-    upright_rgb(image).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
 
 
 def is_http_url(name: object) -> bool:

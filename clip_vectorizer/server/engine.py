@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.server.decode import count_pixels, decode_pixels
@@ -107,8 +108,8 @@ class Engine:
 
     async def _decode(self, owner: object, data: bytes) -> Pixels:
         """Pixels of an image file. A batch waits for files that take milliseconds, and for no others."""
-        work = self._encoder, data, self._limits.max_pixels
-        if len(data) <= QUICK_BYTES and count_pixels(data, self._limits.max_pixels) <= QUICK_PIXELS:
+        work = self._encoder, data, self._limits.decode
+        if len(data) <= QUICK_BYTES and count_pixels(data, self._limits.decode) <= QUICK_PIXELS:
             with self._backend.announced("image"):
                 return await self._light.run(owner, decode_pixels, *work)
         pixels = await self._light.run(owner, decode_if_light, *work)
@@ -120,9 +121,9 @@ class Engine:
         return item if vector is None else replace(item, row=replace(item.row, vector=vector))
 
 
-def decode_if_light(encoder: Preparer, data: bytes, max_pixels: int) -> Pixels | None:
+def decode_if_light(encoder: Preparer, data: bytes, settings: DecodeSettings) -> Pixels | None:
     """The pixels of an image of usual size, None for one that must be decoded alone."""
-    return None if count_pixels(data, max_pixels) > MAX_LIGHT_PIXELS else decode_pixels(encoder, data, max_pixels)
+    return None if count_pixels(data, settings) > MAX_LIGHT_PIXELS else decode_pixels(encoder, data, settings)
 
 
 class VectorCache:

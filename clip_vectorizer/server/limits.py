@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from clip_vectorizer.errors import Overloaded, TooLarge
+from clip_vectorizer.images.settings import LEAST_DECODED, MAX_PIXELS, ColourMode, DecodeSettings
 
 MIB = 1024 * 1024
 TEXTS_PER_PLACE = 8  # in the queue
@@ -20,11 +21,17 @@ class Limits:
     max_queue: int = 1024  # items of all requests in flight, eight texts as one; above this: 503 at once
     max_queue_bytes: int = 512 * MIB  # bodies of all requests in flight; above this a body waits before it is read
     max_body_bytes: int = 112 * MIB  # Weaviate accepts 104,858,000 bytes of objects by gRPC, base64 included
-    max_pixels: int = 100_000_000  # of one image; 100 megapixels decode to 300 MB, with alpha to several times that
+    max_pixels: int = MAX_PIXELS  # of one image
+    least_decoded: float = LEAST_DECODED  # the share of a damaged picture that must be there, 0 to 1
+    colour: ColourMode = "srgb"
     max_text_characters: int = 20_000  # that are tokenised; far more than any context holds
     cache_bytes: int = 64 * MIB  # of vectors by content: some 27,000 of 512 dimensions
     deadline_seconds: float = 45.0  # Weaviate hangs up after 50
     hang_seconds: float = 300.0  # a batch that takes longer means that the device is lost
+
+    @property
+    def decode(self) -> DecodeSettings:
+        return DecodeSettings(self.max_pixels, self.least_decoded, self.colour)
 
     @property
     def body_bytes(self) -> int:

@@ -5,7 +5,7 @@ D dimensions
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -74,8 +74,10 @@ class Service:
 
     @property
     def info(self) -> ModelInfo:
-        """The model. Raises Overloaded while there is none."""
-        return self._ready_engine().info
+        """The model and how its input is made. Raises Overloaded while there is none."""
+        info = self._ready_engine().info
+        raw = self.limits.colour == "raw"  # other pixels, whose vectors must not mix with the usual ones
+        return replace(info, preprocessing=f"{info.preprocessing}-raw") if raw else info
 
     async def embed(self, inputs: EmbedInputs, times: RequestTimes) -> EmbedResponse:
         """Raises ItemRefused for the first item without a row; Overloaded, TooLarge for the whole request."""

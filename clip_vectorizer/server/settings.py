@@ -1,17 +1,20 @@
 """The settings of a sidecar, read once from the environment, and the share of each worker process."""
 
+import math
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.images.settings import ColourMode
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.server.limits import Limits
 
 DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 LOG_LEVELS = ("info", "debug", "warning", "error")
+COLOUR_MODES = ("srgb", "raw")
 PRECISIONS = ("fp32", "bf16", "int8")
 MAX_PROCESSES = 256  # each takes some 300 MB with a torch model's preprocessing
 
@@ -67,6 +70,8 @@ def parse_limits(env: Mapping[str, str]) -> Limits:
         hang_seconds=parse_int(env, "CLIP_HANG_SECONDS", int(usual.hang_seconds)),
         max_body_bytes=parse_int(env, "CLIP_MAX_BODY_BYTES", usual.max_body_bytes),
         max_pixels=parse_int(env, "CLIP_MAX_PIXELS", usual.max_pixels),
+        least_decoded=parse_share(env, "CLIP_LEAST_DECODED", usual.least_decoded),
+        colour=parse_colour(env),
         max_text_characters=parse_int(env, "CLIP_MAX_TEXT_CHARACTERS", usual.max_text_characters),
         deadline_seconds=parse_int(env, "CLIP_DEADLINE_SECONDS", int(usual.deadline_seconds)),
     )
@@ -77,6 +82,21 @@ def parse_int(env: Mapping[str, str], name: str, default: int, least: int = 1, m
     if not (text.isascii() and text.isdecimal() and len(text) < 15 and least <= int(text) <= most):
         raise SettingsError(f"{name}={text!r}: expected a whole number from {least} to {most}, for example {default}")
     return int(text)
+
+
+def parse_share(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "").strip() or str(default)
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name}={text!r}: expected a number from 0 to 1, for example {default}")
+    return share
+
+
+def parse_colour(env: Mapping[str, str]) -> ColourMode:
+    return "raw" if parse_choice(env, "CLIP_COLOUR", COLOUR_MODES) == "raw" else "srgb"
 
 
 def parse_choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -1,17 +1,10 @@
-"""Expand a file, by its extension, to its items: one image, or one per page or frame.
+"""Expand a file, by its extension, to its items: one image, or one per page or frame."""
 
-HEIC photos need the extra `heif`, which is optional because its wheels contain a library under the GPL.
-"""
-
-import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import import_module, util
 from urllib.parse import urlsplit
-
-from PIL import Image
 
 from clip_vectorizer.image_files import IMAGE_SUFFIXES
 from ingest.choices import Fit
@@ -25,7 +18,6 @@ from ingest.sources.reading import read_whole
 PDF_EXTENSION = ".pdf"
 FRAME_EXTENSIONS = (".gif", ".tif", ".tiff", ".webp")  # may hold several frames
 HEIF_EXTENSIONS = (".heic", ".heif")
-HEIF_JPEG_QUALITY = 95
 FILE_EXTENSIONS = (*IMAGE_SUFFIXES, *HEIF_EXTENSIONS, PDF_EXTENSION)  # collected from folders and archives
 
 
@@ -38,7 +30,7 @@ def expand_entry(entry: FileEntry, options: SourceOptions) -> Iterator[SourceRes
         elif options.frames and kind in FRAME_EXTENSIONS:
             yield from expand_frames(entry, options)
         else:
-            yield build_image_item(entry, options, convert_heif_to_jpeg if kind in HEIF_EXTENSIONS else None)
+            yield build_image_item(entry, options)
     except UnusableFile as problem:
         yield fail_entry(entry, str(problem))
 
@@ -48,14 +40,8 @@ def parse_key_extension(key: str) -> str:
     return os.path.splitext(urlsplit(key).path if "://" in key else key)[1].lower()  # noqa: PTH122 - called a million times
 
 
-def build_image_item(
-    entry: FileEntry, options: SourceOptions, convert: Callable[[bytes], bytes] | None = None
-) -> SourceItem:
-    def read() -> bytes:
-        data = read_whole(entry.open)
-        return convert(data) if convert else data
-
-    return build_item(entry, options, read, fit=options.fit or Fit.CROP)
+def build_image_item(entry: FileEntry, options: SourceOptions) -> SourceItem:
+    return build_item(entry, options, partial(read_whole, entry.open), fit=options.fit or Fit.CROP)
 
 
 def expand_pages(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
@@ -101,26 +87,3 @@ def build_item(
 
 def fail_entry(entry: FileEntry, reason: str) -> ItemOutcome:
     return ItemOutcome(entry.key, Status.FAILED, reason, entry.source)
-
-
-def convert_heif_to_jpeg(data: bytes) -> bytes:
-    """Return the first image of the file as a JPEG with its EXIF block. Raises UnusableFile."""
-    if util.find_spec("pillow_heif") is None:
-        raise UnusableFile("a HEIC photo; to read these, `pip install clip-vectorizer[heif]`")
-    heif = import_module("pillow_heif")
-    try:
-        with heif.open_heif(io.BytesIO(data)).to_pillow() as picture:  # upright already, and so is its EXIF orientation
-            out = io.BytesIO()
-            flatten_on_white(picture).save(
-                out, "JPEG", quality=HEIF_JPEG_QUALITY, subsampling=0, exif=picture.info.get("exif") or b""
-            )
-    except Exception as error:  # pillow-heif raises many types
-        raise UnusableFile(f"broken or truncated HEIC photo ({error})") from error
-    return out.getvalue()
-
-
-def flatten_on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    ground = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")

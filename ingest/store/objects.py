@@ -96,6 +96,10 @@ class CollectionProperties:
             found[name] = self._convert(column, name, value)
         return found
 
+    def own(self, name: str, value: MetadataValue) -> WeaviateField:
+        """Return the value of a property of this project, which a collection of an earlier version may lack."""
+        return self._convert(name, name, value)
+
     def _convert(self, column: str, name: str, value: MetadataValue) -> WeaviateField:
         given, present = infer_data_type(value), self._type(name, value)
         if present is DataType.NUMBER and given is DataType.INT and isinstance(value, int):
@@ -147,6 +151,8 @@ def build_properties(
         properties[schema.SHA256] = item.sha256
     if description.keep == Keep.FULL or item.vector_d is None:
         properties[schema.IMAGE] = encode_base64(item.image)
+    if item.damage:
+        properties[schema.DAMAGED] = columns.own(schema.DAMAGED, True)
     if item.thumbnail:
         properties[schema.THUMBNAIL] = encode_base64(item.thumbnail)
     return properties | {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import ExifTags, Image, ImageOps
 
+from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.preprocess import PixelRecipe, TorchPreparer, prepare_pixels
 from clip_vectorizer.models.tokens import ClipTokenizer
 from clip_vectorizer.server.decode import SIZE_MARGIN, decode_pixels
@@ -22,7 +23,7 @@ from tests.fakes import INFO
 
 MEAN_LEVELS = 0.2  # torchvision's own antialiased resize of bytes: 0.06 to 0.15; without antialiasing 11 to 21
 SCALED_LEVELS = 1.0  # of pictures that are decoded or shrunk to 1/2, 1/4, ... before they are resized
-MOST = 100_000_000
+MOST = DecodeSettings()
 ODD = [(1, 1), (2, 3), (17, 131), (47, 49), (49, 47), (223, 225), (225, 223), (224, 224), (333, 1001), (641, 479)]
 
 

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.opener import encode_plain, make_upright
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.image_inputs import (
     download_image,
     embed_image,
     embed_images,
-    encode_png,
     is_http_url,
     read_limited,
 )
@@ -33,14 +33,14 @@ def test_a_path_a_str_bytes_and_a_pil_image_give_the_same_vector(tmp_path: Path)
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "F"])
 def test_every_mode_of_pillow_can_be_encoded(mode: str) -> None:
-    with Image.open(io.BytesIO(encode_png(Image.new(mode, (3, 2))))) as sent:
+    with Image.open(io.BytesIO(encode_plain(make_upright(Image.new(mode, (3, 2)))))) as sent:
         assert sent.size == (3, 2)
 
 
 def test_an_image_is_rotated_by_its_exif() -> None:
     image = Image.new("RGB", (4, 2))
     image.getexif()[ORIENTATION] = TURNED
-    with Image.open(io.BytesIO(encode_png(image))) as sent:
+    with Image.open(io.BytesIO(encode_plain(make_upright(image)))) as sent:
         assert sent.size == (2, 4)
     assert image.size == (4, 2)
 

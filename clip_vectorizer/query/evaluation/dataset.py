@@ -19,6 +19,7 @@ from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import CAPTION, LABEL, PATH
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.image_files import format_skipped, is_image_file
+from clip_vectorizer.images.opener import make_plain
 from clip_vectorizer.query.evaluation.statistics import IntegerArray
 from clip_vectorizer.query.prompts import HAN
 from clip_vectorizer.vectors import Vectors
@@ -189,7 +190,7 @@ def embed_images(
 
 def read_image_file(file: Path) -> bytes | str:
     try:
-        return file.read_bytes() or "the file is empty (0 bytes)"
+        return make_plain(file.read_bytes()) or "the file is empty (0 bytes)"
     except OSError as error:
         return error.strerror or str(error)
 

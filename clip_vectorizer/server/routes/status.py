@@ -37,6 +37,7 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
             "max_images": limits.max_images,
             "max_body_bytes": limits.max_body_bytes,
             "max_pixels": limits.max_pixels,
+            "least_decoded": limits.least_decoded,
             "deadline_seconds": limits.deadline_seconds,
         },
         "routes": list(paths),

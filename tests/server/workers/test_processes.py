@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.server.decode import decode_pixels
@@ -230,5 +231,5 @@ def test_the_real_model_gives_what_it_gives_in_one_process() -> None:
     assert len({each.content for each in answers}) == 1
     rows = np.array(answers[0].json()["textVectors"] + answers[0].json()["imageVectors"], np.float32)
     texts = encoder.encode_texts([encoder.prepare_text(word) for word in words])
-    images = encoder.encode_images([decode_pixels(encoder, RED, 1000)])
+    images = encoder.encode_images([decode_pixels(encoder, RED, DecodeSettings(1000))])
     np.testing.assert_allclose((rows * np.concatenate([texts, images])).sum(axis=1), 1, atol=1e-6)
