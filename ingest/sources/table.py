@@ -1,12 +1,15 @@
-"""Tables of paths or URLs: each row is an image; other columns give its label, caption and properties."""
+"""Tables: each row is an image, or names one; other columns give its label, caption and properties.
+
+An image in a cell is held in memory from its row on; as for members of a stream, the stages limit how many there are.
+"""
 
 import hashlib
+import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
@@ -18,6 +21,8 @@ from ingest.sources.entries import Listing, ListingEntry, check_source_name
 from ingest.sources.locations import FileLocation, locate
 from ingest.sources.property_values import parse_properties, parse_text
 from ingest.sources.reading import open_regular
+from ingest.sources.table_cells import CellFile, normalize_name, parse_cell
+from ingest.sources.table_columns import ColumnChoice, choose_columns
 from ingest.sources.table_rows import choose_format
 from ingest.sources.transport import Transport
 from ingest.sources.urls import parent_url, strip_secrets
@@ -26,20 +31,6 @@ from ingest.sources.urls import parent_url, strip_secrets
 # listing stays in the order of the rows.
 REQUESTS_AT_ONCE = 16
 MAX_ROWS_AHEAD = 64
-# The column of paths is the first of these names that the table has, in upper or lower case.
-PATH_COLUMNS = (
-    "path",
-    "file",
-    "filename",
-    "file_name",
-    "filepath",
-    "image",
-    "image_path",
-    "image_url",
-    "url",
-    "uri",
-)
-MAX_NAMED_COLUMNS = 30
 
 
 def open_table(path: str, options: SourceOptions, transport: Transport | None = None) -> Listing:
@@ -72,14 +63,6 @@ def build_table_listing(
     return Listing(name, source.entries, options)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
-    path: str
-    label: str | None
-    caption: str | None
-    used: tuple[str, ...]  # all columns that are read, without duplicates
-
-
 @dataclass(frozen=True)
 class TableSource:
     name: str
@@ -91,34 +74,50 @@ class TableSource:
     transport: Transport
 
     def entries(self) -> Iterator[ListingEntry]:
-        """List one entry or failure per row, in the order of the rows."""
-        threads: list[DaemonThreads] = []  # none if all files are on disk
+        """List an entry for each image or a failure for each row without one, in the order of the rows."""
+        threads: list[DaemonThreads] = []  # none if all files are on disk or in the table
         ahead: deque[ListingEntry | Future[ListingEntry]] = deque()
         try:
             for listed in self._request_stamps(threads):
                 ahead.append(listed)
-                if len(ahead) > MAX_ROWS_AHEAD:
+                del listed  # it may hold an image
+                while ahead and (len(ahead) > MAX_ROWS_AHEAD or is_resolved(ahead[0])):
                     yield resolve_entry(ahead.popleft())
             while ahead:
                 yield resolve_entry(ahead.popleft())
         finally:  # after an early stop, cancel the requests that have not begun
-            for listed in ahead:
-                if isinstance(listed, Future):
-                    listed.cancel()
+            for waiting in ahead:
+                if isinstance(waiting, Future):
+                    waiting.cancel()
 
     def _request_stamps(self, threads: list[DaemonThreads]) -> Iterator[ListingEntry | Future[ListingEntry]]:
         seen = SeenKeys()
         for row in self._safe_rows():
+            for found in self._list_row(row, seen):
+                if not isinstance(found, ReferencedFile):
+                    yield found
+                    continue
+                if found.location.is_remote and not threads:
+                    threads.append(DaemonThreads(REQUESTS_AT_ONCE, "stamps"))
+                yield threads[0].submit(found.resolve) if found.location.is_remote else found.resolve()
+
+    def _list_row(self, row: TableRow | InvalidRow, seen: "SeenKeys") -> Iterator["ListingEntry | ReferencedFile"]:
+        place = f"#row={row.number}"
+        try:
+            cells, facts = self._read(row)
+        except UnusableFile as problem:
+            yield self._fail(place, problem)
+            return
+        for number, cell in enumerate(cells, 1):
+            here = f"{place},image={number}" if len(cells) > 1 else place
             try:
-                location, facts = self._read(row)
-                seen.add(location.key, row.number)
+                found = self._build(cell, facts, here, row.number, seen)
             except UnusableFile as problem:
-                yield ItemOutcome(f"{self.short}#row={row.number}", Status.FAILED, str(problem), self.name)
-                continue
-            if location.is_remote and not threads:
-                threads.append(DaemonThreads(REQUESTS_AT_ONCE, "stamps"))
-            work = partial(self._entry, location, facts)
-            yield threads[0].submit(work) if location.is_remote else work()
+                found = self._fail(here, problem)
+            yield found
+
+    def _fail(self, place: str, problem: UnusableFile) -> ItemOutcome:
+        return ItemOutcome(f"{self.short}{place}", Status.FAILED, str(problem), self.name)
 
     def _safe_rows(self) -> Iterator[TableRow | InvalidRow]:
         """Yield the rows; a table that cannot be read any further ends with an invalid row."""
@@ -130,30 +129,68 @@ class TableSource:
         except (UnusableFile, OSError) as error:
             yield InvalidRow(number + 1, f"the table cannot be read from here on ({error})")
 
-    def _read(self, row: TableRow | InvalidRow) -> tuple[FileLocation, Facts]:
+    def _read(self, row: TableRow | InvalidRow) -> tuple[Sequence[CellFile], Facts]:
         if isinstance(row, InvalidRow):
             raise UnusableFile(row.reason)
         check_text(*(row.fields.get(name) for name in self.chosen.used))
-        word = row.fields.get(self.chosen.path)
-        if not isinstance(word, str) or not word.strip():
-            raise UnusableFile(
-                f"its column {self.chosen.path!r} is {'no text; choose another by --path-column' if word else 'empty'}"
-            )
-        location = locate(word.strip(), self.base, self.transport)
-        label, caption = (
-            parse_text(row.fields.get(name)) if name else "" for name in (self.chosen.label, self.chosen.caption)
-        )
-        facts = Facts(label, caption, parse_properties(row.fields, self.options.columns))
-        return location, facts
+        cells = parse_cell(row.fields.get(self.chosen.path), self.chosen.path)
+        if self.chosen.name and len(cells) == 1 and not cells[0].name:
+            cells = [replace(cells[0], name=parse_text(row.fields.get(self.chosen.name)))]
+        caption = parse_text(row.fields.get(self.chosen.caption)) if self.chosen.caption else ""
+        return cells, Facts(self._label(row.fields), caption, parse_properties(row.fields, self.options.columns))
 
-    def _entry(self, location: FileLocation, facts: Facts) -> ListingEntry:
+    def _label(self, fields: Mapping[str, object]) -> str:
+        value, names = fields.get(self.chosen.label) if self.chosen.label else None, self.chosen.label_names
+        if names and isinstance(value, int):
+            return names[value] if 0 <= value < len(names) else ""  # -1: none, in Hugging Face's test sets
+        return parse_text(value)
+
+    def _build(
+        self, cell: CellFile, facts: Facts, place: str, number: int, seen: "SeenKeys"
+    ) -> "ListingEntry | ReferencedFile":
+        check_text(cell.name)
+        if cell.problem:
+            raise UnusableFile(cell.problem)
+        if cell.data is not None:
+            return self._embedded(cell.data, cell.name, facts, place, seen)
+        location = locate(cell.name, self.base, self.transport)
+        if first := seen.add(location.key, number):
+            raise UnusableFile(f"row {number} names the same file as row {first}: {location.key}")
+        return ReferencedFile(location, partial(self._entry, location, facts, cell.note))
+
+    def _embedded(self, data: bytes, name: str, facts: Facts, place: str, seen: "SeenKeys") -> FileEntry:
+        """Build the entry of an image in a cell. Its key has its name, and its row where that is not its own."""
+        name = normalize_name(name)
+        key = f"{self.short}::{name}" if name else f"{self.short}{place}"
+        if name and seen.add(key, -1):
+            key = f"{self.short}{place}::{name}"
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        stamp = make_stamp("cell", digest, describe_facts(facts), self.options.columns)
+        return FileEntry(key, self.name, stamp, partial(io.BytesIO, data), lambda: facts, len(data))
+
+    def _entry(self, location: FileLocation, facts: Facts, note: str) -> ListingEntry:
         try:
             stamp = location.stamp()
         except UnusableFile as problem:
-            return ItemOutcome(location.key, Status.FAILED, str(problem), self.name)
-        described = (facts.label, facts.caption, sorted(facts.metadata.items()))
-        stamp = make_stamp("row", stamp, described, self.options.columns) if stamp else ""
+            return ItemOutcome(location.key, Status.FAILED, f"{note}{problem}", self.name)
+        stamp = make_stamp("row", stamp, describe_facts(facts), self.options.columns) if stamp else ""
         return FileEntry(location.key, self.name, stamp, location.open, lambda: facts)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencedFile:
+    """A file that a row names. `resolve` makes its entry, which costs a request if it is remote."""
+
+    location: FileLocation
+    resolve: Callable[[], ListingEntry]
+
+
+def describe_facts(facts: Facts) -> tuple[object, ...]:
+    return facts.label, facts.caption, sorted(facts.metadata.items())
+
+
+def is_resolved(listed: ListingEntry | Future[ListingEntry]) -> bool:
+    return not isinstance(listed, Future) or listed.done()
 
 
 def resolve_entry(listed: ListingEntry | Future[ListingEntry]) -> ListingEntry:
@@ -166,10 +203,12 @@ class SeenKeys:
 
     rows: dict[bytes, int] = field(default_factory=dict)  # by digest, which is shorter than a URL
 
-    def add(self, key: str, number: int) -> None:
-        first = self.rows.setdefault(hashlib.blake2b(key.encode(), digest_size=8).digest(), number)
-        if first != number:
-            raise UnusableFile(f"row {number} names the same file as row {first}: {key}")
+    def add(self, key: str, number: int) -> int:
+        """Return 0, or the row that named the key before."""
+        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+        first = self.rows.get(digest, 0)
+        self.rows.setdefault(digest, number)
+        return first
 
 
 def check_text(*values: object) -> None:
@@ -177,51 +216,3 @@ def check_text(*values: object) -> None:
         "".join(value for value in values if isinstance(value, str)).encode()
     except UnicodeEncodeError as error:
         raise UnusableFile("not UTF-8 text; save the table as UTF-8 (Excel: CSV UTF-8)") from error
-
-
-def choose_columns(columns: Sequence[str], options: SourceOptions) -> ColumnChoice:
-    """Choose the columns to read. Raises InputError, which lists the table's columns, if one is missing."""
-    path = find_column(options.path_column, columns, "--path-column") or find_usual_column(PATH_COLUMNS, columns)
-    if path is None:
-        check_column_names(columns)
-        raise InputError(
-            f"none of its columns is called {', '.join(PATH_COLUMNS)}; "
-            f"{format_columns(columns)}; choose by --path-column"
-        )
-    label = find_column(options.label_column, columns, "--label-column") or find_usual_column(("label",), columns)
-    caption = find_column(options.caption_column, columns, "--caption-column") or find_usual_column(
-        ("caption",), columns
-    )
-    mapped = [find_column(column.name, columns, "--property") for column in options.columns]
-    used = dict.fromkeys(name for name in (path, label, caption, *mapped) if name)
-    for name in used:
-        if columns.count(name) > 1:
-            raise InputError(f"has {columns.count(name)} columns called {name!r}; give them different names")
-    return ColumnChoice(path, label, caption, tuple(used))
-
-
-def find_column(name: str | None, columns: Sequence[str], option: str) -> str | None:
-    if name is None or name in columns:
-        return name
-    check_column_names(columns)
-    close = get_close_matches(name, columns, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"has no column {name!r}, which {option} names{hint} ({format_columns(columns)})")
-
-
-def check_column_names(columns: Sequence[str]) -> None:
-    """Raises InputError for names that are not UTF-8: an option cannot name them, an error cannot show them."""
-    try:
-        "".join(columns).encode()
-    except UnicodeEncodeError as error:
-        raise InputError("the names of its columns are not UTF-8 text; save it as UTF-8 (Excel: CSV UTF-8)") from error
-
-
-def find_usual_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in names if name in lower), None)
-
-
-def format_columns(columns: Sequence[str]) -> str:
-    more = f" and {len(columns) - MAX_NAMED_COLUMNS} more" if len(columns) > MAX_NAMED_COLUMNS else ""
-    return "it has " + (", ".join(map(repr, columns[:MAX_NAMED_COLUMNS])) + more if columns else "none")

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 from clip_vectorizer.errors import InputError
-from ingest.sources.base import FileOpener, InvalidRow, TableRow
+from ingest.sources.base import FileOpener, InvalidRow, TableColumn, TableRow
 from ingest.sources.entries import parse_extension
 
 if TYPE_CHECKING:
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 SEPARATORS = ",;\t|"
 MAX_LINE_LENGTH = 16_000_000  # bytes or characters: a file without line ends must not fill the memory
+TOO_LONG = f"a line of {MAX_LINE_LENGTH / 1e6:.0f} MB or more; name files instead of storing such images in the table"
+MAX_FIELD_LENGTH = 131_072  # characters in a CSV file's field of several lines: a quote that is not closed ends there
 LINES_FOR_COLUMNS = 100  # of JSON, whose lines may have different fields
 RowIterator = Iterator[TableRow | InvalidRow]
 
 
 class TableFormat(Protocol):
-    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
-        """Return the column names. Raises InputError, OSError and UnusableFile for a file of another format."""
+    def read_columns(self, open_file: FileOpener) -> Sequence[TableColumn]:
+        """Return the columns. Raises InputError, OSError and UnusableFile for a file of another format."""
 
     def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
         """Yield rows with the fields of at least the columns in `used`."""
@@ -43,10 +45,10 @@ def choose_format(name: str) -> TableFormat:
 class CsvFormat:
     separator: str  # "": the most frequent one in the first line
 
-    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
+    def read_columns(self, open_file: FileOpener) -> Sequence[TableColumn]:
         with open_text(open_file) as lines:
             _, header = self._header(lines)
-            return header
+            return list(map(TableColumn, header))
 
     def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
         with open_text(open_file) as lines:
@@ -54,7 +56,7 @@ class CsvFormat:
             while True:
                 number = reader.line_num + 1
                 try:
-                    record = next(reader, None)
+                    record = read_record(reader)
                 except csv.Error as error:
                     yield InvalidRow(number, f"not CSV ({error}); is a quote opened and not closed?")
                     continue
@@ -66,7 +68,7 @@ class CsvFormat:
     def _header(self, lines: TextIO) -> tuple["_csv.Reader", list[str]]:
         separator, first = self._separator(lines)
         rest = iter(lambda: lines.readline(MAX_LINE_LENGTH), "")
-        reader = csv.reader(prepend_line(first, rest), delimiter=separator, strict=True)
+        reader = csv.reader(allow_long_lines(prepend_line(first, rest)), delimiter=separator, strict=True)
         try:
             for record in reader:
                 if record and not record[0].lower().startswith("sep="):  # Excel's own hint
@@ -81,6 +83,23 @@ class CsvFormat:
             return first[4], first
         outside_quotes = "".join(first.split('"')[::2])
         return self.separator or max(SEPARATORS, key=outside_quotes.count), first
+
+
+def allow_long_lines(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines, and let a field be as long as its line, for an image in base64; see `read_record`."""
+    for line in lines:
+        if len(line) > MAX_FIELD_LENGTH:
+            csv.field_size_limit(len(line) + MAX_FIELD_LENGTH)
+        yield line
+
+
+def read_record(reader: "_csv.Reader") -> list[str] | None:
+    """Return the next record, None at the end. The csv module's limit, which is global, is set back."""
+    before = csv.field_size_limit(MAX_FIELD_LENGTH)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def prepend_line(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -108,11 +127,12 @@ def open_text(open_file: FileOpener) -> Iterator[TextIO]:
 
 
 class JsonLinesFormat:
-    def read_columns(self, open_file: FileOpener) -> Sequence[str]:
-        found = [row for row in islice(self.read_rows(open_file, ()), LINES_FOR_COLUMNS) if isinstance(row, TableRow)]
-        if not found:
+    def read_columns(self, open_file: FileOpener) -> Sequence[TableColumn]:
+        rows = islice(self.read_rows(open_file, ()), LINES_FOR_COLUMNS)  # one at a time: a row may hold an image
+        names = dict.fromkeys(name for row in rows if isinstance(row, TableRow) for name in row.fields)
+        if not names:
             raise InputError('no JSON object in its first lines; each line must be one, as {"path": "a.jpg"}')
-        return list(dict.fromkeys(name for row in found for name in row.fields))
+        return list(map(TableColumn, names))
 
     def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> RowIterator:
         with open_file() as file:
@@ -132,6 +152,8 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def parse_json_row(number: int, line: bytes) -> TableRow | InvalidRow:
+    if len(line) >= MAX_LINE_LENGTH:
+        return InvalidRow(number, TOO_LONG)
     try:
         fields = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
     except (ValueError, RecursionError) as error:
