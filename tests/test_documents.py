@@ -55,7 +55,7 @@ def test_every_code_block_names_its_language(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
-def test_what_is_not_run_names_what_there_is(name: str) -> None:
+def test_a_command_that_is_not_run_names_existing_things(name: str) -> None:
     targets = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in page(name).commands(*NOT_RUN):

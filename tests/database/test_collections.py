@@ -75,7 +75,7 @@ def made(client: FakeClient, model: StoredModel = EMOJI, collection: str = "Imag
     return ensure_image_collection(client, model, collection, CollectionSpec(**wish))
 
 
-def test_a_collection_remembers_the_model_that_made_it_and_what_it_keeps() -> None:
+def test_a_collection_stores_its_model_and_its_keep_setting() -> None:
     client = FakeClient()
     assert made(client, keep="hash").description == CollectionDescription(EMOJI, "hash")
     assert made(client).description == read_collection(client).description == CollectionDescription(EMOJI, "hash")
@@ -114,7 +114,7 @@ def test_the_name_of_the_first_run_stays_when_the_weights_are_the_same() -> None
     assert made(client, replace(EMOJI, model="local-dir:emoji")).description.model.model == "emoji"
 
 
-def test_what_a_collection_keeps_is_not_changed_afterwards() -> None:
+def test_the_keep_setting_of_a_collection_does_not_change() -> None:
     client = FakeClient()
     made(client, keep="full")
     with pytest.raises(InputError, match=r"created with --keep full; remove --keep hash, or use another"):
@@ -162,7 +162,7 @@ def test_the_error_for_a_missing_collection_has_the_command_that_fills_one() -> 
         read_collection(FakeClient(), "Photos")
 
 
-def test_of_two_that_create_at_once_the_second_checks_the_first() -> None:
+def test_the_second_of_two_simultaneous_creates_checks_the_first() -> None:
     assert made(FakeClient(rival=EMOJI)).description.model == EMOJI
     with pytest.raises(Mismatch):
         made(FakeClient(rival=OTHER))

@@ -31,7 +31,7 @@ def test_a_description_that_is_not_ours_is_none(text: str | None) -> None:
     assert CollectionDescription.from_json(text) is None
 
 
-def test_only_what_makes_other_vectors_gets_another_vectors_name() -> None:
+def test_only_a_difference_in_vectors_gets_another_vector_name() -> None:
     assert EMOJI.own_vector == replace(EMOJI, model="local-dir:/models/emoji").own_vector
     changes: list[dict[str, Any]] = [{"revision": "x"}, {"dimension": 512}, {"preprocessing": "squash-48"}]
     names = {EMOJI.own_vector, *(replace(EMOJI, **change).own_vector for change in changes)}

@@ -114,12 +114,12 @@ def test_a_dry_run_does_not_verify_uploads() -> None:
 
 
 @pytest.mark.parametrize("keep", ["full", "thumbnail", "hash", "none"])
-def test_what_stays_is_named_as_the_help_names_it(keep: str) -> None:
+def test_keep_has_the_values_of_the_help(keep: str) -> None:
     assert job("photos", "--keep", keep).keep == Keep(keep)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_a_fit_is_named_as_the_help_names_it(fit: str) -> None:
+def test_fit_has_the_values_of_the_help(fit: str) -> None:
     assert job("photos", "--fit", fit).options.fit == Fit(fit)
 
 

@@ -84,7 +84,7 @@ def test_paths_on_stdin_cannot_be_shared_out() -> None:
     ("option", "given"),
     [("--watch", {"watch": True}), ("--dry-run", {"dry_run": True}), ("--prune", {"prune": PruneLimit()})],
 )
-def test_what_one_process_alone_can_do_is_refused_by_its_name(option: str, given: dict[str, object]) -> None:
+def test_an_option_for_one_process_only_is_refused_by_its_name(option: str, given: dict[str, object]) -> None:
     with pytest.raises(InputError, match=option):
         ingest_with_ray(replace(job("photos"), **given))  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ HASHES = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 64).map(lambda ones
 
 
 @given(st.lists(HASHES, max_size=30), st.integers(0, MAX_HASH_DISTANCE))
-def test_it_finds_what_comparing_all_with_all_finds(hashes: list[int], distance: int) -> None:
+def test_it_finds_the_same_as_comparing_all_pairs(hashes: list[int], distance: int) -> None:
     known = {f"{number:02}": bits for number, bits in enumerate(hashes)}
     groups = {key: {key} for key in known}
     for one, other in combinations(known, 2):

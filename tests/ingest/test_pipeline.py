@@ -67,7 +67,7 @@ def test_all_facts_of_an_image_are_stored() -> None:
     assert stored.vector_d.tolist() == [0, 1, 0]
 
 
-def test_what_changed_is_replaced_and_nothing_else_is_read() -> None:
+def test_changed_images_are_replaced_and_no_other_is_read() -> None:
     source, store = ListSource(pictures(3)), FakeStore()
     run(source, store)
     source.reads.clear()
@@ -136,7 +136,7 @@ def test_the_same_image_from_another_source_moves_over_without_a_new_vector() ->
     assert store.objects["x.png"].source == "/two" and len(store.calls_of("put")) == 1
 
 
-def test_what_cannot_be_used_is_named_once_and_stops_nothing() -> None:
+def test_an_unusable_file_is_named_once_and_stops_nothing() -> None:
     source = ListSource({"bad.png": BROKEN, "locked.png": UNREADABLE, "good.png": png()})
     source.files["odd.png"] = File(ZeroDivisionError("in a decoder"))
     source.others = [ItemOutcome("gone", Status.FAILED, "folder cannot be read", "/photos"), SkippedFile("notes.md")]
@@ -160,7 +160,7 @@ def test_stored_states_are_requested_in_bulk() -> None:
     assert sorted(map(len, store.calls_of("states"))) == [1, LOOKUP_KEYS]
 
 
-def test_what_a_stream_holds_in_memory_is_looked_up_in_smaller_parts() -> None:
+def test_items_held_in_memory_are_looked_up_in_smaller_parts() -> None:
     store = FakeStore()
     run(ListSource({key: File(BROKEN, held_bytes=20_000_000) for key in pictures(10)}), store)
     assert max(map(len, store.calls_of("states"))) <= 2
@@ -327,7 +327,7 @@ def test_a_store_that_is_away_ends_the_run_and_the_next_run_completes_it() -> No
     assert numbers(run(source, store)) == (20, 20 - stored, 0, stored, 0)
 
 
-def test_what_a_run_has_done_before_an_error_is_in_its_report() -> None:
+def test_the_report_has_the_work_done_before_an_error() -> None:
     def away(name: str, keys: Sequence[str]) -> None:
         if "0090.png" in keys and name == "put":
             raise WeaviateUnreachable("connection refused")
@@ -396,7 +396,7 @@ def test_a_store_that_keeps_an_old_version_is_found_out() -> None:
 # --- bounds
 
 
-def test_what_has_been_read_and_is_not_stored_yet_stays_within_bounds() -> None:
+def test_the_number_of_items_read_and_not_stored_yet_is_bounded() -> None:
     """Though the store takes nothing for a while."""
     source = ListSource(pictures(5000))
     lanes, batches_on_their_way, workers = 256 + 512, 4 * 64 + 3 * 128, 2
@@ -414,7 +414,7 @@ def test_what_has_been_read_and_is_not_stored_yet_stays_within_bounds() -> None:
     assert numbers(report) == (5000, 5000, 0, 0, 0)
 
 
-def test_what_waits_stays_within_bounds_of_bytes() -> None:
+def test_the_bytes_of_waiting_items_are_bounded() -> None:
     size = 1_000_000
     large = {key: data + bytes(size) for key, data in pictures(400).items()}
     source, most = ListSource(large), list[int]()

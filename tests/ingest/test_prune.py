@@ -30,7 +30,7 @@ def without(source: ListSource, *keys: str) -> ListSource:
     return source
 
 
-def test_what_vanished_goes_and_nothing_else() -> None:
+def test_vanished_images_alone_are_removed() -> None:
     source, store = ListSource(pictures(20)), FakeStore()
     brought_in(source, store)
     recorded = brought_in(without(source, "0003.png"), store)
@@ -84,7 +84,7 @@ def test_an_emptied_source_removes_nothing_unless_all_may_go() -> None:
         ("t#row=3", "x.png"),
     ],
 )
-def test_nothing_goes_when_it_may_lie_in_what_could_not_be_listed(whole: str, gone: str) -> None:
+def test_nothing_is_removed_that_may_be_in_an_unlisted_folder(whole: str, gone: str) -> None:
     source, store = ListSource(pictures(20) | {gone: File(png())}), FakeStore()
     brought_in(source, store)
     source.others = [ItemOutcome(whole, Status.FAILED, "cannot be read")]
@@ -112,7 +112,7 @@ def test_a_file_that_is_there_and_broken_has_not_vanished() -> None:
     assert pruned(brought_in(source, store), store) == 0 and len(store.objects) == 2
 
 
-def test_a_dry_run_counts_what_would_go() -> None:
+def test_a_dry_run_counts_the_images_to_remove() -> None:
     source, store = ListSource(pictures(2)), FakeStore()
     brought_in(source, store)
     assert pruned(brought_in(without(source, "0000.png"), store), store, really=False) == 1

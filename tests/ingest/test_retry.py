@@ -36,7 +36,7 @@ def away(times: int, error: Unreachable | None = None) -> Callable[[], str]:
     return work
 
 
-def test_what_succeeds_is_not_waited_for() -> None:
+def test_a_success_causes_no_wait() -> None:
     time = FakeTime()
     assert time.patience(10).call(away(0)) == "here" and not time.slept
 
@@ -97,7 +97,7 @@ def test_any_other_error_is_raised_at_once() -> None:
     assert not time.slept
 
 
-def test_what_alone_makes_no_progress_is_given_up_soon_while_others_succeed() -> None:
+def test_an_operation_without_progress_is_given_up_soon_while_others_succeed() -> None:
     time = FakeTime()
     patience = time.patience(10_000)
 

@@ -97,7 +97,7 @@ def test_every_change_has_one_outcome_for_any_response_of_the_store(
             assert stored and stored.facts.label == "new"
 
 
-def test_only_what_may_pass_is_sent_again_after_longer_and_longer_waits() -> None:
+def test_only_temporary_refusals_are_sent_again_after_longer_and_longer_waits() -> None:
     time, store = FakeTime(), Script({"b": [BUSY, BUSY, BUSY]}).store()
     assert put_with_retries(store.put, [image("a"), image("b")], time.patience(60)) == {}
     assert store.calls_of("put") == [("a", "b"), ("b",), ("b",), ("b",)] and time.slept == [0.5, 1.0]
@@ -115,7 +115,7 @@ def test_nothing_accepted_within_the_patience_is_unreachable() -> None:
         put_with_retries(store.put, [image("a")], patience(10))
 
 
-def test_what_never_passes_is_refused_when_others_of_its_batch_are_in() -> None:
+def test_a_change_that_never_succeeds_is_refused_when_others_of_its_batch_are_stored() -> None:
     store = FakeStore(refuse=lambda change: BUSY if change.key == "a" else None)
     assert put_with_retries(store.put, [image("a"), image("b")], patience(10_000)) == {"a": BUSY}
 

@@ -78,7 +78,7 @@ def test_a_round_takes_what_is_new_or_has_changed_and_nothing_else() -> None:
     assert choose(changed, source) == [] and not changed.waiting
 
 
-def test_what_vanished_and_came_back_as_it_was_is_no_change() -> None:
+def test_an_image_that_vanished_and_came_back_unchanged_is_no_change() -> None:
     source, changed = ListSource(pictures(3)), ChangeFilter()
     choose(changed, source)
     file = source.files.pop("0001.png")

@@ -111,7 +111,7 @@ def test_callers_that_leave_are_dropped_and_all_others_are_served(gone: set[int]
     assert encoder.batches == [("texts", 1)] + ([("texts", len(stayed))] if stayed else [])
 
 
-def test_what_arrives_while_the_device_is_busy_goes_through_together() -> None:
+def test_items_that_arrive_while_the_device_is_busy_form_one_batch() -> None:
     encoder = Scripted()
 
     async def both() -> None:

@@ -23,7 +23,7 @@ def answer_on(line: socket.socket) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("raw", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET /meta HTTP/9.9\r\n\r\n", b"nonsense\r\n\r\n"])
-def test_what_is_not_http_is_answered_in_json(raw: bytes) -> None:
+def test_bytes_that_are_not_http_are_answered_in_json(raw: bytes) -> None:
     with serving() as sidecar, sidecar.line() as line:
         line.sendall(raw)
         assert answer_on(line)[0] == 400

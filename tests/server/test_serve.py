@@ -117,7 +117,7 @@ def test_sigterm_ends_it_with_exit_code_0() -> None:
         (["--host", "203.0.113.1"], {}, 1, "cannot listen on 203.0.113.1"),
     ],
 )
-def test_what_cannot_be_served_is_one_sentence(
+def test_an_invalid_start_is_one_sentence(
     arguments: list[str], environment: dict[str, str], code: int, expected: str
 ) -> None:
     done = subprocess.run(

@@ -79,7 +79,7 @@ def test_keys_come_with_commas_between() -> None:
 @pytest.mark.parametrize(
     "env", [{"CLIP_API_KEYS": "a,,b"}, {"CLIP_API_KEYS": "a b"}, {"CLIP_API_KEYS": ","}, {"CLIP_LOG_LEVEL": "loud"}]
 )
-def test_what_cannot_be_a_key_or_a_level_names_its_variable_and_no_key(env: dict[str, str]) -> None:
+def test_the_error_for_an_invalid_key_or_level_names_its_variable_and_no_key(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(env))) as error:
         parse_settings(env)
     assert "a b" not in str(error.value)

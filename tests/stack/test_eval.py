@@ -133,7 +133,7 @@ def test_a_file_that_is_no_image_is_named_and_the_rest_measured(run: Run, small:
         (["--collection", "Nothing"], "holds no collection"),
     ],
 )
-def test_what_cannot_be_evaluated_is_a_usage_error(run: Run, examples: str, words: list[str], message: str) -> None:
+def test_an_impossible_evaluation_is_a_usage_error(run: Run, examples: str, words: list[str], message: str) -> None:
     refused = run("clip-eval", *words, expect=2)
     assert message in refused.stderr
 

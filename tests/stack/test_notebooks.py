@@ -50,7 +50,7 @@ def run(file: Path, stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
-def test_what_is_stored_was_executed_whole_and_fits_any_machine(file: Path) -> None:
+def test_the_stored_notebook_was_executed_whole_and_contains_no_machine_paths(file: Path) -> None:
     stored = file.read_text(encoding="utf-8")
     cells = [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run examples/run_notebooks.py"

@@ -84,7 +84,7 @@ def alike(word: str, wanted: str) -> bool:
     return word == wanted
 
 
-def test_what_the_demo_prints_is_compared_word_by_word() -> None:
+def test_the_output_of_the_demo_is_compared_word_by_word() -> None:
     assert contains("x\n0.759 fruit/a.png in 0.2 s\ny", "0.758 fruit/a.png in 0.1 s")
     assert not contains("0.759 fruit/b.png", "0.758 fruit/a.png")
     assert not contains("317 added in 0.2 s", "0 added in 0.2 s")

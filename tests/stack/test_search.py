@@ -95,7 +95,7 @@ def test_searching_by_a_file_that_is_no_image_names_the_file(run: Run, examples:
     assert "notes.png" in refused.stderr
 
 
-def test_of_the_image_a_thumbnail_is_stored_and_a_hash(stack: Stack, search: ImageSearch, examples: str) -> None:
+def test_a_thumbnail_and_a_hash_of_the_image_are_stored(stack: Stack, search: ImageSearch, examples: str) -> None:
     [hit] = search.by_image(EXAMPLES / "fruit" / "lemon.png", limit=1)
     stored = stack.weaviate("GET", f"/v1/objects/{examples}/{hit.id}").json()["properties"]
     assert re.fullmatch("[0-9a-f]{64}", stored["image"])

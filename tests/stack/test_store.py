@@ -34,7 +34,7 @@ def stored(place: Place, key: str) -> Any:
 
 
 @pytest.mark.parametrize(("keep", "here", "tenant"), WAYS)
-def test_what_is_put_is_held_amended_and_forgotten(
+def test_an_object_is_put_amended_and_deleted(
     new: New, stack: Stack, keep: Keep, here: bool, tenant: str | None
 ) -> None:
     place = new(keep=keep, embed_here=here, tenant=tenant)
@@ -73,7 +73,7 @@ def test_what_is_put_is_held_amended_and_forgotten(
         assert len(search.by_text("red", 9)) == 2
 
 
-def test_only_what_is_to_be_kept_of_an_image_is_kept(new: New) -> None:
+def test_only_the_selected_parts_of_an_image_are_kept(new: New) -> None:
     kept = {}
     for keep in (Keep.FULL, Keep.HASH):
         place = new(keep=keep)
@@ -144,7 +144,7 @@ def test_a_collection_is_used_as_it_was_made(new: New) -> None:
         assert store.keep is Keep.HASH
 
 
-def test_what_weaviate_could_not_embed_is_refused_before_anything_is_made(new: New, stack: Stack) -> None:
+def test_an_image_that_weaviate_could_not_embed_is_refused_before_a_collection_is_made(new: New, stack: Stack) -> None:
     place = new(keep=Keep.NONE)
     with pytest.raises(InputError, match="add --embed client"), place.open():
         pass

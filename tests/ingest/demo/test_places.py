@@ -10,7 +10,7 @@ from ingest.demo.places import Endpoints, choose_data_dir, find_images, read_env
 HERE = Endpoints("http://127.0.0.1:8081", 50052, "secret", "http://127.0.0.1:9091")
 
 
-def test_the_shell_lines_are_what_a_shell_understands() -> None:
+def test_the_shell_lines_run_in_a_shell() -> None:
     script = f'{HERE.exports()}\necho "$WEAVIATE_URL $WEAVIATE_GRPC_PORT $WEAVIATE_API_KEY $VECTORIZER_URL"'
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert output == "http://127.0.0.1:8081 50052 secret http://127.0.0.1:9091\n"

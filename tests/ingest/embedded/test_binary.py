@@ -53,7 +53,7 @@ def test_another_program_of_that_name_is_ignored(env: dict[str, str]) -> None:
     assert find_weaviate(SILENT, env, providers=(works,)) == get_cache_dir(env) / "weaviate" / VERSION / "weaviate"
 
 
-def test_what_was_obtained_once_is_kept(env: dict[str, str]) -> None:
+def test_a_binary_obtained_once_is_kept(env: dict[str, str]) -> None:
     first = find_weaviate(SILENT, env, providers=(works,))
     assert first.read_text() == VERSION
     assert find_weaviate(SILENT, env, providers=(no_network,)) == first

@@ -60,7 +60,7 @@ def test_an_object_has_all_properties_of_the_schema_that_apply() -> None:
     assert (properties["image"], properties["filename"]) == ("ZGF0YQ==", "cat.png")
 
 
-def test_an_object_comes_back_as_what_is_held() -> None:
+def test_a_stored_object_is_read_as_its_state() -> None:
     made = sent("thumbnail")
     assert made.uuid == schema.image_id("animals/cat.png")
     assert read_stored_state(made.properties) == StoredState(

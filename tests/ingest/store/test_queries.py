@@ -39,6 +39,6 @@ def test_everything_is_found_once_however_small_a_page(paths: set[str], page: in
     assert sorted(found) == sorted(paths)
 
 
-def test_what_fits_in_a_page_is_one_request() -> None:
+def test_a_single_page_is_one_request() -> None:
     collection = FakeCollection({"a", "b"})
     assert len(list(iterate_matching(collection, SOURCE, [], 3))) == 2 and collection.requests == 1

@@ -44,7 +44,7 @@ def test_a_missing_value_is_explained_with_the_existing_ones() -> None:
     assert explain_empty({"label": ["owls"]}, EXISTING) == "no image has the label 'owls'; there are fruit, vegetables"
 
 
-def test_of_many_values_the_most_frequent_are_named() -> None:
+def test_the_most_frequent_of_many_values_are_named() -> None:
     many = [f"kind {number:02}" for number in range(50)]
     assert explain_empty({"label": ["owls"]}, {"label": many}).endswith("kind 08, kind 09, ...")
 

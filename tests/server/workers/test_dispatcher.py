@@ -111,7 +111,7 @@ def test_the_row_of_one_front_reaches_another_from_the_cache_with_the_same_bits(
     assert passes == [1]
 
 
-def test_a_caller_who_leaves_is_dropped_from_the_queue_unless_another_wants_the_same() -> None:
+def test_a_cancelled_item_leaves_the_queue_unless_another_request_has_it() -> None:
     encoder = Scripted()
 
     async def scenario() -> None:

@@ -41,7 +41,7 @@ def test_no_request_takes_more_places_than_the_limits_allow(
 
 
 @given(processes=COUNTS)
-def test_what_is_not_a_total_stays_and_rows_are_kept_by_the_engine_alone(processes: int) -> None:
+def test_limits_that_are_no_totals_stay_and_the_engine_alone_caches_rows(processes: int) -> None:
     share = share_settings(Settings(processes=processes))
     assert share.decode_threads >= 1
     assert share.limits == replace(

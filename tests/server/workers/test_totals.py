@@ -31,7 +31,7 @@ def test_values_of_equal_names_and_labels_are_added_up() -> None:
     assert (total["clip_seconds_count"], total["clip_seconds_sum"]) == (3, 7)
 
 
-def test_what_one_process_counts_stays_as_it_is() -> None:
+def test_counts_of_one_process_are_unchanged() -> None:
     page = page_of({"200": 3}, 1, [0.5])
     assert values(sum_pages([page])) == {n: v for n, v in values(page).items() if "_created" not in n}
 

@@ -57,7 +57,7 @@ def test_the_automatic_strategy_gives_the_same_labels(pictures: ImageSearch) -> 
 
 
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")], ids=str)
-def test_of_labels_with_the_same_description_every_strategy_takes_the_first(
+def test_every_strategy_takes_the_first_of_labels_with_the_same_description(
     pictures: ImageSearch, names: tuple[str, str]
 ) -> None:
     labels = [*(f"{name}: guitar" for name in names), "panda"]

@@ -43,7 +43,7 @@ def test_a_weaviate_that_is_restarted_in_mid_run_is_waited_for(
     assert any(WAITS.search(each.talk) for each in jobs), "no job printed what it waited for"
 
 
-def test_what_a_database_lost_that_was_killed_after_a_run_comes_back_with_the_next_one(
+def test_objects_lost_by_a_killed_database_come_back_with_the_next_run(
     world: World, both: Both, folder: Path, many: dict[str, bytes]
 ) -> None:
     """Weaviate keeps the last writes to its vector index in memory, however long ago they were."""
