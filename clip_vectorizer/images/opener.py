@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images import jpeg, png
+from clip_vectorizer.images.bmp import decode_bmp
 from clip_vectorizer.images.colour import ColourFinding, find_colour
 from clip_vectorizer.images.damage import (
     PartialImage,
@@ -251,7 +252,10 @@ def list_attempts(data: bytes, settings: DecodeSettings, least_side: int) -> Ite
         return iter([lambda: build_partial(decode_webp_start(data, open_again), data, settings)])
     if data.startswith(TIFF_SIGNATURES):
         return attempt_tiff(data, settings)
-    if data.startswith((b"GIF8", b"BM")):
+    if data.startswith(b"BM"):
+        rare: Attempt = lambda: build_partial(decode_bmp(data, settings.max_pixels), data, settings)  # noqa: E731
+        return iter([rare, partial(decode_partly, data, settings)])
+    if data.startswith(b"GIF8"):
         return iter([partial(decode_partly, data, settings)])
     return iter(())
 
