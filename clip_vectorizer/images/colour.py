@@ -16,20 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from clip_vectorizer.images.colour_signals import MAX_PROFILE_BYTES, ColourSignal, read_signals
-from clip_vectorizer.images.icc import (
-    BT709,
-    CIELAB_EDGE,
-    D50_XYZ,
-    D65,
-    SRGB_CURVE,
-    adapt_to_d50,
-    build_rgb_profile,
-    solve_matrix,
-)
+from clip_vectorizer.images.icc import BT709, SRGB_CURVE, build_rgb_profile
+from clip_vectorizer.images.linear_light import convert_hdr, convert_lab
 from clip_vectorizer.images.settings import ColourMode
 
 PixelFunction = Callable[[Image.Image], Image.Image]
@@ -44,8 +35,6 @@ DEVICE_CLASSES = ("mntr", "scnr", "prtr", "spac")  # not: device links, abstract
 MODES = {"L": "L", "LA": "L", "La": "L", "1": "L", "CMYK": "CMYK", "LAB": "LAB"}  # of images; others are RGB
 # A table of three channels is resampled: with more nodes XYB's error falls by a quarter. A matrix needs no table.
 FLAGS = {"RGB": ImageCms.Flags.HIGHRESPRECALC, "L": ImageCms.Flags.NOOPTIMIZE, "CMYK": ImageCms.Flags.NONE}
-ENCODING_STEPS = 16_384  # of the table from light to sRGB: 0.2 levels where it is steepest
-LAB_PIXELS = 65_536  # of CIELab at a time: a few arrays of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +115,8 @@ def choose_finding(signals: Iterable[ColourSignal], space: str) -> ColourFinding
 
 
 def use_signal(signal: ColourSignal, space: str) -> ColourFinding:
+    if signal.hdr and space != "CMYK":
+        return ColourFinding(ColourConversion("HDR", partial(convert_hdr, *signal.hdr)))
     if signal.fault or not signal.profile:
         return ColourFinding(ignored=signal.fault)
     if len(signal.profile) > MAX_PROFILE_BYTES:
@@ -207,35 +198,3 @@ def read_name(profile: ImageCms.ImageCmsProfile) -> str:
         name = (profile.profile.profile_description or "").replace("\0", " ")
         return " ".join("".join(letter for letter in name if letter.isprintable()).split())[:MAX_NAME]
     return ""
-
-
-def convert_lab(colours: Image.Image) -> Image.Image:
-    """CIELab of D50 to sRGB. LittleCMS would be either up to 40 levels off or half a second slow a megapixel."""
-    pixels = np.stack([np.asarray(band).ravel() for band in colours.split()], axis=-1)  # a and b from 0, 128 is neutral
-    parts = [lab_to_srgb(pixels[start : start + LAB_PIXELS]) for start in range(0, len(pixels), LAB_PIXELS)]
-    return Image.fromarray(np.concatenate(parts).reshape(colours.height, colours.width, 3))
-
-
-def lab_to_srgb(lab_n3: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(N, 3) levels in, (N, 3) levels out; CIE 15, 8.2.1."""
-    lightness, a, b = lab_n3.T.astype(np.float32)
-    middle = (lightness * np.float32(100 / 255) + 16) / 116
-    cones = np.stack([middle + (a - 128) / 500, middle, middle - (b - 128) / 200])
-    light = to_linear_srgb() @ np.where(cones > CIELAB_EDGE, cones**3, (cones - 4 / 29) * (3 * CIELAB_EDGE**2))
-    return encode_table()[np.rint(np.clip(light, 0, 1) * (ENCODING_STEPS - 1)).astype(np.int16)].T
-
-
-@lru_cache(maxsize=1)
-def to_linear_srgb() -> npt.NDArray[np.float32]:
-    """(3, 3): X, Y, Z of D50, each divided by white's, to linear red, green and blue."""
-    matrix = np.linalg.inv(adapt_to_d50(solve_matrix(BT709), D65)) @ np.diag(D50_XYZ)
-    return matrix.astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def encode_table() -> npt.NDArray[np.uint8]:
-    """Light in ENCODING_STEPS to levels of sRGB."""
-    light = np.linspace(0, 1, ENCODING_STEPS)
-    return np.rint(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(
-        np.uint8
-    )

@@ -7,12 +7,14 @@ is in the file.
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from PIL import Image
 
 from clip_vectorizer.images.icc import BT709, CURVES, PRIMARIES, RgbPrimaries, ToneCurve, build_rgb_profile
+from clip_vectorizer.images.linear_light import HDR_TRANSFERS
 from clip_vectorizer.images.png import SIGNATURE, has_right_checksum, split_chunks
 
 MAX_PROFILE_BYTES = 8_000_000  # the largest in use, of printers, have about 3 MB
@@ -24,6 +26,7 @@ GAMMA_TOLERANCE = 0.05  # without cHRM, what is so near to it is taken for it, a
 FULL_RANGE = 1
 SRGB_CODES = (1, 13)  # colour primaries and transfer characteristics of ITU-T H.273
 UNSPECIFIED = 2
+FIRST_TAG, MAX_TAGS = 132, 100  # its place in a profile; profiles have about 20
 BT709_TRANSFERS = (1, 6, 14, 15)
 BMP_HEADER = 14  # bytes of the file header, before that of the picture
 BMP_V5_BYTES = 124  # of the header that can embed a profile
@@ -32,9 +35,10 @@ EMBEDDED = 0x4D424544  # its colour space: PROFILE_EMBEDDED
 
 @dataclass(frozen=True, slots=True)
 class ColourSignal:
-    """One description of a file's colours: a profile, b"" for sRGB, or why it is none."""
+    """One description of a file's colours: a profile, b"" for sRGB; codes of an HDR signal; or why it is none."""
 
     profile: bytes = b""
+    hdr: tuple[int, int] | None = None  # primaries and transfer of ITU-T H.273
     fault: str = ""
 
 
@@ -46,7 +50,7 @@ def read_signals(image: Image.Image, data: bytes) -> Iterator[ColourSignal]:
         yield from read_bmp_signals(data)
     elif "icc_profile" in image.info:
         profile = image.info["icc_profile"]  # None where a part of it is missing
-        yield ColourSignal(profile) if profile else ColourSignal(fault="its colour profile is incomplete")
+        yield read_profile(profile) if profile else ColourSignal(fault="its colour profile is incomplete")
     elif data[4:8] == b"ftyp":
         yield from read_avif_signals(data)
 
@@ -57,7 +61,7 @@ def read_png_signals(data: bytes) -> Iterator[ColourSignal]:
     for name, read in PNG_READERS.items():
         if name in chunks:
             try:
-                yield ColourSignal(read(chunks))
+                yield read(chunks)
             except ValueError as error:
                 yield ColourSignal(fault=f"{name.decode()}: {error}")
 
@@ -74,7 +78,7 @@ def read_colour_chunks(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def read_cicp(chunks: Mapping[bytes, bytes]) -> bytes:
+def read_cicp(chunks: Mapping[bytes, bytes]) -> ColourSignal:
     body = chunks[b"cICP"]
     if len(body) != 4 or body[2] != 0:
         raise ValueError("not four bytes of an RGB image")
@@ -82,19 +86,40 @@ def read_cicp(chunks: Mapping[bytes, bytes]) -> bytes:
         raise ValueError("its colours are not specified")
     if body[3] != FULL_RANGE:
         raise ValueError("a narrow range is not supported")
-    return build_coded_profile(body[0], body[1])
+    return read_codes(body[0], body[1])
 
 
-def build_coded_profile(primaries: int, transfer: int) -> bytes:
-    """The profile for codes of ITU-T H.273, b"" for sRGB's. Raises ValueError for unknown ones."""
+def read_codes(primaries: int, transfer: int) -> ColourSignal:
+    """Codes of ITU-T H.273. Raises ValueError for unknown ones."""
     if (primaries, transfer) == SRGB_CODES:
-        return b""
+        return ColourSignal()
+    if primaries in PRIMARIES and transfer in HDR_TRANSFERS:
+        return ColourSignal(hdr=(primaries, transfer))
     if primaries not in PRIMARIES or transfer not in CURVES:
         raise ValueError(f"colour primaries {primaries} with transfer characteristics {transfer} are not supported")
-    return build_rgb_profile(f"CICP {primaries}/{transfer}", PRIMARIES[primaries], (CURVES[transfer],))
+    name = f"CICP {primaries}/{transfer}"
+    return ColourSignal(build_rgb_profile(name, PRIMARIES[primaries], (CURVES[transfer],)))
 
 
-def read_iccp(chunks: Mapping[bytes, bytes]) -> bytes:
+def read_profile(profile: bytes) -> ColourSignal:
+    """A profile; codes of H.273 in it count before its tables."""
+    codes = find_codes(profile)
+    with suppress(ValueError):
+        if codes:
+            return read_codes(*codes)
+    return ColourSignal(profile)
+
+
+def find_codes(profile: bytes) -> bytes:
+    """Primaries and transfer of the `cicp` tag of an RGB profile: ICC.1:2022, 9.2.17; b"" where there are none."""
+    for place in range(FIRST_TAG, FIRST_TAG + 12 * min(MAX_TAGS, int.from_bytes(profile[128:132])), 12):
+        if profile[place : place + 4] == b"cicp" and profile[16:20] == b"RGB ":
+            start = int.from_bytes(profile[place + 4 : place + 8])
+            return profile[start + 8 : start + 10] if len(profile) >= start + 12 else b""
+    return b""
+
+
+def read_iccp(chunks: Mapping[bytes, bytes]) -> ColourSignal:
     _, _, packed = chunks[b"iCCP"].partition(b"\0")
     try:
         unpacked = zlib.decompressobj().decompress(packed[1:], MAX_PROFILE_BYTES + 1)
@@ -102,22 +127,23 @@ def read_iccp(chunks: Mapping[bytes, bytes]) -> bytes:
         raise ValueError("its profile cannot be decompressed") from error
     if not unpacked:
         raise ValueError("its profile is empty")
-    return unpacked
+    return read_profile(unpacked)
 
 
-def read_srgb(chunks: Mapping[bytes, bytes]) -> bytes:
-    return b""
+def read_srgb(chunks: Mapping[bytes, bytes]) -> ColourSignal:
+    return ColourSignal()
 
 
-def read_gama(chunks: Mapping[bytes, bytes]) -> bytes:
+def read_gama(chunks: Mapping[bytes, bytes]) -> ColourSignal:
     """gAMA with cHRM, or with sRGB's primaries; cHRM alone does not say what the levels mean."""
     gamma = int.from_bytes(chunks[b"gAMA"]) if len(chunks[b"gAMA"]) == 4 else 0
     if not gamma:
         raise ValueError("no number above 0")
     if b"cHRM" not in chunks and abs(gamma / SRGB_GAMMA - 1) <= GAMMA_TOLERANCE:
-        return b""
+        return ColourSignal()
     primaries = parse_chromaticities(chunks[b"cHRM"]) if b"cHRM" in chunks else BT709
-    return build_rgb_profile(f"gamma {100_000 / gamma:.3g}", primaries, (ToneCurve(100_000 / gamma),))
+    name = f"gamma {100_000 / gamma:.3g}"
+    return ColourSignal(build_rgb_profile(name, primaries, (ToneCurve(100_000 / gamma),)))
 
 
 def parse_chromaticities(body: bytes) -> RgbPrimaries:
@@ -128,7 +154,7 @@ def parse_chromaticities(body: bytes) -> RgbPrimaries:
     return RgbPrimaries(red, green, blue, white)
 
 
-PNG_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], bytes]] = {
+PNG_READERS: dict[bytes, Callable[[Mapping[bytes, bytes]], ColourSignal]] = {
     b"cICP": read_cicp,
     b"iCCP": read_iccp,
     b"sRGB": read_srgb,
@@ -142,14 +168,14 @@ def read_avif_signals(data: bytes) -> Iterator[ColourSignal]:
     try:
         for box in find_colour_boxes(meta[4:MAX_META_BYTES]):
             if box[:4] == b"nclx":
-                yield ColourSignal(build_nclx_profile(*struct.unpack_from(">HH", box, 4)))
+                yield read_nclx(*struct.unpack_from(">HH", box, 4))
     except (ValueError, struct.error, IndexError) as error:
         yield ColourSignal(fault=f"nclx: {error}")
 
 
-def build_nclx_profile(primaries: int, transfer: int) -> bytes:
-    """As `build_coded_profile`; what is not specified is sRGB's, and BT.709's curve is shown as sRGB's."""
-    return build_coded_profile(
+def read_nclx(primaries: int, transfer: int) -> ColourSignal:
+    """As `read_codes`; what is not specified is sRGB's, and BT.709's curve is shown as sRGB's."""
+    return read_codes(
         SRGB_CODES[0] if primaries == UNSPECIFIED else primaries,
         SRGB_CODES[1] if transfer in (UNSPECIFIED, *BT709_TRANSFERS) else transfer,
     )
@@ -201,4 +227,4 @@ def read_bmp_signals(data: bytes) -> Iterator[ColourSignal]:
     size, space = int.from_bytes(header[:4], "little"), int.from_bytes(header[56:60], "little")
     if len(header) == size == BMP_V5_BYTES and space == EMBEDDED:
         start, length = struct.unpack_from("<II", header, 112)
-        yield ColourSignal(data[BMP_HEADER + start : BMP_HEADER + start + length] or b"\0")
+        yield read_profile(data[BMP_HEADER + start : BMP_HEADER + start + length] or b"\0")

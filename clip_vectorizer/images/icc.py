@@ -19,12 +19,9 @@ Chromaticity = tuple[float, float]  # x, y
 D50_XYZ = (0.9642, 1.0, 0.8249)  # white of the profile connection space, ICC.1:2022, 7.2.16
 D65: Chromaticity = (0.3127, 0.329)
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-CIELAB_EDGE = 6 / 29  # of the cube root, which is a line below: CIE 15, 8.2.1
 HEADER_BYTES, TAG_BYTES = 128, 12
 VERSION_2 = 0x02400000
 CURVE_POINTS = 4096
-REFERENCE_WHITE = 203.0  # cd/m2, ITU-R BT.2408: white of SDR content in an HDR signal
-PQ_PEAK, HLG_PEAK = 10_000.0, 1_000.0  # cd/m2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +64,6 @@ PRIMARIES: dict[int, RgbPrimaries] = {
 }
 
 
-def decode_pq(signal: Matrix) -> Matrix:
-    """SMPTE ST 2084 to light, 1 at the reference white."""
-    root = signal ** (1 / 78.84375)
-    light = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
-    return PQ_PEAK / REFERENCE_WHITE * light ** (1 / 0.1593017578125)
-
-
-def decode_hlg(signal: Matrix) -> Matrix:
-    """ARIB STD-B67 to light on a display of 1,000 cd/m2, channel by channel, 1 at the reference white."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-    return HLG_PEAK / REFERENCE_WHITE * scene**1.2
-
-
-def compress_highlights(light: Matrix) -> Matrix:
-    """Light of 0..HLG_PEAK, 1 at the reference white, to 0..1 as Chromium 156 shows it on an SDR display.
-
-    Halved up to the reference white, then a quadratic Bezier curve, found by fitting grey ramps, to white at the peak.
-    """
-    peak = HLG_PEAK / REFERENCE_WHITE
-    bend = 2 / 3  # the middle control point is on the line, so far behind the reference white
-    square, line = peak - 1 - 2 * bend, 2 * bend  # of x(t) = 1 + line t + square t^2
-    over = np.clip(light - 1, 0, peak - 1)
-    t = (np.sqrt(line**2 + 4 * square * over) - line) / (2 * square)
-    return np.where(light <= 1, light / 2, 0.5 + bend * t * (1 - t) + t**2 / 2)
-
-
 def sample_curve(light: Matrix) -> ToneCurve:
     return ToneCurve(points=tuple(np.clip(light, 0, 1).tolist()))
 
@@ -109,9 +79,7 @@ CURVES: dict[int, ToneCurve] = {
     13: SRGB_CURVE,
     14: BT1886_CURVE,
     15: BT1886_CURVE,
-    16: sample_curve(compress_highlights(decode_pq(SIGNAL))),
     17: sample_curve(52.37 / 48 * SIGNAL**2.6),  # SMPTE ST 428-1
-    18: sample_curve(compress_highlights(decode_hlg(SIGNAL))),
 }
 
 

@@ -328,6 +328,35 @@ def test_hdr_has_half_the_light_of_sdr_at_the_reference_white_and_no_step(transf
     assert (got[0], got[255]) == (0, 255)
 
 
+HDR_LEVELS = [(148, 148, 148), (40, 90, 200), (200, 60, 30), (120, 190, 60), (230, 225, 90), (90, 20, 110)]
+CHROMIUM_156 = {  # what it shows of them on an SDR display
+    (9, 16): [(187, 187, 187), (0, 21, 255), (255, 0, 0), (0, 255, 0), (255, 234, 0), (75, 0, 99)],
+    (12, 16): [(187, 187, 187), (0, 33, 255), (255, 0, 0), (0, 255, 0), (255, 243, 0), (68, 0, 98)],
+    (9, 18): [(120, 120, 120), (0, 68, 182), (230, 0, 0), (0, 188, 0), (246, 222, 0), (74, 0, 77)],
+    (1, 18): [(120, 120, 120), (28, 68, 176), (182, 46, 20), (102, 181, 51), (238, 227, 69), (59, 7, 73)],
+}
+
+
+@pytest.mark.parametrize("codes", CHROMIUM_156)
+def test_hdr_colours_are_those_of_chromium(codes: tuple[int, int]) -> None:
+    pixels = np.array([HDR_LEVELS], np.uint8)
+    for data in (png_file(png.cicp(*codes), pixels=pixels), png_file(png.iccp(with_codes_tag(*codes)), pixels=pixels)):
+        np.testing.assert_allclose(convert(data)[0], CHROMIUM_156[codes], atol=1)
+
+
+def with_codes_tag(primaries: int, transfer: int) -> bytes:
+    """A profile of version 4.4 that says one thing by its tag `cicp` and another by its matrix."""
+    return icc.profile(b"RGB ", {b"cicp": b"cicp\0\0\0\0" + bytes((primaries, transfer, 0, 1))}, version=4)
+
+
+def test_a_profile_with_unknown_codes_counts_by_its_curves() -> None:
+    colorants = {name: icc.xyz_tag(icc.P3[:, place]) for place, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
+    curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), icc.srgb_parametric_tag())
+    codes = {b"cicp": b"cicp\0\0\0\0" + bytes((99, 99, 0, 1))}
+    profile = icc.profile(b"RGB ", colorants | curves | codes, version=4)
+    assert mean_error(convert(write(RGB, "PNG", icc_profile=profile)), AS_P3) < 0.2
+
+
 def avif(**options: Any) -> bytes:
     return write(RGB, "AVIF", quality=100, subsampling="4:4:4", **options)
 
