@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EMOJI = "emoji"
 EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
 HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".onnx", ".gguf", ".h5")
+PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +75,26 @@ def load_open_clip(name: ModelName, placement: "Placement") -> Encoder:
     file = Path(name.text).expanduser()
     if file.is_file():
         return openclip.load_checkpoint(file, name.architecture, placement)
-    raise ModelUnavailable(suggest_names(name.text, [EMOJI, *list_open_clip_names()]))
+    raise ModelUnavailable(explain_name(name.text, file))
+
+
+def explain_name(text: str, path: Path) -> str:
+    """Return why `text`, which is no file, names no model."""
+    if path.is_dir():
+        return explain_folder(path)
+    if path.suffix in WEIGHT_SUFFIXES or text.startswith(PATH_STARTS):
+        return f"no such file: {text}"
+    unknown = suggest_names(text, [EMOJI, *list_open_clip_names()])
+    if len(text.split("/")) == 2 and "did you mean" not in unknown:
+        return f"{unknown}; no such file: {text}; a repository on the hub is {HUB}{text}"
+    return f"{unknown}; no such file: {text}" if "/" in text else unknown
+
+
+def explain_folder(folder: Path) -> str:
+    """Return how to name the model in `folder`, or that it has none."""
+    if (folder / OPEN_CLIP_CONFIG).is_file():
+        return f"{folder} is a folder: name it as {LOCAL}{folder}"
+    weights = sorted(file for file in folder.iterdir() if file.suffix in WEIGHT_SUFFIXES)
+    if weights:
+        return f"{folder} is a folder without {OPEN_CLIP_CONFIG}: name its file {weights[0]}, with --architecture"
+    return f"{folder} is a folder without a model: it has neither {OPEN_CLIP_CONFIG} nor a file of weights"

@@ -17,8 +17,10 @@ from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
 from clip_vectorizer.models.tokens import TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
+from clip_vectorizer.models.weight_files import check_content
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
+TRANSFORMERS_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 TOKENIZER_PREFIX = "clip-vectorizer/"  # prefix of `hf_tokenizer_name` where `train emoji` made the tokenizer
 
 
@@ -40,14 +42,24 @@ def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
 
 def read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
+    if not folder.is_dir():
+        raise ModelUnavailable(f"{folder} is a file, not a folder" if folder.exists() else f"no such folder: {folder}")
     if not file.exists():
-        raise ModelUnavailable(f"{folder} holds no {CONFIG}; name a folder that open_clip can load as local-dir:")
+        raise ModelUnavailable(f"{folder} holds no {CONFIG}{suggest_file(folder)}")
     try:
         config: dict[str, Any] = json.loads(file.read_text("utf-8"))
         config["model_cfg"]["text_cfg"], config["model_cfg"]["vision_cfg"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelUnavailable(f"{file} is not an open_clip configuration ({error})") from error
     return config
+
+
+def suggest_file(folder: Path) -> str:
+    """Return what to name instead: the file of weights of a folder in transformers' layout."""
+    files = [file for name in TRANSFORMERS_WEIGHTS if (file := folder / name).exists()]
+    if files and (folder / "config.json").exists():
+        return f", it is in transformers' layout; serve its file: --model {files[0]} --architecture ViT-B-32"
+    return "; name a folder that open_clip can load as local-dir:"
 
 
 def has_trained_tokenizer(model: dict[str, Any]) -> bool:
@@ -85,9 +97,12 @@ def load_plain_towers(folder: Path, model: dict[str, Any]) -> plain.PlainClip:
     """Load the towers in float32 on the CPU; fp16 weights are converted. Raises ModelUnavailable."""
     towers = plain.PlainClip(model)  # not on `meta`: that device imports torch's compiler, 3 seconds of work
     try:
+        check_content(folder / WEIGHTS)
         stored = load_file(folder / WEIGHTS)
         weights = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
         towers.load_state_dict(weights, assign=True)
+    except ModelUnavailable:
+        raise
     except Exception as error:  # safetensors and torch raise errors of their own
         raise ModelUnavailable(f"the weights in {folder} do not fit their configuration ({error})") from error
     return towers.eval().requires_grad_(False)

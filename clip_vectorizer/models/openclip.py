@@ -9,8 +9,8 @@ N items · T tokens · D dimensions
 import logging
 import re
 import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,21 @@ from clip_vectorizer.models.names import list_open_clip_names, suggest_names
 from clip_vectorizer.models.packed import Numerics, PackedClip
 from clip_vectorizer.models.preprocess import PixelRecipe, parse_pixel_recipe
 from clip_vectorizer.models.products import Activation, AttentionHeads, StockProduct
+from clip_vectorizer.models.state_dicts import (
+    convert_transformers,
+    fill_model,
+    find_architectures,
+    is_transformers_layout,
+    read_quick_gelu,
+    select_model,
+)
 from clip_vectorizer.models.tokens import ClipTokenizer, PaddedTokenizer, TextTokenizer, TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
+from clip_vectorizer.models.weight_files import Weights, find_problem, is_torchscript, read_weights, shorten
 
 PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
+NUMPY_SUFFIXES = (".npz", ".npy")  # SigLIP's original weights, which open_clip reads itself
+RANDOM_WEIGHTS_WARNING = "Model initialized randomly"  # open_clip's
 RANDOM_WEIGHTS_SEED = 0  # of ARCHITECTURE::random
 TOLERANCE = 1e-6  # of 1 - cosine: float32 differs by 1e-12, GELU and QuickGELU by 1e-4
 NOISE_SEED = 0
@@ -113,28 +124,85 @@ def load_hub(name: str, placement: Placement) -> Encoder:
 def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: TrainedTokenizer | None = None) -> Encoder:
     """Load a folder of open_clip's layout; with a `tokenizer`, transformers is not imported."""
     source = f"local-dir:{folder}"
-    model = create_model(name, source, None, require_pretrained=True)
+    try:
+        model = create_model(name, source, None, require_pretrained=True)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(find_folder_problem(folder) or str(error)) from error
     return build_encoder(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
 
 
+def find_folder_problem(folder: Path) -> str:
+    """Return what is wrong with the first file in `folder` that should have weights and has none; "" without one."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth"))
+    return next((f"{file} {problem}" for file in files if (problem := find_problem(file))), "")
+
+
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:
-    """Load a file of weights, with the activation of the architecture: `ViT-B-32-quickgelu` has OpenAI's."""
-    if architecture not in open_clip.list_models():
-        known = suggest_names(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
-        raise ModelUnavailable(
-            f"{file} does not contain its architecture: {known}, for example --architecture ViT-B-32"
-        )
-    original = is_torchscript(file)  # as OpenAI published them: a program, with QuickGELU inside
-    options = {"weights_only": False, "quick_gelu": True} if original else {}
-    model = create_model(str(file), architecture, str(file), **options)
+    """Load a file of weights: open_clip's, a trainer's checkpoint, transformers' layout, or OpenAI's program.
+
+    The activation is the architecture's (`ViT-B-32-quickgelu` has OpenAI's), unless the file states it. Raises
+    ModelUnavailable.
+    """
+    if file.suffix in NUMPY_SUFFIXES:
+        check_architecture(file, architecture, {})
+        model = create_model(str(file), architecture, str(file))
+    else:
+        model = load_weights(file, architecture)
     return build_encoder(str(file), model, open_clip.get_tokenizer(architecture), placement)
 
 
-def is_torchscript(file: Path) -> bool:
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as archive:
-        return any("/code/" in entry for entry in archive.namelist())
+def load_weights(file: Path, architecture: str) -> nn.Module:
+    weights = select_model(read_weights(file))
+    transformers = is_transformers_layout(weights)
+    weights = convert_transformers(weights) if transformers else weights
+    check_architecture(file, architecture, weights)
+    quick = choose_quick_gelu(file, architecture, transformers)
+    with hide_warning(RANDOM_WEIGHTS_WARNING):  # they are filled in next
+        model = create_model(str(file), architecture, None, pretrained_text=False, quick_gelu=quick)
+    fill_model(model, weights, file, architecture, transformers)
+    return model
+
+
+def check_architecture(file: Path, architecture: str, weights: Weights) -> None:
+    """Raise ModelUnavailable where open_clip has no `architecture`; names those that have the shapes of `weights`."""
+    if architecture in open_clip.list_models():
+        return
+    near = find_architectures(weights)
+    fits = f"its shapes are those of {' or '.join(near)}" if near else "for example --architecture ViT-B-32"
+    known = suggest_names(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
+    raise ModelUnavailable(f"{file} does not contain its architecture: {known}; {fits}")
+
+
+def choose_quick_gelu(file: Path, architecture: str, transformers: bool) -> bool:
+    """Whether the activation is QuickGELU: OpenAI's programs have it, transformers has it in its configuration."""
+    usual = bool((open_clip.get_model_config(architecture) or {}).get("quick_gelu"))
+    if is_torchscript(file):
+        return True
+    if not transformers:
+        return usual
+    stated = read_quick_gelu(file)
+    if stated is None and not usual:
+        log.warning(
+            "%s: transformers' layout without its config.json: computed with GELU, as %s has it; weights that come "
+            "from OpenAI's need QuickGELU: --architecture %s-quickgelu",
+            *(file, architecture, architecture),
+        )
+    return usual if stated is None else stated
+
+
+@contextmanager
+def hide_warning(text: str) -> Iterator[None]:
+    """Hide messages with `text` of open_clip, which logs to the root logger."""
+
+    def differs(record: logging.LogRecord) -> bool:
+        return text not in record.getMessage()
+
+    root = logging.getLogger()
+    root.addFilter(differs)
+    try:
+        yield
+    finally:
+        root.removeFilter(differs)
 
 
 def create_model(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
@@ -144,8 +212,16 @@ def create_model(name: str, source: str, weights: str | None, **options: Any) ->
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             model: nn.Module = open_clip.create_model(source, weights, device="cpu", **options)
     except Exception as error:  # open_clip does not wrap errors of the hub, the file or the model
-        raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}") from error
+        raise ModelUnavailable(f"{name} cannot be loaded: {explain_load_error(error)}") from error
     return model.float().eval().requires_grad_(False)
+
+
+def explain_load_error(error: Exception) -> str:
+    """The first line of an error; of weights that do not fit, also the first lines about their names and shapes."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    if lines and lines[0].endswith(":"):
+        return " ".join(line[:200] for line in lines[:3])
+    return shorten(error)
 
 
 def first_line(error: Exception) -> str:
