@@ -125,6 +125,8 @@ def use_signal(signal: ColourSignal, space: str) -> ColourFinding:
 
 
 def build_finding(profile: bytes, space: str) -> ColourFinding:
+    if int.from_bytes(profile[:4]) > len(profile):  # cut short; LittleCMS may open it all the same, browsers do not
+        return BROKEN
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         kind = SPACES.get(opened.profile.xcolor_space, opened.profile.xcolor_space.strip())

@@ -80,9 +80,13 @@ def tiff(
     predictor: int = 1,
     rows_per_strip: int = 0,
     tags: Tags | None = None,
+    without: Sequence[int] = (),
     parts: Sequence[bytes] | None = None,
 ) -> bytes:
-    """A TIFF of (H, W) or (H, W, channels). `parts` are its strips where the caller has coded them."""
+    """A TIFF of (H, W) or (H, W, channels). `parts` are its strips where the caller has coded them.
+
+    `tags` replace or add to those of the layout; those of `without` are missing.
+    """
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     bits = bits or samples.dtype.itemsize * 8
@@ -102,6 +106,7 @@ def tiff(
     start = 16 if big else 8
     places = [start + sum(len(part) for part in parts[:index]) for index in range(len(parts))]
     entries[273] = places
+    entries = {tag: value for tag, value in entries.items() if tag not in without}
     body = b"".join(parts)
     body += bytes(-len(body) % 2)
     place = start + len(body)

@@ -86,8 +86,9 @@ def floats() -> Iterator[CorpusCase]:
     for bits in (16, 32):
         data = tiff.tiff(grey.astype(f"f{bits // 8}"), tiff.BLACK_IS_ZERO, deflate=True, predictor=3)
         yield rare(f"float{bits}-predictor3", f"grey of float{bits}, predictor 3", data, truth)
-    heights = (grey * 2000 - 500).astype(np.float32)
-    yield rare("float-heights", "float32 from -500 to 1500", tiff.tiff(heights, tiff.BLACK_IS_ZERO), truth)
+    for most in (255, 65535):
+        data = tiff.tiff((grey * most).astype(np.float32), tiff.BLACK_IS_ZERO)
+        yield rare(f"float-{most}", f"float32 from 0 to {most}", data, truth)
     holes = grey.astype(np.float32)
     holes[:4, :4] = np.nan
     data = tiff.tiff(holes, tiff.BLACK_IS_ZERO)
@@ -102,7 +103,6 @@ def layouts() -> Iterator[CorpusCase]:
         )
         planar = tiff.tiff(deep, tiff.RGB, order=order, planar=True)
         yield rare(f"planar16-{name}", f"planar of 16 bits, {name}", planar, PICTURE)
-        yield case(f"contig16-{name}", f"RGB of 16 bits, {name}", tiff.tiff(deep, tiff.RGB, order=order), PICTURE)
         big = tiff.tiff(PICTURE, tiff.RGB, order=order, big=True)
         yield (case if order == "<" else rare)(f"big-{name}", f"BigTIFF, {name}", big, PICTURE)
         strips = tiff.tiff(PICTURE, tiff.RGB, order=order, rows_per_strip=5)
@@ -111,8 +111,10 @@ def layouts() -> Iterator[CorpusCase]:
         yield case(f"predictor2-16-{name}", f"16 bits, predictor 2, {name}", packed, PICTURE)
     planar = tiff.tiff(deep, tiff.RGB, planar=True, deflate=True, rows_per_strip=7)
     yield rare("planar16-strips", "planar of 16 bits, deflate, strips", planar, PICTURE)
-    guess = tiff.tiff(PICTURE, tiff.RGB, tags={262: tiff.BLACK_IS_ZERO})
-    yield rare("guess", "three samples, photometric of grey: RGB", guess, PICTURE)
+    guess = tiff.tiff(PICTURE, tiff.RGB, without=(262,))
+    yield rare("guess", "three samples, no photometric: RGB", guess, PICTURE)
+    guess = tiff.tiff(GREY, tiff.BLACK_IS_ZERO, without=(262,))
+    yield rare("guess-grey", "one sample, no photometric: grey", guess, three(GREY))
     clear = np.dstack([PICTURE, np.full(GREY.shape, 255, np.uint8)])
     for extra, what in ((0, "unspecified"), (1, "associated alpha"), (2, "alpha")):
         data = tiff.tiff(clear, tiff.RGB, tags={338: extra})
@@ -239,8 +241,12 @@ def directories(data: bytes) -> list[int]:
 
 def cut_files() -> Iterator[CorpusCase]:
     whole = tiff.tiff(picture(64, 320), tiff.RGB, rows_per_strip=10)
-    yield CorpusCase(
-        "tiff-cut.tif", "TIFF without its directory", whole[:-200], "refused", says="cut off", browser="nothing"
-    )
+    directory = struct.unpack_from("<I", whole, 4)[0]
+    for name, what, data, says in (
+        ("no-directory", "its directory", whole[:directory], "directory"),
+        ("half-directory", "half of its directory", whole[: directory + 80], "TIFF"),
+        ("no-strips", "the places of its strips", whole[:-200], "truncated"),
+    ):
+        yield CorpusCase(f"tiff-{name}.tif", f"TIFF without {what}", data, "refused", says=says, browser="nothing")
     no_size = tiff.tiff(PICTURE, tiff.RGB, tags={256: 0})
     yield CorpusCase("tiff-no-width.tif", "TIFF of width 0", no_size, "refused", says="TIFF", browser="nothing")
