@@ -236,9 +236,9 @@ def check_rules(context: click.Context, rules: Iterable[OptionRule]) -> None:
     """Raises click.UsageError for the first of `rules` that the command line breaks."""
     given = given_options(context)
     for rule in rules:
-        if rule.when(context.params):
-            for problem in rule.problems(given):
-                raise click.UsageError(problem, context)
+        problem = next(rule.problems(given), None)
+        if problem and rule.when(context.params):  # a condition may take long: it imports what a run needs anyway
+            raise click.UsageError(problem, context)
 
 
 def given_options(context: click.Context) -> list[str]:

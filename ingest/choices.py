@@ -6,6 +6,13 @@ from enum import StrEnum
 MAX_HASH_DISTANCE = 15  # beyond it the bands are so short that everything would be compared with everything
 DPI = 150  # of PDF pages
 WORKERS = min(8, os.cpu_count() or 1)  # threads that read and decode
+# Options that need a single process, which Ray cannot distribute, and the attribute of an IngestJob that each sets.
+SINGLE_PROCESS_OPTIONS = {
+    "--watch": "watch",
+    "--prune": "prune",
+    "--limit": "settings.selection.limit",
+    "--dry-run": "dry_run",
+}
 PATIENCE_SECONDS = 300.0  # a database that restarts, a sidecar that loads another model
 
 

@@ -15,7 +15,7 @@ from clip_vectorizer.common_options import (
 )
 from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, STDIN
 from clip_vectorizer.images.settings import LEAST_DECODED
-from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, WORKERS, Fit, Keep
+from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, SINGLE_PROCESS_OPTIONS, WORKERS, Fit, Keep
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 FILE_PATH = click.Path(dir_okay=False, path_type=Path)
@@ -113,8 +113,15 @@ READING_OPTIONS = (
     click.option(
         "--path-column", metavar="NAME", show_default="path, file, image, url, ...", help="A table's image paths."
     ),
-    click.option("--label-column", metavar="NAME", show_default="label", help="A table's labels."),
-    click.option("--caption-column", metavar="NAME", show_default="caption", help="A table's captions."),
+    click.option(
+        "--label-column", metavar="NAME", show_default="label", help="Labels: of a table, or a field of photo.json."
+    ),
+    click.option(
+        "--caption-column",
+        metavar="NAME",
+        show_default="caption",
+        help="Captions: of a table, or a field of photo.json.",
+    ),
     click.option(
         "--root",
         metavar="FOLDER|URL",
@@ -245,6 +252,19 @@ def reads_no_stdin(values: Values) -> bool:
     return STDIN not in values["sources"]
 
 
+def names_no_table(values: Values) -> bool:
+    """Whether no SOURCE is a table; false without SOURCE, as with --retry-failed. Tables in a folder are not read."""
+    from ingest.sources.entries import is_table  # imports Pillow
+    from ingest.sources.urls import is_url, parse_base_name
+
+    names = [parse_base_name(word) if is_url(word) else word for word in values["sources"]]
+    return bool(names) and not any(map(is_table, names))
+
+
+def resolves_no_paths(values: Values) -> bool:
+    return reads_no_stdin(values) and names_no_table(values)
+
+
 def calls_no_sidecar(values: Values) -> bool:
     called = values["vectorizer_url"] or values["ray_address"] or values["reindex"]
     return not called and values["embed"] != CLIENT
@@ -268,8 +288,14 @@ RULES = (
     Exclusion("--dry-run", ("--inference-url",), "a dry run adds no vector to the collection"),
     Requirement("--prune-limit", ("--prune",), "it removes nothing by itself"),
     Exclusion("--prune", ("--limit", "--shard", "--retry-failed"), "it needs the whole source"),
-    Exclusion("--ray", ("--watch", "--prune", "--limit", "--dry-run"), "Ray cannot distribute it"),
+    Exclusion("--ray", tuple(SINGLE_PROCESS_OPTIONS), "Ray cannot distribute it"),
     Exclusion("--ray", ("--embed",), "Ray's workers call the sidecar", when=leaves_embedding_to_weaviate),
+    SpecialCase("--path-column", names_no_table, "is about tables; add a table as a SOURCE (.csv, ...), or remove it"),
+    SpecialCase(
+        "--root",
+        resolves_no_paths,
+        "is the base of paths in a table or on standard input; add a table or - as a SOURCE, or remove it",
+    ),
     SpecialCase("-0", reads_no_stdin, "is about paths on standard input; add - as a SOURCE, or remove it"),
     SpecialCase(
         "--vectorizer-api-key",

@@ -154,7 +154,7 @@ CASES = {
     ),
     "clip-ingest": Case(
         {
-            "SOURCE": "-", "--embed": "client", "--keep": "hash", "--quantizer": "rq-8", "--ignore": "*.tmp",
+            "SOURCE": "- rows.csv", "--embed": "client", "--keep": "hash", "--quantizer": "rq-8", "--ignore": "*.tmp",
             "--hidden": FLAG, "--prefix": "shop", "--limit": "5", "--shard": "1/2", "--retry-failed": "report.jsonl",
             "--fit": "pad", "--dpi": "72", "--pdf-password": "secret", "--frames": FLAG, "--exif": FLAG,
             "--property": "price",
@@ -270,7 +270,7 @@ def make_plan(name: str, options: frozenset[str]) -> str | Exception:
         if each.startswith("-"):
             words += [each, *([value] if (value := case.samples[each]) else [])]
     arguments = [typed_name(each) for each in command.params if isinstance(each, click.Argument)]
-    words += ["--", *(str(case.samples[each]) for each in arguments if each in options)]
+    words += ["--", *(word for each in arguments if each in options for word in str(case.samples[each]).split())]
     try:
         return repr(case.plan(command.make_context(name, words).params))
     except (click.UsageError, VectorizerError) as error:
@@ -314,6 +314,9 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-ingest --reindex --exif", "without SOURCE it reads only images that the database stores; remove --exif"),
         ("clip-ingest x --inference-url http://i:1", "--inference-url works only with --reindex"),
         ("clip-ingest x -0", "-0 is about paths on standard input; add - as a SOURCE, or remove it"),
+        ("clip-ingest x --path-column url", "--path-column is about tables; add a table as a SOURCE (.csv, ...)"),
+        ("clip-ingest https://h/x.png - --path-column url", "--path-column is about tables"),
+        ("clip-ingest x photos/*.png --root /photos", "add a table or - as a SOURCE, or remove it"),
         ("clip-ingest x --vectorizer-api-key k", "add --vectorizer-url or --embed client"),
         ("clip-ingest x --ray local --embed module", "--ray does not work with --embed"),
         ("clip-ingest x --ray local --watch", "--ray does not work with --watch: Ray cannot distribute it"),

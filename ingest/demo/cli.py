@@ -11,7 +11,7 @@ HELP = """Show the whole system: start Weaviate and a sidecar, ingest the exampl
 
 Weaviate is taken from PATH, else downloaded or built, once. The server and its data stay in ~/.cache/clip-vectorizer
 ($XDG_CACHE_HOME): a second run starts in seconds and uploads nothing. If WEAVIATE_URL is set, that Weaviate is used,
-with the sidecar at VECTORIZER_URL.
+with the sidecar at VECTORIZER_URL and its model.
 
 \b
 Examples:
@@ -42,7 +42,7 @@ def main(context: click.Context, model: str | None, images: Path | None) -> None
     from ingest.demo.show import run_show
 
     prepare_streams()
-    context.exit(run_show(model or DEFAULT_MODEL, find_images(images), os.environ))
+    context.exit(run_show(model, find_images(images), os.environ))
 
 
 def refuse_unused_options(context: click.Context, subcommand: str) -> None:

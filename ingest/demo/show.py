@@ -19,13 +19,19 @@ import httpx
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import CAPTION, PATH, VECTOR
 from clip_vectorizer.defaults import IMAGE_COLLECTION
-from clip_vectorizer.errors import VectorizerError, WeaviateUnreachable
+from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
 from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.display.tables import print_table
 from clip_vectorizer.query.prompts import default_templates
 from ingest.command import progress_on_stderr
-from ingest.demo.places import Endpoints, choose_data_dir, read_environment_endpoints, read_stack_endpoints
+from ingest.demo.places import (
+    BUNDLED_MODEL,
+    Endpoints,
+    choose_data_dir,
+    read_environment_endpoints,
+    read_stack_endpoints,
+)
 from ingest.demo.state import find_running, list_daemon_files
 from ingest.embedded import LocalStack
 from ingest.items import SourceItem
@@ -41,6 +47,7 @@ GRAPHQL_TEXT = "a guitar"
 LIMIT = 3
 WIDTH = 80  # columns
 QUERY_IMAGE = "animals/cat.png"
+HINT_IMAGE, HINT_LABELS = "animals/panda.png", "cat,dog,panda"  # the bundled model says panda
 CLASSIFIED_IMAGES = (
     "animals/panda.png",
     "birds/penguin.png",
@@ -64,8 +71,11 @@ class DemoStack:
     is_temporary: bool  # started by the demo, ends with it
 
 
-def run_show(model: str, images: Path, env: Mapping[str, str]) -> int:
-    """Print the demo on stdout and return the exit code of the ingest. Raises StackError and errors of the library."""
+def run_show(model: str | None, images: Path, env: Mapping[str, str]) -> int:
+    """Print the demo on stdout and return the exit code of the ingest. Raises StackError and errors of the library.
+
+    `model` None: of the stack that runs, else the bundled one.
+    """
     began = time.monotonic()
     with open_demo_stack(model, env) as stack:
         click.echo(f"Weaviate at {stack.endpoints.weaviate_url}, sidecar at {stack.endpoints.vectorizer_url}")
@@ -77,22 +87,31 @@ def run_show(model: str, images: Path, env: Mapping[str, str]) -> int:
             show_graphql_query(stack)
             show_classification(search, images)
     click.echo(f"\nAll of it took {time.monotonic() - began:.1f} s.\n")
-    click.echo(format_next_commands(model, pick_query_image(images), stack.collection, stack.is_temporary))
+    click.echo(format_next_commands(model or BUNDLED_MODEL, images, stack.collection, stack.is_temporary))
     return exit_code
 
 
 @contextmanager
-def open_demo_stack(model: str, env: Mapping[str, str]) -> Iterator[DemoStack]:
-    """Yield the stack that the environment names, else the one in the background, else a new temporary one."""
+def open_demo_stack(model: str | None, env: Mapping[str, str]) -> Iterator[DemoStack]:
+    """Yield the stack that the environment names, else the one in the background, else a new temporary one.
+
+    Raises InputError if the environment names one and `model` too, unless it is the one in the background.
+    """
+    wanted = model or BUNDLED_MODEL
     state = find_running(list_daemon_files(env))
-    background = state.endpoints if state and state.model == model else None
+    background = state.endpoints if state and state.model == wanted else None
     named = read_environment_endpoints(env)
     if named and not (background and named.weaviate_url == background.weaviate_url):
+        if model:
+            raise InputError(
+                f"--model {model} does not work with WEAVIATE_URL: the sidecar at {named.vectorizer_url} runs already, "
+                "with a model of its own; remove --model, or unset WEAVIATE_URL"
+            )
         yield DemoStack(named, DEMO_COLLECTION, is_temporary=False)
     elif background:
         yield DemoStack(background, IMAGE_COLLECTION, is_temporary=False)
     else:
-        with start_new_stack(model, env) as stack:
+        with start_new_stack(wanted, env) as stack:
             yield DemoStack(read_stack_endpoints(stack), IMAGE_COLLECTION, is_temporary=True)
 
 
@@ -277,18 +296,19 @@ def quote_word(word: str) -> str:
     return word if word.isalnum() else shlex.quote(word)
 
 
-def format_next_commands(model: str, image: Path, collection: str, is_temporary: bool) -> str:
+def format_next_commands(model: str, images: Path, collection: str, is_temporary: bool) -> str:
     """Return shell lines that work as printed; after a temporary stack they start one in the background."""
     option = "" if collection == IMAGE_COLLECTION else f" --collection {collection}"
     with_model = "" if model == "emoji" else f" --model {shlex.quote(model)}"
-    picture = shlex.quote(format_path(image))
+    picture = shlex.quote(format_path(pick_query_image(images)))
+    classified = shlex.quote(format_path(pick_samples(images, [HINT_IMAGE], count=1)[0].file))
     lines = [
         *list_activation_lines(),
         *([f'eval "$(clip-demo up{with_model})"'] if is_temporary else []),
         f'clip-search "red apple"{option}',
         f"clip-search 吉他 --limit 3{option}",
         f"clip-search --image {picture}{option}",
-        f'clip-classify --labels "cat,dog,panda" {picture}',
+        f'clip-classify --labels "{HINT_LABELS}" {classified}',
         f"clip-ingest ~/Pictures{option}",
         "clip-demo down",
     ]

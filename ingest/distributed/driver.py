@@ -4,9 +4,11 @@ import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from clip_vectorizer.errors import InputError, VectorizerError
+from ingest.choices import SINGLE_PROCESS_OPTIONS
 from ingest.distributed.cluster import RaySettings, connect_cluster, format_ray_error
 from ingest.distributed.connections import list_sidecar_urls
 from ingest.distributed.duplicates import DuplicateIndexActor
@@ -59,14 +61,9 @@ def run_with_ray(job: IngestJob, report: IngestReport, listener: IngestListener,
 
 def build_cluster_job(job: IngestJob, settings: RaySettings) -> IngestJob:
     """Return the job as every machine understands it. Raises InputError for options that need a single process."""
-    alone = {
-        "--watch": job.watch,
-        "--prune": job.prune is not None,
-        "--limit": job.settings.selection.limit is not None,
-        "--dry-run": job.dry_run,
-    }
-    if unsupported := [option for option, given in alone.items() if given]:
-        raise InputError(f"{unsupported[0]} does not work with Ray; remove it, or run in one process")
+    for option, attribute in SINGLE_PROCESS_OPTIONS.items():
+        if attrgetter(attribute)(job):
+            raise InputError(f"{option} does not work with Ray; remove it, or run in one process")
     (url, *_) = list_sidecar_urls(job, settings)
     return replace(
         job,

@@ -1,4 +1,4 @@
-"""Base class of the local servers: start on free ports, wait until ready, stop on exit."""
+"""Base classes of the local servers: start on free ports, wait until ready, stop on exit."""
 
 import socket
 import time
@@ -46,6 +46,50 @@ class LocalServer(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop the server, if it runs, and wait until it has ended."""
+
+
+class ChildServer(LocalServer):
+    """A server in one child process. `launch` and `wait_until_ready` are the two halves of entering it."""
+
+    name: str  # for error messages
+    start_seconds: float  # how long `wait_until_ready` waits
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._open = ExitStack()
+        self._child: ChildProcess | None = None
+
+    @abstractmethod
+    def _run(self) -> ChildProcess:
+        """Start the process on free ports, and set `url`. What must end after it goes into `_open`."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether the server is ready. May raise what a connection that is refused raises."""
+
+    def _start(self) -> None:
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the server and return at once."""
+        self.stop()
+        self._child = self._open.enter_context(self._run())
+
+    def wait_until_ready(self) -> None:
+        """Raises StackError, with the last lines of the log, when the server ends or is not ready in time."""
+        if self._child is None:
+            raise StackError(f"{type(self).__name__}: call launch() before wait_until_ready()")
+        wait_until(self._answers, self._child, self.name, self.start_seconds)
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
+    def stop(self) -> None:
+        """Stop the server, if it runs, and wait until it has ended."""
+        self._child = None
+        self._open.close()
 
 
 def retry_with_fresh_ports(attempt: Callable[[], ResultT]) -> ResultT:

@@ -4,7 +4,6 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,7 @@ from clip_vectorizer.errors import StackError
 from clip_vectorizer.progress import SILENT, StepProgress
 from ingest.embedded.binary import find_weaviate
 from ingest.embedded.files import LockHeld, hold_lock
-from ingest.embedded.local_server import LOOPBACK, LocalServer, find_free_pair, find_free_ports, get_status, wait_until
+from ingest.embedded.local_server import LOOPBACK, ChildServer, find_free_pair, find_free_ports, get_status
 
 START_SECONDS = 180.0  # measured: 11 s on two idle cores
 RELEASE_SECONDS = 15.0  # a Weaviate that is shutting down may hold its data folder for that long
@@ -29,11 +28,14 @@ INHERITED_VARIABLES = (
 )  # never AUTHENTICATION_* or CLUSTER_*
 
 
-class LocalWeaviate(LocalServer):
+class LocalWeaviate(ChildServer):
     """Context manager: Weaviate with the multi2vec-clip module, which gets its vectors from the sidecar at `clip_url`.
 
-    Data, log and lock file are in `data_dir`. `launch` and `wait_until_ready` are the two halves of entering it.
+    Data, log and lock file are in `data_dir`. Raises StackError when another process uses it.
     """
+
+    name = "Weaviate"
+    start_seconds = START_SECONDS
 
     def __init__(
         self,
@@ -43,24 +45,16 @@ class LocalWeaviate(LocalServer):
         progress: StepProgress = SILENT,
         release_seconds: float = RELEASE_SECONDS,
     ) -> None:
+        super().__init__()
         self.data_dir = data_dir
         self.api_key = secrets.token_urlsafe(24)
-        self.url = ""
         self.grpc_port = 0
         self._clip_url = clip_url
         self._binary = binary
         self._progress = progress
         self._release_seconds = release_seconds
-        self._open = ExitStack()
-        self._child: ChildProcess | None = None
 
-    def _start(self) -> None:
-        self.launch()
-        self.wait_until_ready()
-
-    def launch(self) -> None:
-        """Start the server and return at once. Raises StackError when another process uses `data_dir`."""
-        self.stop()
+    def _run(self) -> ChildProcess:
         binary = self._binary or find_weaviate(self._progress)
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # private: it holds the user's images
         try:
@@ -74,7 +68,7 @@ class LocalWeaviate(LocalServer):
         self.url = f"http://{LOOPBACK}:{http}"
         command: list[str | Path] = [binary, "--scheme", "http", "--host", LOOPBACK, "--port", str(http)]
         log = self.data_dir / "weaviate.log"
-        self._child = self._open.enter_context(ChildProcess(command, log, self._environment(), held_files=[lock]))
+        return ChildProcess(command, log, self._environment(), held_files=[lock])
 
     def _environment(self) -> dict[str, str]:
         gossip, data = find_free_pair()  # the server assumes data = gossip + 1
@@ -97,26 +91,11 @@ class LocalWeaviate(LocalServer):
             "PERSISTENCE_DATA_PATH": str(self.data_dir / "weaviate"),
         }
 
-    def wait_until_ready(self) -> None:
-        """Raises StackError, with the last lines of the log, when the server ends or is not ready in time."""
-        if self._child is None:
-            raise StackError("LocalWeaviate: call launch() before wait_until_ready()")
-        wait_until(self._answers, self._child, "Weaviate", START_SECONDS)
-
     def _answers(self) -> bool:
         if get_status(f"{self.url}/v1/.well-known/ready") != httpx.codes.OK:
             return False
         socket.create_connection((LOOPBACK, self.grpc_port), timeout=2).close()
         return True
-
-    @property
-    def is_running(self) -> bool:
-        return self._child is not None and self._child.exit_code is None
-
-    def stop(self) -> None:
-        """Stop the server, if it runs, and wait until it has ended."""
-        self._child = None
-        self._open.close()
 
 
 FIXED_SETTINGS = {

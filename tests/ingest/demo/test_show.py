@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from clip_vectorizer.errors import InputError
 from ingest.demo.show import (
     CLASSIFIED_IMAGES,
+    HINT_IMAGE,
+    HINT_LABELS,
     QUERY_IMAGE,
     format_next_commands,
     list_label_names,
+    open_demo_stack,
     pick_images_to_classify,
     pick_query_image,
 )
@@ -32,7 +36,7 @@ def test_the_examples_show_the_well_known_ones(tmp_path: Path) -> None:
 
 def test_the_folder_of_this_repository_holds_the_well_known_ones() -> None:
     examples = Path(__file__).parents[3] / "examples" / "images"
-    assert all((examples / key).is_file() for key in (QUERY_IMAGE, *CLASSIFIED_IMAGES))
+    assert all((examples / key).is_file() for key in (QUERY_IMAGE, HINT_IMAGE, *CLASSIFIED_IMAGES))
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 100])
@@ -53,27 +57,46 @@ def test_labels_are_the_folders_where_there_are_no_captions(tmp_path: Path) -> N
     assert list_label_names(pick_images_to_classify(tmp_path)) == ["cats", "dogs"]
 
 
-def lines(model: str = "emoji", collection: str = "Image", is_temporary: bool = True) -> list[str]:
-    return [
-        line.strip() for line in format_next_commands(model, Path("my cat.png"), collection, is_temporary).splitlines()
-    ]
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return put(tmp_path, "my cat.png")
 
 
-def test_a_stack_that_ended_is_started_again_first() -> None:
-    assert 'eval "$(clip-demo up)"' in lines()
-    assert not any("clip-demo up" in line for line in lines(is_temporary=False))
+def lines(pictures: Path, model: str = "emoji", collection: str = "Image", is_temporary: bool = True) -> list[str]:
+    return [line.strip() for line in format_next_commands(model, pictures, collection, is_temporary).splitlines()]
 
 
-def test_another_model_and_collection_are_named() -> None:
-    output = lines(model="ViT-B-32::openai", collection="ClipDemo")
+def test_a_stack_that_ended_is_started_again_first(pictures: Path) -> None:
+    assert 'eval "$(clip-demo up)"' in lines(pictures)
+    assert not any("clip-demo up" in line for line in lines(pictures, is_temporary=False))
+
+
+def test_another_model_and_collection_are_named(pictures: Path) -> None:
+    output = lines(pictures, model="ViT-B-32::openai", collection="ClipDemo")
     assert 'eval "$(clip-demo up --model ViT-B-32::openai)"' in output
     assert all("--collection ClipDemo" in line for line in output if line.startswith(("clip-search", "clip-ingest")))
 
 
-def test_file_names_are_quoted_for_the_shell() -> None:
-    assert "clip-search --image 'my cat.png'" in lines()
+def test_file_names_are_quoted_for_the_shell(pictures: Path) -> None:
+    assert f"clip-search --image '{pictures / 'my cat.png'}'" in lines(pictures)
 
 
-def test_commands_that_are_not_on_path_are_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_image_to_classify_is_one_that_the_bundled_model_recognises(tmp_path: Path) -> None:
+    put(tmp_path, QUERY_IMAGE, HINT_IMAGE)
+    assert f'clip-classify --labels "{HINT_LABELS}" {tmp_path / HINT_IMAGE}' in lines(tmp_path)
+    assert Path(HINT_IMAGE).stem in HINT_LABELS.split(",")
+
+
+def test_commands_that_are_not_on_path_are_put_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pictures: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert lines()[1].startswith((". ", "export PATH="))
+    assert lines(pictures)[1].startswith((". ", "export PATH="))
+
+
+def test_a_model_is_refused_where_the_environment_names_a_sidecar(tmp_path: Path) -> None:
+    env = {"WEAVIATE_URL": "http://w:1", "VECTORIZER_URL": "http://v:1", "XDG_CACHE_HOME": str(tmp_path)}
+    with open_demo_stack(None, env) as stack:
+        assert stack.endpoints.vectorizer_url == "http://v:1"
+    with pytest.raises(InputError, match="--model emoji does not work with WEAVIATE_URL"):
+        open_demo_stack("emoji", env).__enter__()
