@@ -214,10 +214,10 @@ REINDEX_SOURCE_TAKES = (
 )
 HELP = """Ingest the images of every SOURCE into Weaviate, as objects with vectors.
 
-SOURCE is a folder, a file, a pattern ('photos/**/*.jpg'), an archive (.tar, .tar.gz, .zip), a table of paths or
-addresses (.csv, .tsv, .ndjson, .parquet), a .pdf, an address (https://, s3://, gs://), or - for paths on standard
-input. An image's path relative to SOURCE identifies it; its folder's name becomes its label, and a .txt file of the
-same name its caption.
+SOURCE is a folder, a file, a pattern ('photos/**/*.jpg'), an archive (.tar, .tar.gz, .zip), a table of images, paths
+or addresses (.csv, .tsv, .ndjson, .parquet), a list of them (.txt), a .pdf, an address (https://, s3://, gs://), or -
+for paths on standard input. An image's path relative to SOURCE identifies it; its folder's name becomes its label, and
+a .txt file of the same name its caption.
 
 Images that the collection already holds unchanged are skipped, so running the same command again resumes it. Unusable
 files are named on stderr, and the others are ingested.

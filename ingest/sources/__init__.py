@@ -11,6 +11,7 @@ from ingest.sources.archive import open_archive_on_disk
 from ingest.sources.base import Source, SourceOptions
 from ingest.sources.disk import is_glob, list_matches, open_file, open_folder, open_glob
 from ingest.sources.entries import is_archive, is_table
+from ingest.sources.lists import open_list
 from ingest.sources.remote import open_remote
 from ingest.sources.stdin import open_stdin
 from ingest.sources.table import open_table
@@ -20,7 +21,7 @@ __all__ = ["open_sources"]
 
 
 def open_sources(words: Sequence[str], options: SourceOptions, stdin: BinaryIO | None = None) -> list[Source]:
-    """Open the sources that `words` name: folders, files, archives, tables, patterns and URLs.
+    """Open the sources that `words` name: folders, files, archives, tables, lists, patterns and URLs.
 
     `-` reads paths from `stdin`, which defaults to the standard input. A pattern may give several sources.
     Raises InputError for a word that does not exist or holds no images.
@@ -66,4 +67,6 @@ def open_path(path: str, options: SourceOptions) -> Source:
         raise InputError(f"{path}: neither a file nor a folder; links to nothing, pipes and devices are not read")
     if is_archive(path):
         return open_archive_on_disk(path, options)
-    return open_table(path, options) if is_table(path) else open_file(path, options)
+    if is_table(path):
+        return open_table(path, options)
+    return open_list(path, options) or open_file(path, options)

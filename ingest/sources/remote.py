@@ -1,4 +1,4 @@
-"""Sources at URLs: a folder, an archive, a table, a PDF file or an image, by HTTP or in a bucket."""
+"""Sources at URLs: a folder, an archive, a table, a list, a PDF file or an image, by HTTP or in a bucket."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from ingest.sources.archive import open_archive
 from ingest.sources.base import FileEntry, SkippedFile, Source, SourceOptions, make_stamp
 from ingest.sources.entries import Listing, ListingEntry, NameFilter, check_utf8, is_archive, is_entry, is_table
 from ingest.sources.file_types import FILE_EXTENSIONS
+from ingest.sources.lists import open_remote_list
 from ingest.sources.storage import FileInfo, stamp_file_info
 from ingest.sources.table import open_remote_table
 from ingest.sources.transport import Transport
@@ -45,6 +46,8 @@ def open_http(url: str, options: SourceOptions, transport: Transport) -> Source:
         raise UnusableFile("a web page, not an image; HTTP has no folders: list the images in a table")
     if is_table(name) or is_archive(name):
         return open_container(url, options, transport)
+    if listing := open_remote_list(url, options, transport):
+        return listing
     key = name if is_entry(name) else name + SUFFIX_BY_CONTENT_TYPE.get(content, "")
     source = strip_secrets(url)
 
@@ -60,6 +63,8 @@ def open_storage(url: str, options: SourceOptions, transport: Transport) -> Sour
         return open_remote_folder(f"{url.rstrip('/')}/", options, transport)
     if is_table(name) or is_archive(name):
         return open_container(url, options, transport)
+    if listing := open_remote_list(url, options, transport):
+        return listing
     return Listing(strip_secrets(url), partial(list_lone_file, url, options, transport), options)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +90,7 @@ class StdinListing:
     names: NameFilter
     transport: Transport
 
-    def entries(self, paths: PathStream) -> Iterator[ListingEntry]:
+    def entries(self, paths: Iterable[bytes]) -> Iterator[ListingEntry]:
         """List the entries in the order of `paths`. The stamps of URLs are requested several at a time."""
         threads: list[DaemonThreads] = []
         ahead: deque[ListingEntry | Future[ListingEntry]] = deque()

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 from clip_vectorizer.errors import InputError
 from ingest.sources.base import ImageContent, SourceOptions, TableColumn
+from ingest.sources.entries import is_entry
+from ingest.sources.urls import is_url, strip_secrets
 
 # The column of paths is the first of these names that the table has, in upper or lower case.
 PATH_COLUMNS = (
@@ -34,6 +36,7 @@ def choose_columns(columns: Sequence[TableColumn], options: SourceOptions) -> Co
     path = find_column(options.path_column, names, "--path-column") or find_path_column(columns)
     if path is None:
         check_column_names(names)
+        check_header(names)
         raise InputError(
             f"none of its columns is called {', '.join(PATH_COLUMNS)}; {format_columns(names)}; choose by --path-column"
         )
@@ -49,6 +52,16 @@ def choose_columns(columns: Sequence[TableColumn], options: SourceOptions) -> Co
         if names.count(each) > 1:
             raise InputError(f"has {names.count(each)} columns called {each!r}; give them different names")
     return ColumnChoice(path, name, label, caption, tuple(used), by_name[label].labels if label else ())
+
+
+def check_header(names: Sequence[str]) -> None:
+    """Raises InputError for a table whose first line names an image instead of columns."""
+    if named := next((name for name in names if is_url(name) or is_entry(name)), None):
+        shown = strip_secrets(named) if is_url(named) else named
+        raise InputError(
+            f"its first line must name the columns, and names {shown}; put a line such as `url,label` above it, "
+            "or save a list of addresses as .txt"
+        )
 
 
 def find_path_column(columns: Sequence[TableColumn]) -> str | None:

@@ -43,6 +43,8 @@ SEEN = {  # a word of the line -> how many images there are
     "'shards/*.tar'": 2,
     "products.csv": 2,
     "rows.parquet": 1,
+    "train.parquet": 2,
+    "urls.txt": 1,
     "catalogue.csv": 1,
     "find": 1,
     "--retry-failed": 1,
@@ -90,6 +92,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, web: Site) -> Path:
     rows = "file,price,brand,category\nPictures/0.png,9.5,Acme,shoes\nPictures/1.png,3,Acme,hats\n"
     write(root / "products.csv", rows)
     pyarrow.parquet.write_table(pyarrow.table({"url": [f"{web.address}/one.png"]}), root / "rows.parquet")
+    cells = [{"bytes": png((number, 1, 90)), "path": path} for number, path in enumerate(("cat.png", None))]
+    pyarrow.parquet.write_table(pyarrow.table({"image": cells}), root / "train.parquet")
+    write(root / "urls.txt", f"{web.address}/one.png\n")
     write(root / "last", "")
     write(root / "newest" / "new.png", png((3, 3, 3)))
     return root
