@@ -109,7 +109,8 @@ def change_primaries(source: int, target: int) -> Light:
 
 def encode_srgb(light_3n: Light) -> Levels:
     """(3, N) light to (N, 3) levels."""
-    return encode_table()[np.rint(np.clip(light_3n, 0, 1) * (ENCODING_STEPS - 1)).astype(np.int16)].T
+    levels_3n: Levels = encode_table()[np.rint(np.clip(light_3n, 0, 1) * (ENCODING_STEPS - 1)).astype(np.int16)]
+    return levels_3n.T
 
 
 @lru_cache(maxsize=1)

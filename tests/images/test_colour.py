@@ -67,7 +67,7 @@ def convert(data: bytes, mode: Any = "srgb") -> Rgb:
         return np.asarray(shown.convert("RGB"))
 
 
-def mean_error(got: Rgb, right: icc.Floats | Rgb) -> float:
+def mean_error(got: Rgb, right: icc.Floats | Rgb | int) -> float:
     return float(np.abs(got.astype(float) - right).mean())
 
 
@@ -82,7 +82,12 @@ MATRIX_PROFILES = {
     "gamma 1": (icc.matrix_profile(icc.SRGB, icc.gamma_tag(1.0)), icc.SRGB, icc.gamma(1.0)),
     "gamma 2.2": (icc.matrix_profile(icc.SRGB, icc.gamma_tag(2.2)), icc.SRGB, icc.gamma(563 / 256)),
 }
-LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {},
+    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+}
 
 
 @pytest.mark.parametrize("name", MATRIX_PROFILES)
@@ -169,9 +174,8 @@ def lab_tiff(lab: Rgb) -> bytes:
     data = lab.copy()
     data[..., 1:] ^= 128
     fields = {256: (4, wide), 257: (4, high), 259: (3, 1), 262: (3, 8), 273: (4, 128), 277: (3, 3), 278: (4, high)}
-    entries = [struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in fields.items()]
-    entries += [struct.pack("<HHII", 258, 3, 3, 122), struct.pack("<HHII", 279, 4, 1, data.size)]
-    table = struct.pack("<H", len(entries)) + b"".join(sorted(entries, key=lambda entry: entry[:2][::-1])) + bytes(4)
+    rows = [(tag, kind, 1, value) for tag, (kind, value) in fields.items()] + [(258, 3, 3, 122), (279, 4, 1, data.size)]
+    table = struct.pack("<H", len(rows)) + b"".join(struct.pack("<HHII", *row) for row in sorted(rows)) + bytes(4)
     return (b"II*\0" + struct.pack("<I", 8) + table).ljust(122, b"\0") + struct.pack("<3H", 8, 8, 8) + data.tobytes()
 
 
