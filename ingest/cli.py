@@ -126,7 +126,7 @@ READING_OPTIONS = (
         "--root",
         metavar="FOLDER|URL",
         show_default="the table's folder",
-        help="Base of relative paths in a table or from standard input.",
+        help="Base of relative paths in a table, in a list or from standard input.",
     ),
     click.option("-0", "--null", "nul", is_flag=True, help="Paths on standard input end with NUL."),
     click.option("--storage", multiple=True, metavar="KEY=VALUE", help="fsspec options for s3://, gs://, ..."),
@@ -255,14 +255,23 @@ def reads_no_stdin(values: Values) -> bool:
 def names_no_table(values: Values) -> bool:
     """Whether no SOURCE is a table; false without SOURCE, as with --retry-failed. Tables in a folder are not read."""
     from ingest.sources.entries import is_table  # imports Pillow
-    from ingest.sources.urls import is_url, parse_base_name
 
-    names = [parse_base_name(word) if is_url(word) else word for word in values["sources"]]
-    return bool(names) and not any(map(is_table, names))
+    return bool(values["sources"]) and not any(map(is_table, list_source_names(values)))
 
 
 def resolves_no_paths(values: Values) -> bool:
-    return reads_no_stdin(values) and names_no_table(values)
+    """Whether no SOURCE has paths in it: a table, a list, standard input."""
+    from ingest.sources.lists import LIST_EXTENSIONS
+
+    names_list = any(name.lower().endswith(LIST_EXTENSIONS) for name in list_source_names(values))
+    return names_no_table(values) and reads_no_stdin(values) and not names_list
+
+
+def list_source_names(values: Values) -> list[str]:
+    """Return the sources; of a URL only the last part of its path, without its query."""
+    from ingest.sources.urls import is_url, parse_base_name
+
+    return [parse_base_name(word) if is_url(word) else word for word in values["sources"]]
 
 
 def calls_no_sidecar(values: Values) -> bool:
@@ -294,7 +303,7 @@ RULES = (
     SpecialCase(
         "--root",
         resolves_no_paths,
-        "is the base of paths in a table or on standard input; add a table or - as a SOURCE, or remove it",
+        "is the base of paths in a table, in a list or on standard input; add one of these as a SOURCE, or remove it",
     ),
     SpecialCase("-0", reads_no_stdin, "is about paths on standard input; add - as a SOURCE, or remove it"),
     SpecialCase(

@@ -316,7 +316,7 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-ingest x -0", "-0 is about paths on standard input; add - as a SOURCE, or remove it"),
         ("clip-ingest x --path-column url", "--path-column is about tables; add a table as a SOURCE (.csv, ...)"),
         ("clip-ingest https://h/x.png - --path-column url", "--path-column is about tables"),
-        ("clip-ingest x photos/*.png --root /photos", "add a table or - as a SOURCE, or remove it"),
+        ("clip-ingest x photos/*.png --root /photos", "add one of these as a SOURCE, or remove it"),
         ("clip-ingest x --vectorizer-api-key k", "add --vectorizer-url or --embed client"),
         ("clip-ingest x --ray local --embed module", "--ray does not work with --embed"),
         ("clip-ingest x --ray local --watch", "--ray does not work with --watch: Ray cannot distribute it"),
