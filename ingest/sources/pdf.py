@@ -169,6 +169,8 @@ def load_document(file: GuardedFile, passwords: Passwords) -> OpenDocument:
 def unlock(source: GuardedFile | bytes, passwords: Passwords) -> pypdfium2.PdfDocument | int:
     """Return the document, opened with no password or the first one that fits, or PDFium's error code."""
     opened = try_open(source, None)
+    if opened == NO_PAGES and try_open(source, "x") == pdfium.FPDF_ERR_PASSWORD:
+        opened = pdfium.FPDF_ERR_PASSWORD  # opened without its password, of some files PDFium finds no page
     for password in passwords:
         for form in password.list_forms() if opened == pdfium.FPDF_ERR_PASSWORD else ():
             opened = try_open(source, form) if opened == pdfium.FPDF_ERR_PASSWORD else opened

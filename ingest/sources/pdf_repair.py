@@ -35,7 +35,17 @@ def repair_pdf(file: SeekableFile) -> Iterator[bytes]:
     root = find_root(data)
     # Without its trailer, an encrypted file cannot be decrypted: its pages would be blank.
     if root and not ENCRYPTED.search(data):
-        yield data[start:] + b"\ntrailer\n<</Root %s %s R>>\nstartxref\n0\n%%%%EOF\n" % root
+        trailer = b"trailer\n<</Size 8388607/Root %s %s R>>\nstartxref\n" % root
+        yield data[start:] + b"\n" + trailer + b"0\n%%EOF\n"
+        whole = data[start:] + b"\n"
+        yield whole + build_table(whole) + trailer + b"%d\n%%%%EOF\n" % len(whole)
+
+
+def build_table(data: bytes) -> bytes:
+    """Return a cross-reference table of all objects; of two with one number, the last counts."""
+    places = {int(each[1]): (each.start(), int(each[2])) for each in OBJECT_START.finditer(data)}
+    entries = (b"%d 1\n%010d %05d n \n" % (number, *place) for number, place in sorted(places.items()))
+    return b"xref\n0 1\n0000000000 65535 f \n" + b"".join(entries)
 
 
 def read_fully(file: SeekableFile, most: int) -> bytes:

@@ -212,11 +212,12 @@ TWO_PAGES = pdf(filled("1 0 0", 0, 0, 200, 100), filled("0 0 1", 0, 0, 200, 100)
         TWO_PAGES[: TWO_PAGES.rindex(b"startxref")],
         TWO_PAGES[: TWO_PAGES.rindex(b"trailer")],
         TWO_PAGES[: TWO_PAGES.rindex(b"xref\n0")],
+        TWO_PAGES[: TWO_PAGES.rindex(b"trailer") + 8].replace(b"endobj\nxref", b"endobj xref") + b"\n",
     ],
     ids=[
         *("1 kB before the header", "19 kB before the header", "zero bytes after the end", "a page after the end"),
         *("wrong startxref", "startxref after the end", "wrong table", "line ends changed by a transfer"),
-        *("no startxref", "no trailer", "no table"),
+        *("no startxref", "no trailer", "no table", "an empty trailer"),
     ],
 )
 def test_a_damaged_file_is_rebuilt(data: bytes) -> None:
