@@ -7,6 +7,7 @@ samples of 8 bits by their depth, and pasted: besides the file and the result on
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ from clip_vectorizer.images.tiff_layout import (
     OLD_JPEG,
     PALETTE,
     RGB,
+    SGILOG24,
     UNSIGNED,
     YCBCR,
     TiffLayout,
@@ -60,6 +62,8 @@ Bytes = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.generic]
 PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
 PHOTOMETRIC, COLOR_MAP = 262, 320
+MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff
+MAX_TOGETHER = 256  # segments that are decompressed in one call
 ICC_PROFILE, JPEG_TABLES, T4_OPTIONS, T6_OPTIONS = 34675, 347, 292, 293
 
 
@@ -89,12 +93,24 @@ def decode_tiff_rows(data: bytes, max_pixels: int, page: int = 0) -> PartialImag
         size = f"{layout.width} x {layout.height} is {megapixels:.0f} megapixels"
         raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
     check_codec(layout.compression)
-    partial = TiffDecoder(directory, layout).decode()
+    if layout.compression == SGILOG24:
+        partial = PartialImage(decode_by_libtiff(data, page), [])
+    else:
+        partial = TiffDecoder(directory, layout).decode()
     partial.image.format = "TIFF"
     if profile := directory.raw(ICC_PROFILE):
         partial.image.info["icc_profile"] = profile
     partial.image.getexif()[ExifTags.Base.Orientation] = directory.number(ExifTags.Base.Orientation, 1)
     return partial
+
+
+def decode_by_libtiff(data: bytes, page: int) -> Image.Image:
+    """RGB as libtiff shows it; its table of colours of 24 bits is nowhere else. Raises ImageRefused."""
+    try:
+        pixels = import_module("imagecodecs").tiff_decode(data, index=page, asrgb=True)
+    except Exception as error:
+        raise ImageRefused(422, f"broken or truncated ({error})") from error
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, :3]))
 
 
 def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
@@ -151,6 +167,8 @@ class TiffDecoder:
         options = T4_OPTIONS if layout.compression == CCITT_T4 else T6_OPTIONS
         self._ccitt_options = directory.number(options)
         self._row_bytes = count_row_bytes(layout)
+        self._sorted_offsets = np.unique(layout.offsets)
+        self._broken = 0  # segments
         self._tables = read_colours(directory, layout)
 
     def decode(self) -> PartialImage:
@@ -191,7 +209,8 @@ class TiffDecoder:
         """Segments that are decompressed together: a row of segments or more, of few bytes."""
         layout = self._stored
         segment_bytes = self._row_bytes * layout.segment_height * layout.planes
-        together = max(1, BATCH_BYTES // max(1, segment_bytes)) if layout.compression not in IMAGE_CODECS else 1
+        together = min(MAX_TOGETHER, max(1, BATCH_BYTES // max(1, segment_bytes)))
+        together = 1 if layout.compression in IMAGE_CODECS else together
         batch: list[Place] = []
         for place in list_places(layout):
             batch.append(place)
@@ -217,7 +236,10 @@ class TiffDecoder:
             return [rows[:, :, None] if rows is not None else None for rows in found]
         if layout.compression in IMAGE_CODECS:
             return [self._decode_picture(segment, place) for segment, place in zip(segments, places, strict=True)]
+        if self._broken > MAX_BROKEN:
+            return [None] * len(places)
         raw = decompress(layout, segments, row_bytes, heights, self._ccitt_options)
+        self._broken += raw.count(None)
         return [split_bytes(one, row_bytes) if one else None for one in raw]
 
     def _sharing(self, plane: int) -> tuple[int, int]:
@@ -244,15 +266,19 @@ class TiffDecoder:
         if is_raw and (not size or layout.offsets.size == 1):
             size = needed
         if not size:
-            later = layout.offsets[layout.offsets > offset]
-            size = int(later.min()) - offset if later.size else MAX_SEGMENT_BYTES
+            following = int(np.searchsorted(self._sorted_offsets, offset, "right"))
+            is_last = following == self._sorted_offsets.size
+            size = MAX_SEGMENT_BYTES if is_last else int(self._sorted_offsets[following]) - offset
         return read_at(self._directory.file, offset, min(size, needed) if is_raw else size)
 
     def _decode_picture(self, segment: bytes, place: Place) -> Samples | None:
         layout = self._layout
         if not segment:
             return None
+        if self._broken > MAX_BROKEN:
+            return None
         pixels = decode_picture(self._stored, segment, place.height, self._jpeg_tables)
+        self._broken += pixels is None
         samples = 1 if layout.planar else layout.samples
         if pixels is None or pixels.shape[1] < min(layout.segment_width, layout.width - place.left):
             return None

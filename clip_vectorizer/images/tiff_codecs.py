@@ -52,24 +52,30 @@ EXTRA_CODECS = {
     **dict.fromkeys(LERC, ("LERC", "lerc_decode")),
     **dict.fromkeys(JPEG_XR, ("JPEG XR", "jpegxr_decode")),
     **dict.fromkeys(JPEG_XL, ("JPEG XL", "jpegxl_decode")),
+    SGILOG24: ("LogLuv 24-bit", "tiff_decode"),
 }
 OTHER_CODECS = {32766: "NeXT", 32809: "ThunderScan", 32908: "Pixar film", 32909: "Pixar log", 34661: "JBIG"}
 BYTE_CODECS = (NO_COMPRESSION, *DEFLATE, *LIBTIFF_CODECS, *CCITT)
-LOG_CODECS = (SGILOG, SGILOG24)
+LOG_CODECS = (SGILOG,)
 IMAGE_CODECS = (OLD_JPEG, JPEG, *PILLOW_IMAGES, *EXTRA_CODECS)
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MISSING_EXTRA = "to read these, `pip install clip-vectorizer[tiff]`"
 BATCH_BYTES = 8_000_000  # decompressed at a time; a segment is never split
-MAX_SEGMENT_BYTES = 1_000_000_000  # a strip of 100 megapixels of RGB of 16 bits is 600 MB
+MAX_SEGMENT_BYTES = 600_000_000  # 100 megapixels of RGB of 16 bits in one strip
 
 
 def check_codec(compression: int) -> None:
     """Raises ImageRefused for a compression that nothing here decodes, with its name or the extra that does."""
-    if compression in EXTRA_CODECS and find_spec("imagecodecs") is None:
-        raise ImageRefused(422, f"a TIFF with {EXTRA_CODECS[compression][0]} compression; {MISSING_EXTRA}")
+    if compression in EXTRA_CODECS:
+        require_extra(f"{EXTRA_CODECS[compression][0]} compression")
     if compression not in (*BYTE_CODECS, *LOG_CODECS, *IMAGE_CODECS):
         name = OTHER_CODECS.get(compression, f"unknown ({compression})")
         raise ImageRefused(422, f"a TIFF with {name} compression; save it with another")
+
+
+def require_extra(what: str) -> None:
+    if find_spec("imagecodecs") is None:
+        raise ImageRefused(422, f"a TIFF with {what}; {MISSING_EXTRA}")
 
 
 def decompress(
@@ -88,10 +94,18 @@ def decompress(
         return [segment[:size] for segment, size in zip(segments, sizes, strict=True)]
     if layout.compression in DEFLATE:
         return [inflate(segment, size) for segment, size in zip(segments, sizes, strict=True)]
+    return decode_strips(layout, segments, row_bytes, heights, options)
+
+
+def decode_strips(
+    layout: TiffLayout, segments: Sequence[bytes], row_bytes: int, heights: Sequence[int], options: int
+) -> list[bytes | None]:
+    """All segments by one call of libtiff if none is missing or broken, else each by its own."""
     bits = 1 if layout.compression in CCITT else 8
     columns = layout.segment_width if bits == 1 else row_bytes
-    with suppress(Exception):
-        return split_rows(unwrap(layout.compression, segments, columns, heights, bits, options), heights)
+    if all(segments):
+        with suppress(Exception):
+            return split_rows(unwrap(layout.compression, segments, columns, heights, bits, options), heights)
     return [unwrap_one(layout.compression, *one, columns, bits, options) for one in zip(segments, heights, strict=True)]
 
 
@@ -100,8 +114,8 @@ def inflate(segment: bytes, size: int) -> bytes | None:
     decoder = zlib.decompressobj()
     pieces: list[bytes] = []
     with suppress(zlib.error):
-        # In steps: bytes before a fault are kept.
-        for at in range(0, len(segment), step := 1 << 16):
+        # In small steps: what comes before a fault is kept.
+        for at in range(0, len(segment), step := 1 << 10):
             if size <= 0:
                 break
             pieces.append(decoder.decompress(segment[at : at + step], size))
@@ -119,6 +133,8 @@ def split_rows(rows: bytes, heights: Sequence[int]) -> list[bytes | None]:
 
 
 def unwrap_one(compression: int, segment: bytes, height: int, columns: int, bits: int, options: int) -> bytes | None:
+    if not segment:
+        return None
     with suppress(Exception):
         return unwrap(compression, [segment], columns, [height], bits, options)
     return None
@@ -172,6 +188,9 @@ def decode_picture(layout: TiffLayout, segment: bytes, height: int, tables: byte
             return decode_extra(EXTRA_CODECS[layout.compression][1], segment)
         if layout.compression in (JPEG, OLD_JPEG):
             return decode_jpeg(layout, segment, height, tables)
+        if layout.compression in JPEG_2000 and layout.bits[0] > 8:  # Pillow's colours of 16 bits overflow near white
+            require_extra("JPEG 2000 compression of more than 8 bits")
+            return decode_extra("jpeg2k_decode", segment)
         with open_picture(layout, segment) as image:
             image.load()
             return as_samples(image.convert("RGB") if image.mode == "YCbCr" else image)
@@ -205,8 +224,7 @@ def decode_jpeg(layout: TiffLayout, segment: bytes, height: int, tables: bytes) 
         file = wrap_strips(JPEG, [segment], layout.segment_width, [height], tags, tables)
         with ignore_pillow_warnings(), TiffImagePlugin.TiffImageFile(io.BytesIO(file), "") as image:
             return as_samples(image.convert("RGB") if image.mode == "YCbCr" else image)
-    if find_spec("imagecodecs") is None:
-        raise ImageRefused(422, f"a TIFF with lossless or {layout.bits[0]}-bit JPEG compression; {MISSING_EXTRA}")
+    require_extra(f"lossless or {layout.bits[0]}-bit JPEG compression")
     return decode_extra("jpeg_decode", segment, tables=tables or None)
 
 
@@ -223,14 +241,7 @@ def is_lossless(segment: bytes) -> bool:
 
 
 def unpack_log(layout: TiffLayout, segment: bytes, columns: int, rows: int) -> npt.NDArray[np.uint32] | None:
-    """LogL or LogLuv pixels as numbers of 16, 24 or 32 bits: (rows, columns); None if there are too few bytes."""
-    if layout.compression == SGILOG24:
-        raw = np.frombuffer(segment[: rows * columns * 3], np.uint8).astype(np.uint32)
-        return (
-            None
-            if raw.size < rows * columns * 3
-            else (raw[0::3] << 16 | raw[1::3] << 8 | raw[2::3]).reshape(rows, columns)
-        )
+    """LogL or LogLuv pixels as numbers of 16 or 32 bits: (rows, columns); None if there are too few bytes."""
     planes = 2 if layout.photometric == LOG_L else 4
     result = np.zeros((rows, columns), np.uint32)
     at = 0

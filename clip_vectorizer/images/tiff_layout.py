@@ -25,6 +25,7 @@ ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 MAX_SAMPLES = 64  # of a pixel; satellites have 13
 MAX_BITS = 64
 MAX_SEGMENTS = 200_000
+MAX_TILE_PIXELS = 16_000_000  # where the picture has fewer
 INK_SET = 332
 
 
@@ -165,6 +166,8 @@ def read_segment_size(directory: TiffDirectory, width: int, height: int, tiled: 
         size = directory.number(322), directory.number(323)
         if min(size) < 1:
             raise ImageRefused(422, "a TIFF whose tiles have no size")
+        if size[0] * size[1] > max(MAX_TILE_PIXELS, width * height):
+            raise ImageRefused(422, f"a TIFF with tiles of {size[0]} x {size[1]}, larger than the picture")
         return size
     rows = directory.number(278, height)
     return width, rows if 0 < rows < height else guess_strip_rows(directory, width, height)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.tiff_layout import (
     ASSOCIATED_ALPHA,
     CIELAB,
@@ -67,8 +68,10 @@ def count_row_bytes(layout: TiffLayout) -> int:
 
 
 def undo_predictor(layout: TiffLayout, rows: Bytes, samples: int) -> Bytes:
-    """Rows of bytes without the differences between neighbours: (R, row bytes) in and out."""
+    """Rows of bytes without the differences between neighbours: (R, row bytes) in and out. Raises ImageRefused."""
     width = layout.bits[0] // 8
+    if layout.predictor != 1 and len(set(layout.bits)) > 1:
+        raise ImageRefused(422, "a TIFF of differences between samples of different sizes")
     if layout.predictor == 2 and layout.bits[0] in (8, 16, 32, 64):
         kind = np.dtype(f"u{width}").newbyteorder(layout.order)
         differences = rows.view(kind).reshape(len(rows), -1, samples)
@@ -162,6 +165,8 @@ class ValueRange:
 
     def add(self, values: Samples) -> None:
         usable = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        if usable.dtype.kind == "f" and usable.dtype.itemsize == 2:
+            usable = usable.astype(np.float32)  # 65535 is more than the largest float of 16 bits
         if usable.size:
             self.lowest = min(self.lowest, float(usable.min()))
             self._positive += int(np.count_nonzero(usable > 0))
