@@ -1,7 +1,7 @@
 """Text files whose lines are paths or URLs: `clip-ingest urls.txt` does what `clip-ingest - < urls.txt` does."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -60,7 +60,7 @@ def names_files(open_file: FileOpener, base: str) -> bool:
     return is_url(word) or is_entry(word) or (not is_url(base) and os.path.lexists(os.path.join(base, word)))  # noqa: PTH118
 
 
-def read_words(open_file: FileOpener) -> Iterator[bytes]:
+def read_words(open_file: FileOpener) -> Generator[bytes]:
     """Yield the lines, without empty and repeated ones. Spaces around a URL do not count."""
     seen = set[str]()
     with open_text(open_file) as lines:

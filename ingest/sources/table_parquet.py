@@ -115,7 +115,7 @@ def count_batch_rows(group: Any, used: Sequence[str]) -> int:
     """Return how many rows of a row group to read at once, by the mean size of a row."""
     chunks = [group.column(index) for index in range(group.num_columns)]
     size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in used)
-    return max(1, min(IMAGE_BATCH_ROWS, IMAGE_BATCH_BYTES * group.num_rows // max(1, size)))
+    return max(1, min(IMAGE_BATCH_ROWS, int(IMAGE_BATCH_BYTES * group.num_rows // max(1, size))))
 
 
 def truncate_to_microseconds(batch: Any) -> Any:
