@@ -156,8 +156,8 @@ CASES = {
         {
             "SOURCE": "- rows.csv", "--embed": "client", "--keep": "hash", "--quantizer": "rq-8", "--ignore": "*.tmp",
             "--hidden": FLAG, "--prefix": "shop", "--limit": "5", "--shard": "1/2", "--retry-failed": "report.jsonl",
-            "--fit": "pad", "--dpi": "72", "--pdf-password": "secret", "--frames": FLAG, "--exif": FLAG,
-            "--property": "price",
+            "--fit": "pad", "--dpi": "72", "--pdf-password": "secret", "--least-decoded": "0.5", "--frames": FLAG,
+            "--exif": FLAG, "--property": "price",
             "--path-column": "p", "--label-column": "l", "--caption-column": "c", "--root": "r", "-0": FLAG,
             "--storage": "anon=true", "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
@@ -192,7 +192,7 @@ CASES = {
         {
             "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
             "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
-            "--log-level": "debug",
+            "--log-level": "debug", "--colour": "raw", "--least-decoded": "0.5",
         },
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),

@@ -4,7 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from weaviate.classes.config import DataType
+from weaviate.classes.query import Filter
 
 from clip_vectorizer.database import schema
 from clip_vectorizer.database.schema import CollectionDescription
@@ -16,6 +19,8 @@ from ingest.store.objects import (
     build_amendment_properties,
     build_data_object,
     build_each,
+    get_path,
+    iterate_matching,
     make_placeholder_vector,
     read_stored_state,
 )
@@ -56,7 +61,7 @@ def sent(keep: str, **changes: Any) -> Any:
 def test_an_object_has_all_properties_of_the_schema_that_apply() -> None:
     facts = Facts("", "", {"page": 1, "camera": "x", "taken_at": datetime(2020, 1, 1, tzinfo=UTC)})
     properties = sent("full", facts=facts).properties
-    assert {each.name for each in schema.image_properties()} - properties.keys() == {"location", "reindexed"}
+    assert {each.name for each in schema.image_properties()} - properties.keys() == {"damaged", "location", "reindexed"}
     assert (properties["image"], properties["filename"]) == ("ZGF0YQ==", "cat.png")
 
 
@@ -130,3 +135,39 @@ def test_an_object_that_cannot_be_made_is_refused_and_the_others_are_not() -> No
 
     made, refused = build_each([item(key=key) for key in "abc"], make)
     assert (made, refused) == ({"a": "A", "c": "C"}, {"b": Refusal("no")})
+
+
+class FakeCollection:
+    """Answers range filters over paths as Weaviate does: at most `limit`, in no certain order."""
+
+    def __init__(self, paths: set[str]) -> None:
+        self._paths = paths
+        self.query = self
+        self.requests = 0
+
+    def fetch_objects(self, filters: Any, limit: int, return_properties: list[str]) -> Any:
+        self.requests += 1
+        found = sorted((path for path in self._paths if holds(filters, path)), key=lambda path: path[::-1])
+        return SimpleNamespace(objects=[SimpleNamespace(properties={"path": path}) for path in found[:limit]])
+
+
+def holds(where: Any, path: str) -> bool:
+    if hasattr(where, "filters"):
+        return all(holds(each, path) for each in where.filters)
+    if where.target != "path":
+        return True
+    return path <= where.value if where.operator.value == "LessThanEqual" else path > where.value
+
+
+SOURCE = Filter.by_property("source").equal("/photos")
+
+
+@given(st.sets(st.text(min_size=1), max_size=60), st.integers(2, 9))
+def test_everything_is_found_once_however_small_a_page(paths: set[str], page: int) -> None:
+    found = [get_path(row) for row in iterate_matching(FakeCollection(paths), SOURCE, [], page)]
+    assert sorted(found) == sorted(paths)
+
+
+def test_a_single_page_is_one_request() -> None:
+    collection = FakeCollection({"a", "b"})
+    assert len(list(iterate_matching(collection, SOURCE, [], 3))) == 2 and collection.requests == 1

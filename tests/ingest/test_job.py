@@ -43,26 +43,14 @@ def test_without_options_a_collection_is_filled_by_weaviates_module_as_it_was_ma
 
 def test_every_option_reaches_the_job() -> None:
     full = job(
-        *(
-            "one",
-            "two",
-            "--collection",
-            "Mine",
-            "--tenant",
-            "t",
-            "--embed",
-            "client",
-            "--keep",
-            "hash",
-            "--workers",
-            "3",
-        ),
+        *("one", "two.csv", "--collection", "Mine", "--tenant", "t", "--embed", "client", "--keep", "hash"),
+        *("--workers", "3", "--least-decoded", "0.5"),
         *("--ignore", "*.tmp", "--ignore", "x/", "--hidden", "--fit", "pad", "--dpi", "72", "--frames", "--exif"),
         *("--path-column", "p", "--label-column", "l", "--caption-column", "c", "--root", "r", "--checksum"),
         *("--storage", "anon=true", "--storage", "endpoint_url=http://x/?a=b", "--prefix", "shop", "--take-over"),
         *("--limit", "5", "--shard", "2/8", "--near-duplicates", "4", "--patience", "7.5", "--watch"),
     )
-    assert (full.sources, full.collection, full.tenant) == (("one", "two"), "Mine", "t")
+    assert (full.sources, full.collection, full.tenant) == (("one", "two.csv"), "Mine", "t")
     assert full.embed_here and full.keep is Keep.HASH and full.watch and full.hash_distance == 4
     options, settings = full.options, full.settings
     assert options.ignore == ("*.tmp", "x/") and options.hidden and options.fit is Fit.PAD and options.dpi == 72
@@ -70,6 +58,7 @@ def test_every_option_reaches_the_job() -> None:
     assert (options.path_column, options.label_column, options.caption_column) == ("p", "l", "c")
     assert options.storage == {"anon": "true", "endpoint_url": "http://x/?a=b"}
     assert settings.workers == 3 and settings.checksum and settings.patience_seconds == 7.5
+    assert settings.prepare.decode.least_decoded == 0.5
     assert settings.prepare.take_over and settings.prepare.near_duplicates
     assert settings.selection.prefix == "shop" and settings.selection.limit == 5
     assert settings.selection.shard == Shard(2, 8)
