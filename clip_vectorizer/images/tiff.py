@@ -20,7 +20,6 @@ from clip_vectorizer.images.tiff_codecs import (
     IMAGE_CODECS,
     LOG_CODECS,
     MAX_SEGMENT_BYTES,
-    NO_COMPRESSION,
     check_codec,
     decode_picture,
     decompress,
@@ -34,6 +33,7 @@ from clip_vectorizer.images.tiff_layout import (
     JPEG,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
+    NO_COMPRESSION,
     OLD_JPEG,
     PALETTE,
     RGB,
@@ -61,7 +61,7 @@ from clip_vectorizer.images.tiff_samples import (
 Bytes = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.generic]
 PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
-PHOTOMETRIC, COLOR_MAP = 262, 320
+PHOTOMETRIC, PLANES, COLOR_MAP = 262, 284, 320
 MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff
 MAX_TOGETHER = 256  # segments that are decompressed in one call
 ICC_PROFILE, JPEG_TABLES, T4_OPTIONS, T6_OPTIONS = 34675, 347, 292, 293
@@ -120,6 +120,8 @@ def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
     bits do, or other greys: 12 bits, where white is 65535 for Pillow.
     """
     file = image.fp
+    if file is None:  # closed
+        return False
     at = file.tell()
     try:
         directory = read_directory(file, list_tiff_pages(file, 1)[0])
@@ -138,12 +140,12 @@ def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:
         return False
     if layout.reversed_bits and bits > 1:
         return False
-    if layout.compression == JPEG:
-        return bits == 8 and not (layout.planar and layout.photometric == YCBCR)
-    if layout.planar and (bits != 8 or layout.colours != 3 or layout.photometric != RGB):
+    if directory.number(PLANES, 1) == 2 and (bits, layout.photometric) != (8, RGB):  # grey in one plane is inverted
         return False
+    if layout.compression == JPEG:
+        return bits == 8
     if layout.photometric == PALETTE:
-        return bits <= 8 and bits in (1, 2, 4, 8) and int(directory.numbers(COLOR_MAP).max(initial=0)) > 255
+        return bits in (1, 2, 4, 8) and int(directory.numbers(COLOR_MAP).max(initial=0)) > 255
     return bits in PLAIN_BITS.get(layout.photometric, ())
 
 

@@ -86,7 +86,7 @@ class TiffDirectory:
         entry = self.entries.get(tag)
         if entry is None:
             return np.empty(0, np.uint32)
-        kind = np.dtype(VALUE_TYPES[entry.kind]).newbyteorder(self.header.order)
+        kind = np.dtype(self.header.order + VALUE_TYPES[entry.kind])
         raw = self.raw(tag)
         values: Numbers = np.frombuffer(raw[: len(raw) // kind.itemsize * kind.itemsize], kind)
         if entry.kind in FRACTIONS:

@@ -4,6 +4,7 @@ S samples a pixel · R rows · C columns
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ def undo_predictor(layout: TiffLayout, rows: Bytes, samples: int) -> Bytes:
     if layout.predictor != 1 and len(set(layout.bits)) > 1:
         raise ImageRefused(422, "a TIFF of differences between samples of different sizes")
     if layout.predictor == 2 and layout.bits[0] in (8, 16, 32, 64):
-        kind = np.dtype(f"u{width}").newbyteorder(layout.order)
+        kind = np.dtype(f"{layout.order}u{width}")
         differences = rows.view(kind).reshape(len(rows), -1, samples)
         sums = np.cumsum(differences, axis=1, dtype=kind.newbyteorder("="))
         return sums.astype(kind).reshape(len(rows), -1).view(np.uint8)
@@ -97,7 +98,8 @@ def unpack_samples(layout: TiffLayout, rows: Bytes, bits: tuple[int, ...]) -> Sa
     else:
         values = extend_sign(expand_integers(rows, size, layout.order), size, layout.sample_format == SIGNED)
     usable = values.shape[1] // len(bits) * len(bits)
-    return values[:, :usable].reshape(len(rows), -1, len(bits))
+    samples: Samples = values[:, :usable].reshape(len(rows), -1, len(bits))
+    return samples
 
 
 def expand_integers(rows: Bytes, size: int, order: str) -> Samples:
@@ -164,7 +166,7 @@ class ValueRange:
         self._over = dict.fromkeys((*FLOAT_WHITES, *INTEGER_WHITES), 0)
 
     def add(self, values: Samples) -> None:
-        usable = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        usable: Any = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         if usable.dtype.kind == "f" and usable.dtype.itemsize == 2:
             usable = usable.astype(np.float32)  # 65535 is more than the largest float of 16 bits
         if usable.size:
@@ -280,7 +282,8 @@ def convert_ycbcr(pixels: Bytes, tables: ColourTables) -> Bytes:
     red_out = luma + red * (2 - 2 * red_luma)
     blue_out = luma + blue * (2 - 2 * blue_luma)
     green_out = (luma - blue_luma * blue_out - red_luma * red_out) / green_luma
-    return np.clip(np.rint(np.stack([red_out, green_out, blue_out], axis=2)), 0, 255).astype(np.uint8)
+    rgb: Bytes = np.clip(np.rint(np.stack([red_out, green_out, blue_out], axis=2)), 0, 255).astype(np.uint8)
+    return rgb
 
 
 def convert_log(layout: TiffLayout, codes: Samples) -> Bytes:
@@ -293,7 +296,8 @@ def convert_log(layout: TiffLayout, codes: Samples) -> Bytes:
     denominator = 6 * u - 16 * v + 12
     x, y = 9 * u / denominator, 4 * v / denominator
     xyz = np.stack([x / y, np.ones_like(x), (1 - x - y) / y], axis=2).astype(np.float32) * luminance[:, :, None]
-    return encode_srgb(xyz @ XYZ_TO_RGB.T)
+    linear: Floats = (xyz @ XYZ_TO_RGB.T).astype(np.float32)
+    return encode_srgb(linear)
 
 
 def expand_log_luminance(numbers: Samples) -> Floats:
@@ -307,7 +311,8 @@ def encode_srgb(linear: Floats) -> Bytes:
     """IEC 61966-2-1: linear light of 0..1 to 0..255."""
     light = np.clip(np.nan_to_num(linear), 0, 1)
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
+    grey: Bytes = np.rint(encoded * 255).astype(np.uint8)
+    return grey
 
 
 def add_alpha(layout: TiffLayout, drawn: Bytes, alpha: Bytes) -> Bytes:
@@ -317,7 +322,7 @@ def add_alpha(layout: TiffLayout, drawn: Bytes, alpha: Bytes) -> Bytes:
     if layout.photometric == CMYK:  # no ink is white
         return drawn if associated else np.rint(drawn * share).astype(np.uint8)
     if layout.photometric in (CIELAB, ICCLAB):
-        lab = drawn.view(np.int8).astype(np.float32)
+        lab: Any = drawn.view(np.int8).astype(np.float32)
         lab[:, :, 0] = drawn[:, :, 0]
         lab = lab * (1 if associated else share) + (1 - share) * np.array((255, 0, 0), np.float32)
         return np.clip(np.rint(lab), (0, -128, -128), (255, 127, 127)).astype(np.int16).astype(np.uint8)
