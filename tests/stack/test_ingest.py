@@ -1,17 +1,26 @@
 """clip-ingest against a real Weaviate: images are stored once, never twice, and failures are reported."""
 
+import json
+import os
 import shutil
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pikepdf
+import pyarrow
+import pyarrow.parquet
 import pytest
 
+from tests.ingest.sources.pdf_files import filled, pdf
 from tests.stack.conftest import Run
 from tests.stack.images import bomb, png, truncated_png
 from tests.stack.support import EXAMPLES, Ran, Stack
 
 pytestmark = pytest.mark.stack
 
+PASSWORD = "geheim 7"
 COUNTS = ("added", "updated", "unchanged", "failed")
 
 
@@ -71,6 +80,60 @@ def test_a_changed_file_is_updated_in_place_with_a_new_vector(
     assert after[path]["id"] == before[path]["id"]
     assert after[path]["vectors"]["clip"] != before[path]["vectors"]["clip"]
     assert after[path]["properties"]["sha256"] != before[path]["properties"]["sha256"]
+
+
+@pytest.fixture
+def wild(tmp_path: Path) -> list[Path]:
+    """A table with images in its cells, a WebDataset shard, a list of paths and an encrypted PDF file of two pages."""
+    cells = [{"bytes": png((number, 90, 0)), "path": path} for number, path in ((1, "cat.png"), (2, None))]
+    cells.append({"bytes": None, "path": "gone.png"})
+    features = {"label": {"names": ["cat", "wolf"], "_type": "ClassLabel"}}
+    table = pyarrow.table({"image": cells, "label": [0, 1, 1]}).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
+    with zipfile.ZipFile(tmp_path / "shard.zip", "w") as shard:
+        shard.writestr("sample0.input.png", png((3, 90, 0)))
+        shard.writestr("sample0.outputs.txt", "a cat")
+        shard.writestr("sample1.outputs.txt", "of nothing")
+    (tmp_path / "own.png").write_bytes(png((4, 90, 0)))
+    (tmp_path / "paths.txt").write_text("own.png\n")
+    with pikepdf.open(BytesIO(pdf(filled("1 0 0", 0, 0, 99, 99), filled("0 0 1", 0, 0, 99, 99)))) as plain:
+        plain.save(tmp_path / "secret.pdf", encryption=pikepdf.Encryption(owner="the owner's", user=PASSWORD))
+    return [tmp_path / name for name in ("train.parquet", "shard.zip", "paths.txt", "secret.pdf")]
+
+
+def test_tables_shards_lists_and_encrypted_files_come_in_once_and_the_password_is_nowhere(
+    run: Run, stack: Stack, collection: str, wild: list[Path], tmp_path: Path
+) -> None:
+    words = ("clip-ingest", *wild, "--collection", collection, "--json", "--report", tmp_path / "report.jsonl")
+    env = {"CLIP_PDF_PASSWORD": f"wrong\n{PASSWORD}"}
+    first = run(*words, env=env, expect=3)
+    assert counted(first) == {"seen": 7, "added": 6, "updated": 0, "unchanged": 0, "failed": 1}
+    assert first.rows[0]["dropped"] == 1
+    objects = {
+        path: (row["properties"]["label"], row["properties"]["caption"])
+        for path, row in stored(stack, collection).items()
+    }
+    assert objects == {
+        "train.parquet::cat.png": ("cat", ""),
+        "train.parquet#row=2": ("wolf", ""),
+        "shard.zip::sample0.input.png": ("shard", "a cat"),
+        "own.png": (tmp_path.name, ""),
+        "secret.pdf#page=1": (tmp_path.name, ""),
+        "secret.pdf#page=2": (tmp_path.name, ""),
+    }
+    report = (tmp_path / "report.jsonl").read_text()
+    assert "shard.zip::sample1.outputs.txt" in report and "no bytes in its column 'image', only a path" in report
+    os.utime(wild[1], (0, 0))
+    again = run(*words, env=env, expect=3)
+    assert counted(again) == {"seen": 7, "added": 0, "updated": 0, "unchanged": 6, "failed": 1}
+    missing = run("clip-ingest", wild[3], "--collection", collection, "--json", expect=3)
+    wrong = run("clip-ingest", wild[3], "--collection", collection, "--pdf-password", f"not {PASSWORD}", expect=3)
+    assert "needs a password" in missing.stderr and "no given password opens it" in wrong.stderr
+    everything = stack.weaviate("GET", f"/v1/objects?class={collection}&limit=100").text
+    told = (first.stdout, first.stderr, again.stdout, again.stderr, wrong.stdout, wrong.stderr, report, everything)
+    assert PASSWORD not in "".join(told)
 
 
 def test_bad_files_are_named_with_a_reason_and_stop_nothing(
