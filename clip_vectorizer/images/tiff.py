@@ -17,6 +17,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.damage import PartialImage, PixelBox
 from clip_vectorizer.images.tiff_codecs import (
     BATCH_BYTES,
+    BYTE_CODECS,
     IMAGE_CODECS,
     LOG_CODECS,
     MAX_SEGMENT_BYTES,
@@ -136,6 +137,8 @@ def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:
     if layout.compression == OLD_JPEG:  # all of it is in libtiff
         return True
     bits = layout.bits[0]
+    if layout.compression not in (*BYTE_CODECS, JPEG):
+        return False
     if layout.sample_format != UNSIGNED or set(layout.bits) != {bits}:
         return False
     if layout.reversed_bits and bits > 1:

@@ -107,7 +107,8 @@ def expand_integers(rows: Bytes, size: int, order: str) -> Samples:
     if size == 24:
         triples = rows[:, : rows.shape[1] // 3 * 3].reshape(len(rows), -1, 3).astype(np.uint32)
         high, middle, low = np.moveaxis(triples if order == ">" else triples[:, :, ::-1], 2, 0)
-        return high << 16 | middle << 8 | low
+        joined: Samples = high << 16 | middle << 8 | low
+        return joined
     bits = np.unpackbits(rows, axis=1)
     bits = bits[:, : bits.shape[1] // size * size].reshape(len(rows), -1, size)
     return join_bits(bits)
@@ -265,11 +266,17 @@ def scale_lab(layout: TiffLayout, lab: Samples) -> Bytes:
     """
     if layout.sample_format == FLOAT:
         scaled = np.nan_to_num(lab.astype(np.float32)) * np.array((2.55, 1, 1), np.float32)
-        return np.clip(np.rint(scaled), (0, -128, -128), (255, 127, 127)).astype(np.int16).astype(np.uint8)
+        return encode_lab(scaled)
     size = layout.bits[0]
     wide = lab.astype(np.int64)
     high = (wide >> size - 8 if size >= 8 else wide << 8 - size).astype(np.uint8)
     return high ^ np.array((0, 128, 128), np.uint8) if layout.photometric == ICCLAB else high
+
+
+def encode_lab(lab: npt.NDArray[Any]) -> Bytes:
+    """L of 0..255 and signed a and b, as bytes."""
+    encoded: Bytes = np.clip(np.rint(lab), (0, -128, -128), (255, 127, 127)).astype(np.int16).astype(np.uint8)
+    return encoded
 
 
 def convert_ycbcr(pixels: Bytes, tables: ColourTables) -> Bytes:
@@ -325,7 +332,7 @@ def add_alpha(layout: TiffLayout, drawn: Bytes, alpha: Bytes) -> Bytes:
         lab: Any = drawn.view(np.int8).astype(np.float32)
         lab[:, :, 0] = drawn[:, :, 0]
         lab = lab * (1 if associated else share) + (1 - share) * np.array((255, 0, 0), np.float32)
-        return np.clip(np.rint(lab), (0, -128, -128), (255, 127, 127)).astype(np.int16).astype(np.uint8)
+        return encode_lab(lab)
     if associated:
         whole = np.where(share == 0, 1, share)
         drawn = np.minimum(np.rint(drawn / whole), 255).astype(np.uint8)

@@ -4,6 +4,7 @@ import io
 import lzma
 import random
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -305,6 +306,25 @@ def test_a_compression_that_is_not_read_is_named(compression: int, name: str) ->
     file = TiffFile(samples=integers(8, 1), bits=8, compression=compression)
     with pytest.raises(ImageRefused, match=f"a TIFF with {name.replace('(', '.').replace(')', '.')} compression"):
         decode_tiff(file.write(), MOST)
+
+
+@pytest.mark.parametrize(("compression", "name"), [(34887, "LERC"), (50002, "JPEG XL"), (34677, "LogLuv 24-bit")])
+def test_without_the_extra_a_refusal_names_it(compression: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)  # as Python marks what cannot be imported
+    data = TiffFile(samples=integers(8, 1), bits=8, compression=compression).write()
+    with pytest.raises(ImageRefused, match=rf"a TIFF with {name} compression; .*`pip install clip-vectorizer\[tiff\]`"):
+        decode_image(data)
+
+
+def test_without_the_extra_the_usual_layouts_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    values = integers(12, 3)
+    for compression in (1, 8, 50000):
+        compress = BYTE_CODECS.get(compression, bytes)
+        file = TiffFile(
+            samples=values, bits=12, photometric=RGB, planar=True, compression=compression, compress=compress
+        )
+        assert_near(decoded(file), bytes_of(values, 12))
 
 
 @pytest.mark.parametrize(("samples", "bits"), [(1, 1), (1, 4), (1, 8), (3, 8), (3, 12), (4, 8)])
