@@ -528,3 +528,23 @@ def break_bytes(data: bytes, chance: random.Random) -> bytes:
 def test_an_image_of_the_decoder_is_a_loaded_one() -> None:
     image = decode_tiff(TiffFile(samples=integers(12, 1), bits=12).write(), MOST)
     assert isinstance(image, Image.Image) and image.format == "TIFF"
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_file_that_is_cut_off_shows_what_is_there_or_nothing(bits: int, planar: bool) -> None:
+    values = integers(bits, 3)
+    file = TiffFile(samples=values, bits=bits, photometric=RGB, planar=planar, strip_rows=1)
+    data = write_first_directory(file)
+    partly = decode_image(data[: -3 * WIDE * bits // 8]) if not planar else decode_image(data[: -WIDE * bits // 8])
+    assert "% of it can be decoded" in partly.damage
+    assert_near(np.asarray(partly.pixels).astype(float)[:-3], bytes_of(values, bits)[:-3])
+    with pytest.raises(ImageRefused, match="at least 90% must be there"):
+        decode_image(data[: -len(data) // 2])
+
+
+def write_first_directory(file: TiffFile) -> bytes:
+    """The file with its strips behind its directory, as many programs write it."""
+    data = file.write()
+    page = io.BytesIO(data)
+    return extract_tiff_page(page, list_tiff_pages(page)[0])
