@@ -168,8 +168,8 @@ def load_torchscript(file: Path) -> Weights:
     """TorchScript has an interpreter of its own, which cannot call Python; only its tensors are taken."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*")  # deprecated
-        program: Any = torch.jit.load(str(file), map_location="cpu")
-        weights: Weights = dict(program.state_dict())
+        load: Any = torch.jit.load  # untyped
+        weights: Weights = dict(load(str(file), map_location="cpu").state_dict())
     for name in ("input_resolution", "context_length", "vocab_size"):  # of OpenAI's programs: numbers, not weights
         weights.pop(name, None)
     return weights

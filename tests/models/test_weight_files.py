@@ -72,7 +72,8 @@ def test_transformers_layout_gives_the_vectors_of_transformers(
     name: str, activation: str, quick: bool, tmp_path: Path
 ) -> None:
     model = random_clip(quick_gelu=quick)
-    theirs = CLIPModel(config_of(model, activation)).eval()
+    theirs: Any = CLIPModel(config_of(model, activation))
+    theirs.eval()
     theirs.load_state_dict(dict(renamed(model.state_dict())))
     theirs.save_pretrained(tmp_path)
     torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
@@ -174,7 +175,8 @@ def test_a_program_of_openais_kind_is_read_with_quick_gelu(tmp_path: Path) -> No
     model, file = random_clip(quick_gelu=True), tmp_path / "program.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace_module(model, {"encode_text": torch.zeros(1, 77, dtype=torch.long)}), file)
+        trace: Any = torch.jit.trace_module
+        torch.jit.save(trace(model, {"encode_text": torch.zeros(1, 77, dtype=torch.long)}), file)
     assert apart(embed(load(file)), reference_texts(model)) <= CLOSE
 
 
