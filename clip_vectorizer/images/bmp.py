@@ -123,14 +123,21 @@ def unpack_rows(layout: BmpLayout, data: bytes) -> tuple[Bytes, int]:
     """Pixels in the file's order, (H, W, 3 or 4), and how many of the rows are there."""
     stride = (layout.width * layout.bits + 31) // 32 * 4
     there = min(layout.height, len(data) // stride)
-    whole = data[: stride * layout.height].ljust(stride * layout.height, b"\0")
-    rows = np.frombuffer(whole, np.uint8).reshape(layout.height, stride)
+    rows = np.frombuffer(data[: stride * there], np.uint8).reshape(there, stride)
+    found = decode_rows(layout, rows)
+    pixels = np.zeros((layout.height, layout.width, found.shape[2]), np.uint8)
+    pixels[:there] = found
+    return pixels, there
+
+
+def decode_rows(layout: BmpLayout, rows: Bytes) -> Bytes:
+    """Rows of bytes, (R, stride), as pixels, (R, W, 3 or 4)."""
     if layout.bits in PALETTE_BITS:
-        return layout.palette[unpack_indexes(rows, layout.bits, layout.width)], there
+        return layout.palette[unpack_indexes(rows, layout.bits, layout.width)]
     if layout.bits == 24:
-        return rows[:, : 3 * layout.width].reshape(layout.height, layout.width, 3)[:, :, ::-1], there
+        return rows[:, : 3 * layout.width].reshape(len(rows), layout.width, 3)[:, :, ::-1]
     values = np.ascontiguousarray(rows[:, : layout.width * layout.bits // 8]).view(f"<u{layout.bits // 8}")
-    return apply_masks(values, layout.masks), there
+    return apply_masks(values, layout.masks)
 
 
 def unpack_indexes(rows: Bytes, bits: int, width: int) -> Bytes:
