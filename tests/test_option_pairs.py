@@ -30,7 +30,7 @@ from ingest.report import IngestReport, ReportFile
 
 Values = dict[str, Any]
 
-# An option that says what holds anyway: it works, and changes nothing.
+# An option that states what holds anyway: it works, and changes nothing.
 REDUNDANT = {("--html", "--thumbnails")}
 
 WEAVIATE = {"--weaviate-url": "http://w:1", "--weaviate-grpc-port": "7", "--weaviate-api-key": "key"}

@@ -15,7 +15,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image, read_size
 from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.images.settings import DecodeSettings
-from tests.server.asking import file_of
+from tests.server.clients import file_of
 
 LIMIT = DecodeSettings(max_pixels=10_000)
 CORNERS = np.zeros((8, 12, 3), np.uint8)

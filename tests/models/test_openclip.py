@@ -44,7 +44,7 @@ def test_a_folder_gives_open_clips_vectors(tmp_path: Path) -> None:
     assert apart(encoder.encode_images(list(pixels.numpy())), expected.numpy()) <= TOLERANCE
 
 
-def test_a_text_has_the_same_vector_alone_and_beside_longer_ones(tmp_path: Path) -> None:
+def test_a_text_has_the_same_vector_alone_and_with_longer_ones(tmp_path: Path) -> None:
     encoder = load_encoder(ModelName(f"local-dir:{save_folder(random_clip(), tmp_path)}"), CPU)
     alone = np.concatenate([texts_of(encoder, [text]) for text in TEXTS])
     assert apart(texts_of(encoder), alone) <= TOLERANCE
@@ -84,9 +84,7 @@ def test_a_checkpoint_loads_with_its_architecture_and_is_refused_without(archite
         load_encoder(ModelName(str(file)), CPU)
 
 
-def test_random_weights_are_the_same_every_time_and_said_so(
-    architecture: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_random_weights_are_the_same_every_time_and_logged(architecture: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         first, second = (load_encoder(ModelName(f"{architecture}::random"), CPU) for _ in range(2))
     np.testing.assert_array_equal(texts_of(first), texts_of(second))
@@ -95,7 +93,7 @@ def test_random_weights_are_the_same_every_time_and_said_so(
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", TOLERANCE), ("bf16", 2e-2)])
-def test_vectors_are_unit_float32_rows_whatever_the_precision(precision: str, tolerance: float, tmp_path: Path) -> None:
+def test_vectors_are_unit_float32_rows_in_every_precision(precision: str, tolerance: float, tmp_path: Path) -> None:
     model = random_clip()
     encoder = load_encoder(ModelName(f"local-dir:{save_folder(model, tmp_path)}"), Placement(precision=precision))
     rows = texts_of(encoder)

@@ -107,7 +107,7 @@ def test_a_palette_with_a_transparent_colour_is_on_white() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_turned_as_its_exif_says(orientation: int, kind: str) -> None:
+def test_a_picture_is_turned_by_its_exif_orientation(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     options = {"lossless": True} if kind == "WEBP" else {}

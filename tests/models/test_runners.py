@@ -31,7 +31,7 @@ def by_hand(values: list[int]) -> Vectors:
 
 @settings(max_examples=80, deadline=None)
 @given(batches=st.lists(st.lists(st.integers(0, 999), min_size=1, max_size=21), max_size=6), most=st.integers(1, 9))
-def test_every_batch_gets_its_own_rows_whatever_was_there_before(batches: list[list[int]], most: int) -> None:
+def test_every_batch_gets_its_own_rows_after_any_earlier_ones(batches: list[list[int]], most: int) -> None:
     runner = BucketRunner(squares, Recordings())
     runner.warm_up(rows(0), most)
     for batch in batches:

@@ -463,7 +463,7 @@ def test_encrypted_zip_members_are_failures_each(tmp_path: Path) -> None:
 
 def test_zip_names_are_read_in_the_encoding_they_are_in(tmp_path: Path) -> None:
     class Mute(zipfile.ZipInfo):
-        """Does not say that its name is UTF-8, as macOS does not."""
+        """Without the flag for UTF-8 names, as macOS writes."""
 
         def _encodeFilenameFlags(self) -> tuple[bytes, int]:
             return self.comment, self.flag_bits

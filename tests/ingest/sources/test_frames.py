@@ -70,7 +70,7 @@ def test_frames_in_order_are_drawn_from_one_opened_file() -> None:
         return opened[-1]
 
     reader = FrameReader(entry("x.gif", open_file), 40)
-    order = [number + shift for number in range(1, 40, 4) for shift in (2, 0, 3, 1)]  # as threads ask
+    order = [number + shift for number in range(1, 40, 4) for shift in (2, 0, 3, 1)]  # the order of threads
     assert len({reader.read(number) for number in order}) == 40
     assert len(opened) == 1 and opened[0].closed
 

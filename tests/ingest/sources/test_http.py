@@ -54,8 +54,8 @@ def test_a_refusal_is_not_tried_again(site: Site, far: Transport, waits: list[fl
 
 
 def test_a_missing_file_is_reported_without_its_signature(site: Site, far: Transport) -> None:
-    said = reason(far, f"{site.address}/x.png?X-Amz-Signature=0a1b2c")
-    assert said == "not found (HTTP 404)"
+    message = reason(far, f"{site.address}/x.png?X-Amz-Signature=0a1b2c")
+    assert message == "not found (HTTP 404)"
 
 
 def test_a_refused_connection_is_reported_after_three_tries(far: Transport, waits: list[float]) -> None:

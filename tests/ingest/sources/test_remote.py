@@ -132,8 +132,8 @@ def test_a_web_page_is_refused(site: Site, far: Transport) -> None:
 @pytest.mark.parametrize("name", ["x.png", "x.zip", "x.csv", "x.pdf", "folder/"])
 def test_what_is_not_there_is_refused_by_name(bucket: str, far: Transport, site: Site, name: str) -> None:
     for word in (f"{bucket}/none/{name}", f"{site.address}/none/{name}"):
-        said = refusal(word, far)
-        assert said.startswith(word) and ("not found" in said or "no images in this folder" in said)
+        message = refusal(word, far)
+        assert message.startswith(word) and ("not found" in message or "no images in this folder" in message)
 
 
 def test_a_folder_without_images_is_refused(bucket: str, far: Transport) -> None:

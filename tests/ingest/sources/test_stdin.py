@@ -66,7 +66,7 @@ def test_names_with_newlines_come_with_nul(here: Path) -> None:
     assert keys(found("-", stdin=b"a\nb.png\0a.png\0", options=SourceOptions(nul=True))) == ["a\nb.png", "a.png"]
 
 
-def test_names_that_end_with_nul_where_lines_are_expected_say_what_to_do(here: Path) -> None:
+def test_names_that_end_with_nul_where_lines_are_expected_fail_with_a_way_out(here: Path) -> None:
     [reason] = failures(found("-", stdin=b"one.png\0two.png\0")).values()
     assert reason == "ends with NUL, not with a new line; add -0"
 

@@ -108,16 +108,16 @@ def test_every_bad_row_is_one_failure_and_the_others_go_on(folder: Path) -> None
     good_and_bad = ["a.png,1", ",2", "./a.png,3", "b.png,many", '"sub/c.png"x,5', "b.png,6,7", "sub//c.png,8"]
     text = "\n".join(["path,n", *good_and_bad, "gone.png,9", "sub,10", "b\0.png,\n"])
     found = listed(folder, text, columns=(PropertyColumn("n", "n", "int"),))
-    said = failures(found)
+    reasons = failures(found)
     assert keys(found) == ["a.png", "sub/c.png"]
-    assert "'path' is empty" in said["t.csv#row=3"]
-    assert said["t.csv#row=4"] == "row 4 names the same file as row 2: a.png"
-    assert "'n'" in said["t.csv#row=5"] and "'many'" in said["t.csv#row=5"]
-    assert "is a quote opened and not closed?" in said["t.csv#row=6"]
-    assert "3 fields" in said["t.csv#row=7"]
-    assert said["gone.png"] == "cannot be read (No such file or directory)"
-    assert said["sub"] == "a folder, not a file"
-    assert "zero byte" in said["t.csv#row=11"]
+    assert "'path' is empty" in reasons["t.csv#row=3"]
+    assert reasons["t.csv#row=4"] == "row 4 names the same file as row 2: a.png"
+    assert "'n'" in reasons["t.csv#row=5"] and "'many'" in reasons["t.csv#row=5"]
+    assert "is a quote opened and not closed?" in reasons["t.csv#row=6"]
+    assert "3 fields" in reasons["t.csv#row=7"]
+    assert reasons["gone.png"] == "cannot be read (No such file or directory)"
+    assert reasons["sub"] == "a folder, not a file"
+    assert "zero byte" in reasons["t.csv#row=11"]
     assert len(found) == 10
 
 
@@ -133,12 +133,12 @@ def test_lines_of_bad_json_are_failures_and_the_others_go_on(folder: Path) -> No
         b'{"path": "b.png"}',
     ]
     found = listed(folder, b"\n".join(lines), "t.ndjson")
-    said = failures(found)
-    assert keys(found) == ["a.png", "b.png"] and list(said) == [f"t.ndjson#row={number}" for number in range(2, 8)]
-    assert "'path' is no text" in said["t.ndjson#row=4"] and "UTF-8" in said["t.ndjson#row=5"]
+    reasons = failures(found)
+    assert keys(found) == ["a.png", "b.png"] and list(reasons) == [f"t.ndjson#row={number}" for number in range(2, 8)]
+    assert "'path' is no text" in reasons["t.ndjson#row=4"] and "UTF-8" in reasons["t.ndjson#row=5"]
 
 
-def test_rows_that_are_not_utf8_fail_and_say_what_to_do(folder: Path) -> None:
+def test_rows_that_are_not_utf8_fail_with_a_way_out(folder: Path) -> None:
     found = listed(folder, "path,label\na.png,café\nb.png,x\n".encode("latin-1"))
     assert keys(found) == ["b.png"] and "save the table as UTF-8" in failures(found)["t.csv#row=2"]
 
@@ -153,7 +153,7 @@ def test_rows_of_separators_alone_are_no_rows(folder: Path) -> None:
     assert keys(found) == ["a.png"] and not failures(found)
 
 
-def test_names_of_columns_that_are_not_utf8_say_what_to_do_where_one_is_looked_for(folder: Path) -> None:
+def test_names_of_columns_that_are_not_utf8_fail_with_a_way_out_if_one_is_needed(folder: Path) -> None:
     table = "Datei;Größe\na.png;1\n".encode("cp1252")
     assert "save it as UTF-8" in refusal(folder, table)
     assert "save it as UTF-8" in refusal(folder, table, path_column="Datei", columns=(PropertyColumn("Größe", "size"),))
@@ -199,8 +199,8 @@ def test_columns_may_be_named(folder: Path) -> None:
 def test_a_table_that_cannot_be_used_is_refused_by_name(
     folder: Path, text: str, options: dict[str, object], why: str
 ) -> None:
-    said = refusal(folder, text, **options)
-    assert said.startswith(str(folder / "t.csv")) and why in said
+    reasons = refusal(folder, text, **options)
+    assert reasons.startswith(str(folder / "t.csv")) and why in reasons
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,22 @@ from PIL import Image
 
 from clip_vectorizer.errors import BadRequest
 from clip_vectorizer.server.routes.vectorize import parse_boundary, parse_files
-from tests.server.asking import RED, ask, base64_of, file_of, vectorize
+from tests.server.clients import RED, base64_of, file_of, send, vectorize
 
 BLUE = file_of(Image.new("RGB", (6, 6), "blue"))
 
 
-def send(*files: bytes, **more: Any) -> httpx.Response:
-    return ask("POST", "/vectorize/images", files=[("any", ("x.png", file)) for file in files], **more)
+def send_files(*files: bytes, **more: Any) -> httpx.Response:
+    return send("POST", "/vectorize/images", files=[("any", ("x.png", file)) for file in files], **more)
 
 
 def form(body: bytes) -> httpx.Response:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    return ask("POST", "/vectorize/images", content=body, headers=headers)
+    return send("POST", "/vectorize/images", content=body, headers=headers)
 
 
 def test_rows_come_in_the_order_of_the_parts() -> None:
-    answer = send(RED, BLUE, RED)
+    answer = send_files(RED, BLUE, RED)
     assert answer.headers["content-type"] == "application/x-npy"
     rows = np.load(io.BytesIO(answer.content))
     fields = vectorize(json={"images": [base64_of(RED), base64_of(BLUE)]}).json()
@@ -41,21 +41,21 @@ def test_an_empty_form_is_an_empty_array() -> None:
 
 
 def test_all_bad_files_are_named() -> None:
-    fields = send(RED, b"no", b"", BLUE).json()
+    fields = send_files(RED, b"no", b"", BLUE).json()
     assert fields["error"].startswith("images[1]: not an image that can be read; send a JPEG")
     assert fields["refused"].keys() == {"1", "2"}
     assert fields["refused"]["2"].startswith("0 bytes; it must be")
 
 
-def test_the_same_is_told_of_base64() -> None:
+def test_base64_has_the_same_fields() -> None:
     fields = vectorize(json={"images": ["?", base64_of(RED), base64_of(b"no")]}).json()
     assert fields["error"].startswith("images[0]: not base64; ")
     assert fields["refused"].keys() == {"0", "2"}
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/form-data; boundary="])
-def test_what_is_no_form_is_a_400_that_says_how_to_send_one(kind: str) -> None:
-    answer = ask("POST", "/vectorize/images", content=b"x", headers={"Content-Type": kind})
+def test_a_body_that_is_no_form_is_a_400_with_an_example(kind: str) -> None:
+    answer = send("POST", "/vectorize/images", content=b"x", headers={"Content-Type": kind})
     assert answer.status_code == 400
     assert "curl --form" in answer.json()["error"]
 
@@ -79,7 +79,7 @@ def test_a_broken_form_is_a_400(body: bytes) -> None:
 
 
 def test_too_many_files_are_a_413_before_they_are_looked_at() -> None:
-    answer = send(*[b"no image"] * 4, max_items=3)
+    answer = send_files(*[b"no image"] * 4, max_items=3)
     assert answer.status_code == 413
     assert "CLIP_MAX_ITEMS" in answer.json()["error"]
 

@@ -1,4 +1,4 @@
-"""Each route makes its own sentence of the position and the reason of a bad item; the values travel beside it."""
+"""Each route makes its own sentence of the position and the reason of a bad item; the values are sent with it."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from clip_vectorizer.errors import EncoderFailed, ImageRefused, ItemProblem, Ite
 from clip_vectorizer.protocol import parse_image_problem
 from clip_vectorizer.server.routes.item_errors import build_item_error, same_position
 from clip_vectorizer.server.routes.vectorize import BASE64_IMAGE
-from tests.server.asking import RED, ask, base64_of, vectorize
+from tests.server.clients import RED, base64_of, send, vectorize
 
 GOOD, BAD = base64_of(RED), base64_of(b"some words")
 REASON = "not an image that can be read"
@@ -27,7 +27,7 @@ def test_the_first_bad_image_is_named_by_values_and_all_are_listed() -> None:
 
 
 def test_openai_clients_get_positions_in_their_own_list() -> None:
-    fields = ask("POST", "/v1/embeddings", json={"input": ["a text", {"image": GOOD}, {"image": BAD}]}).json()
+    fields = send("POST", "/v1/embeddings", json={"input": ["a text", {"image": GOOD}, {"image": BAD}]}).json()
     reason = f"{REASON}; it must be base64 of a {FORMATS}"
     assert fields["error"]["message"] == f"input[2]: {reason}"
     assert fields["item"] == {"field": "input", "index": 2, "reason": reason}

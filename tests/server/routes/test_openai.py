@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.fakes import CONTEXT, free
-from tests.server.asking import RED, ask, base64_of, vectorize
+from tests.server.clients import RED, base64_of, send, vectorize
 
 URI = "data:image/png;base64," + base64_of(RED)
 
 
 def embeddings(body: Any, **more: Any) -> httpx.Response:
-    return ask("POST", "/v1/embeddings", more.pop("encoder", None), json=body, **more)
+    return send("POST", "/v1/embeddings", more.pop("encoder", None), json=body, **more)
 
 
 def rows_of(answer: httpx.Response) -> np.ndarray[Any, Any]:
@@ -29,7 +29,7 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
     return error
 
 
-def test_data_comes_in_the_order_of_the_input_whatever_its_kinds() -> None:
+def test_data_comes_in_the_order_of_the_input_for_mixed_kinds() -> None:
     answer = embeddings({"input": ["a", URI, {"text": "b"}, {"image": base64_of(RED)}, {"image": URI}]})
     fields = vectorize(json={"texts": ["a", "b"], "images": [URI]}).json()
     a, b, red = *fields["textVectors"], *fields["imageVectors"]
@@ -53,7 +53,7 @@ def test_usage_counts_the_tokens_that_the_model_read() -> None:
     assert usage == {"prompt_tokens": 3 + CONTEXT, "total_tokens": 3 + CONTEXT}
 
 
-def test_a_cut_text_is_told_by_its_place() -> None:
+def test_a_cut_text_is_named_by_its_position() -> None:
     assert embeddings({"input": [URI, "x" * 100]}).json()["warnings"][0].startswith("input[1]: ")
 
 
@@ -70,7 +70,7 @@ def test_another_model_is_a_404_that_names_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "expected"),
     [
         ({}, "there is no input"),
         ({"input": 7}, "input is a number"),
@@ -83,11 +83,11 @@ def test_another_model_is_a_404_that_names_ours() -> None:
         ([], "the body is a list"),
     ],
 )
-def test_what_cannot_be_asked_is_a_400_that_says_why(body: object, says: str) -> None:
-    assert says in error_of(embeddings(body), 400)["message"]
+def test_an_invalid_request_is_a_400_with_the_reason(body: object, expected: str) -> None:
+    assert expected in error_of(embeddings(body), 400)["message"]
 
 
-def test_our_own_dimension_may_be_asked_for() -> None:
+def test_the_own_dimension_may_be_requested() -> None:
     assert rows_of(embeddings({"input": "a", "dimensions": 8})).shape == (1, 8)
 
 
@@ -107,7 +107,7 @@ def test_a_model_that_fails_is_a_server_error() -> None:
 
 
 def test_the_list_of_models_holds_ours() -> None:
-    [entry] = ask("GET", "/v1/models").json()["data"]
+    [entry] = send("GET", "/v1/models").json()["data"]
     assert entry["id"] == "hash"
 
 

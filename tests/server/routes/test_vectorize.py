@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.server.codec import decode_base64_image
 from tests.fakes import CONTEXT, HashEncoder, Scripted
-from tests.server.asking import ORIGIN, RED, ask, base64_of, client_of, vectorize
+from tests.server.clients import ORIGIN, RED, base64_of, client_of, send, vectorize
 
 PLAIN = base64_of(RED)
 
@@ -26,7 +26,7 @@ def test_the_answer_holds_a_unit_row_for_each_item_in_order() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"texts": None, "images": None}, {"texts": [], "other": 1}])
-def test_both_lists_are_there_even_when_nothing_was_asked(body: dict[str, object]) -> None:
+def test_the_answer_to_an_empty_request_has_both_lists(body: dict[str, object]) -> None:
     assert vectorize(json=body).json() == {"textVectors": [], "imageVectors": []}
 
 
@@ -36,11 +36,11 @@ def test_an_empty_text_has_a_vector() -> None:
 
 @pytest.mark.parametrize("path", ["//vectorize", "/vectorize/", "/vectorize"])
 def test_slashes_too_many_do_no_harm(path: str) -> None:
-    answer = ask("POST", ORIGIN + path, json={"texts": ["a"]})
+    answer = send("POST", ORIGIN + path, json={"texts": ["a"]})
     assert answer.status_code == 200, answer.text
 
 
-def test_a_text_longer_than_the_context_is_cut_and_said_so() -> None:
+def test_a_text_longer_than_the_context_is_cut_with_a_warning() -> None:
     fields = vectorize(json={"texts": ["short", "x" * (CONTEXT + 1)]}).json()
     assert len(fields["textVectors"]) == 2
     assert fields["warnings"] == [f"texts[1]: longer than the {CONTEXT} tokens that the model reads; the rest was cut"]
@@ -50,10 +50,10 @@ def test_a_text_longer_than_any_context_is_cut_before_it_is_read() -> None:
     assert "texts[0]" in vectorize(json={"texts": ["x" * 50]}, max_text_characters=10).json()["warnings"][0]
 
 
-def test_probes_answer_204_and_meta_tells_the_model() -> None:
-    assert ask("GET", "/.well-known/live").status_code == 204
-    assert ask("GET", "/.well-known/ready").status_code == 204
-    meta = ask("GET", "/meta").json()
+def test_probes_answer_204_and_meta_describes_the_model() -> None:
+    assert send("GET", "/.well-known/live").status_code == 204
+    assert send("GET", "/.well-known/ready").status_code == 204
+    meta = send("GET", "/meta").json()
     assert (meta["model"], meta["dimension"], meta["logit_scale"]) == ("hash", 8, 100.0)
     assert meta["version"]
 
