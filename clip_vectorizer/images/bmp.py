@@ -13,9 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images.arrays import Bytes
 from clip_vectorizer.images.damage import PartialImage, list_row_gaps
 
-Bytes = npt.NDArray[np.uint8]
 FILE_HEADER = 14  # bytes
 CORE_HEADER = 12  # the first header of OS/2, with sides of 16 bits and colours of 3 bytes
 HEADER_SIZES = range(16, 125)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images.arrays import Bytes, Samples
 from clip_vectorizer.images.damage import PartialImage, PixelBox
 from clip_vectorizer.images.tiff_codecs import (
     BATCH_BYTES,
@@ -59,8 +59,6 @@ from clip_vectorizer.images.tiff_samples import (
     unpack_samples,
 )
 
-Bytes = npt.NDArray[np.uint8]
-Samples = npt.NDArray[np.generic]
 PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
 PHOTOMETRIC, PLANES, COLOR_MAP = 262, 284, 320
 MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff

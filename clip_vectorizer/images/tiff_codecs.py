@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
 
 from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images.arrays import Samples
 from clip_vectorizer.images.pillow import ignore_pillow_warnings, open_image
 from clip_vectorizer.images.tiff_layout import (
     CCITT,
@@ -36,8 +37,6 @@ from clip_vectorizer.images.tiff_layout import (
     TiffLayout,
 )
 
-Bytes = npt.NDArray[np.uint8]
-Samples = npt.NDArray[np.generic]
 DEFLATE = (8, 32946, 50013)
 LIBTIFF_CODECS = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
 WEBP, JPEG_2000, LERC, JPEG_XR, JPEG_XL = (

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
+from clip_vectorizer.images.arrays import Bytes, Samples
 from clip_vectorizer.images.tiff_layout import (
     ASSOCIATED_ALPHA,
     CIELAB,
@@ -26,8 +27,6 @@ from clip_vectorizer.images.tiff_layout import (
     TiffLayout,
 )
 
-Samples = npt.NDArray[np.generic]
-Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 FLOAT_WHITES = (1.0, 255.0, 65535.0)
 INTEGER_WHITES = (255.0, 65535.0)  # of signed integers, besides their type's largest
