@@ -26,6 +26,7 @@ from clip_vectorizer.images.settings import ColourMode
 PixelFunction = Callable[[Image.Image], Image.Image]
 
 SRGB_TOLERANCE = 1  # levels of 255: sRGB's published variants differ from each other by that
+MILD_CHANGE = 12  # levels of 255
 GRID = (0, 8, 16, 32, 64, 96, 128, 160, 192, 224, 240, 255)  # levels of each channel that are compared
 MAX_NAME = 60  # characters
 CACHED_PROFILES = 64  # a matrix takes some kilobytes, a table for RGB or CMYK less than one megabyte
@@ -43,6 +44,7 @@ class ColourConversion:
 
     profile: str  # its name, such as "Display P3"; "" if it has none
     convert: PixelFunction  # without alpha, to RGB
+    is_mild: bool = False  # whether pixels may be averaged first: no mixing of channels, and about sRGB's curve
 
     def apply(self, band: Image.Image) -> Image.Image:
         """The band in sRGB: RGB, or RGBA if it has alpha, which is unchanged. Its mode is the image's, P expanded."""
@@ -147,7 +149,7 @@ def build_conversion(profile: ImageCms.ImageCmsProfile, kind: str, space: str) -
         convert = partial(map_levels, tables)
     if space != "CMYK" and keeps_colours(convert, space):
         return None
-    return ColourConversion(read_name(profile), convert)
+    return ColourConversion(read_name(profile), convert, space == "RGB" and keeps_grey(convert))
 
 
 def build_transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
@@ -185,6 +187,13 @@ def keeps_colours(convert: PixelFunction, space: str) -> bool:
     sample = sample_colours(space)
     changes = np.asarray(convert(sample)).astype(np.int16) - np.asarray(sample.convert("RGB"))
     return bool(np.abs(changes).max() <= SRGB_TOLERANCE)
+
+
+def keeps_grey(convert: PixelFunction) -> bool:
+    """Whether grey stays grey, about as bright: by Adobe RGB's curve by 9 levels, by ProPhoto's by 17."""
+    ramp = sample_colours("L").convert("RGB")
+    changes = np.asarray(convert(ramp)).astype(np.int16) - np.asarray(ramp)
+    return bool(np.abs(changes).max() <= MILD_CHANGE)
 
 
 def sample_colours(space: str) -> Image.Image:

@@ -52,15 +52,19 @@ class DecodedImage:
     damage: str = ""  # what is wrong with it: "98 % of its rows could be decoded"
     ignored: str = ""  # why its colour profile was not used
     is_plain: bool = True  # whether Pillow reads the file as it is, so that every sidecar does
+    to_srgb: ColourFunction | None = None  # of pixels that are not in sRGB yet: with `late_colour` only
 
     @property
     def mime(self) -> str:
         return Image.MIME.get(self.format, f"image/{self.format.lower()}")
 
 
-def decode_image(data: bytes, settings: DecodeSettings = USUAL_DECODING, least_side: int = 0) -> DecodedImage:
+def decode_image(
+    data: bytes, settings: DecodeSettings = USUAL_DECODING, least_side: int = 0, late_colour: bool = False
+) -> DecodedImage:
     """The first picture of a file, at 1/2, 1/4, ... of its size where no side gets under `least_side`. Thread-safe.
 
+    With `late_colour` a conversion that costs the less the fewer the pixels may be left to the caller: see `to_srgb`.
     Raises ImageRefused: 413 for more pixels than the settings allow, before any is decoded; 422 for what is no image
     (called by its name), for a broken one, and for one of which too few rows are there.
 
@@ -72,7 +76,7 @@ def decode_image(data: bytes, settings: DecodeSettings = USUAL_DECODING, least_s
     """
     with ignore_pillow_warnings():
         try:
-            return decode_plain(data, settings, least_side)
+            return decode_plain(data, settings, least_side, late_colour)
         except ImageRefused:
             raise
         except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, IndexError, struct.error, ...
@@ -93,7 +97,7 @@ def read_size(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> tuple[i
             raise
         except Exception:
             lean = png.strip_profile(png.strip_texts(data))
-            return (0, 0) if lean is data else read_size(lean, settings)
+            return (0, 0) if len(lean) == len(data) else read_size(lean, settings)
 
 
 def make_plain(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> bytes:
@@ -128,7 +132,7 @@ def needs_extra(data: bytes) -> bool:
     return is_heif(data) or data.startswith(TIFF_SIGNATURES) or data.startswith(JPEG_SIGNATURE + b"\xff\xf7")
 
 
-def decode_plain(data: bytes, settings: DecodeSettings, least_side: int) -> DecodedImage:
+def decode_plain(data: bytes, settings: DecodeSettings, least_side: int, late_colour: bool = False) -> DecodedImage:
     """Decode by Pillow alone. Raises what its decoders raise, and ImageRefused."""
     with identify_image(io.BytesIO(data)) as image:
         check_size(image, settings.max_pixels)
@@ -140,18 +144,27 @@ def decode_plain(data: bytes, settings: DecodeSettings, least_side: int) -> Deco
         if name == "JPEG" and ends_in_zeros(data):
             raise OSError("zero bytes in place of its end")
         colour = find_colour(image, data, settings.colour)
-        pixels, box = small_rgb(image, least_side, choose_function(colour))
+        convert = choose_function(colour)
+        is_late = late_colour and can_wait(image, colour)
+        pixels, box = small_rgb(image, least_side, None if is_late else convert)
         may_end_early = name in ("JPEG", "MPO") and "progressive" not in image.info and has_flat_corner(image)
     if may_end_early and find_gaps(data):
         return decode_start(data, settings)
     size = turn_size(stored, box)
-    return DecodedImage(pixels, box, size, name, ignored=colour.ignored, is_plain=name != "HEIF")
+    late = convert if is_late else None
+    return DecodedImage(pixels, box, size, name, ignored=colour.ignored, is_plain=name != "HEIF", to_srgb=late)
 
 
 def turn_size(stored: tuple[int, int], box: Box) -> tuple[int, int]:
     """The size of the upright picture, whose place has the same sides."""
     lies = box[2] - box[0] > box[3] - box[1]
     return stored if lies == (stored[0] > stored[1]) else stored[::-1]
+
+
+def can_wait(image: Image.Image, colour: ColourFinding) -> bool:
+    """Whether its colours may be converted after it is resized: a resampled mean is nearly the same in both spaces."""
+    is_opaque = image.mode == "RGB" and not image.has_transparency_data
+    return is_opaque and colour.conversion is not None and colour.conversion.is_mild
 
 
 def choose_function(colour: ColourFinding) -> ColourFunction | None:
@@ -286,7 +299,15 @@ def attempt_jpeg(data: bytes, settings: DecodeSettings, least_side: int) -> Iter
 
 def attempt_tiff(data: bytes, settings: DecodeSettings) -> Iterator[Attempt]:
     yield partial(decode_rare_tiff, data, settings)
-    yield partial(decode_partly, data, settings)
+    yield partial(decode_trusted_tiff, data, settings)
+
+
+def decode_trusted_tiff(data: bytes, settings: DecodeSettings) -> DecodedImage:
+    """What Pillow can decode of a TIFF of a layout that it decodes rightly. Raises what it raises, and ImageRefused."""
+    with open_again(data) as image:
+        if not isinstance(image, TiffImagePlugin.TiffImageFile) or not trusts_pillow(image):
+            raise UnidentifiedImageError("a TIFF layout for the other decoder")
+    return decode_partly(data, settings)
 
 
 def decode_mended(data: bytes, settings: DecodeSettings, least_side: int, damage: str = "") -> DecodedImage:

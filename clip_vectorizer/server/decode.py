@@ -1,5 +1,8 @@
 """Decodes a file into the model's pixels. Errors have no position: equal images of two requests are decoded once."""
 
+import numpy as np
+from PIL import Image
+
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image, read_size
 from clip_vectorizer.images.settings import DecodeSettings
@@ -18,10 +21,11 @@ def decode_pixels(encoder: Preparer, data: bytes, settings: DecodeSettings) -> P
     Raises ImageRefused: 413 before decoding more than `settings.max_pixels`, 422 for an unreadable file.
     """
     try:
-        image = decode_image(data, settings, SIZE_MARGIN * encoder.info.image_size)
+        image = decode_image(data, settings, SIZE_MARGIN * encoder.info.image_size, late_colour=True)
     except ImageRefused as error:
         raise add_hint(error) from error
-    return encoder.prepare_image(image.pixels, image.box)
+    pixels = encoder.prepare_image(image.pixels, image.box)
+    return np.array(image.to_srgb(Image.fromarray(pixels))) if image.to_srgb else pixels
 
 
 def count_pixels(data: bytes, settings: DecodeSettings) -> int:

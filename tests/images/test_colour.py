@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from clip_vectorizer.images.colour import ColourFinding, FindingCache, find_colour
+from clip_vectorizer.images.opener import decode_image
 from tests.images import png_writer as png
 from tests.images import profiles as icc
 from tests.images.case import Rgb
@@ -412,6 +413,29 @@ def test_of_an_hdr_jpeg_with_a_gain_map_the_first_picture_is_converted() -> None
         found = find_colour(image, file.getvalue())
         assert (image.format, image.size, image.mode) == ("MPO", (48, 48), "RGB")
     assert found.conversion
+
+
+LATE = {"P3": (icc.P3_PROFILE, True), "Adobe RGB": (icc.ADOBE_PROFILE, True), "XYB": (xyb_profile(), False)}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_mild_conversion_may_wait_until_the_image_is_small(name: str) -> None:
+    profile, waits = LATE[name]
+    data = write(RGB, "PNG", icc_profile=profile)
+    late, early = decode_image(data, late_colour=True), decode_image(data)
+    assert early.to_srgb is None
+    assert (late.to_srgb is not None) == waits
+    shown = late.to_srgb(late.pixels) if late.to_srgb else late.pixels
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(early.pixels))
+
+
+def test_transparent_grey_linear_and_srgb_pixels_never_wait() -> None:
+    linear = icc.matrix_profile(icc.SRGB, icc.gamma_tag(1.0))
+    for pixels, profile in ((colours(4), icc.P3_PROFILE), (GREY, icc.grey_profile(1.8)), (RGB, linear)):
+        decoded = decode_image(write(pixels, "PNG", icc_profile=profile), late_colour=True)
+        assert decoded.to_srgb is None
+        assert mean_error(np.asarray(decoded.pixels), np.asarray(Image.fromarray(pixels).convert("RGB"))) > 2
+    assert decode_image(write(RGB, "PNG", icc_profile=icc.SRGB_PROFILE_V4), late_colour=True).to_srgb is None
 
 
 def test_a_finding_is_made_once_for_a_profile() -> None:
