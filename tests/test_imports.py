@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ingest.items", "ingest.retry", "ingest.choices"),
     (
         "clip_vectorizer.models",
+        "clip_vectorizer.images",
         "clip_vectorizer.database",
         "clip_vectorizer.client",
         "clip_vectorizer.common_options",
