@@ -1,5 +1,6 @@
 """An ingest shared out: parts, rows, the tally. Ray itself is in tests/stack/test_ray.py."""
 
+import io
 import pickle
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pikepdf
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,10 +34,12 @@ from ingest.pipeline import IngestSettings, ignore_progress
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport
 from ingest.retry import Patience
-from ingest.sources.base import SkippedFile
+from ingest.sources import open_sources
+from ingest.sources.base import PdfPassword, SkippedFile, SourceOptions
 from ingest.stages import SizeLimit
 from ingest.upload import upload
 from tests.ingest.fakes import BROKEN, FakeEmbedder, FakeStore, ListSource, pictures, png
+from tests.ingest.sources.pdf_files import pdf
 
 NOWHERE = ConnectionSettings("http://127.0.0.1:1")
 SMALL_GROUPS = IngestSettings(embed_batch=SizeLimit(4), workers=2)
@@ -96,6 +102,27 @@ def test_all_parts_together_find_what_one_process_finds() -> None:
         events += [item.key for item in list_items([source], subdivide_shard(Selection(), number, 4), events.append)]
     assert sorted(key for key in events if isinstance(key, str)) == sorted(source.files)
     assert [event for event in events if isinstance(event, SkippedFile)] == [SkippedFile("notes.xyz")]
+
+
+def test_workers_open_encrypted_files_lists_and_tables_with_images(tmp_path: Path) -> None:
+    with pikepdf.open(io.BytesIO(pdf(b"", b""))) as plain:
+        plain.save(tmp_path / "x.pdf", encryption=pikepdf.Encryption(owner="geheim", user="geheim"))
+    (tmp_path / "own.png").write_bytes(png())
+    (tmp_path / "paths.txt").write_text("own.png\n")
+    pyarrow.parquet.write_table(pyarrow.table({"image": [png(), png((1, 2, 3))]}), tmp_path / "t.parquet")
+    names = (tmp_path / name for name in ("x.pdf", "paths.txt", "t.parquet"))
+    here = replace(job(*names), options=SourceOptions(pdf_passwords=(PdfPassword("geheim"),)))
+    read: list[str] = []
+    for packed in map(pickle.dumps, ((part, here) for part in split_sources(here, 3))):
+        part, there = pickle.loads(packed)
+        for item in list_items(open_sources(part.words, there.options), part.selection, ignore_event):
+            assert item.read()
+            read.append(item.key)
+    assert sorted(read) == ["own.png", "t.parquet#row=1", "t.parquet#row=2", "x.pdf#page=1", "x.pdf#page=2"]
+
+
+def ignore_event(event: object) -> None:
+    assert not isinstance(event, ItemOutcome), event
 
 
 def test_a_part_read_again_makes_the_same_groups_though_the_store_has_some_of_them_by_then() -> None:
