@@ -37,7 +37,7 @@ def test_a_full_queue_answers_the_requests_that_it_took() -> None:
 
 def test_a_request_that_never_fits_is_a_413() -> None:
     with faulty(CLIP_MAX_QUEUE=4, CLIP_MAX_QUEUE_BYTES=MEGABYTE) as sidecar:
-        assert refusal(sidecar.vectorize([fresh("good") for _ in range(5)]), 413)
+        assert refusal(sidecar.vectorize([fresh("good") for _ in range(33)]), 413)  # eight texts take one place
         assert refusal(sidecar.vectorize(["x" * 2 * MEGABYTE]), 413)
         assert sidecar.serves()
 
