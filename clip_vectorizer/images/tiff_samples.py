@@ -108,6 +108,11 @@ def expand_integers(rows: Bytes, size: int, order: str) -> Samples:
         high, middle, low = np.moveaxis(triples if order == ">" else triples[:, :, ::-1], 2, 0)
         joined: Samples = high << 16 | middle << 8 | low
         return joined
+    if size == 12:  # the usual one; two of them in three bytes
+        triples = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 3))).reshape(len(rows), -1, 3).astype(np.uint16)
+        first, middle, last = np.moveaxis(triples, 2, 0)
+        pairs = np.stack([first << 4 | middle >> 4, (middle & 15) << 8 | last], axis=2)
+        return pairs.reshape(len(rows), -1)[:, : rows.shape[1] * 8 // 12]
     bits = np.unpackbits(rows, axis=1)
     bits = bits[:, : bits.shape[1] // size * size].reshape(len(rows), -1, size)
     return join_bits(bits)
@@ -146,7 +151,8 @@ def expand_float24(rows: Bytes, order: str) -> Floats:
     values = expand_integers(rows, 24, order).astype(np.uint32)
     sign, exponent, fraction = values >> 23, values >> 16 & 0x7F, values & 0xFFFF
     exponent = np.where(exponent == 0, 0, np.where(exponent == 0x7F, 0xFF, exponent + 64))
-    return (sign << 31 | exponent << 23 | fraction << 7).view(np.float32)
+    floats: Floats = (sign << 31 | exponent << 23 | fraction << 7).astype(np.uint32).view(np.float32)
+    return floats
 
 
 def find_range(layout: TiffLayout) -> WhiteLevels | None:
@@ -166,14 +172,17 @@ class ValueRange:
         self._over = dict.fromkeys((*FLOAT_WHITES, *INTEGER_WHITES), 0)
 
     def add(self, values: Samples) -> None:
-        usable: Any = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        usable: Any = values
+        if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+            usable = values[finite]
         if usable.dtype.kind == "f" and usable.dtype.itemsize == 2:
             usable = usable.astype(np.float32)  # 65535 is more than the largest float of 16 bits
         if usable.size:
             self.lowest = min(self.lowest, float(usable.min()))
             self._positive += int(np.count_nonzero(usable > 0))
+            brightest = float(usable.max())
             for white in self._over:
-                self._over[white] += int(np.count_nonzero(usable > white))
+                self._over[white] += int(np.count_nonzero(usable > white)) if brightest > white else 0
 
     def choose_white(self, whites: tuple[float, ...]) -> float:
         """The first level that at most 1 % of the positive values exceed, else the last."""

@@ -548,3 +548,14 @@ def write_first_directory(file: TiffFile) -> bytes:
     data = file.write()
     page = io.BytesIO(data)
     return extract_tiff_page(page, list_tiff_pages(page)[0])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floats_of_24_bits_are_those_of_32_cut_short(order: str) -> None:
+    shades = draw_gradient(HIGH, WIDE, 1) * 0.99 + 0.01
+    bits = shades.astype(np.float32).view(np.uint32).astype(np.int64)
+    short = (bits >> 23 & 255) - 64 << 16 | bits >> 7 & 0xFFFF  # 7 bits of exponent, 16 of fraction
+    data = bytearray(TiffFile(samples=short, bits=24, order=order).write())
+    at = data.index(struct.pack(f"{order}HHI", 339, 3, 1))
+    struct.pack_into(f"{order}H", data, at + 8, 3)  # floats
+    assert_near(np.asarray(decode_tiff(bytes(data), MOST)).astype(float)[:, :, None], np.rint(shades * 255))
