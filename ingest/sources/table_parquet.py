@@ -36,9 +36,9 @@ class ParquetFormat:
         with open_parquet(open_file) as file:
             try:
                 for batch in read_batches(file, used):
-                    for fields in truncate_to_microseconds(batch).to_pylist():
+                    for row in list_rows(truncate_to_microseconds(batch), number + 1):
                         number += 1
-                        yield TableRow(number, fields)
+                        yield row
             except (pyarrow.ArrowException, ValueError, OSError) as error:
                 yield InvalidRow(number + 1, f"the table cannot be read from here on ({error})")
 
@@ -48,6 +48,9 @@ def open_parquet(open_file: FileOpener) -> Iterator[Any]:
     with open_file() as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            _ = [field.name for field in parquet.schema_arrow]
+        except UnicodeDecodeError as error:
+            raise InputError("a broken Parquet file, or the names of its columns are not UTF-8 text") from error
         except (pyarrow.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno:  # of the file system
                 raise
@@ -107,15 +110,26 @@ def is_bytes(kind: Any) -> bool:
 def read_batches(file: Any, used: Sequence[str]) -> Iterator[Any]:
     with_images = any(find_images(file.schema_arrow.field(name).type) for name in used)
     for group in range(file.num_row_groups):
-        rows = count_batch_rows(file.metadata.row_group(group), used) if with_images else BATCH_ROWS
+        rows = count_batch_rows(file.metadata.row_group(group)) if with_images else BATCH_ROWS
         yield from file.iter_batches(rows, row_groups=[group], columns=list(used), use_threads=False)
 
 
-def count_batch_rows(group: Any, used: Sequence[str]) -> int:
-    """Return how many rows of a row group to read at once, by the mean size of a row."""
-    chunks = [group.column(index) for index in range(group.num_columns)]
-    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in used)
-    return max(1, min(IMAGE_BATCH_ROWS, int(IMAGE_BATCH_BYTES * group.num_rows // max(1, size))))
+def count_batch_rows(group: Any) -> int:
+    """Return how many rows of a row group to read at once, by the mean size of a row with all of its columns.
+
+    The sizes of single columns are not read: over damaged metadata of a column, pyarrow ends the process.
+    """
+    return max(1, min(IMAGE_BATCH_ROWS, int(IMAGE_BATCH_BYTES * group.num_rows // max(1, group.total_byte_size))))
+
+
+def list_rows(batch: Any, first: int) -> list[TableRow | InvalidRow]:
+    """Return the rows of a batch; text that is not UTF-8 makes its own row invalid, and no other."""
+    try:
+        return [TableRow(number, fields) for number, fields in enumerate(batch.to_pylist(), first)]
+    except ValueError as error:
+        if len(batch) == 1:
+            return [InvalidRow(first, f"its values cannot be read ({error})")]
+        return [row for at in range(len(batch)) for row in list_rows(batch.slice(at, 1), first + at)]
 
 
 def truncate_to_microseconds(batch: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,30 @@ def test_a_row_group_that_is_damaged_ends_the_table_with_a_failure(tmp_path: Pat
     found = listed(written(file, bytes(data)))
     assert list(read(found)) == ["t.parquet#row=1"] and list(failures(found)) == ["t.parquet#row=2"]
     assert "the table cannot be read from here on" in failures(found)["t.parquet#row=2"]
+
+
+def test_text_that_is_not_utf8_fails_its_own_row(tmp_path: Path) -> None:
+    texts = pyarrow.array([b"one", b"caf\xe9", b"three"], pyarrow.binary()).view(pyarrow.string())
+    found = listed(parquet(tmp_path / "t.parquet", rows_of_group=3, image=[RED, GREEN, BLUE], caption=texts))
+    assert list(read(found)) == ["t.parquet#row=1", "t.parquet#row=3"]
+    assert "its values cannot be read ('utf-8'" in failures(found)["t.parquet#row=2"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=9))
+def test_a_damaged_table_is_refused_or_its_rows_fail(bits: list[tuple[float, int]]) -> None:
+    out = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.table({"image": structs((RED, "a.png"), (GREEN, None))}), out)
+    data = bytearray(out.getvalue().to_pybytes())
+    for at, bit in bits:
+        data[int(at * len(data))] ^= 1 << bit
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = listed(written(Path(folder) / "t.parquet", bytes(data)))
+        except InputError as problem:
+            assert "t.parquet: " in str(problem)
+        else:
+            assert found and all(failures(found).values())
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
