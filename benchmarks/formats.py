@@ -89,21 +89,10 @@ def measure_peers() -> dict[str, Cells]:
 
 def measure_peer(peer: PillowPeer, files: Path, library: Path) -> Cells:
     """Install its Pillow into `library` and open all `files` with it."""
-    uv = Path(sys.executable).parent / "uv"
-    install = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "--target",
-        library,
-        f"pillow=={peer.pillow}",
-    ]
-    subprocess.run(install, check=True)
-    script = Path(__file__).with_name("plain_pillow.py")
-    command = [sys.executable, script, files, peer.key]
+    uv = str(Path(sys.executable).with_name("uv"))
+    wanted = ["--python", sys.executable, "--target", str(library), f"pillow=={peer.pillow}"]
+    subprocess.run([uv, "pip", "install", "--quiet", *wanted], check=True)
+    command = [sys.executable, str(Path(__file__).with_name("plain_pillow.py")), str(files), peer.key]
     done = subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(library)})
     results = json.loads(done.stdout)
     return {case.name: describe_peer(case, results[case.name]) for case in all_cases()}

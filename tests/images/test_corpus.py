@@ -11,6 +11,7 @@ from clip_vectorizer.images.opener import DecodedImage, decode_image
 from tests.images.case import CorpusCase, Rgb, mean_difference
 from tests.images.corpus import all_cases, cases_by_section
 
+SCALED_LEVELS = 2.0  # what another way of shrinking may add
 MOST_BYTES = 600_000  # of a file
 
 
@@ -29,6 +30,17 @@ def test_an_image_is_opened_with_the_right_pixels(case: CorpusCase) -> None:
     assert case.truth is not None
     assert mean_difference(pixels_of(decoded), case.truth) <= case.levels
     assert decoded.damage == ""
+
+
+@pytest.mark.parametrize("case", cases_of("opened"), ids=lambda case: case.name)
+def test_a_scaled_decode_shows_the_same_picture(case: CorpusCase) -> None:
+    """Lossless JPEG cannot be decoded scaled; it is shrunk afterwards, or not at all."""
+    assert case.truth is not None
+    height, width = case.truth.shape[:2]
+    pixels = decode_image(case.data, least_side=min(height, width) // 3).pixels
+    assert pixels.width in (width, (width + 1) // 2)
+    small = np.asarray(Image.fromarray(case.truth).resize(pixels.size, Image.Resampling.BOX))
+    assert mean_difference(np.asarray(pixels), small) <= case.levels + SCALED_LEVELS
 
 
 @pytest.mark.parametrize("case", cases_of("shown"), ids=lambda case: case.name)

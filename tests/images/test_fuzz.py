@@ -10,7 +10,7 @@ import pytest
 
 from tests.images import mutations
 from tests.images.corpus import all_cases
-from tests.images.fuzz import FuzzTally, note_failure, run_files, run_one
+from tests.images.fuzz import FuzzTally, note_failure, preview_as_ingest, run_files, run_one
 from tests.images.mutations import mutated_files, repair_checksums
 
 FILES = int(os.environ.get("CLIP_FUZZ_FILES", "1500"))
@@ -68,3 +68,10 @@ def test_another_error_and_a_slow_file_are_failures() -> None:
     for number in range(100):
         note_failure(tally, str(number))
     assert (tally.outcomes["failed"], len(tally.failures)) == (101, 20)
+
+
+@pytest.mark.parametrize("lost", [slice(12, 16), slice(16, 23), slice(30, 40)])
+def test_a_png_that_lost_a_part_of_its_head_is_refused_by_the_preview(lost: slice) -> None:
+    data = bytearray(next(case.data for case in all_cases() if case.name == "crc-tEXt.png"))
+    del data[lost]
+    assert preview_as_ingest(bytes(data)) == "refused"

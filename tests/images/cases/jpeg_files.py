@@ -96,7 +96,7 @@ def scan_bomb() -> bytes:
 
 def rare_processes() -> Iterator[CorpusCase]:
     files = {
-        "lossless": ("lossless JPEG", blobs.LOSSLESS, "either", BLOB, "lossless JPEG"),
+        "lossless": ("lossless JPEG", blobs.LOSSLESS, "opened", BLOB, ""),
         "lossless-16": ("lossless JPEG of 16 bits", blobs.LOSSLESS_GREY_16, "either", BLOB_GREY, "lossless JPEG"),
         "12-bit": ("JPEG of 12 bits", blobs.TWELVE_BIT, "either", BLOB, "12"),
     }  # fmt: skip
