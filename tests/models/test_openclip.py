@@ -72,7 +72,7 @@ def test_an_entrys_preprocessing_is_used(architecture: str, tmp_path: Path) -> N
     torch.save(random_clip().state_dict(), weights)
     entry = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "interpolation": "bilinear", "resize_mode": "squash"}
     encoder = openclip.load_entry("small", architecture, entry, str(weights), CPU)
-    assert encoder.info.preprocessing == "squash-32-bilinear-v2"
+    assert encoder.info.preprocessing == "squash-32-bilinear-v3"
 
 
 def test_a_checkpoint_loads_with_its_architecture_and_is_refused_without(architecture: str, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_long_strip_takes_no_gigabytes(size: tuple[int, int]) -> None:
 def test_what_a_configuration_leaves_out_is_as_in_openais_clip() -> None:
     assert parse_pixel_recipe(224, {}) == PixelRecipe(224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
     squash = {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}
-    assert parse_pixel_recipe(48, squash).version == "squash-48-bilinear-v2"
+    assert parse_pixel_recipe(48, squash).version == "squash-48-bilinear-v3"
     assert parse_pixel_recipe(48, squash).mean == (0.5, 0.5, 0.5)
 
 

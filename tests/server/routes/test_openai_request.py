@@ -200,7 +200,7 @@ def test_a_model_is_found_by_its_name() -> None:
     ],
 )
 def test_a_wrong_base_url_is_answered_where_the_client_shows_it(method: str, path: str) -> None:
-    sentence = message(send(method, path, **({"json": {"input": "a"}} if method == "POST" else {})), 404)
+    sentence = message(send(method, path, json={"input": "a"} if method == "POST" else None), 404)
     assert "embeddings are at /v1/embeddings, so end the base URL of the client in /v1" in sentence
 
 
