@@ -205,6 +205,10 @@ def check_layout(layout: TiffLayout) -> None:
         raise ImageRefused(422, f"a TIFF of {layout.samples} samples a pixel where its colours need {layout.colours}")
     if not all(1 <= bits <= MAX_BITS for bits in layout.bits):
         raise ImageRefused(422, f"a TIFF of {max(layout.bits)} bits a sample")
+    if layout.planar and len(set(layout.bits)) > 1:
+        raise ImageRefused(422, "a TIFF with planes of different depths")
+    if layout.sample_format != UNSIGNED and len(set(layout.bits)) > 1:
+        raise ImageRefused(422, "a TIFF of floats or signed samples of different sizes")
     if layout.sample_format == FLOAT and set(layout.bits) - {16, 24, 32, 64}:
         raise ImageRefused(422, f"a TIFF of floats of {layout.bits[0]} bits")
     if not layout.offsets.size:

@@ -457,6 +457,20 @@ def test_impossible_tags_cost_little(more: dict[int, tuple[int, tuple[float, ...
     assert time.perf_counter() - start < 5
 
 
+def test_planes_of_different_depths_are_refused() -> None:
+    file = TiffFile(samples=integers(8, 3), bits=8, photometric=RGB, planar=True, more={258: (3, (8, 16, 8))})
+    with pytest.raises(ImageRefused, match="planes of different depths"):
+        decode_tiff(file.write(), MOST)
+
+
+def test_samples_of_different_depths_are_each_scaled_by_theirs() -> None:
+    shades = np.rint(draw_gradient(HIGH, WIDE, 3) * (31, 63, 31)).astype(np.int64)
+    joined = shades[:, :, :1] << 11 | shades[:, :, 1:2] << 5 | shades[:, :, 2:]
+    page = TiffFile(samples=np.zeros((HIGH, WIDE, 3)), bits=8, photometric=RGB, strip_rows=HIGH)
+    data = write_segments(replace(page, more={258: (3, (5, 6, 5))}), [joined.astype(">u2").tobytes()])
+    assert_near(np.asarray(decode_tiff(data, MOST)).astype(float), np.rint(shades / (31, 63, 31) * 255))
+
+
 def test_a_small_strip_that_inflates_without_end_is_cut() -> None:
     bomb = deflate(bytes(50_000_000))
     file = TiffFile(samples=integers(8, 1), bits=8, compression=8, compress=lambda _: bomb)
