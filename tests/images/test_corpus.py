@@ -8,6 +8,9 @@ from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import DecodedImage, decode_image
+from ingest.choices import Fit, Keep
+from ingest.items import UnusableFile
+from ingest.prepare import preview_image
 from tests.images.case import CorpusCase, Rgb, mean_difference
 from tests.images.corpus import all_cases, cases_by_section
 
@@ -74,6 +77,20 @@ def test_a_rare_layout_is_right_or_refused_by_its_name(case: CorpusCase) -> None
         assert case.says.lower() in refused.reason.lower()
     else:
         assert mean_difference(pixels_of(decoded), case.truth, case.rows) <= case.levels
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_the_ingest_takes_and_refuses_the_same_files(case: CorpusCase) -> None:
+    """With the same word about damage, and the same reason for a refusal."""
+    try:
+        preview = preview_image(case.data, Fit.CROP, Keep.THUMBNAIL, with_phash=True)
+    except UnusableFile as unusable:
+        with pytest.raises(ImageRefused) as refused:
+            decode_image(case.data)
+        assert str(unusable) == refused.value.reason
+    else:
+        assert preview.damage == decode_image(case.data).damage
+        assert preview.thumbnail
 
 
 def test_the_corpus_is_large_and_its_files_are_small() -> None:
