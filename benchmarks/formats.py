@@ -63,9 +63,10 @@ Peers open images with plain Pillow: rclip 3.3.0 with Pillow 12.3.0 and `LOAD_TR
 extensions; Weaviate's multi2vec-clip container with Pillow 12.0.0. Both drop transparency and EXIF's orientation. Where
 Chromium shows something else, its cell says why.
 
-Broken variants of these files (flipped bits, cuts, splices, extreme numbers): `python -m benchmarks.fuzz_images --seed 7`
-sent 20,000 of them through the decoder and through the preview of `clip-ingest`: refusals only, none took longer than
-3.9 s, no memory was left behind (2 cores of an AMD EPYC, 2026-11-29). `make test` does so with 1,500.
+Broken variants of these files (flipped bits, cuts, splices, extreme numbers): `python -m benchmarks.fuzz_images
+--seed 7` sent 20,000 of them through the decoder and through the preview of `clip-ingest`: nothing but refusals was
+raised, none took longer than 3.9 s of the processor, no memory was left behind (AMD EPYC, 2 cores, 2026-11-29). `make
+test` does so with 1,500.
 """
 
 
