@@ -169,9 +169,9 @@ def serve(**options: Any) -> None:
       clip-vectorizer serve --model emoji --port 9090
       curl -s localhost:9090/vectorize -d '{"texts": ["a red apple"]}'
 
-    GET /.well-known/ready returns 204 once the model is loaded. Limits: CLIP_MAX_ITEMS, CLIP_MAX_IMAGES, CLIP_MAX_QUEUE,
-    CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS. CLIP_BASIC_AUTH=user:password requires a password,
-    CLIP_API_KEYS=key1,key2 a bearer key.
+    GET /.well-known/ready returns 204 once the model is loaded. Limits: CLIP_MAX_ITEMS, CLIP_MAX_IMAGES,
+    CLIP_MAX_QUEUE, CLIP_MAX_BODY_BYTES, CLIP_MAX_PIXELS and CLIP_DEADLINE_SECONDS. CLIP_BASIC_AUTH=user:password
+    requires a password, CLIP_API_KEYS=key1,key2 a bearer key.
     """
     from clip_vectorizer.server.serve import serve as serve_until_signal
     from clip_vectorizer.server.startup import load_configured_encoders

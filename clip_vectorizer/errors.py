@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
+IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file"
 
 
 class VectorizerError(Exception):

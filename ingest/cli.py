@@ -208,8 +208,19 @@ REINDEX_TAKES = (
 )
 # They select files and the way to read them: they must be those of the ingest that brought them in.
 REINDEX_SOURCE_TAKES = (
-    *("SOURCE", "--tenant", "--ignore", "--hidden", "--prefix", "--fit", "--dpi", "--pdf-password", "--frames"),
-    *("--exif", "--property", "--path-column", "--label-column", "--caption-column", "--root", "-0", "--storage"),
+    *("SOURCE", "--tenant", "--ignore", "--hidden", "--prefix", "--fit", "--dpi", "--pdf-password"),
+    *(
+        "--least-decoded",
+        "--frames",
+        "--exif",
+        "--property",
+        "--path-column",
+        "--label-column",
+        "--caption-column",
+        "--root",
+        "-0",
+        "--storage",
+    ),
     "--workers",
 )
 HELP = """Ingest the images of every SOURCE into Weaviate, as objects with vectors.

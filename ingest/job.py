@@ -175,6 +175,7 @@ def build_reindex_job(sources: Sequence[str], values: Mapping[str, Any]) -> Rein
         options=build_source_options(values),
         settings=IngestSettings(
             workers=values["workers"],
+            prepare=PrepareSettings(decode=DecodeSettings(least_decoded=values["least_decoded"])),
             selection=Selection(check_prefix(values["prefix"])),
             patience_seconds=values["patience"],
         ),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from clip_vectorizer.errors import ImageRefused, InputError
+from clip_vectorizer.errors import IMAGE_FORMATS, ImageRefused, InputError
+from clip_vectorizer.images.formats import UNKNOWN
 from clip_vectorizer.images.opener import DecodedImage, decode_image, encode_plain, read_size
 from clip_vectorizer.images.settings import USUAL_DECODING, ColourMode, DecodeSettings
 from ingest.choices import Fit, Keep
@@ -152,6 +153,12 @@ def preview_image(
     )
     thumbnail = encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None
     return ImagePreview(decoded.mime, image, thumbnail, difference_hash(small), decoded.damage, decoded.ignored)
+
+
+def choose_hint(refused: ImageRefused) -> str:
+    if refused.status == 413:
+        return "; make it smaller"
+    return f"; it must be a {IMAGE_FORMATS}" if refused.reason == UNKNOWN else ""
 
 
 def decode_for_use(data: bytes, fit: Fit, is_seen: bool, settings: DecodeSettings) -> DecodedImage:

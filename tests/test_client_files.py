@@ -39,7 +39,7 @@ def test_each_bad_file_has_its_reason_and_each_good_one_its_vector(bad: list[int
     for index, outcome in enumerate(outcomes):
         if index in bad:
             assert isinstance(outcome, SidecarRefused)
-            assert str(outcome).startswith("not an image that can be read; it must be a JPEG")
+            assert str(outcome).startswith("a text file, not an image; it must be a JPEG")
         else:
             np.testing.assert_array_equal(outcome, expected[index])
 

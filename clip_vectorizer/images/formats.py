@@ -2,7 +2,6 @@
 
 import re
 
-ACCEPTED_FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
 UNKNOWN = "not an image that can be read"
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")

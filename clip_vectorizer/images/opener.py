@@ -24,7 +24,7 @@ from clip_vectorizer.images.damage import (
     find_jpeg_gaps,
     has_flat_corner,
 )
-from clip_vectorizer.images.formats import ACCEPTED_FORMATS, JPEG_FRAMES, UNKNOWN, describe_content, is_heif
+from clip_vectorizer.images.formats import JPEG_FRAMES, UNKNOWN, describe_content, is_heif
 from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
 from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings
 from clip_vectorizer.images.tiff import decode_tiff_rows, trusts_pillow
@@ -340,4 +340,4 @@ def describe_failure(data: bytes, error: Exception) -> str:
     if name != UNKNOWN:
         return name
     own = next((name for start, name in OWN_SIGNATURES.items() if data.startswith(start)), "")
-    return f"a {own} file whose header is broken or truncated" if own else f"{UNKNOWN} (read are {ACCEPTED_FORMATS})"
+    return f"a {own} file whose header is broken or truncated" if own else name

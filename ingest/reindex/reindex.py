@@ -20,6 +20,7 @@ from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.connection import ConnectionSettings, connect_weaviate, weaviate_errors
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Keep
 from ingest.embed import Embedder, SidecarEmbedder, describe_refusal
@@ -288,7 +289,7 @@ class ReindexRound:
 
     def _read(self, file: MatchedFile) -> Iterator[ImageToEmbed]:
         try:
-            yield ImageToEmbed(file.item.key, read_verified_image(file))
+            yield ImageToEmbed(file.item.key, read_verified_image(file, self._settings.prepare.decode))
         except UnusableFile as problem:
             self._problems[file.item.key] = str(problem)
         except Exception as error:  # no error of a decoder may stop the run
@@ -317,7 +318,7 @@ class ReindexRound:
         return iter(())
 
 
-def read_verified_image(file: MatchedFile) -> bytes:
+def read_verified_image(file: MatchedFile, settings: DecodeSettings) -> bytes:
     """Return the bytes to embed. Raises UnusableFile if the file is not the one that was ingested."""
     data = file.item.read()
     state = file.state
@@ -325,7 +326,7 @@ def read_verified_image(file: MatchedFile) -> bytes:
         raise UnusableFile(FILE_CHANGED)
     if not state.sha256 and (not state.stamp or state.stamp != file.item.stamp):
         raise UnusableFile(FILE_UNVERIFIABLE)
-    return preview_image(data, state.fit, Keep.NONE, False).image
+    return preview_image(data, state.fit, Keep.NONE, False, settings).image
 
 
 def iterate_pages(target: ReindexTarget, patience: Patience) -> Iterator[list[ObjectState]]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from clip_vectorizer.errors import Mismatch, Unreachable, WeaviateUnreachable
+from clip_vectorizer.errors import Mismatch, SidecarRefused, Unreachable, WeaviateUnreachable
+from clip_vectorizer.vectors import Vectors
 from ingest.choices import Fit, Keep
 from ingest.embed import StoreChange
 from ingest.items import Amendment, Facts, ImageObject, ItemOutcome, Status, digest_facts
@@ -27,7 +27,6 @@ from tests.ingest.fakes import (
     FakeStore,
     File,
     ListSource,
-    encoded,
     pictures,
     png,
 )
@@ -261,14 +260,18 @@ def vector(store: FakeStore, key: str) -> list[float]:
     return list(vector_d.tolist())
 
 
+class RefusingEmbedder(FakeEmbedder):
+    """Refuses one file, as a sidecar with other limits would."""
+
+    def _one(self, image: bytes) -> Vectors | SidecarRefused:
+        return SidecarRefused(413, "too many pixels") if image == png(GREEN) else super()._one(image)
+
+
 def test_an_image_that_the_sidecar_refuses_is_named_and_the_others_keep_their_own_vectors() -> None:
-    truncated = encoded(Image.effect_noise((64, 64), 50), "PNG")[:-900]  # the header is whole
-    source, store = ListSource({"a": png(RED), "b": truncated, "c": png(BLUE)}), FakeStore(keep=Keep.HASH)
-    report = ingest([source], store, FakeEmbedder(), settings=IMPATIENT)
+    source, store = ListSource({"a": png(RED), "b": png(GREEN), "c": png(BLUE)}), FakeStore(keep=Keep.HASH)
+    report = ingest([source], store, RefusingEmbedder(), settings=IMPATIENT)
     assert numbers(report) == (3, 2, 0, 0, 1)
-    assert [(each.key, each.reason) for each in report.failures] == [
-        ("b", "not an image; it must be a JPEG, PNG or WebP file")
-    ]
+    assert [(each.key, each.reason) for each in report.failures] == [("b", "too many pixels")]
     assert vector(store, "a") == [1, 0, 0] and vector(store, "c") == [0, 0, 1]
 
 

@@ -97,7 +97,7 @@ def test_one_object_that_cannot_be_taken_spoils_no_other(new: New, stack: Stack)
         assert {key: refusal.transient for key, refusal in refused.items()} == dict.fromkeys(
             ("broken.png", "number.png", "ours.png"), False
         )
-        assert refused["broken.png"].reason.startswith("not an image that can be read; it must be a JPEG")
+        assert refused["broken.png"].reason.startswith("a text file, not an image; it must be a JPEG")
         assert "--property brand=brand:text" in refused["number.png"].reason
         assert "--property label=my_label" in refused["ours.png"].reason
 

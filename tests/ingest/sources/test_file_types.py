@@ -1,5 +1,4 @@
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,11 @@ from PIL import Image
 from ingest.choices import Fit
 from ingest.items import Facts, UnusableFile
 from ingest.sources.base import SourceOptions
-from ingest.sources.file_types import FILE_EXTENSIONS, expand_entry
+from ingest.sources.file_types import expand_entry
 from ingest.sources.reading import open_regular, read_whole
 from tests.ingest.fakes import encoded, png
 from tests.ingest.sources.pdf_files import pdf
-from tests.ingest.sources.support import entry, expanded, failures, items, reason, written
+from tests.ingest.sources.support import entry, expanded, failures, items, written
 
 
 def why_not(path: Path) -> str:
@@ -68,12 +67,6 @@ def test_a_stamp_that_is_not_known_stays_unknown() -> None:
 def test_the_kind_of_an_address_is_that_of_its_path() -> None:
     [item] = items(expanded("https://example.org/x.pdf?id=3", pdf(b"")))
     assert item.key == "https://example.org/x.pdf?id=3#page=1"
-
-
-def test_the_error_of_a_heic_photo_without_its_package_names_the_package() -> None:
-    assert find_spec("pillow_heif") is None
-    [item] = items(expanded("x.HEIC", b"anything"))
-    assert "pip install clip-vectorizer[heif]" in reason(item) and ".heic" in FILE_EXTENSIONS
 
 
 def test_a_file_that_cannot_be_used_is_a_failure_with_its_reason(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_more_frames_than_the_limit_are_a_failure_and_the_first_are_ingested(kin
 
 
 def test_a_file_that_is_no_image_is_a_failure_with_its_reason() -> None:
-    assert "not an image that can be read" in failures(expanded("x.gif", b"text", frames=True))["x.gif"]
+    assert "a text file, not an image" in failures(expanded("x.gif", b"text", frames=True))["x.gif"]
 
 
 def test_a_frame_that_is_cut_off_fails_and_the_one_before_does_not() -> None:

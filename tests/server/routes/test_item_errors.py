@@ -11,8 +11,8 @@ from clip_vectorizer.server.routes.vectorize import BASE64_IMAGE
 from tests.server.clients import RED, base64_of, send, vectorize
 
 GOOD, BAD = base64_of(RED), base64_of(b"some words")
-REASON = "not an image that can be read"
-FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF file"
+REASON = "a text file, not an image"
+FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file"
 FILE_REASON = f"{REASON}; it must be a {FORMATS}"
 
 
