@@ -6,6 +6,7 @@ samples of 8 bits by their depth, and pasted: besides the file and the result on
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 
@@ -31,6 +32,7 @@ from clip_vectorizer.images.tiff_layout import (
     CCITT_T4,
     CIELAB,
     CMYK,
+    FLOAT,
     JPEG,
     MIN_IS_BLACK,
     MIN_IS_WHITE,
@@ -47,6 +49,7 @@ from clip_vectorizer.images.tiff_layout import (
 from clip_vectorizer.images.tiff_samples import (
     FULL_RANGE,
     LUMA,
+    PREDICTORS,
     ColourTables,
     ValueRange,
     WhiteLevels,
@@ -61,6 +64,8 @@ from clip_vectorizer.images.tiff_samples import (
 
 PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
 PHOTOMETRIC, PLANES, COLOR_MAP = 262, 284, 320
+MAX_NUMBER = 64  # characters
+NO_DATA = 42113  # of GDAL: the number, as text, of pixels without a value
 MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff
 MAX_TOGETHER = 256  # segments that are decompressed in one call
 ICC_PROFILE, JPEG_TABLES, T4_OPTIONS, T6_OPTIONS = 34675, 347, 292, 293
@@ -135,7 +140,7 @@ def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:
     if layout.compression == OLD_JPEG:  # all of it is in libtiff
         return True
     bits = layout.bits[0]
-    if layout.compression not in (*BYTE_CODECS, JPEG):
+    if layout.compression not in (*BYTE_CODECS, JPEG) or layout.predictor not in PREDICTORS:
         return False
     if layout.sample_format != UNSIGNED or set(layout.bits) != {bits}:
         return False
@@ -173,6 +178,7 @@ class TiffDecoder:
         self._sorted_offsets = np.unique(layout.offsets)
         self._broken = 0  # segments
         self._tables = read_colours(directory, layout)
+        self._no_data = read_no_data(directory) if layout.sample_format == FLOAT else None
 
     def decode(self) -> PartialImage:
         layout = self._layout
@@ -206,7 +212,7 @@ class TiffDecoder:
                 step = max(1, BAND_SAMPLES // (self._layout.segment_width * self._layout.samples) // down) * down
                 for start in range(0, place.height, step):
                     band = Place(place.left, place.top + start, min(step, place.height - start), ())
-                    yield band, self._join_planes(parts, start, band.height)
+                    yield band, self._drop_no_data(self._join_planes(parts, start, band.height))
 
     def _list_batches(self) -> Iterator[list[Place]]:
         """Segments that are decompressed together: a row of segments or more, of few bytes."""
@@ -309,6 +315,11 @@ class TiffDecoder:
         rows_there, columns = min(len(band) for band in bands), min(band.shape[1] for band in bands)
         return np.concatenate([band[:rows_there, :columns] for band in bands], axis=2)
 
+    def _drop_no_data(self, samples: Samples | None) -> Samples | None:
+        if samples is None or self._no_data is None:
+            return samples
+        return np.where(samples == samples.dtype.type(self._no_data), samples.dtype.type(np.nan), samples)
+
     def _unpack(self, rows: Samples, plane: int) -> Samples:
         layout = self._layout
         if rows.ndim == 3:
@@ -321,6 +332,7 @@ class TiffDecoder:
 
 
 BAND_SAMPLES = 4_000_000
+LUMA_TOLERANCE = 0.02  # shares of the luma add up to 1; rounded ones to a little more or less
 
 
 def describe_decoded(layout: TiffLayout) -> TiffLayout:
@@ -363,9 +375,15 @@ def read_colours(directory: TiffDirectory, layout: TiffLayout) -> ColourTables:
     reference = tuple(float(value) for value in directory.numbers(532)[:6])
     return ColourTables(
         palette=read_palette(directory, layout),
-        luma=luma if len(luma) == 3 and luma[1] > 0 else LUMA,
+        luma=luma if len(luma) == 3 and min(luma) > 0 and abs(sum(luma) - 1) < LUMA_TOLERANCE else LUMA,
         reference=reference if len(reference) == 6 else FULL_RANGE,
     )
+
+
+def read_no_data(directory: TiffDirectory) -> float | None:
+    with suppress(ValueError):  # of text that is no number
+        return float(directory.raw(NO_DATA)[:MAX_NUMBER].rstrip(b"\0 "))
+    return None
 
 
 def read_palette(directory: TiffDirectory, layout: TiffLayout) -> Bytes:

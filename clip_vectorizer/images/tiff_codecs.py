@@ -33,6 +33,7 @@ from clip_vectorizer.images.tiff_layout import (
     RGB,
     SGILOG,
     SGILOG24,
+    THUNDERSCAN,
     YCBCR,
     TiffLayout,
 )
@@ -53,8 +54,8 @@ EXTRA_CODECS = {
     **dict.fromkeys(JPEG_XL, ("JPEG XL", "jpegxl_decode")),
     SGILOG24: ("LogLuv 24-bit", "tiff_decode"),
 }
-OTHER_CODECS = {32766: "NeXT", 32809: "ThunderScan", 32908: "Pixar film", 32909: "Pixar log", 34661: "JBIG"}
-BYTE_CODECS = (NO_COMPRESSION, *DEFLATE, *LIBTIFF_CODECS, *CCITT)
+OTHER_CODECS = {32766: "NeXT", 32908: "Pixar film", 32909: "Pixar log", 34661: "JBIG"}
+BYTE_CODECS = (NO_COMPRESSION, *DEFLATE, *LIBTIFF_CODECS, *CCITT, THUNDERSCAN)
 LOG_CODECS = (SGILOG,)
 IMAGE_CODECS = (OLD_JPEG, JPEG, *PILLOW_IMAGES, *EXTRA_CODECS)
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -100,8 +101,8 @@ def decode_strips(
     layout: TiffLayout, segments: Sequence[bytes], row_bytes: int, heights: Sequence[int], options: int
 ) -> list[bytes | None]:
     """All segments by one call of libtiff if none is missing or broken, else each by its own."""
-    bits = 1 if layout.compression in CCITT else 8
-    columns = layout.segment_width if bits == 1 else row_bytes
+    bits = 1 if layout.compression in CCITT else 4 if layout.compression == THUNDERSCAN else 8
+    columns = row_bytes if bits == 8 else layout.segment_width
     if all(segments):
         with suppress(Exception):
             return split_rows(unwrap(layout.compression, segments, columns, heights, bits, options), heights)
@@ -132,21 +133,32 @@ def split_rows(rows: bytes, heights: Sequence[int]) -> list[bytes | None]:
 
 
 def unwrap_one(compression: int, segment: bytes, height: int, columns: int, bits: int, options: int) -> bytes | None:
-    if not segment:
-        return None
-    with suppress(Exception):
-        return unwrap(compression, [segment], columns, [height], bits, options)
-    return None
+    """The rows of a segment before its first fault; None if there are none."""
+    rows, found = height, None
+    least, most = 0, height  # rows that can be decoded: more than `least` are not known yet, more than `most` cannot
+    while segment and least < most:
+        try:
+            found, least = unwrap(compression, [segment], columns, [rows], bits, options), rows
+        except Exception:  # SyntaxError, OSError, ...
+            most = rows - 1
+        rows = (least + most + 1) // 2
+    return found
 
 
 def unwrap(
     compression: int, segments: Sequence[bytes], columns: int, heights: Sequence[int], bits: int, options: int
 ) -> bytes:
-    """Segments decoded as strips of one grey image of 1 or 8 bits. Raises what Pillow raises."""
+    """Segments decoded as strips of one grey image of 1, 4 or 8 bits. Raises what Pillow raises."""
     tags = {258: bits, 277: 1, 262: MIN_IS_BLACK, 292 if compression == CCITT_T4 else 293: options}
     file = wrap_strips(compression, segments, columns, heights, tags)
     with ignore_pillow_warnings(), TiffImagePlugin.TiffImageFile(io.BytesIO(file), "") as image:
-        return image.tobytes()
+        return pack_nibbles(np.asarray(image)) if bits == 4 else image.tobytes()
+
+
+def pack_nibbles(grey: npt.NDArray[np.uint8]) -> bytes:
+    """Levels of 0, 17, ... 255 as numbers of 4 bits, two a byte: each row begins with a byte."""
+    padded = np.pad(grey, ((0, 0), (0, grey.shape[1] % 2)))
+    return (padded[:, 0::2] & 0xF0 | padded[:, 1::2] >> 4).tobytes()
 
 
 def wrap_strips(

@@ -19,6 +19,8 @@ UNSUPPORTED_COLOURS = {10: "ITU Lab", 32803: "raw sensor", 34892: "raw sensor", 
 # Values of Compression
 NO_COMPRESSION, CCITT_RLE, CCITT_T4, CCITT_T6, OLD_JPEG, JPEG, SGILOG, SGILOG24 = 1, 2, 3, 4, 6, 7, 34676, 34677
 CCITT = (CCITT_RLE, CCITT_T4, CCITT_T6, 32771)
+THUNDERSCAN = 32809  # grey of 4 bits, by its definition
+WITH_PREDICTOR = (5, 8, 32946, 50013, 34925, 50000)  # LZW, deflate, LZMA, Zstandard: elsewhere the tag has no meaning
 # Values of SampleFormat
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
@@ -113,7 +115,7 @@ def read_layout(directory: TiffDirectory) -> TiffLayout:
         extra=tuple(int(kind) for kind in directory.numbers(338)[:MAX_SAMPLES]),
         planar=directory.number(284, 1) == 2 and len(bits) > 1,
         compression=compression,
-        predictor=directory.number(317, 1),
+        predictor=(directory.number(317, 1) or 1) if compression in WITH_PREDICTOR else 1,
         reversed_bits=directory.number(266, 1) == 2,
         order=directory.header.order,
         tiled=tiled,
@@ -130,6 +132,8 @@ def read_layout(directory: TiffDirectory) -> TiffLayout:
 def read_bits(directory: TiffDirectory) -> tuple[int, ...]:
     """The bits of each sample; one value stands for all, and one missing for 1."""
     bits = [int(bits) for bits in directory.numbers(258)[:MAX_SAMPLES]] or [1]
+    if 258 in directory.entries and not directory.numbers(258).size:
+        raise ImageRefused(422, "a TIFF whose depth is missing: its directory is broken or cut off")
     given = directory.number(277, len(bits) if directory.number(262, -1) in (RGB, YCBCR) else 1)
     samples = max(1, given)
     if samples > MAX_SAMPLES:
@@ -211,6 +215,8 @@ def check_layout(layout: TiffLayout) -> None:
         raise ImageRefused(422, "a TIFF of floats or signed samples of different sizes")
     if layout.sample_format == FLOAT and set(layout.bits) - {16, 24, 32, 64}:
         raise ImageRefused(422, f"a TIFF of floats of {layout.bits[0]} bits")
+    if layout.compression == THUNDERSCAN and layout.bits != (4,):
+        raise ImageRefused(422, "a TIFF with ThunderScan compression of other than grey of 4 bits")
     if not layout.offsets.size:
         raise ImageRefused(422, "a TIFF page without pixels")
     if layout.rows * layout.columns * layout.planes > MAX_SEGMENTS:

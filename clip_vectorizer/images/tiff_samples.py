@@ -31,6 +31,9 @@ Floats = npt.NDArray[np.float32]
 FLOAT_WHITES = (1.0, 255.0, 65535.0)
 INTEGER_WHITES = (255.0, 65535.0)  # of signed integers, besides their type's largest
 MOST_CLIPPED = 0.01  # the share of positive values
+NEGATIVE_SHARE = 0.01  # of white; colours outside of sRGB have smaller negative values
+MEASURED_BELOW = 65536 / 4  # 12 bits of a camera end at 4095
+PREDICTORS = (1, 2, 3)  # values of the tag: none, of integers, of floats
 # Reference primaries of ITU-R BT.601, as TIFF 6.0 section 21 has them, and of full-range YCbCr.
 LUMA = (0.299, 0.587, 0.114)
 FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
@@ -70,6 +73,8 @@ def count_row_bytes(layout: TiffLayout) -> int:
 def undo_predictor(layout: TiffLayout, rows: Bytes, samples: int) -> Bytes:
     """Rows of bytes without the differences between neighbours: (R, row bytes) in and out. Raises ImageRefused."""
     width = layout.bits[0] // 8
+    if layout.predictor not in PREDICTORS:
+        raise ImageRefused(422, f"a TIFF of unknown differences (Predictor {layout.predictor}); save it anew")
     if layout.predictor != 1 and len(set(layout.bits)) > 1:
         raise ImageRefused(422, "a TIFF of differences between samples of different sizes")
     if layout.predictor == 2 and layout.bits[0] in (8, 16, 32, 64):
@@ -164,12 +169,13 @@ def find_range(layout: TiffLayout) -> WhiteLevels | None:
 
 
 class ValueRange:
-    """The values of a page, seen in bands, as far as black and white depend on them."""
+    """The values of a page, seen in bands, as far as black and white depend on them. Infinite ones do not count."""
 
     def __init__(self) -> None:
-        self.lowest = 0.0
-        self._positive = 0
-        self._over = dict.fromkeys((*FLOAT_WHITES, *INTEGER_WHITES), 0)
+        self.lowest, self.highest = 0.0, 0.0
+        self._count, self._positive = 0, 0
+        whites = (*FLOAT_WHITES, *INTEGER_WHITES)
+        self._over, self._under = dict.fromkeys(whites, 0), dict.fromkeys(whites, 0)
 
     def add(self, values: Samples) -> None:
         usable: Any = values
@@ -178,32 +184,56 @@ class ValueRange:
         if usable.dtype.kind == "f" and usable.dtype.itemsize == 2:
             usable = usable.astype(np.float32)  # 65535 is more than the largest float of 16 bits
         if usable.size:
-            self.lowest = min(self.lowest, float(usable.min()))
+            lowest, highest = float(usable.min()), float(usable.max())
+            self.lowest = min(self.lowest, lowest) if self._count else lowest
+            self.highest = max(self.highest, highest) if self._count else highest
+            self._count += usable.size
             self._positive += int(np.count_nonzero(usable > 0))
-            brightest = float(usable.max())
             for white in self._over:
-                self._over[white] += int(np.count_nonzero(usable > white)) if brightest > white else 0
+                self._over[white] += int(np.count_nonzero(usable > white)) if highest > white else 0
+                least = -NEGATIVE_SHARE * white
+                self._under[white] += int(np.count_nonzero(usable < least)) if lowest < least else 0
 
     def choose_white(self, whites: tuple[float, ...]) -> float:
         """The first level that at most 1 % of the positive values exceed, else the last."""
         usual = (white for white in whites[:-1] if self._over[white] <= MOST_CLIPPED * self._positive)
         return next(usual, whites[-1])
 
+    def is_measured(self, white: float) -> bool:
+        """Whether the values are no picture of 0..`white`, one of FLOAT_WHITES, but heights, temperatures, ...
+
+        More than 1 % of them are clearly negative, or more than 1 % are over 65535, or all are in the lowest quarter of
+        0..65535, which a picture of 16 bits is not.
+        """
+        is_low = white == FLOAT_WHITES[-1] and self.highest < MEASURED_BELOW
+        is_over = white == FLOAT_WHITES[-1] and self._over[white] > MOST_CLIPPED * self._positive
+        return is_low or is_over or self._under[white] > MOST_CLIPPED * self._count
+
 
 def choose_levels(layout: TiffLayout, colours: ValueRange, extra: ValueRange) -> WhiteLevels:
     """Black and white by the values of a page.
 
     Floats: the smallest usual range of 0..1, 0..255 and 0..65535 that holds all values but 1 % of the positive ones,
-    which are clipped as a viewer clips a highlight; negative ones become black. Signed integers: the whole range of
-    their type if there is a negative one, else in the same way 0..255, 0..65535 or 0..largest.
+    which are clipped as a viewer clips a highlight; negative ones become black. Measured data, such as heights of -500
+    to 1500 (`ValueRange.is_measured`), fit none of them: black is their least finite value and white their greatest.
+    Signed integers: the whole range of their type if there is a negative one, else in the same way as a picture of
+    floats 0..255, 0..65535 or 0..largest.
     """
     if layout.sample_format == FLOAT:
-        return WhiteLevels(0, colours.choose_white(FLOAT_WHITES), 0, extra.choose_white(FLOAT_WHITES))
+        black, white = choose_float_range(colours)
+        return WhiteLevels(black, white, 0, extra.choose_white(FLOAT_WHITES))
     largest = 2.0 ** (layout.bits[0] - 1) - 1
     if min(colours.lowest, extra.lowest) < 0:
         return WhiteLevels(-largest - 1, largest, -largest - 1, largest)
     whites = (*(white for white in INTEGER_WHITES if white < largest), largest)
     return WhiteLevels(0, colours.choose_white(whites), 0, extra.choose_white(whites))
+
+
+def choose_float_range(values: ValueRange) -> tuple[float, float]:
+    white = values.choose_white(FLOAT_WHITES)
+    if values.lowest < values.highest and values.is_measured(white):
+        return values.lowest, values.highest
+    return 0.0, white
 
 
 def scale_to_bytes(values: Samples, black: float, white: float) -> Bytes:
