@@ -24,14 +24,7 @@ from clip_vectorizer.images.tiff import decode_tiff, decode_tiff_rows, trusts_pi
 from clip_vectorizer.images.tiff_directory import list_tiff_pages
 from clip_vectorizer.images.tiff_pages import extract_tiff_page
 from clip_vectorizer.images.upright import upright_rgb
-from tests.images.tiff_files import (
-    TiffFile,
-    append_directory,
-    deflate,
-    draw_gradient,
-    list_tags,
-    write_pages,
-)
+from tests.images.tiff_writer import TiffFile, deflate, draw_gradient, write_pages
 
 HIGH, WIDE = 37, 53  # no multiple of a tile, a byte or a block
 MOST = 10_000_000
@@ -233,18 +226,9 @@ def write_ycbcr(sharing: tuple[int, int], rows: int) -> bytes:
             blocks += [*planes[y : y + down, x : x + across, 0].ravel(), planes[y, x, 1], planes[y, x, 2]]
         strips.append(bytes(map(int, blocks)))
     more = {530: (3, sharing)}
-    return write_segments(
-        TiffFile(samples=np.zeros((HIGH, WIDE, 3)), bits=8, photometric=6, strip_rows=rows, more=more), strips
-    )
-
-
-def write_segments(page: TiffFile, strips: list[bytes]) -> bytes:
-    data, offsets = bytearray(b"II*\0" + bytes(4)), []
-    for strip in strips:
-        offsets.append(len(data))
-        data += strip + bytes(len(strip) % 2)
-    struct.pack_into("<I", data, 4, len(data))
-    return bytes(append_directory(data, page, list_tags(page, offsets, list(map(len, strips))))[0])
+    return TiffFile(
+        samples=np.zeros((HIGH, WIDE, 3)), bits=8, photometric=6, strip_rows=rows, more=more, segments=strips
+    ).write()
 
 
 @pytest.mark.parametrize("is_colour", [True, False])
@@ -261,9 +245,9 @@ def test_logluv_is_what_libtiff_shows(is_colour: bool) -> None:
     strip = b"".join(pack_log_runs(row.astype(np.uint8).tobytes()) for row in rows)
     page = TiffFile(
         samples=np.zeros((HIGH, WIDE, 3 if is_colour else 1)), bits=16, sample_format=2, compression=34676,
-        photometric=32845 if is_colour else 32844, strip_rows=HIGH,
+        photometric=32845 if is_colour else 32844, strip_rows=HIGH, segments=[strip],
     )  # fmt: skip
-    data = write_segments(page, [strip])
+    data = page.write()
     shown = np.asarray(imagecodecs.tiff_decode(data, asrgb=True))[:, :, :3].astype(float)
     light = (shown / 255) ** 2
     right = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -467,7 +451,8 @@ def test_samples_of_different_depths_are_each_scaled_by_theirs() -> None:
     shades = np.rint(draw_gradient(HIGH, WIDE, 3) * (31, 63, 31)).astype(np.int64)
     joined = shades[:, :, :1] << 11 | shades[:, :, 1:2] << 5 | shades[:, :, 2:]
     page = TiffFile(samples=np.zeros((HIGH, WIDE, 3)), bits=8, photometric=RGB, strip_rows=HIGH)
-    data = write_segments(replace(page, more={258: (3, (5, 6, 5))}), [joined.astype(">u2").tobytes()])
+    strip = joined.astype(">u2").tobytes()
+    data = replace(page, more={258: (3, (5, 6, 5))}, segments=[strip]).write()
     assert_near(np.asarray(decode_tiff(data, MOST)).astype(float), np.rint(shades / (31, 63, 31) * 255))
 
 

@@ -75,7 +75,7 @@ def floats() -> Iterator[CorpusCase]:
         data = tiff.tiff(rgb.astype(kind), tiff.RGB, order=">")
         yield case(f"rgb-float{bits}", f"RGB of float{bits}, MM", data, rgb_truth)
     for bits in (16, 32):
-        data = tiff.tiff(grey.astype(f"f{bits // 8}"), tiff.BLACK_IS_ZERO, deflate=True, predictor=3)
+        data = tiff.tiff(grey.astype(f"f{bits // 8}"), tiff.BLACK_IS_ZERO, deflated=True, predictor=3)
         yield case(f"float{bits}-predictor3", f"grey of float{bits}, predictor 3", data, truth)
     for most in (255, 65535):
         data = tiff.tiff((grey * most).astype(np.float32), tiff.BLACK_IS_ZERO)
@@ -84,6 +84,30 @@ def floats() -> Iterator[CorpusCase]:
     holes[:4, :4] = np.nan
     data = tiff.tiff(holes, tiff.BLACK_IS_ZERO)
     yield case("float-nan", "float32 with NaN in one corner", data, truth, levels=4.0)
+    yield from measured(grey, truth)
+
+
+def measured(grey: npt.NDArray[np.float64], truth: Rgb) -> Iterator[CorpusCase]:
+    """Floats that are no picture: black is the least value, white the greatest."""
+    for name, least, most, what in (
+        ("heights", -500.0, 1500.0, "heights of -500 to 1500"),
+        ("plains", 100.0, 2900.0, "heights of 100 to 2900"),
+        ("celsius", -40.0, 35.0, "temperatures of -40 to 35"),
+        ("ratio", -1.0, 1.0, "ratios of -1 to 1"),
+        ("counts", 0.0, 4e6, "counts up to 4 million"),
+    ):
+        data = tiff.tiff((least + grey * (most - least)).astype(np.float32), tiff.BLACK_IS_ZERO)
+        yield case(f"float-{name}", f"float32, {what}", data, truth)
+    dented = (grey * 2000 - 500).astype(np.float32)
+    dented[:4, :4] = -9999
+    no_data = {42113: (tiff.BYTES, tuple(b"-9999\0"))}
+    file = tiff.TiffFile(samples=dented[:, :, None], bits=32, sample_format=tiff.FLOAT, more=no_data)
+    black = truth.copy()
+    black[:4, :4] = 0
+    yield case("float-no-data", "float32, heights with GDAL's number for none", file.write(), black)
+    small = (grey * 0.9 - 0.004).astype(np.float32)
+    shown = three(np.clip(np.rint(small * 255.0), 0, 255).astype(np.uint8))
+    yield case("float-gamut", "float32, a picture with small negatives", tiff.tiff(small, tiff.BLACK_IS_ZERO), shown)
 
 
 def layouts() -> Iterator[CorpusCase]:
@@ -98,9 +122,9 @@ def layouts() -> Iterator[CorpusCase]:
         yield case(f"big-{name}", f"BigTIFF, {name}", big, PICTURE)
         strips = tiff.tiff(PICTURE, tiff.RGB, order=order, rows_per_strip=5)
         yield case(f"strips-{name}", f"strips of 5 rows, {name}", strips, PICTURE)
-        packed = tiff.tiff(deep, tiff.RGB, order=order, deflate=True, predictor=2)
+        packed = tiff.tiff(deep, tiff.RGB, order=order, deflated=True, predictor=2)
         yield case(f"predictor2-16-{name}", f"16 bits, predictor 2, {name}", packed, PICTURE)
-    planar = tiff.tiff(deep, tiff.RGB, planar=True, deflate=True, rows_per_strip=7)
+    planar = tiff.tiff(deep, tiff.RGB, planar=True, deflated=True, rows_per_strip=7)
     yield case("planar16-strips", "planar of 16 bits, deflate, strips", planar, PICTURE)
     guess = tiff.tiff(PICTURE, tiff.RGB, without=(262,))
     yield case("guess", "three samples, no photometric: RGB", guess, PICTURE)
@@ -110,21 +134,28 @@ def layouts() -> Iterator[CorpusCase]:
     for extra, what in ((0, "unspecified"), (1, "associated alpha"), (2, "alpha")):
         data = tiff.tiff(clear, tiff.RGB, tags={338: extra})
         yield case(f"extra{extra}", f"a fourth sample, {what}", data, PICTURE)
-    yield case("tiles", "tiles", tiled(), PICTURE)
+    yield from transparent()
+    rows = tiff.tiff(PICTURE, tiff.RGB, planar=True, rows_per_strip=8, tags={278: 2**31 + 1})
+    yield case("rows-overflow", "planar, strips of 2 147 483 649 rows by its tag", rows, PICTURE)
+    yield case("tiles", "tiles", tiff.tiff(PICTURE, tiff.RGB, tile=32), PICTURE)
 
 
-def tiled() -> bytes:
-    """Tiles of 32 x 32; the picture is 64 x 48, so the lower ones are padded."""
-    padded = np.zeros((64, 64, 3), np.uint8)
-    padded[:48] = PICTURE
-    parts = [padded[y : y + 32, x : x + 32].tobytes() for y in (0, 32) for x in (0, 32)]
-    places = [8 + 3072 * index for index in range(4)]
-    tags = {
-        256: 64, 257: 48, 258: [8] * 3, 259: 1, 262: tiff.RGB, 277: 3, 284: 1, 322: 32, 323: 32, 324: places,
-        325: [3072] * 4,
-    }  # fmt: skip
-    place = 8 + 4 * 3072
-    return tiff.head("<", False, place) + b"".join(parts) + tiff.directory(tags, "<", place, False)
+def transparent() -> Iterator[CorpusCase]:
+    """Half of it fades out from left to right; the truth is on white."""
+    alpha = np.clip(np.linspace(1.5, 0.2, PICTURE.shape[1]), 0, 1)[None, :, None] * np.ones((len(PICTURE), 1, 1))
+    on_white = np.rint(PICTURE * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    for bits in (8, 16):
+        kind, most = f"u{bits // 8}", 2**bits - 1
+        for extra, colours in ((1, PICTURE / 255.0 * alpha), (2, PICTURE / 255.0)):
+            what = "associated alpha" if extra == 1 else "alpha"
+            samples = np.rint(np.concatenate([colours, alpha], axis=2) * most).astype(kind)
+            for planar in (False, True) if bits == 16 else (False,):
+                name, title = ("-planar", ", planar") if planar else ("", "")
+                data = tiff.tiff(samples, tiff.RGB, planar=planar, deflated=True, tags={338: extra})
+                yield case(f"rgba{bits}-{extra}{name}", f"RGB of {bits} bits with {what}{title}", data, on_white)
+    premultiplied = np.rint(np.concatenate([PICTURE * alpha, alpha * 255, alpha * 0 + 77], axis=2)).astype(np.uint8)
+    data = tiff.tiff(premultiplied, tiff.RGB, tags={338: [1, 0]})
+    yield case("five-samples", "RGB, associated alpha and a fifth sample", data, on_white)
 
 
 def spaces() -> Iterator[CorpusCase]:
@@ -141,7 +172,52 @@ def spaces() -> Iterator[CorpusCase]:
     data = tiff.tiff(cmyk.astype(np.uint16) * 257, tiff.SEPARATED, tags={332: 1})
     yield case("cmyk16", "CMYK of 16 bits", data, truth)
     yield from luma()
+    yield from luma_planes()
+    yield from lab_with_alpha(lab)
     yield from log_luv()
+
+
+def lab_with_alpha(lab: npt.NDArray[np.float64]) -> Iterator[CorpusCase]:
+    """Opaque on the left, transparent on the right, where white is shown."""
+    clear = np.zeros((*GREY.shape, 1))
+    clear[:, : GREY.shape[1] // 2] = 1
+    truth = np.where(clear > 0, PICTURE, 255).astype(np.uint8)
+    for bits, scale in ((8, (2.55, 1, 1)), (16, (655.35, 256, 256))):
+        kind = f"u{bits // 8}"
+        colours = np.rint(lab * scale).astype(np.int32).astype(kind)
+        samples = np.concatenate([colours, (clear * (2**bits - 1)).astype(kind)], axis=2)
+        data = tiff.tiff(samples, tiff.CIELAB, tags={338: 2})
+        yield case(f"lab{bits}-alpha", f"CIELab of {bits} bits with alpha", data, truth, levels=3.0)
+
+
+def to_ycbcr(rgb: Rgb, red: float, blue: float) -> npt.NDArray[np.float64]:
+    """Full-range luma and colour differences by the shares of red and blue in the luma (ITU-R BT.601, BT.709)."""
+    luma = rgb @ np.array((red, 1 - red - blue, blue))
+    return np.stack(
+        [luma, (rgb[..., 2] - luma) / (2 - 2 * blue) + 128, (rgb[..., 0] - luma) / (2 - 2 * red) + 128], axis=-1
+    )
+
+
+def luma_planes() -> Iterator[CorpusCase]:
+    """YCbCr in planes and with other shares of red, green and blue."""
+    full = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+    for name, what, shares, tag in (
+        ("601", "BT.601", (0.299, 0.114), (0.299, 0.587, 0.114)),
+        ("709", "BT.709", (0.2126, 0.0722), (0.2126, 0.7152, 0.0722)),
+        ("broken", "shares that cannot be: BT.601", (0.299, 0.114), (1.0, 1.0, 1.0)),
+    ):
+        ycc = np.clip(np.rint(to_ycbcr(PICTURE, *shares)), 0, 255).astype(np.uint8)
+        for planar in (False, True):
+            floats = {529: tag, 532: full}
+            data = tiff.tiff(ycc, tiff.YCBCR, planar=planar, tags={530: [1, 1]}, floats=floats)
+            where = ("-planar", ", planar") if planar else ("", "")
+            yield case(f"ycbcr444-{name}{where[0]}", f"YCbCr 4:4:4, {what}{where[1]}", data, PICTURE)
+    ycc = np.clip(np.rint(to_ycbcr(PICTURE, 0.299, 0.114)), 0, 255)
+    halves = ycc.reshape(len(ycc) // 2, 2, -1, 2, 3).mean(axis=(1, 3))
+    planes = [ycc[:, :, 0], halves[:, :, 1], halves[:, :, 2]]
+    parts = [np.rint(plane).astype(np.uint8).tobytes() for plane in planes]
+    data = tiff.tiff(PICTURE, tiff.YCBCR, planar=True, tags={530: [2, 2], 531: 1}, parts=parts)
+    yield case("ycbcr420-planar", "YCbCr 4:2:0, planar", data, PICTURE)
 
 
 def luma() -> Iterator[CorpusCase]:
@@ -199,6 +275,11 @@ def compressions() -> Iterator[CorpusCase]:
     strip = write(PICTURE, "WEBP", lossless=True)
     data = tiff.tiff(PICTURE, tiff.RGB, tags={259: tiff.WEBP}, parts=[strip])
     yield case("webp", "compressed with webp", data, PICTURE)
+    nibbles = scaled(GREY, 4)
+    tags = {259: tiff.THUNDERSCAN}
+    rows = b"".join(bytes((0xC0 | nibbles).ravel().tolist()) for nibbles in nibbles)
+    data = tiff.tiff(nibbles.astype(np.uint8), tiff.BLACK_IS_ZERO, bits=4, tags=tags, parts=[rows])
+    yield case("thunderscan", "compressed with ThunderScan", data, three(unscaled(nibbles, 4)))
     black = np.where(GREY > 110, 255, 0).astype(np.uint8)
     for name in ("group3", "group4"):
         file = io.BytesIO()
@@ -238,5 +319,29 @@ def cut_files() -> Iterator[CorpusCase]:
         ("no-strips", "the places of its strips", whole[:-200], "truncated"),
     ):
         yield CorpusCase(f"tiff-{name}.tif", f"TIFF without {what}", data, "refused", says=says, browser="nothing")
+    yield from broken_files()
+
+
+def broken_files() -> Iterator[CorpusCase]:
+    """What libtiff refuses, too."""
+    unknown = tiff.tiff(PICTURE, tiff.RGB, deflated=True, predictor=60162)
+    yield refused("predictor", "an unknown predictor", unknown, "Predictor 60162")
+    shallow = tiff.TiffFile(samples=PICTURE, bits=8, photometric=tiff.RGB).write()
+    at = shallow.index(struct.pack("<HHI", 258, 3, 3)) + 8
+    yield refused("no-depth", "a depth outside of the file", shallow[:at] + b"\xff" * 4 + shallow[at + 4 :], "depth")
     no_size = tiff.tiff(PICTURE, tiff.RGB, tags={256: 0})
     yield CorpusCase("tiff-no-width.tif", "TIFF of width 0", no_size, "refused", says="TIFF", browser="nothing")
+    noise = np.random.default_rng(5).integers(0, 256, (200, 60, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "TIFF", compression="tiff_lzw", tiffinfo={278: 200})
+    broken = bytearray(file.getvalue())
+    size = next(int(entry) for entry in Image.open(io.BytesIO(broken)).tag_v2[279])  # type: ignore[attr-defined]
+    start = next(int(entry) for entry in Image.open(io.BytesIO(broken)).tag_v2[273])  # type: ignore[attr-defined]
+    broken[start + size * 95 // 100 : start + size] = b"\xff" * (size - size * 95 // 100)
+    yield case(
+        "lzw-fault", "compressed with LZW, one strip with a fault", bytes(broken), noise, kind="damaged", rows=0.9
+    )
+
+
+def refused(name: str, what: str, data: bytes, says: str) -> CorpusCase:
+    return CorpusCase(f"tiff-{name}.tif", f"TIFF with {what}", data, "refused", says=says, browser="nothing")

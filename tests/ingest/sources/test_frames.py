@@ -14,7 +14,7 @@ from ingest.items import UnusableFile
 from ingest.sources.base import SourceOptions
 from ingest.sources.file_types import expand_frames
 from ingest.sources.frames import MAX_KEPT_FRAMES, FrameReader
-from tests.images.tiff_files import TiffFile, write_pages
+from tests.images.tiff_writer import TiffFile, write_pages
 from tests.ingest.fakes import encoded
 from tests.ingest.sources.support import entry, expanded, failures, items, picture
 
