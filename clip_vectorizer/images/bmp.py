@@ -20,7 +20,7 @@ FILE_HEADER = 14  # bytes
 CORE_HEADER = 12  # the first header of OS/2, with sides of 16 bits and colours of 3 bytes
 HEADER_SIZES = range(16, 125)
 RGB, RLE8, RLE4, BIT_FIELDS, RLE24_OS2, ALPHA_BIT_FIELDS = 0, 1, 2, 3, 4, 6
-OS2_HEADER = 64
+OS2_HEADER, V3_HEADER = 64, 56
 COMPRESSIONS = {RLE8: (8,), RLE4: (4,), BIT_FIELDS: (16, 32), ALPHA_BIT_FIELDS: (16, 32)}
 DEFAULT_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 PALETTE_BITS = (1, 2, 4, 8)
@@ -40,6 +40,13 @@ class BmpLayout:
     offset: int  # of the pixels, from the start of the file
     masks: tuple[int, int, int, int]  # red, green, blue, alpha; of 16 and 32 bits
     palette: Bytes  # (N, 3) RGB; empty for more than 8 bits
+
+
+def trusts_pillow_bmp(data: bytes) -> bool:
+    """Whether Pillow decodes the file to the right pixels: it drops alpha, and refuses or shifts odd runs."""
+    header = int.from_bytes(data[14:18], "little")
+    bits, compression = int.from_bytes(data[28:30], "little"), int.from_bytes(data[30:34], "little")
+    return header == 40 and compression == RGB and bits in (*PALETTE_BITS, 24, 32)
 
 
 def decode_bmp(data: bytes, max_pixels: int) -> PartialImage:
@@ -91,11 +98,14 @@ def read_details(data: bytes, header: int, bits: int) -> tuple[int, int, tuple[i
     compression, _, _, _, count = struct.unpack_from("<IIiiI", data, FILE_HEADER + 16)
     if header == OS2_HEADER and compression == BIT_FIELDS:
         raise ImageRefused(422, "a BMP file of OS/2 with fax compression, which is not read here")
-    if compression not in (BIT_FIELDS, ALPHA_BIT_FIELDS):
-        return compression, count, DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
-    has_alpha = header >= 56 or compression == ALPHA_BIT_FIELDS
-    masks = struct.unpack_from("<IIII" if has_alpha else "<III", data, FILE_HEADER + 40)
-    return compression, count, (masks[0], masks[1], masks[2], masks[3] if has_alpha else 0)
+    masks = DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
+    alpha = (header >= V3_HEADER and bits in DEFAULT_MASKS) or compression == ALPHA_BIT_FIELDS
+    if compression in (BIT_FIELDS, ALPHA_BIT_FIELDS):
+        red, green, blue = struct.unpack_from("<III", data, FILE_HEADER + 40)
+        masks = (red, green, blue, 0)
+    if alpha:
+        masks = (*masks[:3], struct.unpack_from("<I", data, FILE_HEADER + 52)[0])
+    return compression, count, masks
 
 
 def check_layout(width: int, height: int, bits: int, compression: int) -> None:
@@ -166,13 +176,12 @@ def scale_field(values: npt.NDArray[np.unsignedinteger], mask: int) -> Bytes:
 
 
 def unpack_runs(layout: BmpLayout, data: bytes) -> Bytes:
-    """(H, W, 4) in the file's order; pixels that no run sets are transparent. Raises ImageRefused for endless runs."""
-    pixels = np.zeros((layout.height, layout.width, 4), np.uint8)
+    """(H, W, 3) in the file's order; pixels that no run sets are black, as in Chromium. Raises ImageRefused."""
+    pixels = np.zeros((layout.height, layout.width, 3), np.uint8)
     for left, row, colours in iterate_runs(layout, data):
         if row < layout.height and left < layout.width:
             end = min(left + len(colours), layout.width)
-            pixels[row, left:end, :3] = colours[: end - left]
-            pixels[row, left:end, 3] = 255
+            pixels[row, left:end] = colours[: end - left]
     return pixels
 
 

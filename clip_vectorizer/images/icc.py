@@ -154,7 +154,8 @@ def encode_xyz(xyz: Sequence[float] | Matrix) -> bytes:
 def encode_curve(curve: ToneCurve) -> bytes:
     if curve.points:
         levels = np.rint(np.asarray(curve.points) * 65535).astype(">u2")
-        return struct.pack(">4s4xI", b"curv", len(levels)) + levels.tobytes()
+        body: bytes = levels.tobytes()
+        return struct.pack(">4s4xI", b"curv", len(levels)) + body
     parameters = (curve.gamma, *(curve.linear or ()))
     kind = 3 if curve.linear else 0
     return struct.pack(f">4s4xHxx{len(parameters)}i", b"para", kind, *map(to_fixed, parameters))

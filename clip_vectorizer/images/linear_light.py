@@ -1,5 +1,6 @@
 """CIELab and HDR to sRGB by arithmetic in linear light, where LittleCMS is inexact or has no answer."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ BT2020_CODE, PQ, HLG = 9, 16, 18  # ITU-T H.273
 HDR_TRANSFERS = (PQ, HLG)
 REFERENCE_WHITE, PEAK = 203.0, 1000.0  # cd/m2: ITU-R BT.2408, of an SDR white in HDR, and of a nominal HLG display
 PQ_PEAK = 10_000.0  # cd/m2
+KAPPA = 0.65  # where the control point of the curve for highlights lies: SMPTE ST 2094-50, annex C
 HLG_SYSTEM_GAMMA = 1.2  # of that display: ITU-R BT.2100, table 5
 
 
@@ -27,10 +29,10 @@ def convert_lab(colours: Image.Image) -> Image.Image:
     return convert_parts(colours, lab_to_srgb)
 
 
-def convert_hdr(primaries: int, transfer: int, colours: Image.Image) -> Image.Image:
+def convert_hdr(primaries: int, transfer: int, peak: float, colours: Image.Image) -> Image.Image:
     """PQ or HLG with primaries of H.273 to sRGB, as Chromium 156 shows it on an SDR display."""
     rgb = colours if colours.mode == "RGB" else colours.convert("RGB")
-    return convert_parts(rgb, lambda levels_n3: hdr_to_srgb(levels_n3, primaries, transfer))
+    return convert_parts(rgb, lambda levels_n3: hdr_to_srgb(levels_n3, primaries, transfer, peak))
 
 
 def convert_parts(colours: Image.Image, convert: Callable[[Levels], Levels]) -> Image.Image:
@@ -57,15 +59,15 @@ def from_d50_white() -> Light:
     return matrix.astype(np.float32)
 
 
-def hdr_to_srgb(levels_n3: Levels, primaries: int, transfer: int) -> Levels:
-    """(N, 3) levels in and out. The brightest channel in BT.2020 sets by how much a pixel is darkened."""
+def hdr_to_srgb(levels_n3: Levels, primaries: int, transfer: int, peak: float = PEAK) -> Levels:
+    """(N, 3) levels in and out; `peak` in cd/m2. The brightest channel in BT.2020 sets how much a pixel is darkened."""
     light = decode_table(transfer)[levels_n3].T
     if transfer == HLG:
         luminance = solve_matrix(PRIMARIES[primaries])[1].astype(np.float32) @ light
         light = light * (PEAK / REFERENCE_WHITE * luminance ** (HLG_SYSTEM_GAMMA - 1))
     light = change_primaries(primaries, BT2020_CODE) @ light
     brightest = np.maximum(light.max(axis=0), 1e-6)
-    return encode_srgb(change_primaries(BT2020_CODE, 1) @ (light * (compress_highlights(brightest) / brightest)))
+    return encode_srgb(change_primaries(BT2020_CODE, 1) @ (light * (compress_highlights(brightest, peak) / brightest)))
 
 
 @lru_cache(maxsize=len(HDR_TRANSFERS))
@@ -88,16 +90,24 @@ def decode_hlg(signal: Matrix) -> Matrix:
     return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
 
 
-def compress_highlights(light: Light) -> Light:
-    """Light, 1 at the reference white, to 0..1: halved up to there, then a quadratic Bezier curve to white at PEAK.
+def compress_highlights(light: Light, peak: float) -> Light:
+    """Light, 1 at the reference white, to 0..1: darkened up to there, then a quadratic Bezier curve to white at `peak`.
 
-    Found by fitting Chromium's pixels of grey ramps; random colours then differ by one level at most.
+    SMPTE ST 2094-50's tone mapping by reference white: the knee halves for a peak of 1,000 cd/m2 and more.
     """
-    peak = PEAK / REFERENCE_WHITE
-    bend = 2 / 3  # the middle control point continues the line by so much
-    line, square = 2 * bend, peak - 1 - 2 * bend  # x(t) = 1 + line t + square t^2
-    t = (np.sqrt(line**2 + 4 * square * np.clip(light - 1, 0, peak - 1)) - line) / (2 * square)
-    return np.where(light <= 1, light / 2, 0.5 + bend * t * (1 - t) + t**2 / 2)
+    top = max(1.0, peak / REFERENCE_WHITE)
+    knee = 1 - 0.5 * min(1.0, math.log(top) / math.log(PEAK / REFERENCE_WHITE))
+    bend_x, bend_y = 1 + KAPPA * (1 / knee - 1), knee + KAPPA * (1 - knee)  # the curve's middle control point
+    line, square = 2 * (bend_x - 1), 1 - 2 * bend_x + top  # x(t) = 1 + line t + square t^2
+    t = solve_quadratic(np.clip(light - 1, 0, top - 1), line, square)
+    curve = knee * (1 - t) ** 2 + 2 * bend_y * t * (1 - t) + t**2
+    return np.where(light <= 1, light * knee, curve)
+
+
+def solve_quadratic(value: Light, line: float, square: float) -> Light:
+    """The t of 0..1 with square t^2 + line t = value; 1 where both are 0."""
+    root = line + np.sqrt(np.maximum(line**2 + 4 * square * value, 0))
+    return np.divide(2 * value, root, out=np.ones_like(value), where=root > 0)
 
 
 @lru_cache(maxsize=16)
@@ -117,4 +127,5 @@ def encode_srgb(light_3n: Light) -> Levels:
 def encode_table() -> Levels:
     light = np.linspace(0, 1, ENCODING_STEPS)
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * encoded).astype(np.uint8)
+    table: Levels = np.rint(255 * encoded).astype(np.uint8)
+    return table

@@ -13,8 +13,9 @@ from typing import NoReturn
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
-from clip_vectorizer.images import jpeg, png
-from clip_vectorizer.images.bmp import decode_bmp
+from clip_vectorizer.images import png
+from clip_vectorizer.images.avif import mend_avif
+from clip_vectorizer.images.bmp import decode_bmp, trusts_pillow_bmp
 from clip_vectorizer.images.colour import ColourFinding, find_colour
 from clip_vectorizer.images.damage import (
     PartialImage,
@@ -24,7 +25,9 @@ from clip_vectorizer.images.damage import (
     find_jpeg_gaps,
     has_flat_corner,
 )
-from clip_vectorizer.images.formats import JPEG_FRAMES, UNKNOWN, describe_content, is_heif
+from clip_vectorizer.images.formats import JPEG_FRAMES, UNKNOWN, describe_content, is_avif, is_heif
+from clip_vectorizer.images.gif import clear_surroundings
+from clip_vectorizer.images.jpeg import JpegStructure, is_coarse, read_jpeg_structure, rewrite_jpeg
 from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
 from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings
 from clip_vectorizer.images.tiff import decode_tiff_rows, trusts_pillow
@@ -136,23 +139,25 @@ def decode_plain(data: bytes, settings: DecodeSettings, least_side: int, late_co
     """Decode by Pillow alone. Raises what its decoders raise, and ImageRefused."""
     with identify_image(io.BytesIO(data)) as image:
         check_size(image, settings.max_pixels)
-        if "progressive" in image.info:
-            check_scans(data)
+        damage = check_scans(data) if "progressive" in image.info else ""
         if isinstance(image, TiffImagePlugin.TiffImageFile) and not trusts_pillow(image):
             return decode_rare_tiff(data, settings)
+        if image.format == "BMP" and not trusts_pillow_bmp(data):
+            return decode_rare_bmp(data, settings)
         name, stored = image.format or "", image.size
         if name == "JPEG" and ends_in_zeros(data):
             raise OSError("zero bytes in place of its end")
         colour = find_colour(image, data, settings.colour)
         convert = choose_function(colour)
         is_late = late_colour and can_wait(image, colour)
-        pixels, box = small_rgb(image, least_side, None if is_late else convert)
+        pixels, box = small_rgb(clear_surroundings(image), least_side, None if is_late else convert)
         may_end_early = name in ("JPEG", "MPO") and "progressive" not in image.info and has_flat_corner(image)
     if may_end_early and find_gaps(data):
         return decode_start(data, settings)
     size = turn_size(stored, box)
     late = convert if is_late else None
-    return DecodedImage(pixels, box, size, name, ignored=colour.ignored, is_plain=name != "HEIF", to_srgb=late)
+    is_plain = name != "HEIF" and not damage
+    return DecodedImage(pixels, box, size, name, damage, colour.ignored, is_plain, late)
 
 
 def turn_size(stored: tuple[int, int], box: Box) -> tuple[int, int]:
@@ -184,14 +189,27 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
         raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
 
 
-def check_scans(data: bytes) -> None:
-    """Raises ImageRefused: a progressive JPEG of a few bytes may need thousands of passes over all its pixels."""
-    structure = jpeg.read_jpeg_structure(data, MAX_SCANS)
+def check_scans(data: bytes) -> str:
+    """Return what is missing in a progressive JPEG.
+
+    Raises ImageRefused: a file of a few bytes may need thousands of passes over all its pixels.
+
+    Raises OSError if the file ends in its coarse scans: a decoder makes what is not in them grey, without an error.
+    """
+    structure = read_jpeg_structure(data, MAX_SCANS)
     scans = len(structure.scan_ends)
     if scans > MAX_SCANS or scans * structure.width * structure.height > MAX_SCANNED_PIXELS:
         raise ImageRefused(
             422, f"a progressive JPEG of {min(scans, MAX_SCANS)} scans or more, which take too long; save it anew"
         )
+    if not structure.complete and not structure.has_all_rows:
+        raise OSError("its coarse scans are incomplete")
+    return "" if structure.has_all_rows else "some of its coarse scans are missing"
+
+
+def decode_rare_bmp(data: bytes, settings: DecodeSettings) -> DecodedImage:
+    """A BMP file that Pillow refuses, or decodes to wrong pixels. Raises ImageRefused."""
+    return build_partial(decode_bmp(data, settings.max_pixels), data, settings)
 
 
 def decode_rare_tiff(data: bytes, settings: DecodeSettings) -> DecodedImage:
@@ -200,7 +218,7 @@ def decode_rare_tiff(data: bytes, settings: DecodeSettings) -> DecodedImage:
 
 
 def find_gaps(data: bytes) -> list[PixelBox]:
-    return find_jpeg_gaps(data, jpeg.read_jpeg_structure(data), open_again)
+    return find_jpeg_gaps(data, read_jpeg_structure(data), open_again)
 
 
 def open_again(data: bytes) -> ImageFile.ImageFile:
@@ -266,10 +284,11 @@ def list_attempts(data: bytes, settings: DecodeSettings, least_side: int) -> Ite
     if data.startswith(TIFF_SIGNATURES):
         return attempt_tiff(data, settings)
     if data.startswith(b"BM"):
-        rare: Attempt = lambda: build_partial(decode_bmp(data, settings.max_pixels), data, settings)  # noqa: E731
-        return iter([rare, partial(decode_partly, data, settings)])
+        return iter([partial(decode_rare_bmp, data, settings), partial(decode_partly, data, settings)])
     if data.startswith(b"GIF8"):
         return iter([partial(decode_partly, data, settings)])
+    if is_avif(data):
+        return iter([lambda: decode_mended(mend_avif(data), settings, least_side)])
     return iter(())
 
 
@@ -277,22 +296,25 @@ def attempt_png(data: bytes, settings: DecodeSettings, least_side: int) -> Itera
     for lean in (png.strip_texts(data), png.strip_profile(png.strip_texts(data))):
         if lean is not data:
             yield partial(decode_mended, lean, settings, least_side)
-    mended = png.mend_checksums(data)
-    yield partial(decode_mended, mended, settings, least_side, "some of its checksums are wrong")
+    for mended, damage in (
+        (png.mend_checksums(data), "some of its checksums are wrong"),
+        (png.mend_checksums(data, png.BARE_CHUNKS), "some of its chunks are broken"),
+    ):
+        yield partial(decode_mended, mended, settings, least_side, damage)
     yield partial(decode_partly, mended, settings)
 
 
 def attempt_jpeg(data: bytes, settings: DecodeSettings, least_side: int) -> Iterator[Attempt]:
     data = data.rstrip(b"\0") if ends_in_zeros(data) else data
-    if least_side:  # a lossless JPEG is not decoded at a scale
+    if least_side:  # a lossless JPEG is not decoded at a scale, here and below
         yield partial(decode_plain, data, settings, 0)
-    structure = jpeg.read_jpeg_structure(data)
-    clean = jpeg.rewrite_jpeg(data, structure)
+    structure = read_jpeg_structure(data)
+    clean = rewrite_jpeg(data, structure)
     if structure.complete:
-        yield partial(decode_mended, clean, settings, least_side)
+        yield partial(decode_mended, clean, settings, 0)
     elif structure.has_all_rows:
-        yield partial(decode_mended, clean, settings, least_side, "cut off: its fine details are missing")
-    else:
+        yield partial(decode_mended, clean, settings, 0, "cut off: its fine details are missing")
+    elif structure.scans and (not structure.is_progressive or is_coarse(structure.scans[-1])):
         yield partial(decode_start, clean, settings)
     yield partial(refuse_jpeg, structure)
 
@@ -321,7 +343,7 @@ def decode_partly(data: bytes, settings: DecodeSettings) -> DecodedImage:
     return build_partial(decode_rows(partial(open_again, data)), data, settings)
 
 
-def refuse_jpeg(structure: jpeg.JpegStructure) -> NoReturn:
+def refuse_jpeg(structure: JpegStructure) -> NoReturn:
     """Raises ImageRefused with the proper name of a kind of JPEG that is not decoded; else ValueError."""
     name = JPEG_FRAMES.get(structure.frame.marker) if structure.frame else None
     if structure.precision not in (0, 8) and not name:

@@ -1,13 +1,14 @@
 """The chunks of a PNG file, without decoding. What a decoder refuses although the pixels are fine is removed."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK_OVERHEAD = 12  # bytes of a chunk besides its body: length, name, checksum
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")  # invisible; a decoder unpacks them and has limits for them
 ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")  # without them the file is its still picture
 # All that changes the pixels of the still picture, besides the profile.
+BARE_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS")
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"eXIf")
 
 
@@ -45,8 +46,8 @@ def strip_chunks(data: bytes, names: tuple[bytes, ...]) -> bytes:
     return SIGNATURE + b"".join(chunk for chunk in split_chunks(data) if chunk[4:8] not in names)
 
 
-def mend_checksums(data: bytes) -> bytes:
-    """The file with the right checksum on each chunk that makes its pixels, and without any other chunk.
+def mend_checksums(data: bytes, names: Sequence[bytes] = PIXEL_CHUNKS) -> bytes:
+    """The file with the right checksum on each chunk of these names, and without any other.
 
     A profile stays where its checksum is right. A chunk that the end of the file cuts off keeps what there is of it.
     """
@@ -54,7 +55,7 @@ def mend_checksums(data: bytes) -> bytes:
     kept = [
         build_chunk(name, cut_body(chunk))
         for name, chunk in chunks
-        if name in PIXEL_CHUNKS or (name == b"iCCP" and has_right_checksum(chunk))
+        if name in names or (name == b"iCCP" and has_right_checksum(chunk))
     ]
     return SIGNATURE + b"".join((*kept, build_chunk(b"IEND", b"")))
 

@@ -71,7 +71,7 @@ def test_an_invalid_body_is_a_400_with_the_valid_form(body: bytes, expected: str
         ("data:image/png;base64,", "0 bytes"),
         (base64_of(b"just some words"), "not an image"),
         (base64_of(NOISE[: len(NOISE) // 2]), "broken or truncated"),
-        (base64_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not an image"),
+        (base64_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "a PostScript file"),
     ],
 )
 def test_a_bad_image_is_a_422_that_names_its_index(image: str, expected: str) -> None:

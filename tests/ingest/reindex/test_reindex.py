@@ -130,7 +130,7 @@ def test_images_that_cannot_be_read_embedded_or_written_are_recorded_with_the_re
     files = PICTURES | {"broken.png": broken, "gone.png": File(OSError("vanished"))}
     assert run(over, ListSource(files), problems=problems) == ["green.png", "red.png"]
     assert problems["blue.png"] == "no room" and "vanished" in problems["gone.png"]
-    assert problems["broken.png"].startswith("not an image")
+    assert problems["broken.png"].startswith("a text file, not an image")
 
 
 def test_a_request_is_repeated_while_the_database_is_unreachable() -> None:
