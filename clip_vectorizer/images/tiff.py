@@ -63,7 +63,7 @@ from clip_vectorizer.images.tiff_samples import (
 )
 
 PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
-PHOTOMETRIC, PLANES, COLOR_MAP = 262, 284, 320
+COMPRESSION, PHOTOMETRIC, PLANES, COLOR_MAP = 259, 262, 284, 320
 MAX_NUMBER = 64  # characters
 NO_DATA = 42113  # of GDAL: the number, as text, of pixels without a value
 MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff
@@ -129,7 +129,9 @@ def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
     at = file.tell()
     try:
         directory = read_directory(file, list_tiff_pages(file, 1)[0])
-        return PHOTOMETRIC in directory.entries and is_plain(read_layout(directory), directory)
+        layout = read_layout(directory)
+        is_same = image.tag_v2.get(COMPRESSION, NO_COMPRESSION) == layout.compression  # of two tags each takes another
+        return is_same and PHOTOMETRIC in directory.entries and is_plain(layout, directory)
     except ImageRefused:
         return False
     finally:
