@@ -14,18 +14,20 @@ from itertools import islice
 from PIL import Image
 
 from clip_vectorizer.images.icc import BT709, CURVES, PRIMARIES, RgbPrimaries, ToneCurve, build_rgb_profile
-from clip_vectorizer.images.linear_light import HDR_TRANSFERS
+from clip_vectorizer.images.iso_boxes import read_associations, read_primary_item, split_boxes
+from clip_vectorizer.images.linear_light import HDR_TRANSFERS, PEAK, PQ
 from clip_vectorizer.images.png import SIGNATURE, has_right_checksum, split_chunks
 
 MAX_PROFILE_BYTES = 8_000_000  # the largest in use, of printers, have about 3 MB
 COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 MAX_CHUNKS = 10_000  # before the pixels; files have about ten
-MAX_BOXES, MAX_META_BYTES = 1_000, 1_000_000  # of an AVIF file's description
+MAX_META_BYTES = 1_000_000  # of an AVIF file's description
 SRGB_GAMMA = 45_455  # gAMA of an sRGB file, in 1/100,000
 GAMMA_TOLERANCE = 0.05  # without cHRM, what is so near to it is taken for it, as by libpng and Chromium
 FULL_RANGE = 1
 SRGB_CODES = (1, 13)  # colour primaries and transfer characteristics of ITU-T H.273
 UNSPECIFIED = 2
+DERIVED_MATRIX = 12  # matrix coefficients that follow from the primaries
 FIRST_TAG, MAX_TAGS = 132, 100  # its place in a profile; profiles have about 20
 BT709_TRANSFERS = (1, 6, 14, 15)
 BMP_HEADER = 14  # bytes of the file header, before that of the picture
@@ -35,10 +37,10 @@ EMBEDDED = 0x4D424544  # its colour space: PROFILE_EMBEDDED
 
 @dataclass(frozen=True, slots=True)
 class ColourSignal:
-    """One description of a file's colours: a profile, b"" for sRGB; codes of an HDR signal; or why it is none."""
+    """One description of a file's colours: a profile, b"" for sRGB; an HDR signal; or why it is none."""
 
     profile: bytes = b""
-    hdr: tuple[int, int] | None = None  # primaries and transfer of ITU-T H.273
+    hdr: tuple[int, int, float] | None = None  # primaries and transfer of ITU-T H.273, brightest pixel in cd/m2
     fault: str = ""
 
 
@@ -89,12 +91,12 @@ def read_cicp(chunks: Mapping[bytes, bytes]) -> ColourSignal:
     return read_codes(body[0], body[1])
 
 
-def read_codes(primaries: int, transfer: int) -> ColourSignal:
-    """Codes of ITU-T H.273. Raises ValueError for unknown ones."""
+def read_codes(primaries: int, transfer: int, peak: float = 0) -> ColourSignal:
+    """Codes of ITU-T H.273, and the content's brightest pixel in cd/m2, 0 if unknown. Raises ValueError."""
     if (primaries, transfer) == SRGB_CODES:
         return ColourSignal()
     if primaries in PRIMARIES and transfer in HDR_TRANSFERS:
-        return ColourSignal(hdr=(primaries, transfer))
+        return ColourSignal(hdr=(primaries, transfer, peak if peak and transfer == PQ else PEAK))
     if primaries not in PRIMARIES or transfer not in CURVES:
         raise ValueError(f"colour primaries {primaries} with transfer characteristics {transfer} are not supported")
     name = f"CICP {primaries}/{transfer}"
@@ -166,59 +168,34 @@ def read_avif_signals(data: bytes) -> Iterator[ColourSignal]:
     """The `nclx` box of the primary item."""
     meta = next((body for name, body in split_boxes(data) if name == b"meta"), b"")
     try:
-        for box in find_colour_boxes(meta[4:MAX_META_BYTES]):
-            if box[:4] == b"nclx":
-                yield read_nclx(*struct.unpack_from(">HH", box, 4))
+        properties = list_properties(meta[4:MAX_META_BYTES])
+        light = [body for name, body in properties if name == b"clli"]
+        peak = int.from_bytes(light[0][:2]) if light else 0
+        for name, body in properties:
+            if name == b"colr" and body[:4] == b"nclx":
+                yield read_nclx(*struct.unpack_from(">HHH", body, 4), peak)
     except (ValueError, struct.error, IndexError) as error:
         yield ColourSignal(fault=f"nclx: {error}")
 
 
-def read_nclx(primaries: int, transfer: int) -> ColourSignal:
+def read_nclx(primaries: int, transfer: int, matrix: int, peak: float) -> ColourSignal:
     """As `read_codes`; what is not specified is sRGB's, and BT.709's curve is shown as sRGB's."""
+    if matrix == DERIVED_MATRIX:
+        raise ValueError(f"matrix coefficients {matrix} are not supported")  # by Chromium neither
     return read_codes(
         SRGB_CODES[0] if primaries == UNSPECIFIED else primaries,
         SRGB_CODES[1] if transfer in (UNSPECIFIED, *BT709_TRANSFERS) else transfer,
+        peak,
     )
 
 
-def split_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and body of each box."""
-    start = 0
-    for _ in range(MAX_BOXES):
-        if start + 8 > len(data):
-            return
-        size = int.from_bytes(data[start : start + 4])
-        if size < 8:
-            return
-        yield data[start + 4 : start + 8], data[start + 8 : start + size]
-        start += size
-
-
-def find_colour_boxes(meta: bytes) -> list[bytes]:
-    """Bodies of the `colr` boxes that belong to the primary item."""
+def list_properties(meta: bytes) -> list[tuple[bytes, bytes]]:
+    """Type and body of the properties of the primary item. Raises IndexError."""
     boxes = dict(reversed(list(split_boxes(meta))))
-    primary, properties = boxes.get(b"pitm", b""), dict(split_boxes(boxes.get(b"iprp", b"")))
-    item = int.from_bytes(primary[4 : 6 if primary[:1] == b"\0" else 8])
+    properties = dict(split_boxes(boxes.get(b"iprp", b"")))
     stored = list(split_boxes(properties.get(b"ipco", b"")))
-    places = read_associations(properties.get(b"ipma", b"")).get(item, [])
-    return [stored[place - 1][1] for place in places if 0 < place <= len(stored) and stored[place - 1][0] == b"colr"]
-
-
-def read_associations(body: bytes) -> dict[int, list[int]]:
-    """Item -> places of its properties, from 1; ISO/IEC 23008-12, 9.3."""
-    if not body:
-        return {}
-    wide_item, wide_place = body[0] > 0, body[3] & 1
-    items: dict[int, list[int]] = {}
-    start = 8
-    for _ in range(min(int.from_bytes(body[4:8]), MAX_BOXES)):
-        end = start + (4 if wide_item else 2)
-        item, count, start = int.from_bytes(body[start:end]), body[end], end + 1
-        size = 2 if wide_place else 1
-        places = [int.from_bytes(body[start + size * k : start + size * (k + 1)]) for k in range(count)]
-        items[item] = [place & (0x7FFF if wide_place else 0x7F) for place in places]
-        start += size * count
-    return items
+    places = read_associations(properties.get(b"ipma", b"")).get(read_primary_item(boxes), [])
+    return [stored[place - 1] for _, place in places if 0 < place <= len(stored)]
 
 
 def read_bmp_signals(data: bytes) -> Iterator[ColourSignal]:

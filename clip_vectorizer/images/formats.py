@@ -5,6 +5,7 @@ import re
 UNKNOWN = "not an image that can be read"
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
+MINIMAL_BRAND = b"mif3"
 # What is no image that a decoder here reads: a pattern of the first bytes, and what to call it.
 SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), name)
@@ -102,11 +103,19 @@ def is_heif(data: bytes) -> bool:
     return not any(data[at : at + 4] in AVIF_BRANDS for at in range(16, min(size, 256), 4))
 
 
+def is_avif(data: bytes) -> bool:
+    """Whether it is an AVIF file: by the major brand, or any other of them."""
+    names = range(8, min(int.from_bytes(data[:4]), 256), 4)
+    return data[4:8] == b"ftyp" and any(data[at : at + 4] in AVIF_BRANDS for at in names)
+
+
 def describe_brand(brand: bytes) -> str:
     if brand in HEIF_BRANDS:
         return "a HEIC photo"
     if brand in AVIF_BRANDS:
         return "an AVIF file of a kind that cannot be decoded"
+    if brand == MINIMAL_BRAND:
+        return "an AVIF or HEIC file with a minimal header, which is not read here"
     if brand == b"crx ":
         return "a raw file of a camera"
     return "a video"

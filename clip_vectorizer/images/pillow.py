@@ -51,7 +51,9 @@ def identify_image(file: IO[bytes]) -> ImageFile.ImageFile:
             continue  # `accept` returns a message for a format that Pillow was built without
         file.seek(0)
         with suppress(SyntaxError, IndexError, TypeError, struct.error):  # the next format may fit
-            return factory(file, "")
+            image = factory(file, "")
+            image.info.pop("xmp", None)  # a TIFF would be turned by it when it is loaded: see upright.read_orientation
+            return image
     if has_heif() and is_heif(prefix):
         file.seek(0)
         return open_heif(file)

@@ -16,6 +16,8 @@ from clip_vectorizer.vectors import Box
 WHITE = (255, 255, 255, 255)
 BAND_PIXELS = 1_000_000  # 4 MB as RGBA; a smaller image is one band, and shrinking it first would gain nothing
 
+XMP_NAMES = ("XML:com.adobe.xmp", "xmp")  # in `Image.info`
+
 ColourFunction = Callable[[Image.Image], Image.Image]  # to sRGB: L, LA, RGB, RGBA, CMYK or LAB to RGB or RGBA
 Transposition = Image.Transpose
 # By EXIF orientation: the transposition that makes it upright, and whether the stored right edge and the stored bottom
@@ -75,7 +77,7 @@ def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, floa
     """`small` turned by the EXIF orientation of `image`, and the box of its first `size` columns and rows."""
     box = (0.0, 0.0, *size)
     with suppress(Exception):  # an EXIF block may be broken where the pixels are fine
-        turn, right_first, bottom_first = TURNS[image.getexif()[ExifTags.Base.Orientation]]
+        turn, right_first, bottom_first = TURNS[read_orientation(image)]
         left, top = ((small.width - size[0]) * right_first, (small.height - size[1]) * bottom_first)
         box = (left, top, left + size[0], top + size[1])
         if turn in (
@@ -87,6 +89,22 @@ def turn_upright(image: Image.Image, small: Image.Image, size: tuple[float, floa
             box = (box[1], box[0], box[3], box[2])
         return small.transpose(turn), box
     return small, box
+
+
+def read_orientation(image: Image.Image) -> int:
+    """From EXIF or the tags of a TIFF file. Pillow reads XMP too where these have none; browsers and libvips do not."""
+    if "exif" in image.info:
+        exif = Image.Exif()
+        exif.load(image.info["exif"])
+    elif hasattr(image, "tag_v2"):
+        return int(image.tag_v2.get(ExifTags.Base.Orientation, 1))
+    else:
+        hidden = {name: image.info.pop(name) for name in XMP_NAMES if name in image.info}
+        try:
+            exif = image.getexif()
+        finally:
+            image.info.update(hidden)
+    return int(exif.get(ExifTags.Base.Orientation, 1))
 
 
 def convert_to_rgb(image: Image.Image, shrink: int, convert_colour: ColourFunction | None = None) -> Image.Image:

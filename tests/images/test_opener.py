@@ -232,3 +232,12 @@ def test_a_corrupt_exif_block_is_no_news_on_stderr() -> None:
     script = "import sys; from clip_vectorizer.images.opener import decode_image; decode_image(sys.stdin.buffer.read())"
     done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("text", [chunk(b"zTXt", b"Comment\0\0" + LONG), b"\0\0\0\0zTXt"], ids=["long", "cut"])
+def test_the_size_of_a_png_that_stays_broken_is_unknown(text: bytes) -> None:
+    """Without its texts it still cannot be opened."""
+    png = file_of(PICTURE)
+    data = png[:8] + chunk(b"IHDR", b"broken") + text * 3
+    assert read_size(data, LIMIT) == (0, 0)
+    assert read_size(png[:20] + text + png[20:], LIMIT) == (0, 0)

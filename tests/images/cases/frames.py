@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from tests.images import avif_writer as avif
 from tests.images.case import CorpusCase, Other
-from tests.images.pictures import TALL, picture, write
+from tests.images.pictures import TALL, on_white, picture, write
 
 UNDRAWN: Other = {"browser": "other", "why": "it has a size and draws nothing"}
 PICTURE, TALL_PICTURE = picture(), picture(*TALL)
@@ -18,6 +19,7 @@ def frames_cases() -> Iterator[CorpusCase]:
     yield from gif_files()
     yield from webp_files()
     yield from avif_files()
+    yield from odd_avif_files()
     yield from plain_formats()
 
 
@@ -35,6 +37,7 @@ def gif_files() -> Iterator[CorpusCase]:
     other = Image.fromarray(255 - PICTURE).quantize(128)
     image.save(file, "GIF", save_all=True, append_images=[other], duration=50)
     yield CorpusCase("animated.gif", "GIF, animated: its first frame", file.getvalue(), truth=truth)
+    yield small_frame()
     image = Image.fromarray(TALL_PICTURE).quantize(128)
     truth = np.asarray(image.convert("RGB"))
     file = io.BytesIO()
@@ -47,6 +50,18 @@ def gif_files() -> Iterator[CorpusCase]:
     yield CorpusCase(
         "cut-header.gif", "GIF cut before its pixels", whole[:40], "refused", says="truncated", browser="nothing"
     )
+
+
+def small_frame() -> CorpusCase:
+    """Its first half alone has pixels; the background colour is not shown."""
+    left = Image.fromarray(PICTURE[:, :32]).quantize(16)
+    file = io.BytesIO()
+    left.save(file, "GIF")
+    data = bytearray(file.getvalue())
+    data[6:8] = struct.pack("<H", 64)  # of the screen
+    truth = np.full_like(PICTURE, 255)
+    truth[:, :32] = np.asarray(left.convert("RGB"))
+    return CorpusCase("small-frame.gif", "GIF, a first frame smaller than the screen", bytes(data), truth=truth)
 
 
 def webp_files() -> Iterator[CorpusCase]:
@@ -85,6 +100,42 @@ def avif_files() -> Iterator[CorpusCase]:
         "avif-named.png", "AVIF named .png", write(PICTURE, "AVIF", quality=97, subsampling="4:4:4"), truth=PICTURE
     )
     yield CorpusCase("png-named.jpg", "PNG named .jpg", write(PICTURE, "PNG"), truth=PICTURE)
+
+
+def odd_avif_files() -> Iterator[CorpusCase]:
+    """They break rules that libavif checks in Pillow, and not in browsers."""
+    alpha = np.zeros(PICTURE.shape[:2], np.uint8)
+    alpha[8:40, 16:56] = 255
+    truth = on_white(PICTURE, alpha)
+    plain = write(PICTURE, "AVIF", quality=97, subsampling="4:4:4")
+    clear = write(np.dstack([PICTURE, alpha]), "AVIF", "RGBA", quality=97, subsampling="4:4:4")
+    yield CorpusCase("avif-alpha.avif", "AVIF with alpha", clear, truth=truth)
+    yield CorpusCase(
+        "avif-two-lists.avif", "AVIF with alpha and two lists of properties", avif.with_two_lists(clear), truth=truth
+    )
+    yield CorpusCase(
+        "avif-alpha-no-size.avif",
+        "AVIF with alpha of no size of its own",
+        avif.without_alpha_size(clear),
+        truth=truth,
+        browser="nothing",
+    )
+    yield CorpusCase(
+        "avif-group.avif",
+        "AVIF with a pyramid that has the picture's number",
+        avif.with_same_group(plain),
+        truth=PICTURE,
+        levels=2.5,
+    )
+    minimal = struct.pack(">I4s4s4s", 16, b"ftyp", b"mif3", b"avif") + struct.pack(">I4s4x", 12, b"mini")
+    yield CorpusCase(
+        "avif-minimal.avif",
+        "AVIF with a minimal header",
+        minimal,
+        "refused",
+        says="minimal header",
+        browser="nothing",
+    )
 
 
 def plain_formats() -> Iterator[CorpusCase]:

@@ -18,6 +18,7 @@ WEBP = {"lossless": True, "exact": True}
 
 def shape_cases() -> Iterator[CorpusCase]:
     yield from orientations()
+    yield from untouched()
     yield from transparent_png()
     yield from transparent_others()
 
@@ -60,6 +61,26 @@ def orientations() -> Iterator[CorpusCase]:
         jpeg(PICTURE, exif=big),
         truth=turn_upright(PICTURE, 6),
     )
+
+
+def untouched() -> Iterator[CorpusCase]:
+    """An orientation in XMP alone turns nothing: browsers read EXIF."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+    camera = Image.Exif()
+    camera[271] = "camera"
+    text = png.chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    files = {
+        "xmp-turned.jpg": ("JPEG", jpeg(PICTURE, xmp=xmp)),
+        "xmp-turned-exif.jpg": ("JPEG with other EXIF", jpeg(PICTURE, xmp=xmp, exif=camera)),
+        "xmp-turned.png": ("PNG", png.png(PICTURE, png.RGB, chunks=[text])),
+        "xmp-turned.webp": ("WebP", write(PICTURE, "WEBP", xmp=xmp, **WEBP)),
+        "xmp-turned.avif": ("AVIF", write(PICTURE, "AVIF", quality=95, subsampling="4:4:4", xmp=xmp)),
+    }
+    for name, (what, data) in files.items():
+        yield CorpusCase(name, f"{what}, orientation 6 in XMP alone", data, truth=PICTURE)
+    tags = {700: xmp}
+    tiff = write(PICTURE, "TIFF", tiffinfo=tags)
+    yield CorpusCase("xmp-turned.tif", "TIFF, orientation 6 in XMP alone", tiff, truth=PICTURE, browser="nothing")
 
 
 def transparent_png() -> Iterator[CorpusCase]:
