@@ -173,7 +173,8 @@ def read_avif_signals(data: bytes) -> Iterator[ColourSignal]:
         peak = int.from_bytes(light[0][:2]) if light else 0
         for name, body in properties:
             if name == b"colr" and body[:4] == b"nclx":
-                yield read_nclx(*struct.unpack_from(">HHH", body, 4), peak)
+                primaries, transfer, matrix = struct.unpack_from(">HHH", body, 4)
+                yield read_nclx(primaries, transfer, matrix, peak)
     except (ValueError, struct.error, IndexError) as error:
         yield ColourSignal(fault=f"nclx: {error}")
 

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,7 @@ from tests.images.pictures import alpha_ramp, grey_picture, jpeg, on_white, pict
 
 PICTURE, GREY, ALPHA = picture(), grey_picture(), alpha_ramp()
 UNTURNED: Other = {"browser": "other", "why": "it ignores EXIF in WebP"}
-WEBP = {"lossless": True, "exact": True}
+WEBP: dict[str, Any] = {"lossless": True, "exact": True}
 
 
 def shape_cases() -> Iterator[CorpusCase]:
