@@ -34,7 +34,7 @@ class HuggingClip:
 
     def __init__(self, model: CLIP, activation: str) -> None:
         self._model = CLIPModel(config_of(model, activation)).eval().requires_grad_(False)
-        self._model.load_state_dict(dict(renamed(model.state_dict())))
+        self._model.load_state_dict(dict(renamed(model.state_dict())), assign=True)  # shares the weights: no copy
 
     def images(self, pixels_n3ss: Tensor) -> np.ndarray:
         return rows(self._model.get_image_features(pixel_values=pixels_n3ss))
