@@ -52,7 +52,7 @@ class DecodedImage:
     box: Box  # the picture's place in `pixels`: see `upright.small_rgb`
     size: tuple[int, int]  # of the upright picture in the file
     format: str  # of the file, in Pillow's words: JPEG
-    damage: str = ""  # what is wrong with it: "98 % of its rows could be decoded"
+    damage: str = ""  # what is wrong with it: "98% of it can be decoded"
     ignored: str = ""  # why its colour profile was not used
     is_plain: bool = True  # whether Pillow reads the file as it is, so that every sidecar does
     to_srgb: ColourFunction | None = None  # of pixels that are not in sRGB yet: with `late_colour` only
@@ -79,11 +79,14 @@ def decode_image(
     """
     with ignore_pillow_warnings():
         try:
-            return decode_plain(data, settings, least_side, late_colour)
+            image = decode_plain(data, settings, least_side, late_colour)
         except ImageRefused:
             raise
         except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, IndexError, struct.error, ...
-            return recover(data, settings, least_side, error)
+            image = recover(data, settings, least_side, error)
+    if image.damage and settings.least_decoded == 1:
+        raise ImageRefused(422, f"broken or truncated: {image.damage}; whole files alone are taken")
+    return image
 
 
 def read_size(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> tuple[int, int]:
@@ -192,9 +195,7 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
 def check_scans(data: bytes) -> str:
     """Return what is missing in a progressive JPEG.
 
-    Raises ImageRefused: a file of a few bytes may need thousands of passes over all its pixels.
-
-    Raises OSError if the file ends in its coarse scans: a decoder makes what is not in them grey, without an error.
+    Raises ImageRefused: a file of a few bytes may need thousands of passes over all its pixels. Raises OSError if the file ends in its coarse scans: a decoder makes what is not in them grey, without an error.
     """
     structure = read_jpeg_structure(data, MAX_SCANS)
     scans = len(structure.scan_ends)

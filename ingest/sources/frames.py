@@ -9,12 +9,11 @@ from typing import BinaryIO, Protocol
 from PIL import Image, UnidentifiedImageError
 
 from clip_vectorizer.errors import ImageRefused
-from clip_vectorizer.images.opener import decode_image
-from clip_vectorizer.images.pillow import PILLOW_FORMATS, identify_image, ignore_pillow_warnings, open_image
+from clip_vectorizer.images.opener import decode_image, make_upright
+from clip_vectorizer.images.pillow import identify_image, ignore_pillow_warnings, open_image
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.images.tiff_directory import is_tiff, list_tiff_pages
 from clip_vectorizer.images.tiff_pages import extract_tiff_page
-from clip_vectorizer.images.upright import upright_rgb
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry
 from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, check_size, read_errors
@@ -33,8 +32,11 @@ def count_frames(entry: FileEntry, most: int = MAX_FRAMES) -> int:
     with decoder_errors(), entry.open() as file:
         if is_tiff(file):
             return len(list_tiff_pages(file, most + 1))
-        with open_image(file) as image:
-            return min(int(getattr(image, "n_frames", 1)), most + 1)
+        try:
+            with open_image(file) as image:
+                return min(int(getattr(image, "n_frames", 1)), most + 1)
+        except UnidentifiedImageError:
+            return 1  # reading it names what it is
 
 
 class FrameReader:
@@ -140,7 +142,7 @@ class AnimationFrames:
             raise UnusableFile(f"a frame of {image.width} x {image.height}; {limit}")
         image.load()
         self.next = number + 1
-        return encode_png(upright_rgb(image))
+        return encode_png(make_upright(image))
 
     def close(self) -> None:
         self._image.close()
@@ -161,9 +163,7 @@ def decoder_errors() -> Iterator[None]:
     try:
         with read_errors():
             yield
-    except UnusableFile as problem:
-        if isinstance(problem.__cause__, UnidentifiedImageError):  # an OSError too
-            raise UnusableFile(f"not an image that can be read (supported: {', '.join(PILLOW_FORMATS)})") from problem
+    except UnusableFile:
         raise
     except ImageRefused as refused:
         raise UnusableFile(refused.reason) from refused

@@ -15,6 +15,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image, read_size
 from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.images.settings import DecodeSettings
+from tests.images.corpus import all_cases
 from tests.server.clients import file_of
 
 LIMIT = DecodeSettings(max_pixels=10_000)
@@ -241,3 +242,11 @@ def test_the_size_of_a_png_that_stays_broken_is_unknown(text: bytes) -> None:
     data = png[:8] + chunk(b"IHDR", b"broken") + text * 3
     assert read_size(data, LIMIT) == (0, 0)
     assert read_size(png[:20] + text + png[20:], LIMIT) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["progressive-cut-20.jpg", "cut-20-bytes.jpg", "adler.png"])
+def test_with_a_least_share_of_1_every_damage_is_a_refusal(name: str) -> None:
+    [case] = [case for case in all_cases() if case.name == name]
+    assert decode_image(case.data).damage
+    with pytest.raises(ImageRefused, match="broken or truncated"):
+        decode_image(case.data, DecodeSettings(least_decoded=1))

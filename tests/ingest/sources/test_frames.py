@@ -9,8 +9,9 @@ from PIL import Image
 
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
-from ingest.choices import Fit
+from ingest.choices import Fit, Keep
 from ingest.items import UnusableFile
+from ingest.prepare import preview_image
 from ingest.sources.base import SourceOptions
 from ingest.sources.file_types import expand_frames
 from ingest.sources.frames import MAX_KEPT_FRAMES, FrameReader
@@ -90,7 +91,9 @@ def test_more_frames_than_the_limit_are_a_failure_and_the_first_are_ingested(kin
 
 
 def test_a_file_that_is_no_image_is_a_failure_with_its_reason() -> None:
-    assert "a text file, not an image" in failures(expanded("x.gif", b"text", frames=True))["x.gif"]
+    [item] = items(expanded("x.gif", b"text", frames=True))
+    with pytest.raises(UnusableFile, match="a text file, not an image"):
+        preview_image(item.read(), Fit.CROP, Keep.THUMBNAIL, False)
 
 
 def test_a_frame_that_is_cut_off_fails_and_the_one_before_does_not() -> None:
