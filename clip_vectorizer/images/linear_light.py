@@ -107,7 +107,8 @@ def compress_highlights(light: Light, peak: float) -> Light:
 def solve_quadratic(value: Light, line: float, square: float) -> Light:
     """The t of 0..1 with square t^2 + line t = value; 1 where both are 0."""
     root = line + np.sqrt(np.maximum(line**2 + 4 * square * value, 0))
-    return np.divide(2 * value, root, out=np.ones_like(value), where=root > 0)
+    t: Light = np.divide(2 * value, root, out=np.ones_like(value), where=root > 0)
+    return t
 
 
 @lru_cache(maxsize=16)
