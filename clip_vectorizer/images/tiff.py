@@ -22,14 +22,17 @@ from clip_vectorizer.images.tiff_codecs import (
     IMAGE_CODECS,
     LOG_CODECS,
     MAX_SEGMENT_BYTES,
+    REVERSED,
     check_codec,
     decode_picture,
     decompress,
     unpack_log,
 )
 from clip_vectorizer.images.tiff_directory import TiffDirectory, list_tiff_pages, read_at, read_directory
+from clip_vectorizer.images.tiff_fax import drop_undecoded_rows, ends_in_one_colour
 from clip_vectorizer.images.tiff_layout import (
     CCITT_T4,
+    CCITT_T6,
     CIELAB,
     CMYK,
     FLOAT,
@@ -131,11 +134,20 @@ def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
         directory = read_directory(file, list_tiff_pages(file, 1)[0])
         layout = read_layout(directory)
         is_same = image.tag_v2.get(COMPRESSION, NO_COMPRESSION) == layout.compression  # of two tags each takes another
-        return is_same and PHOTOMETRIC in directory.entries and is_plain(layout, directory)
+        is_known = is_same and PHOTOMETRIC in directory.entries and is_plain(layout, directory)
+        return is_known and not (layout.compression == CCITT_T6 and may_have_stopped(image))
     except ImageRefused:
         return False
     finally:
         file.seek(at)
+
+
+def may_have_stopped(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether a fax page, which is decoded for it, ends in white rows that may not be in the file."""
+    with suppress(Exception):  # loading it again raises the same
+        image.load()
+        return ends_in_one_colour(image)
+    return False
 
 
 def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:
@@ -251,7 +263,13 @@ class TiffDecoder:
             return [None] * len(places)
         raw = decompress(layout, segments, row_bytes, heights, self._ccitt_options)
         self._broken += raw.count(None)
+        if layout.compression == CCITT_T6:
+            raw = [self._check_fax(*one) for one in zip(segments, raw, strict=True)]
         return [split_bytes(one, row_bytes) if one else None for one in raw]
+
+    def _check_fax(self, segment: bytes, raw: bytes | None) -> bytes | None:
+        stored = segment.translate(REVERSED) if self._stored.reversed_bits else segment
+        return drop_undecoded_rows(stored, raw, self._stored.segment_width, self._ccitt_options) if raw else raw
 
     def _sharing(self, plane: int) -> tuple[int, int]:
         """How many columns and rows of the image share one of this plane of bytes."""

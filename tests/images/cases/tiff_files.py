@@ -320,6 +320,7 @@ def cut_files() -> Iterator[CorpusCase]:
     ):
         yield CorpusCase(f"tiff-{name}.tif", f"TIFF without {what}", data, "refused", says=says, browser="nothing")
     yield from broken_files()
+    yield from fax_files()
 
 
 def broken_files() -> Iterator[CorpusCase]:
@@ -341,6 +342,33 @@ def broken_files() -> Iterator[CorpusCase]:
     yield case(
         "lzw-fault", "compressed with LZW, one strip with a fault", bytes(broken), noise, kind="damaged", rows=0.9
     )
+
+
+def fax_files() -> Iterator[CorpusCase]:
+    """Pages of CCITT T.6, white in their lower half: libtiff returns white for what it cannot decode, without an error."""
+    page = np.full((240, 400), 255, np.uint8)
+    page[:120] = np.where(np.random.default_rng(6).random((120, 400)) < 0.2, 0, 255)
+    for name, bits, order in (("", "in order", 1), ("-reversed", "in reverse", 2)):
+        whole, start, size = write_fax(page, order)
+        yield case(f"fax-white-end{name}", f"group4, fax, white at its end, bits {bits}", whole, three(page))
+        at = start + size // 4
+        fault = whole[:at] + bytes(40) + whole[at + 40 :]
+        yield refused(f"fax-fault{name}", f"a fault in a fax page, bits {bits}", fault, "truncated")
+    cut, start, size = write_fax(page, 1)
+    at = start + size // 4
+    ended = cut[:at] + bytes((0x00, 0x10, 0x01)) + bytes(size - size // 4 - 3) + cut[start + size :]
+    yield refused("fax-ended", "the end of a fax page after a quarter", ended, "truncated")
+
+
+def write_fax(page: npt.NDArray[np.uint8], order: int) -> tuple[bytes, int, int]:
+    """A file of one strip, where it starts and its bytes."""
+    file = io.BytesIO()
+    Image.fromarray(page).convert("1", dither=Image.Dither.NONE).save(
+        file, "TIFF", compression="group4", tiffinfo={266: order, 278: len(page)}
+    )
+    with Image.open(file) as image:
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return file.getvalue(), int(tags[273][0]), int(tags[279][0])
 
 
 def refused(name: str, what: str, data: bytes, says: str) -> CorpusCase:
