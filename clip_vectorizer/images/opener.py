@@ -195,7 +195,8 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
 def check_scans(data: bytes) -> str:
     """Return what is missing in a progressive JPEG.
 
-    Raises ImageRefused: a file of a few bytes may need thousands of passes over all its pixels. Raises OSError if the file ends in its coarse scans: a decoder makes what is not in them grey, without an error.
+    Raises ImageRefused: a file of a few bytes may need thousands of passes over all its pixels. Raises OSError if the
+    file ends in its coarse scans: a decoder makes what is not in them grey, without an error.
     """
     structure = read_jpeg_structure(data, MAX_SCANS)
     scans = len(structure.scan_ends)
