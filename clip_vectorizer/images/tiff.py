@@ -143,11 +143,11 @@ def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
 
 
 def may_have_stopped(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether a fax page, which is decoded for it, ends in white rows that may not be in the file."""
-    with suppress(Exception):  # loading it again raises the same
+    """Whether a fax page ends in white rows that may not be in the file, or is broken. It is loaded for it."""
+    with suppress(Exception):  # to load it once more would raise nothing, and show what was decoded before the fault
         image.load()
         return ends_in_one_colour(image)
-    return False
+    return True
 
 
 def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:

@@ -15,7 +15,7 @@ from clip_vectorizer.images.arrays import Bytes
 from clip_vectorizer.images.tiff_codecs import unwrap
 from clip_vectorizer.images.tiff_layout import CCITT_T6
 
-LEAST_WHITE = 0.05  # the share of a strip's rows, at its end; fewer are left to the eye
+LEAST_WHITE = 0.1  # the share of a strip's rows, at its end; fewer are left to the eye
 SPARE_BYTES = 64  # of data that must have had an effect, besides one bit a white row
 END_OF_BLOCK = bytes([*[0] * 11, 1, *[0] * 11, 1])  # bits
 MARK = bytes((0, 0, 0, 0, 0, 1, 0, 1)) * 8  # bits: rows that are black at their right end, on a white one
@@ -24,7 +24,7 @@ Bits = npt.NDArray[np.uint8]
 
 
 def ends_in_one_colour(image: Image.Image) -> bool:
-    """Whether the last rows, a twentieth of them or more, have one colour throughout."""
+    """Whether the last tenth of the rows, or more, has one colour throughout."""
     top = image.height - max(1, round(image.height * LEAST_WHITE))
     lowest, highest = image.crop((0, top, image.width, image.height)).convert("L").getextrema()
     return lowest == highest

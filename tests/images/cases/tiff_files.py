@@ -345,7 +345,7 @@ def broken_files() -> Iterator[CorpusCase]:
 
 
 def fax_files() -> Iterator[CorpusCase]:
-    """Pages of CCITT T.6, white in their lower half: libtiff returns white for what it cannot decode, without an error."""
+    """Pages of CCITT T.6, white in their lower half: libtiff returns white for what it cannot decode, not an error."""
     page = np.full((240, 400), 255, np.uint8)
     page[:120] = np.where(np.random.default_rng(6).random((120, 400)) < 0.2, 0, 255)
     for name, bits, order in (("", "in order", 1), ("-reversed", "in reverse", 2)):
@@ -357,7 +357,22 @@ def fax_files() -> Iterator[CorpusCase]:
     cut, start, size = write_fax(page, 1)
     at = start + size // 4
     ended = cut[:at] + bytes((0x00, 0x10, 0x01)) + bytes(size - size // 4 - 3) + cut[start + size :]
+    yield refused("fax-cut", "a fax page of which a quarter is in the file", tail_first(page), "truncated")
     yield refused("fax-ended", "the end of a fax page after a quarter", ended, "truncated")
+
+
+def tail_first(page: npt.NDArray[np.uint8]) -> bytes:
+    """The strip behind the directory, and three quarters of it missing."""
+    whole, start, size = write_fax(page, 1)
+    strip = whole[start : start + size]
+    samples = (page[:, :, None] // 255).astype(np.uint8)
+    tags = {259: 4}
+    data = tiff.tiff(samples, tiff.WHITE_IS_ZERO, bits=1, tags=tags, parts=[strip])
+    at = data.index(strip)
+    moved = data[:at] + bytes(size) + data[at + size :] + strip
+    return moved.replace(struct.pack("<HHII", 273, 4, 1, at), struct.pack("<HHII", 273, 4, 1, len(data)))[
+        : -size * 3 // 4
+    ]
 
 
 def write_fax(page: npt.NDArray[np.uint8], order: int) -> tuple[bytes, int, int]:
