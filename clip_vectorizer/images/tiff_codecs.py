@@ -60,6 +60,7 @@ LOG_CODECS = (SGILOG,)
 IMAGE_CODECS = (OLD_JPEG, JPEG, *PILLOW_IMAGES, *EXTRA_CODECS)
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MISSING_EXTRA = "to read these, `pip install clip-vectorizer[tiff]`"
+ROW_STEPS = 64  # so a broken segment is decoded 7 times at most
 BATCH_BYTES = 8_000_000  # decompressed at a time; a segment is never split
 MAX_SEGMENT_BYTES = 600_000_000  # 100 megapixels of RGB of 16 bits in one strip
 
@@ -133,10 +134,10 @@ def split_rows(rows: bytes, heights: Sequence[int]) -> list[bytes | None]:
 
 
 def unwrap_one(compression: int, segment: bytes, height: int, columns: int, bits: int, options: int) -> bytes | None:
-    """The rows of a segment before its first fault; None if there are none."""
+    """The rows of a segment before its first fault, or a 64th fewer; None if there are none."""
     rows, found = height, None
     least, most = 0, height  # rows that can be decoded: more than `least` are not known yet, more than `most` cannot
-    while segment and least < most:
+    while segment and most - least > height // ROW_STEPS:
         try:
             found, least = unwrap(compression, [segment], columns, [rows], bits, options), rows
         except Exception:  # SyntaxError, OSError, ...
