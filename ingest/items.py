@@ -81,11 +81,11 @@ class ImageObject:
     image: bytes  # to embed: the file, or the padded picture; emptied once it is embedded and need not be stored
     thumbnail: bytes | None = None  # a JPEG
     phash: str = ""  # perceptual hash, 16 hex digits
-    damage: str = ""  # what is wrong with the file: "96% of it can be decoded"
-    ignored_profile: str = ""  # why its colour profile was not used
     vector_d: Vectors | None = None  # (D,); None: Weaviate's module makes it
     duplicate_of: str = ""  # the key of an equal image that was there before
     replaces: bool = False  # the database holds another version
+    damage: str = ""  # what is wrong with the file: "96% of it can be decoded"
+    ignored_profile: str = ""  # why its colour profile was not used
 
     @property
     def held_bytes(self) -> int:

@@ -36,7 +36,7 @@ from clip_vectorizer.vectors import Box
 
 # A progressive JPEG costs a pass over all its pixels a scan; encoders make about 10. The second bounds the product.
 MAX_SCANS = 500
-MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # some 3 s
 MAX_PNG_PIXELS = 4_000_000
 JPEG_SIGNATURE = b"\xff\xd8"
 ZERO_TAIL = bytes(64)  # so ends a file of which not all was written

@@ -119,7 +119,7 @@ def small(tmp_path: Path) -> Path:
 def test_a_file_that_is_no_image_is_named_and_the_rest_measured(run: Run, small: Path) -> None:
     (small / "fruit" / "broken.png").write_bytes(b"nonsense")
     ran = run("clip-eval", small, "--json", expect=3)
-    assert "fruit/broken.png: not an image" in ran.stderr
+    assert "fruit/broken.png: a text file, not an image" in ran.stderr
     assert rows(ran, "zero-shot")[0]["images"] == 4
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.ingest.sources.pdf_files import filled, pdf
-from tests.stack.conftest import Run
+from tests.stack.conftest import Run, fresh_collection
 from tests.stack.images import bomb, png, truncated_png
 from tests.stack.support import EXAMPLES, Ran, Stack
 
@@ -103,17 +104,21 @@ def wild(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in ("train.parquet", "shard.zip", "paths.txt", "secret.pdf")]
 
 
+@pytest.fixture
+def own(stack: Stack) -> Iterator[str]:
+    yield from fresh_collection(stack)
+
+
 def test_tables_shards_lists_and_encrypted_files_come_in_once_and_the_password_is_nowhere(
-    run: Run, stack: Stack, collection: str, wild: list[Path], tmp_path: Path
+    run: Run, stack: Stack, own: str, wild: list[Path], tmp_path: Path
 ) -> None:
-    words = ("clip-ingest", *wild, "--collection", collection, "--json", "--report", tmp_path / "report.jsonl")
+    words = ("clip-ingest", *wild, "--collection", own, "--json", "--report", tmp_path / "report.jsonl")
     env = {"CLIP_PDF_PASSWORD": f"wrong\n{PASSWORD}"}
     first = run(*words, env=env, expect=3)
     assert counted(first) == {"seen": 7, "added": 6, "updated": 0, "unchanged": 0, "failed": 1}
     assert first.rows[0]["dropped"] == 1
     objects = {
-        path: (row["properties"]["label"], row["properties"]["caption"])
-        for path, row in stored(stack, collection).items()
+        path: (row["properties"]["label"], row["properties"]["caption"]) for path, row in stored(stack, own).items()
     }
     assert objects == {
         "train.parquet::cat.png": ("cat", ""),
@@ -128,10 +133,10 @@ def test_tables_shards_lists_and_encrypted_files_come_in_once_and_the_password_i
     os.utime(wild[1], (0, 0))
     again = run(*words, env=env, expect=3)
     assert counted(again) == {"seen": 7, "added": 0, "updated": 0, "unchanged": 6, "failed": 1}
-    missing = run("clip-ingest", wild[3], "--collection", collection, "--json", expect=3)
-    wrong = run("clip-ingest", wild[3], "--collection", collection, "--pdf-password", f"not {PASSWORD}", expect=3)
+    missing = run("clip-ingest", wild[3], "--collection", own, "--json", expect=3)
+    wrong = run("clip-ingest", wild[3], "--collection", own, "--pdf-password", f"not {PASSWORD}", expect=3)
     assert "needs a password" in missing.stderr and "no given password opens it" in wrong.stderr
-    everything = stack.weaviate("GET", f"/v1/objects?class={collection}&limit=100").text
+    everything = stack.weaviate("GET", f"/v1/objects?class={own}&limit=100").text
     told = (first.stdout, first.stderr, again.stdout, again.stderr, wrong.stdout, wrong.stderr, report, everything)
     assert PASSWORD not in "".join(told)
 
