@@ -30,7 +30,8 @@ from clip_vectorizer.images.gif import clear_surroundings
 from clip_vectorizer.images.jpeg import JpegStructure, is_coarse, read_jpeg_structure, rewrite_jpeg
 from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
 from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings
-from clip_vectorizer.images.tiff import decode_tiff_rows, trusts_pillow
+from clip_vectorizer.images.tiff import decode_tiff_rows
+from clip_vectorizer.images.tiff_trust import trusts_pillow
 from clip_vectorizer.images.upright import ColourFunction, convert_to_rgb, small_rgb, turn_upright, upright_rgb
 from clip_vectorizer.vectors import Box
 

@@ -1,6 +1,6 @@
 """TIFF pages that Pillow refuses or decodes to wrong pixels, decoded by numpy and the codecs of Pillow's libtiff.
 
-An ordinary page stays with Pillow (`trusts_pillow`). Of the others, a few segments at a time are decompressed, made
+An ordinary page stays with Pillow (tiff_trust.py). Of the others, a few segments at a time are decompressed, made
 samples of 8 bits by their depth, and pasted: besides the file and the result only these are in memory.
 """
 
@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image
 
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.arrays import Bytes, Samples
 from clip_vectorizer.images.damage import PartialImage, PixelBox
 from clip_vectorizer.images.tiff_codecs import (
     BATCH_BYTES,
-    BYTE_CODECS,
     IMAGE_CODECS,
     LOG_CODECS,
     MAX_SEGMENT_BYTES,
@@ -29,18 +28,12 @@ from clip_vectorizer.images.tiff_codecs import (
     unpack_log,
 )
 from clip_vectorizer.images.tiff_directory import TiffDirectory, list_tiff_pages, read_at, read_directory
-from clip_vectorizer.images.tiff_fax import drop_undecoded_rows, ends_in_one_colour
+from clip_vectorizer.images.tiff_fax import drop_undecoded_rows
 from clip_vectorizer.images.tiff_layout import (
     CCITT_T4,
     CCITT_T6,
-    CIELAB,
-    CMYK,
     FLOAT,
-    JPEG,
-    MIN_IS_BLACK,
-    MIN_IS_WHITE,
     NO_COMPRESSION,
-    OLD_JPEG,
     PALETTE,
     RGB,
     SGILOG24,
@@ -52,7 +45,6 @@ from clip_vectorizer.images.tiff_layout import (
 from clip_vectorizer.images.tiff_samples import (
     FULL_RANGE,
     LUMA,
-    PREDICTORS,
     ColourTables,
     ValueRange,
     WhiteLevels,
@@ -65,8 +57,7 @@ from clip_vectorizer.images.tiff_samples import (
     unpack_samples,
 )
 
-PLAIN_BITS = {MIN_IS_WHITE: (1, 2, 4, 8), MIN_IS_BLACK: (1, 2, 4, 8, 16), RGB: (8, 16), CMYK: (8, 16), CIELAB: (8,)}
-COMPRESSION, PHOTOMETRIC, PLANES, COLOR_MAP = 259, 262, 284, 320
+COLOR_MAP = 320
 MAX_NUMBER = 64  # characters
 NO_DATA = 42113  # of GDAL: the number, as text, of pixels without a value
 MAX_BROKEN = 200  # segments; the others are not tried then, each of which costs a call of libtiff
@@ -118,55 +109,6 @@ def decode_by_libtiff(data: bytes, page: int) -> Image.Image:
     except Exception as error:
         raise ImageRefused(422, f"broken or truncated ({error})") from error
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, :3]))
-
-
-def trusts_pillow(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether Pillow decodes the first page of an opened file to the right pixels, or refuses it.
-
-    A list of what is right: a layout that is not on it may give noise without an error, as uncompressed planes of 16
-    bits do, or other greys: 12 bits, where white is 65535 for Pillow.
-    """
-    file = image.fp
-    if file is None:  # closed
-        return False
-    at = file.tell()
-    try:
-        directory = read_directory(file, list_tiff_pages(file, 1)[0])
-        layout = read_layout(directory)
-        is_same = image.tag_v2.get(COMPRESSION, NO_COMPRESSION) == layout.compression  # of two tags each takes another
-        is_known = is_same and PHOTOMETRIC in directory.entries and is_plain(layout, directory)
-        return is_known and not (layout.compression == CCITT_T6 and may_have_stopped(image))
-    except ImageRefused:
-        return False
-    finally:
-        file.seek(at)
-
-
-def may_have_stopped(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether a fax page ends in white rows that may not be in the file, or is broken. It is loaded for it."""
-    with suppress(Exception):  # to load it once more would raise nothing, and show what was decoded before the fault
-        image.load()
-        return ends_in_one_colour(image)
-    return True
-
-
-def is_plain(layout: TiffLayout, directory: TiffDirectory) -> bool:
-    if layout.compression == OLD_JPEG:  # all of it is in libtiff
-        return True
-    bits = layout.bits[0]
-    if layout.compression not in (*BYTE_CODECS, JPEG) or layout.predictor not in PREDICTORS:
-        return False
-    if layout.sample_format != UNSIGNED or set(layout.bits) != {bits}:
-        return False
-    if layout.reversed_bits and bits > 1:
-        return False
-    if directory.number(PLANES, 1) == 2 and (bits, layout.photometric) != (8, RGB):  # grey in one plane is inverted
-        return False
-    if layout.compression == JPEG:
-        return bits == 8
-    if layout.photometric == PALETTE:
-        return bits in (1, 2, 4, 8) and int(directory.numbers(COLOR_MAP).max(initial=0)) > 255
-    return bits in PLAIN_BITS.get(layout.photometric, ())
 
 
 @dataclass(frozen=True, slots=True)

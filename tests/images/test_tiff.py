@@ -20,9 +20,10 @@ from PIL import Image, TiffImagePlugin
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.pillow import identify_image
-from clip_vectorizer.images.tiff import decode_tiff, decode_tiff_rows, trusts_pillow
+from clip_vectorizer.images.tiff import decode_tiff, decode_tiff_rows
 from clip_vectorizer.images.tiff_directory import list_tiff_pages
 from clip_vectorizer.images.tiff_pages import extract_tiff_page
+from clip_vectorizer.images.tiff_trust import trusts_pillow
 from clip_vectorizer.images.upright import upright_rgb
 from tests.images.tiff_writer import TiffFile, deflate, draw_gradient, write_pages
 
