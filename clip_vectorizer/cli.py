@@ -284,7 +284,7 @@ def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> N
     """Train the bundled model on emoji drawings; needs npm and about two hours on two cores.
 
     The defaults are those of the bundled weights. A finished stage stays in the work folder and is not repeated; at the
-    end both stages are measured on the art set that is held out.
+    end both stages are measured on the art set that is held out, by names and by phrases (recall.md).
 
     \b
     Example:

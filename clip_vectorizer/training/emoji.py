@@ -19,7 +19,7 @@ from clip_vectorizer.training.captions import build_corpus, encode_token_ids, tr
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.loop import TrainingStage
 from clip_vectorizer.training.recipe import STYLE_SHARES, TrainingDrawings, train_student, train_teacher
-from clip_vectorizer.training.shipping import export_model, measure_exported_recall, save_weights, ship_best_model
+from clip_vectorizer.training.shipping import export_model, measure_exported_model, save_weights, ship_best_model
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def train_both(plan: TrainingPlan) -> None:
     export_model(student, towers.TRANSFORMER_CONFIG, tokenizer, plan.work / "student")
     held_out = render_art_set(plan.work, packages, concepts, art.HELD_OUT_SET, ("drawn",))["drawn"]
     ship_best_model(
-        plan.work, plan.output, {name: measure_exported_recall(plan.work / name, concepts, held_out) for name in STAGES}
+        plan.work, plan.output, {name: measure_exported_model(plan.work / name, concepts, held_out) for name in STAGES}
     )
 
 

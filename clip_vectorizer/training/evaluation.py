@@ -1,6 +1,6 @@
-"""Recall@k of finding drawings by name and names by drawing, over one art set.
+"""Figures over one art set: drawings found by name, names by drawing, and drawings by phrases that name none.
 
-N concepts · D dimensions
+N concepts · D dimensions · Q phrase queries
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,14 @@ from PIL import Image
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.training.captions import TEMPLATES_EN, TEMPLATES_ZH
 from clip_vectorizer.training.drawings import Concept
+from clip_vectorizer.training.phrases import PhraseQuery, load_phrase_queries
 from clip_vectorizer.vectors import Pixels, Vectors, ensemble
 
 DEPTHS = (1, 5, 10)
+PHRASE_PRECISION_DEPTH, PHRASE_RECALL_DEPTH = 5, 10
 BATCH = 256
 ItemT = TypeVar("ItemT")
+AnswerMask = npt.NDArray[np.bool_]  # (Q, N): concept n is a right answer to query q
 PROMPTS = {"en": TEMPLATES_EN, "zh": TEMPLATES_ZH}
 
 
@@ -32,9 +35,38 @@ class RecallRow:
     at: tuple[float, ...]
 
 
-def measure_recall(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> list[RecallRow]:
-    """Measure both directions, both languages, plain name and prompt ensemble. Drawings: (N, H, H, 4) uint8 RGBA."""
+@dataclass(frozen=True, slots=True)
+class PhraseRow:
+    """One row of the table: means over the queries of one language, or of `all`."""
+
+    language: str
+    queries: int
+    precision: float  # share of right answers among the first PHRASE_PRECISION_DEPTH drawings
+    precision_error: float  # standard error of that mean; NaN of a single query
+    recall: float  # right answers among the first PHRASE_RECALL_DEPTH, of as many as could be there
+    chance_precision: float  # what drawings in random order would reach
+    chance_recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutFigures:
+    """All that is measured on one art set; no phrases where none has an answer among the concepts."""
+
+    recall: list[RecallRow]
+    phrases: list[PhraseRow]
+
+
+def measure_held_out(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> HeldOutFigures:
+    """Measure names and phrases. Drawings: (N, H, H, 4) uint8 RGBA, one a concept."""
     images_nd = encode_drawings(encoder, drawings_nhh4)
+    return HeldOutFigures(
+        measure_recall(encoder, concepts, images_nd),
+        measure_phrases(encoder, concepts, images_nd, load_phrase_queries()),
+    )
+
+
+def measure_recall(encoder: Encoder, concepts: Sequence[Concept], images_nd: Vectors) -> list[RecallRow]:
+    """Measure both directions, both languages, plain name and prompt ensemble."""
     return [
         RecallRow(direction, language, prompts, compute_recall(similarity))
         for language in PROMPTS
@@ -51,6 +83,60 @@ def compute_recall(similarity_nn: Vectors) -> tuple[float, ...]:
     own = np.diagonal(similarity_nn)[:, None]
     rank = (similarity_nn >= own).sum(axis=1)
     return tuple(float((rank <= depth).mean()) for depth in DEPTHS)
+
+
+def measure_phrases(
+    encoder: Encoder, concepts: Sequence[Concept], images_nd: Vectors, queries: Sequence[PhraseQuery]
+) -> list[PhraseRow]:
+    """Measure phrase to image retrieval for each language and for all queries.
+
+    An answer that is no concept of this set is left out, and so is a query without any other.
+    """
+    mask_qn = mark_answers(queries, concepts)
+    asked = mask_qn.any(axis=1)
+    if not asked.any():
+        return []
+    texts = [query.text for query, kept in zip(queries, asked, strict=True) if kept]
+    languages = np.array([query.language for query in queries])[asked]
+    similarity_qn, mask_qn = encode_texts(encoder, texts) @ images_nd.T, mask_qn[asked]
+    groups = {name: languages == name for name in dict.fromkeys(languages.tolist())}
+    return [
+        compute_phrase_row(name, similarity_qn[group], mask_qn[group])
+        for name, group in {**groups, "all": np.ones(len(texts), dtype=bool)}.items()
+    ]
+
+
+def mark_answers(queries: Sequence[PhraseQuery], concepts: Sequence[Concept]) -> AnswerMask:
+    names = np.array([item.name_en for item in concepts])
+    return np.stack([np.isin(names, query.answers) for query in queries])
+
+
+def compute_phrase_row(language: str, similarity_qn: Vectors, mask_qn: AnswerMask) -> PhraseRow:
+    """Return precision and recall as means over the queries, each of which has an answer.
+
+    Recall is capped, as R_cap@k of Thakur et al. 2021 (BEIR): where 40 answers are right, 10 of them in 10 places are 1.
+    """
+    queries, count = mask_qn.shape
+    found_qn = np.take_along_axis(mask_qn, rank_drawings(similarity_qn, mask_qn), axis=1)
+    answers_q = mask_qn.sum(axis=1)
+    attainable_q = np.minimum(answers_q, PHRASE_RECALL_DEPTH)
+    precision_q = found_qn[:, :PHRASE_PRECISION_DEPTH].sum(axis=1) / PHRASE_PRECISION_DEPTH
+    recall_q = found_qn[:, :PHRASE_RECALL_DEPTH].sum(axis=1) / attainable_q
+    chance_q = answers_q / count  # of each place to hold a right answer
+    return PhraseRow(
+        language=language,
+        queries=queries,
+        precision=float(precision_q.mean()),
+        precision_error=float(precision_q.std(ddof=1) / np.sqrt(queries)) if queries > 1 else float("nan"),
+        recall=float(recall_q.mean()),
+        chance_precision=float(chance_q.mean() * min(1, count / PHRASE_PRECISION_DEPTH)),
+        chance_recall=float((chance_q * min(PHRASE_RECALL_DEPTH, count) / attainable_q).mean()),
+    )
+
+
+def rank_drawings(similarity_qn: Vectors, mask_qn: AnswerMask) -> npt.NDArray[np.intp]:
+    """Return each query's columns, nearest first. Among equals the right answers come last: ties count as errors."""
+    return np.lexsort((mask_qn, -similarity_qn), axis=-1)
 
 
 def encode_prompts(encoder: Encoder, concepts: Sequence[Concept], language: str) -> dict[str, Vectors]:
@@ -90,3 +176,24 @@ def format_markdown(rows: Sequence[RecallRow]) -> str:
         for row in rows
     ]
     return "\n".join([heading, "| --- | --- | --- |" + " --- |" * len(DEPTHS), *lines])
+
+
+def format_phrases(rows: Sequence[PhraseRow]) -> str:
+    heading = (
+        f"| phrases | queries | precision@{PHRASE_PRECISION_DEPTH} | by chance"
+        f" | recall@{PHRASE_RECALL_DEPTH}, capped | by chance |"
+    )
+    lines = [
+        f"| {row.language} | {row.queries} | {row.precision:.3f} ± {row.precision_error:.3f}"
+        f" | {row.chance_precision:.3f} | {row.recall:.3f} | {row.chance_recall:.3f} |"
+        for row in rows
+    ]
+    return "\n".join([heading, "| --- |" + " --- |" * 5, *lines])
+
+
+def format_figures(figures: HeldOutFigures) -> str:
+    """Return all tables as Markdown; ± is one standard error."""
+    tables = [format_markdown(figures.recall)]
+    if figures.phrases:
+        tables.append(format_phrases(figures.phrases))
+    return "\n\n".join(tables)

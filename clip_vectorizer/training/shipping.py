@@ -17,29 +17,29 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.captions import END, PAD, START
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.evaluation import RecallRow, format_markdown, measure_recall
+from clip_vectorizer.training.evaluation import HeldOutFigures, format_figures, measure_held_out
 
 log = logging.getLogger(__name__)
 
 ACCEPTED_LOSS = 0.03  # of recall@1, for a transformer instead of convolutions
 
 
-def ship_best_model(work: Path, output: Path, recall: Mapping[str, list[RecallRow]]) -> None:
+def ship_best_model(work: Path, output: Path, figures: Mapping[str, HeldOutFigures]) -> None:
     """Copy the student to `output`, or the teacher if its recall is clearly better, with the tables of both."""
-    first = {name: sum(row.at[0] for row in rows) / len(rows) for name, rows in recall.items()}
+    first = {name: sum(row.at[0] for row in each.recall) / len(each.recall) for name, each in figures.items()}
     chosen = "student" if first["student"] >= first["teacher"] - ACCEPTED_LOSS else "teacher"
     log.info("mean recall@1 on the held-out art: %s; shipping the %s", first, chosen)
     shutil.copytree(work / chosen, output, dirs_exist_ok=True)
     tables = [
-        f"{name}{', shipped' if name == chosen else ''}\n\n{format_markdown(rows)}" for name, rows in recall.items()
+        f"{name}{', shipped' if name == chosen else ''}\n\n{format_figures(each)}" for name, each in figures.items()
     ]
-    (output / "recall.md").write_text("\n\n".join(tables) + "\n")
+    (output / "recall.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
 
 
-def measure_exported_recall(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> list[RecallRow]:
+def measure_exported_model(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> HeldOutFigures:
     """Measure an exported model, loaded as in the sidecar; drawings are (N, 4, H, H) uint8 RGBA."""
     encoder = load_encoder(ModelName(f"local-dir:{folder}"), Placement())
-    return measure_recall(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
+    return measure_held_out(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
 
 
 def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:

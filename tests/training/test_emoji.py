@@ -9,7 +9,7 @@ from clip_vectorizer.training import towers
 from clip_vectorizer.training.captions import encode_token_ids
 from clip_vectorizer.training.drawings import load_concepts
 from clip_vectorizer.training.emoji import TrainingPlan, load_tokenizer, train_emoji
-from clip_vectorizer.training.evaluation import RecallRow, compute_recall, format_markdown
+from clip_vectorizer.training.evaluation import HeldOutFigures, RecallRow, compute_recall, format_markdown
 from clip_vectorizer.training.loop import TrainingStage
 from clip_vectorizer.training.shipping import ship_best_model
 from tests.training.art import write_packages
@@ -50,11 +50,11 @@ def test_the_teacher_ships_when_the_student_is_clearly_behind(tmp_path: Path, be
     for name in ("teacher", "student"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights").write_text(name)
-    recall = {
-        "teacher": [RecallRow("text->image", "en", "name", (0.5, 0.6, 0.7))],
-        "student": [RecallRow("text->image", "en", "name", (0.5 - behind, 0.6, 0.7))],
+    figures = {
+        name: HeldOutFigures([RecallRow("text->image", "en", "name", (first, 0.6, 0.7))], [])
+        for name, first in (("teacher", 0.5), ("student", 0.5 - behind))
     }
-    ship_best_model(tmp_path, tmp_path / "out", recall)
+    ship_best_model(tmp_path, tmp_path / "out", figures)
     assert (tmp_path / "out" / "weights").read_text() == shipped
     assert f"{shipped}, shipped" in (tmp_path / "out" / "recall.md").read_text()
 
