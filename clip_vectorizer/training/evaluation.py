@@ -93,7 +93,7 @@ def measure_phrases(
     An answer that is no concept of this set is left out, and so is a query without any other.
     """
     mask_qn = mark_answers(queries, concepts)
-    asked = mask_qn.any(axis=1)
+    asked: npt.NDArray[np.bool_] = mask_qn.any(axis=1)
     if not asked.any():
         return []
     texts = [query.text for query, kept in zip(queries, asked, strict=True) if kept]
@@ -114,7 +114,7 @@ def mark_answers(queries: Sequence[PhraseQuery], concepts: Sequence[Concept]) ->
 def compute_phrase_row(language: str, similarity_qn: Vectors, mask_qn: AnswerMask) -> PhraseRow:
     """Return precision and recall as means over the queries, each of which has an answer.
 
-    Recall is capped, as R_cap@k of Thakur et al. 2021 (BEIR): where 40 answers are right, 10 of them in 10 places are 1.
+    Recall is capped, as R_cap@k of Thakur et al. 2021 (BEIR): where 40 answers are right, 10 in 10 places are 1.
     """
     queries, count = mask_qn.shape
     found_qn = np.take_along_axis(mask_qn, rank_drawings(similarity_qn, mask_qn), axis=1)

@@ -21,16 +21,19 @@ from clip_vectorizer.training.evaluation import (
 from clip_vectorizer.training.phrases import PhraseQuery, load_phrase_queries, parse_phrase_queries
 from tests.fakes import HashEncoder
 
-NAMES_FILE = Path(__file__).parent / "concept_names.tsv"  # English and Chinese, of emojibase-data 17.0.0 (MIT)
-FUNCTION_WORDS = frozenset("a an and at by for in is it not of on something that the this to what with".split())
+# English and Chinese names of emojibase-data 17.0.0 (MIT, © Miles Johnson).
+NAMES_FILE = Path(__file__).parent / "concept_names.tsv"
+FUNCTION_WORDS = frozenset(
+    ("a", "an", "and", "at", "by", "for", "in", "is", "it", "not", "of", "on", "something", "that", "the", "to", "with")
+)
 # The one answer whose name the phrase touches: it is too plainly right to be counted as wrong.
 GIVEN_AWAY = {("something to drink", "tropical drink")}
 
 
 def read_names() -> dict[str, str]:
     """English name -> Chinese name of every concept of the held-out set."""
-    pairs = [line.split("\t") for line in NAMES_FILE.read_text(encoding="utf-8").splitlines()]
-    return {english: chinese for english, chinese in pairs}
+    pairs = [tuple(line.split("\t")) for line in NAMES_FILE.read_text(encoding="utf-8").splitlines()]
+    return dict(pairs)
 
 
 def stem_words(text: str) -> set[str]:
@@ -55,7 +58,10 @@ def test_sixty_phrases_two_thirds_of_them_english() -> None:
 
 def test_the_phrases_are_of_many_kinds() -> None:
     kinds = {query.kind for query in load_phrase_queries()}
-    assert kinds == set("use place property category occasion weather profession feeling season".split())
+    assert kinds == {
+        *("use", "place", "property", "category", "occasion"),
+        *("weather", "profession", "feeling", "season"),
+    }
 
 
 def test_every_answer_is_the_name_of_a_concept() -> None:
@@ -100,7 +106,9 @@ def test_a_block_is_a_heading_and_names() -> None:
     ]
 
 
-@pytest.mark.parametrize("block", ["en | use\npie", "en | use | to eat", "en | use | to eat\npie; ; egg", "en | | x\npie"])
+@pytest.mark.parametrize(
+    "block", ["en | use\npie", "en | use | to eat", "en | use | to eat\npie; ; egg", "en | | x\npie"]
+)
 def test_a_block_that_is_none_is_named(block: str) -> None:
     with pytest.raises(TrainingDataError, match=r"phrase query 'en .*expected `language \| kind \| phrase`"):
         parse_phrase_queries(block)
