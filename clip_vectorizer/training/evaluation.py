@@ -93,10 +93,10 @@ def measure_phrases(
     An answer that is no concept of this set is left out, and so is a query without any other.
     """
     mask_qn = mark_answers(queries, concepts)
-    asked: npt.NDArray[np.bool_] = mask_qn.any(axis=1)
-    if not asked.any():
+    asked = np.flatnonzero(mask_qn.any(axis=1))
+    if not asked.size:
         return []
-    texts = [query.text for query, kept in zip(queries, asked, strict=True) if kept]
+    texts = [queries[index].text for index in asked]
     languages = np.array([query.language for query in queries])[asked]
     similarity_qn, mask_qn = encode_texts(encoder, texts) @ images_nd.T, mask_qn[asked]
     groups = {name: languages == name for name in dict.fromkeys(languages.tolist())}
