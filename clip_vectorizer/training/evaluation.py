@@ -93,8 +93,8 @@ def measure_phrases(
     An answer that is no concept of this set is left out, and so is a query without any other.
     """
     mask_qn = mark_answers(queries, concepts)
-    asked = np.flatnonzero(mask_qn.any(axis=1))
-    if not asked.size:
+    asked: list[int] = np.flatnonzero(mask_qn.any(axis=1)).tolist()
+    if not asked:
         return []
     texts = [queries[index].text for index in asked]
     languages = np.array([query.language for query in queries])[asked]
