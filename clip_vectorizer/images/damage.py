@@ -96,7 +96,7 @@ def find_jpeg_gaps(
     """
     coded = data[: structure.scan_ends[-1]] if structure.scan_ends else data
     first, second = (load_reduced(open_file(continue_data(coded, seed))) for seed in (1, 2))
-    scale = CHECK_SCALE if first.width < structure.width else 1
+    scale = max(1, round(structure.width / first.width))  # a small picture is not reduced as far
     different = np.asarray(first) != np.asarray(second)
     rows, columns = different.reshape(first.height, first.width, -1).any(axis=2).nonzero()
     if not len(rows):
