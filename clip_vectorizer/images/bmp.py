@@ -15,6 +15,7 @@ from PIL import Image
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.arrays import Bytes
 from clip_vectorizer.images.damage import PartialImage, list_row_gaps
+from clip_vectorizer.images.settings import check_size
 
 FILE_HEADER = 14  # bytes
 CORE_HEADER = 12  # the first header of OS/2, with sides of 16 bits and colours of 3 bytes
@@ -55,10 +56,7 @@ def decode_bmp(data: bytes, max_pixels: int) -> PartialImage:
     Raises ImageRefused: 413 for more than `max_pixels`, 422 for a layout that is none.
     """
     layout = read_layout(data)
-    if layout.width * layout.height > max_pixels:
-        megapixels = layout.width * layout.height / 1e6
-        size = f"{layout.width} x {layout.height} is {megapixels:.0f} megapixels"
-        raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
+    check_size(layout.width, layout.height, max_pixels)
     if layout.compression in (RLE4, RLE8, RLE24_OS2):
         pixels, there = unpack_runs(layout, data[layout.offset :]), layout.height
     else:

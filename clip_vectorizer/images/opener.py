@@ -29,8 +29,9 @@ from clip_vectorizer.images.formats import JPEG_FRAMES, UNKNOWN, describe_conten
 from clip_vectorizer.images.gif import clear_surroundings
 from clip_vectorizer.images.jpeg import JpegStructure, is_coarse, read_jpeg_structure, rewrite_jpeg
 from clip_vectorizer.images.pillow import has_heif, identify_image, ignore_pillow_warnings
-from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings
+from clip_vectorizer.images.settings import MAX_PIXELS, USUAL_DECODING, DecodeSettings, check_size
 from clip_vectorizer.images.tiff import decode_tiff_rows
+from clip_vectorizer.images.tiff_directory import TIFF_PREFIXES
 from clip_vectorizer.images.tiff_trust import trusts_pillow
 from clip_vectorizer.images.upright import ColourFunction, convert_to_rgb, small_rgb, turn_upright, upright_rgb
 from clip_vectorizer.vectors import Box
@@ -42,7 +43,6 @@ MAX_PNG_PIXELS = 4_000_000
 JPEG_SIGNATURE = b"\xff\xd8"
 ZERO_TAIL = bytes(64)  # so ends a file of which not all was written
 OWN_SIGNATURES = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
-TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 Attempt = Callable[[], "DecodedImage"]
 
@@ -98,7 +98,7 @@ def read_size(data: bytes, settings: DecodeSettings = USUAL_DECODING) -> tuple[i
     with ignore_pillow_warnings():
         try:
             with identify_image(io.BytesIO(data)) as image:
-                check_size(image, settings.max_pixels)
+                check_size(*image.size, settings.max_pixels)
                 return image.size
         except ImageRefused:
             raise
@@ -136,13 +136,13 @@ def encode_plain(pixels: Image.Image) -> bytes:
 
 def needs_extra(data: bytes) -> bool:
     """Whether the file may need a decoder that not every install has."""
-    return is_heif(data) or data.startswith(TIFF_SIGNATURES) or data.startswith(JPEG_SIGNATURE + b"\xff\xf7")
+    return is_heif(data) or data.startswith(TIFF_PREFIXES) or data.startswith(JPEG_SIGNATURE + b"\xff\xf7")
 
 
 def decode_plain(data: bytes, settings: DecodeSettings, least_side: int, late_colour: bool = False) -> DecodedImage:
     """Decode by Pillow alone. Raises what its decoders raise, and ImageRefused."""
     with identify_image(io.BytesIO(data)) as image:
-        check_size(image, settings.max_pixels)
+        check_size(*image.size, settings.max_pixels)
         damage = check_scans(data) if "progressive" in image.info else ""
         if isinstance(image, TiffImagePlugin.TiffImageFile) and not trusts_pillow(image):
             return decode_rare_tiff(data, settings)
@@ -185,14 +185,6 @@ def ends_in_zeros(data: bytes) -> bool:
     return data.endswith(ZERO_TAIL) and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
-def check_size(image: Image.Image, max_pixels: int) -> None:
-    """Raises ImageRefused."""
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        size = f"{image.width} x {image.height} is {pixels / 1e6:.0f} megapixels"
-        raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
-
-
 def check_scans(data: bytes) -> str:
     """Return what is missing in a progressive JPEG.
 
@@ -231,7 +223,7 @@ def open_again(data: bytes) -> ImageFile.ImageFile:
 def decode_start(data: bytes, settings: DecodeSettings) -> DecodedImage:
     """A sequential JPEG of which only the start is there; the decoder makes up the rest, which is dropped."""
     image = open_again(data)
-    check_size(image, settings.max_pixels)
+    check_size(*image.size, settings.max_pixels)
     gaps = find_gaps(data)
     image.load()
     return build_partial(PartialImage(image, gaps), data, settings)
@@ -284,7 +276,7 @@ def list_attempts(data: bytes, settings: DecodeSettings, least_side: int) -> Ite
         return attempt_jpeg(data, settings, least_side)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return iter([lambda: build_partial(decode_webp_start(data, open_again), data, settings)])
-    if data.startswith(TIFF_SIGNATURES):
+    if data.startswith(TIFF_PREFIXES):
         return attempt_tiff(data, settings)
     if data.startswith(b"BM"):
         return iter([partial(decode_rare_bmp, data, settings), partial(decode_partly, data, settings)])
@@ -342,7 +334,7 @@ def decode_mended(data: bytes, settings: DecodeSettings, least_side: int, damage
 
 def decode_partly(data: bytes, settings: DecodeSettings) -> DecodedImage:
     image = open_again(data)
-    check_size(image, settings.max_pixels)
+    check_size(*image.size, settings.max_pixels)
     return build_partial(decode_rows(partial(open_again, data)), data, settings)
 
 

@@ -1,7 +1,9 @@
-"""How image files are decoded. Imports nothing outside the standard library."""
+"""How image files are decoded. Imports no other library."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from clip_vectorizer.errors import ImageRefused
 
 ColourMode = Literal["srgb", "raw"]  # raw: profiles are ignored, as in CLIP's own code
 
@@ -19,3 +21,11 @@ class DecodeSettings:
 
 
 USUAL_DECODING = DecodeSettings()
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises ImageRefused (413) for more pixels; call it before any is decoded."""
+    pixels = width * height
+    if pixels > max_pixels:
+        size = f"{width} x {height} is {pixels / 1e6:.0f} megapixels"
+        raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.arrays import Bytes, Samples
 from clip_vectorizer.images.damage import PartialImage, PixelBox
+from clip_vectorizer.images.settings import check_size
 from clip_vectorizer.images.tiff_codecs import (
     BATCH_BYTES,
     IMAGE_CODECS,
@@ -86,10 +87,7 @@ def decode_tiff_rows(data: bytes, max_pixels: int, page: int = 0) -> PartialImag
         raise ImageRefused(422, f"a TIFF file without a page {page + 1}")
     directory = read_directory(file, pages[page])
     layout = read_layout(directory)
-    if layout.width * layout.height > max_pixels:
-        megapixels = layout.width * layout.height / 1e6
-        size = f"{layout.width} x {layout.height} is {megapixels:.0f} megapixels"
-        raise ImageRefused(413, f"{size}; the limit is {max_pixels / 1e6:.0f}")
+    check_size(layout.width, layout.height, max_pixels)
     check_codec(layout.compression)
     if layout.compression == SGILOG24:
         partial = PartialImage(decode_by_libtiff(data, page), [])
