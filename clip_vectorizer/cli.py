@@ -321,6 +321,11 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
         ),
         Exclusion("--validation-share", ("--validation",), "images are held out only where no others are named"),
         SpecialCase("--patience", holds_nothing_out, "needs images held out; remove it, or --validation-share 0"),
+        SpecialCase(
+            "--interpolate",
+            lambda values: str(values["model"]).endswith("::random"),
+            "keeps a share of weights that were trained before; remove it for random ones",
+        ),
         SpecialCase("--path-column", reads_no_table, ABOUT_TABLES),
         SpecialCase("--caption-column", reads_no_table, ABOUT_TABLES),
         SpecialCase(
@@ -436,6 +441,14 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
     metavar="N",
     show_default=True,
     help="Steps between checkpoints; each epoch ends with one.",
+)
+@click.option(
+    "--interpolate",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=PLAN.interpolate,
+    metavar="SHARE",
+    show_default=True,
+    help="Share of the start's weights in the output (WiSE-FT): less of what was known before is lost.",
 )
 @click.option("--path-column", default="", metavar="NAME", help="Column of a table with the image files.")
 @click.option("--caption-column", default="", metavar="NAME", help="Column of a table with the captions.")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class TrainingState:
 
 def save_state(state: TrainingState, folder: Path) -> None:
     """Replace the checkpoint in `folder`. Raises OSError."""
-    values = {name: getattr(state, name) for name in TrainingState.__slots__}
+    values = {field.name: getattr(state, field.name) for field in fields(state)}
     replace_file(folder / CHECKPOINT, values)
 
 

@@ -36,6 +36,7 @@ class ContrastivePlan:
     validation_share: float = 0.1  # of the source, without `validation`
     patience: int = 5  # validations without a gain before the training ends
     checkpoint_steps: int = 100
+    interpolate: float = 0.0  # share of the start's weights in the output
     path_column: str = ""
     caption_column: str = ""
     resume: bool = False

@@ -6,13 +6,14 @@ N images · D dimensions
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from clip_vectorizer.errors import InputError, TrainingDiverged
 from clip_vectorizer.models.devices import Placement
@@ -93,6 +94,7 @@ class ContrastiveRun:
         )
         self._optimizer = build_optimizer(clip.model, plan.peak, plan.weight_decay)
         self._device = torch.device(plan.device)
+        self._start = clip.copy_weights() if plan.interpolate else {}
         self._step, self._best_recall, self._stale_epochs = 0, -1.0, 0
         if plan.resume:
             self._restore()
@@ -127,6 +129,8 @@ class ContrastiveRun:
         plan = self._plan
         best = plan.work / BEST
         weights = load_file(best) if best.exists() else self._clip.copy_weights()
+        if plan.interpolate:
+            weights = interpolate_weights(weights, self._start, plan.interpolate)
         self._clip.export(weights, plan.output)
         try:
             draw_curve(plan.work)
@@ -221,6 +225,13 @@ class ContrastiveRun:
 
     def _note_skipped(self, key: str, reason: str) -> None:
         self._progress.note(f"{key} is skipped: {reason}")
+
+
+def interpolate_weights(trained: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return `share` of `start` and the rest of `trained` (WiSE-FT, Wortsman et al. 2021). Counters stay as trained."""
+    return {
+        name: value.lerp(start[name], share) if value.is_floating_point() else value for name, value in trained.items()
+    }
 
 
 def format_recall(recall: PairRecall) -> str:

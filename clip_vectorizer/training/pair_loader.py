@@ -10,9 +10,11 @@ import random
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -61,8 +63,13 @@ class BatchOrder:
         True
         """
         epoch, place = divmod(step, self.steps)
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.images)
-        return [int(index) for index in order[place * self.batch : (place + 1) * self.batch]]
+        order_n = draw_epoch(self.images, self.seed, epoch)
+        return [int(index) for index in order_n[place * self.batch : (place + 1) * self.batch]]
+
+
+@lru_cache(maxsize=2)  # the epoch that is trained, and the next one where batches are read ahead
+def draw_epoch(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(images)
 
 
 class PairLoader:
@@ -76,7 +83,7 @@ class PairLoader:
         skip: Callable[[str, str], None],
     ) -> None:
         self._images, self._recipe, self._texts, self._skip = images, recipe, texts, skip
-        self.skipped: dict[str, str] = {}  # key -> reason
+        self._skipped: set[str] = set()
 
     def load_steps(self, order: BatchOrder, steps: range, least_crop: float) -> Generator[PairBatch]:
         """Yield a batch a step, without unreadable images and with a random crop of each, and a random caption.
@@ -126,8 +133,8 @@ class PairLoader:
         try:
             decoded = decode_image(image.read(), least_side=self._recipe.size)
         except (ImageRefused, OSError) as error:
-            if image.key not in self.skipped:
-                self.skipped[image.key] = str(error)
+            if image.key not in self._skipped:
+                self._skipped.add(image.key)
                 self._skip(image.key, str(error))
             return None
         return prepare_view(decoded.pixels, decoded.box, self._recipe, crop)
@@ -145,7 +152,8 @@ class DrawnCrop:
         wide, high = (length * side for length in sides(box))
         left = box[0] + self.rng.random() * (sides(box)[0] - wide)
         top = box[1] + self.rng.random() * (sides(box)[1] - high)
-        return left, top, left + wide, top + high
+        # The sum of floats may be past the edge by a rounding, which Pillow refuses.
+        return left, top, min(left + wide, box[2]), min(top + high, box[3])
 
 
 def prepare_view(image: Image.Image, box: Box, recipe: PixelRecipe, crop: DrawnCrop | None) -> Pixels:

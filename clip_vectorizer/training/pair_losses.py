@@ -54,7 +54,9 @@ class PairRecall:
         return (self.image_to_text[0] + self.text_to_image[0]) / 2
 
 
-def measure_pair_recall(images_nd: Vectors, texts_md: Vectors, owners_n: CaptionNumbers) -> PairRecall:
+def measure_pair_recall(
+    images_nd: Vectors, texts_md: Vectors, owners_n: CaptionNumbers, block: int = BLOCK
+) -> PairRecall:
     """Measure recall among N images and M different captions; `owners_n` is the caption of each image.
 
     Any image of a caption is right for it. Ties with a wrong answer count as errors.
@@ -63,9 +65,9 @@ def measure_pair_recall(images_nd: Vectors, texts_md: Vectors, owners_n: Caption
     >>> measure_pair_recall(rows, rows, np.array([0, 1])).first
     1.0
     """
-    texts, images = range(0, len(texts_md), BLOCK), range(0, len(images_nd), BLOCK)
-    by_image = [rank_captions(images_nd[at : at + BLOCK] @ texts_md.T, owners_n[at : at + BLOCK]) for at in images]
-    by_text = [rank_images(texts_md[at : at + BLOCK] @ images_nd.T, owners_n, at) for at in texts]
+    images, texts = range(0, len(images_nd), block), range(0, len(texts_md), block)
+    by_image = [rank_captions(images_nd[at : at + block] @ texts_md.T, owners_n[at : at + block]) for at in images]
+    by_text = [rank_images(texts_md[at : at + block] @ images_nd.T, owners_n, at) for at in texts]
     return PairRecall(shares_within(np.concatenate(by_image)), shares_within(np.concatenate(by_text)))
 
 

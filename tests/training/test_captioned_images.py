@@ -88,7 +88,7 @@ def test_the_samples_of_shards_are_read_from_their_place(tmp_path: Path) -> None
     ("name", "content", "sentence"),
     [
         ("x.csv", b"path,caption\n\xff,1\n", "cannot be read as a table in UTF-8"),
-        ("x.jsonl", b'{"path": 1}\n[1]\n', "line 2 is not a JSON object"),
+        ("x.jsonl", b'{"path": 1, "text": 2}\n[1]\n', "line 2 is not a JSON object"),
         ("x.jsonl", b"{path}\n", "line 1 is not JSON"),
         ("x.tar", b"no archive", "is not a plain tar file .* unpack a compressed one"),
         ("x.parquet", b"PAR1", "none of the sources that training reads"),

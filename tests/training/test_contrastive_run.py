@@ -173,7 +173,7 @@ def test_a_killed_command_continues_with_equal_losses(plan: ContrastivePlan, tmp
     command = [sys.executable, "-m", "clip_vectorizer", "train", "contrastive", *words, "--output"]
     with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + KILL_SECONDS
-        while len(losses(tmp_path / "killed")) < 30 and time.monotonic() < deadline:
+        while len(losses(tmp_path / "killed")) < 30 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
     before = losses(tmp_path / "killed")
@@ -283,6 +283,15 @@ def test_the_training_stops_when_validation_gains_nothing(plan: ContrastivePlan)
     assert len(recalls(plan.output)) == 3
     assert "stopped early: 2 validations without a gain" in progress.notes
     assert not (plan.work / BEST).exists()
+
+
+def test_the_output_may_keep_a_share_of_the_start(plan: ContrastivePlan, tmp_path: Path) -> None:
+    train_contrastive(plan)
+    train_contrastive(replace(plan, output=tmp_path / "mixed", interpolate=0.25))
+    start = load_starting_point(plan.model, "", plan.seed).model.state_dict()
+    trained, mixed = (load_file(folder / WEIGHTS) for folder in (plan.output, tmp_path / "mixed"))
+    for name, value in mixed.items():
+        torch.testing.assert_close(value, 0.25 * start[name] + 0.75 * trained[name])
 
 
 def test_the_temperature_stays_below_100(colours: Path, miniature: str) -> None:
