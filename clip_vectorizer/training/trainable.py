@@ -62,10 +62,7 @@ def load_starting_point(name: str, architecture: str, seed: int) -> StartingPoin
             return load_tag_to_train(*name.split(TAG, 1))
         file = Path(name).expanduser()
         if file.is_file():
-            model = openclip.load_weights(file, architecture)
-            return describe_start(
-                model, open_clip.get_model_config(architecture), open_clip.get_tokenizer(architecture)
-            )
+            return describe_architecture(openclip.load_weights(file, architecture), architecture)
     raise ModelUnavailable(explain_name(name, file))
 
 
@@ -102,9 +99,10 @@ def describe_architecture(model: Any, name: str) -> StartingPoint:
 def describe_start(
     model: Any, config: dict[str, Any], tokenizer: Any, save_tokenizer: Callable[[Path], None] | None = None
 ) -> StartingPoint:
-    """Add what the model has and its architecture's configuration lacks: its activation."""
-    if any(isinstance(module, QuickGELU) for module in model.modules()):
-        config = {**config, "quick_gelu": True}
+    """Correct the configuration by the activation that the model has: weights may differ from their architecture's."""
+    quick = any(isinstance(module, QuickGELU) for module in model.modules())
+    if quick != bool(config.get("quick_gelu")):
+        config = {**config, "quick_gelu": quick}
     save = save_tokenizer or getattr(tokenizer, "save_pretrained", None) or save_nothing
     return StartingPoint(model, config, tokenizer, save)
 

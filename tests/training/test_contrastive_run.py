@@ -285,6 +285,15 @@ def test_the_training_stops_when_validation_gains_nothing(plan: ContrastivePlan)
     assert not (plan.work / BEST).exists()
 
 
+def test_the_activation_of_the_weights_goes_with_them(plan: ContrastivePlan, tmp_path: Path) -> None:
+    folder = Path(write_architecture(tmp_path / "quick").removeprefix("local-dir:"))
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["quick_gelu"] = True
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    train_contrastive(replace(plan, model=f"local-dir:{folder}", epochs=1))
+    assert json.loads((plan.output / "open_clip_config.json").read_text())["model_cfg"] == config["model_cfg"]
+
+
 def test_the_output_may_keep_a_share_of_the_start(plan: ContrastivePlan, tmp_path: Path) -> None:
     train_contrastive(plan)
     train_contrastive(replace(plan, output=tmp_path / "mixed", interpolate=0.25))
