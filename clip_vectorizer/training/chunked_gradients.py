@@ -61,7 +61,7 @@ class ChunkedPass:
         """Return (B, D), a leaf whose gradient the loss fills."""
         rows = []
         with torch.no_grad():
-            for part in self._tower.items.split(self._chunk):
+            for part in torch.split(self._tower.items, self._chunk):
                 self._states.append(RandomState.capture(part.device))
                 rows.append(self._tower.embed(part))
         self._rows_bd = torch.cat(rows).requires_grad_(not self._tower.is_frozen)
@@ -72,8 +72,10 @@ class ChunkedPass:
         if self._tower.is_frozen:
             return
         assert self._rows_bd.grad is not None
-        gradients = self._rows_bd.grad.split(self._chunk)
-        for part, state, gradient in zip(self._tower.items.split(self._chunk), self._states, gradients, strict=True):
+        gradients = torch.split(self._rows_bd.grad, self._chunk)
+        for part, state, gradient in zip(
+            torch.split(self._tower.items, self._chunk), self._states, gradients, strict=True
+        ):
             state.restore(part.device)
             torch.autograd.backward(self._tower.embed(part), gradient)
 
