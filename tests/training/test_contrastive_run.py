@@ -116,9 +116,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
         patience=40,
         crop=1,
     )
-    began = time.monotonic()
     train_contrastive(learned)
-    assert time.monotonic() - began < 120
     return folder / "out"
 
 
