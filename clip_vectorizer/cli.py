@@ -333,6 +333,11 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
             lambda values: bool(values["chunk"]) and values["chunk"] >= values["batch"],
             "has an effect only if it is smaller than --batch; remove it",
         ),
+        SpecialCase(
+            "--processes",
+            lambda values: values["processes"] > 1 and str(values["device"]).startswith("cuda:"),
+            "have a device each; use --device cuda, or cpu",
+        ),
     ),
 )
 @click.argument("source", type=click.Path(path_type=Path))
@@ -398,7 +403,19 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
     help="Least share of an image's area that a random crop keeps; 1: no crops.",
 )
 @click.option(
-    "--device", default=PLAN.device, metavar="NAME", show_default=True, help="cpu, or one CUDA device: cuda:0."
+    "--device",
+    default=PLAN.device,
+    metavar="NAME",
+    show_default=True,
+    help="cpu, one CUDA device: cuda:0, or cuda: one for each process.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=PLAN.processes,
+    metavar="N",
+    show_default=True,
+    help="Processes on this machine that share each batch; the loss is that of the whole batch.",
 )
 @click.option(
     "--precision",
@@ -467,10 +484,12 @@ def contrastive(**options: Any) -> None:
     """
     from clip_vectorizer.progress import StepDisplay  # rich takes a while to import
     from clip_vectorizer.training.contrastive_run import train_contrastive
+    from clip_vectorizer.training.training_group import read_rank
 
     with StepDisplay() as progress:
         folder = train_contrastive(ContrastivePlan(**options), progress)
-    click.echo(f"local-dir:{folder.resolve()}")
+    if read_rank().is_first:
+        click.echo(f"local-dir:{folder.resolve()}")
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

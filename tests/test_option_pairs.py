@@ -214,8 +214,8 @@ CASES = {
         {
             "SOURCE": "rows.csv", "--output": "o", "--model": "model.pt", "--architecture": "ViT-B-32",
             "--loss": "sigmoid", "--freeze": "image", "--epochs": "3", "--batch": "64", "--chunk": "16",
-            "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda:0",
-            "--precision": "bf16", "--seed": "7", "--validation": "held-out", "--validation-share": "0.2",
+            "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda",
+            "--processes": "2", "--precision": "bf16", "--seed": "7", "--validation": "held-out", "--validation-share": "0.2",
             "--patience": "3", "--checkpoint-steps": "9", "--interpolate": "0.5", "--path-column": "p",
             "--caption-column": "c", "--resume": FLAG,
         },
@@ -356,6 +356,10 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
             "--path-column is about tables",
         ),
         ("clip-vectorizer train contrastive x --output o --model emoji --chunk 256", "smaller than --batch; remove it"),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --processes 2 --device cuda:1",
+            "have a device each; use --device cuda, or cpu",
+        ),
         (
             "clip-vectorizer train contrastive x --output o --model emoji --validation-share 0 --patience 2",
             "--patience needs images held out; remove it",

@@ -30,6 +30,7 @@ class ContrastivePlan:
     warmup: int | None = None  # steps; None: a tenth of all
     crop: float = 0.9  # least share of an image that a random crop keeps
     device: str = "cpu"
+    processes: int = 1  # on this machine, that share a batch
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
     validation: Path | None = None  # a source of its own
