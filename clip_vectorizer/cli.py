@@ -10,10 +10,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase, Values
+from clip_vectorizer.common_options import WEAVIATE_OPTIONS, tenant_option, weaviate_options
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
 from clip_vectorizer.training.captioned_images import is_table
-from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan
+from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan, is_collection
 
 DEFAULTS = Settings()
 PLAN = ContrastivePlan(Path(), Path(), "")  # the defaults of a training
@@ -303,11 +304,22 @@ def reads_no_table(values: Values) -> bool:
     return not any(source and is_table(source) for source in (values["source"], values["validation"]))
 
 
+def reads_no_collection(values: Values) -> bool:
+    return not any(is_collection(source) for source in (values["source"], values["validation"]))
+
+
+def has_no_columns(values: Values) -> bool:
+    return reads_no_table(values) and reads_no_collection(values)
+
+
 def holds_nothing_out(values: Values) -> bool:
     return not values["validation"] and not values["validation_share"]
 
 
-ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source, or remove it"
+TABLES = "a table (.csv, .tsv, .jsonl, .parquet)"
+ABOUT_TABLES = f"is about tables; name {TABLES} as the source, or remove it"
+ABOUT_CAPTIONS = f"is about tables and collections; name {TABLES} or weaviate:COLLECTION as the source, or remove it"
+ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the source, or remove it"
 
 
 @train.command(
@@ -327,7 +339,8 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
             "keeps a share of weights that were trained before; remove it for random ones",
         ),
         SpecialCase("--path-column", reads_no_table, ABOUT_TABLES),
-        SpecialCase("--caption-column", reads_no_table, ABOUT_TABLES),
+        SpecialCase("--caption-column", has_no_columns, ABOUT_CAPTIONS),
+        *(SpecialCase(each, reads_no_collection, ABOUT_COLLECTIONS) for each in (*WEAVIATE_OPTIONS, "--tenant")),
         SpecialCase(
             "--chunk",
             lambda values: bool(values["chunk"]) and values["chunk"] >= values["batch"],
@@ -468,11 +481,19 @@ ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source
     help="Share of the start's weights in the output (WiSE-FT): less of what was known before is lost.",
 )
 @click.option("--path-column", default="", metavar="NAME", help="Column of a table with the image files.")
-@click.option("--caption-column", default="", metavar="NAME", help="Column of a table with the captions.")
+@click.option(
+    "--caption-column",
+    default="",
+    metavar="NAME",
+    help="Column or property with the captions of a table or collection.",
+)
 @click.option("--resume", is_flag=True, help="Continue the training in --output from its checkpoint.")
+@tenant_option
+@weaviate_options
 def contrastive(**options: Any) -> None:
     """Train or fine-tune a CLIP on the captioned images of SOURCE: a folder with .txt files beside the images, a table
-    (.csv, .tsv, .jsonl) with a path and a caption a row, or WebDataset shards (.tar).
+    (.csv, .tsv, .jsonl, .parquet) with an image or its path and a caption a row, WebDataset shards (.tar), or a
+    collection in Weaviate (weaviate:Image).
 
     The output keeps the weights of the epoch with the best validation. After a kill, the same line with --resume
     continues, on the same machine with the same losses.

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "clip_vectorizer.models",
         "clip_vectorizer.images",
+        "clip_vectorizer.tables",
         "clip_vectorizer.database",
         "clip_vectorizer.client",
         "clip_vectorizer.common_options",

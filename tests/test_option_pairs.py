@@ -215,9 +215,10 @@ CASES = {
             "SOURCE": "rows.csv", "--output": "o", "--model": "model.pt", "--architecture": "ViT-B-32",
             "--loss": "sigmoid", "--freeze": "image", "--epochs": "3", "--batch": "64", "--chunk": "16",
             "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda",
-            "--processes": "2", "--precision": "bf16", "--seed": "7", "--validation": "held-out", "--validation-share": "0.2",
+            "--processes": "2", "--precision": "bf16", "--seed": "7", "--validation": "held-out",
+            "--validation-share": "0.2",
             "--patience": "3", "--checkpoint-steps": "9", "--interpolate": "0.5", "--path-column": "p",
-            "--caption-column": "c", "--resume": FLAG,
+            "--caption-column": "c", "--resume": FLAG, "--tenant": "t", **WEAVIATE,
         },
         lambda values: ContrastivePlan(**values),
         needs=lambda _: ("SOURCE", "--output", "--model"),
@@ -354,6 +355,14 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         (
             "clip-vectorizer train contrastive x --output o --model emoji --path-column p",
             "--path-column is about tables",
+        ),
+        (
+            "clip-vectorizer train contrastive weaviate:Image --output o --model emoji --path-column p",
+            "--path-column is about tables",
+        ),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --tenant t",
+            "--tenant is about collections; name weaviate:COLLECTION as the source, or remove it",
         ),
         ("clip-vectorizer train contrastive x --output o --model emoji --chunk 256", "smaller than --batch; remove it"),
         (

@@ -5,6 +5,7 @@ With several processes each one runs all of this; the first one writes and repor
 
 import hashlib
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +21,13 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.progress import SILENT, StepProgress
 from clip_vectorizer.training.captioned_images import (
     LEAST_IMAGES,
-    CaptionColumns,
     CaptionedImage,
-    list_captioned_images,
     split_validation,
 )
 from clip_vectorizer.training.checkpoint import CHECKPOINT, TrainingState, check_unchanged, load_state, save_state
 from clip_vectorizer.training.chunked_gradients import RandomState, TowerInput, compute_gradients
 from clip_vectorizer.training.contrastive import build_optimizer, learning_rate
-from clip_vectorizer.training.contrastive_plan import WARMUP_SHARE, ContrastivePlan
+from clip_vectorizer.training.contrastive_plan import COPY, VALIDATION_COPY, WARMUP_SHARE, ContrastivePlan
 from clip_vectorizer.training.curves import CurveFile, CurveLine, draw_curve
 from clip_vectorizer.training.pair_loader import BatchOrder, PairBatch, PairLoader
 from clip_vectorizer.training.pair_validation import format_recall, measure_run_recall
@@ -36,6 +35,7 @@ from clip_vectorizer.training.shipping import save_weights
 from clip_vectorizer.training.trainable import FREE_PARAMETERS, TrainableClip, TrainingMode, load_starting_point
 from clip_vectorizer.training.training_group import TrainingGroup, read_rank
 from clip_vectorizer.training.training_processes import open_group
+from clip_vectorizer.training.training_sources import open_source, open_validation
 
 BEST = "best.safetensors"
 MAX_GRADIENT_NORM = 1.0
@@ -71,7 +71,7 @@ def run_training(plan: ContrastivePlan, group: TrainingGroup, progress: StepProg
     Placement(group.device, plan.precision).check()
     with group.first_before_others():
         progress.step("listing captioned images")
-        pairs = list_pairs(plan, progress)
+        pairs = list_pairs(plan, progress, group.is_first)
         progress.step(f"loading {plan.model}")
         start = load_starting_point(plan.model, plan.architecture, plan.seed)
     if not group.is_first:
@@ -83,13 +83,12 @@ def run_training(plan: ContrastivePlan, group: TrainingGroup, progress: StepProg
         run.finish()
 
 
-def list_pairs(plan: ContrastivePlan, progress: StepProgress) -> TrainingPairs:
-    columns = CaptionColumns(plan.path_column, plan.caption_column)
-    listing = list_captioned_images(plan.source, columns)
+def list_pairs(plan: ContrastivePlan, progress: StepProgress, is_copying: bool = True) -> TrainingPairs:
+    listing = open_source(plan, progress, is_copying)
     if listing.without_caption:
         progress.note(f"{plan.source}: {listing.without_caption} images without a caption are left out")
     if plan.validation:
-        pairs = TrainingPairs(listing.images, list_captioned_images(plan.validation, columns).images)
+        pairs = TrainingPairs(listing.images, open_validation(plan, plan.validation, progress, is_copying).images)
     else:
         pairs = TrainingPairs(*split_validation(listing.images, plan.validation_share, plan.seed))
     progress.note(f"{len(pairs.learned):,} images to learn from, {len(pairs.held_out):,} held out for validation")
@@ -170,6 +169,8 @@ class ContrastiveRun:
             self._progress.note(str(error))
         best.unlink(missing_ok=True)
         (plan.work / CHECKPOINT).unlink()
+        for copy in (COPY, VALIDATION_COPY):
+            shutil.rmtree(plan.work / copy, ignore_errors=True)
 
     @property
     def _is_stale(self) -> bool:
@@ -177,7 +178,7 @@ class ContrastiveRun:
 
     def _begin(self) -> None:
         if self._group.is_first:
-            self._plan.work.mkdir(parents=True)
+            self._plan.work.mkdir(parents=True, exist_ok=True)  # copied images may be there
             self._curve = CurveFile(self._plan.work, 0)
         self._save()
 
