@@ -23,6 +23,7 @@ from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
+from clip_vectorizer.training.probe_plan import ProbePlan
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
@@ -223,6 +224,15 @@ CASES = {
         lambda values: ContrastivePlan(**values),
         needs=lambda _: ("SOURCE", "--output", "--model"),
     ),
+    "clip-vectorizer train linear-probe": Case(
+        {
+            "SOURCE": "rows.csv", "--output": "o.npz", "--model": "model.pt", "--architecture": "ViT-B-32",
+            "--device": "cuda", "--precision": "bf16", "--test": "held-out", "--test-share": "0.3", "--seed": "7",
+            "--path-column": "p", "--label-column": "l", "--tenant": "t", **WEAVIATE,
+        },
+        lambda values: ProbePlan(**values),
+        needs=lambda _: ("SOURCE", "--output", "--model"),
+    ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
     "clip-demo down": Case({}),
@@ -352,6 +362,11 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
+        (
+            "clip-vectorizer train linear-probe x --output o.npz --model emoji --label-column l",
+            "--label-column is about tables and collections",
+        ),
+        ("clip-classify --linear-probe x.npz --labels a,b", "a probe in a file has its own labels"),
         (
             "clip-vectorizer train contrastive x --output o --model emoji --path-column p",
             "--path-column is about tables",

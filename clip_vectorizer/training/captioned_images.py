@@ -51,6 +51,8 @@ class CaptionColumns:
 
     path: str = ""
     caption: str = ""
+    usual_captions: tuple[str, ...] = CAPTION_COLUMNS
+    caption_option: str = "--caption-column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def choose_columns(table: Path, row: Mapping[str, Any], columns: CaptionColumns)
     """Choose by the first row. Raises InputError."""
     return CaptionColumns(
         choose_column(table, row, columns.path, PATH_COLUMNS, "--path-column"),
-        choose_column(table, row, columns.caption, CAPTION_COLUMNS, "--caption-column"),
+        choose_column(table, row, columns.caption, columns.usual_captions, columns.caption_option),
     )
 
 

@@ -8,7 +8,6 @@ from typing import BinaryIO
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.tables.rows import InvalidRow, TableColumn
 from clip_vectorizer.training.captioned_images import (
-    CAPTION_COLUMNS,
     PATH_COLUMNS,
     CaptionColumns,
     choose_column,
@@ -32,14 +31,16 @@ def read_parquet_images(table: Path, columns: CaptionColumns) -> Iterator[Source
 
     open_file, reader = partial(open_binary, table), ParquetFormat()
     try:
-        chosen = choose_parquet_columns(table, reader.read_columns(open_file), columns)
+        found = reader.read_columns(open_file)
+        chosen = choose_parquet_columns(table, found, columns)
     except InputError as error:
         raise error if str(table) in str(error) else InputError(f"{table}: {error}") from error
+    names = next(column.labels for column in found if column.name == chosen.caption)
     paths: dict[str, list[str]] = {}
     for row in reader.read_rows(open_file, list(dict.fromkeys((chosen.path, chosen.caption)))):
         if isinstance(row, InvalidRow):
             raise InputError(f"{table} row {row.number}: {row.reason}")
-        captions = clean_captions(row.fields.get(chosen.caption))
+        captions = clean_captions(name_label(row.fields.get(chosen.caption), names))
         content = read_cell(row.fields.get(chosen.path))
         if isinstance(content, bytes):
             yield SourceImage(f"{row.number:09d}", tuple(captions), content)
@@ -57,8 +58,15 @@ def choose_parquet_columns(table: Path, found: Sequence[TableColumn], columns: C
     path = with_images[0] if not columns.path and not has_usual and len(with_images) == 1 else columns.path
     return CaptionColumns(
         choose_column(table, names, path, PATH_COLUMNS, "--path-column"),
-        choose_column(table, names, columns.caption, CAPTION_COLUMNS, "--caption-column"),
+        choose_column(table, names, columns.caption, columns.usual_captions, columns.caption_option),
     )
+
+
+def name_label(value: object, names: Sequence[str]) -> object:
+    """Return the name of a label that is stored as its number; -1 stands for none."""
+    if not names or not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None
 
 
 def open_binary(file: Path) -> BinaryIO:

@@ -29,6 +29,7 @@ class CollectionSource:
     connection: ConnectionSettings
     tenant: str | None = None
     caption: str = ""  # the property; "": `caption`
+    caption_option: str = "--caption-column"
 
 
 def parse_collection(source: Path) -> str:
@@ -81,6 +82,6 @@ def choose_caption_property(source: CollectionSource, state: CollectionState) ->
     if name not in texts:
         raise InputError(
             f"the collection {source.name} has no text property {name!r}; name one of {', '.join(texts)} with "
-            "--caption-column"
+            f"{source.caption_option}"
         )
     return name
