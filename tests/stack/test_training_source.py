@@ -42,7 +42,7 @@ def test_the_files_of_a_collection_are_learned_from_with_their_captions(
     with pytest.raises(InputError, match="has no tenants; remove --tenant"):
         open_source(replace(plan, tenant="one"))
     with pytest.raises(
-        InputError, match="has no text property 'nothing'; name one of .*caption.* with --caption-column"
+        InputError, match=r"has no text property 'nothing'; name one of .*caption.* with --caption-column"
     ):
         open_source(replace(plan, caption_column="nothing"))
     named = open_source(replace(plan, caption_column="filename"))
