@@ -189,7 +189,8 @@ class ContrastiveRun:
         self._clip.model.load_state_dict(state.model)
         self._optimizer.load_state_dict(state.optimizer)
         RandomState(*state.random_numbers[self._group.rank]).restore(self._device)
-        self._step, self._best_recall, self._stale_epochs = state.step, state.best_recall, state.stale_epochs
+        self._step = self._learned = state.step
+        self._best_recall, self._stale_epochs = state.best_recall, state.stale_epochs
         if self._group.is_first:
             self._curve = CurveFile(self._plan.work, state.step)
         self._progress.note(f"continuing after step {state.step:,} of {self._steps:,}")

@@ -47,7 +47,7 @@ def test_colours_are_told_apart_by_a_probe_in_a_file(plan: ProbePlan, pictures: 
     assert trained.labels == ("blue", "green", "red")
     loaded, encoder = TrainedProbe.load(plan.output), load_encoder(ModelName("emoji"), Placement())
     loaded.check_model(encoder.info)
-    views = [encoder.prepare_image(Image.new("RGB", (60, 60), colour)) for colour in COLOURS.values()]
+    views = [encoder.prepare_image(Image.open(pictures / name / "1.png")) for name in COLOURS]
     found = loaded.probe.logits(encoder.encode_images(views)).argmax(axis=1)
     assert [loaded.labels[at] for at in found] == list(COLOURS)
     with pytest.raises(InputError, match="exists; name another --output"):
