@@ -32,7 +32,7 @@ from clip_vectorizer.training.trainable import TrainableClip, TrainingMode, load
 HUES = ("red", "orange", "yellow", "green", "turquoise", "blue", "violet", "pink")
 SHADES = {"dark": (1.0, 0.35), "deep": (1.0, 0.7), "bright": (1.0, 1.0), "pale": (0.35, 1.0)}  # saturation and value
 WEIGHTS = "open_clip_model.safetensors"
-KILL_SECONDS = 120
+KILL_SECONDS = 1200  # a busy machine imports torch for minutes
 
 # Patch dropout draws random numbers in each step: a continued training must draw the same.
 ARCHITECTURE: dict[str, Any] = {
