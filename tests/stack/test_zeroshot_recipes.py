@@ -88,7 +88,7 @@ def test_the_page_lists_every_set_of_prompts() -> None:
 def test_every_line_of_the_pages_runs_one_after_the_other(stack: Stack, examples: str) -> None:
     done = {line: run(line, stack, examples) for line in COMMANDS}
     rows = {line: len(result.stdout.splitlines()) - 1 for line, result in done.items()}
-    [files] = [rows[line] for line in COMMANDS if "fruit/*.png" in line]
+    [files] = {rows[line] for line in COMMANDS if "fruit/*.png" in line}
     few = [rows[line] for line in COMMANDS if "--limit 5" in line and "--query" not in line]
     [found] = [rows[line] for line in COMMANDS if "--query" in line]
     assert (files, few, found) == (FRUIT, [5, 5], 50)
