@@ -197,7 +197,9 @@ CASES = {
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),
     ),
-    "clip-vectorizer models": Case({"WORDS": "vit"}),
+    "clip-vectorizer models": Case(
+        {"WORDS": "vit", "--sort": "top1", "--wide": FLAG, "--json": FLAG, "--random": FLAG}
+    ),
     "clip-vectorizer doctor": Case(
         {
             "--model": "model.pt", "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3",
@@ -338,6 +340,7 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
+        ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 `emoji`                 the bundled model
 `ARCHITECTURE::TAG`     as open_clip lists them, for example `ViT-B-32::openai`
+`ViT-B/32`, `RN50x4`    OpenAI's nine models, by OpenAI's names
 `ARCHITECTURE::random`  random weights, for load tests only
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
 `local-dir:PATH`        a folder of open_clip's layout
@@ -14,14 +15,21 @@ from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.names import (
+    OPENAI_NAMES,
+    TAG,
+    list_open_clip_names,
+    resolve_architecture,
+    resolve_name,
+    suggest_names,
+)
 
 if TYPE_CHECKING:
     from clip_vectorizer.models.devices import Placement
 
 EMOJI = "emoji"
 EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
-HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
+HUB, LOCAL = "hf-hub:", "local-dir:"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".onnx", ".gguf", ".h5")
 PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
@@ -69,12 +77,13 @@ def load_open_clip(name: ModelName, placement: "Placement") -> Encoder:
 
     if name.text.startswith(HUB):
         return openclip.load_hub(name.text, placement)
-    if TAG in name.text:
-        architecture, _, tag = name.text.partition(TAG)
+    text = resolve_name(name.text)
+    if TAG in text:
+        architecture, _, tag = text.partition(TAG)
         return openclip.load_tag(architecture, tag, placement)
     file = Path(name.text).expanduser()
     if file.is_file():
-        return openclip.load_checkpoint(file, name.architecture, placement)
+        return openclip.load_checkpoint(file, resolve_architecture(name.architecture), placement)
     raise ModelUnavailable(explain_name(name.text, file))
 
 
@@ -84,7 +93,7 @@ def explain_name(text: str, path: Path) -> str:
         return explain_folder(path)
     if path.suffix in WEIGHT_SUFFIXES or text.startswith(PATH_STARTS):
         return f"no such file: {text}"
-    unknown = suggest_names(text, [EMOJI, *list_open_clip_names()])
+    unknown = suggest_names(text, [EMOJI, *OPENAI_NAMES, *list_open_clip_names()])
     if len(text.split("/")) == 2 and "did you mean" not in unknown:
         return f"{unknown}; no such file: {text}; a repository on the hub is {HUB}{text}"
     return f"{unknown}; no such file: {text}" if "/" in text else unknown

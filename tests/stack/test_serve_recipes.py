@@ -24,8 +24,8 @@ from tests.stack.support import BIN, REPOSITORY, Stack, base64_of, clean_environ
 
 pytestmark = pytest.mark.stack
 
-SERVE, DEPLOY = page("docs/serve.md"), page("docs/deploy.md")
-COMMANDS = [line for each in (SERVE, DEPLOY) for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
+SERVE, DEPLOY, MODELS = page("docs/serve.md"), page("docs/deploy.md"), page("docs/models.md")
+COMMANDS = [line for each in (SERVE, DEPLOY, MODELS) for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
 GROUPS: dict[str, click.Group] = {"clip-vectorizer": clip_vectorizer, "clip-demo": clip_demo}
 SIDECARS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer serve" in line]
 STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line]  # others need a hub, weights, a GPU
@@ -38,7 +38,7 @@ LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vect
 
 def test_the_pages_have_all_the_recipes() -> None:
     assert (len(STARTED), len(CURLS)) == (6, 3)
-    assert len(SIDECARS) == 11
+    assert len(SIDECARS) == 13
 
 
 @pytest.mark.parametrize("line", [line for line in dict.fromkeys(COMMANDS) if program(line) in GROUPS])
