@@ -23,6 +23,7 @@ from typing import Any
 import click
 
 from benchmarks.common import format_command, format_today
+from clip_vectorizer.models.facts import load_facts
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FACTS = REPOSITORY / "clip_vectorizer" / "models" / "facts.json"
@@ -83,9 +84,9 @@ class CountedArchitecture:
 
 
 @click.command()
-@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def main(docs: Path) -> None:
-    """Count and collect; takes some three minutes on two cores.
+@click.argument("docs", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+def main(docs: Path | None) -> None:
+    """Count and collect; takes some three minutes on two cores. Without DOCS only the bundled model is counted anew.
 
     \b
     Example:
@@ -93,23 +94,26 @@ def main(docs: Path) -> None:
     """
     os.environ["HF_HUB_OFFLINE"] = "1"  # before open_clip is imported: what is counted does not depend on a cache
     logging.disable(logging.WARNING)  # open_clip warns of random weights
+    facts = collect_facts(docs) if docs else load_facts()
+    FACTS.write_text(format_facts({**facts, "emoji": asdict(count_emoji())}), encoding="utf-8")
+    click.echo(f"{FACTS.relative_to(REPOSITORY)}: {len(facts['architectures'])} architectures")
+
+
+def collect_facts(docs: Path) -> dict[str, Any]:
     import open_clip
     import torch
 
     profile = read_rows(docs / PROFILE, ("model",))
     results = read_rows(docs / RESULTS, ("name", "pretrained"))
     architectures = dict(count_architectures(sorted(open_clip.list_models()), profile))
-    facts = {
+    return {
         "date": format_today(),
         "command": format_command(),
         "open_clip": open_clip.__version__,
         "torch": torch.__version__,
         "architectures": {name: asdict(each) for name, each in architectures.items()},
-        "emoji": asdict(count_emoji()),
-        "models": [describe(*pair, results) for pair in open_clip.list_pretrained() if pair[0] in architectures],
+        "models": [describe(name, tag, results) for name, tag in open_clip.list_pretrained() if name in architectures],
     }
-    FACTS.write_text(format_facts(facts), encoding="utf-8")
-    click.echo(f"{FACTS.relative_to(REPOSITORY)}: {len(architectures)} architectures")
 
 
 def read_rows(file: Path, keys: Sequence[str]) -> dict[tuple[str, ...], dict[str, str]]:

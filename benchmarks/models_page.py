@@ -1,16 +1,15 @@
 """Writes the tables of models in docs/models.md and README.md from clip_vectorizer/models/facts.json.
 
-A table is between two comments, `<!-- table NAME: ... -->` and `<!-- end of NAME -->`; everything else on a page is
-written by hand and stays.
+Each table is a section of its own (`page_sections`), so that other scripts may write theirs into the same pages.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import click
 
+from benchmarks.page_sections import fill_sections
 from clip_vectorizer.defaults import PRODUCTION_MODEL
 from clip_vectorizer.models.facts import (
     ModelFacts,
@@ -25,7 +24,6 @@ from clip_vectorizer.models.names import OPENAI_NAMES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = (REPOSITORY / "docs" / "models.md", REPOSITORY / "README.md")
-TABLE = re.compile(r"(<!-- table ([\w-]+): [^\n]*-->\n\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
 
 # The towers of the articles and of the papers, by the name that they have there.
 TOWERS = {
@@ -59,13 +57,8 @@ def main() -> None:
     """
     tables = render_tables(read_facts())
     for page in PAGES:
-        page.write_text(fill_tables(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        page.write_text(fill_sections(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
         click.echo(str(page.relative_to(REPOSITORY)))
-
-
-def fill_tables(text: str, tables: Mapping[str, str]) -> str:
-    """Return `text` with its tables replaced. Raises KeyError for a table that is not in `tables`."""
-    return TABLE.sub(lambda found: f"{found[1]}{tables[found[2]]}{found[3]}", text)
 
 
 def render_tables(models: Sequence[ModelFacts]) -> dict[str, str]:

@@ -11,10 +11,13 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from benchmarks.models_page import PAGES, TOWERS, fill_tables, render_tables
+from benchmarks.models_page import PAGES, TOWERS, render_tables
+from benchmarks.page_sections import fill_sections, list_sections
 from clip_vectorizer.defaults import PRODUCTION_MODEL
+from clip_vectorizer.models.catalog import EMOJI_DIRECTORY
 from clip_vectorizer.models.facts import (
     EMOJI_NAME,
     ModelFacts,
@@ -61,6 +64,7 @@ SPELLINGS = {
     for openai, name in OPENAI_NAMES.items()
     for spelling in (openai, f"{openai}{TAG}openai", name, name.replace(TAG, f"-quickgelu{TAG}"))
 }
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of a batch norm: stored, but not parameters
 LOADS = """
 import json, logging
 from clip_vectorizer.errors import ModelUnavailable
@@ -119,10 +123,16 @@ def count_parameters(module: nn.Module) -> int:
 
 def test_the_tables_of_the_pages_are_current() -> None:
     tables = render_tables(read_facts())
-    for file in PAGES:
-        text = file.read_text(encoding="utf-8")
-        assert fill_tables(text, tables) == text, "run benchmarks/models_page.py"
-    assert all(f"<!-- table {name}: " in "".join(file.read_text() for file in PAGES) for name in tables)
+    texts = [file.read_text(encoding="utf-8") for file in PAGES]
+    assert [fill_sections(text, tables) for text in texts] == texts, "run benchmarks/models_page.py"
+    assert {*tables} <= {name for text in texts for name in list_sections(text)}
+
+
+def test_a_section_of_another_script_stays() -> None:
+    text = "".join(f"<!-- {name}: begin; a command -->\nold\n<!-- {name}: end -->\n" for name in ("front", "speed"))
+    filled = fill_sections(text, {"front": "new"})
+    assert filled == text.replace("old", "\nnew\n", 1)
+    assert fill_sections(filled, {"front": "new", "towers": "of no section"}) == filled
 
 
 @pytest.mark.parametrize("spelling", OPENAI)
@@ -227,7 +237,10 @@ def test_weights_in_the_hubs_store_are_cached(name: str, file: str, tmp_path: Pa
 def test_the_bundled_model_is_always_there(tmp_path: Path) -> None:
     emoji: ModelFacts = FACTS[EMOJI_NAME]
     assert is_cached(emoji, tmp_path, tmp_path)
-    config = json.loads((REPOSITORY / "clip_vectorizer" / "models" / "emoji" / "open_clip_config.json").read_text())
+    config = json.loads((EMOJI_DIRECTORY / "open_clip_config.json").read_text())
     shape = config["model_cfg"]
     assert (emoji.dimension, emoji.context) == (shape["embed_dim"], shape["text_cfg"]["context_length"])
     assert emoji.resolution == shape["vision_cfg"]["image_size"]
+    weights = load_file(EMOJI_DIRECTORY / "open_clip_model.safetensors")
+    counted = sum(value.numel() for name, value in weights.items() if not name.endswith(BUFFERS))
+    assert emoji.parameters == counted, "run benchmarks/model_facts.py and benchmarks/models_page.py"
