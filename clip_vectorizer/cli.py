@@ -15,8 +15,11 @@ from clip_vectorizer.models.listing import NARROW, SORT_NAMES, WIDE, format_list
 from clip_vectorizer.models.names import resolve_name
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
+from clip_vectorizer.training.captioned_images import is_table
+from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan
 
 DEFAULTS = Settings()
+PLAN = ContrastivePlan(Path(), Path(), "")  # the defaults of a training
 SHELLS = ("bash", "zsh", "fish")
 URL_STORE = Path("~/.cache/clip")  # where open_clip keeps weights that are not from the hub
 COMMANDS = ("clip-vectorizer", "clip-search", "clip-classify", "clip-eval", "clip-ingest", "clip-demo")
@@ -315,6 +318,180 @@ def emoji(work: Path, output: Path, teacher_steps: int, student_steps: int) -> N
     from clip_vectorizer.training.emoji import plan_training, train_emoji
 
     train_emoji(plan_training(work, output, teacher_steps, student_steps))
+
+
+def reads_no_table(values: Values) -> bool:
+    return not any(source and is_table(source) for source in (values["source"], values["validation"]))
+
+
+def holds_nothing_out(values: Values) -> bool:
+    return not values["validation"] and not values["validation_share"]
+
+
+ABOUT_TABLES = "is about tables; name a table (.csv, .tsv, .jsonl) as the source, or remove it"
+
+
+@train.command(
+    cls=ExitCodeCommand,
+    short_help="Train or fine-tune a CLIP on captioned images.",
+    rules=(
+        SpecialCase(
+            "--architecture",
+            serves_no_checkpoint,
+            "is for a checkpoint file; every other name has its own architecture: remove it",
+        ),
+        Exclusion("--validation-share", ("--validation",), "images are held out only where no others are named"),
+        SpecialCase("--patience", holds_nothing_out, "needs images held out; remove it, or --validation-share 0"),
+        SpecialCase(
+            "--interpolate",
+            lambda values: str(values["model"]).endswith("::random"),
+            "keeps a share of weights that were trained before; remove it for random ones",
+        ),
+        SpecialCase("--path-column", reads_no_table, ABOUT_TABLES),
+        SpecialCase("--caption-column", reads_no_table, ABOUT_TABLES),
+        SpecialCase(
+            "--chunk",
+            lambda values: bool(values["chunk"]) and values["chunk"] >= values["batch"],
+            "has an effect only if it is smaller than --batch; remove it",
+        ),
+    ),
+)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="New folder for the trained model; its folder `training` has the checkpoint and the curve.",
+)
+@click.option("--model", required=True, metavar="NAME", help="Start; ARCHITECTURE::random starts from random weights.")
+@click.option("--architecture", default="", metavar="NAME", help="Architecture of a checkpoint file.")
+@click.option(
+    "--loss",
+    type=click.Choice(("softmax", "sigmoid")),
+    default=PLAN.loss,
+    show_default=True,
+    help="softmax: CLIP's cross-entropy over the batch; sigmoid: SigLIP's, pair by pair.",
+)
+@click.option("--freeze", type=click.Choice(("image", "text")), help="Tower that does not change; image: LiT.")
+@click.option(
+    "--epochs", type=click.IntRange(1), default=PLAN.epochs, metavar="N", show_default=True, help="Passes over SOURCE."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(2),
+    default=PLAN.batch,
+    metavar="N",
+    show_default=True,
+    help="Pairs in a batch, each a negative of the others.",
+)
+@click.option(
+    "--chunk",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="the batch",
+    help="Items in a tower at a time: less memory, the same gradient, and a second pass.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="RATE",
+    show_default=f"{FINE_TUNING_RATE:g}; {SCRATCH_RATE:g} with ::random",
+    help="Highest rate: a warm-up leads to it, a cosine from it to 0.",
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(0),
+    default=PLAN.weight_decay,
+    metavar="SHARE",
+    show_default=True,
+    help="Of AdamW; none on gains, biases and the temperature.",
+)
+@click.option(
+    "--warmup", type=click.IntRange(0), metavar="STEPS", show_default="a tenth of all", help="Length of the warm-up."
+)
+@click.option(
+    "--crop",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=PLAN.crop,
+    metavar="SHARE",
+    show_default=True,
+    help="Least share of an image's area that a random crop keeps; 1: no crops.",
+)
+@click.option(
+    "--device", default=PLAN.device, metavar="NAME", show_default=True, help="cpu, or one CUDA device: cuda:0."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(("fp32", "bf16")),
+    default=PLAN.precision,
+    show_default=True,
+    help="bf16: autocast of the towers; weights and loss stay in fp32.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=PLAN.seed,
+    metavar="N",
+    show_default=True,
+    help="Of random weights, order, crops and images held out.",
+)
+@click.option(
+    "--validation", type=click.Path(path_type=Path), metavar="SOURCE", help="Captioned images to validate with."
+)
+@click.option(
+    "--validation-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=PLAN.validation_share,
+    metavar="SHARE",
+    show_default=True,
+    help="Share of SOURCE that is held out to validate with; 0: no validation.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=PLAN.patience,
+    metavar="EPOCHS",
+    show_default=True,
+    help="Stop after so many epochs without a gain in recall@1.",
+)
+@click.option(
+    "--checkpoint-steps",
+    type=click.IntRange(1),
+    default=PLAN.checkpoint_steps,
+    metavar="N",
+    show_default=True,
+    help="Steps between checkpoints; each epoch ends with one.",
+)
+@click.option(
+    "--interpolate",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=PLAN.interpolate,
+    metavar="SHARE",
+    show_default=True,
+    help="Share of the start's weights in the output (WiSE-FT): less of what was known before is lost.",
+)
+@click.option("--path-column", default="", metavar="NAME", help="Column of a table with the image files.")
+@click.option("--caption-column", default="", metavar="NAME", help="Column of a table with the captions.")
+@click.option("--resume", is_flag=True, help="Continue the training in --output from its checkpoint.")
+def contrastive(**options: Any) -> None:
+    """Train or fine-tune a CLIP on the captioned images of SOURCE: a folder with .txt files beside the images, a table
+    (.csv, .tsv, .jsonl) with a path and a caption a row, or WebDataset shards (.tar).
+
+    The output keeps the weights of the epoch with the best validation. After a kill, the same line with --resume
+    continues, on the same machine with the same losses.
+
+    \b
+    Example:
+      clip-vectorizer train contrastive examples/images --model emoji --output ~/fine-tuned
+      clip-vectorizer serve --model local-dir:$HOME/fine-tuned
+    """
+    from clip_vectorizer.progress import StepDisplay  # rich takes a while to import
+    from clip_vectorizer.training.contrastive_run import train_contrastive
+
+    with StepDisplay() as progress:
+        folder = train_contrastive(ContrastivePlan(**options), progress)
+    click.echo(f"local-dir:{folder.resolve()}")
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

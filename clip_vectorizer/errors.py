@@ -22,7 +22,8 @@ VectorizerError                     exit code 1
 ├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
 ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
 ├── StackError                      Weaviate cannot be found, built or started
-└── TrainingDataError               the drawings or names to learn from are missing
+├── TrainingDataError               the drawings or names to learn from are missing
+└── TrainingDiverged                the loss is no longer a number
 """
 
 from collections.abc import Mapping
@@ -193,4 +194,8 @@ class StackError(VectorizerError):
 
 
 class TrainingDataError(VectorizerError):
+    pass
+
+
+class TrainingDiverged(VectorizerError):
     pass

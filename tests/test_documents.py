@@ -16,6 +16,7 @@ from tests.stack import (
     test_serve_recipes,
     test_zeroshot_recipes,
 )
+from tests.training import test_train_recipes
 
 EMOJI = "clip_vectorizer/models/emoji"
 RUN = {  # every command line that a test runs
@@ -25,6 +26,7 @@ RUN = {  # every command line that a test runs
     *test_zeroshot_recipes.COMMANDS,
     *test_eval.COMMANDS,
     *test_serve_recipes.COMMANDS,
+    *test_train_recipes.COMMANDS,
 }
 NOT_RUN = {"make", "docker", "pip"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}

@@ -22,6 +22,7 @@ from clip_vectorizer.query.cli import classify_actions, search_request
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.search import main as search
+from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
@@ -211,6 +212,18 @@ CASES = {
         {"--work": "w", "--output": "o", "--teacher-steps": "1", "--student-steps": "2"},
         needs=lambda _: ("--work", "--output"),
     ),
+    "clip-vectorizer train contrastive": Case(
+        {
+            "SOURCE": "rows.csv", "--output": "o", "--model": "model.pt", "--architecture": "ViT-B-32",
+            "--loss": "sigmoid", "--freeze": "image", "--epochs": "3", "--batch": "64", "--chunk": "16",
+            "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda:0",
+            "--precision": "bf16", "--seed": "7", "--validation": "held-out", "--validation-share": "0.2",
+            "--patience": "3", "--checkpoint-steps": "9", "--interpolate": "0.5", "--path-column": "p",
+            "--caption-column": "c", "--resume": FLAG,
+        },
+        lambda values: ContrastivePlan(**values),
+        needs=lambda _: ("SOURCE", "--output", "--model"),
+    ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
     "clip-demo down": Case({}),
@@ -341,6 +354,15 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
         ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --path-column p",
+            "--path-column is about tables",
+        ),
+        ("clip-vectorizer train contrastive x --output o --model emoji --chunk 256", "smaller than --batch; remove it"),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --validation-share 0 --patience 2",
+            "--patience needs images held out; remove it",
+        ),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:
