@@ -243,6 +243,7 @@ def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -
         logit_scale=float(model.logit_scale.exp()),
         device=placement.device,
         precision=placement.precision,
+        logit_bias=read_logit_bias(model),
     )
     weight_count = count_weights(model)
     return TorchEncoder(
@@ -253,6 +254,15 @@ def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -
         least_tokens=0 if short else context,
         weight_count=weight_count,
     )
+
+
+def read_logit_bias(model: Any) -> float | None:
+    """Return the bias of a sigmoid model of open_clip or transformers; None for a softmax model.
+
+    0 is None too: open_clip fills it in where a file of weights has no bias, and no training leaves it at exactly 0.
+    """
+    bias = getattr(model, "logit_bias", None)
+    return None if bias is None else bias.item() or None
 
 
 def place_model(name: str, model: Any, towers: Any, placement: Placement) -> Towers:
