@@ -193,6 +193,7 @@ CASES = {
             "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
             "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
             "--log-level": "debug", "--colour": "raw", "--least-decoded": "0.5",
+            "--attend-padding": "6",
         },
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),
@@ -341,6 +342,8 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
         ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
+        ("clip-vectorizer serve --model emoji --attend-padding 6", "give --model taiyi:TEXT,IMAGE, or remove it"),
+        ("clip-vectorizer serve --model taiyi:a,b --architecture ViT-B-32", "remove it"),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:
