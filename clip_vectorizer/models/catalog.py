@@ -4,10 +4,10 @@
 `ARCHITECTURE::TAG`     as open_clip lists them, for example `ViT-B-32::openai`
 `ViT-B/32`, `RN50x4`    OpenAI's nine models, by OpenAI's names
 `ARCHITECTURE::random`  random weights, for load tests only
-`hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
-`local-dir:PATH`        a folder of open_clip's layout
 `taiyi:TEXT,IMAGE`      Taiyi's two towers, folders or repositories of transformers' layout
 `chinese-clip:PATH`     Chinese-CLIP, a folder or repository of transformers' layout, or a file of cn_clip
+`hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
+`local-dir:PATH`        a folder of open_clip's layout
 a path                  a checkpoint file; its architecture is given separately
 """
 
