@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase, Values
 from clip_vectorizer.models.listing import NARROW, SORT_NAMES, WIDE, format_listing, list_rows, row_to_json, sort_rows
-from clip_vectorizer.models.names import resolve_name
+from clip_vectorizer.models.names import CHINESE, TAIYI, resolve_name
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
 from clip_vectorizer.training.captioned_images import is_table
@@ -115,13 +115,18 @@ max_batch_option = click.option(
 
 def serves_no_checkpoint(values: Values) -> bool:
     model = resolve_name(str(values["model"]))
-    return model == DEFAULTS.model or "::" in model or model.startswith(("hf-hub:", "local-dir:"))
+    return model == DEFAULTS.model or "::" in model or model.startswith(("hf-hub:", "local-dir:", *CHINESE))
+
+
+def serves_no_taiyi(values: Values) -> bool:
+    return not str(values["model"]).startswith(TAIYI)
 
 
 SERVE_RULES = (
     SpecialCase(
         "--architecture", serves_no_checkpoint, "describes a checkpoint file; give its path as --model, or remove it"
     ),
+    SpecialCase("--attend-padding", serves_no_taiyi, f"is for Taiyi; give --model {TAIYI}TEXT,IMAGE, or remove it"),
 )
 
 
@@ -161,6 +166,13 @@ SERVE_RULES = (
     metavar="SHARE",
     help="Share of a damaged image that must be there.",
     **with_default("CLIP_LEAST_DECODED", DEFAULTS.limits.least_decoded),
+)
+@click.option(
+    "--attend-padding",
+    type=click.IntRange(0),
+    metavar="TOKENS",
+    help="Pad Taiyi's shorter texts to so many tokens, without a mask, as its example does; 0: mask all padding.",
+    **with_default("CLIP_ATTEND_PADDING", DEFAULTS.attend_padding),
 )
 @click.option(
     "--log-level",

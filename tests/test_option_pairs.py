@@ -194,6 +194,7 @@ CASES = {
             "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
             "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
             "--log-level": "debug", "--colour": "raw", "--least-decoded": "0.5",
+            "--attend-padding": "6",
         },
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),
@@ -363,6 +364,8 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
             "clip-vectorizer train contrastive x --output o --model emoji --validation-share 0 --patience 2",
             "--patience needs images held out; remove it",
         ),
+        ("clip-vectorizer serve --model emoji --attend-padding 6", "give --model taiyi:TEXT,IMAGE, or remove it"),
+        ("clip-vectorizer serve --model taiyi:a,b --architecture ViT-B-32", "remove it"),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:

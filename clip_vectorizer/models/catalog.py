@@ -4,6 +4,8 @@
 `ARCHITECTURE::TAG`     as open_clip lists them, for example `ViT-B-32::openai`
 `ViT-B/32`, `RN50x4`    OpenAI's nine models, by OpenAI's names
 `ARCHITECTURE::random`  random weights, for load tests only
+`taiyi:TEXT,IMAGE`      Taiyi's two towers, folders or repositories of transformers' layout
+`chinese-clip:PATH`     Chinese-CLIP, a folder or repository of transformers' layout, or a file of cn_clip
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
 `local-dir:PATH`        a folder of open_clip's layout
 a path                  a checkpoint file; its architecture is given separately
@@ -13,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.names import (
+    CHINESE,
     OPENAI_NAMES,
     TAG,
+    TAIYI,
     list_open_clip_names,
     resolve_architecture,
     resolve_name,
@@ -39,6 +43,7 @@ PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 class ModelName:
     text: str
     architecture: str = ""  # of a checkpoint file
+    attend_padding: int = 0  # tokens, of Taiyi's texts
 
 
 def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
@@ -59,10 +64,16 @@ def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
     """Load one encoder on the device of `placement`. Raises ModelUnavailable, SettingsError."""
     placement.check()
+    if name.attend_padding and not name.text.startswith(TAIYI):
+        raise SettingsError(f"CLIP_ATTEND_PADDING='{name.attend_padding}' is for {TAIYI} models, not for {name.text}")
     if folder := find_local_folder(name.text):
         from clip_vectorizer.models.local_dir import load_folder
 
         return load_folder(name.text, folder, placement)
+    if name.text.startswith(CHINESE):
+        from clip_vectorizer.models.chinese import load_chinese  # takes seconds to import
+
+        return load_chinese(name.text, placement, name.attend_padding)
     return load_open_clip(name, placement)
 
 

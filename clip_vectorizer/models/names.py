@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Sequence
 
 SUGGESTIONS = 3
+TAIYI, CHINESE_CLIP = "taiyi:", "chinese-clip:"
+CHINESE = (TAIYI, CHINESE_CLIP)
 TAG = "::"
 
 # OpenAI's names of its models, as `clip.available_models()` has them; each is a file of weights, so each has one tag.

@@ -38,7 +38,7 @@ LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vect
 
 def test_the_pages_have_all_the_recipes() -> None:
     assert (len(STARTED), len(CURLS)) == (6, 3)
-    assert len(SIDECARS) == 13
+    assert len(SIDECARS) == 18
 
 
 @pytest.mark.parametrize("line", [line for line in dict.fromkeys(COMMANDS) if program(line) in GROUPS])
