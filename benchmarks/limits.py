@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.common import describe_machine, format_command, format_today
+from benchmarks.common import describe_machine, format_today
 from clip_vectorizer.query.choices import MAX_DRAWINGS
 from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limits
 from clip_vectorizer.query.evaluation.limits_composition import select_countable
@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = REPOSITORY / "examples" / "images"
 PAGE = REPOSITORY / "docs" / "limits.md"
 MODEL = "emoji"
+COMMAND = "python benchmarks/limits.py --write"
 END = "<!-- end -->"
 MADE_BY = "made-by"  # the name of the lines that state model, machine, date and command
 
@@ -73,7 +74,7 @@ def write_pictures() -> None:
 
 
 def begin_of(name: str) -> str:
-    return f"<!-- {name}: python benchmarks/limits.py --write -->"
+    return f"<!-- {name}: {COMMAND} -->"
 
 
 def list_blocks(findings: LimitFindings) -> Iterator[tuple[str, str]]:
@@ -82,7 +83,7 @@ def list_blocks(findings: LimitFindings) -> Iterator[tuple[str, str]]:
         MADE_BY,
         (
             f"Model `{model.model}`, revision `{model.revision}`, inputs of {model.image_size} pixels;\n"
-            f"{describe_machine()}; {format_today()};\n`{format_command()}`."
+            f"{describe_machine()}; {format_today()};\n`{COMMAND}`."
         ),
     )
     yield from ((table.name, "\n".join(format_markdown(table))) for table in findings.tables)
