@@ -69,6 +69,11 @@ def plan_compare(values: Values) -> object:
     return {name: value for name, value in values.items() if called or name != "vectorizer_api_key"}
 
 
+def plan_limits(values: Values) -> object:
+    called = values["model"].startswith("http")
+    return {name: value for name, value in values.items() if called or name != "vectorizer_api_key"}
+
+
 def pick(values: Values, *prefixes: str) -> list[tuple[str, object]]:
     return [item for item in values.items() if item[0].startswith(prefixes)]
 
@@ -182,6 +187,14 @@ CASES = {
         {"FIRST": "emoji", "SECOND": "http://v:1", "FOLDER": "f", "--json": FLAG, "--vectorizer-api-key": "key"},
         plan_compare,
         needs=lambda _: ("FIRST", "SECOND", "FOLDER"),
+    ),
+    "clip-eval limits": Case(
+        {
+            "MODEL": "http://v:1", "FOLDER": "f", "--task": "counting", "--language": "zh", "--images": "20",
+            "--report": "out", "--json": FLAG, "--vectorizer-api-key": "key",
+        },
+        plan_limits,
+        needs=lambda _: ("MODEL", "FOLDER"),
     ),
     "clip-eval index": Case(
         {
@@ -353,6 +366,9 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval run f --tenant t", "--tenant"),
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-eval limits emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-eval limits emoji f --task digits", "FOLDER is not used"),
+        ("clip-eval limits emoji --task digits --images 3", "--images is about the images of a folder"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
         ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
         (
