@@ -194,7 +194,7 @@ def build_openai_model(file: Path, weights: Weights) -> nn.Module:
     vocabulary, known = config["text_cfg"]["vocab_size"], open_clip.SimpleTokenizer().vocab_size
     if vocabulary != known:
         raise ModelUnavailable(f"{file} has a vocabulary of {vocabulary:,} tokens; expected OpenAI's {known:,}")
-    model = open_clip.CLIP(**config)
+    model: nn.Module = open_clip.CLIP(**config)
     fill_model(model, weights, file, "of OpenAI's shapes")
     return model.float().eval().requires_grad_(False)
 

@@ -190,7 +190,9 @@ def advise(weights: Weights, architecture: str, transformers: bool) -> str:
     if near:
         return f"its shapes are those of {' or '.join(near)}: name that with --architecture"
     if transformers and any(name.startswith(("visual.head.", "head.")) for name in weights):
-        return "it looks like a SigLIP in transformers' layout, which is not read: name open_clip's (hf-hub:ORG/NAME)"
+        return (
+            "it looks like a SigLIP in transformers' layout, which needs its whole folder: name that as local-dir:PATH"
+        )
     text, image = has_text_tower(weights), has_image_tower(weights)
     if text != image:
         return f"it has the {'text' if text else 'image'} tower alone; a search needs both towers of one CLIP"

@@ -17,7 +17,6 @@ import open_clip
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers.utils import logging as transformers_logging
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.devices import Placement
@@ -28,7 +27,7 @@ from clip_vectorizer.models.tokens import FolderTokenizer
 from clip_vectorizer.models.weight_files import find_problem, list_names, shorten
 
 CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
-MODELS = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
+MODELS: dict[str, Any] = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
 NAFLEX = "siglip2"
@@ -154,13 +153,14 @@ def load_model(folder: Path, kind: str) -> Any:
 @contextmanager
 def hide_progress() -> Iterator[None]:
     """Hide transformers' progress bars, which would be in the log of a server."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+    settings: Any = transformers.utils.logging  # untyped
+    shown = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()
+            settings.enable_progress_bar()
 
 
 def check_weight_files(folder: Path) -> None:
@@ -236,7 +236,7 @@ def convert_to_open_clip(model: Any) -> nn.Module | None:
     plain = all(tower.intermediate_size % tower.hidden_size == 0 for tower in (text, vision))
     if not (ends and plain and text.hidden_act == vision.hidden_act and text.hidden_act in ACTIVATIONS):
         return None
-    towers = open_clip.CLIP(
+    towers: nn.Module = open_clip.CLIP(
         embed_dim=config.projection_dim,
         quick_gelu=ACTIVATIONS[text.hidden_act],
         vision_cfg={

@@ -27,9 +27,8 @@ def clip_tokenizer() -> Any:
     letters = list(open_clip_tokenizer.bytes_to_unicode().values())
     words = letters + [letter + "</w>" for letter in letters] + ["".join(merge.split()) for merge in merges]
     vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return transformers.CLIPTokenizer(
-        vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges], model_max_length=77
-    )
+    pairs: Any = [tuple(merge.split()) for merge in merges]  # annotated as strings
+    return transformers.CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=77)
 
 
 @cache
@@ -46,7 +45,7 @@ def train_pieces(*specials: str) -> list[tuple[str, float]]:
 
 
 @cache
-def train_merges(*specials: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def train_merges(*specials: str) -> tuple[dict[str, int], Any]:
     """Vocabulary and merges of byte pairs over `▁` for spaces."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

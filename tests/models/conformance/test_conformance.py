@@ -1,6 +1,5 @@
 """Every format of models gives the vectors and the token ids of its authors' code, with small random weights."""
 
-
 import pytest
 
 from tests.models.conformance.__main__ import PAGE

@@ -65,7 +65,8 @@ def save_folder(folder: Path, model: Any, tokenizer: Any, processor: Mapping[str
 def reference_of(folder: Path, model_class: Any, length: int) -> Reference:
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    processors: Any = transformers.AutoImageProcessor  # untyped
+    images = processors.from_pretrained(folder, backend="pil")
 
     def tokenize(texts: list[str]) -> Tensor:
         ids: Tensor = tokenizer(
@@ -95,7 +96,7 @@ def save_clip(
     kind: str = "safetensors",
 ) -> Callable[[Path], SavedModel]:
     def save(folder: Path) -> SavedModel:
-        model = transformers.CLIPModel(make_config())
+        model: Any = transformers.CLIPModel(make_config())
         randomise(model)
         save_folder(folder, model.to(dtype), small_tokenizers.clip_tokenizer(), processor, shards, kind)
         return SavedModel(ModelName(f"local-dir:{folder}"), reference_of(folder, transformers.CLIPModel, 77))

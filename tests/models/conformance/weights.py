@@ -21,9 +21,9 @@ def randomise(model: nn.Module, seed: int = 1) -> None:
                 value.copy_(noise * GAIN / math.sqrt(value[0].numel()))
             else:  # the factors of a norm, and shifts
                 value.copy_(noise * SHIFT + name.endswith("weight"))
-        for name, value in model.named_buffers():
+        for name, buffer in model.named_buffers():
             if name.endswith("running_mean"):
-                value.copy_(torch.randn(value.shape, generator=generator) * SHIFT)
+                buffer.copy_(torch.randn(buffer.shape, generator=generator) * SHIFT)
             if name.endswith("running_var"):
-                value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+                buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
     model.eval().requires_grad_(False)
