@@ -7,7 +7,7 @@
 `taiyi:TEXT,IMAGE`      Taiyi's two towers, folders or repositories of transformers' layout
 `chinese-clip:PATH`     Chinese-CLIP, a folder or repository of transformers' layout, or a file of cn_clip
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
-`local-dir:PATH`        a folder of open_clip's layout
+`local-dir:PATH`        a folder of open_clip's layout, or of transformers'
 a path                  a checkpoint file; its architecture is given separately
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EMOJI = "emoji"
 EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
 HUB, LOCAL = "hf-hub:", "local-dir:"
-OPEN_CLIP_CONFIG = "open_clip_config.json"
+CONFIGS = ("open_clip_config.json", "config.json")  # of folders: open_clip's layout, transformers'
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".onnx", ".gguf", ".h5")
 PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 
@@ -112,9 +112,9 @@ def explain_name(text: str, path: Path) -> str:
 
 def explain_folder(folder: Path) -> str:
     """Return how to name the model in `folder`, or that it has none."""
-    if (folder / OPEN_CLIP_CONFIG).is_file():
+    if any((folder / name).is_file() for name in CONFIGS):
         return f"{folder} is a folder: name it as {LOCAL}{folder}"
     weights = sorted(file for file in folder.iterdir() if file.suffix in WEIGHT_SUFFIXES)
     if weights:
-        return f"{folder} is a folder without {OPEN_CLIP_CONFIG}: name its file {weights[0]}, with --architecture"
-    return f"{folder} is a folder without a model: it has neither {OPEN_CLIP_CONFIG} nor a file of weights"
+        return f"{folder} is a folder without {' or '.join(CONFIGS)}: name its file {weights[0]}, with --architecture"
+    return f"{folder} is a folder without a model: it has neither {' nor '.join(CONFIGS)} nor a file of weights"

@@ -108,12 +108,14 @@ def load_facts() -> dict[str, Any]:
 def is_cached(facts: ModelFacts, store: Path, url_store: Path) -> bool:
     """Whether the weights are on this machine: bundled, in the hub client's `store`, or in OpenAI's `url_store`.
 
-    open_clip fetches from the hub where a model is in both places, so a file in `url_store` counts only without one.
+    open_clip fetches from the hub where a model is in both places; a file in `url_store` serves without a network.
     """
     if facts.architecture == EMOJI_NAME or facts.tag == RANDOM:
         return True
+    if facts.url_file and (url_store / facts.url_file).is_file():
+        return True
     if not facts.repository:
-        return bool(facts.url_file) and (url_store / facts.url_file).is_file()
+        return False
     snapshots = store / f"models--{facts.repository.replace('/', '--')}" / "snapshots"
     names = (facts.file, Path(facts.file).with_suffix(".safetensors").name) if facts.file else WEIGHT_NAMES
     return any((folder / name).is_file() for folder in snapshots.glob("*") for name in names)

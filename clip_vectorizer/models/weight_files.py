@@ -170,8 +170,6 @@ def load_torchscript(file: Path) -> Weights:
         warnings.filterwarnings("ignore", message=".*torch.jit.*")  # deprecated
         load: Any = torch.jit.load  # untyped
         weights: Weights = dict(load(str(file), map_location="cpu").state_dict())
-    for name in ("input_resolution", "context_length", "vocab_size"):  # of OpenAI's programs: numbers, not weights
-        weights.pop(name, None)
     return weights
 
 
