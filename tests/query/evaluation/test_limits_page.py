@@ -40,7 +40,7 @@ def read_table(text: str) -> list[dict[str, str]]:
 def test_the_page_has_a_block_for_every_table_and_for_how_they_were_made() -> None:
     names = [name for name, _ in list_blocks(measured())]
     assert re.findall(r"<!-- ([\w-]+): python", PAGE.text) == names
-    assert re.search(r"Model `emoji`, revision `\w+`, inputs of \d+ pixels; .* cores", block(MADE_BY))
+    assert re.search(r"Model `emoji`, revision `\w+`, inputs of \d+ pixels;\n.* cores", block(MADE_BY))
     assert "`python benchmarks/limits.py --write`" in block(MADE_BY)
 
 
