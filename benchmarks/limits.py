@@ -16,7 +16,7 @@ from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limit
 from clip_vectorizer.query.evaluation.limits_composition import select_countable
 from clip_vectorizer.query.evaluation.limits_phrases import PHRASES
 from clip_vectorizer.query.evaluation.limits_report import draw_scenes, list_counting_samples, list_pair_samples
-from clip_vectorizer.query.evaluation.limits_scenes import load_drawings
+from clip_vectorizer.query.evaluation.limits_scenes import DrawingFolder, load_drawings
 from clip_vectorizer.query.evaluation.plots import encode_png, prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.tables import Table
@@ -24,7 +24,7 @@ from clip_vectorizer.query.evaluation.tables import Table
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = REPOSITORY / "examples" / "images"
 PAGE = REPOSITORY / "docs" / "limits.md"
-MODEL = "emoji"
+MODEL, LANGUAGE = "emoji", "en"
 COMMAND = "python benchmarks/limits.py --write"
 END = "<!-- end -->"
 MADE_BY = "made-by"  # the name of the lines that state model, machine, date and command
@@ -39,11 +39,12 @@ def main(write: bool) -> None:
     Example:
       python benchmarks/limits.py --write
     """
+    folder = load_drawings(EXAMPLES, LANGUAGE, MAX_DRAWINGS, show_progress)
     with connect_sidecar(MODEL, None, show_progress) as sidecar:
-        findings = measure_limits(EXAMPLES, sidecar, show_progress)
+        findings = measure_limits(folder, sidecar, show_progress, language=LANGUAGE)
     if write:
         PAGE.write_text(replace_blocks(PAGE.read_text(encoding="utf-8"), findings), encoding="utf-8")
-        write_pictures()
+        write_pictures(folder)
     else:
         click.echo("\n\n".join(f"{name}\n\n{text}" for name, text in list_blocks(findings)))
 
@@ -63,12 +64,11 @@ def replace_blocks(page: str, findings: LimitFindings) -> str:
     return page
 
 
-def write_pictures() -> None:
+def write_pictures(folder: DrawingFolder) -> None:
     """Write docs/limits-counting.png and docs/limits-places.png: scenes as every model gets them."""
     prepare_matplotlib()
-    phrases = PHRASES["en"]
-    drawings = load_drawings(EXAMPLES, phrases.language, MAX_DRAWINGS, show_progress).drawings
-    things = select_countable(drawings, phrases, "scenes")
+    phrases = PHRASES[LANGUAGE]
+    things = select_countable(folder.drawings, phrases, "scenes")
     for name, list_samples in (("counting", list_counting_samples), ("places", list_pair_samples)):
         PAGE.with_name(f"limits-{name}.png").write_bytes(encode_png(draw_scenes(list_samples(things, phrases))))
 

@@ -36,6 +36,7 @@ from clip_vectorizer.query.evaluation.evaluate import Evaluation, evaluate
 from clip_vectorizer.query.evaluation.index_data import synthesise_vectors
 from clip_vectorizer.query.evaluation.index_recall import IndexConfig, build_index_table
 from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limits
+from clip_vectorizer.query.evaluation.limits_scenes import load_drawings
 from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.statistics import SEED
@@ -105,14 +106,12 @@ def run_limits(values: Mapping[str, Any]) -> None:
     report = values["report"]
     if report is not None:
         prepare_matplotlib()  # raises now, not after minutes of work, if matplotlib is missing
-    with (
-        count_truncated_texts(),
-        status_line() as progress,
-        connect_sidecar(values["model"], values["vectorizer_api_key"], progress) as sidecar,
-    ):
-        findings = measure_limits(
-            values["folder"], sidecar, progress, values["tasks"], values["language"], values["most"]
-        )
+    folder, language = values["folder"], values["language"]
+    with count_truncated_texts(), status_line() as progress:
+        # Before the sidecar: a large model takes minutes to start, and the folder may be of no use.
+        drawings = load_drawings(folder, language, values["most"], progress) if folder else None
+        with connect_sidecar(values["model"], values["vectorizer_api_key"], progress) as sidecar:
+            findings = measure_limits(drawings, sidecar, progress, values["tasks"], language)
     show_limits(findings, values["as_json"], report)
     sys.exit(SOME_FAILED if findings.folder and findings.folder.left_out else 0)
 
@@ -178,7 +177,7 @@ def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) 
 def show_limits(findings: LimitFindings, as_json: bool, report: Path | None) -> None:
     if findings.folder:
         show_left_out(findings.folder.left_out)
-        drawings = f"{len(findings.folder.drawings)} images of {findings.source}, "
+        drawings = f"{len(findings.folder.drawings)} images of {findings.folder.source}, "
     else:
         drawings = ""
     click.echo(f"{drawings}model {findings.model.model}", err=True)

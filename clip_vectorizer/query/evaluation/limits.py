@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.choices import COUNTING, DIGITS, LIMIT_TASKS, LOOK_ALIKES, MAX_DRAWINGS, PLACES, WORDING
+from clip_vectorizer.query.choices import COUNTING, DIGITS, LIMIT_TASKS, LOOK_ALIKES, PLACES, WORDING
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.limits_choices import PictureEncoder
 from clip_vectorizer.query.evaluation.limits_composition import (
@@ -37,7 +36,7 @@ from clip_vectorizer.query.evaluation.limits_naming import (
     measure_wording,
 )
 from clip_vectorizer.query.evaluation.limits_phrases import PHRASES
-from clip_vectorizer.query.evaluation.limits_scenes import DrawingFolder, load_drawings
+from clip_vectorizer.query.evaluation.limits_scenes import DrawingFolder
 from clip_vectorizer.query.evaluation.tables import Table
 
 ResultT = TypeVar("ResultT")
@@ -54,7 +53,6 @@ class LimitFindings:
     """Results of one model; None for a task that was not wanted or not possible."""
 
     model: ModelInfo
-    source: str  # of the drawings; "" without any
     language: str
     folder: DrawingFolder | None
     counting: CountingResult | None
@@ -101,27 +99,23 @@ class LimitRun:
 
 
 def measure_limits(
-    folder: Path | None,
+    folder: DrawingFolder | None,
     encoder: LimitEncoder,
     progress: Progress,
     tasks: Sequence[str] = (),
     language: str = "en",
-    most: int = MAX_DRAWINGS,
 ) -> LimitFindings:
-    """Measure `tasks`; without any, all that the folder and the installed packages allow, with a note on the others.
+    """Measure `tasks`; without any, all that the drawings and the installed packages allow, with a note on the others.
 
-    `folder`: images with captions that are names, up to `most` of which are used; None is enough for the digits.
-    Raises InputError where a task of `tasks` is impossible, or all are.
+    `folder`: drawings with names in `language`; None is enough for the digits. Raises InputError where a task of
+    `tasks` is impossible, or all are.
     """
     run, phrases = LimitRun(tasks or LIMIT_TASKS, strict=bool(tasks)), PHRASES[language]
-    model = encoder.meta()
-    loaded = load_drawings(folder, language, most, progress) if folder else None
-    parts = (loaded.drawings if loaded else (), phrases, encoder, progress)
+    parts = (folder.drawings if folder else (), phrases, encoder, progress)
     findings = LimitFindings(
-        model,
-        str(folder or ""),
+        encoder.meta(),
         language,
-        loaded,
+        folder,
         run.attempt(COUNTING, lambda: measure_counting(*parts)),
         run.attempt(PLACES, lambda: measure_places(*parts)),
         run.attempt(LOOK_ALIKES, lambda: measure_look_alikes(*parts)),

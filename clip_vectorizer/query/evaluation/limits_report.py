@@ -57,7 +57,7 @@ def write_limits_report(findings: LimitFindings, folder: Path, command: str) -> 
     drawings = findings.folder
     facts = {
         **list_model_facts(findings.model, command),
-        "data": escape(f"{len(drawings.drawings)} images of {findings.source}, {findings.language}")
+        "data": escape(f"{len(drawings.drawings)} images of {drawings.source}, {drawings.language}")
         if drawings
         else "",
         "notes": format_lines(findings.notes),

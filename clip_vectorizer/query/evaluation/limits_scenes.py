@@ -51,6 +51,8 @@ class NamedDrawing:
 class DrawingFolder:
     """Drawings whose names differ, in an order that the seed decides; and the files that could not be used."""
 
+    source: str  # as given by the user
+    language: str  # of the names
     drawings: tuple[NamedDrawing, ...]
     left_out: tuple[tuple[str, str], ...]  # path and reason
 
@@ -65,7 +67,8 @@ def load_drawings(folder: Path, language: str, most: int, progress: Progress) ->
             left_out.append((item.path, str(error)))
         if len(drawings) % DRAWINGS_PER_STEP == 0:
             progress(f"{len(drawings)} images read")
-    return DrawingFolder(require_drawings(drawings, f"{folder}, language {language!r}"), tuple(left_out))
+    used = require_drawings(drawings, f"{folder}, language {language!r}")
+    return DrawingFolder(str(folder), language, used, tuple(left_out))
 
 
 def choose_named(items: Sequence[LabelledImage], language: str, most: int) -> list[tuple[LabelledImage, str]]:

@@ -11,7 +11,10 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.query.evaluation.limits import LimitEncoder, LimitFindings, measure_limits
+from clip_vectorizer.query.evaluation.limits_scenes import load_drawings
 from clip_vectorizer.vectors import Vectors, unit
+from tests.query.evaluation.folders import silent
 from tests.query.fakes import INFO
 
 CUBES = ("red", "green", "blue", "yellow", "magenta", "cyan")
@@ -39,6 +42,14 @@ def squares(root: Path) -> Path:
             Image.new("RGB", (20, 20), colour).save(file)
             file.with_suffix(".txt").write_text(f"{colour} {noun}\n", encoding="utf-8")
     return root
+
+
+def measure_folder(
+    folder: Path | None, encoder: LimitEncoder, tasks: Sequence[str] = (), language: str = "en"
+) -> LimitFindings:
+    """What the tasks give on all images of a folder."""
+    drawings = load_drawings(folder, language, 400, silent) if folder else None
+    return measure_limits(drawings, encoder, silent, tasks, language)
 
 
 def find_colours(image: bytes) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.choices import COUNTING, LOOK_ALIKES, PLACES, WORDING
-from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limits
+from clip_vectorizer.query.evaluation.limits import LimitFindings
 from clip_vectorizer.query.evaluation.limits_choices import MultipleChoice, run_choices
 from clip_vectorizer.query.evaluation.limits_digits import (
     DigitImages,
@@ -21,7 +21,14 @@ from clip_vectorizer.query.evaluation.limits_scenes import load_drawings
 from clip_vectorizer.query.evaluation.statistics import Share
 from clip_vectorizer.query.evaluation.tables import CellValue
 from tests.query.evaluation.folders import silent
-from tests.query.evaluation.squares import COLOURS, ConstantEncoder, RandomEncoder, SquareReader, squares
+from tests.query.evaluation.squares import (
+    COLOURS,
+    ConstantEncoder,
+    RandomEncoder,
+    SquareReader,
+    measure_folder,
+    squares,
+)
 from tests.stack.support import EXAMPLES
 
 ENGLISH, CHINESE = PHRASES["en"], PHRASES["zh"]
@@ -35,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def seen(folder: Path) -> LimitFindings:
-    return measure_limits(folder, SquareReader(), silent, OF_DRAWINGS)
+    return measure_folder(folder, SquareReader(), OF_DRAWINGS)
 
 
 def rows(findings: LimitFindings, table: str) -> dict[str, dict[str, CellValue]]:
@@ -67,14 +74,14 @@ def test_chance_follows_from_the_number_of_captions(seen: LimitFindings) -> None
 
 
 def test_a_model_without_any_answer_is_never_right(folder: Path) -> None:
-    findings = measure_limits(folder, ConstantEncoder(), silent, OF_DRAWINGS)
+    findings = measure_folder(folder, ConstantEncoder(), OF_DRAWINGS)
     for table in ("counting", "places", "look-alikes", "wording"):
         for task, row in rows(findings, table).items():
             assert isinstance(row["right"], Share) and row["right"].value == 0, task
 
 
 def test_a_model_that_guesses_is_at_chance_on_the_examples() -> None:
-    findings = measure_limits(EXAMPLES, RandomEncoder(), silent, (COUNTING, PLACES, LOOK_ALIKES))
+    findings = measure_folder(EXAMPLES, RandomEncoder(), (COUNTING, PLACES, LOOK_ALIKES))
     found = [
         row["verdict"] for table in ("counting", "places", "look-alikes") for row in rows(findings, table).values()
     ]
@@ -84,14 +91,14 @@ def test_a_model_that_guesses_is_at_chance_on_the_examples() -> None:
 
 def test_the_same_folder_gives_the_same_figures_and_the_same_pictures(folder: Path, seen: LimitFindings) -> None:
     first, second = SquareReader(), SquareReader()
-    tables = [measure_limits(folder, encoder, silent, OF_DRAWINGS).tables for encoder in (first, second)]
+    tables = [measure_folder(folder, encoder, OF_DRAWINGS).tables for encoder in (first, second)]
     assert tables[0] == tables[1] == seen.tables
     assert (first.pictures, first.texts) == (second.pictures, second.texts)
 
 
 def test_the_counterpart_has_the_same_pictures_and_captions_that_differ_in_the_name_alone(folder: Path) -> None:
     encoder = SquareReader()
-    measure_limits(folder, encoder, silent, (COUNTING,))
+    measure_folder(folder, encoder, (COUNTING,))
     half = len(encoder.pictures) // 2
     assert encoder.pictures[:half] == encoder.pictures[half:]
     assert {"one red cube", "five red cubes", "there are two teal balls in the picture"} <= set(encoder.texts)
@@ -129,8 +136,8 @@ def test_an_impossible_task_is_a_note_and_an_error_where_it_was_wanted(folder: P
         file.write_bytes((next(folder.rglob(f"{colour}.png"))).read_bytes())
         file.with_suffix(".txt").write_text(f"a very long sentence about {colour} and more of it")
     with pytest.raises(InputError, match="counting: 0 images have a short name of one thing"):
-        measure_limits(tmp_path, SquareReader(), silent, (COUNTING,))
-    findings = measure_limits(tmp_path, ConstantEncoder(), silent)
+        measure_folder(tmp_path, SquareReader(), (COUNTING,))
+    findings = measure_folder(tmp_path, ConstantEncoder())
     assert {table.name for table in findings.tables} == {"wording", "wording-spread", "digits", "differences"}
     assert [note.split(": ")[1] for note in findings.notes] == ["counting", "places", "look-alikes"]
 

@@ -9,11 +9,10 @@ from functools import cache
 import pytest
 
 from benchmarks.limits import MADE_BY, begin_of, list_blocks, replace_blocks
-from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limits
+from clip_vectorizer.query.evaluation.limits import LimitFindings
 from clip_vectorizer.query.evaluation.limits_choices import ABOVE, AT_CHANCE, BELOW
 from tests.documents import page
-from tests.query.evaluation.folders import silent
-from tests.query.evaluation.squares import ConstantEncoder
+from tests.query.evaluation.squares import ConstantEncoder, measure_folder
 from tests.stack.support import EXAMPLES
 
 PAGE = page("docs/limits.md")
@@ -24,7 +23,7 @@ OF_THE_MODEL += ("best less worst", "by chance")
 
 @cache
 def measured() -> LimitFindings:
-    return measure_limits(EXAMPLES, ConstantEncoder(), silent)
+    return measure_folder(EXAMPLES, ConstantEncoder())
 
 
 def block(name: str) -> str:
@@ -41,7 +40,7 @@ def read_table(text: str) -> list[dict[str, str]]:
 def test_the_page_has_a_block_for_every_table_and_for_how_they_were_made() -> None:
     names = [name for name, _ in list_blocks(measured())]
     assert re.findall(r"<!-- ([\w-]+): python", PAGE.text) == names
-    assert re.search(r"Model `emoji`, revision `\w+`, inputs of \d+ pixels; .* cores", block(MADE_BY))
+    assert re.search(r"Model `emoji`, revision `\w+`, inputs of \d+ pixels;\n.* cores", block(MADE_BY))
     assert "`python benchmarks/limits.py --write`" in block(MADE_BY)
 
 

@@ -7,10 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from clip_vectorizer.query.choices import COUNTING, DIGITS
-from clip_vectorizer.query.evaluation.limits import measure_limits
 from clip_vectorizer.query.evaluation.limits_report import write_limits_report
-from tests.query.evaluation.folders import silent
-from tests.query.evaluation.squares import ConstantEncoder, RandomEncoder, SquareReader, squares
+from tests.query.evaluation.squares import ConstantEncoder, RandomEncoder, SquareReader, measure_folder, squares
 
 PLOTS = [
     *("counting", "counting-confusion", "counting-scenes", "differences", "look-alikes"),
@@ -20,7 +18,7 @@ PLOTS = [
 
 def test_every_task_has_a_plot_and_the_page_has_all_tables(tmp_path: Path) -> None:
     tasks = ("counting", "places", "look-alikes", "wording")
-    findings = measure_limits(squares(tmp_path / "in"), SquareReader(), silent, tasks)
+    findings = measure_folder(squares(tmp_path / "in"), SquareReader(), tasks)
     page = write_limits_report(findings, tmp_path / "out", "clip-eval limits '<m>' in --report out")
     text = page.read_text(encoding="utf-8")
     assert sorted(file.stem for file in page.parent.glob("*.png")) == PLOTS
@@ -34,14 +32,14 @@ def test_every_task_has_a_plot_and_the_page_has_all_tables(tmp_path: Path) -> No
 
 
 def test_digits_alone_have_no_scenes(tmp_path: Path) -> None:
-    findings = measure_limits(None, ConstantEncoder(), silent, (DIGITS,))
+    findings = measure_folder(None, ConstantEncoder(), (DIGITS,))
     page = write_limits_report(findings, tmp_path, "clip-eval limits emoji --task digits --report out")
     assert sorted(file.stem for file in page.parent.glob("*.png")) == ["differences", "digits"]
     assert "<dt>data</dt>" not in page.read_text(encoding="utf-8")
 
 
 def test_counting_alone_has_its_confusion(tmp_path: Path) -> None:
-    findings = measure_limits(squares(tmp_path / "in"), RandomEncoder(), silent, (COUNTING,))
+    findings = measure_folder(squares(tmp_path / "in"), RandomEncoder(), (COUNTING,))
     page = write_limits_report(findings, tmp_path / "out", "clip-eval limits emoji in --task counting --report out")
     assert {file.stem for file in page.parent.glob("*.png")} == {
         "counting",
