@@ -212,8 +212,11 @@ CASES = {
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),
     ),
-    "clip-vectorizer models": Case(
+    "clip-vectorizer models list": Case(
         {"WORDS": "vit", "--sort": "top1", "--wide": FLAG, "--json": FLAG, "--random": FLAG}
+    ),
+    "clip-vectorizer models download": Case(
+        {"NAME": "ViT-B-32::openai", "--to": "folder"}, needs=lambda _: ("NAME", "--to")
     ),
     "clip-vectorizer doctor": Case(
         {

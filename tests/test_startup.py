@@ -10,7 +10,10 @@ SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starle
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
 SUBCOMMANDS = {
     "clip-eval": ("run", "compare", "limits", "index"),
-    "clip-vectorizer": ("serve", "models", "doctor", "train", "train emoji", "train contrastive", "completion"),
+    "clip-vectorizer": (
+        *("serve", "models", "models list", "models download", "doctor"),
+        *("train", "train emoji", "train contrastive", "completion"),
+    ),
     "clip-demo": ("up", "down", "weaviate"),
 }
 LINES = [*SCRIPTS, *(f"{name} {each}" for name, more in SUBCOMMANDS.items() for each in more)]

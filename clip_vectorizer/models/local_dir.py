@@ -14,11 +14,11 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
 from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.file_kinds import check_content
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
 from clip_vectorizer.models.tokens import TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
-from clip_vectorizer.models.weight_files import check_content
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
 TRANSFORMERS_CONFIG = "config.json"

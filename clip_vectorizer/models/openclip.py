@@ -9,8 +9,7 @@ N items · T tokens · D dimensions
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,12 @@ from torch import Tensor, nn
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.load_problems import (
+    RANDOM_WEIGHTS_WARNING,
+    find_folder_problem,
+    find_hub_problem,
+    hide_warning,
+)
 from clip_vectorizer.models.names import list_open_clip_names, suggest_names
 from clip_vectorizer.models.openai_weights import has_marks, read_openai_config
 from clip_vectorizer.models.packed import Numerics, PackedClip
@@ -46,12 +51,17 @@ from clip_vectorizer.models.tokens import (
     TrainedTokenizer,
 )
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
-from clip_vectorizer.models.weight_files import Weights, find_problem, is_torchscript, read_weights, shorten
+from clip_vectorizer.models.weight_files import (
+    NUMPY_SUFFIXES,
+    Weights,
+    explain_weights,
+    is_torchscript,
+    read_weights,
+    shorten,
+)
 
 PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
 OPENAI_STORE = Path("~/.cache/clip")  # of OpenAI's package `clip`, and of open_clip for weights with an address
-NUMPY_SUFFIXES = (".npz", ".npy")  # SigLIP's original weights, which open_clip reads itself
-RANDOM_WEIGHTS_WARNING = "Model initialized randomly"  # open_clip's
 RANDOM_WEIGHTS_SEED = 0  # of ARCHITECTURE::random
 TOLERANCE = 1e-6  # of 1 - cosine: float32 differs by 1e-12, GELU and QuickGELU by 1e-4
 NOISE_SEED = 0
@@ -137,8 +147,24 @@ def load_random(architecture: str, placement: Placement) -> Encoder:
 
 def load_hub(name: str, placement: Placement) -> Encoder:
     log.info("%s: fetching the model, or reading it from the cache", name)
-    model = create_model(name, name, None, require_pretrained=True)
-    return build_encoder(name, model, open_clip.get_tokenizer(name), placement)
+    try:
+        model = create_model(name, name, None, require_pretrained=True)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(find_hub_problem(name) or str(error)) from error
+    return build_encoder(name, model, open_tokenizer(name), placement)
+
+
+def open_tokenizer(source: str) -> Any:
+    """Return open_clip's tokenizer of a `source` that may be anybody's: no code of a repository is run for it.
+
+    A configuration may ask transformers for that in `tokenizer_kwargs`. Raises ModelUnavailable.
+    """
+    text = (open_clip.get_model_config(source) or {}).get("text_cfg", {})
+    options = {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
+    try:
+        return open_clip.get_tokenizer(source, **options)
+    except Exception as error:  # transformers' are of many kinds
+        raise ModelUnavailable(f"{source}: its tokenizer cannot be loaded: {first_line(error)}") from error
 
 
 def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: TrainedTokenizer | None = None) -> Encoder:
@@ -148,13 +174,7 @@ def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: Tra
         model = create_model(name, source, None, require_pretrained=True)
     except ModelUnavailable as error:
         raise ModelUnavailable(find_folder_problem(folder) or str(error)) from error
-    return build_encoder(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
-
-
-def find_folder_problem(folder: Path) -> str:
-    """Return what is wrong with the first file in `folder` that should have weights and has none; "" without one."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth"))
-    return next((f"{file} {problem}" for file in files if (problem := find_problem(file))), "")
+    return build_encoder(name, model, tokenizer or open_tokenizer(source), placement)
 
 
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:
@@ -226,21 +246,6 @@ def choose_quick_gelu(file: Path, architecture: str, transformers: bool) -> bool
     return usual if stated is None else stated
 
 
-@contextmanager
-def hide_warning(text: str) -> Iterator[None]:
-    """Hide messages with `text` of open_clip, which logs to the root logger."""
-
-    def differs(record: logging.LogRecord) -> bool:
-        return text not in record.getMessage()
-
-    root = logging.getLogger()
-    root.addFilter(differs)
-    try:
-        yield
-    finally:
-        root.removeFilter(differs)
-
-
 def create_model(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
     """Return a model of open_clip with float32 weights on the CPU. Raises ModelUnavailable."""
     try:
@@ -248,7 +253,8 @@ def create_model(name: str, source: str, weights: str | None, **options: Any) ->
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             model: nn.Module = open_clip.create_model(source, weights, device="cpu", **text_config, **options)
     except Exception as error:  # open_clip does not wrap errors of the hub, the file or the model
-        raise ModelUnavailable(f"{name} cannot be loaded: {explain_load_error(error)}") from error
+        problem = explain_weights(Path(weights) if weights else None)
+        raise ModelUnavailable(f"{name} cannot be loaded: {problem or explain_load_error(error)}") from error
     return model.float().eval().requires_grad_(False)
 
 

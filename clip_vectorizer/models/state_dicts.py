@@ -20,8 +20,9 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_s
 from torch import Tensor, nn
 
 from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.file_kinds import SHOWN, list_names
 from clip_vectorizer.models.openai_weights import MARKS
-from clip_vectorizer.models.weight_files import SHOWN, Weights, list_names
+from clip_vectorizer.models.weight_files import Weights
 
 INSIDE_PREFIXES = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
 # Every CLIP has the first of these; the prefix of a trainer (`module.`, `model.`, `clip.model.`) is before it.

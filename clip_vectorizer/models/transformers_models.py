@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.file_kinds import find_problem, list_names
 from clip_vectorizer.models.openclip import build_encoder
 from clip_vectorizer.models.state_dicts import convert_transformers
 from clip_vectorizer.models.tokens import FolderTokenizer
-from clip_vectorizer.models.weight_files import find_problem, list_names, shorten
+from clip_vectorizer.models.weight_files import explain_weights, shorten
 
 CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
 MODELS: dict[str, Any] = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
@@ -145,7 +146,8 @@ def load_model(folder: Path, kind: str) -> Any:
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
     except Exception as error:  # transformers does not wrap errors of files, configurations or torch
-        raise ModelUnavailable(f"{folder} cannot be loaded by transformers: {shorten(error)}") from error
+        problem = next((each for file in list_weight_files(folder) if (each := explain_weights(file))), "")
+        raise ModelUnavailable(problem or f"{folder} cannot be loaded by transformers: {shorten(error)}") from error
     check_report(folder, report)
     return model.eval().requires_grad_(False)
 
@@ -167,9 +169,13 @@ def check_weight_files(folder: Path) -> None:
     """Raise ModelUnavailable where there are no weights, or the first file of them is none."""
     if not any((folder / name).exists() for name in WEIGHTS):
         raise ModelUnavailable(f"{folder} has no weights: expected {' or '.join(WEIGHTS)}")
-    for file in sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin")):
+    for file in list_weight_files(folder):
         if problem := find_problem(file):
             raise ModelUnavailable(f"{file} {problem}")
+
+
+def list_weight_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
 
 
 def check_report(folder: Path, report: Mapping[str, Iterable[Any]]) -> None:
@@ -186,7 +192,7 @@ def load_tokenizer(folder: Path, context: int, padded: bool) -> FolderTokenizer:
     if not any((folder / name).exists() for name in TOKENIZERS):
         raise ModelUnavailable(f"{folder} has no tokenizer: expected {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}")
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of files, and of packages that are not installed
         raise ModelUnavailable(
             f"the tokenizer of {folder} cannot be loaded ({shorten(error)}); expected tokenizer.json, or the package "
