@@ -5,20 +5,12 @@ from typing import Any, TypeVar
 
 import click
 
-from clip_vectorizer.cli_common import Values
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-BUNDLED = "emoji"  # the model that is part of this package
 WEAVIATE_OPTIONS = ("--weaviate-url", "--weaviate-grpc-port", "--weaviate-api-key")
 VECTORIZER_OPTIONS = ("--vectorizer-url", "--vectorizer-api-key")
-
-
-def serves_no_checkpoint(values: Values) -> bool:
-    """Whether --model names a model with an architecture of its own."""
-    model = str(values["model"])
-    return model == BUNDLED or "::" in model or model.startswith(("hf-hub:", "local-dir:"))
 
 
 def weaviate_options(command: CommandT) -> CommandT:

@@ -4,6 +4,7 @@ DEFAULT_URL = "http://localhost:8080"
 DEFAULT_GRPC_PORT = 50051
 DEFAULT_VECTORIZER_URL = "http://localhost:9090"
 IMAGE_COLLECTION = "Image"
+PRODUCTION_MODEL = "ViT-B-32-256::datacomp_s34b_b86k"  # why: docs/models.md; a test compares it with the figures
 STDIN = "-"  # in the place of a file's name
 
 UNQUANTIZED = "none"

@@ -8,7 +8,7 @@ N items · D dimensions
 import io
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 import httpx
@@ -127,16 +127,19 @@ def read_warnings(body: Mapping[str, Any], start: int) -> list[str]:
 
 
 def read_model_info(body: Mapping[str, Any], url: str) -> ModelInfo:
-    """Raises SidecarRefused where `body` is not the `/meta` of a sidecar of this project."""
+    """Raises SidecarRefused where `body` is not the `/meta` of a sidecar of this project.
+
+    A field with a default may be absent: sidecars of earlier versions do not send `logit_bias`.
+    """
     names = [field.name for field in fields(ModelInfo)]
-    missing = [name for name in names if name not in body]
+    missing = [field.name for field in fields(ModelInfo) if field.name not in body and field.default is MISSING]
     if missing:
         raise SidecarRefused(
             httpx.codes.OK,
             f"{url}{META} lacks {', '.join(missing)}: not a clip-vectorizer sidecar, or an older one; "
             "start one with `clip-vectorizer serve`",
         )
-    return ModelInfo(**{name: body[name] for name in names})
+    return ModelInfo(**{name: body[name] for name in names if name in body})
 
 
 def read_array(response: httpx.Response, count: int, url: str) -> Vectors:

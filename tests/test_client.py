@@ -4,7 +4,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import httpx
@@ -154,6 +154,13 @@ def test_a_model_changed_between_requests_is_a_mismatch() -> None:
     sidecar.embed_texts(["a"])
     with pytest.raises(Mismatch, match="3 dimensions after 2"):
         sidecar.embed_texts(["a"])
+
+
+def test_a_sigmoid_models_bias_is_read_and_an_earlier_sidecar_has_none() -> None:
+    body = asdict(INFO)
+    assert client(answering(200, json={**body, "logit_bias": -16.5})).meta() == replace(INFO, logit_bias=-16.5)
+    del body["logit_bias"]
+    assert client(answering(200, json=body)).meta().logit_bias is None
 
 
 def test_the_error_for_meta_of_another_program_names_the_missing_fields() -> None:

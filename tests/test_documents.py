@@ -9,6 +9,7 @@ import pytest
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
 from tests.stack import (
     test_eval,
+    test_limits,
     test_ray,
     test_readme,
     test_recipes,
@@ -25,6 +26,7 @@ RUN = {  # every command line that a test runs
     *test_search_recipes.COMMANDS,
     *test_zeroshot_recipes.COMMANDS,
     *test_eval.COMMANDS,
+    *test_limits.COMMANDS,
     *test_serve_recipes.COMMANDS,
     *test_train_recipes.COMMANDS,
 }

@@ -70,6 +70,11 @@ def plan_compare(values: Values) -> object:
     return {name: value for name, value in values.items() if called or name != "vectorizer_api_key"}
 
 
+def plan_limits(values: Values) -> object:
+    called = values["model"].startswith("http")
+    return {name: value for name, value in values.items() if called or name != "vectorizer_api_key"}
+
+
 def pick(values: Values, *prefixes: str) -> list[tuple[str, object]]:
     return [item for item in values.items() if item[0].startswith(prefixes)]
 
@@ -184,6 +189,14 @@ CASES = {
         plan_compare,
         needs=lambda _: ("FIRST", "SECOND", "FOLDER"),
     ),
+    "clip-eval limits": Case(
+        {
+            "MODEL": "http://v:1", "FOLDER": "f", "--task": "counting", "--language": "zh", "--images": "20",
+            "--report": "out", "--json": FLAG, "--vectorizer-api-key": "key",
+        },
+        plan_limits,
+        needs=lambda _: ("MODEL", "FOLDER"),
+    ),
     "clip-eval index": Case(
         {
             "--vectors": "100", "--queries": "10", "--quantizer": "rq-8", "--rescore-limit": "5", "--ef": "50",
@@ -195,11 +208,17 @@ CASES = {
             "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
             "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
             "--log-level": "debug", "--colour": "raw", "--least-decoded": "0.5",
+            "--attend-padding": "6",
         },
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),
     ),
-    "clip-vectorizer models": Case({"WORDS": "vit"}),
+    "clip-vectorizer models list": Case(
+        {"WORDS": "vit", "--sort": "top1", "--wide": FLAG, "--json": FLAG, "--random": FLAG}
+    ),
+    "clip-vectorizer models download": Case(
+        {"NAME": "ViT-B-32::openai", "--to": "folder"}, needs=lambda _: ("NAME", "--to")
+    ),
     "clip-vectorizer doctor": Case(
         {
             "--model": "model.pt", "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3",
@@ -361,7 +380,11 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval run f --tenant t", "--tenant"),
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-eval limits emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-eval limits emoji f --task digits", "FOLDER is not used"),
+        ("clip-eval limits emoji --task digits --images 3", "--images is about the images of a folder"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
+        ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
         (
             "clip-vectorizer train linear-probe x --output o.npz --model emoji --label-column l",
             "--label-column is about tables and collections",
@@ -388,6 +411,8 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
             "clip-vectorizer train contrastive x --output o --model emoji --validation-share 0 --patience 2",
             "--patience needs images held out; remove it",
         ),
+        ("clip-vectorizer serve --model emoji --attend-padding 6", "give --model taiyi:TEXT,IMAGE, or remove it"),
+        ("clip-vectorizer serve --model taiyi:a,b --architecture ViT-B-32", "remove it"),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:

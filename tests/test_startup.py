@@ -9,16 +9,10 @@ import pytest
 SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starlette", "pypdfium2", "fsspec")
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
 SUBCOMMANDS = {
-    "clip-eval": ("run", "compare", "index"),
+    "clip-eval": ("run", "compare", "limits", "index"),
     "clip-vectorizer": (
-        "serve",
-        "models",
-        "doctor",
-        "train",
-        "train emoji",
-        "train contrastive",
-        "train linear-probe",
-        "completion",
+        *("serve", "models", "models list", "models download", "doctor"),
+        *("train", "train emoji", "train contrastive", "train linear-probe", "completion"),
     ),
     "clip-demo": ("up", "down", "weaviate"),
 }

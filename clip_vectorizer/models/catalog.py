@@ -2,9 +2,12 @@
 
 `emoji`                 the bundled model
 `ARCHITECTURE::TAG`     as open_clip lists them, for example `ViT-B-32::openai`
+`ViT-B/32`, `RN50x4`    OpenAI's nine models, by OpenAI's names
 `ARCHITECTURE::random`  random weights, for load tests only
+`taiyi:TEXT,IMAGE`      Taiyi's two towers, folders or repositories of transformers' layout
+`chinese-clip:PATH`     Chinese-CLIP, a folder or repository of transformers' layout, or a file of cn_clip
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
-`local-dir:PATH`        a folder of open_clip's layout
+`local-dir:PATH`        a folder of open_clip's layout, or of transformers'
 a path                  a checkpoint file; its architecture is given separately
 """
 
@@ -12,17 +15,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.names import (
+    CHINESE,
+    OPENAI_NAMES,
+    TAG,
+    TAIYI,
+    list_open_clip_names,
+    resolve_architecture,
+    resolve_name,
+    suggest_names,
+)
 
 if TYPE_CHECKING:
     from clip_vectorizer.models.devices import Placement
 
 EMOJI = "emoji"
 EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
-HUB, LOCAL, TAG = "hf-hub:", "local-dir:", "::"
-OPEN_CLIP_CONFIG = "open_clip_config.json"
+HUB, LOCAL = "hf-hub:", "local-dir:"
+CONFIGS = ("open_clip_config.json", "config.json")  # of folders: open_clip's layout, transformers'
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".onnx", ".gguf", ".h5")
 PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 
@@ -31,6 +43,7 @@ PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 class ModelName:
     text: str
     architecture: str = ""  # of a checkpoint file
+    attend_padding: int = 0  # tokens, of Taiyi's texts
 
 
 def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
@@ -51,10 +64,16 @@ def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
     """Load one encoder on the device of `placement`. Raises ModelUnavailable, SettingsError."""
     placement.check()
+    if name.attend_padding and not name.text.startswith(TAIYI):
+        raise SettingsError(f"CLIP_ATTEND_PADDING='{name.attend_padding}' is for {TAIYI} models, not for {name.text}")
     if folder := find_local_folder(name.text):
         from clip_vectorizer.models.local_dir import load_folder
 
         return load_folder(name.text, folder, placement)
+    if name.text.startswith(CHINESE):
+        from clip_vectorizer.models.chinese import load_chinese  # takes seconds to import
+
+        return load_chinese(name.text, placement, name.attend_padding)
     return load_open_clip(name, placement)
 
 
@@ -69,12 +88,13 @@ def load_open_clip(name: ModelName, placement: "Placement") -> Encoder:
 
     if name.text.startswith(HUB):
         return openclip.load_hub(name.text, placement)
-    if TAG in name.text:
-        architecture, _, tag = name.text.partition(TAG)
+    text = resolve_name(name.text)
+    if TAG in text:
+        architecture, _, tag = text.partition(TAG)
         return openclip.load_tag(architecture, tag, placement)
     file = Path(name.text).expanduser()
     if file.is_file():
-        return openclip.load_checkpoint(file, name.architecture, placement)
+        return openclip.load_checkpoint(file, resolve_architecture(name.architecture), placement)
     raise ModelUnavailable(explain_name(name.text, file))
 
 
@@ -84,7 +104,7 @@ def explain_name(text: str, path: Path) -> str:
         return explain_folder(path)
     if path.suffix in WEIGHT_SUFFIXES or text.startswith(PATH_STARTS):
         return f"no such file: {text}"
-    unknown = suggest_names(text, [EMOJI, *list_open_clip_names()])
+    unknown = suggest_names(text, [EMOJI, *OPENAI_NAMES, *list_open_clip_names()])
     if len(text.split("/")) == 2 and "did you mean" not in unknown:
         return f"{unknown}; no such file: {text}; a repository on the hub is {HUB}{text}"
     return f"{unknown}; no such file: {text}" if "/" in text else unknown
@@ -92,9 +112,9 @@ def explain_name(text: str, path: Path) -> str:
 
 def explain_folder(folder: Path) -> str:
     """Return how to name the model in `folder`, or that it has none."""
-    if (folder / OPEN_CLIP_CONFIG).is_file():
+    if any((folder / name).is_file() for name in CONFIGS):
         return f"{folder} is a folder: name it as {LOCAL}{folder}"
     weights = sorted(file for file in folder.iterdir() if file.suffix in WEIGHT_SUFFIXES)
     if weights:
-        return f"{folder} is a folder without {OPEN_CLIP_CONFIG}: name its file {weights[0]}, with --architecture"
-    return f"{folder} is a folder without a model: it has neither {OPEN_CLIP_CONFIG} nor a file of weights"
+        return f"{folder} is a folder without {' or '.join(CONFIGS)}: name its file {weights[0]}, with --architecture"
+    return f"{folder} is a folder without a model: it has neither {' nor '.join(CONFIGS)} nor a file of weights"

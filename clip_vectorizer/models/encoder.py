@@ -22,9 +22,10 @@ class ModelInfo:
     image_size: int  # side of the input in pixels
     context_length: int  # maximum tokens of a text, start and end included
     preprocessing: str  # version of the pixel path, for example `shortest-48-bicubic-v2`
-    logit_scale: float  # the factor before a softmax over cosines, not its logarithm
+    logit_scale: float  # the factor of cosines before a softmax or sigmoid, not its logarithm
     device: str  # `cpu`, `cuda:0`
     precision: str  # `fp32`, `bf16`, ...
+    logit_bias: float | None = None  # of a sigmoid model (SigLIP): added before the sigmoid; None: a softmax model
 
 
 @dataclass(frozen=True, slots=True)

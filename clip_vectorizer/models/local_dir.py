@@ -1,6 +1,7 @@
 """Loads a model from a folder of open_clip's layout: `open_clip_config.json`, weights, and optionally a tokenizer.
 
-The bundled `emoji` model is one. Plain CLIPs load without open_clip; all others use open_clip's `local-dir:`.
+The bundled `emoji` model is one. Plain CLIPs load without open_clip; all others use open_clip's `local-dir:`. A folder
+of transformers' layout is recognised by its `config.json`.
 """
 
 import json
@@ -13,19 +14,23 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
 from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.file_kinds import check_content
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
 from clip_vectorizer.models.tokens import TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
-from clip_vectorizer.models.weight_files import check_content
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
-TRANSFORMERS_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+TRANSFORMERS_CONFIG = "config.json"
 TOKENIZER_PREFIX = "clip-vectorizer/"  # prefix of `hf_tokenizer_name` where `train emoji` made the tokenizer
 
 
 def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
     """Load the model `name` from `folder`. Raises ModelUnavailable, SettingsError."""
+    if is_transformers_folder(folder):
+        from clip_vectorizer.models.transformers_models import load_transformers_folder  # takes seconds to import
+
+        return load_transformers_folder(name, folder, placement)
     config = read_config(folder)
     model = config["model_cfg"]
     if has_trained_tokenizer(model) and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
@@ -45,7 +50,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelUnavailable(f"{folder} is a file, not a folder" if folder.exists() else f"no such folder: {folder}")
     if not file.exists():
-        raise ModelUnavailable(f"{folder} holds no {CONFIG}{suggest_file(folder)}")
+        raise ModelUnavailable(
+            f"{folder} has neither {CONFIG} (open_clip's layout) nor {TRANSFORMERS_CONFIG} (transformers')"
+        )
     try:
         config: dict[str, Any] = json.loads(file.read_text("utf-8"))
         config["model_cfg"]["text_cfg"], config["model_cfg"]["vision_cfg"]
@@ -54,12 +61,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def suggest_file(folder: Path) -> str:
-    """Return what to name instead: the file of weights of a folder in transformers' layout."""
-    files = [file for name in TRANSFORMERS_WEIGHTS if (file := folder / name).exists()]
-    if files and (folder / "config.json").exists():
-        return f", it is in transformers' layout; serve its file: --model {files[0]} --architecture ViT-B-32"
-    return "; name a folder that open_clip can load as local-dir:"
+def is_transformers_folder(folder: Path) -> bool:
+    """Whether `folder` has transformers' layout alone; open_clip's is taken where both are there."""
+    return (folder / TRANSFORMERS_CONFIG).is_file() and not (folder / CONFIG).exists()
 
 
 def has_trained_tokenizer(model: dict[str, Any]) -> bool:

@@ -4,6 +4,37 @@ import difflib
 from collections.abc import Sequence
 
 SUGGESTIONS = 3
+TAIYI, CHINESE_CLIP = "taiyi:", "chinese-clip:"
+CHINESE = (TAIYI, CHINESE_CLIP)
+TAG = "::"
+
+# OpenAI's names of its models, as `clip.available_models()` has them; each is a file of weights, so each has one tag.
+OPENAI_NAMES = {
+    "RN50": "RN50::openai",
+    "RN101": "RN101::openai",
+    "RN50x4": "RN50x4::openai",
+    "RN50x16": "RN50x16::openai",
+    "RN50x64": "RN50x64::openai",
+    "ViT-B/32": "ViT-B-32::openai",
+    "ViT-B/16": "ViT-B-16::openai",
+    "ViT-L/14": "ViT-L-14::openai",
+    "ViT-L/14@336px": "ViT-L-14-336::openai",
+}
+
+
+def resolve_name(text: str) -> str:
+    """Return the name under which a model is loaded and recorded; OpenAI's names become open_clip's.
+
+    A collection records the name of its model, so two spellings of one model must give one name.
+
+    >>> resolve_name("ViT-L/14@336px"), resolve_name("ViT-L/14@336px::openai"), resolve_name("ViT-B-32::openai")
+    ('ViT-L-14-336::openai', 'ViT-L-14-336::openai', 'ViT-B-32::openai')
+    """
+    architecture, tagged, tag = text.partition(TAG)
+    known = OPENAI_NAMES.get(architecture)
+    if known and not tagged:
+        return known
+    return f"{known.partition(TAG)[0]}{TAG}{tag}" if known else text
 
 
 def suggest_names(name: str, known: Sequence[str]) -> str:
@@ -18,15 +49,20 @@ def suggest_names(name: str, known: Sequence[str]) -> str:
     return f"no model is called {name!r}; {meant}`clip-vectorizer models` lists all names"
 
 
+def resolve_architecture(text: str) -> str:
+    """Return open_clip's name of an architecture; one of OpenAI's transformers gets OpenAI's activation.
+
+    `RN50` and its like are open_clip's names already, where they have GELU; `RN50-quickgelu` is OpenAI's.
+
+    >>> resolve_architecture("ViT-B/32"), resolve_architecture("ViT-B-32"), resolve_architecture("RN50")
+    ('ViT-B-32-quickgelu', 'ViT-B-32', 'RN50')
+    """
+    known = OPENAI_NAMES.get(text, text).partition(TAG)[0]
+    return known if known == text else f"{known}-quickgelu"
+
+
 def list_open_clip_names() -> list[str]:
     """Return `ARCHITECTURE::TAG` for open_clip's pretrained models. Imports open_clip, which takes seconds."""
     import open_clip
 
     return [f"{architecture}::{tag}" for architecture, tag in open_clip.list_pretrained()]
-
-
-def list_served_names() -> list[str]:
-    """Return the bundled model, all pretrained models, and every architecture with random weights."""
-    import open_clip
-
-    return ["emoji", *list_open_clip_names(), *(f"{name}::random" for name in open_clip.list_models())]

@@ -9,8 +9,7 @@ N items · T tokens · D dimensions
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,14 @@ from torch import Tensor, nn
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
+from clip_vectorizer.models.load_problems import (
+    RANDOM_WEIGHTS_WARNING,
+    find_folder_problem,
+    find_hub_problem,
+    hide_warning,
+)
 from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.openai_weights import has_marks, read_openai_config
 from clip_vectorizer.models.packed import Numerics, PackedClip
 from clip_vectorizer.models.preprocess import PixelRecipe, parse_pixel_recipe
 from clip_vectorizer.models.products import Activation, AttentionHeads, StockProduct
@@ -36,13 +42,26 @@ from clip_vectorizer.models.state_dicts import (
     read_quick_gelu,
     select_model,
 )
-from clip_vectorizer.models.tokens import ClipTokenizer, PaddedTokenizer, TextTokenizer, TrainedTokenizer
+from clip_vectorizer.models.text_towers import describe_text_tower
+from clip_vectorizer.models.tokens import (
+    ClipTokenizer,
+    FolderTokenizer,
+    PaddedTokenizer,
+    TextTokenizer,
+    TrainedTokenizer,
+)
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
-from clip_vectorizer.models.weight_files import Weights, find_problem, is_torchscript, read_weights, shorten
+from clip_vectorizer.models.weight_files import (
+    NUMPY_SUFFIXES,
+    Weights,
+    explain_weights,
+    is_torchscript,
+    read_weights,
+    shorten,
+)
 
 PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")  # of an entry in open_clip's pretrained table
-NUMPY_SUFFIXES = (".npz", ".npy")  # SigLIP's original weights, which open_clip reads itself
-RANDOM_WEIGHTS_WARNING = "Model initialized randomly"  # open_clip's
+OPENAI_STORE = Path("~/.cache/clip")  # of OpenAI's package `clip`, and of open_clip for weights with an address
 RANDOM_WEIGHTS_SEED = 0  # of ARCHITECTURE::random
 TOLERANCE = 1e-6  # of 1 - cosine: float32 differs by 1e-12, GELU and QuickGELU by 1e-4
 NOISE_SEED = 0
@@ -87,8 +106,11 @@ def load_entry(name: str, architecture: str, entry: Mapping[str, Any], weights: 
     A checkpoint contains neither. Raises ModelUnavailable.
     """
     preprocessing = {key: entry[key] for key in PREPROCESSING_KEYS if key in entry}
-    quick = bool(entry.get("quick_gelu"))
-    model = create_model(name, architecture, weights, force_preprocess_cfg=preprocessing, quick_gelu=quick)
+    if is_torchscript(Path(weights)):
+        model = load_weights(Path(weights), architecture, force_preprocess_cfg=preprocessing)
+    else:
+        quick = bool(entry.get("quick_gelu"))
+        model = create_model(name, architecture, weights, force_preprocess_cfg=preprocessing, quick_gelu=quick)
     return build_encoder(name, model, open_clip.get_tokenizer(architecture), placement)
 
 
@@ -99,10 +121,18 @@ def fetch_weights(name: str, entry: Mapping[str, Any], fetch: FetchWeights) -> s
     try:
         return fetch(entry)
     except Exception as error:  # each download client raises errors of its own
+        if (kept := find_openai_file(entry)).is_file():
+            log.info("%s: not from there (%s), but %s is here", name, first_line(error), kept)
+            return str(kept)
         raise ModelUnavailable(
             f"{name}: no weights; tried the cache and {source} ({first_line(error)}). Without that network, bring the "
             "file and serve its path with --architecture, a folder as local-dir:PATH, or the bundled model emoji"
         ) from error
+
+
+def find_openai_file(entry: Mapping[str, Any]) -> Path:
+    """Return where OpenAI's own package stores the file of an entry; it need not be there."""
+    return OPENAI_STORE.expanduser() / Path(entry.get("url", "")).name
 
 
 def load_random(architecture: str, placement: Placement) -> Encoder:
@@ -117,8 +147,24 @@ def load_random(architecture: str, placement: Placement) -> Encoder:
 
 def load_hub(name: str, placement: Placement) -> Encoder:
     log.info("%s: fetching the model, or reading it from the cache", name)
-    model = create_model(name, name, None, require_pretrained=True)
-    return build_encoder(name, model, open_clip.get_tokenizer(name), placement)
+    try:
+        model = create_model(name, name, None, require_pretrained=True)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(find_hub_problem(name) or str(error)) from error
+    return build_encoder(name, model, open_tokenizer(name), placement)
+
+
+def open_tokenizer(source: str) -> Any:
+    """Return open_clip's tokenizer of a `source` that may be anybody's: no code of a repository is run for it.
+
+    A configuration may ask transformers for that in `tokenizer_kwargs`. Raises ModelUnavailable.
+    """
+    text = (open_clip.get_model_config(source) or {}).get("text_cfg", {})
+    options = {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
+    try:
+        return open_clip.get_tokenizer(source, **options)
+    except Exception as error:  # transformers' are of many kinds
+        raise ModelUnavailable(f"{source}: its tokenizer cannot be loaded: {first_line(error)}") from error
 
 
 def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: TrainedTokenizer | None = None) -> Encoder:
@@ -128,39 +174,49 @@ def load_local_dir(name: str, folder: Path, placement: Placement, tokenizer: Tra
         model = create_model(name, source, None, require_pretrained=True)
     except ModelUnavailable as error:
         raise ModelUnavailable(find_folder_problem(folder) or str(error)) from error
-    return build_encoder(name, model, tokenizer or open_clip.get_tokenizer(source), placement)
-
-
-def find_folder_problem(folder: Path) -> str:
-    """Return what is wrong with the first file in `folder` that should have weights and has none; "" without one."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth"))
-    return next((f"{file} {problem}" for file in files if (problem := find_problem(file))), "")
+    return build_encoder(name, model, tokenizer or open_tokenizer(source), placement)
 
 
 def load_checkpoint(file: Path, architecture: str, placement: Placement) -> Encoder:
     """Load a file of weights: open_clip's, a trainer's checkpoint, transformers' layout, or OpenAI's program.
 
-    The activation is the architecture's (`ViT-B-32-quickgelu` has OpenAI's), unless the file states it. Raises
-    ModelUnavailable.
+    The activation is the architecture's (`ViT-B-32-quickgelu` has OpenAI's), unless the file states it. OpenAI's files
+    need no `architecture`. Raises ModelUnavailable.
     """
     if file.suffix in NUMPY_SUFFIXES:
         check_architecture(file, architecture, {})
         model = create_model(str(file), architecture, str(file))
     else:
         model = load_weights(file, architecture)
-    return build_encoder(str(file), model, open_clip.get_tokenizer(architecture), placement)
+    tokenizer = open_clip.get_tokenizer(architecture, context_length=None if architecture else model.context_length)
+    return build_encoder(str(file), model, tokenizer, placement)
 
 
-def load_weights(file: Path, architecture: str) -> nn.Module:
-    weights = select_model(read_weights(file))
+def load_weights(file: Path, architecture: str, **options: Any) -> nn.Module:
+    """Return the model of a file of weights; `options` are of `create_model`. Raises ModelUnavailable."""
+    stored = read_weights(file)
+    from_openai, weights = has_marks(stored), select_model(stored)
+    if from_openai and not architecture:
+        return build_openai_model(file, weights)
     transformers = is_transformers_layout(weights)
     weights = convert_transformers(weights) if transformers else weights
     check_architecture(file, architecture, weights)
-    quick = choose_quick_gelu(file, architecture, transformers)
+    quick = from_openai or choose_quick_gelu(file, architecture, transformers)
     with hide_warning(RANDOM_WEIGHTS_WARNING):  # they are filled in next
-        model = create_model(str(file), architecture, None, pretrained_text=False, quick_gelu=quick)
+        model = create_model(str(file), architecture, None, pretrained_text=False, quick_gelu=quick, **options)
     fill_model(model, weights, file, architecture, transformers)
     return model
+
+
+def build_openai_model(file: Path, weights: Weights) -> nn.Module:
+    """Return the model of a file of OpenAI's, whose shapes are its architecture. Raises ModelUnavailable."""
+    config = read_openai_config(file, weights)
+    vocabulary, known = config["text_cfg"]["vocab_size"], open_clip.SimpleTokenizer().vocab_size
+    if vocabulary != known:
+        raise ModelUnavailable(f"{file} has a vocabulary of {vocabulary:,} tokens; expected OpenAI's {known:,}")
+    model: nn.Module = open_clip.CLIP(**config)
+    fill_model(model, weights, file, "of OpenAI's shapes")
+    return model.float().eval().requires_grad_(False)
 
 
 def check_architecture(file: Path, architecture: str, weights: Weights) -> None:
@@ -190,29 +246,15 @@ def choose_quick_gelu(file: Path, architecture: str, transformers: bool) -> bool
     return usual if stated is None else stated
 
 
-@contextmanager
-def hide_warning(text: str) -> Iterator[None]:
-    """Hide messages with `text` of open_clip, which logs to the root logger."""
-
-    def differs(record: logging.LogRecord) -> bool:
-        return text not in record.getMessage()
-
-    root = logging.getLogger()
-    root.addFilter(differs)
-    try:
-        yield
-    finally:
-        root.removeFilter(differs)
-
-
 def create_model(name: str, source: str, weights: str | None, **options: Any) -> nn.Module:
     """Return a model of open_clip with float32 weights on the CPU. Raises ModelUnavailable."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), describe_text_tower(source) as text_config:
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            model: nn.Module = open_clip.create_model(source, weights, device="cpu", **options)
+            model: nn.Module = open_clip.create_model(source, weights, device="cpu", **text_config, **options)
     except Exception as error:  # open_clip does not wrap errors of the hub, the file or the model
-        raise ModelUnavailable(f"{name} cannot be loaded: {explain_load_error(error)}") from error
+        problem = explain_weights(Path(weights) if weights else None)
+        raise ModelUnavailable(f"{name} cannot be loaded: {problem or explain_load_error(error)}") from error
     return model.float().eval().requires_grad_(False)
 
 
@@ -243,6 +285,7 @@ def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -
         logit_scale=float(model.logit_scale.exp()),
         device=placement.device,
         precision=placement.precision,
+        logit_bias=read_logit_bias(model),
     )
     weight_count = count_weights(model)
     return TorchEncoder(
@@ -253,6 +296,15 @@ def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -
         least_tokens=0 if short else context,
         weight_count=weight_count,
     )
+
+
+def read_logit_bias(model: Any) -> float | None:
+    """Return the bias of a sigmoid model of open_clip or transformers; None for a softmax model.
+
+    0 is None too: open_clip fills it in where a file of weights has no bias, and no training leaves it at exactly 0.
+    """
+    bias = getattr(model, "logit_bias", None)
+    return None if bias is None else bias.item() or None
 
 
 def place_model(name: str, model: Any, towers: Any, placement: Placement) -> Towers:
@@ -282,7 +334,7 @@ def measure_dimension(towers: Any, context: int) -> int:
 
 def wrap_tokenizer(tokenizer: Any, context: int) -> TextTokenizer:
     """Wrap a tokenizer: plain byte-pair ones return ids without padding, others pad to the context as in open_clip."""
-    if isinstance(tokenizer, TrainedTokenizer):
+    if isinstance(tokenizer, TrainedTokenizer | FolderTokenizer):
         return tokenizer
     if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
         return ClipTokenizer(tokenizer, context)

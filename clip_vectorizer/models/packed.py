@@ -20,6 +20,7 @@ from clip_vectorizer.models.pauses import run_pause_work
 from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Product, MakeProduct, make_product
 
 WeightMapping = Mapping[str, Tensor]  # names as in open_clip
+LAYER_NORM_EPSILON = 1e-5  # torch's
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Numerics:
 
 
 class PackedClip:
-    def __init__(self, images: Callable[[Tensor], Tensor], texts: "PackedTexts") -> None:
+    def __init__(self, images: Callable[[Tensor], Tensor], texts: Callable[[Tensor], Tensor]) -> None:
         self.encode_image = images  # (B, 3, S, S) -> (B, D), not of unit length
         self.encode_text = texts  # (B, T) -> (B, D); T up to the context
 
@@ -202,9 +203,11 @@ def build_blocks(weights: WeightMapping, heads: int, activation: Activation, kin
     return [make(select_prefix(weights, f"resblocks.{n}."), heads, activation, kind) for n, make in enumerate(kinds)]
 
 
-def build_layer_norm(weights: WeightMapping, prefix: str) -> Callable[[Tensor], Tensor]:
+def build_layer_norm(
+    weights: WeightMapping, prefix: str, epsilon: float = LAYER_NORM_EPSILON
+) -> Callable[[Tensor], Tensor]:
     gain, shift = weights[f"{prefix}weight"], weights[f"{prefix}bias"]
-    return lambda rows: F.layer_norm(rows, gain.shape, gain, shift)
+    return lambda rows: F.layer_norm(rows, gain.shape, gain, shift, epsilon)
 
 
 def select_prefix(weights: WeightMapping, prefix: str) -> dict[str, Any]:

@@ -144,10 +144,11 @@ class PlainAttention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, hidden_btd: Tensor, causal: bool) -> Tensor:
+    def forward(self, hidden_btd: Tensor, causal: bool, attended_b11t: Tensor | None = None) -> Tensor:
+        """(B, T, D). `attended_b11t` is True for tokens that others attend to; None: all."""
         joint = F.linear(hidden_btd, self.in_proj_weight, self.in_proj_bias)
         query, key, value = joint.reshape(*joint.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        mixed = F.scaled_dot_product_attention(query, key, value, attended_b11t, is_causal=causal)
         result: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return result
 

@@ -29,6 +29,7 @@ PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILI
 
 ResizeMode = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
+Crop = Literal["round", "floor"]  # half a pixel beside the middle: torchvision rounds it to even, transformers down
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,12 @@ class PixelRecipe:
     resize: ResizeMode = "shortest"
     interpolation: Interpolation = "bicubic"
     fill: int = 0  # grey level of the padding, where `resize` is `longest`
+    crop: Crop = "round"
 
     @property
     def version(self) -> str:
-        return f"{self.resize}-{self.size}-{self.interpolation}-v{PIXELS_VERSION}"
+        crop = "" if self.crop == "round" or self.resize != "shortest" else f"-{self.crop}"
+        return f"{self.resize}-{self.size}-{self.interpolation}{crop}-v{PIXELS_VERSION}"
 
 
 def parse_pixel_recipe(size: int, config: Mapping[str, Any]) -> PixelRecipe:
@@ -56,6 +59,7 @@ def parse_pixel_recipe(size: int, config: Mapping[str, Any]) -> PixelRecipe:
         resize=config.get("resize_mode") or "shortest",
         interpolation="bilinear" if config.get("interpolation") == "bilinear" else "bicubic",
         fill=config.get("fill_color", 0),
+        crop="floor" if config.get("crop") == "floor" else "round",
     )
 
 
@@ -79,7 +83,7 @@ def prepare_pixels(image: Image.Image, recipe: PixelRecipe, box: Box | None = No
     scale = size / shortest
     # truncated like in torchvision, not rounded
     wide, high = (int(scale * side) if side != shortest else size for side in sides(box))
-    return crop_centre(resize_box(image, box, high, wide, recipe.interpolation), size)
+    return crop_centre(resize_box(image, box, high, wide, recipe.interpolation), size, recipe.crop)
 
 
 def sides(box: Box) -> tuple[float, float]:
@@ -108,9 +112,10 @@ def pad_to_square(image: Image.Image, box: Box, recipe: PixelRecipe) -> Pixels:
     return square
 
 
-def crop_centre(pixels: Pixels, size: int) -> Pixels:
+def crop_centre(pixels: Pixels, size: int, crop: Crop = "round") -> Pixels:
     high, wide = pixels.shape[:2]
-    top, left = round((high - size) / 2), round((wide - size) / 2)
+    whole = round if crop == "round" else int
+    top, left = whole((high - size) / 2), whole((wide - size) / 2)
     return np.ascontiguousarray(pixels[top : top + size, left : left + size])
 
 

@@ -20,7 +20,9 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg, convert_to_custom_text_s
 from torch import Tensor, nn
 
 from clip_vectorizer.errors import ModelUnavailable
-from clip_vectorizer.models.weight_files import SHOWN, Weights, list_names
+from clip_vectorizer.models.file_kinds import SHOWN, list_names
+from clip_vectorizer.models.openai_weights import MARKS
+from clip_vectorizer.models.weight_files import Weights
 
 INSIDE_PREFIXES = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
 # Every CLIP has the first of these; the prefix of a trainer (`module.`, `model.`, `clip.model.`) is before it.
@@ -32,7 +34,7 @@ ANCHORS = (
     "token_embedding.weight",
 )
 AVERAGED = re.compile(r"ema|teacher|momentum|target", re.IGNORECASE)  # prefixes of a second copy of the model
-LEFT_OUT = ("position_ids", "attn_mask")  # buffers that a model makes by itself
+LEFT_OUT = ("position_ids", "attn_mask", *MARKS)  # buffers that a model makes by itself, and numbers
 TOWERS = (("vision_model.", "visual."), ("text_model.", ""))  # of transformers, of open_clip
 TRANSFORMERS_NAMES = {  # within a tower
     "embeddings.class_embedding": "class_embedding",
@@ -189,7 +191,9 @@ def advise(weights: Weights, architecture: str, transformers: bool) -> str:
     if near:
         return f"its shapes are those of {' or '.join(near)}: name that with --architecture"
     if transformers and any(name.startswith(("visual.head.", "head.")) for name in weights):
-        return "it looks like a SigLIP in transformers' layout, which is not read: name open_clip's (hf-hub:ORG/NAME)"
+        return (
+            "it looks like a SigLIP in transformers' layout, which needs its whole folder: name that as local-dir:PATH"
+        )
     text, image = has_text_tower(weights), has_image_tower(weights)
     if text != image:
         return f"it has the {'text' if text else 'image'} tower alone; a search needs both towers of one CLIP"

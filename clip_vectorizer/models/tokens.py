@@ -58,6 +58,33 @@ class PaddedTokenizer:
             return PreparedText(tuple(row), self._count(text))
 
 
+class FolderTokenizer:
+    """A tokenizer of transformers, with the padding that it adds where `padded`: the text tower then reads it."""
+
+    def __init__(self, tokenizer: Any, context: int, padded: bool) -> None:
+        self.context_length = context
+        self._tokenizer, self._padded = tokenizer, padded
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the lock."""
+        return FolderTokenizer, (self._tokenizer, self.context_length, self._padded)
+
+    def __call__(self, text: str) -> PreparedText:
+        with self._lock:
+            full = self._tokenizer(text, verbose=False).input_ids  # verbose: it warns of texts past the context
+            fits = len(full) <= self.context_length and not self._padded
+            row = full if fits else self._cut(text)
+        return PreparedText(tuple(row), len(full))
+
+    def _cut(self, text: str) -> list[int]:
+        padding = "max_length" if self._padded else False
+        row: list[int] = self._tokenizer(
+            text, padding=padding, truncation=True, max_length=self.context_length
+        ).input_ids
+        return row
+
+
 def cut_to_context(ids: Sequence[int], context: int) -> PreparedText:
     """Cut to `context` tokens and keep the end token.
 

@@ -1,10 +1,9 @@
-"""Reads the tensors of a file of weights without running code from it; says what any other file is.
+"""Reads the tensors of a file of weights without running code from it.
 
 Formats: torch's archives and its older pickles, safetensors, and TorchScript archives, as OpenAI published its models.
 """
 
 import argparse
-import json
 import pathlib
 import pickle
 import re
@@ -22,36 +21,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.file_kinds import (
+    DOWNLOAD_AGAIN,
+    HEAD_BYTES,
+    check_content,
+    list_names,
+    read_header_size,
+)
+from clip_vectorizer.models.torchscript import read_torchscript
 
 Weights = dict[str, Tensor]
-HEAD_BYTES = 4096
-SHOWN = 3  # names in a sentence
-DOWNLOAD_AGAIN = "download it again"
+NUMPY_SUFFIXES = (".npz", ".npy")  # SigLIP's original weights, which open_clip reads itself
 # Keys of a training checkpoint that have the weights of the model. The first that is there is taken.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights", "ema_state_dict", "model_ema")
-FOREIGN_FILES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence)
-    for pattern, sentence in (
-        (
-            rb"version https://git-lfs\.github\.com/spec/",
-            "is a Git LFS pointer, not the weights: run `git lfs pull` in its repository",
-        ),
-        (rb"GGUF|GGML|ggjt|lmgg", "is a GGUF file of llama.cpp, which has other tensors; name the original weights"),
-        (rb"\x08[\x01-\x14](\x12.{1,40}|\x1a|\x3a)", "looks like an ONNX model; name the original weights of PyTorch"),
-        (rb"\x89HDF\r\n", "is an HDF5 file, of Keras or TensorFlow; name the weights of PyTorch"),
-        (rb"\x93NUMPY", "is a single array of numpy, not a model"),
-        (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd|.{257}ustar", "is an archive: unpack it"),
-        (
-            rb"\s*(<!doctype\s+html|<html|<head|<body|<!--)",
-            "is an HTML page, perhaps of a download that needs a login or a licence; open the address in a browser",
-        ),
-        (rb"\s*<", f"is an XML file, perhaps an error of a download; {DOWNLOAD_AGAIN}"),
-        (rb"\s*\{.*\"weight_map\"", "is an index of several files of weights; join them into one file first"),
-        (rb"\s*[\[{]\s*[\"\]}{\[]", "is a JSON file, not weights; name the file of weights beside it"),
-        (rb"\xff\xd8\xff|\x89PNG|GIF8", "is an image, not weights"),
-        (rb"%PDF-", "is a PDF file, not weights"),
-    )
-)
 # What optimisers and trainers store beside weights. Values only: none of them runs code when it is read.
 HARMLESS_CLASSES: tuple[Any, ...] = (
     argparse.Namespace,
@@ -82,61 +64,15 @@ def read_weights(file: Path) -> Weights:
     return weights
 
 
-def check_content(file: Path) -> None:
-    """Raise ModelUnavailable where `file` is not one of weights, by its first bytes."""
-    if problem := find_problem(file):
-        raise ModelUnavailable(f"{file} {problem}")
-
-
-def find_problem(file: Path) -> str:
-    """Return what is wrong with `file`, without reading its tensors; "" for a file that may have weights."""
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(HEAD_BYTES)
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    if not head:
-        return f"is empty (0 bytes); {DOWNLOAD_AGAIN}"
-    if head.startswith(b"PK"):
-        return find_archive_problem(file)
-    if read_header_size(head):
-        return find_safetensors_problem(file)
-    if head.startswith(b"\x80"):  # a pickle
+def explain_weights(file: Path | None) -> str:
+    """Return why `file` is not read, with its name; "" where it is, and for the arrays of numpy."""
+    if file is None or file.suffix in NUMPY_SUFFIXES:
         return ""
-    known = next((sentence for pattern, sentence in FOREIGN_FILES if pattern.match(head)), "")
-    return known or "is neither a file of torch nor safetensors; name a file of weights (.pt, .bin, .safetensors)"
-
-
-def find_archive_problem(file: Path) -> str:
     try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return f"is cut off: the end of the archive is missing; {DOWNLOAD_AGAIN}"
-    if any(name.endswith(("/data.pkl", "/constants.pkl")) or name == "data.pkl" for name in names):
-        return ""
-    return f"is a zip archive without weights of torch ({list_names(names)}): unpack it and name the file of weights"
-
-
-def read_header_size(head: bytes) -> int:
-    """The length of a safetensors header; 0 for any other file."""
-    if len(head) < 9 or head[8:9] != b"{":
-        return 0
-    size = int(struct.unpack_from("<Q", head)[0])
-    return size if size < 1 << 32 else 0
-
-
-def find_safetensors_problem(file: Path) -> str:
-    size = file.stat().st_size
-    with file.open("rb") as opened:
-        start = 8 + read_header_size(opened.read(9))
-        header = opened.read(start - 9)
-    try:
-        tensors = json.loads(b"{" + header)
-        end = start + max((int(each["data_offsets"][1]) for name, each in tensors.items() if "data_offsets" in each))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return f"is cut off or damaged in its header (safetensors); {DOWNLOAD_AGAIN}"
-    return f"is cut off: it has {size:,} of {end:,} bytes; {DOWNLOAD_AGAIN}" if size < end else ""
+        read_weights(file)
+    except ModelUnavailable as error:
+        return str(error)
+    return ""
 
 
 def load_content(file: Path) -> Any:
@@ -145,7 +81,7 @@ def load_content(file: Path) -> Any:
     if not head.startswith(b"PK") and read_header_size(head):
         return load_file(file)
     if is_torchscript(file):
-        return load_torchscript(file)
+        return read_torchscript(file)
     with warnings.catch_warnings(), allow_harmless_classes():
         warnings.filterwarnings("ignore", category=UserWarning)  # old kinds of storage
         return torch.load(file, map_location="cpu", weights_only=True, mmap=head.startswith(b"PK"))
@@ -162,17 +98,6 @@ def is_torchscript(file: Path) -> bool:
         return False
     with zipfile.ZipFile(file) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def load_torchscript(file: Path) -> Weights:
-    """TorchScript has an interpreter of its own, which cannot call Python; only its tensors are taken."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*")  # deprecated
-        load: Any = torch.jit.load  # untyped
-        weights: Weights = dict(load(str(file), map_location="cpu").state_dict())
-    for name in ("input_resolution", "context_length", "vocab_size"):  # of OpenAI's programs: numbers, not weights
-        weights.pop(name, None)
-    return weights
 
 
 def explain_failure(file: Path, error: Exception) -> str:
@@ -193,13 +118,15 @@ def explain_failure(file: Path, error: Exception) -> str:
 
 def list_pickled_names(file: Path, error: Exception) -> list[str]:
     """The names of classes and functions that the pickle would call."""
+    first = PICKLED_NAME.search(str(error))
     try:
         with allow_harmless_classes():
             found = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(file)))
     except Exception:  # not an archive: only the first name is in the message
         found = []
-    first = PICKLED_NAME.search(str(error))
-    return found or ([first[1]] if first else [])
+    if found and not is_torchscript(file):  # a program has classes of its own, which are no code of Python
+        return found
+    return [first[1]] if first else []
 
 
 def shorten(error: Exception) -> str:
@@ -224,13 +151,3 @@ def describe_content(content: object) -> str:
     if isinstance(content, Tensor):
         return f"one tensor of shape {tuple(content.shape)}"
     return f"a Python {type(content).__name__}"
-
-
-def list_names(names: list[Any]) -> str:
-    """The first names, and how many more there are.
-
-    >>> list_names(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    shown = ", ".join(str(name)[:100] for name in names[:SHOWN])
-    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown or "nothing"

@@ -13,3 +13,7 @@ FORCE = 0.5  # of a move towards a text or away from it
 CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")
 PROPERTY_MARK = "property:"  # before the name of a property whose values are searched for similar strings
 MIN_VECTORS = 100  # with fewer an index's recall says nothing
+COUNTING, PLACES, LOOK_ALIKES, WORDING, DIGITS = "counting", "places", "look-alikes", "wording", "digits"
+LIMIT_TASKS = (COUNTING, PLACES, LOOK_ALIKES, WORDING, DIGITS)  # of `clip-eval limits`
+LIMIT_LANGUAGES = ("en", "zh")
+MAX_DRAWINGS = 400  # of a folder: more narrow the intervals by little

@@ -115,7 +115,8 @@ class Metrics:
         self._gauge("clip_cache_bytes", "Bytes of the cache.", lambda: cache.size_bytes)
 
     def _describe(self, info: ModelInfo) -> None:
-        facts = {"version": __version__, **{name: str(value) for name, value in asdict(info).items()}}
+        texts = {name: "" if value is None else str(value) for name, value in asdict(info).items()}
+        facts = {"version": __version__, **texts}
         Gauge("clip_info", "Always 1: what runs here.", facts, registry=self._registry).labels(**facts).set(1)
         memory = Gauge("clip_device_memory_bytes", "Taken on an accelerator.", ["device"], registry=self._registry)
         for device in read_device_memory():

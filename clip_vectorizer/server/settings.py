@@ -23,6 +23,7 @@ MAX_PROCESSES = 256  # each takes some 300 MB with a torch model's preprocessing
 class Settings:
     model: str = "emoji"
     architecture: str = ""  # of a checkpoint file
+    attend_padding: int = 0  # tokens to which Taiyi's texts are padded, without a mask; 0: masked
     host: str = "127.0.0.1"
     port: int = 9090  # 0: any free one
     device: str = "cpu"  # `cpu`, `cuda`, `cuda:1`; several, one model each: `cuda:0,cuda:1`, `cuda:all`
@@ -43,6 +44,7 @@ def parse_settings(env: Mapping[str, str]) -> Settings:
     return Settings(
         model=env.get("CLIP_MODEL", "").strip() or usual.model,
         architecture=env.get("CLIP_ARCHITECTURE", "").strip(),
+        attend_padding=parse_int(env, "CLIP_ATTEND_PADDING", usual.attend_padding, least=0),
         host=env.get("CLIP_HOST", "").strip() or usual.host,
         port=parse_int(env, "CLIP_PORT", usual.port, least=0, most=65535),
         device=parse_device(env),

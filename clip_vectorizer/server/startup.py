@@ -101,7 +101,8 @@ def load_configured_encoders(settings: Settings) -> Sequence[Encoder]:
 
     cap_torch_threads(usable_cores())
     placement = Placement(settings.device, settings.precision)
-    encoders = load_encoders(ModelName(settings.model, settings.architecture), placement)
+    name = ModelName(settings.model, settings.architecture, settings.attend_padding)
+    encoders = load_encoders(name, placement)
     set_torch_threads(encoders, settings.threads)
     return encoders
 

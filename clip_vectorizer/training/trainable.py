@@ -20,9 +20,10 @@ from torch.nn import functional as F
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import openclip
-from clip_vectorizer.models.catalog import HUB, TAG, explain_name, find_local_folder
+from clip_vectorizer.models.catalog import HUB, explain_name, find_local_folder
+from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, hide_warning
 from clip_vectorizer.models.local_dir import CONFIG, TOKENIZER, WEIGHTS, has_trained_tokenizer, read_config
-from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.names import TAG, list_open_clip_names, suggest_names
 from clip_vectorizer.models.preprocess import PixelRecipe
 from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
 from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE
@@ -52,8 +53,9 @@ def load_starting_point(name: str, architecture: str, seed: int) -> StartingPoin
 
     Raises ModelUnavailable.
     """
+    name = resolve_name(name)
     torch.manual_seed(seed)
-    with openclip.hide_warning(openclip.RANDOM_WEIGHTS_WARNING):
+    with hide_warning(RANDOM_WEIGHTS_WARNING):
         if folder := find_local_folder(name):
             return load_folder_to_train(name, folder)
         if name.startswith(HUB):

@@ -18,7 +18,7 @@ import httpx
 
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import CAPTION, PATH, VECTOR
-from clip_vectorizer.defaults import IMAGE_COLLECTION
+from clip_vectorizer.defaults import IMAGE_COLLECTION, PRODUCTION_MODEL
 from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
 from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query import Hit, ImageSearch
@@ -87,6 +87,7 @@ def run_show(model: str | None, images: Path, env: Mapping[str, str]) -> int:
             show_graphql_query(stack)
             show_classification(search, images)
     click.echo(f"\nAll of it took {time.monotonic() - began:.1f} s.\n")
+    click.echo(format_model_hint(model or BUNDLED_MODEL), nl=False)
     click.echo(format_next_commands(model or BUNDLED_MODEL, images, stack.collection, stack.is_temporary))
     return exit_code
 
@@ -294,6 +295,11 @@ def print_title(what: str, command: str | None, watch: Stopwatch | None = None) 
 def quote_word(word: str) -> str:
     """Quote a word for the shell; plain words stay as they are, Chinese ones too."""
     return word if word.isalnum() else shlex.quote(word)
+
+
+def format_model_hint(model: str) -> str:
+    """Return a line that names a model for photographs where the bundled one is shown, which is made for drawings."""
+    return f"For photographs: --model {PRODUCTION_MODEL}\n\n" if model == BUNDLED_MODEL else ""
 
 
 def format_next_commands(model: str, images: Path, collection: str, is_temporary: bool) -> str:

@@ -352,14 +352,13 @@ def test_a_repository_of_the_hub_needs_its_prefix() -> None:
 
 
 def test_a_folder_is_named_as_one(tmp_path: Path) -> None:
-    assert "neither open_clip_config.json nor a file of weights" in refusal(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    assert "neither open_clip_config.json nor config.json nor a file of weights" in refusal(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(tensors_file())
     assert f"name its file {tmp_path / 'model.safetensors'}, with --architecture" in refusal(tmp_path)
-    with pytest.raises(ModelUnavailable, match="transformers' layout; serve its file: --model"):
-        load_encoder(ModelName(f"local-dir:{tmp_path}"), CPU)
-    (tmp_path / "open_clip_config.json").write_text("{}")
-    assert f"name it as local-dir:{tmp_path}" in refusal(tmp_path)
+    for name in ("config.json", "open_clip_config.json"):
+        (tmp_path / name).write_text("{}")
+        assert f"name it as local-dir:{tmp_path}" in refusal(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_a_folder_that_does_not_exist_is_no_such_folder(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_metrics_have_stages_batches_memory_and_the_model() -> None:
     assert samples["process_resident_memory_bytes",] > 0
     [info] = [key for key in samples if key[0] == "clip_info"]
     assert {"hash", "8", "fp32", "cpu"} <= set(info)
+    assert "None" not in info  # an absent value is an empty label
 
 
 def test_a_request_is_one_line_of_json_at_debug(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,8 +24,8 @@ from tests.stack.support import BIN, REPOSITORY, Stack, base64_of, clean_environ
 
 pytestmark = pytest.mark.stack
 
-SERVE, DEPLOY = page("docs/serve.md"), page("docs/deploy.md")
-COMMANDS = [line for each in (SERVE, DEPLOY) for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
+SERVE, DEPLOY, MODELS = page("docs/serve.md"), page("docs/deploy.md"), page("docs/models.md")
+COMMANDS = [line for each in (SERVE, DEPLOY, MODELS) for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
 GROUPS: dict[str, click.Group] = {"clip-vectorizer": clip_vectorizer, "clip-demo": clip_demo}
 SIDECARS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer serve" in line]
 STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line]  # others need a hub, weights, a GPU
@@ -38,15 +38,25 @@ LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vect
 
 def test_the_pages_have_all_the_recipes() -> None:
     assert (len(STARTED), len(CURLS)) == (6, 3)
-    assert len(SIDECARS) == 11
+    assert len(SIDECARS) == 19
 
 
 @pytest.mark.parametrize("line", [line for line in dict.fromkeys(COMMANDS) if program(line) in GROUPS])
 def test_every_option_of_a_line_is_accepted(line: str) -> None:
     """Also of those whose model has to be downloaded, or that need a GPU: click parses them, and refuses none."""
     words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word)]
-    command = GROUPS[words[0]].commands[words[1]]
-    assert command.make_context(words[1], words[2:]).params
+    command, rest = find_command(words)
+    assert command.make_context(words[1], rest).params
+
+
+def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that runs for `words`, and its own words; `models` lists without the name of a command."""
+    command: click.Command = GROUPS[words[0]]
+    rest = words[1:]
+    while isinstance(command, click.Group):
+        name = rest.pop(0) if rest and rest[0] in command.commands else "list"
+        command = command.commands[name]
+    return command, rest
 
 
 @pytest.mark.parametrize("line", [*STARTED, *(line for line in SIDECARS if LOCAL_MODEL[0] in line)])

@@ -1,8 +1,8 @@
 """Threshold for "other": an image with a lower score shows none of the labels.
 
-The score is the best cosine; with shots, whose logits are not cosines, the share of the best label. The margin, the
-softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal were compared with the cosine
-(benchmarks/adapting.py): the energy is as good, the others are worse. N images
+The score is the best cosine; of a sigmoid model the probability of the best label; with shots, whose logits are not
+cosines, its share. The margin, the softmax over cosines (MCM, Ming et al. 2022), the energy and mean removal were
+compared with the cosine (benchmarks/adapting.py): the energy is as good, the others are worse. N images
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.errors import InputError
+
+LEAST_FIXED_VALUE = 0.001  # a lower one, of a sigmoid model, would be 0.000
 
 LabelScores = npt.NDArray[np.floating]
 KnownMask = npt.NDArray[np.bool_]
@@ -56,8 +58,9 @@ class Threshold:
         )
 
     def __str__(self) -> str:
+        digits = ".2g" if 0 < self.value < LEAST_FIXED_VALUE else ".3f"
         return (
-            f"threshold {self.value:.3f}: balanced accuracy {self.balanced_accuracy:.3f} on {self.images} images "
+            f"threshold {self.value:{digits}}: balanced accuracy {self.balanced_accuracy:.3f} on {self.images} images "
             f"({self.known_kept:.0%} of the labels' images kept, {self.others_found:.0%} of the others found; "
             "chance is 0.500)"
         )

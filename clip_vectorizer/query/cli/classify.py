@@ -119,7 +119,7 @@ classify_options = combine_options(
             METHOD_GROUP,
             "--other",
             metavar="THRESHOLD",
-            help="Label an image `other` if its best cosine (with shots: its best score) is below.",
+            help="Label an image `other` if its best cosine (SigLIP, or with shots: its best score) is below.",
         ),
         grouped_option(
             METHOD_GROUP,

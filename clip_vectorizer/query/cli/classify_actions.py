@@ -33,6 +33,7 @@ FILE_MARK = "@"
 LABEL_NAME = re.compile('\\s*"([^"]*)"\\s*(?=[,\uff0c\u3001]|$)|[^,\uff0c\u3001]*')
 TABLE_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 COLUMN_NAMES = ("path", "label", "score", "margin", "runner-up")
+LEAST_FIXED_SCORE = 0.0005  # a lower one would be 0.000
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,8 @@ def show_classifications(results: Generator[Classification], as_json: bool, why_
 
 
 def format_cells(result: Classification) -> tuple[str, ...]:
-    return result.path, result.label, f"{result.score:.3f}", f"{result.margin:.3f}", result.runner_up
+    digits = ".3f" if result.score >= LEAST_FIXED_SCORE else ".0e"  # a sigmoid model's, where no label fits
+    return result.path, result.label, f"{result.score:{digits}}", f"{result.margin:{digits}}", result.runner_up
 
 
 def to_json(result: Classification) -> dict[str, object]:

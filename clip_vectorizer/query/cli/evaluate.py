@@ -16,7 +16,7 @@ from clip_vectorizer.common_options import (
     weaviate_options,
 )
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
-from clip_vectorizer.query.choices import MIN_VECTORS
+from clip_vectorizer.query.choices import DIGITS, LIMIT_LANGUAGES, LIMIT_TASKS, MAX_DRAWINGS, MIN_VECTORS
 
 RUN = "run"
 
@@ -32,7 +32,7 @@ class RunByDefault(click.Group):
 
 @click.group("clip-eval", cls=RunByDefault)
 def main() -> None:
-    """Measure the quality of one model, of two models compared, or of Weaviate's vector index.
+    """Measure the quality of one model, its limits, of two models compared, or of Weaviate's vector index.
 
     \b
     Examples:
@@ -128,6 +128,77 @@ def compare(**values: Any) -> None:
     from clip_vectorizer.query.cli.evaluate_actions import run_comparison
 
     run_comparison(values)
+
+
+def starts_sidecar(values: Values) -> bool:
+    return not is_url(values["model"])
+
+
+def needs_no_folder(values: Values) -> bool:
+    return set(values["tasks"]) == {DIGITS}
+
+
+LIMITS_RULES = (
+    SpecialCase(
+        "--vectorizer-api-key",
+        starts_sidecar,
+        "is for a sidecar that already runs, and the model starts one of its own; remove it",
+    ),
+    SpecialCase("FOLDER", needs_no_folder, "is not used: the digits come with scikit-learn; remove it"),
+    SpecialCase("--images", needs_no_folder, "is about the images of a folder, and digits need none; remove it"),
+)
+
+
+@main.command("limits", cls=ExitCodeCommand, rules=LIMITS_RULES, short_help="Measure what a model cannot do.")
+@click.argument("model")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    type=click.Choice(LIMIT_TASKS),
+    show_default="all that are possible",
+    help="Task to measure. Repeatable.",
+)
+@click.option(
+    "--language", type=click.Choice(LIMIT_LANGUAGES), default="en", show_default=True, help="Language of the captions."
+)
+@click.option(
+    "--images",
+    "most",
+    type=click.IntRange(1),
+    default=MAX_DRAWINGS,
+    metavar="N",
+    show_default=True,
+    help="Use at most N images of FOLDER, drawn at random with a fixed seed.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FOLDER", help="Write plots and an index.html into FOLDER."
+)
+@json_option
+@vectorizer_key_option
+def limits(**values: Any) -> None:
+    """Measure counting, places, look-alikes, wording and digits, each beside chance.
+
+    \b
+    Examples:
+      clip-eval limits emoji examples/images
+      clip-eval limits http://localhost:9090 examples/images --report out
+      clip-eval limits ViT-B-32::openai --task digits --json
+
+    MODEL is the address of a running sidecar, or a model as `clip-vectorizer serve --model` takes it. FOLDER has a
+    subfolder per kind of thing, and captions that are names: `cat`, or `cat · 猫`, in photo.txt next to photo.jpg.
+    Scenes are composed from its images: 1 to 5 copies of one, and two side by side. Look-alikes are images of one
+    subfolder whose names share a word. Digits come with scikit-learn and need no FOLDER. Exit code 3: some images could
+    not be read; each is named on stderr.
+    """
+    if values["folder"] is None and not needs_no_folder(values):
+        raise click.UsageError(
+            "nothing to compose scenes from; add a FOLDER of captioned images, or --task digits alone"
+        )
+    from clip_vectorizer.query.cli.evaluate_actions import run_limits
+
+    run_limits(values)
 
 
 def rescores_nothing(values: Values) -> bool:

@@ -35,6 +35,8 @@ from clip_vectorizer.query.evaluation.dataset import (
 from clip_vectorizer.query.evaluation.evaluate import Evaluation, evaluate
 from clip_vectorizer.query.evaluation.index_data import synthesise_vectors
 from clip_vectorizer.query.evaluation.index_recall import IndexConfig, build_index_table
+from clip_vectorizer.query.evaluation.limits import LimitFindings, measure_limits
+from clip_vectorizer.query.evaluation.limits_scenes import load_drawings
 from clip_vectorizer.query.evaluation.plots import prepare_matplotlib
 from clip_vectorizer.query.evaluation.sidecars import connect_sidecar
 from clip_vectorizer.query.evaluation.statistics import SEED
@@ -98,6 +100,22 @@ def measure_side(
         return rank_images(f"{letter} ({info.model})", labelled, info.model, sidecar, progress), labelled
 
 
+def run_limits(values: Mapping[str, Any]) -> None:
+    """`clip-eval limits`. Exits with 3 if some images could not be read."""
+    prepare_streams()
+    report = values["report"]
+    if report is not None:
+        prepare_matplotlib()  # raises now, not after minutes of work, if matplotlib is missing
+    folder, language = values["folder"], values["language"]
+    with count_truncated_texts(), status_line() as progress:
+        # Before the sidecar: a large model takes minutes to start, and the folder may be of no use.
+        drawings = load_drawings(folder, language, values["most"], progress) if folder else None
+        with connect_sidecar(values["model"], values["vectorizer_api_key"], progress) as sidecar:
+            findings = measure_limits(drawings, sidecar, progress, values["tasks"], language)
+    show_limits(findings, values["as_json"], report)
+    sys.exit(SOME_FAILED if findings.folder and findings.folder.left_out else 0)
+
+
 def run_index(values: Mapping[str, Any]) -> None:
     """`clip-eval index`. Raises InputError for too few vectors."""
     prepare_streams()
@@ -154,6 +172,22 @@ def show_evaluation(evaluation: Evaluation, as_json: bool, report: Path | None) 
         from clip_vectorizer.query.evaluation.report import write_report
 
         click.echo(f"report: {write_report(evaluation, report, command_line())}", err=True)
+
+
+def show_limits(findings: LimitFindings, as_json: bool, report: Path | None) -> None:
+    if findings.folder:
+        show_left_out(findings.folder.left_out)
+        drawings = f"{len(findings.folder.drawings)} images of {findings.folder.source}, "
+    else:
+        drawings = ""
+    click.echo(f"{drawings}model {findings.model.model}", err=True)
+    show_tables(findings.tables, as_json)
+    for note in findings.notes:
+        click.echo(f"note: {note}", err=True)
+    if report is not None:
+        from clip_vectorizer.query.evaluation.limits_report import write_limits_report
+
+        click.echo(f"report: {write_limits_report(findings, report, command_line())}", err=True)
 
 
 def show_left_out(left_out: Iterable[tuple[str, str]]) -> None:

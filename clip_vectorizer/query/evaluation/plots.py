@@ -177,11 +177,11 @@ def list_installed_fonts() -> set[str]:
     return {font.name for font in font_manager.fontManager.ttflist}
 
 
-def replace_undrawable(names: Sequence[str], fonts: Set[str] | None = None) -> list[str]:
+def replace_undrawable(names: Sequence[str], fonts: Set[str] | None = None, noun: str = "class") -> list[str]:
     """Replace names that the fonts cannot draw by `class 3` and so on. `fonts` None: the installed ones."""
     if (list_installed_fonts() if fonts is None else fonts) & set(HAN_FONTS):
         return list(names)
-    return [name if is_drawable(name) else f"class {number}" for number, name in enumerate(names, start=1)]
+    return [name if is_drawable(name) else f"{noun} {number}" for number, name in enumerate(names, start=1)]
 
 
 def is_drawable(text: str) -> bool:

@@ -3,7 +3,7 @@
 Wilson's interval and the bootstrap are written here, not taken from scipy: clip-eval prints intervals without the extra
 [eval], and the base install has no scipy. A test compares both.
 
-N images · Q queries · L classes · M candidates · D dimensions · R resamples
+N images · Q queries · L classes · M candidates · D dimensions · R resamples · T ways to measure the same
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,9 @@ from clip_vectorizer.vectors import Vectors
 
 Z95 = 1.959963984540054  # of the normal distribution: 2.5 % lie above
 RESAMPLES = 10_000
+EXCHANGES_SHARE = 5  # one exchange for so many resamples: each takes longer, and p needs fewer
+SIGNIFICANT = 0.05
+ROUNDING = 1e-9  # shares that are closer are equal
 RESAMPLES_PER_BLOCK = 500  # (500, N) counts at once: 40 MB at 10,000 images
 SEED = 20261121
 QUERIES_PER_BLOCK = 1024  # rows of similarities held at once: 400 MB at 100,000 candidates
@@ -96,8 +99,54 @@ def resample_means(values_n: npt.NDArray[np.float64], resamples: int, seed: int)
     if count == 0:
         raise ValueError("no values to draw from")
     random, even = np.random.default_rng(seed), np.full(count, 1 / count)
-    sizes = [min(RESAMPLES_PER_BLOCK, resamples - start) for start in range(0, resamples, RESAMPLES_PER_BLOCK)]
-    return np.concatenate([random.multinomial(count, even, size=size) @ values_n / count for size in sizes])
+    blocks = split_blocks(resamples)
+    return np.concatenate([random.multinomial(count, even, size=size) @ values_n / count for size in blocks])
+
+
+def split_blocks(resamples: int) -> list[int]:
+    """Return the sizes of blocks that together are `resamples`."""
+    return [min(RESAMPLES_PER_BLOCK, resamples - start) for start in range(0, resamples, RESAMPLES_PER_BLOCK)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Largest less smallest share among several ways to measure the same thing on the same images."""
+
+    value: float
+    low: float
+    high: float
+    by_chance: float  # mean spread of ways that are equally good
+    p: float  # share of equally good ways with at least this spread
+
+
+def bootstrap_spread(right_tn: BooleanArray, resamples: int = RESAMPLES, seed: int = SEED) -> Spread:
+    """Return the spread of T shares over the same N images, with its 95 % interval over images.
+
+    A maximum adds chance to a spread, in a resample once more than in the sample, so percentiles lie too high. The
+    interval is 2 * value - percentiles (basic bootstrap, Davison and Hinkley 1997, section 5.2), and begins at 0 where
+    equally good ways are not excluded at 5 %. It covered the true spread in about nine of ten simulations.
+    `by_chance` and `p` are from exchanging the ways at random within each image, which equally good ways allow.
+    Raises ValueError when there are no images.
+    """
+    count = right_tn.shape[1]
+    if count == 0:
+        raise ValueError("no images to draw from")
+    right_nt, random, even = right_tn.T.astype(np.float64), np.random.default_rng(seed), np.full(count, 1 / count)
+    value = float(compute_spread(right_nt.mean(axis=0)))
+    drawn = [random.multinomial(count, even, size=size) @ right_nt / count for size in split_blocks(resamples)]
+    most, least = np.quantile(compute_spread(np.concatenate(drawn)), (0.025, 0.975))
+    exchanged_r = np.array(
+        [compute_spread(random.permuted(right_nt, axis=1).mean(axis=0)) for _ in range(resamples // EXCHANGES_SHARE)]
+    )
+    p = float((exchanged_r >= value - ROUNDING).sum() + 1) / (len(exchanged_r) + 1)
+    low = max(0.0, 2 * value - least) if p < SIGNIFICANT else 0.0
+    return Spread(value, float(low), float(max(value, 2 * value - most)), float(exchanged_r.mean()), p)
+
+
+def compute_spread(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return largest less smallest over the last axis."""
+    spread: npt.NDArray[np.float64] = np.ptp(shares, axis=-1)
+    return spread
 
 
 IntegerArray = npt.NDArray[np.int64]

@@ -71,7 +71,7 @@ class ClassifyArguments(TypedDict, total=False):
     label_set: str | None  # use the label set of this name; with labels: create it, or add them to it
     strategy: str  # images, labels or matmul; auto chooses the fastest. All give the same labels
     filters: FilterInput  # which images of the collection, as in a search
-    threshold: float | None  # least cosine of a label (with shots: least share); below it the label is "other"
+    threshold: float | None  # least cosine of a label (SigLIP, or with shots: least score); below it: "other"
     boost: Boost | None  # few_shot(), linear_probe() or remove_means() instead of plain CLIP
     save: bool  # store each result with its image
 
@@ -106,8 +106,17 @@ labels, matmul
             )
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise InputError(
-                f"threshold {self.threshold}: expected the least similarity of a label, a cosine of -1 to 1"
+                f"threshold {self.threshold}: expected the least similarity of a label, a cosine of -1 to 1; for a "
+                "SigLIP, or with shots, the least score, 0 to 1"
             )
+
+    def choose_logit_bias(self, info: ModelInfo) -> float | None:
+        """Return the bias of a sigmoid model, which scores each label by itself; None where scores are shares.
+
+        With a boost they are: its logits are no longer the model's, and its shots show one of the labels each. The
+        share is then the label's probability if exactly one label fits, of a sigmoid model too.
+        """
+        return info.logit_bias if self.boost is None else None
 
     def check_source(self, are_files: bool, is_collection: bool) -> None:
         """Raise InputError for an option that does not work with this kind of images."""
@@ -256,8 +265,15 @@ def classify_batches(
 ) -> Classifications:
     """Compare and decide batch by batch."""
     names = [label.text for label in labels]
-    exact = options.boost is None
-    rule = DecisionRule(names, labels_ld, context.info.logit_scale, options.threshold, scorer.cosines, exact)
+    rule = DecisionRule(
+        names,
+        labels_ld,
+        context.info.logit_scale,
+        options.threshold,
+        scorer.cosines,
+        exact=options.boost is None,
+        logit_bias=options.choose_logit_bias(context.info),
+    )
     strategy = choose_strategy(source, labels_ld, options)
     with ThreadPoolExecutor(PARALLEL_QUERIES) as pool:
         comparison = build_comparison(strategy, labels, labels_ld, scorer, context, pool)

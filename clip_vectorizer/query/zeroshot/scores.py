@@ -1,8 +1,12 @@
-"""Which label each image gets: logits, softmax scores, and the decision between labels of nearly equal logits.
+"""Which label each image gets: logits, scores, and the decision between labels of nearly equal logits.
 
 The decision does not depend on how similarities were computed. Weaviate's distances, a matrix product here and one on
 another machine differ in their last bits. Where two labels are closer than that, float64 decides, from the stored
-vectors; if even that finds them equal, the order of the labels decides. N images · L labels · D dimensions
+vectors; if even that finds them equal, the order of the labels decides.
+
+Scores are shares of a softmax over all labels, or, for a sigmoid model such as SigLIP (Zhai et al. 2023), each label's
+own probability: sigmoid(logit scale * cosine + logit bias). Logits in this package are without the bias, which changes
+no order. N images · L labels · D dimensions
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -24,15 +28,19 @@ ExactLogits = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Result for one image. With `error` the other fields except `path` and `id` are empty or 0."""
+    """Result for one image. With `error` the other fields except `path` and `id` are empty or 0.
+
+    `similarity` is what `threshold` is compared with: the cosine of the best label; of a sigmoid model its score; with
+    shots its share.
+    """
 
     path: str
     label: str = ""
-    score: float = 0.0  # 0..1, softmax over all labels
+    score: float = 0.0  # 0..1, share in a softmax over all labels; of a sigmoid model the label's own probability
     margin: float = 0.0  # score minus the score of the runner-up
     runner_up: str = ""
     error: str = ""
-    similarity: float = 0.0  # cosine of the best label; with shots its share. `threshold` is compared with it
+    similarity: float = 0.0
     id: str = ""  # of the object, if the image is in the database
 
 
@@ -99,6 +107,7 @@ class DecisionRule:
     threshold: float | None = None  # least similarity of a label; an image below it is OTHER
     cosines: bool = True  # if not, similarity is the share of the best label: such logits are not a distance
     exact: bool = True  # whether logits are plain cosines, so that close ones can be computed again in float64
+    logit_bias: float | None = None  # of a sigmoid model, with plain cosines; None: scores are shares
 
     def classify(
         self, batch: ImageBatch, logits_nl: Vectors, read_vectors: Callable[[Sequence[int]], Vectors]
@@ -126,10 +135,15 @@ class DecisionRule:
         """
         if self.threshold is None:
             return logits_nl
+        return np.column_stack([logits_nl, self._other_logits(logits_nl, self.threshold)])
+
+    def _other_logits(self, logits_nl: ExactLogits, threshold: float) -> ExactLogits:
+        if self.logit_bias is not None:
+            return np.full(len(logits_nl), compute_logit(threshold) - self.logit_bias)
         if self.cosines:
-            return np.column_stack([logits_nl, np.full(len(logits_nl), self.threshold * self.logit_scale)])
-        total_n = np.logaddexp.reduce(logits_nl, axis=1)
-        return np.column_stack([logits_nl, total_n + (np.log(self.threshold) if self.threshold > 0 else -np.inf)])
+            return np.full(len(logits_nl), threshold * self.logit_scale)
+        total_n: ExactLogits = np.logaddexp.reduce(logits_nl, axis=1)
+        return total_n + (np.log(threshold) if threshold > 0 else -np.inf)
 
     def _compute_exactly(self, logits_l: ExactLogits, vector_d: Vectors) -> None:
         """Replace the logits of the best two labels, and of all that are close to the second, by float64 values."""
@@ -146,12 +160,12 @@ class DecisionRule:
         names = [*self.names, OTHER]
         rows = np.arange(len(valid))
         best = logits_nl.argmax(axis=1)  # the first of equal ones
-        shares = softmax(logits_nl)
+        scores_nl = self._scores(logits_nl)
         rest = logits_nl.copy()
         rest[rows, best] = -np.inf
         second = rest.argmax(axis=1)
         similarities = self._similarities(logits_nl)
-        scores, seconds = shares[rows, best].tolist(), shares[rows, second].tolist()
+        scores, seconds = scores_nl[rows, best].tolist(), scores_nl[rows, second].tolist()
         return [
             Classification(
                 batch.paths[index],
@@ -165,10 +179,16 @@ class DecisionRule:
             for row, index in enumerate(valid)
         ]
 
+    def _scores(self, logits_nl: ExactLogits) -> Probabilities:
+        return softmax(logits_nl) if self.logit_bias is None else sigmoid(logits_nl + self.logit_bias)
+
     def _similarities(self, logits_nl: ExactLogits) -> list[float]:
         """Similarity of the best label, for each image; OTHER does not count."""
         labels_nl = logits_nl[:, : len(self.names)]
-        best = labels_nl.max(axis=1) / self.logit_scale if self.cosines else softmax(labels_nl).max(axis=1)
+        if self.logit_bias is None and self.cosines:
+            best = labels_nl.max(axis=1) / self.logit_scale
+        else:
+            best = self._scores(labels_nl).max(axis=1)
         similarities: list[float] = best.tolist()
         return similarities
 
@@ -195,3 +215,24 @@ def softmax(logits_nl: npt.NDArray[np.floating]) -> Probabilities:
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))  # minus the largest: no overflow at any scale
     shares: Probabilities = weights / weights.sum(axis=-1, keepdims=True)
     return shares
+
+
+def sigmoid(logits: npt.NDArray[np.floating]) -> Probabilities:
+    """Return probabilities of the same shape, float64; small ones keep their digits.
+
+    >>> sigmoid(np.log([1.0, 3.0])).tolist()
+    [0.5, 0.75]
+    """
+    probabilities: Probabilities = np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64)))
+    return probabilities
+
+
+def compute_logit(probability: float) -> float:
+    """Return the number whose sigmoid is `probability`: minus or plus infinity for 0 or 1, and outside of them.
+
+    >>> [compute_logit(each) for each in (0.0, 0.5, 1.0)]
+    [-inf, 0.0, inf]
+    """
+    with np.errstate(divide="ignore"):
+        inside = np.clip(probability, 0.0, 1.0)
+        return float(np.log(inside) - np.log1p(-inside))

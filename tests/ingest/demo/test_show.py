@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from clip_vectorizer.defaults import PRODUCTION_MODEL
 from clip_vectorizer.errors import InputError
 from ingest.demo.show import (
     CLASSIFIED_IMAGES,
     HINT_IMAGE,
     HINT_LABELS,
     QUERY_IMAGE,
+    format_model_hint,
     format_next_commands,
     list_label_names,
     open_demo_stack,
@@ -100,3 +102,10 @@ def test_a_model_is_refused_where_the_environment_names_a_sidecar(tmp_path: Path
         assert stack.endpoints.vectorizer_url == "http://v:1"
     with pytest.raises(InputError, match="--model emoji does not work with WEAVIATE_URL"):
         open_demo_stack("emoji", env).__enter__()
+
+
+def test_the_bundled_model_is_followed_by_a_hint_of_one_for_photographs() -> None:
+    hint = format_model_hint("emoji")
+    assert f"--model {PRODUCTION_MODEL}" in hint
+    assert all(len(line) <= 80 for line in hint.splitlines())
+    assert format_model_hint("ViT-B-32::openai") == ""

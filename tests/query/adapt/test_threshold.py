@@ -24,6 +24,13 @@ def test_both_kinds_have_the_same_weight() -> None:
     assert threshold.balanced_accuracy == 1
 
 
+@pytest.mark.parametrize(
+    ("scores", "shown"), [([0.3, 0.1], "0.200"), ([4e-4, 2e-5], "0.00021"), ([-0.2, -0.4], "-0.300")]
+)
+def test_a_low_one_is_shown_with_digits(scores: list[float], shown: str) -> None:
+    assert f"threshold {shown}: " in str(Threshold.choose(np.array(scores), np.array([True, False])))
+
+
 @pytest.mark.parametrize("known", [[True] * 3, [False] * 3])
 def test_both_kinds_are_needed(known: list[bool]) -> None:
     with pytest.raises(InputError, match="images of the labels and others"):

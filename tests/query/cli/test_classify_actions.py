@@ -1,5 +1,6 @@
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -124,6 +125,12 @@ def test_other_from_without_images_is_refused(tmp_path: Path) -> None:
 
 def show(*results: Classification, as_json: bool = False, why_nothing: str = "the collection is empty") -> int:
     return show_classifications((each for each in results), as_json, why_nothing)
+
+
+def test_a_score_too_low_for_three_digits_is_shown_with_its_power(capsys: pytest.CaptureFixture[str]) -> None:
+    show(GOOD, replace(GOOD, score=2.04e-5, margin=1.96e-5))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["a.png", "cat", "0.750", "0.500", "dog"] in rows and ["a.png", "cat", "2e-05", "2e-05", "dog"] in rows
 
 
 def test_json_lines_have_the_same_keys_for_failures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from clip_vectorizer.query.evaluation.statistics import Share, paired_bootstrap, resample_means, wilson_interval
+from clip_vectorizer.query.evaluation.statistics import (
+    Share,
+    bootstrap_spread,
+    paired_bootstrap,
+    resample_means,
+    wilson_interval,
+)
 
 
 def test_wilson_intervals_equal_published_ones() -> None:
@@ -88,3 +94,44 @@ def test_resampled_means_equal_those_of_drawing_one_by_one() -> None:
 def test_resampling_no_values_raises() -> None:
     with pytest.raises(ValueError, match="no values"):
         paired_bootstrap([], [])
+
+
+def draw_ways(random: np.random.Generator, shares: list[float], images: int = 200) -> np.ndarray:
+    """(T, N): ways with these shares, most of whose errors are on the same images."""
+    hard_n, own_tn = random.random(images), random.random((len(shares), images))
+    shared_tn = random.random((len(shares), images)) < 0.7
+    return np.where(shared_tn, hard_n, own_tn) < np.array(shares)[:, None]
+
+
+def test_equal_ways_have_no_spread() -> None:
+    spread = bootstrap_spread(np.tile(np.arange(50) % 3 == 0, (4, 1)), resamples=500)
+    assert (spread.value, spread.low, spread.high, spread.by_chance, spread.p) == (0, 0, 0, 0, 1)
+
+
+def test_a_large_spread_is_found_and_lies_in_its_interval() -> None:
+    spread = bootstrap_spread(draw_ways(np.random.default_rng(1), [0.3, 0.5, 0.6]), resamples=1000)
+    assert spread.p < 0.01
+    assert 0.15 < spread.low < 0.3 < spread.high < 0.45
+    assert spread.low <= spread.value <= spread.high
+    assert spread.by_chance < 0.1
+
+
+def test_equally_good_ways_seem_to_differ_one_time_in_twenty() -> None:
+    random = np.random.default_rng(2)
+    found = [bootstrap_spread(draw_ways(random, [0.4] * 8), resamples=300, seed=seed) for seed in range(120)]
+    assert 0.01 <= np.mean([each.p < 0.05 for each in found]) <= 0.1
+    assert np.mean([each.low == 0 for each in found]) >= 0.9
+    assert np.mean([each.value for each in found]) == pytest.approx(
+        np.mean([each.by_chance for each in found]), rel=0.1
+    )
+
+
+def test_the_interval_of_a_spread_covers_the_true_one() -> None:
+    random, shares = np.random.default_rng(3), list(np.linspace(0.3, 0.5, 8))
+    found = [bootstrap_spread(draw_ways(random, shares), resamples=300, seed=seed) for seed in range(120)]
+    assert np.mean([each.low <= 0.2 <= each.high for each in found]) >= 0.84
+
+
+def test_the_spread_of_no_images_raises() -> None:
+    with pytest.raises(ValueError, match="no images"):
+        bootstrap_spread(np.zeros((3, 0), dtype=bool))

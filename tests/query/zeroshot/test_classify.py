@@ -1,3 +1,4 @@
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +23,13 @@ from tests.query.zeroshot_fakes import FakeCollectionReader, FakePredictions, st
 
 LABELS = ("red", "green", "blue")
 STRATEGIES = ("images", "labels", "matmul")
+SIGMOID = replace(INFO, logit_bias=-6.0)  # its logits are 10 * cosine - 6
 
 
 def run_classify(
     images: ClassifyInput = None, labels: Sequence[str] = LABELS, on: ClassificationStores | None = None, **options: Any
 ) -> list[Classification]:
-    context = ClassifyContext(INFO, FakeSidecar(), on or stores())
+    context = ClassifyContext(options.pop("info", INFO), FakeSidecar(), on or stores())
     return list(classify(images, labels, ["{}"], options.pop("limit", None), ClassifyOptions(**options), context))
 
 
@@ -54,6 +56,58 @@ def test_scores_are_a_softmax_over_all_labels_with_the_models_scale(strategy: st
     assert result.score == pytest.approx(shares[1], abs=1e-6)
     assert result.margin == pytest.approx(shares[1] - shares[2], abs=1e-6)
     assert result.similarity == pytest.approx(vector[1], abs=1e-6)
+
+
+def probability(cosine: float) -> float:
+    return 1 / (1 + math.exp(6 - 10 * cosine))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_sigmoid_model_scores_each_label_by_itself(strategy: str) -> None:
+    on = stores_of(np.array([0.6, 0.0, 0.8], dtype=np.float32), np.array([0.0, 1.0, 0.0], dtype=np.float32))
+    both, green = run_classify(on=on, strategy=strategy, info=SIGMOID)
+    assert (both.label, both.runner_up, green.label) == ("blue", "red", "green")
+    assert both.score == both.similarity == pytest.approx(probability(0.8), abs=1e-6)
+    assert both.margin == pytest.approx(probability(0.8) - probability(0.6), abs=1e-6)
+    assert green.margin == pytest.approx(probability(1) - probability(0), abs=1e-6)
+    alone = run_classify(on=on, labels=["blue", "white"], strategy=strategy, info=SIGMOID)
+    assert alone[0].score == pytest.approx(
+        probability(7 / 5 / 3**0.5), abs=1e-6
+    )  # white's, whatever the other label is
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_sigmoid_models_threshold_is_a_score(strategy: str) -> None:
+    on = stores_of(vector_of("red"), vector_of("white"))
+    red, white = run_classify(on=on, strategy=strategy, info=SIGMOID, threshold=0.5)
+    assert (red.label, red.runner_up) == ("red", "other")
+    assert red.margin == pytest.approx(probability(1) - 0.5, abs=1e-6)
+    assert (white.label, white.runner_up, white.score) == ("other", "red", 0.5)  # .44 is its best
+    assert white.similarity == pytest.approx(probability(3**-0.5), abs=1e-6)
+    assert white.margin == pytest.approx(0.5 - white.similarity, abs=1e-6)
+    assert [each.label for each in run_classify(on=on, info=SIGMOID, threshold=0.4)] == ["red", "red"]
+    assert [each.label for each in run_classify(on=on, info=SIGMOID, threshold=0.99)] == ["other", "other"]
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(-1.0, "red"), (0.0, "red"), (1.0, "other")])
+def test_a_sigmoid_models_threshold_may_be_at_the_end_or_outside(threshold: float, label: str) -> None:
+    [result] = run_classify(on=stores_of(vector_of("red")), info=SIGMOID, threshold=threshold)
+    assert result.label == label and 0 <= result.score <= 1 and 0 <= result.margin <= 1
+
+
+def test_with_a_boost_the_scores_of_a_sigmoid_model_are_shares() -> None:
+    class Plain:
+        cosines = False
+
+        def scorer(self, labels: Sequence[str], *_: Any) -> "Plain":
+            return self
+
+        def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
+            return 10 * images_nd
+
+    [sigmoid] = run_classify(on=stores_of(vector_of("white")), info=SIGMOID, boost=Plain())
+    [softmax] = run_classify(on=stores_of(vector_of("white")), boost=Plain())
+    assert sigmoid == softmax and softmax.score == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.query.zeroshot.scores import DecisionRule, ImageBatch, find_close_rows, softmax
+from clip_vectorizer.query.zeroshot.scores import (
+    OTHER,
+    Classification,
+    DecisionRule,
+    ImageBatch,
+    compute_logit,
+    find_close_rows,
+    sigmoid,
+    softmax,
+)
 from clip_vectorizer.vectors import Vectors, unit
 
 COSINES = st.lists(st.floats(-1, 1), min_size=2, max_size=50)
@@ -20,6 +29,39 @@ def test_softmax_adds_up_to_one_and_keeps_the_order(cosines: list[float], scale:
 def test_softmax_of_many_labels_and_a_large_scale_does_not_overflow() -> None:
     shares = softmax(np.full((3, 10_000), 1e30, dtype=np.float32))
     np.testing.assert_allclose(shares, 1e-4)
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1))
+def test_sigmoid_keeps_the_order_and_is_a_probability(logits: list[float]) -> None:
+    found = sigmoid(np.array(sorted(logits))).tolist()
+    assert found == sorted(found) and found[0] >= 0 and found[-1] <= 1
+    np.testing.assert_allclose(sigmoid(-np.array(logits)), 1 - sigmoid(np.array(logits)), atol=1e-12)
+
+
+@given(st.floats(-30, 30))
+def test_the_logit_is_the_sigmoids_inverse(logit: float) -> None:
+    assert compute_logit(float(sigmoid(np.array(logit)))) == pytest.approx(logit, abs=1e-2)
+
+
+@given(SEEDS, st.floats(-20, 20), st.none() | st.floats(0, 1))
+def test_a_bias_changes_scores_but_no_label_except_other(seed: int, bias: float, threshold: float | None) -> None:
+    images_nd, labels_ld = near_labels(seed)
+    names, batch = [str(index) for index in range(len(labels_ld))], ImageBatch([""] * 8, list("abcdefgh"), images_nd)
+    logits_nl = np.float32(10) * (images_nd @ labels_ld.T)
+
+    def classify(rule: DecisionRule) -> list[Classification]:
+        return rule.classify(batch, logits_nl, lambda rows: images_nd[list(rows)])
+
+    shares = classify(DecisionRule(names, labels_ld, 10.0))
+    alone = classify(DecisionRule(names, labels_ld, 10.0, threshold, logit_bias=bias))
+    for share, each in zip(shares, alone, strict=True):
+        expected = float(sigmoid(np.array(10.0 * share.similarity + bias)))
+        assert each.similarity == pytest.approx(expected, abs=1e-6)
+        assert each.label in (share.label, OTHER) and each.margin >= 0
+        if threshold is None or expected > threshold + 1e-5:
+            assert (each.label, each.score) == (share.label, pytest.approx(expected, abs=1e-6))
+        elif expected < threshold - 1e-5:
+            assert (each.label, each.score) == (OTHER, pytest.approx(threshold, abs=1e-9))
 
 
 def near_labels(seed: int) -> tuple[Vectors, Vectors]:

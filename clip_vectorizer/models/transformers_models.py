@@ -1,0 +1,279 @@
+"""Loads folders of transformers' layout: config.json, weights, preprocessor_config.json and the files of a tokenizer.
+
+A CLIP gets open_clip's towers where those compute the same, because they are faster here; all others run on
+transformers' own classes. No code of the folder is run. Importing this module takes seconds, so it is imported late.
+
+N items · T tokens · D dimensions · S input side
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import transformers
+from torch import Tensor, nn
+
+from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.devices import Placement
+from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.file_kinds import find_problem, list_names
+from clip_vectorizer.models.openclip import build_encoder
+from clip_vectorizer.models.state_dicts import convert_transformers
+from clip_vectorizer.models.tokens import FolderTokenizer
+from clip_vectorizer.models.weight_files import explain_weights, shorten
+
+CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
+MODELS: dict[str, Any] = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
+NAFLEX = "siglip2"
+RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+HALF = (0.5, 0.5, 0.5)
+# What transformers does where a file leaves a key out.
+IMAGE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "clip": {"size": 224, "mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD},
+    "siglip": {"size": {"height": 224, "width": 224}, "mean": HALF, "std": HALF},
+}
+ACTIVATIONS = {"quick_gelu": True, "gelu": False}  # whether it is QuickGELU
+OLD_END_TOKEN = 2  # of configurations that name none: transformers then reads the largest id, as OpenAI does
+EPSILON = 1e-5  # of layer norms, where open_clip's configuration has none
+
+log = logging.getLogger(__name__)
+
+
+def load_transformers_folder(name: str, folder: Path, placement: Placement) -> Encoder:
+    """Load a CLIP or a SigLIP of transformers' layout. Raises ModelUnavailable, SettingsError."""
+    kind = read_kind(folder)
+    pixels = read_pixel_config(folder, kind)
+    model = load_model(folder, kind)
+    check_side(folder, pixels["size"], model.config.vision_config.image_size)
+    towers = convert_to_open_clip(model) if kind == "clip" else None
+    tokenizer = load_tokenizer(folder, model.config.text_config.max_position_embeddings, padded=towers is None)
+    if towers is None:
+        return build_encoder(name, TransformersTowers(model, pixels), tokenizer, placement)
+    open_clip.model.set_model_preprocess_cfg(towers, pixels)
+    return build_encoder(name, towers, tokenizer, placement)
+
+
+def read_kind(folder: Path) -> str:
+    """Return the `model_type` of a folder that can be loaded. Raises ModelUnavailable."""
+    config = read_json(folder / CONFIG)
+    kind = str(config.get("model_type"))
+    if kind == NAFLEX:
+        raise ModelUnavailable(
+            f"{folder} is a SigLIP 2 with inputs of any aspect ratio (NaFlex), which is not supported: name one of a "
+            "fixed size, for example google/siglip2-base-patch16-224"
+        )
+    if kind not in MODELS:
+        expected = " or ".join(MODELS)
+        raise ModelUnavailable(
+            f"{folder / CONFIG} has model_type {kind!r}; expected {expected}, a model of both towers"
+        )
+    return kind
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ModelUnavailable(f"{file} cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ModelUnavailable(f"{file} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ModelUnavailable(f"{file} is not a configuration: expected a JSON object")
+    return content
+
+
+def read_pixel_config(folder: Path, kind: str) -> dict[str, Any]:
+    """Return what `preprocessor_config.json` says, with open_clip's keys. Raises ModelUnavailable."""
+    file = folder / IMAGE_CONFIG
+    stated = read_json(file) if file.exists() else read_joint_config(folder)
+    defaults = IMAGE_DEFAULTS[kind]
+    size, crop = stated.get("size") or defaults["size"], kind == "clip" and stated.get("do_center_crop", True)
+    side, resize = read_size(file, size)
+    if crop:
+        cut = read_size(file, stated.get("crop_size") or 224)[0]
+        if cut != side:
+            raise ModelUnavailable(f"{file} crops {side} pixels to {cut}; expected one size for `size` and `crop_size`")
+    number = stated.get("resample", 3)
+    if number not in RESAMPLING:
+        raise ModelUnavailable(f"{file} has resample {number}; expected 2 (bilinear) or 3 (bicubic)")
+    return {
+        "size": side,
+        "mean": tuple(stated.get("image_mean") or defaults["mean"]),
+        "std": tuple(stated.get("image_std") or defaults["std"]),
+        "interpolation": RESAMPLING[number],
+        "resize_mode": resize,
+        "crop": "floor",
+    }
+
+
+def read_joint_config(folder: Path) -> dict[str, Any]:
+    """Return the part for images of the file that newer versions of transformers save."""
+    file = folder / JOINT_CONFIG
+    found = read_json(file).get("image_processor") if file.exists() else None
+    if not isinstance(found, dict):
+        raise ModelUnavailable(f"{folder} has no {IMAGE_CONFIG}, which says how images are resized and scaled")
+    return found
+
+
+def read_size(file: Path, size: Any) -> tuple[int, str]:
+    """Return the side of the square and open_clip's `resize_mode`."""
+    match size:
+        case int() | {"shortest_edge": int()}:
+            return (size if isinstance(size, int) else size["shortest_edge"]), "shortest"
+        case {"height": int(high), "width": int(wide)} if high == wide:
+            return high, "squash"
+    raise ModelUnavailable(f"{file} has size {size!r}; expected shortest_edge, or equal height and width")
+
+
+def check_side(folder: Path, side: int, expected: int) -> None:
+    if side != expected:
+        raise ModelUnavailable(f"{folder / IMAGE_CONFIG} makes {side} pixels, but the image tower takes {expected}")
+
+
+def load_model(folder: Path, kind: str) -> Any:
+    """Return the model of transformers in float32 on the CPU. Raises ModelUnavailable."""
+    check_weight_files(folder)
+    try:
+        with hide_progress():
+            model, report = MODELS[kind].from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:  # transformers does not wrap errors of files, configurations or torch
+        problem = next((each for file in list_weight_files(folder) if (each := explain_weights(file))), "")
+        raise ModelUnavailable(problem or f"{folder} cannot be loaded by transformers: {shorten(error)}") from error
+    check_report(folder, report)
+    return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def hide_progress() -> Iterator[None]:
+    """Hide transformers' progress bars, which would be in the log of a server."""
+    settings: Any = transformers.utils.logging  # untyped
+    shown = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            settings.enable_progress_bar()
+
+
+def check_weight_files(folder: Path) -> None:
+    """Raise ModelUnavailable where there are no weights, or the first file of them is none."""
+    if not any((folder / name).exists() for name in WEIGHTS):
+        raise ModelUnavailable(f"{folder} has no weights: expected {' or '.join(WEIGHTS)}")
+    for file in list_weight_files(folder):
+        if problem := find_problem(file):
+            raise ModelUnavailable(f"{file} {problem}")
+
+
+def list_weight_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin"))
+
+
+def check_report(folder: Path, report: Mapping[str, Iterable[Any]]) -> None:
+    """Raise ModelUnavailable where weights were missing, which transformers fills with random ones."""
+    for key, what in (("missing_keys", "lack"), ("mismatched_keys", "have another shape than its config.json for")):
+        if names := sorted(str(each) for each in report.get(key) or ()):
+            raise ModelUnavailable(f"the weights of {folder} {what} {len(names)} tensors ({list_names(names)})")
+    if unknown := sorted(map(str, report.get("unexpected_keys") or ())):
+        log.info("%s: %d tensors outside the model are ignored: %s", folder, len(unknown), list_names(unknown))
+
+
+def load_tokenizer(folder: Path, context: int, padded: bool) -> FolderTokenizer:
+    """Return the tokenizer of the folder. Raises ModelUnavailable."""
+    if not any((folder / name).exists() for name in TOKENIZERS):
+        raise ModelUnavailable(f"{folder} has no tokenizer: expected {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}")
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of files, and of packages that are not installed
+        raise ModelUnavailable(
+            f"the tokenizer of {folder} cannot be loaded ({shorten(error)}); expected tokenizer.json, or the package "
+            "that its files need"
+        ) from error
+    return FolderTokenizer(tokenizer, context, padded)
+
+
+class TransformersTowers(nn.Module):
+    """A model of transformers with the methods and attributes of one of open_clip."""
+
+    def __init__(self, model: Any, pixels: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.preprocess_cfg = dict(pixels)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        scale: Tensor = self.model.logit_scale
+        return scale
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """Of a SigLIP, which scores each pair by a sigmoid."""
+        return getattr(self.model, "logit_bias", None)
+
+    def encode_image(self, pixels_n3ss: Tensor) -> Tensor:
+        """Return (N, D), not of unit length."""
+        return read_rows(self.model.get_image_features(pixel_values=pixels_n3ss))
+
+    def encode_text(self, ids_nt: Tensor) -> Tensor:
+        """Return (N, D), not of unit length; T is the whole context."""
+        return read_rows(self.model.get_text_features(input_ids=ids_nt))
+
+
+def read_rows(features: Any) -> Tensor:
+    """Return the rows; transformers 5 returns them inside an object."""
+    rows: Tensor = getattr(features, "pooler_output", features)
+    return rows
+
+
+def convert_to_open_clip(model: Any) -> nn.Module | None:
+    """Return an open_clip.CLIP with the same weights; None where it would compute something else."""
+    config = model.config
+    text, vision = config.text_config, config.vision_config
+    ends = text.eos_token_id in (OLD_END_TOKEN, text.vocab_size - 1)  # open_clip reads the largest id of a text
+    plain = all(tower.intermediate_size % tower.hidden_size == 0 for tower in (text, vision))
+    if not (ends and plain and text.hidden_act == vision.hidden_act and text.hidden_act in ACTIVATIONS):
+        return None
+    towers: nn.Module = open_clip.CLIP(
+        embed_dim=config.projection_dim,
+        quick_gelu=ACTIVATIONS[text.hidden_act],
+        vision_cfg={
+            **describe_tower(vision),
+            "head_width": vision.hidden_size // vision.num_attention_heads,
+            "patch_size": vision.patch_size,
+            "image_size": vision.image_size,
+        },
+        text_cfg={
+            **describe_tower(text),
+            "heads": text.num_attention_heads,
+            "context_length": text.max_position_embeddings,
+            "vocab_size": text.vocab_size,
+        },
+    )
+    towers.load_state_dict(select_tensors(model), assign=True)
+    return towers.eval().requires_grad_(False)
+
+
+def select_tensors(model: nn.Module) -> dict[str, Tensor]:
+    return convert_transformers(
+        {name: value for name, value in model.state_dict().items() if "position_ids" not in name}
+    )
+
+
+def describe_tower(config: Any) -> dict[str, Any]:
+    """Return the keys that open_clip's configurations of both towers share."""
+    norm = {} if config.layer_norm_eps == EPSILON else {"norm_kwargs": {"eps": config.layer_norm_eps}}
+    return {
+        "width": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "mlp_ratio": config.intermediate_size // config.hidden_size,
+        **norm,
+    }
