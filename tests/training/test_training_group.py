@@ -88,7 +88,7 @@ def test_a_process_that_fails_ends_the_others_with_its_reason(way: str, reason: 
         open_group(2, "cpu", partial(fail, way=way)) as group,
     ):
         group.gather_values(0)
-    assert time.monotonic() - began < 100
+    assert time.monotonic() - began < 1200  # and not after hours, when waiting ends
 
 
 def test_the_parts_are_the_whole() -> None:
