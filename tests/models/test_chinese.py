@@ -329,6 +329,14 @@ def test_what_is_no_chinese_clip_is_refused(name: str, sentence: str, tmp_path: 
         load(name.format(tmp_path))
 
 
+@pytest.mark.parametrize(("part", "name"), [("chinese", "chinese-clip:"), ("taiyi/text", "taiyi:")])
+def test_a_folder_that_is_named_as_another_kind_is_refused_with_its_name(part: str, name: str, tmp_path: Path) -> None:
+    save_taiyi(tmp_path / "taiyi")
+    save_chinese_clip(tmp_path / "chinese")
+    with pytest.raises(ModelUnavailable, match=f"name it as --model {name}{tmp_path}/{part}"):
+        load(f"local-dir:{tmp_path}/{part}")
+
+
 def test_towers_of_two_models_are_refused(tmp_path: Path) -> None:
     save_taiyi(tmp_path, num_labels=24)
     with pytest.raises(ModelUnavailable, match="text vectors have 24 dimensions, image vectors 16"):
