@@ -29,7 +29,7 @@ from clip_vectorizer.models.tokens import FolderTokenizer
 from clip_vectorizer.models.weight_files import explain_weights, shorten
 
 CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
-MODELS: dict[str, Any] = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
+MODELS = {"clip": "CLIPModel", "siglip": "SiglipModel"}  # of transformers, by `model_type`; imported when one is loaded
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
 NAFLEX = "siglip2"
@@ -146,7 +146,7 @@ def load_model(folder: Path, kind: str) -> Any:
     check_weight_files(folder)
     try:
         with hide_progress():
-            model, report = MODELS[kind].from_pretrained(
+            model, report = getattr(transformers, MODELS[kind]).from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
     except Exception as error:  # transformers does not wrap errors of files, configurations or torch
