@@ -29,9 +29,9 @@ def modules(rooms):
 
 def outside(file):
     for node in ast.walk(ast.parse(file.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        yield from (name for name in names if name.split(".")[0] not in ("clip_vectorizer", "ingest"))
+        names = [(alias.name, "") for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [(node.module, alias.name) for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+        yield from (each for each in names if each[0].split(".")[0] not in ("clip_vectorizer", "ingest"))
 
 
 def state():
@@ -84,9 +84,9 @@ def state():
 
 rooms = sys.argv[1:]
 ours = list(modules(rooms))
-for name in sorted({name for _, file in ours for name in outside(file)}):
+for module, name in sorted({each for _, file in ours for each in outside(file)}):
     try:
-        importlib.import_module(name)
+        getattr(importlib.import_module(module), name, None)  # some packages import at the first use of a name
     except ImportError:
         pass  # an extra, or a module of another system
 from PIL import Image

@@ -78,10 +78,10 @@ def join_attention(part: Mapping[str, Tensor]) -> Tensor:
 
 
 def join_positions(weights: Weights) -> Weights:
-    """Add the embedding of the first of two sentences, the only one here, to each position."""
+    """Add the embedding of the first of two sentences, the only one here, to each position; in float32."""
     if POSITIONS not in weights or KINDS not in weights:
         return {}
-    return {"positional_embedding": weights[POSITIONS] + weights[KINDS][0]}
+    return {"positional_embedding": weights[POSITIONS].float() + weights[KINDS][0].float()}
 
 
 def rename_bert(name: str) -> str:

@@ -150,7 +150,7 @@ def join_parts(
         image_heads=image.get("num_attention_heads", DEFAULT_HEADS),
         quick_gelu=activation == ACTIVATIONS[0],
         text=BertOptions(text.get("num_attention_heads", DEFAULT_HEADS), text.get("layer_norm_eps", BERT_EPSILON)),
-        recipe=read_image_processor(image_folder, PixelRecipe(side, resize=resize)),
+        recipe=read_image_processor(image_folder, PixelRecipe(side, resize=resize, crop="floor")),
         tokenizer=tokenizer,
     )
 

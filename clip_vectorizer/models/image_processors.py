@@ -52,6 +52,7 @@ def parse_image_processor(config: Mapping[str, Any]) -> PixelRecipe:
         std=tuple(config.get("image_std") or OPENAI_STD),
         resize="squash" if exact else "shortest",
         interpolation=RESAMPLING[config.get("resample", 3)],
+        crop="floor",  # transformers' rounding
     )
 
 

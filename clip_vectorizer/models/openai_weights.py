@@ -4,20 +4,18 @@ Rules of shape as in OpenAI's CLIP: a head is 64 wide, a MLP four times as wide 
 """
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.weight_files import Weights
 
 MARKS = ("input_resolution", "context_length", "vocab_size")  # numbers that OpenAI's programs store beside the weights
 HEAD_WIDTH = 64
 STAGES = (1, 2, 3, 4)  # of a ResNet
 RESNET_SCALE = 32  # pixels of the input on each side of a cell that the ResNet's attention reads
-
-Weights = Mapping[str, Tensor]
 
 
 def has_marks(weights: Weights) -> bool:

@@ -126,7 +126,8 @@ def fetch_weights(name: str, entry: Mapping[str, Any], fetch: FetchWeights) -> s
             return str(kept)
         raise ModelUnavailable(
             f"{name}: no weights; tried the cache and {source} ({first_line(error)}). Without that network, bring the "
-            "file and serve its path with --architecture, a folder as local-dir:PATH, or the bundled model emoji"
+            "file and serve its path with --architecture, a folder as local-dir:PATH (clip-vectorizer models download "
+            "makes one elsewhere), or the bundled model emoji"
         ) from error
 
 

@@ -22,16 +22,18 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.file_kinds import find_problem, list_names
+from clip_vectorizer.models.names import CHINESE_CLIP, TAIYI
 from clip_vectorizer.models.openclip import build_encoder
 from clip_vectorizer.models.state_dicts import convert_transformers
 from clip_vectorizer.models.tokens import FolderTokenizer
 from clip_vectorizer.models.weight_files import explain_weights, shorten
 
 CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
-MODELS: dict[str, Any] = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}  # by `model_type`
+MODELS = {"clip": "CLIPModel", "siglip": "SiglipModel"}  # of transformers, by `model_type`; imported when one is loaded
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
 NAFLEX = "siglip2"
+CHINESE_NAMES = {"chinese_clip": CHINESE_CLIP, "bert": TAIYI}  # what they are the folders of
 RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 HALF = (0.5, 0.5, 0.5)
 # What transformers does where a file leaves a key out.
@@ -69,6 +71,8 @@ def read_kind(folder: Path) -> str:
             f"{folder} is a SigLIP 2 with inputs of any aspect ratio (NaFlex), which is not supported: name one of a "
             "fixed size, for example google/siglip2-base-patch16-224"
         )
+    if kind in CHINESE_NAMES:
+        raise ModelUnavailable(f"{folder} has model_type {kind!r}: name it as --model {CHINESE_NAMES[kind]}{folder}")
     if kind not in MODELS:
         expected = " or ".join(MODELS)
         raise ModelUnavailable(
@@ -142,7 +146,7 @@ def load_model(folder: Path, kind: str) -> Any:
     check_weight_files(folder)
     try:
         with hide_progress():
-            model, report = MODELS[kind].from_pretrained(
+            model, report = getattr(transformers, MODELS[kind]).from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
     except Exception as error:  # transformers does not wrap errors of files, configurations or torch

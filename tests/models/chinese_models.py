@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD
+from tests.models.conformance.weights import randomise
 from tests.models.hugging import rows
 
 DIMENSION, SIDE = 16, 32
@@ -114,9 +115,9 @@ def save_taiyi(
     folder: Path, half: bool = False, num_labels: int = DIMENSION, image_dimension: int = DIMENSION
 ) -> ReferenceModel:
     """Save `text/`, a pickle with a vocabulary, and `image/`, a CLIPModel with safetensors as OpenAI's on the hub."""
-    tower = randomize(BertForSequenceClassification(BertConfig(num_labels=num_labels, **BERT)), 1)
+    tower = randomised(BertForSequenceClassification(BertConfig(num_labels=num_labels, **BERT)), 1)
     config = CLIPConfig(vision_config=VISION, text_config=CLIP_TEXT, projection_dim=image_dimension)
-    clip = randomize(CLIPModel(config), 2)
+    clip = randomised(CLIPModel(config), 2)
     texts, images = folder / "text", folder / "image"
     save_model(tower, texts, safe=False, half=half, numbers="bert.embeddings.position_ids")
     save_model(clip, images, safe=True, half=half, numbers="vision_model.embeddings.position_ids")
@@ -128,7 +129,7 @@ def save_chinese_clip(folder: Path, half: bool = False, width: int = 0) -> Refer
     """`width`: of both towers, where it is not the usual one."""
     wide = {"hidden_size": width, "intermediate_size": 4 * width} if width else {}
     config = ChineseCLIPConfig(text_config=BERT | wide, vision_config=VISION | wide, projection_dim=DIMENSION)
-    model = randomize(ChineseCLIPModel(config), 3)
+    model = randomised(ChineseCLIPModel(config), 3)
     save_model(model, folder, safe=False, half=half, numbers="text_model.embeddings.position_ids")
     (folder / "preprocessor_config.json").write_text(json.dumps(CHINESE_CLIP_PROCESSOR))
     return ReferenceModel(save_vocabulary(folder), model, model)
@@ -164,15 +165,9 @@ def openai_name(name: str) -> str:
     return name
 
 
-def randomize(model: Any, seed: int) -> Any:
-    """Weights large enough that an activation, a mask or a position done wrong shows."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        if parameter.ndim > 1:
-            nn.init.normal_(parameter, std=0.3, generator=generator)
-        elif "norm" not in name.lower() and parameter.ndim:
-            nn.init.normal_(parameter, std=0.1, generator=generator)
-    return model.eval().requires_grad_(False)
+def randomised(model: Any, seed: int) -> Any:
+    randomise(model, seed)
+    return model
 
 
 def save_model(model: Any, folder: Path, safe: bool, half: bool, numbers: str) -> None:

@@ -18,6 +18,7 @@ import open_clip
 import pytest
 import torch
 from open_clip.model import CLIP
+from PIL import Image
 from safetensors.torch import save
 from tokenizers import Tokenizer, models
 
@@ -113,6 +114,9 @@ def test_a_folder_is_the_model_of_the_table(hub: FakeHub, model: CLIP, tmp_path:
     items = [ours.prepare_text(text) for text in TEXTS]
     assert apart(ours.encode_texts(items), theirs.encode_texts(items)) < 1e-6
     assert apart(ours.encode_texts(items), reference_texts(random_clip())) > 1e-4  # of the other activation
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50, 3), dtype=np.uint8))
+    rows = [each.encode_images([each.prepare_image(image)]) for each in (ours, theirs)]
+    assert apart(*rows) < 1e-6
 
 
 def test_safetensors_are_taken_before_a_pickle(hub: FakeHub, model: CLIP, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def lose_tensors(folder: Path) -> None:
 
 CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "NaFlex": (change_json("config.json", model_type="siglip2"), "any aspect ratio (NaFlex), which is not supported"),
-    "another type": (change_json("config.json", model_type="bert"), "model_type 'bert'; expected clip or siglip"),
+    "another type": (change_json("config.json", model_type="gpt2"), "model_type 'gpt2'; expected clip or siglip"),
     "no JSON": (write("config.json", b"{"), "is not JSON"),
     "a list": (write("config.json", b"[]"), "expected a JSON object"),
     "no processor": (remove("preprocessor_config.json"), "has no preprocessor_config.json"),

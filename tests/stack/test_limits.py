@@ -26,13 +26,13 @@ def measured(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ra
     """The page's line that writes a report, and the folder with it."""
     report = tmp_path_factory.mktemp("limits") / "out"
     own = {"http://localhost:9090": stack.vectorizer_url, "out": str(report)}
-    words = [own.get(word, word) for word in words_of("--report")]
+    [line] = [line for line in COMMANDS if "--report" in line]
+    words = [own.get(word, word) for word in words_of(line)]
     return run_command(*words, "--json", timeout=BUSY_SECONDS, expect=0), report
 
 
-def words_of(option: str) -> list[str]:
-    """The words of the page's one line with that word, its paths those of the repository."""
-    [line] = [line for line in COMMANDS if option in line]
+def words_of(line: str) -> list[str]:
+    """The words of a line of the page, its paths those of the repository."""
     return [str(REPOSITORY / word) if word.startswith("examples/") else word for word in shlex.split(line)]
 
 

@@ -29,7 +29,11 @@ COMMANDS = [line for each in (SERVE, DEPLOY, MODELS) for line in each.commands("
 GROUPS: dict[str, click.Group] = {"clip-vectorizer": clip_vectorizer, "clip-demo": clip_demo}
 SIDECARS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer serve" in line]
 STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line]  # others need a hub, weights, a GPU
-OTHERS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer" in line and line not in SIDECARS]
+OTHERS = [
+    line
+    for line in dict.fromkeys(COMMANDS)
+    if "clip-vectorizer" in line and line not in SIDECARS and " download " not in line  # needs a hub
+]
 [PYTHON] = SERVE.blocks("python")
 CURLS = SERVE.commands("curl")
 READY_SECONDS = 120  # of four worker processes on busy cores

@@ -144,7 +144,7 @@ def fit_regression(values_nd: Features, truth_n: IntegerArray, strength: float) 
 
 def build_digits_table(result: DigitsResult) -> Table:
     rows = [build_share_row(name, right_n, 1 / DIGITS) for name, right_n in result.right.items()]
-    title = f"Digits: scikit-learn's, without training and by regression ({FOLDS}-fold cross-validation)"
+    title = f"Digits: scikit-learn's, zero-shot and by regression ({FOLDS}-fold cross-validation)"
     return Table("digits", title, rows)
 
 

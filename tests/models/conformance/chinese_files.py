@@ -13,6 +13,7 @@ from tests.models.chinese_models import ReferenceModel, save_chinese_clip, save_
 from tests.models.conformance.agreement import Format, Reference, SavedModel
 
 TAIYI_CONTEXT, CHINESE_CLIP_CONTEXT = 64, 52  # tokens; the small Taiyi has fewer positions than the real one
+WIDTH = 128  # of a small model in which pictures differ enough; cn_clip heads have 64
 TAIYI_REFERENCE = "`transformers.BertForSequenceClassification`, `CLIPModel`"
 CHINESE_CLIP_REFERENCE = "`transformers.ChineseCLIPModel`"
 
@@ -25,14 +26,14 @@ def save_two_folders(folder: Path) -> SavedModel:
 
 def save_one_folder(half: bool) -> Callable[[Path], SavedModel]:
     def save(folder: Path) -> SavedModel:
-        model = save_chinese_clip(folder, half=half)
+        model = save_chinese_clip(folder, half=half, width=WIDTH)
         return SavedModel(ModelName(f"chinese-clip:{folder}"), build_reference(model, folder, CHINESE_CLIP_CONTEXT))
 
     return save
 
 
 def save_checkpoint(folder: Path) -> SavedModel:
-    model = save_chinese_clip(folder / "transformers", half=True, width=128)
+    model = save_chinese_clip(folder / "transformers", half=True, width=WIDTH)
     file = save_cn_clip(model.text, folder / "clip_cn_vit-b-16.pt")
     reference = build_reference(model, folder / "transformers", CHINESE_CLIP_CONTEXT)
     return SavedModel(ModelName(f"chinese-clip:{file}"), reference)

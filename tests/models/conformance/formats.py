@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.models.conformance import open_clip_files, openai_files, transformers_files
+from tests.models.conformance import chinese_files, open_clip_files, openai_files, transformers_files
 from tests.models.conformance.agreement import Agreement, Format, measure
 
-FORMATS: list[Format] = [*openai_files.FORMATS, *open_clip_files.FORMATS, *transformers_files.FORMATS]
+FORMATS: list[Format] = [
+    *openai_files.FORMATS,
+    *open_clip_files.FORMATS,
+    *transformers_files.FORMATS,
+    *chinese_files.FORMATS,
+]
 BOUND = 1e-6  # of 1 - cosine, float32
 LEVELS_BOUND = 0.05  # of 255, mean of a picture: a crop that is one pixel off has more than 1
 SPREAD_BOUND = 1e-3  # of 1 - cosine: two samples are at least that far apart, so that agreement means something
