@@ -12,14 +12,12 @@ from click.shell_completion import get_completion_class
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase, Values
 from clip_vectorizer.models.listing import NARROW, SORT_NAMES, WIDE, format_listing, list_rows, row_to_json, sort_rows
-from clip_vectorizer.models.names import CHINESE, TAIYI, resolve_name
+from clip_vectorizer.models.names import TAIYI
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
-from clip_vectorizer.training.captioned_images import is_table
-from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan
+from clip_vectorizer.train_cli import contrastive, linear_probe, serves_no_checkpoint
 
 DEFAULTS = Settings()
-PLAN = ContrastivePlan(Path(), Path(), "")  # the defaults of a training
 SHELLS = ("bash", "zsh", "fish")
 URL_STORE = Path("~/.cache/clip")  # where open_clip keeps weights that are not from the hub
 COMMANDS = ("clip-vectorizer", "clip-search", "clip-classify", "clip-eval", "clip-ingest", "clip-demo")
@@ -111,11 +109,6 @@ max_batch_option = click.option(
     help="Items in one pass.",
     **with_default("CLIP_MAX_BATCH", DEFAULTS.limits.max_batch),
 )
-
-
-def serves_no_checkpoint(values: Values) -> bool:
-    model = resolve_name(str(values["model"]))
-    return model == DEFAULTS.model or "::" in model or model.startswith(("hf-hub:", "local-dir:", *CHINESE))
 
 
 def serves_no_taiyi(values: Values) -> bool:
@@ -563,6 +556,8 @@ def contrastive(**options: Any) -> None:
     with StepDisplay() as progress:
         folder = train_contrastive(ContrastivePlan(**options), progress)
     click.echo(f"local-dir:{folder.resolve()}")
+train.add_command(contrastive)
+train.add_command(linear_probe)
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

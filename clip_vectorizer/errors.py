@@ -23,7 +23,8 @@ VectorizerError                     exit code 1
 ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
 ├── StackError                      Weaviate cannot be found, built or started
 ├── TrainingDataError               the drawings or names to learn from are missing
-└── TrainingDiverged                the loss is no longer a number
+├── TrainingDiverged                the loss is no longer a number
+└── TrainingProcessFailed           one of several processes that train together
 """
 
 from collections.abc import Mapping
@@ -199,3 +200,11 @@ class TrainingDataError(VectorizerError):
 
 class TrainingDiverged(VectorizerError):
     pass
+
+
+class TrainingProcessFailed(VectorizerError):
+    def __init__(self, rank: int, reason: str) -> None:
+        super().__init__(
+            f"process {rank} of the training failed, so all of them end: {reason}; use --resume to continue"
+        )
+        self.rank, self.reason = rank, reason

@@ -17,7 +17,10 @@ ROOMS = ("clip_vectorizer", "ingest")
 # prefix decides, so one file of a package may stand in another row than its package.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("clip_vectorizer.entry_points", "clip_vectorizer.__main__", "ingest.__main__"),
-    ("clip_vectorizer.cli", "clip_vectorizer.query.cli", "clip_vectorizer.gallery", "ingest.cli", "ingest.demo"),
+    (
+        *("clip_vectorizer.cli", "clip_vectorizer.train_cli", "clip_vectorizer.query.cli", "clip_vectorizer.gallery"),
+        *("ingest.cli", "ingest.demo"),
+    ),
     ("ingest.command", "ingest.job", "ingest.distributed", "ingest.embedded"),
     ("ingest", "clip_vectorizer.query.evaluation", "clip_vectorizer.server.serve", "clip_vectorizer.server.workers"),
     ("ingest.sources", "ingest.store", "clip_vectorizer.query", "clip_vectorizer.server", "clip_vectorizer.training"),
@@ -35,9 +38,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "clip_vectorizer.models",
         "clip_vectorizer.images",
+        "clip_vectorizer.tables",
         "clip_vectorizer.database",
         "clip_vectorizer.client",
         "clip_vectorizer.common_options",
+        "clip_vectorizer.query.evaluation.statistics",
     ),
     ("clip_vectorizer", "clip_vectorizer.models.encoder", "clip_vectorizer.query.choices"),
 )

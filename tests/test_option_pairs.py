@@ -23,6 +23,7 @@ from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
+from clip_vectorizer.training.probe_plan import ProbePlan
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
@@ -233,12 +234,22 @@ CASES = {
         {
             "SOURCE": "rows.csv", "--output": "o", "--model": "model.pt", "--architecture": "ViT-B-32",
             "--loss": "sigmoid", "--freeze": "image", "--epochs": "3", "--batch": "64", "--chunk": "16",
-            "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda:0",
-            "--precision": "bf16", "--seed": "7", "--validation": "held-out", "--validation-share": "0.2",
+            "--learning-rate": "0.01", "--weight-decay": "0.2", "--warmup": "5", "--crop": "0.5", "--device": "cuda",
+            "--processes": "2", "--precision": "bf16", "--seed": "7", "--validation": "held-out",
+            "--validation-share": "0.2",
             "--patience": "3", "--checkpoint-steps": "9", "--interpolate": "0.5", "--path-column": "p",
-            "--caption-column": "c", "--resume": FLAG,
+            "--caption-column": "c", "--resume": FLAG, "--tenant": "t", **WEAVIATE,
         },
         lambda values: ContrastivePlan(**values),
+        needs=lambda _: ("SOURCE", "--output", "--model"),
+    ),
+    "clip-vectorizer train linear-probe": Case(
+        {
+            "SOURCE": "rows.csv", "--output": "o.npz", "--model": "model.pt", "--architecture": "ViT-B-32",
+            "--device": "cuda", "--precision": "bf16", "--test": "held-out", "--test-share": "0.3", "--seed": "7",
+            "--path-column": "p", "--label-column": "l", "--tenant": "t", **WEAVIATE,
+        },
+        lambda values: ProbePlan(**values),
         needs=lambda _: ("SOURCE", "--output", "--model"),
     ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
@@ -375,10 +386,27 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),
         ("clip-vectorizer serve --model ViT-B/32 --architecture ViT-B-32", "remove it"),
         (
+            "clip-vectorizer train linear-probe x --output o.npz --model emoji --label-column l",
+            "--label-column is about tables and collections",
+        ),
+        ("clip-classify --linear-probe x.npz --labels a,b", "a probe in a file has its own labels"),
+        (
             "clip-vectorizer train contrastive x --output o --model emoji --path-column p",
             "--path-column is about tables",
         ),
+        (
+            "clip-vectorizer train contrastive weaviate:Image --output o --model emoji --path-column p",
+            "--path-column is about tables",
+        ),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --tenant t",
+            "--tenant is about collections; name weaviate:COLLECTION as the source, or remove it",
+        ),
         ("clip-vectorizer train contrastive x --output o --model emoji --chunk 256", "smaller than --batch; remove it"),
+        (
+            "clip-vectorizer train contrastive x --output o --model emoji --processes 2 --device cuda:1",
+            "have a device each; use --device cuda, or cpu",
+        ),
         (
             "clip-vectorizer train contrastive x --output o --model emoji --validation-share 0 --patience 2",
             "--patience needs images held out; remove it",

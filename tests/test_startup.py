@@ -12,7 +12,7 @@ SUBCOMMANDS = {
     "clip-eval": ("run", "compare", "limits", "index"),
     "clip-vectorizer": (
         *("serve", "models", "models list", "models download", "doctor"),
-        *("train", "train emoji", "train contrastive", "completion"),
+        *("train", "train emoji", "train contrastive", "train linear-probe", "completion"),
     ),
     "clip-demo": ("up", "down", "weaviate"),
 }

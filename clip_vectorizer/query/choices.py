@@ -8,6 +8,7 @@ PROMPT_SETS = (
     *("word", "photo", "photo-7", "photo-80", "drawing", "drawing-7"),
     *("zh-photo", "zh-photo-7", "zh-photo-80", "zh-drawing", "zh-drawing-7"),
 )
+PROBE_SUFFIX = ".npz"  # of a linear probe in a file, where the name of a property is possible too
 FORCE = 0.5  # of a move towards a text or away from it
 CONSISTENCY_LEVELS = ("ONE", "QUORUM", "ALL")
 PROPERTY_MARK = "property:"  # before the name of a property whose values are searched for similar strings

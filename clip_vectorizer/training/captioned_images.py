@@ -1,4 +1,4 @@
-"""Captioned images to learn from: a folder with .txt files, a table, or WebDataset shards.
+"""Captioned images to learn from that are files: a folder with .txt files, a table of text, or WebDataset shards.
 
 Listing reads captions and no image. The order is that of the keys, whatever the file system's is.
 """
@@ -17,12 +17,15 @@ from typing import Any
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.image_files import IMAGE_SUFFIXES, is_image_file
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 SHARD_SUFFIX, CAPTION_SUFFIX = ".tar", ".txt"
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
 CAPTION_COLUMNS = ("caption", "captions", "text", "title", "description")
 LEAST_IMAGES = 2  # one pair alone has nothing to differ from
-SOURCES = "name a folder with captions in .txt files, a table (.csv, .tsv, .jsonl), or WebDataset shards (.tar)"
+SOURCES = (
+    "name a folder with captions in .txt files, a table (.csv, .tsv, .jsonl, .parquet), WebDataset shards (.tar), or a "
+    "collection (weaviate:Image)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class CaptionColumns:
 
     path: str = ""
     caption: str = ""
+    usual_captions: tuple[str, ...] = CAPTION_COLUMNS
+    caption_option: str = "--caption-column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,11 @@ class CaptionedListing:
 
 def list_captioned_images(source: Path, columns: CaptionColumns = CaptionColumns()) -> CaptionedListing:
     """List the captioned images of `source`. Raises InputError where there are fewer than two."""
-    listing = read_listing(source, columns)
+    return check_listing(source, read_listing(source, columns))
+
+
+def check_listing(source: Path, listing: CaptionedListing) -> CaptionedListing:
+    """Return `listing`. Raises InputError where it has fewer than two images."""
     if len(listing.images) < LEAST_IMAGES:
         bare = f", and {listing.without_caption} without a caption" if listing.without_caption else ""
         found = f"{len(listing.images)} image{'' if len(listing.images) == 1 else 's'} with a caption{bare}"
@@ -67,15 +76,20 @@ def list_captioned_images(source: Path, columns: CaptionColumns = CaptionColumns
 
 
 def read_listing(source: Path, columns: CaptionColumns) -> CaptionedListing:
-    if source.is_dir():
+    if require_source(source).is_dir():
         return list_folder(source)
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder; {SOURCES}")
     if is_table(source):
         return list_table(source, columns)
     if source.suffix.lower() == SHARD_SUFFIX:
         return list_shards([source])
     raise InputError(f"{source} is none of the sources that training reads; {SOURCES}")
+
+
+def require_source(source: Path) -> Path:
+    """Return `source`. Raises InputError where it does not exist."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; {SOURCES}")
+    return source
 
 
 def is_table(source: Path) -> bool:
@@ -144,7 +158,7 @@ def choose_columns(table: Path, row: Mapping[str, Any], columns: CaptionColumns)
     """Choose by the first row. Raises InputError."""
     return CaptionColumns(
         choose_column(table, row, columns.path, PATH_COLUMNS, "--path-column"),
-        choose_column(table, row, columns.caption, CAPTION_COLUMNS, "--caption-column"),
+        choose_column(table, row, columns.caption, columns.usual_captions, columns.caption_option),
     )
 
 

@@ -22,8 +22,7 @@ class TrainingState:
     step: int
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
-    random_cpu: Tensor
-    random_cuda: Tensor | None
+    random_numbers: list[tuple[Tensor, Tensor | None]]  # of each process: those of the CPU and of its CUDA device
     best_recall: float  # mean recall@1 of the best validation; -1 before the first
     stale_epochs: int  # validations since then
     options: dict[str, str]  # what must not change, by option

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from clip_vectorizer.training.pair_losses import PairLoss
+from clip_vectorizer.training.training_group import ALONE, TrainingGroup
 
 EmbedFunction = Callable[[Tensor], Tensor]
 
@@ -26,27 +27,44 @@ class TowerInput:
     is_frozen: bool = False
 
 
-def compute_gradients(images: TowerInput, texts: TowerInput, chunk: int, loss: PairLoss) -> Tensor:
+def compute_gradients(
+    images: TowerInput, texts: TowerInput, chunk: int, loss: PairLoss, group: TrainingGroup = ALONE
+) -> Tensor:
     """Add the gradients of `loss` to all weights; return the loss. At most `chunk` items are in a tower at a time.
 
-    Equal to one pass over the whole batch, except for batch normalisation, which sees chunks.
+    Equal to one pass over the whole batch, except for batch normalisation, which sees chunks. With several processes
+    the loss is that of the batch of all; the gradients of the towers are this process's part of the sum over all.
     """
-    if chunk >= len(images.items):
-        total = loss(embed_whole(images), embed_whole(texts))
-        torch.autograd.backward(total)
-        return total.detach()
-    passes = [ChunkedPass(each, chunk) for each in (images, texts)]
-    rows = [each.embed_all() for each in passes]
-    total = loss(*rows)
+    passes = [ChunkedPass(each, chunk) if chunk < len(each.items) else WholePass(each) for each in (images, texts)]
+    gathered = [group.gather_rows(each.embed_all()) for each in passes]
+    leaves = [
+        rows.requires_grad_(not tower.is_frozen) for (rows, _), tower in zip(gathered, (images, texts), strict=True)
+    ]
+    total = loss(*leaves)
     torch.autograd.backward(total)
-    for each in passes:
-        each.continue_gradients()
+    for each, leaf, (_, own) in zip(passes, leaves, gathered, strict=True):
+        if leaf.grad is not None and own.stop > own.start:
+            each.continue_gradients(leaf.grad[own])
     return total.detach()
 
 
-def embed_whole(tower: TowerInput) -> Tensor:
-    with torch.set_grad_enabled(not tower.is_frozen):
-        return tower.embed(tower.items)
+class WholePass:
+    """One pass of a tower over all of its items, with a graph."""
+
+    def __init__(self, tower: TowerInput) -> None:
+        self._tower = tower
+        self._rows_bd = torch.zeros(0, 0)
+
+    def embed_all(self) -> Tensor:
+        """Return (B, D) without a graph; (0, 0) without items."""
+        if len(self._tower.items):
+            with torch.set_grad_enabled(not self._tower.is_frozen):
+                self._rows_bd = self._tower.embed(self._tower.items)
+        return self._rows_bd.detach().to(self._tower.items.device)
+
+    def continue_gradients(self, gradient_bd: Tensor) -> None:
+        """Continue the gradient of the rows into the weights."""
+        torch.autograd.backward(self._rows_bd, gradient_bd)
 
 
 class ChunkedPass:
@@ -55,24 +73,19 @@ class ChunkedPass:
     def __init__(self, tower: TowerInput, chunk: int) -> None:
         self._tower, self._chunk = tower, chunk
         self._states: list[RandomState] = []
-        self._rows_bd = torch.empty(0)
 
     def embed_all(self) -> Tensor:
-        """Return (B, D), a leaf whose gradient the loss fills."""
+        """Return (B, D) without a graph."""
         rows = []
         with torch.no_grad():
             for part in torch.split(self._tower.items, self._chunk):
                 self._states.append(RandomState.capture(part.device))
                 rows.append(self._tower.embed(part))
-        self._rows_bd = torch.cat(rows).requires_grad_(not self._tower.is_frozen)
-        return self._rows_bd
+        return torch.cat(rows)
 
-    def continue_gradients(self) -> None:
+    def continue_gradients(self, gradient_bd: Tensor) -> None:
         """Continue the gradient of the rows into the weights."""
-        if self._tower.is_frozen:
-            return
-        assert self._rows_bd.grad is not None
-        gradients = torch.split(self._rows_bd.grad, self._chunk)
+        gradients = torch.split(gradient_bd, self._chunk)
         for part, state, gradient in zip(
             torch.split(self._tower.items, self._chunk), self._states, gradients, strict=True
         ):

@@ -22,7 +22,8 @@ from torch import Tensor
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.models.preprocess import PixelRecipe, prepare_pixels, sides
-from clip_vectorizer.training.captioned_images import LEAST_IMAGES, CaptionedImage
+from clip_vectorizer.training.captioned_images import CaptionedImage
+from clip_vectorizer.training.training_group import ALONE, TrainingGroup
 from clip_vectorizer.vectors import Box, Pixels
 
 MAX_THREADS = 8  # that decode; more wait for the disk or for the model's threads
@@ -80,41 +81,44 @@ class PairLoader:
         images: Sequence[CaptionedImage],
         recipe: PixelRecipe,
         texts: CaptionTokenizer,
-        skip: Callable[[str, str], None],
+        skip: Callable[[str, str], object],
     ) -> None:
         self._images, self._recipe, self._texts, self._skip = images, recipe, texts, skip
         self._skipped: set[str] = set()
 
-    def load_steps(self, order: BatchOrder, steps: range, least_crop: float) -> Generator[PairBatch]:
-        """Yield a batch a step, without unreadable images and with a random crop of each, and a random caption.
+    def load_steps(
+        self, order: BatchOrder, steps: range, least_crop: float, group: TrainingGroup = ALONE
+    ) -> Generator[PairBatch]:
+        """Yield this process's part of a batch a step, with a random crop of each image, and a random caption.
 
-        `least_crop` is the least share of the area that a crop keeps. A batch of which fewer than two pairs are left
-        is not yielded.
+        `least_crop` is the least share of the area that a crop keeps. Unreadable images are left out, so a batch may
+        be empty.
         """
         with ThreadPoolExecutor(count_threads(), "decode") as pool:
 
             def submit(step: int) -> list[Future[Pixels | None]]:
-                return [pool.submit(self._draw_view, order, step, at, least_crop) for at in order.choose(step)]
+                part = group.choose_part(order.choose(step))
+                return [pool.submit(self._draw_view, order, step, at, least_crop) for at in part]
 
             ahead = submit(steps.start) if steps else []
             for step in steps:
                 views, ahead = ahead, submit(step + 1) if step + 1 < steps.stop else []
-                batch = self._collect(order, step, [view.result() for view in views])
-                if len(batch) >= LEAST_IMAGES:
-                    yield batch
+                part = group.choose_part(order.choose(step))
+                yield self._collect(order, step, part, [view.result() for view in views])
 
-    def load_all(self, batch: int) -> Iterator[tuple[list[int], Tensor]]:
+    def load_all(self, batch: int, group: TrainingGroup = ALONE) -> Iterator[tuple[list[int], Tensor]]:
         """Yield the numbers of the images that can be read, in order, and their pixels without crops."""
+        part = group.choose_part(range(len(self._images)))
         with ThreadPoolExecutor(count_threads(), "decode") as pool:
-            for start in range(0, len(self._images), batch):
-                chosen = range(start, min(start + batch, len(self._images)))
+            for start in range(0, len(part), batch):
+                chosen = part[start : start + batch]
                 views = pool.map(lambda at: self._prepare(at, None), chosen)
                 found = [(at, view) for at, view in zip(chosen, views, strict=True) if view is not None]
                 if found:
                     yield [at for at, _ in found], stack_pixels([view for _, view in found])
 
-    def _collect(self, order: BatchOrder, step: int, views: Sequence[Pixels | None]) -> PairBatch:
-        found = [(at, view) for at, view in zip(order.choose(step), views, strict=True) if view is not None]
+    def _collect(self, order: BatchOrder, step: int, part: Sequence[int], views: Sequence[Pixels | None]) -> PairBatch:
+        found = [(at, view) for at, view in zip(part, views, strict=True) if view is not None]
         captions = [self._draw_caption(order, step, at) for at, _ in found]
         if not found:
             return PairBatch(step, torch.empty(0), torch.empty(0))

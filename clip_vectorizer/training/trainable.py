@@ -23,7 +23,7 @@ from clip_vectorizer.models import openclip
 from clip_vectorizer.models.catalog import HUB, explain_name, find_local_folder
 from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, hide_warning
 from clip_vectorizer.models.local_dir import CONFIG, TOKENIZER, WEIGHTS, has_trained_tokenizer, read_config
-from clip_vectorizer.models.names import TAG, list_open_clip_names, suggest_names
+from clip_vectorizer.models.names import TAG, list_open_clip_names, resolve_name, suggest_names
 from clip_vectorizer.models.preprocess import PixelRecipe
 from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
 from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE
@@ -53,6 +53,7 @@ def load_starting_point(name: str, architecture: str, seed: int) -> StartingPoin
 
     Raises ModelUnavailable.
     """
+    name = resolve_name(name)
     torch.manual_seed(seed)
     with hide_warning(RANDOM_WEIGHTS_WARNING):
         if folder := find_local_folder(name):

@@ -6,9 +6,8 @@ one of an image, one per page of a PDF file.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from stringprep import in_table_b1, in_table_c12
 from typing import BinaryIO, Protocol
 from unicodedata import normalize
@@ -107,30 +106,3 @@ def make_stamp(*parts: object) -> str:
 def is_settled(modified_ns: int) -> bool:
     """Whether the next change of the file is certain to change its modification time."""
     return time.time_ns() - modified_ns > SETTLED_SECONDS * 1e9
-
-
-class ImageContent(Enum):
-    """What the type of a column implies: image files in the cells."""
-
-    BYTES = auto()  # bytes, of images or of anything else
-    DECLARED = auto()  # images: `datasets` of Hugging Face stores a struct with the fields bytes and path
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    name: str
-    images: ImageContent | None = None
-    unusable: str = ""  # the type, if it is neither text nor a number, boolean or date
-    labels: tuple[str, ...] = ()  # names of the values 0, 1, ...
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    number: int  # its first line in the file, or its place in a Parquet file, from 1
-    fields: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidRow:
-    number: int
-    reason: str

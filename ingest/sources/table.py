@@ -14,9 +14,10 @@ from functools import partial
 from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.tables.rows import InvalidRow, TableRow
 from clip_vectorizer.threads import DaemonThreads
 from ingest.items import Facts, ItemOutcome, Status, UnusableFile
-from ingest.sources.base import FileEntry, InvalidRow, SourceOptions, TableRow, make_stamp
+from ingest.sources.base import FileEntry, SourceOptions, make_stamp
 from ingest.sources.entries import Listing, ListingEntry, check_source_name
 from ingest.sources.locations import FileLocation, locate
 from ingest.sources.property_values import parse_properties, parse_text

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from clip_vectorizer.errors import InputError
-from ingest.sources.base import ImageContent, SourceOptions, TableColumn
+from clip_vectorizer.tables.rows import ImageContent, TableColumn
+from ingest.sources.base import SourceOptions
 from ingest.sources.entries import is_entry
 from ingest.sources.urls import is_url, strip_secrets
 

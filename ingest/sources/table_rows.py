@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 from clip_vectorizer.errors import InputError
-from ingest.sources.base import FileOpener, InvalidRow, TableColumn, TableRow
+from clip_vectorizer.tables.rows import InvalidRow, TableColumn, TableRow
+from ingest.sources.base import FileOpener
 from ingest.sources.entries import parse_extension
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class TableFormat(Protocol):
 def choose_format(name: str) -> TableFormat:
     kind = parse_extension(name)
     if kind == ".parquet":
-        from ingest.sources.table_parquet import ParquetFormat  # needs an extra
+        from clip_vectorizer.tables.parquet import ParquetFormat  # needs an extra
 
         return ParquetFormat()
     return JsonLinesFormat() if kind in (".ndjson", ".jsonl") else CsvFormat("\t" if kind == ".tsv" else "")

@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.database.schema import StoredModel
+from clip_vectorizer.query.adapt.linear_probe import LinearProbe
+from clip_vectorizer.query.adapt.probe_file import ProbeAccuracy, TrainedProbe
 from clip_vectorizer.query.cli.classify import HELP
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.search import main as search
@@ -26,9 +31,23 @@ HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-
 FRUIT = len(list((EXAMPLES / "fruit").glob("*.png")))
 
 
+@pytest.fixture(scope="module")
+def probe(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A linear probe on the vectors of the sidecar, as `clip-vectorizer train linear-probe` writes it."""
+    files = [sorted((EXAMPLES / label).glob("*.png"))[:4] for label in ("drinks", "fruit")]
+    with VectorizerClient(stack.vectorizer_url) as client:
+        vectors = client.embed_images([file.read_bytes() for group in files for file in group])
+        model = StoredModel.of(client.meta())
+    fitted = LinearProbe.fit_with(vectors, np.repeat([0, 1], 4), 10.0)
+    file = tmp_path_factory.mktemp("probe") / "kinds.npz"
+    TrainedProbe(fitted, ("drinks", "fruit"), model, ProbeAccuracy(1, 1, 0.0, 1.0, 0.5)).save(file)
+    return file
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Path) -> Path:
     """A folder next to the examples, with the files that the lines read."""
+    (tmp_path / "kinds.npz").symlink_to(probe)
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     (tmp_path / "labels.txt").write_text("fruit\ndrinks\n工具\n", encoding="utf-8")
     (tmp_path / "sketches.txt").write_text("a sketch of {}\n{} in pencil\n", encoding="utf-8")
@@ -47,7 +66,8 @@ def run(line: str, stack: Stack, examples: str) -> Result:
 
 def reads_only_files(words: Sequence[str]) -> bool:
     """Whether files are classified without images of the collection; --collection is refused then."""
-    return any(word.endswith(".png") for word in words) and not set(words) & {"--few-shot", "--linear-probe"}
+    uses_property = set(words) & {"--few-shot", "--linear-probe"} and "kinds.npz" not in words
+    return any(word.endswith(".png") for word in words) and not uses_property
 
 
 def expand(words: Sequence[str]) -> list[str]:
@@ -68,7 +88,7 @@ def test_the_page_lists_every_set_of_prompts() -> None:
 def test_every_line_of_the_pages_runs_one_after_the_other(stack: Stack, examples: str) -> None:
     done = {line: run(line, stack, examples) for line in COMMANDS}
     rows = {line: len(result.stdout.splitlines()) - 1 for line, result in done.items()}
-    [files] = [rows[line] for line in COMMANDS if "fruit/*.png" in line]
+    [files] = {rows[line] for line in COMMANDS if "fruit/*.png" in line}
     few = [rows[line] for line in COMMANDS if "--limit 5" in line and "--query" not in line]
     [found] = [rows[line] for line in COMMANDS if "--query" in line]
     assert (files, few, found) == (FRUIT, [5, 5], 50)

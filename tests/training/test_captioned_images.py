@@ -91,7 +91,7 @@ def test_the_samples_of_shards_are_read_from_their_place(tmp_path: Path) -> None
         ("x.jsonl", b'{"path": 1, "text": 2}\n[1]\n', "line 2 is not a JSON object"),
         ("x.jsonl", b"{path}\n", "line 1 is not JSON"),
         ("x.tar", b"no archive", "is not a plain tar file .* unpack a compressed one"),
-        ("x.parquet", b"PAR1", "none of the sources that training reads"),
+        ("x.zip", b"PK", "none of the sources that training reads"),
         ("x.csv", b"path,caption\na.png,one\n", "1 image with a caption; contrastive training needs at least 2"),
         ("x.csv", b"path,caption\na.png,\nb.png,\n", "0 images with a caption, and 2 without a caption"),
     ],

@@ -22,6 +22,7 @@ from clip_vectorizer.database.schema import LABEL
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt.few_shot import FewShotCache, tune_cache
 from clip_vectorizer.query.adapt.linear_probe import LinearProbe, import_regression
+from clip_vectorizer.query.adapt.probe_file import TrainedProbe
 from clip_vectorizer.query.adapt.shots import read_shots, require_shot_collection, sample_vectors
 from clip_vectorizer.query.choices import DEFAULT_SHOTS
 from clip_vectorizer.query.search.calls import SearchableCollection
@@ -46,6 +47,14 @@ def linear_probe(property: str = LABEL, shots: int = DEFAULT_SHOTS) -> Boost:
     Results for the shots themselves are better than for other images, because the probe was fitted on them.
     """
     return LinearProbeBoost(property, shots)
+
+
+def trained_probe(probe: TrainedProbe) -> Boost:
+    """Classify by a probe of `clip-vectorizer train linear-probe`, with its own labels, `probe.labels`, in their order.
+
+    `classify` raises InputError for other labels, and where the vectors have another dimension.
+    """
+    return TrainedProbeBoost(probe)
 
 
 def remove_means() -> Boost:
@@ -97,6 +106,22 @@ class LinearProbeScorer:
 
     def logits(self, images_nd: Vectors, ids: Sequence[str]) -> Vectors:
         return self.probe.logits(images_nd)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedProbeBoost:
+    trained: TrainedProbe
+
+    def scorer(
+        self, labels: Sequence[str], labels_ld: Vectors, logit_scale: float, images: SearchableCollection | None
+    ) -> Scorer:
+        if tuple(labels) != self.trained.labels:
+            raise InputError(f"the probe has labels of its own; classify by these: {', '.join(self.trained.labels)}")
+        if labels_ld.shape[1] != self.trained.model.dimension:
+            raise InputError(
+                f"the probe is for vectors of {self.trained.model}; these have {labels_ld.shape[1]} numbers"
+            )
+        return LinearProbeScorer(self.trained.probe)
 
 
 @dataclass(frozen=True, slots=True)

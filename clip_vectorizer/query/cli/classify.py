@@ -22,7 +22,7 @@ from clip_vectorizer.common_options import (
     vectorizer_option,
     weaviate_options,
 )
-from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROMPT_SETS, STRATEGIES
+from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROBE_SUFFIX, PROMPT_SETS, STRATEGIES
 
 HELP = """Classify images by the labels that you name: FILES, the hits of --query, or the whole collection.
 
@@ -36,6 +36,7 @@ Examples:
   clip-classify --labels animal,food,tool --label-set things --save
   clip-classify --label-set things --query "something red" --limit 50
   clip-classify --labels cat,dog,horse --where label=animals --other 0.3
+  clip-classify --linear-probe kinds.npz examples/images/fruit/*.png
 
 No training: each label is put into several prompts, their vectors are averaged, and the nearest label wins.
 
@@ -97,7 +98,10 @@ classify_options = combine_options(
             METHOD_GROUP, "--few-shot", metavar="PROPERTY", help="Also compare with images labelled by PROPERTY."
         ),
         grouped_option(
-            METHOD_GROUP, "--linear-probe", metavar="PROPERTY", help="Logistic regression on the same images."
+            METHOD_GROUP,
+            "--linear-probe",
+            metavar="PROPERTY|FILE.npz",
+            help="Logistic regression on the same images, or one that `clip-vectorizer train linear-probe` wrote.",
         ),
         grouped_option(
             METHOD_GROUP,
@@ -132,8 +136,13 @@ classify_options = combine_options(
 )
 
 
+def uses_probe_file(values: Values) -> bool:
+    return str(values["linear_probe"] or "").endswith(PROBE_SUFFIX)
+
+
 def needs_no_collection(values: Values) -> bool:
-    return not (values["few_shot"] or values["linear_probe"] or values["remove_means"])
+    fits_probe = values["linear_probe"] and not uses_probe_file(values)
+    return not (values["few_shot"] or fits_probe or values["remove_means"])
 
 
 def compares_in_database(values: Values) -> bool:
@@ -160,6 +169,12 @@ RULES = (
     Exclusion("--few-shot", ("--linear-probe", "--remove-means"), "a run uses one of these methods"),
     Exclusion("--linear-probe", ("--remove-means",), "a run uses one of these methods"),
     Requirement("--shots", ("--few-shot", "--linear-probe")),
+    Exclusion(
+        "--linear-probe",
+        ("--labels", "--label-set", "--prompts", "--template", "--shots"),
+        "a probe in a file has its own labels and needs no prompts",
+        when=uses_probe_file,
+    ),
     Exclusion("--other", ("--other-from",), "both set the threshold"),
 )
 

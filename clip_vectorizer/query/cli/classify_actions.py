@@ -15,9 +15,10 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
 from clip_vectorizer.image_files import format_skipped, is_image_file
 from clip_vectorizer.progress import count_items
-from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
+from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means, trained_probe
+from clip_vectorizer.query.adapt.probe_file import TrainedProbe
 from clip_vectorizer.query.adapt.threshold import Threshold
-from clip_vectorizer.query.choices import AUTO
+from clip_vectorizer.query.choices import AUTO, PROBE_SUFFIX
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.labels.label_store import parse_label
@@ -47,11 +48,12 @@ class ClassifyRequest:
     limit: int | None
     threshold_folder: Path | None  # choose the threshold by its images
     as_json: bool
+    probe: TrainedProbe | None = None  # instead of a comparison with texts
 
     @property
     def needs_collection(self) -> bool:
         """Files need one only if its images help to judge them."""
-        return not self.files or self.arguments.get("boost") is not None
+        return not self.files or (self.arguments.get("boost") is not None and self.probe is None)
 
     @property
     def why_nothing(self) -> str:
@@ -66,6 +68,8 @@ def run(values: Mapping[str, Any]) -> None:
     prepare_streams()
     request = build_request(values)
     with open_search(request, values) as search:
+        if request.probe:
+            request.probe.check_model(search.info)
         arguments = request.arguments
         if request.threshold_folder is not None:
             arguments["threshold"] = choose_threshold(request, request.threshold_folder, search)
@@ -138,27 +142,34 @@ def skip_unreadable(results: Iterable[Classification]) -> list[Classification]:
 
 def build_request(values: Mapping[str, Any]) -> ClassifyRequest:
     """Raises click.UsageError without labels, InputError for labels or prompts that cannot be used."""
-    if not values["labels"] and not values["label_set"]:
+    probe = load_probe(values["linear_probe"])
+    if not values["labels"] and not values["label_set"] and not probe:
         raise click.UsageError("no labels; add --labels A,B,... or --label-set NAME")
     return ClassifyRequest(
-        labels=tuple(parse_all_labels(values["labels"])),
-        arguments=build_arguments(values),
+        labels=probe.labels if probe else tuple(parse_all_labels(values["labels"])),
+        arguments=build_arguments(values, probe),
         files=values["files"],
         query=values["query"],
         where=values["where"],
         limit=values["limit"],
         threshold_folder=values["other_from"],
         as_json=values["as_json"],
+        probe=probe,
     )
 
 
-def build_arguments(values: Mapping[str, Any]) -> ClassifyArguments:
+def load_probe(option: str | None) -> TrainedProbe | None:
+    """The probe in a file; None for the name of a property. Raises InputError."""
+    return TrainedProbe.load(Path(option)) if option and option.endswith(PROBE_SUFFIX) else None
+
+
+def build_arguments(values: Mapping[str, Any], probe: TrainedProbe | None) -> ClassifyArguments:
     arguments = ClassifyArguments(
         prompts=select_prompt_set(values["prompts"], values["templates"] or None),
         label_set=values["label_set"],
         strategy=values["strategy"],
         threshold=None if values["other"] is None else parse_threshold(values["other"]),
-        boost=build_boost(values),
+        boost=trained_probe(probe) if probe else build_boost(values),
         save=values["save"],
     )
     if values["where"] and not values["query"]:

@@ -212,7 +212,7 @@ def test_a_file_of_another_format_is_refused(folder: Path, name: str, data: byte
 
 def test_parquet_without_its_package_is_an_error_with_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "ingest.sources.table_parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "clip_vectorizer.tables.parquet", raising=False)
     with pytest.raises(SettingsError, match=r"pip install clip-vectorizer\[parquet\]"):
         choose_format("x.parquet")
 

@@ -1,13 +1,13 @@
 """Read rows of Parquet files in batches, only the columns that are used."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from clip_vectorizer.errors import InputError, SettingsError
 from clip_vectorizer.images.formats import UNKNOWN, describe_content
-from ingest.sources.base import FileOpener, ImageContent, InvalidRow, TableColumn, TableRow
+from clip_vectorizer.tables.rows import ImageContent, InvalidRow, TableColumn, TableRow
 
 BATCH_ROWS = 1024
 # Of images in cells. Not by their size alone: a dictionary may store one image of 1 MB for all rows.
@@ -26,12 +26,12 @@ except ImportError as error:
 
 
 class ParquetFormat:
-    def read_columns(self, open_file: FileOpener) -> Sequence[TableColumn]:
+    def read_columns(self, open_file: Callable[[], BinaryIO]) -> Sequence[TableColumn]:
         with open_parquet(open_file) as file:
             features = read_features(file.schema_arrow.metadata or {})
             return [build_column(field, features.get(field.name)) for field in file.schema_arrow]
 
-    def read_rows(self, open_file: FileOpener, used: Sequence[str]) -> Iterator[TableRow | InvalidRow]:
+    def read_rows(self, open_file: Callable[[], BinaryIO], used: Sequence[str]) -> Iterator[TableRow | InvalidRow]:
         number = 0
         with open_parquet(open_file) as file:
             try:
@@ -44,7 +44,7 @@ class ParquetFormat:
 
 
 @contextmanager
-def open_parquet(open_file: FileOpener) -> Iterator[Any]:
+def open_parquet(open_file: Callable[[], BinaryIO]) -> Iterator[Any]:
     with open_file() as file:
         try:
             parquet = pyarrow.parquet.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False)
