@@ -226,8 +226,8 @@ def contrastive(**options: Any) -> None:
 
     \b
     Example:
-      clip-vectorizer train contrastive examples/images --model emoji --output ~/fine-tuned
-      clip-vectorizer serve --model local-dir:$HOME/fine-tuned
+      clip-vectorizer train contrastive examples/images --model emoji --output out
+      clip-vectorizer serve --model local-dir:out
     """
     from clip_vectorizer.progress import StepDisplay  # rich takes a while to import
     from clip_vectorizer.training.contrastive_run import train_contrastive
