@@ -20,6 +20,7 @@ RowMask = npt.NDArray[np.bool_]
 COMPARED_PIXELS = 4_000_000  # rows are compared in bands of so many
 CONTINUATION_BYTES = 4096
 GROUNDS = (0, 255)
+LONGEST_WEBP = 16  # times the bytes that are there: of less, next to nothing of the picture is decoded
 BLOCK = 8  # pixels, the side of a JPEG's block
 CHECK_SCALE = 8  # a JPEG is decoded so many times smaller to see how far its data go
 
@@ -116,9 +117,11 @@ def decode_webp_start(data: bytes, open_file: Callable[[bytes], ImageFile.ImageF
     """Decode a WebP file that is cut off, with zero bytes after it.
 
     Most other continuations are an error to the decoder, so the second one is that of a file some bytes shorter: what
-    it changes is the end of what was there. Raises what Pillow raises.
+    it changes is the end of what was there. Raises what Pillow raises, and OSError for a length that is no file's.
     """
     size = 8 + int.from_bytes(data[4:8], "little")
+    if size > LONGEST_WEBP * len(data):  # 32 broken bits may claim 4 GB, which would be allocated twice
+        raise OSError(f"a WebP file of {len(data)} bytes claims {size}")
     first, second = (open_file(part + bytes(size - len(part))) for part in (data, data[: -max(16, len(data) // 200)]))
     for image in (first, second):
         image.load()

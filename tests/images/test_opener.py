@@ -4,6 +4,7 @@ import json
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -250,3 +251,16 @@ def test_with_a_least_share_of_1_every_damage_is_a_refusal(name: str) -> None:
     assert decode_image(case.data).damage
     with pytest.raises(ImageRefused, match="broken or truncated"):
         decode_image(case.data, DecodeSettings(least_decoded=1))
+
+
+@pytest.mark.parametrize("claimed", [268_000_000, 0xFFFFFFF0])
+def test_a_webp_that_claims_to_be_huge_is_refused_without_the_memory_for_it(claimed: int) -> None:
+    data = bytearray(file_of(PICTURE, "WEBP"))
+    data[4:8] = claimed.to_bytes(4, "little")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageRefused, match="broken or truncated"):
+            decode_image(bytes(data[:-3]), LIMIT, 64)
+        assert tracemalloc.get_traced_memory()[1] < 16_000_000  # bytes
+    finally:
+        tracemalloc.stop()
