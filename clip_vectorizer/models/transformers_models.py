@@ -23,7 +23,7 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.file_kinds import find_problem, list_names
 from clip_vectorizer.models.names import CHINESE_CLIP, TAIYI
-from clip_vectorizer.models.openclip import build_encoder
+from clip_vectorizer.models.openclip_encoder import build_encoder
 from clip_vectorizer.models.state_dicts import convert_transformers
 from clip_vectorizer.models.tokens import FolderTokenizer
 from clip_vectorizer.models.weight_files import explain_weights, shorten

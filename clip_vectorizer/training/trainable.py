@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip_vectorizer.errors import ModelUnavailable
-from clip_vectorizer.models import openclip
+from clip_vectorizer.models import openclip, openclip_encoder
 from clip_vectorizer.models.catalog import HUB, explain_name, find_local_folder
 from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, hide_warning
 from clip_vectorizer.models.local_dir import CONFIG, TOKENIZER, WEIGHTS, has_trained_tokenizer, read_config
@@ -135,9 +135,9 @@ class TrainableClip:
     def __init__(self, start: StartingPoint, mode: TrainingMode) -> None:
         self.start, self.mode = start, mode
         self.model = start.model
-        self.recipe: PixelRecipe = openclip.read_pixel_recipe("the model", self.model)
+        self.recipe: PixelRecipe = openclip_encoder.read_pixel_recipe("the model", self.model)
         self.context = int(start.tokenizer.context_length)
-        self.tokenizer: TextTokenizer = openclip.wrap_tokenizer(start.tokenizer, self.context)
+        self.tokenizer: TextTokenizer = openclip_encoder.wrap_tokenizer(start.tokenizer, self.context)
         if mode.loss == "sigmoid":
             prepare_sigmoid(self.model)
         self._choose_weights()

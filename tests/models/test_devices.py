@@ -8,7 +8,7 @@ import torch
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.models.catalog import ModelName, load_encoder, load_encoders
 from clip_vectorizer.models.devices import Placement, copy_model, parse_devices
-from clip_vectorizer.models.openclip import ShortTexts
+from clip_vectorizer.models.openclip_encoder import ShortTexts
 from tests.models.small import CPU, TEXTS, random_clip, save_folder
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.models.devices import Placement
-from clip_vectorizer.models.openclip import build_encoder, detect_plain_heads
+from clip_vectorizer.models.openclip_encoder import build_encoder, detect_plain_heads
 from clip_vectorizer.models.packed import Numerics, PackedClip
 from clip_vectorizer.models.products import AttentionHeads, StockProduct
 from tests.models.small import CPU, apart, random_clip

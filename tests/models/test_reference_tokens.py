@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from open_clip import tokenizer as open_clip_tokenizer
 from transformers import CLIPTokenizer
 
-from clip_vectorizer.models.openclip import wrap_tokenizer
+from clip_vectorizer.models.openclip_encoder import wrap_tokenizer
 
 CONTEXT, START, END = 77, 49406, 49407
 TEXTS = [

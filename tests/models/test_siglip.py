@@ -12,7 +12,7 @@ from transformers import Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
-from clip_vectorizer.models.openclip import read_logit_bias
+from clip_vectorizer.models.openclip_encoder import read_logit_bias
 from clip_vectorizer.query.zeroshot.scores import CosineScorer, DecisionRule, ImageBatch
 from clip_vectorizer.vectors import Vectors
 from tests.models.small import CPU, random_clip, save_folder

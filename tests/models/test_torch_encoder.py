@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clip_vectorizer.errors import DeviceLost
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText
-from clip_vectorizer.models.openclip import ShortTexts
+from clip_vectorizer.models.openclip_encoder import ShortTexts
 from clip_vectorizer.models.preprocess import OPENAI_MEAN, OPENAI_STD, PixelRecipe
 from clip_vectorizer.models.tokens import ClipTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder
