@@ -11,19 +11,12 @@ from clip_vectorizer.common_options import (
     tenant_option,
     weaviate_options,
 )
-from clip_vectorizer.models.names import CHINESE, resolve_name
-from clip_vectorizer.server.settings import Settings
+from clip_vectorizer.serve_cli import serves_no_checkpoint
 from clip_vectorizer.training.captioned_images import is_table
 from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan, is_collection
 from clip_vectorizer.training.probe_plan import ProbePlan
 
 PLAN, PROBE = ContrastivePlan(Path(), Path(), ""), ProbePlan(Path(), Path(), "")  # the defaults
-
-
-def serves_no_checkpoint(values: Values) -> bool:
-    """Whether --model names a model with an architecture of its own."""
-    model = resolve_name(str(values["model"]))
-    return model == Settings().model or "::" in model or model.startswith(("hf-hub:", "local-dir:", *CHINESE))
 
 
 def reads_no_table(values: Values) -> bool:

@@ -77,7 +77,7 @@ def test_the_model_store_is_that_of_the_hub_client(variables: dict[str, str]) ->
     names = ("HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
     environment = {name: value for name, value in os.environ.items() if name not in names} | variables
     program = (
-        "from huggingface_hub.constants import HF_HUB_CACHE; from clip_vectorizer.cli import find_model_store; "
+        "from huggingface_hub.constants import HF_HUB_CACHE; from clip_vectorizer.models_cli import find_model_store; "
         "print(HF_HUB_CACHE); print(find_model_store())"
     )
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)

@@ -18,7 +18,13 @@ ROOMS = ("clip_vectorizer", "ingest")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("clip_vectorizer.entry_points", "clip_vectorizer.__main__", "ingest.__main__"),
     (
-        *("clip_vectorizer.cli", "clip_vectorizer.train_cli", "clip_vectorizer.query.cli", "clip_vectorizer.gallery"),
+        *(
+            "clip_vectorizer.cli",
+            "clip_vectorizer.models_cli",
+            "clip_vectorizer.serve_cli",
+            "clip_vectorizer.train_cli",
+        ),
+        *("clip_vectorizer.query.cli", "clip_vectorizer.gallery"),
         *("ingest.cli", "ingest.demo"),
     ),
     ("ingest.command", "ingest.job", "ingest.distributed", "ingest.embedded"),

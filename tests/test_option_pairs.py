@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.cli import main as vectorizer
-from clip_vectorizer.cli import merge_settings
 from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.query.cli import classify_actions, search_request
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.search import main as search
+from clip_vectorizer.serve_cli import merge_settings
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.probe_plan import ProbePlan
 from ingest.cli import main as ingest
