@@ -17,7 +17,7 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.bert import BERT_EPSILON, BertOptions
 from clip_vectorizer.models.bert_weights import select_chinese_clip, select_cn_clip, select_taiyi
 from clip_vectorizer.models.hub_folders import TRANSFORMERS_CONFIG, find_weight_file
-from clip_vectorizer.models.image_processors import read_image_processor
+from clip_vectorizer.models.image_processors import check_side, read_image_processor
 from clip_vectorizer.models.names import TAIYI
 from clip_vectorizer.models.packed import WeightMapping
 from clip_vectorizer.models.preprocess import PixelRecipe, ResizeMode
@@ -137,7 +137,7 @@ def join_parts(
     tokenizer: WordPieceTokenizer,
     resize: ResizeMode,
 ) -> ChineseParts:
-    """`resize`: of images where `image_folder` does not say it. Raises ModelUnavailable."""
+    """`resize`: of images where no file in `image_folder` says it. Raises ModelUnavailable."""
     image, text = image_config or {}, text_config or {}
     side = measure_image_side(weights)
     if not side:
@@ -145,12 +145,15 @@ def join_parts(
     activation = image.get("hidden_act", ACTIVATIONS[0])
     if activation not in ACTIVATIONS or text.get("hidden_act", "gelu") != "gelu":
         raise ModelUnavailable(f"{image_folder}: no tower with the activation {activation} or {text.get('hidden_act')}")
+    usual = PixelRecipe(side, resize=resize, crop="floor")
+    recipe = read_image_processor(image_folder, "clip") or usual  # a Chinese CLIP has the defaults of a CLIP
+    check_side(image_folder, recipe.size, side)
     return ChineseParts(
         weights,
         image_heads=image.get("num_attention_heads", DEFAULT_HEADS),
         quick_gelu=activation == ACTIVATIONS[0],
         text=BertOptions(text.get("num_attention_heads", DEFAULT_HEADS), text.get("layer_norm_eps", BERT_EPSILON)),
-        recipe=read_image_processor(image_folder, PixelRecipe(side, resize=resize, crop="floor")),
+        recipe=recipe,
         tokenizer=tokenizer,
     )
 

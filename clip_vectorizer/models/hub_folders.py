@@ -1,8 +1,10 @@
 """Folders of models by their path, or by the name of a repository on the Hugging Face hub (ORG/NAME)."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
@@ -59,3 +61,16 @@ def find_weight_file(folder: Path) -> Path:
     if not found:
         raise ModelUnavailable(f"{folder} has no weights: neither {' nor '.join(WEIGHT_NAMES)}")
     return found
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the configuration in `file`. Raises ModelUnavailable."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ModelUnavailable(f"{file} cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ModelUnavailable(f"{file} is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ModelUnavailable(f"{file} is not a configuration: expected a JSON object")
+    return content

@@ -6,7 +6,6 @@ transformers' own classes. No code of the folder is run. Importing this module t
 N items · T tokens · D dimensions · S input side
 """
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,25 +21,19 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.file_kinds import find_problem, list_names
+from clip_vectorizer.models.hub_folders import TRANSFORMERS_CONFIG, read_json
+from clip_vectorizer.models.image_processors import PREPROCESSOR, check_side, read_image_processor
 from clip_vectorizer.models.names import CHINESE_CLIP, TAIYI
 from clip_vectorizer.models.openclip_encoder import build_encoder
 from clip_vectorizer.models.state_dicts import convert_transformers
 from clip_vectorizer.models.tokens import FolderTokenizer
 from clip_vectorizer.models.weight_files import explain_weights, shorten
 
-CONFIG, IMAGE_CONFIG, JOINT_CONFIG = "config.json", "preprocessor_config.json", "processor_config.json"
 MODELS = {"clip": "CLIPModel", "siglip": "SiglipModel"}  # of transformers, by `model_type`; imported when one is loaded
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
 NAFLEX = "siglip2"
 CHINESE_NAMES = {"chinese_clip": CHINESE_CLIP, "bert": TAIYI}  # what they are the folders of
-RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
-HALF = (0.5, 0.5, 0.5)
-# What transformers does where a file leaves a key out.
-IMAGE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "clip": {"size": 224, "mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD},
-    "siglip": {"size": {"height": 224, "width": 224}, "mean": HALF, "std": HALF},
-}
 ACTIVATIONS = {"quick_gelu": True, "gelu": False}  # whether it is QuickGELU
 OLD_END_TOKEN = 2  # of configurations that name none: transformers then reads the largest id, as OpenAI does
 EPSILON = 1e-5  # of layer norms, where open_clip's configuration has none
@@ -51,7 +44,7 @@ log = logging.getLogger(__name__)
 def load_transformers_folder(name: str, folder: Path, placement: Placement) -> Encoder:
     """Load a CLIP or a SigLIP of transformers' layout. Raises ModelUnavailable, SettingsError."""
     kind = read_kind(folder)
-    pixels = read_pixel_config(folder, kind)
+    pixels = read_pixels(folder, kind)
     model = load_model(folder, kind)
     check_side(folder, pixels["size"], model.config.vision_config.image_size)
     towers = convert_to_open_clip(model) if kind == "clip" else None
@@ -64,7 +57,7 @@ def load_transformers_folder(name: str, folder: Path, placement: Placement) -> E
 
 def read_kind(folder: Path) -> str:
     """Return the `model_type` of a folder that can be loaded. Raises ModelUnavailable."""
-    config = read_json(folder / CONFIG)
+    config = read_json(folder / TRANSFORMERS_CONFIG)
     kind = str(config.get("model_type"))
     if kind == NAFLEX:
         raise ModelUnavailable(
@@ -76,69 +69,24 @@ def read_kind(folder: Path) -> str:
     if kind not in MODELS:
         expected = " or ".join(MODELS)
         raise ModelUnavailable(
-            f"{folder / CONFIG} has model_type {kind!r}; expected {expected}, a model of both towers"
+            f"{folder / TRANSFORMERS_CONFIG} has model_type {kind!r}; expected {expected}, a model of both towers"
         )
     return kind
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise ModelUnavailable(f"{file} cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ModelUnavailable(f"{file} is not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ModelUnavailable(f"{file} is not a configuration: expected a JSON object")
-    return content
-
-
-def read_pixel_config(folder: Path, kind: str) -> dict[str, Any]:
-    """Return what `preprocessor_config.json` says, with open_clip's keys. Raises ModelUnavailable."""
-    file = folder / IMAGE_CONFIG
-    stated = read_json(file) if file.exists() else read_joint_config(folder)
-    defaults = IMAGE_DEFAULTS[kind]
-    size, crop = stated.get("size") or defaults["size"], kind == "clip" and stated.get("do_center_crop", True)
-    side, resize = read_size(file, size)
-    if crop:
-        cut = read_size(file, stated.get("crop_size") or 224)[0]
-        if cut != side:
-            raise ModelUnavailable(f"{file} crops {side} pixels to {cut}; expected one size for `size` and `crop_size`")
-    number = stated.get("resample", 3)
-    if number not in RESAMPLING:
-        raise ModelUnavailable(f"{file} has resample {number}; expected 2 (bilinear) or 3 (bicubic)")
+def read_pixels(folder: Path, kind: str) -> dict[str, Any]:
+    """Return how images are prepared, with open_clip's keys. Raises ModelUnavailable."""
+    recipe = read_image_processor(folder, kind)
+    if recipe is None:
+        raise ModelUnavailable(f"{folder} has no {PREPROCESSOR}, which says how images are resized and scaled")
     return {
-        "size": side,
-        "mean": tuple(stated.get("image_mean") or defaults["mean"]),
-        "std": tuple(stated.get("image_std") or defaults["std"]),
-        "interpolation": RESAMPLING[number],
-        "resize_mode": resize,
-        "crop": "floor",
+        "size": recipe.size,
+        "mean": recipe.mean,
+        "std": recipe.std,
+        "interpolation": recipe.interpolation,
+        "resize_mode": recipe.resize,
+        "crop": recipe.crop,
     }
-
-
-def read_joint_config(folder: Path) -> dict[str, Any]:
-    """Return the part for images of the file that newer versions of transformers save."""
-    file = folder / JOINT_CONFIG
-    found = read_json(file).get("image_processor") if file.exists() else None
-    if not isinstance(found, dict):
-        raise ModelUnavailable(f"{folder} has no {IMAGE_CONFIG}, which says how images are resized and scaled")
-    return found
-
-
-def read_size(file: Path, size: Any) -> tuple[int, str]:
-    """Return the side of the square and open_clip's `resize_mode`."""
-    match size:
-        case int() | {"shortest_edge": int()}:
-            return (size if isinstance(size, int) else size["shortest_edge"]), "shortest"
-        case {"height": int(high), "width": int(wide)} if high == wide:
-            return high, "squash"
-    raise ModelUnavailable(f"{file} has size {size!r}; expected shortest_edge, or equal height and width")
-
-
-def check_side(folder: Path, side: int, expected: int) -> None:
-    if side != expected:
-        raise ModelUnavailable(f"{folder / IMAGE_CONFIG} makes {side} pixels, but the image tower takes {expected}")
 
 
 def load_model(folder: Path, kind: str) -> Any:

@@ -297,13 +297,14 @@ def test_a_damaged_taiyi_is_refused_with_what_is_wrong(damage: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is no preprocessing of square images"),
-        ('{"size": 48, "crop_size": 48}', "makes images of 48 pixels a side, the model takes 32"),
-        ('{"size": 48, "crop_size": 32}', "resizes to one size and crops to another"),
-        ('{"size": {"height": 32, "width": 48}}', "is no square"),
+        ("{", "is not JSON"),
+        ('{"size": 48, "crop_size": 48}', "makes 48 pixels, but the image tower takes 32"),
+        ('{"size": 48, "crop_size": 32}', "crops 48 pixels to 32; expected one size for `size` and `crop_size`"),
+        ('{"size": {"height": 32, "width": 48}}', "expected shortest_edge, or equal height and width"),
         ('{"size": {"shortest_edge": 32}, "do_center_crop": false}', "neither crops nor squashes"),
         ('{"size": 32, "do_normalize": false}', "does not resize or not normalise"),
-        ('{"size": 32, "crop_size": 32, "resample": 1}', "is no preprocessing of square images"),
+        ('{"size": 32, "crop_size": 32, "resample": 1}', r"has resample 1; expected 2 \(bilinear\) or 3 \(bicubic\)"),
+        ('{"size": 32, "crop_size": 32, "image_mean": 0.5}', "is no preprocessing of images"),
     ],
 )
 def test_a_preprocessing_that_is_not_ours_is_refused(content: str, sentence: str, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.catalog import ModelName, load_encoder
-from clip_vectorizer.models.transformers_models import TransformersTowers, read_pixel_config
+from clip_vectorizer.models.image_processors import read_image_processor
+from clip_vectorizer.models.transformers_models import TransformersTowers
 from tests.models.conformance.small_tokenizers import t5_tokenizer
 from tests.models.conformance.transformers_files import (
     LATER_PROCESSOR,
@@ -99,17 +100,18 @@ def test_a_folder_that_is_not_whole_is_refused_with_what_was_expected(kind: str,
 def test_a_crop_that_is_smaller_than_the_resized_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**OPENAI_PROCESSOR, "size": 72}))
     with pytest.raises(ModelUnavailable, match="crops 72 pixels to 64"):
-        read_pixel_config(tmp_path, "clip")
+        read_image_processor(tmp_path, "clip")
 
 
 @pytest.mark.parametrize("processor", [OPENAI_PROCESSOR, LATER_PROCESSOR])
 def test_processors_of_all_years_mean_the_same(processor: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
-    found = read_pixel_config(tmp_path, "clip")
+    found = read_image_processor(tmp_path, "clip")
     (tmp_path / "preprocessor_config.json").unlink()
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": processor}))
-    assert read_pixel_config(tmp_path, "clip") == found
-    assert (found["size"], found["resize_mode"], found["interpolation"]) == (64, "shortest", "bicubic")
+    assert read_image_processor(tmp_path, "clip") == found
+    assert found is not None
+    assert (found.size, found.resize, found.interpolation, found.crop) == (64, "shortest", "bicubic", "floor")
 
 
 def test_the_biases_of_a_siglip_are_there(siglip: Path) -> None:
