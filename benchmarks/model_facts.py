@@ -15,7 +15,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 import click
 
 from benchmarks.common import format_command, format_today
-from clip_vectorizer.models.facts import load_facts
+from clip_vectorizer.models.facts import CountedArchitecture, VisionTower, load_facts
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FACTS = REPOSITORY / "clip_vectorizer" / "models" / "facts.json"
@@ -65,22 +65,6 @@ LICENCES: tuple[tuple[str, str, str], ...] = (
     (r"^laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K/$", "MIT", "card of the model on the hub"),
     (r"^laion/", "MIT", f"{CARD}: nine of laion's"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CountedArchitecture:
-    """Parameters, and GFLOP of one image and of one text (None: unknown); `counted_by`: `built` or a table's name."""
-
-    parameters: int
-    image_parameters: int | None
-    image_gflop: float
-    text_gflop: float | None
-    resolution: int
-    dimension: int
-    context: int
-    tokenizer: str
-    counted_by: str
-    tower: dict[str, int] | None = None  # of a plain vision transformer
 
 
 @click.command()
@@ -190,18 +174,18 @@ def read_side(size: Any) -> int:
     return int(size[0]) if isinstance(size, tuple | list) else int(size)
 
 
-def read_tower(vision: Mapping[str, Any]) -> dict[str, int] | None:
-    """Return patch size, layers, width, MLP width and heads of a plain vision transformer; None for other towers."""
+def read_tower(vision: Mapping[str, Any]) -> VisionTower | None:
+    """Return the shape of a plain vision transformer; None for other towers."""
     if "patch_size" not in vision or not isinstance(vision.get("layers"), int):
         return None
     width = int(vision["width"])
-    return {
-        "patch": int(vision["patch_size"]),
-        "layers": int(vision["layers"]),
-        "width": width,
-        "mlp": int(width * float(vision.get("mlp_ratio", 4.0))),
-        "heads": width // int(vision.get("head_width", 64)),
-    }
+    return VisionTower(
+        patch=int(vision["patch_size"]),
+        layers=int(vision["layers"]),
+        width=width,
+        mlp=int(width * float(vision.get("mlp_ratio", 4.0))),
+        heads=width // int(vision.get("head_width", 64)),
+    )
 
 
 def read_published(config: Mapping[str, Any], row: Mapping[str, str]) -> CountedArchitecture:

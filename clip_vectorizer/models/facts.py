@@ -34,15 +34,12 @@ class VisionTower:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """One row of the table of models.
+class CountedArchitecture:
+    """What is the same for all weights of an architecture.
 
-    GFLOP: of one image, and of one text of the full context; a multiplication and an addition are two. `top1`: share
-    of ImageNet's validation images right without training. None or "": not known.
+    GFLOP: of one image, and of one text of the full context; a multiplication and an addition are two. None: not known.
     """
 
-    architecture: str
-    tag: str
     parameters: int
     image_parameters: int | None
     image_gflop: float
@@ -51,8 +48,19 @@ class ModelFacts:
     dimension: int
     context: int
     tokenizer: str
-    counted_by: str
+    counted_by: str  # `built`, or the name of a published table
     tower: VisionTower | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts(CountedArchitecture):
+    """One row of the table of models.
+
+    `top1`: share of ImageNet's validation images right without training. None or "": not known.
+    """
+
+    architecture: str
+    tag: str
     top1: float | None = None
     top1_source: str = ""
     licence: str = ""
