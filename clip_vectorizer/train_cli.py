@@ -1,34 +1,19 @@
 """The commands `clip-vectorizer train contrastive` and `clip-vectorizer train linear-probe`: options and rules."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase, Values
-from clip_vectorizer.common_options import (
-    WEAVIATE_OPTIONS,
-    tenant_option,
-    weaviate_options,
-)
+from clip_vectorizer.common_options import WEAVIATE_OPTIONS, CommandT, tenant_option, weaviate_options
 from clip_vectorizer.serve_cli import serves_no_checkpoint
 from clip_vectorizer.training.captioned_images import is_table
 from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan, is_collection
 from clip_vectorizer.training.probe_plan import ProbePlan
 
 PLAN, PROBE = ContrastivePlan(Path(), Path(), ""), ProbePlan(Path(), Path(), "")  # the defaults
-
-
-def reads_no_table(values: Values) -> bool:
-    return not any(source and is_table(source) for source in (values["source"], values["validation"]))
-
-
-def reads_no_collection(values: Values) -> bool:
-    return not any(is_collection(source) for source in (values["source"], values["validation"]))
-
-
-def has_no_columns(values: Values) -> bool:
-    return reads_no_table(values) and reads_no_collection(values)
 
 
 def holds_nothing_out(values: Values) -> bool:
@@ -40,16 +25,69 @@ ABOUT_TABLES = f"is about tables; name {TABLES} as the source, or remove it"
 ABOUT_CAPTIONS = f"is about tables and collections; name {TABLES} or weaviate:COLLECTION as the source, or remove it"
 ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the source, or remove it"
 
+ARCHITECTURE_RULE = SpecialCase(
+    "--architecture",
+    serves_no_checkpoint,
+    "is for a checkpoint file; every other name has its own architecture: remove it",
+)
+source_argument = click.argument("source", type=click.Path(path_type=Path))
+architecture_option = click.option(
+    "--architecture", default="", metavar="NAME", help="Architecture of a checkpoint file."
+)
+path_column_option = click.option(
+    "--path-column", default="", metavar="NAME", help="Column of a table with the image files."
+)
+
+
+def source_rules(held_out: str, column: str) -> tuple[SpecialCase, ...]:
+    """Refuse what is about tables or collections where neither SOURCE nor the source of `held_out` is one.
+
+    `column`: the option of the captions or labels.
+    """
+
+    def reads_no(is_kind: Callable[[Path], bool]) -> Callable[[Values], bool]:
+        return lambda values: not any(source and is_kind(source) for source in (values["source"], values[held_out]))
+
+    reads_no_table, reads_no_collection = reads_no(is_table), reads_no(is_collection)
+    return (
+        SpecialCase("--path-column", reads_no_table, ABOUT_TABLES),
+        SpecialCase(column, lambda values: reads_no_table(values) and reads_no_collection(values), ABOUT_CAPTIONS),
+        *(SpecialCase(each, reads_no_collection, ABOUT_COLLECTIONS) for each in (*WEAVIATE_OPTIONS, "--tenant")),
+    )
+
+
+def output_option(metavar: str, words: str) -> Callable[[CommandT], CommandT]:
+    return click.option("--output", type=click.Path(path_type=Path), required=True, metavar=metavar, help=words)
+
+
+def model_option(words: str) -> Callable[[CommandT], CommandT]:
+    return click.option("--model", required=True, metavar="NAME", help=words)
+
+
+def device_option(words: str) -> Callable[[CommandT], CommandT]:
+    return click.option("--device", default=PLAN.device, metavar="NAME", show_default=True, help=words)
+
+
+def precision_option(words: str) -> Callable[[CommandT], CommandT]:
+    return click.option(
+        "--precision", type=click.Choice(("fp32", "bf16")), default=PLAN.precision, show_default=True, help=words
+    )
+
+
+def seed_option(words: str) -> Callable[[CommandT], CommandT]:
+    return click.option("--seed", type=click.IntRange(0), default=PLAN.seed, metavar="N", show_default=True, help=words)
+
+
+def held_out_option(name: str, words: str) -> Callable[[CommandT], CommandT]:
+    """A source of its own to validate or test with."""
+    return click.option(name, type=click.Path(path_type=Path), metavar="SOURCE", help=words)
+
 
 @click.command(
     cls=ExitCodeCommand,
     short_help="Train or fine-tune a CLIP on captioned images.",
     rules=(
-        SpecialCase(
-            "--architecture",
-            serves_no_checkpoint,
-            "is for a checkpoint file; every other name has its own architecture: remove it",
-        ),
+        ARCHITECTURE_RULE,
         Exclusion("--validation-share", ("--validation",), "images are held out only where no others are named"),
         SpecialCase("--patience", holds_nothing_out, "needs images held out; remove it, or --validation-share 0"),
         SpecialCase(
@@ -57,9 +95,7 @@ ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the sourc
             lambda values: str(values["model"]).endswith("::random"),
             "keeps a share of weights that were trained before; remove it for random ones",
         ),
-        SpecialCase("--path-column", reads_no_table, ABOUT_TABLES),
-        SpecialCase("--caption-column", has_no_columns, ABOUT_CAPTIONS),
-        *(SpecialCase(each, reads_no_collection, ABOUT_COLLECTIONS) for each in (*WEAVIATE_OPTIONS, "--tenant")),
+        *source_rules("validation", "--caption-column"),
         SpecialCase(
             "--chunk",
             lambda values: bool(values["chunk"]) and values["chunk"] >= values["batch"],
@@ -72,16 +108,10 @@ ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the sourc
         ),
     ),
 )
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FOLDER",
-    help="New folder for the trained model; its folder `training` has the checkpoint and the curve.",
-)
-@click.option("--model", required=True, metavar="NAME", help="Start; ARCHITECTURE::random starts from random weights.")
-@click.option("--architecture", default="", metavar="NAME", help="Architecture of a checkpoint file.")
+@source_argument
+@output_option("FOLDER", "New folder for the trained model; its folder `training` has the checkpoint and the curve.")
+@model_option("Start; ARCHITECTURE::random starts from random weights.")
+@architecture_option
 @click.option(
     "--loss",
     type=click.Choice(("softmax", "sigmoid")),
@@ -134,13 +164,7 @@ ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the sourc
     show_default=True,
     help="Least share of an image's area that a random crop keeps; 1: no crops.",
 )
-@click.option(
-    "--device",
-    default=PLAN.device,
-    metavar="NAME",
-    show_default=True,
-    help="cpu, one CUDA device: cuda:0, or cuda: one for each process.",
-)
+@device_option("cpu, one CUDA device: cuda:0, or cuda: one for each process.")
 @click.option(
     "--processes",
     type=click.IntRange(1),
@@ -149,24 +173,9 @@ ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the sourc
     show_default=True,
     help="Processes on this machine that share each batch; the loss is that of the whole batch.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(("fp32", "bf16")),
-    default=PLAN.precision,
-    show_default=True,
-    help="bf16: autocast of the towers; weights and loss stay in fp32.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=PLAN.seed,
-    metavar="N",
-    show_default=True,
-    help="Of random weights, order, crops and images held out.",
-)
-@click.option(
-    "--validation", type=click.Path(path_type=Path), metavar="SOURCE", help="Captioned images to validate with."
-)
+@precision_option("bf16: autocast of the towers; weights and loss stay in fp32.")
+@seed_option("Of random weights, order, crops and images held out.")
+@held_out_option("--validation", "Captioned images to validate with.")
 @click.option(
     "--validation-share",
     type=click.FloatRange(0, 1, max_open=True),
@@ -199,7 +208,7 @@ ABOUT_COLLECTIONS = "is about collections; name weaviate:COLLECTION as the sourc
     show_default=True,
     help="Share of the start's weights in the output (WiSE-FT): less of what was known before is lost.",
 )
-@click.option("--path-column", default="", metavar="NAME", help="Column of a table with the image files.")
+@path_column_option
 @click.option(
     "--caption-column",
     default="",
@@ -232,51 +241,23 @@ def contrastive(**options: Any) -> None:
         click.echo(f"local-dir:{folder.resolve()}")
 
 
-def reads_no_test_table(values: Values) -> bool:
-    return not any(source and is_table(source) for source in (values["source"], values["test"]))
-
-
-def reads_no_test_collection(values: Values) -> bool:
-    return not any(is_collection(source) for source in (values["source"], values["test"]))
-
-
 @click.command(
     "linear-probe",
     cls=ExitCodeCommand,
     short_help="Fit a classifier on the features of a model.",
     rules=(
-        SpecialCase(
-            "--architecture",
-            serves_no_checkpoint,
-            "is for a checkpoint file; every other name has its own architecture: remove it",
-        ),
+        ARCHITECTURE_RULE,
         Exclusion("--test-share", ("--test",), "images are held out only where no others are named"),
-        SpecialCase("--path-column", reads_no_test_table, ABOUT_TABLES),
-        SpecialCase(
-            "--label-column",
-            lambda values: reads_no_test_table(values) and reads_no_test_collection(values),
-            ABOUT_CAPTIONS,
-        ),
-        *(SpecialCase(each, reads_no_test_collection, ABOUT_COLLECTIONS) for each in (*WEAVIATE_OPTIONS, "--tenant")),
+        *source_rules("test", "--label-column"),
     ),
 )
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="New file for the probe (.npz)."
-)
-@click.option("--model", required=True, metavar="NAME", help="Model whose features are classified.")
-@click.option("--architecture", default="", metavar="NAME", help="Architecture of a checkpoint file.")
-@click.option(
-    "--device", default=PROBE.device, metavar="NAME", show_default=True, help="cpu, or a CUDA device: cuda:0."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(("fp32", "bf16")),
-    default=PROBE.precision,
-    show_default=True,
-    help="Of the model; use the one that it is served with.",
-)
-@click.option("--test", type=click.Path(path_type=Path), metavar="SOURCE", help="Labelled images to test with.")
+@source_argument
+@output_option("FILE", "New file for the probe (.npz).")
+@model_option("Model whose features are classified.")
+@architecture_option
+@device_option("cpu, or a CUDA device: cuda:0.")
+@precision_option("Of the model; use the one that it is served with.")
+@held_out_option("--test", "Labelled images to test with.")
 @click.option(
     "--test-share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -285,15 +266,8 @@ def reads_no_test_collection(values: Values) -> bool:
     show_default=True,
     help="Share of each label's images that is held out to test with.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=PROBE.seed,
-    metavar="N",
-    show_default=True,
-    help="Of the images held out for test and validation.",
-)
-@click.option("--path-column", default="", metavar="NAME", help="Column of a table with the image files.")
+@seed_option("Of the images held out for test and validation.")
+@path_column_option
 @click.option(
     "--label-column", default="", metavar="NAME", help="Column or property with the labels of a table or collection."
 )
