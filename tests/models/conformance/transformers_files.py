@@ -62,11 +62,31 @@ def save_folder(folder: Path, model: Any, tokenizer: Any, processor: Mapping[str
     (folder / "preprocessor_config.json").write_text(json.dumps(processor), "utf-8")
 
 
-def reference_of(folder: Path, model_class: Any, length: int) -> Reference:
+def build_reference(
+    folder: Path, images: Any, tokenize: Callable[[list[str]], Tensor], encode_text: Callable[[Tensor], Any]
+) -> Reference:
+    """`folder`: of the image processor; `images`: transformers' model with the image tower."""
+    processors: Any = transformers.AutoImageProcessor  # untyped
+    processor = processors.from_pretrained(folder, backend="pil")
+
+    def transform(picture: Image.Image) -> Tensor:
+        pixels: Tensor = processor(picture, return_tensors="pt").pixel_values[0]
+        return pixels
+
+    return Reference(
+        tokenize=tokenize,
+        transform=transform,
+        mean=processor.image_mean,
+        std=processor.image_std,
+        encode_text=encode_text,
+        encode_image=lambda pixels: images.get_image_features(pixel_values=pixels),
+    )
+
+
+def read_reference(folder: Path, model_class: Any, length: int) -> Reference:
+    """The model and the tokenizer that transformers reads from `folder`; texts have `length` tokens."""
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    processors: Any = transformers.AutoImageProcessor  # untyped
-    images = processors.from_pretrained(folder, backend="pil")
 
     def tokenize(texts: list[str]) -> Tensor:
         ids: Tensor = tokenizer(
@@ -74,18 +94,7 @@ def reference_of(folder: Path, model_class: Any, length: int) -> Reference:
         ).input_ids
         return ids
 
-    def transform(picture: Image.Image) -> Tensor:
-        pixels: Tensor = images(picture, return_tensors="pt").pixel_values[0]
-        return pixels
-
-    return Reference(
-        tokenize=tokenize,
-        transform=transform,
-        mean=images.image_mean,
-        std=images.image_std,
-        encode_text=lambda ids: model.get_text_features(input_ids=ids),
-        encode_image=lambda pixels: model.get_image_features(pixel_values=pixels),
-    )
+    return build_reference(folder, model, tokenize, lambda ids: model.get_text_features(input_ids=ids))
 
 
 def save_clip(
@@ -99,7 +108,7 @@ def save_clip(
         model: Any = transformers.CLIPModel(make_config())
         randomise(model)
         save_folder(folder, model.to(dtype), small_tokenizers.clip_tokenizer(), processor, shards, kind)
-        return SavedModel(ModelName(f"local-dir:{folder}"), reference_of(folder, transformers.CLIPModel, 77))
+        return SavedModel(ModelName(f"local-dir:{folder}"), read_reference(folder, transformers.CLIPModel, 77))
 
     return save
 
@@ -110,7 +119,7 @@ def save_siglip(tokenizer: Callable[[], Any], processor: Mapping[str, Any]) -> C
         model = transformers.SiglipModel(siglip_config(len(made)))
         randomise(model)
         save_folder(folder, model, made, processor, "5GB", "safetensors")
-        return SavedModel(ModelName(f"local-dir:{folder}"), reference_of(folder, transformers.SiglipModel, 64))
+        return SavedModel(ModelName(f"local-dir:{folder}"), read_reference(folder, transformers.SiglipModel, 64))
 
     return save
 
