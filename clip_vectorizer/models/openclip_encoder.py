@@ -32,6 +32,7 @@ from clip_vectorizer.models.tokens import (
 )
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
+OUTSIDE_TOWERS = ("attn_mask", "logit_bias")  # made by `packed` itself; of the scores of a sigmoid model
 TOLERANCE = 1e-6  # of 1 - cosine: float32 differs by 1e-12, GELU and QuickGELU by 1e-4
 NOISE_SEED = 0
 
@@ -193,7 +194,7 @@ def detect_activation(module: nn.Module) -> Activation | None:
 
 
 def normalise_parameter_names(weights: Mapping[str, Tensor]) -> set[str]:
-    return {re.sub(r"resblocks\.\d+", "resblocks.N", name) for name in weights if name != "attn_mask"}
+    return {re.sub(r"resblocks\.\d+", "resblocks.N", name) for name in weights if name not in OUTSIDE_TOWERS}
 
 
 def computes_same_vectors(model: Any, weights: Mapping[str, Tensor], heads: AttentionHeads) -> bool:

@@ -55,6 +55,16 @@ def test_it_computes_what_open_clip_computes(precision: str, quick: bool) -> Non
     assert apart(rows(towers.encode_text(ids)), rows(model.encode_text(ids))) <= PRECISIONS[precision]
 
 
+def test_the_bias_of_a_sigmoid_model_is_no_part_of_its_towers() -> None:
+    model, pixels, ids = random_clip(init_logit_bias=-10), pictures(5), texts(1, 5, 20)
+    towers = packed(model)
+    assert apart(rows(towers.encode_image(pixels)), rows(model.encode_image(pixels))) <= PRECISIONS["fp32"]
+    assert apart(rows(towers.encode_text(ids)), rows(model.encode_text(ids))) <= PRECISIONS["fp32"]
+    model.visual.preprocess_cfg = {"size": 32}  # type: ignore[union-attr, assignment]
+    info = build_encoder("sigmoid", model, open_clip.SimpleTokenizer(), Placement(precision="int8")).info
+    assert (info.logit_bias, info.precision) == (-10, "int8")
+
+
 def test_the_wrong_activation_shows() -> None:
     model, pixels = random_clip(quick_gelu=True), pictures(3)
     wrong = PackedClip.of(model.state_dict(), AttentionHeads(2, 2, "gelu"), CPU)
@@ -100,7 +110,7 @@ def another_activation() -> nn.Module:
 
 def additional_weights() -> nn.Module:
     model = random_clip()
-    model.logit_bias = nn.Parameter(torch.zeros(()))
+    model.visual.conv1.bias = nn.Parameter(torch.zeros(64))  # type: ignore[union-attr]
     return model
 
 
