@@ -1,5 +1,7 @@
 """The CPU's towers against open_clip's, in every precision, and against themselves in other company."""
 
+from typing import Any
+
 import numpy as np
 import open_clip
 import pytest
@@ -110,7 +112,8 @@ def another_activation() -> nn.Module:
 
 def additional_weights() -> nn.Module:
     model = random_clip()
-    model.visual.conv1.bias = nn.Parameter(torch.zeros(64))  # type: ignore[union-attr]
+    visual: Any = model.visual
+    visual.conv1.bias = nn.Parameter(torch.zeros(64))
     return model
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,18 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 6051
 WEIGHTS = "model.safetensors"
 
 
-@pytest.fixture
-def siglip(tmp_path: Path) -> Path:
-    tokenizer = t5_tokenizer()
+@pytest.fixture(scope="module")
+def saved_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, tokenizer = tmp_path_factory.mktemp("siglip"), t5_tokenizer()
     model = transformers.SiglipModel(siglip_config(len(tokenizer)))
-    save_folder(tmp_path, model, tokenizer, SIGLIP_PROCESSOR, "5GB", "safetensors")
-    return tmp_path
+    save_folder(folder, model, tokenizer, SIGLIP_PROCESSOR, "5GB", "safetensors")
+    return folder
+
+
+@pytest.fixture
+def siglip(saved_siglip: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return shutil.copytree(saved_siglip, tmp_path, dirs_exist_ok=True)
 
 
 def refusal(folder: Path) -> str:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,9 @@ ARCHITECTURE: dict[str, Any] = {
     "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
 }
+
+
+WholeRun = Callable[[int | None], ContrastivePlan]
 
 
 class RecordedProgress(SilentProgress):
@@ -89,9 +94,24 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def plan(tmp_path: Path, colours: Path, miniature: str) -> ContrastivePlan:
-    return ContrastivePlan(
-        colours, tmp_path / "out", miniature, epochs=3, batch=8, learning_rate=1e-3, checkpoint_steps=2
-    )
+    return make_plan(colours, tmp_path / "out", miniature)
+
+
+def make_plan(colours: Path, output: Path, model: str) -> ContrastivePlan:
+    return ContrastivePlan(colours, output, model, epochs=3, batch=8, learning_rate=1e-3, checkpoint_steps=2)
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory, colours: Path, miniature: str) -> WholeRun:
+    """The training of `plan` with a chunk, from its start to its end; done once for each chunk."""
+
+    @cache
+    def run(chunk: int | None) -> ContrastivePlan:
+        whole = make_plan(colours, tmp_path_factory.mktemp("whole") / "out", miniature)
+        train_contrastive(replace(whole, chunk=chunk))
+        return whole
+
+    return run
 
 
 def losses(folder: Path) -> list[CurveLine]:
@@ -154,11 +174,9 @@ def test_a_finished_training_leaves_the_model_and_its_curves_only(trained: Path)
 
 @pytest.mark.parametrize(("stop", "chunk"), [(1, None), (4, 3), (6, None), (8, 3)])
 def test_a_continued_training_repeats_the_rest_bit_by_bit(
-    plan: ContrastivePlan, tmp_path: Path, stop: int, chunk: int | None
+    plan: ContrastivePlan, whole_run: WholeRun, stop: int, chunk: int | None
 ) -> None:
-    whole = replace(plan, output=tmp_path / "whole", chunk=chunk)
-    train_contrastive(whole)
-    stopped = replace(plan, chunk=chunk)
+    whole, stopped = whole_run(chunk), replace(plan, chunk=chunk)
     with pytest.raises(KeyboardInterrupt):
         train_contrastive(stopped, Interruption(stop))
     assert len(losses(stopped.output)) == stop and not (stopped.output / WEIGHTS).exists()
@@ -323,11 +341,10 @@ def test_the_activation_of_the_weights_goes_with_them(plan: ContrastivePlan, tmp
     assert json.loads((plan.output / "open_clip_config.json").read_text())["model_cfg"] == config["model_cfg"]
 
 
-def test_the_output_may_keep_a_share_of_the_start(plan: ContrastivePlan, tmp_path: Path) -> None:
-    train_contrastive(plan)
-    train_contrastive(replace(plan, output=tmp_path / "mixed", interpolate=0.25))
+def test_the_output_may_keep_a_share_of_the_start(plan: ContrastivePlan, whole_run: WholeRun) -> None:
+    train_contrastive(replace(plan, interpolate=0.25))
     start = load_starting_point(plan.model, "", plan.seed).model.state_dict()
-    trained, mixed = (load_file(folder / WEIGHTS) for folder in (plan.output, tmp_path / "mixed"))
+    trained, mixed = (load_file(folder / WEIGHTS) for folder in (whole_run(None).output, plan.output))
     for name, value in mixed.items():
         torch.testing.assert_close(value, 0.25 * start[name] + 0.75 * trained[name])
 

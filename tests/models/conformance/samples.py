@@ -1,5 +1,7 @@
 """What every format is compared on: a dozen texts and a dozen pictures."""
 
+from functools import cache
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -21,12 +23,13 @@ TEXTS = [
 SIZES = [(224, 224), (640, 480), (480, 640), (1000, 125), (61, 90), (333, 251), (201, 135), (16, 12), (1, 1)]
 
 
-def draw_pictures() -> list[Image.Image]:
+@cache
+def draw_pictures() -> tuple[Image.Image, ...]:
     """Upright RGB pictures: sizes, aspect ratios, tiny, a grey gradient, flat, noise."""
     grey = Image.linear_gradient("L").resize((300, 200)).convert("RGB")
     noise = Image.fromarray(np.random.default_rng(5).integers(0, 256, (150, 170, 3), np.uint8))
     flat = Image.new("RGB", (300, 300), (200, 30, 90))
-    return [*(draw_scene(size) for size in SIZES), grey, noise, flat]
+    return (*(draw_scene(size) for size in SIZES), grey, noise, flat)
 
 
 def draw_scene(size: tuple[int, int]) -> Image.Image:

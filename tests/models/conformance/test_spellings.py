@@ -62,11 +62,11 @@ def test_both_spellings_load_the_archive_without_a_network(
 ) -> None:
     monkeypatch.setenv("HOME", str(home))
     by_path = load_encoder(ModelName(str(home / STORE / FILES[name])), Placement())
-    for spelling in {name, resolve_name(name)}:
-        architecture, _, tag = resolve_name(spelling).partition(TAG)
-        found = openclip.load_tag(architecture, tag, Placement(), refuse).info
-        assert found.model == resolve_name(name)
-        assert (found.revision, found.image_size) == (by_path.info.revision, by_path.info.image_size)
+    [resolved] = {resolve_name(spelling) for spelling in (name, resolve_name(name))}
+    architecture, _, tag = resolved.partition(TAG)
+    found = openclip.load_tag(architecture, tag, Placement(), refuse).info
+    assert found.model == resolved
+    assert (found.revision, found.image_size) == (by_path.info.revision, by_path.info.image_size)
 
 
 def test_the_file_of_another_model_is_refused_by_its_shapes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
