@@ -36,7 +36,7 @@ def check_fit(file: Path, architecture: str, weights: Weights, transformers: boo
 def count_expected(architecture: str) -> int | None:
     """Return the number of parameters as it was counted on a built model; None for an architecture that was added."""
     counted = load_facts()["architectures"].get(architecture)
-    return counted and int(counted["parameters"])
+    return int(counted["parameters"]) if counted else None
 
 
 def count_numbers(weights: Weights) -> int:

@@ -28,7 +28,7 @@ REFUSED = {
     "https://huggingface.co/org/name": HUB_NAME,
     "https://huggingface.co/org/name/tree/main": HUB_NAME,
     "hf-hub:https://huggingface.co/org/name": HUB_NAME,
-    f"https://user:{SECRET}@example.org/model.pt?key={SECRET}": "https://example.org/model.pt is an address, not a name",
+    f"https://user:{SECRET}@example.org/model.pt?key={SECRET}": "https://example.org/model.pt is an address",
     "s3://bucket/model.pt": "download the file first, and name its path, with --architecture",
 }
 
