@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist, extract
 
 from benchmarks.common import Report, add_json_option, side_by_side
-from clip_vectorizer.query.near_strings import similar_strings
+from clip_vectorizer.near_strings import similar_strings
 
 CLAIM = "the 10 nearest of 1,000,000 strings by Levenshtein distance in < 1 s on two cores, exactly"
 K = 10

@@ -22,6 +22,23 @@ class SettingOption(click.Option):
         return (value.strip() or None) if value else value
 
 
+class ModelOption(SettingOption):
+    """An option whose variable must not be empty: that would serve another model than the one that was meant."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        return super().resolve_envvar_value(ctx) or ("" if str(self.envvar) in os.environ else None)
+
+
+def require_model(_: click.Context, option: click.Parameter, value: str) -> str:
+    """Raises UsageError for an empty name."""
+    if not value.strip():
+        raise click.UsageError(
+            f"--model ({option.envvar}) is empty: name a model, for example {DEFAULTS.model}, or remove it; "
+            "`clip-vectorizer models` lists names"
+        )
+    return value
+
+
 def variable(name: str) -> dict[str, Any]:
     """How an option reads its environment variable."""
     return {"cls": SettingOption, "envvar": name, "show_envvar": True}
@@ -35,7 +52,8 @@ model_option = click.option(
     "--model",
     metavar="NAME",
     help="Model; `clip-vectorizer models` lists names.",
-    **with_default("CLIP_MODEL", DEFAULTS.model),
+    callback=require_model,
+    **with_default("CLIP_MODEL", DEFAULTS.model) | {"cls": ModelOption},
 )
 device_option = click.option(
     "--device",

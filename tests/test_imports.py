@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("clip_vectorizer.query.connect",),
     ("clip_vectorizer.query.search", "clip_vectorizer.query.labels"),
     ("clip_vectorizer.query.filters", "clip_vectorizer.query.image_inputs", "clip_vectorizer.query.prompts"),
-    ("clip_vectorizer.query.near_strings", "clip_vectorizer.query.hits", "clip_vectorizer.query.display"),
+    ("clip_vectorizer.query.hits", "clip_vectorizer.query.display"),
     ("ingest.items", "ingest.retry", "ingest.choices"),
     (
         "clip_vectorizer.models",

@@ -17,26 +17,13 @@ from typing import TYPE_CHECKING
 
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.names import (
-    CHINESE,
-    OPENAI_NAMES,
-    TAG,
-    TAIYI,
-    list_open_clip_names,
-    resolve_architecture,
-    resolve_name,
-    suggest_names,
-)
+from clip_vectorizer.models.name_problems import check_name, explain_name
+from clip_vectorizer.models.names import CHINESE, EMOJI, HUB, LOCAL, TAG, TAIYI, resolve_architecture, resolve_name
 
 if TYPE_CHECKING:
     from clip_vectorizer.models.devices import Placement
 
-EMOJI = "emoji"
 EMOJI_DIRECTORY = Path(__file__).parent / "emoji"
-HUB, LOCAL = "hf-hub:", "local-dir:"
-CONFIGS = ("open_clip_config.json", "config.json")  # of folders: open_clip's layout, transformers'
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".onnx", ".gguf", ".h5")
-PATH_STARTS = ("/", "./", "../", "~", ".\\", "..\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,7 @@ def load_encoders(name: ModelName, placement: "Placement") -> list[Encoder]:
 
 def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
     """Load one encoder on the device of `placement`. Raises ModelUnavailable, SettingsError."""
+    check_name(name.text)
     placement.check()
     if name.attend_padding and not name.text.startswith(TAIYI):
         raise SettingsError(f"CLIP_ATTEND_PADDING='{name.attend_padding}' is for {TAIYI} models, not for {name.text}")
@@ -96,25 +84,3 @@ def load_open_clip(name: ModelName, placement: "Placement") -> Encoder:
     if file.is_file():
         return openclip.load_checkpoint(file, resolve_architecture(name.architecture), placement)
     raise ModelUnavailable(explain_name(name.text, file))
-
-
-def explain_name(text: str, path: Path) -> str:
-    """Return why `text`, which is no file, names no model."""
-    if path.is_dir():
-        return explain_folder(path)
-    if path.suffix in WEIGHT_SUFFIXES or text.startswith(PATH_STARTS):
-        return f"no such file: {text}"
-    unknown = suggest_names(text, [EMOJI, *OPENAI_NAMES, *list_open_clip_names()])
-    if len(text.split("/")) == 2 and "did you mean" not in unknown:
-        return f"{unknown}; no such file: {text}; a repository on the hub is {HUB}{text}"
-    return f"{unknown}; no such file: {text}" if "/" in text else unknown
-
-
-def explain_folder(folder: Path) -> str:
-    """Return how to name the model in `folder`, or that it has none."""
-    if any((folder / name).is_file() for name in CONFIGS):
-        return f"{folder} is a folder: name it as {LOCAL}{folder}"
-    weights = sorted(file for file in folder.iterdir() if file.suffix in WEIGHT_SUFFIXES)
-    if weights:
-        return f"{folder} is a folder without {' or '.join(CONFIGS)}: name its file {weights[0]}, with --architecture"
-    return f"{folder} is a folder without a model: it has neither {' nor '.join(CONFIGS)} nor a file of weights"

@@ -20,7 +20,7 @@ from clip_vectorizer.models.chinese_layouts import (
     read_chinese_clip,
     read_taiyi,
 )
-from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
+from clip_vectorizer.models.devices import Placement, check_numbers, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.hub_folders import open_model_folder
 from clip_vectorizer.models.names import CHINESE_CLIP, TAIYI
@@ -73,6 +73,7 @@ def load_chinese(
 
 def build_encoder(name: str, parts: ChineseParts, placement: Placement) -> TorchEncoder:
     towers = build_towers(name, parts)
+    check_numbers(name, towers)
     padding = parts.text.attend_padding
     info = ModelInfo(
         model=name,

@@ -10,10 +10,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.errors import ModelUnavailable, SettingsError
 
 ALL = "cuda:all"
 DIGEST_LETTERS = 16
+BATCH_NORM_BUFFERS = ("running_mean", "running_var")
 log = logging.getLogger(__name__)
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 ModelT = TypeVar("ModelT")
@@ -99,6 +100,26 @@ def has_fast_bf16() -> bool:
 
 def count_weights(model: nn.Module) -> int:
     return sum(map(torch.numel, model.parameters()))
+
+
+def check_numbers(name: str, model: nn.Module) -> None:
+    """Raise ModelUnavailable where a weight is NaN or infinite, with the tensor's name.
+
+    Of sound weights only sums are computed, at the speed of memory. Buffers other than a batch norm's may be infinite:
+    masks are.
+    """
+    trained = {key for key, _ in model.named_parameters()}
+    for key, value in model.state_dict().items():
+        if (key in trained or key.endswith(BATCH_NORM_BUFFERS)) and (wrong := count_non_finite(value)):
+            raise ModelUnavailable(
+                f"{name} has weights that are no numbers: {wrong:,} of {value.numel():,} in {key} are NaN or infinite; "
+                "take an earlier checkpoint of the training that made it, or download it again"
+            )
+
+
+def count_non_finite(value: Tensor) -> int:
+    """Return how many numbers are NaN or infinite. Each makes the sum so; the sum of finite ones may overflow too."""
+    return 0 if value.sum().isfinite() else int((~value.isfinite()).sum())
 
 
 def hash_weights(model: nn.Module) -> str:

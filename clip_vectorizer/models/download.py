@@ -13,11 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from clip_vectorizer.errors import ModelUnavailable
-from clip_vectorizer.models.catalog import EMOJI, HUB
 from clip_vectorizer.models.facts import RANDOM, WEIGHT_NAMES
 from clip_vectorizer.models.file_kinds import check_content
 from clip_vectorizer.models.hub_files import Hub, HubUnreachable, NoSuchHubFile, NotInHubStore
-from clip_vectorizer.models.names import TAG, list_open_clip_names, resolve_name, suggest_names
+from clip_vectorizer.models.names import EMOJI, HUB, TAG, list_open_clip_names, resolve_name, suggest_names
 from clip_vectorizer.models.transfers import FileHash, RemoteFile, explain_disk_error, fetch_file
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"

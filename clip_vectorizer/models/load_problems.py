@@ -1,20 +1,22 @@
 """Why open_clip could not load a model: looked for afterwards, so that what loads is not read twice."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import open_clip
 
+from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.facts import WEIGHT_NAMES
-from clip_vectorizer.models.hub_files import Hub
+from clip_vectorizer.models.hub_files import Hub, HubUnreachable, NoSuchHubFile, NotInHubStore
 from clip_vectorizer.models.state_dicts import adapt_weights, describe_mismatch
 from clip_vectorizer.models.weight_files import explain_weights, read_weights
 
 CONFIG, HUB_PREFIX = "open_clip_config.json", "hf-hub:"
 HUB_WEIGHTS = WEIGHT_NAMES[::-1]  # in open_clip's order
 FOLDER_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+DEFAULT_HUB = Hub()
 RANDOM_WEIGHTS_WARNING = "Model initialized randomly"  # open_clip's
 
 
@@ -38,11 +40,41 @@ def explain_misfit(folder: Path, file: Path) -> str:
     return f"{file} does not fit {folder / CONFIG}: {problem}" if problem else ""
 
 
-def find_hub_problem(name: str) -> str:
-    """Return what is wrong with the weights of `hf-hub:ORG/NAME` in the hub's store; "" where nothing is found."""
+def check_hub(name: str, hub: Hub = DEFAULT_HUB) -> None:
+    """Raise ModelUnavailable where the configuration of `hf-hub:ORG/NAME` is neither stored here nor on the hub.
+
+    open_clip would wait for the hub several times, and name the file alone. ORG/NAME@REVISION is left to it.
+    """
+    if "@" not in name and (problem := explain_absence(name, (CONFIG,), hub)):
+        raise ModelUnavailable(problem)
+
+
+def find_hub_problem(name: str, hub: Hub = DEFAULT_HUB) -> str:
+    """Return what is wrong with the weights of `hf-hub:ORG/NAME`; "" where nothing is found."""
     repository = name.removeprefix(HUB_PREFIX)
-    files = (Hub().find_cached(repository, name) for name in HUB_WEIGHTS)
-    return explain_weights(next((file for file in files if file), None))
+    file = next((found for each in HUB_WEIGHTS if (found := hub.find_cached(repository, each))), None)
+    return explain_weights(file) if file or "@" in name else explain_absence(name, HUB_WEIGHTS, hub)
+
+
+def explain_absence(name: str, files: Sequence[str], hub: Hub) -> str:
+    """Return why none of `files` of `hf-hub:ORG/NAME` can be had; "" where one is stored here, or on the hub."""
+    repository = name.removeprefix(HUB_PREFIX)
+    download = f"`clip-vectorizer models download {name} --to DIR`"
+    if any(hub.find_cached(repository, each) for each in files):
+        return ""
+    for each in files:
+        try:
+            hub.find(repository, each)
+            return ""
+        except (HubUnreachable, NotInHubStore) as error:
+            return (
+                f"{name}: {error}; where the hub can be reached, run {download}, bring DIR here, name it local-dir:DIR"
+            )
+        except NoSuchHubFile as error:
+            reason = f"{name}: {error}, which open_clip's layout needs; {download} takes transformers' layout too"
+        except ModelUnavailable as error:
+            return f"{name}: {error}"
+    return reason
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
-from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
+from clip_vectorizer.models.devices import Placement, check_numbers, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.file_kinds import check_content
+from clip_vectorizer.models.name_problems import explain_folder
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
 from clip_vectorizer.models.tokens import TrainedTokenizer
@@ -50,9 +51,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelUnavailable(f"{folder} is a file, not a folder" if folder.exists() else f"no such folder: {folder}")
     if not file.exists():
-        raise ModelUnavailable(
-            f"{folder} has neither {CONFIG} (open_clip's layout) nor {TRANSFORMERS_CONFIG} (transformers')"
-        )
+        raise ModelUnavailable(explain_folder(folder))
     try:
         config: dict[str, Any] = json.loads(file.read_text("utf-8"))
         config["model_cfg"]["text_cfg"], config["model_cfg"]["vision_cfg"]
@@ -72,6 +71,7 @@ def has_trained_tokenizer(model: dict[str, Any]) -> bool:
 
 def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Placement) -> Encoder:
     towers, model = load_plain_towers(folder, config["model_cfg"]), config["model_cfg"]
+    check_numbers(name, towers)
     recipe = parse_pixel_recipe(model["vision_cfg"]["image_size"], config.get("preprocess_cfg", {}))
     context = model["text_cfg"]["context_length"]
     info = ModelInfo(

@@ -1,9 +1,10 @@
 """Names of models that can be served, and suggestions for unknown ones."""
 
-import difflib
 from collections.abc import Sequence
 
-SUGGESTIONS = 3
+EMOJI = "emoji"
+HUB, LOCAL = "hf-hub:", "local-dir:"
+SUGGESTIONS, NEAR = 3, 20  # of names in a sentence, and of those that are compared more closely
 TAIYI, CHINESE_CLIP = "taiyi:", "chinese-clip:"
 CHINESE = (TAIYI, CHINESE_CLIP)
 TAG = "::"
@@ -43,10 +44,33 @@ def suggest_names(name: str, known: Sequence[str]) -> str:
     >>> suggest_names("emojy", ["emoji"])
     "no model is called 'emojy'; did you mean emoji? `clip-vectorizer models` lists all names"
     """
+    return f"no model is called {name!r}; {suggest_near_names(name, known)}`clip-vectorizer models` lists all names"
+
+
+def suggest_near_names(name: str, known: Sequence[str]) -> str:
+    """Return the names that were probably meant, as part of a sentence; "" where none is near.
+
+    >>> suggest_near_names("ViT-B-23", ["RN50", "ViT-B-16", "ViT-B-32"])
+    'did you mean ViT-B-32 or ViT-B-16? '
+    """
+    near = find_near_names(name, known)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def find_near_names(name: str, known: Sequence[str]) -> list[str]:
+    """Return the nearest names, at most SUGGESTIONS; none where more than a third of the letters differ.
+
+    Of equally near ones those first that keep the most letters in order: two swapped digits are a slip.
+    """
+    from rapidfuzz.distance import Indel  # late, with numpy: commands start without them
+
+    from clip_vectorizer.near_strings import max_edits, similar_strings
+
     lower = {each.lower(): each for each in known}
-    close = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, SUGGESTIONS, cutoff=0.5)]
-    meant = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"no model is called {name!r}; {meant}`clip-vectorizer models` lists all names"
+    similar = similar_strings(name.lower(), list(lower), NEAR)
+    least = min((each.distance for each in similar), default=0)
+    near = [each.text for each in similar if each.distance == least <= max_edits(name)]
+    return [lower[each] for each in sorted(near, key=lambda each: Indel.distance(name.lower(), each))[:SUGGESTIONS]]
 
 
 def resolve_architecture(text: str) -> str:

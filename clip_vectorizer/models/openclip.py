@@ -14,15 +14,17 @@ import torch
 from torch import nn
 
 from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.architecture_fit import check_fit
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.load_problems import (
     RANDOM_WEIGHTS_WARNING,
+    check_hub,
     find_folder_problem,
     find_hub_problem,
     hide_warning,
 )
-from clip_vectorizer.models.names import list_open_clip_names, suggest_names
+from clip_vectorizer.models.names import list_open_clip_names, suggest_names, suggest_near_names
 from clip_vectorizer.models.openai_weights import has_marks, read_openai_config
 from clip_vectorizer.models.openclip_encoder import build_encoder
 from clip_vectorizer.models.state_dicts import (
@@ -112,6 +114,7 @@ def load_random(architecture: str, placement: Placement) -> Encoder:
 
 def load_hub(name: str, placement: Placement) -> Encoder:
     log.info("%s: fetching the model, or reading it from the cache", name)
+    check_hub(name)
     try:
         model = create_model(name, name, None, require_pretrained=True)
     except ModelUnavailable as error:
@@ -166,6 +169,7 @@ def load_weights(file: Path, architecture: str, **options: Any) -> nn.Module:
     transformers = is_transformers_layout(weights)
     weights = convert_transformers(weights) if transformers else weights
     check_architecture(file, architecture, weights)
+    check_fit(file, architecture, weights, transformers)
     quick = from_openai or choose_quick_gelu(file, architecture, transformers)
     with hide_warning(RANDOM_WEIGHTS_WARNING):  # they are filled in next
         model = create_model(str(file), architecture, None, pretrained_text=False, quick_gelu=quick, **options)
@@ -190,8 +194,12 @@ def check_architecture(file: Path, architecture: str, weights: Weights) -> None:
         return
     near = find_architectures(weights)
     fits = f"its shapes are those of {' or '.join(near)}" if near else "for example --architecture ViT-B-32"
-    known = suggest_names(architecture, open_clip.list_models()) if architecture else "name it with --architecture"
-    raise ModelUnavailable(f"{file} does not contain its architecture: {known}; {fits}")
+    if not architecture:
+        raise ModelUnavailable(f"{file} does not contain its architecture: name it with --architecture; {fits}")
+    meant = suggest_near_names(architecture, open_clip.list_models())
+    lists = "`clip-vectorizer models --random` lists all"
+    own = f"; {file}: {fits}" if near else ""
+    raise ModelUnavailable(f"open_clip has no architecture {architecture!r}; {meant}{lists}{own}")
 
 
 def choose_quick_gelu(file: Path, architecture: str, transformers: bool) -> bool:

@@ -18,7 +18,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer, text_global_pool
 from torch import Tensor, nn
 
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
-from clip_vectorizer.models.devices import Placement, count_weights, hash_weights
+from clip_vectorizer.models.devices import Placement, check_numbers, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.packed import Numerics, PackedClip
 from clip_vectorizer.models.preprocess import PixelRecipe, parse_pixel_recipe
@@ -57,6 +57,7 @@ PLAIN_PARAMETERS = {
 
 def build_encoder(name: str, model: Any, tokenizer: Any, placement: Placement) -> Encoder:
     """Wrap `model`, in float32 on the CPU, as an encoder at `placement`. Raises ModelUnavailable, SettingsError."""
+    check_numbers(name, model)
     recipe, context = read_pixel_recipe(name, model), int(tokenizer.context_length)
     short = takes_short_texts(model)
     towers = ShortTexts(model) if short else model

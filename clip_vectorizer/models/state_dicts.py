@@ -144,10 +144,26 @@ def fill_model(model: nn.Module, weights: Weights, file: Path, architecture: str
     `transformers`: whether they were converted from its layout.
     """
     weights = adapt_weights(model, weights)
-    if problem := describe_mismatch(model.state_dict(), weights):
-        advice = advise(weights, architecture, transformers)
-        raise ModelUnavailable(f"{file} does not fit --architecture {architecture}: {problem}; {advice}")
+    check_tensors(model, weights, file, architecture, transformers)
     model.load_state_dict(weights)
+
+
+def check_tensors(model: nn.Module, weights: Weights, file: Path, architecture: str, transformers: bool) -> None:
+    """Raise ModelUnavailable where a name or a shape of adapted `weights` is not that of `model`."""
+    expected = model.state_dict()
+    if problem := describe_mismatch(expected, weights):
+        sizes = f"expected {format_size(expected)}, and the file has {format_size(weights)}"
+        advice = advise(weights, architecture, transformers)
+        raise ModelUnavailable(f"{file} does not fit --architecture {architecture}: {sizes}; {problem}; {advice}")
+
+
+def format_size(weights: Mapping[str, Tensor]) -> str:
+    """
+    >>> format_size({"logit_scale": torch.zeros(()), "proj": torch.zeros(1000, 1500)})
+    '2 tensors (1.5 million numbers)'
+    """
+    numbers = sum(value.numel() for value in weights.values())
+    return f"{len(weights)} tensors ({numbers / 1e6:.1f} million numbers)"
 
 
 def adapt_weights(model: Any, weights: Weights) -> Weights:

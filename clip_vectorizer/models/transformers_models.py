@@ -33,6 +33,9 @@ MODELS = {"clip": "CLIPModel", "siglip": "SiglipModel"}  # of transformers, by `
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "vocab.txt")
 NAFLEX = "siglip2"
+SAMPLE_TEXT = "a photo of a cat, 一只猫"
+LEAST_TOKENS = 2  # different ones of it; the empty tokenizer of a T5 has one, the mark of a space
+TOKENIZER_HINT = "copy the files of the tokenizer (tokenizer.json, or spiece.model) from its repository"
 CHINESE_NAMES = {"chinese_clip": CHINESE_CLIP, "bert": TAIYI}  # what they are the folders of
 ACTIVATIONS = {"quick_gelu": True, "gelu": False}  # whether it is QuickGELU
 OLD_END_TOKEN = 2  # of configurations that name none: transformers then reads the largest id, as OpenAI does
@@ -150,7 +153,25 @@ def load_tokenizer(folder: Path, context: int, padded: bool) -> FolderTokenizer:
             f"the tokenizer of {folder} cannot be loaded ({shorten(error)}); expected tokenizer.json, or the package "
             "that its files need"
         ) from error
+    check_tokenizer(folder, tokenizer, padded)
     return FolderTokenizer(tokenizer, context, padded)
+
+
+def check_tokenizer(folder: Path, tokenizer: Any, padded: bool) -> None:
+    """Raise ModelUnavailable where a tokenizer knows no words, or cannot pad.
+
+    transformers makes an empty one of a class whose vocabulary is not in the folder, and raises when it is called.
+    """
+    try:
+        ids = tokenizer(
+            SAMPLE_TEXT, padding="max_length" if padded else False, truncation=True, max_length=16
+        ).input_ids
+    except Exception as error:
+        raise ModelUnavailable(
+            f"the tokenizer of {folder} does not work ({shorten(error)}); {TOKENIZER_HINT}"
+        ) from error
+    if len(set(ids) - set(tokenizer.all_special_ids)) < LEAST_TOKENS:
+        raise ModelUnavailable(f"the tokenizer of {folder} knows no words: its vocabulary is missing; {TOKENIZER_HINT}")
 
 
 class TransformersTowers(nn.Module):

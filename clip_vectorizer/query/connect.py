@@ -17,8 +17,8 @@ from clip_vectorizer.database.connection import ConnectionSettings, connect_weav
 from clip_vectorizer.database.schema import LABEL_COLLECTION, check_tenant_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, Mismatch
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.choices import CONSISTENCY_LEVELS
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 
 SHOWN_TENANTS = 10

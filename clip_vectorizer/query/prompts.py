@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.near_strings import did_you_mean
+from clip_vectorizer.near_strings import did_you_mean
 
 BLANK = "{}"  # where the label goes
 

@@ -9,9 +9,9 @@ from weaviate.classes.config import DataType
 from clip_vectorizer.database.collections import CollectionState
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.connect import check_collection
 from clip_vectorizer.query.filters.suggestions import FEW_VALUES, group_by_arguments, read_group_values
-from clip_vectorizer.query.near_strings import did_you_mean
 
 TEXT_TYPES = (DataType.TEXT, DataType.TEXT_ARRAY)
 

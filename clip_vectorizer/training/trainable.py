@@ -20,10 +20,11 @@ from torch.nn import functional as F
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import openclip, openclip_encoder
-from clip_vectorizer.models.catalog import HUB, explain_name, find_local_folder
-from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, hide_warning
+from clip_vectorizer.models.catalog import find_local_folder
+from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, check_hub, hide_warning
 from clip_vectorizer.models.local_dir import CONFIG, TOKENIZER, WEIGHTS, has_trained_tokenizer, read_config
-from clip_vectorizer.models.names import TAG, list_open_clip_names, resolve_name, suggest_names
+from clip_vectorizer.models.name_problems import check_name, explain_name
+from clip_vectorizer.models.names import HUB, TAG, list_open_clip_names, resolve_name, suggest_names
 from clip_vectorizer.models.preprocess import PixelRecipe
 from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
 from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE
@@ -53,12 +54,14 @@ def load_starting_point(name: str, architecture: str, seed: int) -> StartingPoin
 
     Raises ModelUnavailable.
     """
+    check_name(name)
     name = resolve_name(name)
     torch.manual_seed(seed)
     with hide_warning(RANDOM_WEIGHTS_WARNING):
         if folder := find_local_folder(name):
             return load_folder_to_train(name, folder)
         if name.startswith(HUB):
+            check_hub(name)
             return describe_architecture(openclip.create_model(name, name, None, require_pretrained=True), name)
         if TAG in name:
             return load_tag_to_train(*name.split(TAG, 1))

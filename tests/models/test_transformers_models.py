@@ -75,6 +75,12 @@ def lose_tensors(folder: Path) -> None:
     save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
 
 
+def lose_vocabulary(folder: Path) -> None:
+    """The vocabulary of another class of tokenizer: transformers makes an empty one, or fails."""
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("")
+
+
 CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "NaFlex": (change_json("config.json", model_type="siglip2"), "any aspect ratio (NaFlex), which is not supported"),
     "another type": (change_json("config.json", model_type="gpt2"), "model_type 'gpt2'; expected clip or siglip"),
@@ -91,6 +97,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "other filter": (change_json("preprocessor_config.json", resample=1), "expected 2 (bilinear) or 3 (bicubic)"),
     "no tokenizer": (remove("tokenizer.json"), "has no tokenizer: expected tokenizer.json"),
+    "no vocabulary": (lose_vocabulary, "the tokenizer of "),
     "no weights": (remove(WEIGHTS), "has no weights: expected model.safetensors or"),
     "pointer": (write(WEIGHTS, POINTER), "git lfs pull"),
     "missing tensors": (lose_tensors, "lack 11 tensors (vision_model.head."),

@@ -14,8 +14,8 @@ from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter, Sort
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.adapt.few_shot import ClassIndices
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.search.calls import SearchableCollection, WeaviateCall
 from clip_vectorizer.vectors import Vectors, unit
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.choices import PROPERTY_MARK
 from clip_vectorizer.query.cli.search_request import (
     STDOUT,
@@ -39,7 +40,6 @@ from clip_vectorizer.query.display.thumbnails import COLUMNS, DrawingMethod, dra
 from clip_vectorizer.query.explain import Explanation
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_search import ImageSearch
-from clip_vectorizer.query.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.property_values import list_property_values
 from clip_vectorizer.query.search.arguments import SearchArguments
 from clip_vectorizer.terminal import escape_line

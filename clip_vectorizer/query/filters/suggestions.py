@@ -23,8 +23,8 @@ from clip_vectorizer.database.schema import (
     SOURCE,
 )
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.filters.where import FilterInput, list_expressions, parse_condition
-from clip_vectorizer.query.near_strings import did_you_mean
 
 # Not properties with thousands of values, such as paths: listing them takes Weaviate seconds.
 FEW_VALUES = (LABEL, CAMERA, MIME, MODEL, SOURCE, PREDICTED_LABEL, PREDICTED_RUNNER_UP, PREDICTED_BY)

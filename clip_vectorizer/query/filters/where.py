@@ -13,6 +13,7 @@ from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter, FilterReturn
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.filters.where_values import (
     EARLIEST,
     EVERYWHERE,
@@ -29,7 +30,6 @@ from clip_vectorizer.query.filters.where_values import (
     parse_number,
     parse_period,
 )
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.prompts import normalize_text
 
 COMPARISON = re.compile(r"\s*(\w+)\s*(!=|<=|>=|==|=|<|>|~)(.*)", re.DOTALL)

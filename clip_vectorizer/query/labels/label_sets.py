@@ -31,8 +31,8 @@ from clip_vectorizer.database.schema import (
     TEMPLATES,
 )
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.labels.label_store import Label, build_labels, parse_label
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.prompts import PromptSet, normalize_text
 
 MAX_PARTS = 10_000  # Weaviate's limit for one answer; also the largest number of labels in a set

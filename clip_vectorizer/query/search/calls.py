@@ -17,9 +17,9 @@ from weaviate.classes.query import Move as WeaviateMove
 from clip_vectorizer.database.schema import CAPTION, DUPLICATE_OF, LABEL, PATH, SHA256, THUMBNAIL, VECTOR
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.filters.where import build_filter
 from clip_vectorizer.query.image_inputs import ImageInput, embed_image
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.search.arguments import Move, SearchRequest
 from clip_vectorizer.vectors import Vectors
 

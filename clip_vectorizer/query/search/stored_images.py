@@ -12,7 +12,7 @@ from weaviate.classes.query import Filter
 from clip_vectorizer.database.schema import PATH, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.query.near_strings import did_you_mean
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.search.calls import SearchFlow, SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.query.search.results import WeaviateObject, read_text

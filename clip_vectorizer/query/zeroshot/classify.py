@@ -14,6 +14,7 @@ from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.choices import AUTO, IMAGES, LABELS, MATMUL, STRATEGIES
 from clip_vectorizer.query.connect import WeaviateImages
 from clip_vectorizer.query.filters.where import FilterInput
@@ -27,7 +28,6 @@ from clip_vectorizer.query.labels.label_sets import (
     store_part,
 )
 from clip_vectorizer.query.labels.label_store import Label, LabelStore, WeaviateLabels, build_labels, store_labels
-from clip_vectorizer.query.near_strings import did_you_mean
 from clip_vectorizer.query.prompts import PromptSet, select_prompt_set
 from clip_vectorizer.query.search.calls import QueryEncoder, SearchableCollection
 from clip_vectorizer.query.zeroshot.comparison import (

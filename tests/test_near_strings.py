@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from benchmarks.lookup import levenshtein
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.query.near_strings import SimilarString, did_you_mean, similar_strings
+from clip_vectorizer.near_strings import SimilarString, did_you_mean, similar_strings
 
 # Of two letters and their like, so that there are many ties; emoji take two UTF-16 units, surrogates come from paths.
 CLOSE = st.text("abé苹🍎\udc80", max_size=8)
