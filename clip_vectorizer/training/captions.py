@@ -1,13 +1,10 @@
-"""Captions for drawings, and the tokenizer trained on them."""
+"""Prompts for names, and the tokenizer."""
 
-import random
 from collections.abc import Iterable, Sequence
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
-
-from clip_vectorizer.training.drawings import Concept
 
 PAD, START, END = "<pad>", "<start>", "<end>"
 TEMPLATES_EN = (
@@ -21,28 +18,6 @@ TEMPLATES_EN = (
     "the {}",
 )
 TEMPLATES_ZH = ("{}的图画", "{}的表情符号", "一张{}的图片", "{}图标", "一个{}", "{}的照片")
-PLAIN_SHARE = 0.7  # captions of single tags slow learning: too many concepts share them
-TEMPLATE_SHARE = 0.15  # the rest: the name with some of its tags
-
-
-def draw_english_caption(concept: Concept, rng: random.Random) -> str:
-    return draw_caption(concept.name_en, concept.tags_en, TEMPLATES_EN, ", ", rng)
-
-
-def draw_chinese_caption(concept: Concept, rng: random.Random) -> str:
-    return draw_caption(concept.name_zh, concept.tags_zh, TEMPLATES_ZH, ",", rng)
-
-
-def draw_caption(name: str, tags: Sequence[str], templates: Sequence[str], comma: str, rng: random.Random) -> str:
-    """Return the plain name mostly; else a template, or the name with a few of its tags."""
-    draw = rng.random()
-    if draw < PLAIN_SHARE:
-        return name
-    if draw < PLAIN_SHARE + TEMPLATE_SHARE or not tags:
-        return rng.choice(templates).format(name)
-    words = [name, *rng.sample(tags, min(len(tags), rng.randint(1, 3)))]
-    rng.shuffle(words)
-    return comma.join(words)
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Tokenizer:
@@ -65,12 +40,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Toke
     )
     tokenizer.enable_truncation(context)
     return tokenizer
-
-
-def build_corpus(concepts: Sequence[Concept]) -> list[str]:
-    """Return every name, tag and template once: the training text of the tokenizer."""
-    words = [text for item in concepts for text in (item.name_en, item.name_zh, *item.tags_en, *item.tags_zh)]
-    return words + [template.format("") for template in TEMPLATES_EN + TEMPLATES_ZH]
 
 
 def encode_token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:

