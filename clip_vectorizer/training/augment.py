@@ -10,6 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 RED_LUMA, GREEN_LUMA, BLUE_LUMA = 0.299, 0.587, 0.114  # ITU-R BT.601
+WARP_GRID = 4  # points on a side of the grid that moves
+TEXTURE_GRID = 6  # spots on a side of a ground
+CORNERS = 0.62  # of half the width: where a second drawing is
+NEIGHBOUR_SIZE = 0.3  # of the view
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,6 @@ class Augmentation:
     texture_share: float = 0.15  # have a ground of soft spots
     neighbour_share: float = 0.1  # have a second, smaller drawing in a corner
     coarse_share: float = 0.15  # were enlarged from half the size
-
-
-WARP_GRID = 4  # points on a side
-TEXTURE_GRID = 6
-CORNERS = 0.62  # of half the width: where a second drawing is
-NEIGHBOUR_SIZE = 0.3  # of the view
 
 
 def random_views(drawings_b4hh: Tensor, size: int, augmentation: Augmentation) -> Tensor:

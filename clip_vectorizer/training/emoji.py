@@ -4,13 +4,13 @@
 2. Image tower: drawings of several artists to the prototypes of their concepts.
 3. Text tower: texts in general to their mapped e5 vectors, texts about concepts to the prototypes.
 
-2 and 3 need only 1, so that two machines can share them. Whatever is finished stays in the work folder.
+2 and 3 need only 1. A finished stage stays in the work folder, and so does the last checkpoint of an unfinished one.
 """
 
-import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,22 +19,23 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import TEMPLATES_EN, TEMPLATES_ZH, train_tokenizer
+from clip_vectorizer.training.art_sets import HELD_OUT_SET, TRAINING_SETS
 from clip_vectorizer.training.concept_texts import ConceptTexts
 from clip_vectorizer.training.drawing_store import load_art_set
-from clip_vectorizer.training.drawings import Concept
+from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.image_tower import STYLE_SHARES, DrawingSampler, ImageStage, train_image_tower
 from clip_vectorizer.training.knowledge import ConceptText, load_knowledge
 from clip_vectorizer.training.phrases import load_phrase_queries
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
-from clip_vectorizer.training.shipping import export_model, measure_exported_model, save_weights, write_figures
-from clip_vectorizer.training.text_corpus import build_text_corpus
+from clip_vectorizer.training.shipping import export_model, measure_exported_model, write_figures
+from clip_vectorizer.training.stage_files import load_or_train, save_weights
+from clip_vectorizer.training.templates import TEMPLATES
+from clip_vectorizer.training.text_corpus import CorpusSizes, build_text_corpus
 from clip_vectorizer.training.text_space import KnownTexts, TextSpace, collect_texts, fit_text_space
-from clip_vectorizer.training.text_tower import TextStage, train_text_tower
-
-log = logging.getLogger(__name__)
+from clip_vectorizer.training.text_tower import TextLessons, TextStage, train_text_tower
+from clip_vectorizer.training.tokenizer import train_tokenizer
+from clip_vectorizer.training.training_extras import check_extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,18 @@ class TrainingPlan:
     output: Path  # folder of the shipped model
     image: ImageStage
     text: TextStage
+    without: tuple[str, ...] = ()  # art sets that the image tower does not see
+    corpus: CorpusSizes = field(default_factory=CorpusSizes)
+
+    @property
+    def image_name(self) -> str:
+        """Return the name of the image tower's files, which depend on the art sets."""
+        return "-without-".join(["image", *sorted(set(self.without))])
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What both towers aim at."""
+    """What both towers aim at. N concepts · D dimensions"""
 
     concepts: list[Concept]
     knowledge: list[list[ConceptText]]
@@ -58,18 +66,19 @@ class Language:
     prototypes_nd: Tensor
 
 
-def train_emoji(plan: TrainingPlan) -> None:
-    """Train both towers, export the model and measure it on the held-out art."""
+def train_emoji(plan: TrainingPlan, sentences: SentenceVectors | None = None) -> None:
+    """Train both towers, export the model and measure it on the held-out art.
+
+    `sentences` are e5's by default, kept in the work folder. Raises TrainingDataError.
+    """
+    check_extras()
     plan.work.mkdir(parents=True, exist_ok=True)
     with flush_denormals():
-        packages = art.fetch_packages(plan.work / "packages")
-        sentences = SentenceVectors(plan.work / "e5.npz")
+        packages = fetch_packages(plan.work / "packages")
+        sentences = sentences or SentenceVectors(plan.work / "e5.npz")
         language = learn_language(plan.work, packages, sentences)
-        model = towers.build_clip()
-        load_image_tower(plan, packages, language, model)
-        tokenizer = load_text_tower(plan, packages, language, sentences, model)
-        export_model(model.eval(), tokenizer, plan.output)
-        held_out = load_art_set(plan.work, packages, language.concepts, art.HELD_OUT_SET, ("drawn",))
+        train_model(plan, packages, language, sentences)
+        held_out = load_art_set(plan.work, packages, language.concepts, HELD_OUT_SET, ("drawn",))
         write_figures(plan.output, measure_exported_model(plan.output, language.concepts, held_out.styles["drawn"]))
 
 
@@ -84,8 +93,14 @@ def flush_denormals() -> Iterator[None]:
 
 
 def learn_language(work: Path, packages: Path, sentences: SentenceVectors) -> Language:
-    concepts = art.load_concepts(packages)
-    knowledge = load_knowledge(packages, concepts, sentences.embed)
+    """Return the space and the prototypes of all concepts; the space is fitted unless it is in the work folder."""
+    concepts = load_concepts(packages)
+    return build_language(work, concepts, load_knowledge(packages, concepts, sentences.embed), sentences)
+
+
+def build_language(
+    work: Path, concepts: list[Concept], knowledge: list[list[ConceptText]], sentences: SentenceVectors
+) -> Language:
     known = collect_texts(knowledge, sentences.embed)
     file = work / "space.safetensors"
     if not file.exists():
@@ -96,46 +111,60 @@ def learn_language(work: Path, packages: Path, sentences: SentenceVectors) -> La
     return Language(concepts, knowledge, known, space, known.compute_prototypes(space))
 
 
+def train_model(plan: TrainingPlan, packages: Path, language: Language, sentences: SentenceVectors) -> None:
+    """Train both towers unless they are in the work folder, and export the model."""
+    torch.manual_seed(plan.image.seed)
+    model = towers.build_clip()
+    with torch.no_grad():  # not trained: the scale at which the image tower learned to tell concepts apart
+        model.logit_scale.fill_(math.log(plan.image.scale))
+    load_image_tower(plan, packages, language, model)
+    tokenizer = load_text_tower(plan, packages, language, sentences, model)
+    export_model(model.eval(), tokenizer, plan.output)
+
+
 def load_image_tower(plan: TrainingPlan, packages: Path, language: Language, model: CLIP) -> None:
     """Fill the model's image tower, trained unless its weights are in the work folder."""
-    file = plan.work / "image.safetensors"
-    if not file.exists():
-        sets = [
-            load_art_set(plan.work, packages, language.concepts, name, tuple(STYLE_SHARES))
-            for name in art.TRAINING_SETS
-        ]
+
+    def train() -> dict[str, Tensor]:
+        names = [name for name in TRAINING_SETS if name not in plan.without]
+        sets = [load_art_set(plan.work, packages, language.concepts, name, tuple(STYLE_SHARES)) for name in names]
         sampler = DrawingSampler(sets, len(language.concepts))
-        checkpoint = plan.work / "image.checkpoint"
-        save_weights(
-            train_image_tower(model.visual, sampler, language.prototypes_nd, plan.image, checkpoint), file
-        )
-    model.visual.load_state_dict(load_file(file))
+        checkpoint = plan.work / f"{plan.image_name}.checkpoint"
+        return train_image_tower(model.visual, sampler, language.prototypes_nd, plan.image, checkpoint)
+
+    file = plan.work / f"{plan.image_name}.safetensors"
+    model.visual.load_state_dict(load_or_train(file, plan.image.steps, train))
 
 
 def load_text_tower(
     plan: TrainingPlan, packages: Path, language: Language, sentences: SentenceVectors, model: CLIP
 ) -> Tokenizer:
     """Fill the model's text tower, trained unless its weights are in the work folder; return the tokenizer."""
-    asked = {query.text.lower() for query in load_phrase_queries()}
-    everything = [*build_text_corpus(packages), *language.known.texts]
-    texts = [text for text in dict.fromkeys(everything) if text.lower() not in asked]
+    left_out = {query.text.lower() for query in load_phrase_queries()}
+    everything = [*build_text_corpus(packages, plan.corpus), *language.known.texts]
+    texts = [text for text in dict.fromkeys(everything) if text.lower() not in left_out]
     tokenizer = load_tokenizer(plan.work, texts)
-    file = plan.work / "text.safetensors"
-    if not file.exists():
+
+    def train() -> dict[str, Tensor]:
         targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
-        owned = ConceptTexts(language.knowledge, asked)
-        model.visual.requires_grad_(False)
-        state = train_text_tower(
-            model, tokenizer, texts, targets, owned, language.prototypes_nd, plan.text, plan.work / "text.checkpoint"
-        )
-        save_weights({name: value for name, value in state.items() if not name.startswith("visual.")}, file)
-    model.load_state_dict(load_file(file), strict=False)
+        owned = ConceptTexts(language.knowledge, left_out)
+        lessons = TextLessons(texts, targets, owned, language.prototypes_nd)
+        state = train_text_tower(model, tokenizer, lessons, plan.text, plan.work / "text.checkpoint")
+        return {name: value for name, value in state.items() if is_text_weight(name)}
+
+    stored = load_or_train(plan.work / "text.safetensors", plan.text.steps, train)
+    model.load_state_dict({name: value for name, value in stored.items() if is_text_weight(name)}, strict=False)
     return tokenizer
 
 
-def load_tokenizer(work: Path, texts: list[str]) -> Tokenizer:
+def is_text_weight(name: str) -> bool:
+    return not name.startswith("visual.") and name != "logit_scale"
+
+
+def load_tokenizer(work: Path, texts: Sequence[str]) -> Tokenizer:
+    """Return the tokenizer in the work folder, trained on the texts and the templates unless it is there."""
     file = work / "tokenizer.json"
     if not file.exists():
-        corpus = texts + [template.format("") for template in TEMPLATES_EN + TEMPLATES_ZH]
-        train_tokenizer(corpus, towers.VOCABULARY, towers.CONTEXT).save(str(file))
+        prompts = [template.format("") for templates in TEMPLATES.values() for template in templates]
+        train_tokenizer([*texts, *prompts], towers.VOCABULARY, towers.CONTEXT).save(str(file))
     return Tokenizer.from_file(str(file))

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from open_clip.model import CLIP
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import END, PAD, START
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.evaluation import HeldOutFigures, format_figures, measure_held_out
+from clip_vectorizer.training.stage_files import save_weights
+from clip_vectorizer.training.tokenizer import END, PAD, START
+
 
 def write_figures(folder: Path, figures: HeldOutFigures) -> None:
     """Write recall.md beside the weights."""
@@ -46,8 +47,3 @@ def export_model(model: CLIP, tokenizer: Tokenizer, folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": START, "eos_token": END, "pad_token": PAD}
     (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
-
-
-def save_weights(state: dict[str, Tensor], file: Path) -> None:
-    save_file({name: value.contiguous() for name, value in state.items()}, file)
-    file.chmod(0o644)  # safetensors creates files that only their owner can read

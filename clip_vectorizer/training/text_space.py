@@ -15,7 +15,8 @@ from clip_vectorizer.training.knowledge import GLOSS, GROUP, KEYWORD, KIND, NAME
 
 # How much a text counts in the vector of its concept. Definitions and kinds are those of a guessed meaning.
 WEIGHTS = {NAME: 4.0, TAG: 1.0, KEYWORD: 1.0, GROUP: 1.0, KIND: 0.4, GLOSS: 0.3}
-STEPS, BATCH, PEAK, SCALE = 200, 1024, 3e-3, 20.0  # more steps fit the texts and lose others
+STEPS = 200  # more steps fit the texts and lose others
+BATCH, PEAK, WEIGHT_DECAY, SCALE = 1024, 3e-3, 1e-4, 20.0
 WHITENING = 0.5  # exponent: 0 keeps e5's variances, which a few directions dominate; 1 makes them all equal
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class TextSpace:
     map_ed: Tensor
 
     def project(self, vectors_te: Tensor) -> Tensor:
-        """Return (T, D) unit rows."""
+        """Return (T, D) unit rows from (T, E) rows."""
         return F.normalize((vectors_te - self.mean_e) @ self.map_ed, dim=-1)
 
 
@@ -47,6 +48,7 @@ class KnownTexts:
 
 
 def collect_texts(knowledge: Sequence[Sequence[ConceptText]], embed: Embed) -> KnownTexts:
+    """Return the distinct texts of all concepts with their vectors. A text of several kinds has its highest weight."""
     weights: dict[tuple[str, int], float] = {}
     for concept, texts in enumerate(knowledge):
         for item in texts:
@@ -54,7 +56,8 @@ def collect_texts(knowledge: Sequence[Sequence[ConceptText]], embed: Embed) -> K
             weights[key] = max(weights.get(key, 0), WEIGHTS[item.kind])
     rows = {text: row for row, text in enumerate(dict.fromkeys(text for text, _ in weights))}
     places = torch.tensor([[rows[text] for text, _ in weights], [concept for _, concept in weights]])
-    owners = torch.sparse_coo_tensor(places, torch.tensor(list(weights.values())), (len(rows), len(knowledge)))
+    shape = (len(rows), len(knowledge))
+    owners = torch.sparse_coo_tensor(places, torch.tensor(list(weights.values())), shape, check_invariants=True)
     return KnownTexts(list(rows), torch.from_numpy(embed(list(rows))), owners.coalesce())
 
 
@@ -63,7 +66,7 @@ def fit_text_space(known: KnownTexts, dimension: int, seed: int = 7) -> TextSpac
     torch.manual_seed(seed)
     mean_e = known.vectors_te.mean(0)
     space = TextSpace(mean_e, whiten(known.vectors_te - mean_e, dimension).requires_grad_())
-    optimizer = torch.optim.AdamW([space.map_ed], lr=PEAK, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([space.map_ed], lr=PEAK, weight_decay=WEIGHT_DECAY)
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = PEAK * (1 - step / STEPS)
         loss = owner_loss(space, known, torch.randint(len(known.texts), (BATCH,)))
@@ -86,4 +89,5 @@ def owner_loss(space: TextSpace, known: KnownTexts, chosen_b: Tensor) -> Tensor:
     prototypes = known.compute_prototypes(space)
     logits = SCALE * space.project(known.vectors_te[chosen_b]) @ prototypes.T
     owners = (known.owners_tn.index_select(0, chosen_b).to_dense() > 0).float()
-    return -((logits.log_softmax(1) * owners).sum(1) / owners.sum(1)).mean()
+    missed: Tensor = -((logits.log_softmax(1) * owners).sum(1) / owners.sum(1)).mean()
+    return missed

@@ -1,4 +1,7 @@
-"""The towers of the emoji model: open_clip's own CLIP class, so that open_clip can load what training saves."""
+"""The towers of the emoji model: open_clip's own CLIP class, so that open_clip can load what training saves.
+
+B batch · T tokens · D dimensions
+"""
 
 from typing import Any
 
@@ -35,12 +38,6 @@ def build_clip() -> CLIP:
     return CLIP(EMBEDDING, VISION_CONFIG, TEXT_CONFIG).to(memory_format=torch.channels_last)
 
 
-def embed_views(model: CLIP, views_b3ss: Tensor) -> Tensor:
-    """Return (B, D) unit rows from (B, 3, S, S) in 0..1."""
-    pixels = ((views_b3ss - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-    return F.normalize(model.visual(pixels), dim=-1)
-
-
 def embed_token_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
     """Return (B, D) unit rows from (B, T) token ids padded with 0, T up to the context.
 
@@ -56,6 +53,7 @@ def embed_token_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
 
 
 def embed_trimmed_ids(model: CLIP, ids_bt: Tensor) -> Tensor:
+    """Return (B, D) unit rows, as open_clip's `encode_text` of the ids with all padding."""
     length = ids_bt.shape[1]
     hidden = model.token_embedding(ids_bt) + model.positional_embedding[:length]
     hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])

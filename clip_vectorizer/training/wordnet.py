@@ -39,7 +39,7 @@ class WordNet:
 
     def find_senses(self, name: str) -> list[str]:
         """Return the offsets for a name such as `hot beverage` or `potatoes`; empty where WordNet has none."""
-        words = name.lower().replace("’", "'")
+        words = name.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
         for form in (words, words.removesuffix("s"), words.removesuffix("es")):
             if found := self.senses.get(form.replace(" ", "_")):
                 return list(found)
@@ -60,15 +60,18 @@ def read_lines(file: Path) -> list[str]:
 
 
 def parse_synset(line: str) -> Synset:
+    """Parse a line of a `data` file (wndb(5WN))."""
     fields, _, gloss = line.partition(" | ")
     parts = fields.split(" ")
     count = int(parts[3], 16)
     words = tuple(word.replace("_", " ") for word in parts[4 : 4 + 2 * count : 2])
     pointers = parts[5 + 2 * count :]
-    wider = tuple(target for kind, target in zip(pointers[::4], pointers[1::4], strict=False) if kind in HYPERNYM_POINTERS)
+    pairs = zip(pointers[::4], pointers[1::4], strict=False)
+    wider = tuple(offset for pointer, offset in pairs if pointer in HYPERNYM_POINTERS)
     return Synset(words, gloss.split("; ")[0].strip(), wider)
 
 
 def parse_senses(line: str) -> tuple[str, tuple[str, ...]]:
+    """Parse a line of an `index` file into a word and the offsets of its meanings."""
     parts = line.split()
     return parts[0], tuple(part for part in parts if len(part) == 8 and part.isdigit())

@@ -1,4 +1,7 @@
-"""Prompts for names, and the tokenizer."""
+"""Trains the tokenizer of the text tower, and encodes texts with it.
+
+N texts · T tokens
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,17 +10,6 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 
 PAD, START, END = "<pad>", "<start>", "<end>"
-TEMPLATES_EN = (
-    "a drawing of {}",
-    "an emoji of {}",
-    "{} emoji",
-    "a picture of {}",
-    "an icon of {}",
-    "a photo of {}",
-    "a {}",
-    "the {}",
-)
-TEMPLATES_ZH = ("{}的图画", "{}的表情符号", "一张{}的图片", "{}图标", "一个{}", "{}的照片")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Tokenizer:
@@ -43,7 +35,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Toke
 
 
 def encode_token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
-    """Return (N, longest) int64, padded with 0."""
+    """Return (N, T) int64, padded with 0 to the longest text."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     longest = max(map(len, rows))
     return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
