@@ -371,7 +371,7 @@ def train() -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="FOLDER",
-    help="Packages, drawings, vectors, finished towers.",
+    help="Whatever is computed once.",
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The trained model.")
 @click.option(

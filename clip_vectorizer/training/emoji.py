@@ -57,13 +57,13 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What both towers aim at. N concepts · D dimensions"""
+    """What both towers aim at."""
 
     concepts: list[Concept]
     knowledge: list[list[ConceptText]]
     known: KnownTexts
     space: TextSpace
-    prototypes_nd: Tensor
+    prototypes_nd: Tensor  # (N, D) unit rows: N concepts, D dimensions of the model
 
 
 def train_emoji(plan: TrainingPlan, sentences: SentenceVectors | None = None) -> None:
@@ -140,14 +140,12 @@ def load_text_tower(
     plan: TrainingPlan, packages: Path, language: Language, sentences: SentenceVectors, model: CLIP
 ) -> Tokenizer:
     """Fill the model's text tower, trained unless its weights are in the work folder; return the tokenizer."""
-    left_out = {query.text.lower() for query in load_phrase_queries()}
-    everything = [*build_text_corpus(packages, plan.corpus), *language.known.texts]
-    texts = [text for text in dict.fromkeys(everything) if text.lower() not in left_out]
+    texts = list_texts(packages, plan.corpus, language)
     tokenizer = load_tokenizer(plan.work, texts)
 
     def train() -> dict[str, Tensor]:
         targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
-        owned = ConceptTexts(language.knowledge, left_out)
+        owned = ConceptTexts(language.knowledge, list_evaluated_phrases())
         lessons = TextLessons(texts, targets, owned, language.prototypes_nd)
         state = train_text_tower(model, tokenizer, lessons, plan.text, plan.work / "text.checkpoint")
         return {name: value for name, value in state.items() if is_text_weight(name)}
@@ -155,6 +153,17 @@ def load_text_tower(
     stored = load_or_train(plan.work / "text.safetensors", plan.text.steps, train)
     model.load_state_dict({name: value for name, value in stored.items() if is_text_weight(name)}, strict=False)
     return tokenizer
+
+
+def list_texts(packages: Path, sizes: CorpusSizes, language: Language) -> list[str]:
+    """Return distinct texts in general and about concepts, without the phrases of the evaluation."""
+    left_out = list_evaluated_phrases()
+    everything = [*build_text_corpus(packages, sizes), *language.known.texts]
+    return [text for text in dict.fromkeys(everything) if text.lower() not in left_out]
+
+
+def list_evaluated_phrases() -> set[str]:
+    return {query.text.lower() for query in load_phrase_queries()}
 
 
 def is_text_weight(name: str) -> bool:

@@ -68,10 +68,10 @@ def test_a_text_to_leave_out_is_never_drawn(phrase: str) -> None:
 def test_no_pattern_makes_a_phrase_of_the_evaluation() -> None:
     queries = {query.text.lower() for query in load_phrase_queries()}
     knowledge = [
-        [ConceptText("cup", "en", NAME), ConceptText("drink", "en", TAG), ConceptText("eat with", "en", TAG)]
-        + [ConceptText("杯子", "zh", NAME), ConceptText("喝", "zh", TAG), ConceptText("水果", "zh", TAG)]
+        *(ConceptText(text, "en", kind) for text, kind in (("cup", NAME), ("drink", TAG), ("eat with", TAG))),
+        *(ConceptText(text, "zh", kind) for text, kind in (("杯子", NAME), ("喝", TAG), ("水果", TAG))),
     ]
-    texts, rng = ConceptTexts(knowledge, queries), random.Random(2)
+    texts, rng = ConceptTexts([knowledge], queries), random.Random(2)
     drawn = {texts.draw(0, rng).text.lower() for _ in range(3000)}
     assert "something to do with drink" in drawn
     assert not drawn & queries

@@ -66,7 +66,7 @@ def test_a_set_without_code_points_is_matched_by_names(tmp_path: Path) -> None:
     [
         ("red circle", "red-circle"),
         ("Red: “circle”", "red-circle"),
-        ("cook’s hat", "cooks-hat"),
+        ("cook\N{RIGHT SINGLE QUOTATION MARK}s hat", "cooks-hat"),
         ("scarlet disc", "disc"),  # by a short code
         ("grinning", "grinning-face"),
         ("green", None),
@@ -102,7 +102,7 @@ def test_a_drawing_that_the_renderer_fails_at_goes_without_its_filters(capfd: py
 
 
 def test_another_error_of_the_renderer_is_raised() -> None:
-    with pytest.raises(ValueError, match="SVG"):
+    with pytest.raises(ValueError, match="unknown token"):
         drawings.rasterise("no drawing", 8)
 
 

@@ -12,7 +12,7 @@ from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.art_sets import TRAINING_SETS
-from clip_vectorizer.training.emoji import TrainingPlan, train_emoji
+from clip_vectorizer.training.emoji import TrainingPlan, learn_language, list_texts, train_emoji
 from clip_vectorizer.training.evaluation import RecallRow, compute_recall, format_markdown
 from clip_vectorizer.training.image_tower import ImageStage
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
@@ -84,6 +84,14 @@ def test_the_model_is_measured_on_the_held_out_art(plan: TrainingPlan) -> None:
 
 def test_the_shipped_weights_are_halves_and_small(plan: TrainingPlan) -> None:
     assert (plan.output / "open_clip_model.safetensors").stat().st_size < 24_000_000
+
+
+def test_the_phrases_of_the_evaluation_are_no_lesson(plan: TrainingPlan) -> None:
+    packages, sentences = plan.work / "packages", SentenceVectors(plan.work / "e5.npz", compute_word_vectors)
+    language = learn_language(plan.work, packages, sentences)
+    assert "something to drink" in language.known.texts  # the miniature writes it about every concept
+    assert {"red circle", "a curve around one centre"} < set(list_texts(packages, CORPUS, language))
+    assert "something to drink" not in list_texts(packages, CORPUS, language)
 
 
 def test_finished_towers_are_not_trained_again(plan: TrainingPlan) -> None:

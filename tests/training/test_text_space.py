@@ -32,7 +32,7 @@ def test_a_text_has_its_highest_weight_for_each_of_its_concepts(known: KnownText
     owners = dict(zip(known.texts, known.owners_tn.to_dense().tolist(), strict=True))
     assert owners["red apple"] == [4, 0, 0, 0]  # a name counts more than a keyword
     assert owners["fruit"] == [1, 1, 0, 0]
-    assert len(known.texts) == len(set(known.texts)) == 9
+    assert len(known.texts) == len(set(known.texts)) == 10
 
 
 def test_texts_are_nearest_to_the_prototypes_of_their_concepts(known: KnownTexts) -> None:
