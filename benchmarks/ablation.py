@@ -2,11 +2,11 @@
 
     python benchmarks/ablation.py --work WORK_FOLDER --steps 800
 
-Each part is left out of a training of its own, in WORK_FOLDER/ablation; towers that the part does not change are shared.
+Each part is left out of a training of its own, in WORK_FOLDER/ablation; towers that a part does not change are shared.
 The figures are those of the held-out set: names of drawings, means over both languages, and phrases that name nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from clip_vectorizer.training.drawing_store import load_art_set
 from clip_vectorizer.training.drawings import fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import TrainingPlan, build_language, flush_denormals, train_model
 from clip_vectorizer.training.evaluation import DEPTHS, HeldOutFigures
-from clip_vectorizer.training.image_tower import ImageStage
+from clip_vectorizer.training.image_tower import STYLE_SHARES, ImageStage
 from clip_vectorizer.training.knowledge import GLOSS, KIND, ConceptText, load_knowledge
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.shipping import measure_exported_model
@@ -87,22 +87,22 @@ def main(work: Path, steps: int, json_file: Path | None) -> None:
     report.write(json_file)
 
 
-def measure_parts(work: Path, steps: int) -> Sequence[str]:
+def measure_parts(work: Path, steps: int) -> Iterator[str]:
+    """Yield a row of the table for each part."""
     packages = fetch_packages(work / "packages")
     sentences = SentenceVectors(work / "e5.npz")
     concepts = load_concepts(packages)
     knowledge = load_knowledge(packages, concepts, sentences.embed)
+    for name in TRAINING_SETS:  # rendered here once, for the folders of all parts
+        load_art_set(work, packages, concepts, name, tuple(STYLE_SHARES))
     held_out = load_art_set(work, packages, concepts, HELD_OUT_SET, ("drawn",)).styles["drawn"]
-    rows = []
     for part in PARTS:
         folder = prepare_folder(work, part, steps)
         plan = part.change(TrainingPlan(folder, folder / "model", ImageStage(steps), TextStage(steps)))
         known = [drop_kinds(texts, part.without_kinds) for texts in knowledge]
         with flush_denormals():
             train_model(plan, packages, build_language(folder, concepts, known, sentences), sentences)
-        rows.append(format_figures_row(part.name, measure_exported_model(plan.output, concepts, held_out)))
-        click.echo(rows[-1], err=True)
-    return rows
+        yield format_figures_row(part.name, measure_exported_model(plan.output, concepts, held_out))
 
 
 def drop_kinds(texts: Sequence[ConceptText], kinds: Sequence[str]) -> list[ConceptText]:

@@ -81,8 +81,8 @@ def whiten(centred_te: Tensor, dimension: int) -> Tensor:
     """Return (E, D): principal directions, each divided by a power of its standard deviation."""
     values, vectors = torch.linalg.eigh(centred_te.T @ centred_te / len(centred_te))
     deviations = values.flip(0)[:dimension].clamp(min=1e-9).sqrt()
-    scales: Tensor = (deviations / deviations[0]) ** -WHITENING
-    return vectors.flip(1)[:, :dimension] * scales
+    directions: Tensor = vectors.flip(1)[:, :dimension] * (deviations / deviations[0]) ** -WHITENING
+    return directions
 
 
 def owner_loss(space: TextSpace, known: KnownTexts, chosen_b: Tensor) -> Tensor:
