@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ KNOWLEDGE = [
 ]
 
 
-def embed(texts: list[str]) -> Vectors:
+def embed(texts: Sequence[str]) -> Vectors:
     return compute_word_vectors(texts).astype(np.float32)
 
 
