@@ -82,23 +82,23 @@ def main(work: Path, steps: int, json_file: Path | None) -> None:
     report.note(f"{steps} steps a tower; image -> text: mean of both languages, plain names; ± is one standard error")
     report.note(format_row("without", *(f"recall@{depth}" for depth in (1, 10)), "phrases precision@5"))
     report.note(format_row(*["---"] * 4))
-    for row in measure_parts(work, steps):
+    plan = TrainingPlan(work, work / "ablation" / str(steps), ImageStage(steps), TextStage(steps))
+    for row in measure_parts(plan, SentenceVectors(work / "e5.npz")):
         report.note(row)
     report.write(json_file)
 
 
-def measure_parts(work: Path, steps: int) -> Iterator[str]:
-    """Yield a row of the table for each part."""
-    packages = fetch_packages(work / "packages")
-    sentences = SentenceVectors(work / "e5.npz")
+def measure_parts(whole: TrainingPlan, sentences: SentenceVectors) -> Iterator[str]:
+    """Yield a row of the table for each part; `whole.output` gets a folder for each."""
+    packages = fetch_packages(whole.work / "packages")
     concepts = load_concepts(packages)
     knowledge = load_knowledge(packages, concepts, sentences.embed)
     for name in TRAINING_SETS:  # rendered here once, for the folders of all parts
-        load_art_set(work, packages, concepts, name, tuple(STYLE_SHARES))
-    held_out = load_art_set(work, packages, concepts, HELD_OUT_SET, ("drawn",)).styles["drawn"]
+        load_art_set(whole.work, packages, concepts, name, tuple(STYLE_SHARES))
+    held_out = load_art_set(whole.work, packages, concepts, HELD_OUT_SET, ("drawn",)).styles["drawn"]
     for part in PARTS:
-        folder = prepare_folder(work, part, steps)
-        plan = part.change(TrainingPlan(folder, folder / "model", ImageStage(steps), TextStage(steps)))
+        folder = prepare_folder(whole, part)
+        plan = part.change(replace(whole, work=folder, output=folder / "model"))
         known = [drop_kinds(texts, part.without_kinds) for texts in knowledge]
         with flush_denormals():
             train_model(plan, packages, build_language(folder, concepts, known, sentences), sentences)
@@ -109,15 +109,13 @@ def drop_kinds(texts: Sequence[ConceptText], kinds: Sequence[str]) -> list[Conce
     return [item for item in texts if item.kind not in kinds]
 
 
-def prepare_folder(work: Path, part: AblatedPart, steps: int) -> Path:
+def prepare_folder(plan: TrainingPlan, part: AblatedPart) -> Path:
     """Return the part's work folder, with links to drawings and to what the part does not change."""
-    parent = work / "ablation" / str(steps)
-    folder = parent / part.name.replace(",", "").replace(" ", "-")
+    folder, first = (plan.output / name.replace(",", "").replace(" ", "-") for name in (part.name, PARTS[0].name))
     folder.mkdir(parents=True, exist_ok=True)
-    whole = parent / PARTS[0].name
-    shared = [] if part.without_kinds or folder == whole else [whole / "space.safetensors", whole / "tokenizer.json"]
-    shared += [whole / f"{tower}.safetensors" for tower in TOWERS if tower not in part.retrained]
-    for file in (*work.glob("drawings-*.npz"), *shared):
+    shared = [] if part.without_kinds or folder == first else [first / "space.safetensors", first / "tokenizer.json"]
+    shared += [first / f"{tower}.safetensors" for tower in TOWERS if tower not in part.retrained]
+    for file in (*plan.work.glob("drawings-*.npz"), *shared):
         link = folder / file.name
         if not link.is_symlink():
             link.symlink_to(file.resolve())
@@ -127,10 +125,8 @@ def prepare_folder(work: Path, part: AblatedPart, steps: int) -> Path:
 def format_figures_row(name: str, figures: HeldOutFigures) -> str:
     names = [row.at for row in figures.recall if row.direction == "image->text" and row.prompts == "name"]
     means = dict(zip(DEPTHS, np.mean(names, axis=0), strict=True))
-    phrases = next(row for row in figures.phrases if row.language == "all")
-    return format_row(
-        name, f"{means[1]:.3f}", f"{means[10]:.3f}", f"{phrases.precision:.3f} ± {phrases.precision_error:.3f}"
-    )
+    phrases = [f"{row.precision:.3f} ± {row.precision_error:.3f}" for row in figures.phrases if row.language == "all"]
+    return format_row(name, f"{means[1]:.3f}", f"{means[10]:.3f}", *phrases)
 
 
 def format_row(*cells: str) -> str:
