@@ -406,6 +406,7 @@ def emoji(work: Path, output: Path, image_steps: int, text_steps: int, without: 
     from clip_vectorizer.training.text_tower import TextStage
 
     train_emoji(TrainingPlan(work, output, ImageStage(image_steps), TextStage(text_steps), without))
+    click.echo(f"local-dir:{output.resolve()}")
 
 
 def reads_no_table(values: Values) -> bool:

@@ -31,7 +31,7 @@ from clip_vectorizer.training.contrastive_plan import WARMUP_SHARE, ContrastiveP
 from clip_vectorizer.training.curves import CurveFile, draw_curve
 from clip_vectorizer.training.pair_loader import BatchOrder, PairBatch, PairLoader
 from clip_vectorizer.training.pair_losses import PairRecall, measure_pair_recall
-from clip_vectorizer.training.shipping import save_weights
+from clip_vectorizer.training.stage_files import save_weights
 from clip_vectorizer.training.trainable import TrainableClip, TrainingMode, load_starting_point
 from clip_vectorizer.vectors import Vectors
 
