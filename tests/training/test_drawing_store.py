@@ -1,0 +1,39 @@
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from clip_vectorizer.training.drawing_store import load_art_set
+from clip_vectorizer.training.drawings import load_concepts, render_set
+from tests.training.art import PARTIAL_SET, write_packages
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_packages(tmp_path_factory.mktemp("packages"))
+
+
+def test_drawings_are_those_of_the_art_set(packages: Path, tmp_path: Path) -> None:
+    concepts = load_concepts(packages)
+    art = load_art_set(tmp_path, packages, concepts, "noto", ("drawn", "lines"), 16)
+    assert art.owners_m.tolist() == list(range(12))
+    assert {style: tuple(pixels.shape) for style, pixels in art.styles.items()} == {
+        "drawn": (12, 4, 16, 16),
+        "lines": (12, 4, 16, 16),
+    }
+    expected = torch.from_numpy(render_set(packages, "noto", concepts, 16)).permute(0, 3, 1, 2)
+    assert art.styles["drawn"].equal(expected)
+
+
+def test_a_partial_set_lists_the_concepts_that_it_draws(packages: Path, tmp_path: Path) -> None:
+    art = load_art_set(tmp_path, packages, load_concepts(packages), PARTIAL_SET, ("drawn",), 16)
+    assert art.owners_m.tolist() == [0, 3, 6, 9]  # the circles
+    assert art.styles["drawn"][0, :, 8, 8].tolist() == [255, 0, 0, 255]
+
+
+def test_a_set_is_rendered_once(packages: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        load_art_set(tmp_path, packages, load_concepts(packages), "twemoji", ("drawn",), 16)
+    assert caplog.messages == ["rendering twemoji: 12 drawings in 1 styles"]
