@@ -2,7 +2,8 @@
 
     python benchmarks/ablation.py --work WORK_FOLDER --steps 800
 
-Each part is left out of a training of its own, in WORK_FOLDER/ablation; towers that a part does not change are shared.
+Each part is left out of a training of its own, in WORK_FOLDER/ablation; stages that a part does not change are shared.
+Every training has the same steps: without restyled drawings the image tower's second part has the styles of the first.
 The figures are those of the held-out set: names of drawings, means over both languages, and phrases that name nothing.
 """
 
@@ -20,7 +21,7 @@ from clip_vectorizer.training.drawing_store import load_art_set
 from clip_vectorizer.training.drawings import fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import TrainingPlan, build_language, flush_denormals, train_model
 from clip_vectorizer.training.evaluation import DEPTHS, HeldOutFigures
-from clip_vectorizer.training.image_tower import STYLE_SHARES, ImageStage
+from clip_vectorizer.training.image_tower import STYLES_AT_FIRST, STYLES_THEN, ImageStage, plan_second_part
 from clip_vectorizer.training.knowledge import GLOSS, KIND, ConceptText, load_knowledge
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.shipping import measure_exported_model
@@ -28,21 +29,27 @@ from clip_vectorizer.training.text_tower import TextStage
 
 Change = Callable[[TrainingPlan], TrainingPlan]
 PLAIN = Augmentation(warp=0, neighbour_share=0, texture_share=0)
-TOWERS = ("image", "text")
+IMAGE = ("image", "image-restyled")
+STAGES = (*IMAGE, "text")  # names of the files of weights
 
 
 def leave_plan(plan: TrainingPlan) -> TrainingPlan:
     return plan
 
 
+def change_image_stages(plan: TrainingPlan, augmentation: Augmentation) -> TrainingPlan:
+    image, restyled = (replace(stage, augmentation=augmentation) for stage in (plan.image, plan.restyled))
+    return replace(plan, image=image, restyled=restyled)
+
+
 @dataclass(frozen=True, slots=True)
 class AblatedPart:
-    """A part that is left out: what changes of the plan, and which towers learn without it."""
+    """A part that is left out: what changes of the plan, and which stages learn without it."""
 
     name: str
     change: Change = leave_plan
     without_kinds: tuple[str, ...] = ()  # of texts about concepts
-    retrained: tuple[str, ...] = TOWERS
+    retrained: tuple[str, ...] = STAGES
 
 
 PARTS = (
@@ -50,12 +57,13 @@ PARTS = (
     AblatedPart(
         "five art sets",
         lambda plan: replace(plan, without=tuple(name for name in TRAINING_SETS if name not in COMPLETE_SETS)),
-        retrained=("image",),
+        retrained=IMAGE,
     ),
+    AblatedPart("warps, neighbours, textures", lambda plan: change_image_stages(plan, PLAIN), retrained=IMAGE),
     AblatedPart(
-        "warps, neighbours, textures",
-        lambda plan: replace(plan, image=replace(plan.image, augmentation=PLAIN)),
-        retrained=("image",),
+        "restyled drawings",
+        lambda plan: replace(plan, restyled=replace(plan.restyled, styles=STYLES_AT_FIRST)),
+        retrained=("image-restyled",),
     ),
     AblatedPart(
         "texts in general", lambda plan: replace(plan, text=replace(plan.text, general=0)), retrained=("text",)
@@ -68,10 +76,10 @@ PARTS = (
 @click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), required=True, help="As `train emoji --work`."
 )
-@click.option("--steps", default=800, show_default=True, type=click.IntRange(1), help="Of each tower.")
+@click.option("--steps", default=800, show_default=True, type=click.IntRange(1), help="Of each of the three stages.")
 @add_json_option
 def main(work: Path, steps: int, json_file: Path | None) -> None:
-    """Train without each part in turn, and print what the held-out set shows. Finished towers are not repeated.
+    """Train without each part in turn, and print what the held-out set shows. Finished stages are not repeated.
 
     \b
     Example:
@@ -79,10 +87,12 @@ def main(work: Path, steps: int, json_file: Path | None) -> None:
     """
     report = Report("What each part of the training brings")
     report.begin()
-    report.note(f"{steps} steps a tower; image -> text: mean of both languages, plain names; ± is one standard error")
+    report.note(f"{steps} steps a stage; image -> text: mean of both languages, plain names; ± is one standard error")
     report.note(format_row("without", *(f"recall@{depth}" for depth in (1, 10)), "phrases precision@5"))
     report.note(format_row(*["---"] * 4))
-    plan = TrainingPlan(work, work / "ablation" / str(steps), ImageStage(steps), TextStage(steps))
+    plan = TrainingPlan(
+        work, work / "ablation" / str(steps), ImageStage(steps), plan_second_part(steps), TextStage(steps)
+    )
     for row in measure_parts(plan, SentenceVectors(work / "e5.npz")):
         report.note(row)
     report.write(json_file)
@@ -94,7 +104,7 @@ def measure_parts(whole: TrainingPlan, sentences: SentenceVectors) -> Iterator[s
     concepts = load_concepts(packages)
     knowledge = load_knowledge(packages, concepts, sentences.embed)
     for name in TRAINING_SETS:  # rendered here once, for the folders of all parts
-        load_art_set(whole.work, packages, concepts, name, tuple(STYLE_SHARES))
+        load_art_set(whole.work, packages, concepts, name, tuple(STYLES_THEN))
     held_out = load_art_set(whole.work, packages, concepts, HELD_OUT_SET, ("drawn",)).styles["drawn"]
     for part in PARTS:
         folder = prepare_folder(whole, part)
@@ -114,8 +124,8 @@ def prepare_folder(plan: TrainingPlan, part: AblatedPart) -> Path:
     folder, first = (plan.output / name.replace(",", "").replace(" ", "-") for name in (part.name, PARTS[0].name))
     folder.mkdir(parents=True, exist_ok=True)
     shared = [] if part.without_kinds or folder == first else [first / "space.safetensors", first / "tokenizer.json"]
-    shared += [first / f"{tower}.safetensors" for tower in TOWERS if tower not in part.retrained]
-    for file in (*plan.work.glob("drawings-*.npz"), *shared):
+    shared += [first / f"{stage}.safetensors" for stage in STAGES if stage not in part.retrained]
+    for file in (*plan.work.glob("drawings-*.npy"), *shared):
         link = folder / file.name
         if not link.is_symlink():
             link.symlink_to(file.resolve())

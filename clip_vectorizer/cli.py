@@ -371,6 +371,14 @@ def train() -> None:
     "--image-steps", type=click.IntRange(1), default=3200, metavar="N", show_default=True, help="Of the image tower."
 )
 @click.option(
+    "--restyled-steps",
+    type=click.IntRange(0),
+    default=2600,
+    metavar="N",
+    show_default=True,
+    help="Of the image tower after these, on the same drawings restyled at random; 0: none.",
+)
+@click.option(
     "--text-steps", type=click.IntRange(1), default=2000, metavar="N", show_default=True, help="Of the text tower."
 )
 @click.option(
@@ -380,7 +388,9 @@ def train() -> None:
     metavar="ART",
     help=f"Art set to leave out, to measure what it brings; repeatable. One of {', '.join(TRAINING_SETS)}.",
 )
-def emoji(work: Path, output: Path, image_steps: int, text_steps: int, without: tuple[str, ...]) -> None:
+def emoji(
+    work: Path, output: Path, image_steps: int, restyled_steps: int, text_steps: int, without: tuple[str, ...]
+) -> None:
     """Train the bundled model: an image tower on emoji drawings, a text tower on e5's vectors.
 
     Needs npm, which fetches drawings and word lists, and pip install 'clip-vectorizer[train]'; takes some hours on two
@@ -395,10 +405,10 @@ def emoji(work: Path, output: Path, image_steps: int, text_steps: int, without: 
       clip-vectorizer serve --model local-dir:$HOME/emoji/model
     """
     from clip_vectorizer.training.emoji import TrainingPlan, train_emoji
-    from clip_vectorizer.training.image_tower import ImageStage
+    from clip_vectorizer.training.image_tower import ImageStage, plan_second_part
     from clip_vectorizer.training.text_tower import TextStage
 
-    stages = (ImageStage(image_steps), TextStage(text_steps))
+    stages = (ImageStage(image_steps), plan_second_part(restyled_steps), TextStage(text_steps))
     train_emoji(TrainingPlan(work, output, *stages, without))
     click.echo(f"local-dir:{output.resolve()}")
 

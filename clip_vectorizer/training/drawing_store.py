@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clip_vectorizer.training.drawings import Concept, match_icons, render_icons
+from clip_vectorizer.training.drawings import Concept, DrawingPixels, match_icons, render_icons
 
 DRAWING_SIZE = 80  # more than the model's input, for views that zoom in
 
@@ -31,21 +31,22 @@ class ArtSet:
 def load_art_set(
     work: Path, packages: Path, concepts: Sequence[Concept], name: str, styles: Sequence[str], size: int = DRAWING_SIZE
 ) -> ArtSet:
-    """Return the drawings of the art set `name`, from the work folder or rendered into it. `styles`: keys of STYLES."""
-    file = work / f"drawings-{name}-{size}.npz"
-    if not file.exists():
-        render_art_set(file, packages, concepts, name, styles, size)
-    with np.load(file, allow_pickle=False) as stored:
-        pixels = {style: torch.from_numpy(stored[style]).permute(0, 3, 1, 2).contiguous() for style in styles}
-        return ArtSet(name, torch.from_numpy(stored["owners"]), pixels)
-
-
-def render_art_set(
-    file: Path, packages: Path, concepts: Sequence[Concept], name: str, styles: Sequence[str], size: int
-) -> None:
+    """Return the drawings of the art set `name`, each style from the work folder or rendered into it."""
     icons = match_icons(packages, name, concepts)
-    log.info("rendering %s: %d drawings in %d styles", name, len(icons), len(styles))
-    pictures = {style: render_icons(packages, name, list(icons.values()), size, style) for style in styles}
-    draft = file.with_suffix(".draft.npz")
-    np.savez(draft, allow_pickle=False, owners=np.array(list(icons), dtype=np.int64), **pictures)
+    coloured = {icon for index, icon in icons.items() if concepts[index].means_a_colour}
+
+    def load_style(style: str) -> Tensor:
+        file = work / f"drawings-{name}-{style}-{size}.npy"
+        if not file.exists():
+            log.info("rendering %s: %d drawings, %s", name, len(icons), style)
+            save_pixels(file, render_icons(packages, name, list(icons.values()), size, style, coloured))
+        return torch.from_numpy(np.load(file, allow_pickle=False)).permute(0, 3, 1, 2).contiguous()
+
+    return ArtSet(name, torch.tensor(list(icons)), {style: load_style(style) for style in styles})
+
+
+def save_pixels(file: Path, pixels_nhh4: DrawingPixels) -> None:
+    """Replace the file at once."""
+    draft = file.with_suffix(".draft.npy")
+    np.save(draft, pixels_nhh4, allow_pickle=False)
     draft.replace(file)

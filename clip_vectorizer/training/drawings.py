@@ -6,12 +6,13 @@ eight art sets for training, one held out, and what is written about each emoji.
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,6 +25,7 @@ from PIL import Image
 
 from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.training.art_sets import COMPLETE_SETS, HELD_OUT_SET, PACKAGES
+from clip_vectorizer.training.restyling import Restyling, restyle
 
 DrawingPixels = npt.NDArray[np.uint8]
 
@@ -35,7 +37,11 @@ COMPONENT_GROUP, FLAG_GROUP = 2, 9  # emojibase-data/en/messages.json
 INKED = "path,circle,ellipse,rect,polygon{{stroke:#111;stroke-width:{width};stroke-linejoin:round}}"
 WHITE = "path,circle,ellipse,rect,polygon{{fill:#fff}}"
 STYLES = {"drawn": "", "inked": INKED, "lines": INKED + WHITE}
+RESTYLED = tuple(f"restyled-{number}" for number in range(6))  # variants of each drawing, by seed
 INK_WIDTH = 0.028  # of the drawing's width: about one and a half pixels at 48
+COLOUR_WORDS = frozenset(
+    ("red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white", "grey", "pink")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,11 @@ class Concept:
     name_zh: str
     tags_en: tuple[str, ...]
     tags_zh: tuple[str, ...]
+
+    @property
+    def means_a_colour(self) -> bool:
+        """Return whether the English name has a colour: `red circle` in blue is another concept."""
+        return not COLOUR_WORDS.isdisjoint(self.name_en.lower().split())
 
 
 def load_concepts(packages: Path) -> list[Concept]:
@@ -123,26 +134,37 @@ def render_set(packages: Path, art: str, concepts: Sequence[Concept], size: int,
     return render_icons(packages, art, [icons[index] for index in range(len(concepts))], size, style)
 
 
-def render_icons(packages: Path, art: str, icons: Sequence[str], size: int, style: str = "drawn") -> DrawingPixels:
-    """Return (M, size, size, 4) uint8 RGBA, straight alpha, one drawing per icon name."""
+def render_icons(
+    packages: Path, art: str, icons: Sequence[str], size: int, style: str = "drawn", coloured: Container[str] = ()
+) -> DrawingPixels:
+    """Return (M, size, size, 4) uint8 RGBA, straight alpha, one drawing per icon name.
+
+    `coloured`: names of icons whose colours are what they mean.
+    """
     drawings = read_json(packages / art / "icons.json")
-    return np.stack([rasterise(build_svg(drawings, name, style), size) for name in icons])
+    return np.stack([rasterise(build_svg(drawings, name, style, name in coloured), size) for name in icons])
 
 
-def build_svg(icons: dict[str, Any], name: str, style: str) -> str:
-    """Return the icon as an SVG document; `style` is a key of STYLES."""
+def build_svg(icons: dict[str, Any], name: str, style: str, colours_kept: bool = False) -> str:
+    """Return the icon as an SVG document; `style` is a key of STYLES or one of RESTYLED.
+
+    `colours_kept`: a restyled drawing has the colours of the original, which are what it means.
+    """
     name = icons.get("aliases", {}).get(name, {}).get("parent", name)
     icon = icons["icons"][name]
     width, height = icon.get("width", icons.get("width")), icon.get("height", icons.get("height"))
     side = max(width, height)
     margin = INK_WIDTH * side  # an inked outline must not be cut at the edge
-    css = STYLES[style].format(width=f"{margin:.3f}")
-    body = remove_clip_strokes(icon["body"]) if css else icon["body"]
+    if style in RESTYLED:
+        styled = restyle(icon["body"], side, colours_kept, random.Random(f"{style} {name}"))
+    else:
+        styled = Restyling(icon["body"], STYLES[style].format(width=f"{margin:.3f}"))
+    body = remove_clip_strokes(styled.body) if styled.css else styled.body
     left, top = (width - side) / 2 - margin, (height - side) / 2 - margin
     box = f"{left} {top} {side + 2 * margin} {side + 2 * margin}"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        f' viewBox="{box}"><style>{css}</style>{body}</svg>'
+        f' viewBox="{box}"><style>{styled.css}</style>{body}</svg>'
     )
 
 

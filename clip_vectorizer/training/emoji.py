@@ -1,7 +1,7 @@
 """`clip-vectorizer train emoji`: from packages to the weights in `clip_vectorizer/models/emoji`.
 
 1. Space: e5's vectors of all that is written about a concept, mapped so that they meet; a prototype for each concept.
-2. Image tower: drawings of several artists to the prototypes of their concepts.
+2. Image tower: drawings of several artists to the prototypes of their concepts; then the same ones restyled.
 3. Text tower: texts in general to their mapped e5 vectors, texts about concepts to the prototypes.
 
 2 and 3 need only 1. A finished stage stays in the work folder, and so does the last checkpoint of an unfinished one.
@@ -24,7 +24,7 @@ from clip_vectorizer.training.art_sets import HELD_OUT_SET, TRAINING_SETS
 from clip_vectorizer.training.concept_texts import ConceptTexts
 from clip_vectorizer.training.drawing_store import load_art_set
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
-from clip_vectorizer.training.image_tower import STYLE_SHARES, DrawingSampler, ImageStage, train_image_tower
+from clip_vectorizer.training.image_tower import DrawingSampler, ImageStage, train_image_tower
 from clip_vectorizer.training.knowledge import ConceptText, load_knowledge
 from clip_vectorizer.training.phrases import load_phrase_queries
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
@@ -45,6 +45,7 @@ class TrainingPlan:
     work: Path  # packages, vectors, rendered art, the tokenizer and finished stages, reused by later runs
     output: Path  # folder of the shipped model
     image: ImageStage
+    restyled: ImageStage  # the image tower's second part; of no steps: none
     text: TextStage
     without: tuple[str, ...] = ()  # art sets that the image tower does not see
     corpus: CorpusSizes = field(default_factory=CorpusSizes)
@@ -124,16 +125,20 @@ def train_model(plan: TrainingPlan, packages: Path, language: Language, sentence
 
 def load_image_tower(plan: TrainingPlan, packages: Path, language: Language, model: CLIP) -> None:
     """Fill the model's image tower, trained unless its weights are in the work folder."""
+    tower = model.visual
 
-    def train() -> dict[str, Tensor]:
-        names = [name for name in TRAINING_SETS if name not in plan.without]
-        sets = [load_art_set(plan.work, packages, language.concepts, name, tuple(STYLE_SHARES)) for name in names]
-        sampler = DrawingSampler(sets, len(language.concepts))
-        checkpoint = plan.work / f"{plan.image_name}.checkpoint"
-        return train_image_tower(model.visual, sampler, language.prototypes_nd, plan.image, checkpoint)
+    def load_part(name: str, stage: ImageStage) -> None:
+        def train() -> dict[str, Tensor]:
+            names = [art for art in TRAINING_SETS if art not in plan.without]
+            sets = [load_art_set(plan.work, packages, language.concepts, art, tuple(stage.styles)) for art in names]
+            sampler = DrawingSampler(sets, len(language.concepts))
+            return train_image_tower(tower, sampler, language.prototypes_nd, stage, plan.work / f"{name}.checkpoint")
 
-    file = plan.work / f"{plan.image_name}.safetensors"
-    model.visual.load_state_dict(load_or_train(file, plan.image.steps, train))
+        tower.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", stage.steps, train))
+
+    load_part(plan.image_name, plan.image)
+    if plan.restyled.steps:
+        load_part(f"{plan.image_name}-restyled", plan.restyled)
 
 
 def load_text_tower(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from clip_vectorizer.training.drawing_store import load_art_set
-from clip_vectorizer.training.drawings import load_concepts, render_set
+from clip_vectorizer.training.drawings import RESTYLED, load_concepts, render_set
 from tests.training.art import PARTIAL_SET, write_packages
 
 
@@ -36,4 +36,23 @@ def test_a_set_is_rendered_once(packages: Path, tmp_path: Path, caplog: pytest.L
     caplog.set_level(logging.INFO)
     for _ in range(2):
         load_art_set(tmp_path, packages, load_concepts(packages), "twemoji", ("drawn",), 16)
-    assert caplog.messages == ["rendering twemoji: 12 drawings in 1 styles"]
+    assert caplog.messages == ["rendering twemoji: 12 drawings, drawn"]
+
+
+def test_a_further_style_is_rendered_beside_those_in_the_folder(
+    packages: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    concepts = load_concepts(packages)
+    load_art_set(tmp_path, packages, concepts, "noto", ("drawn",), 16)
+    caplog.set_level(logging.INFO)
+    art = load_art_set(tmp_path, packages, concepts, "noto", ("drawn", RESTYLED[0]), 16)
+    assert caplog.messages == [f"rendering noto: 12 drawings, {RESTYLED[0]}"]
+    assert art.styles.keys() == {"drawn", RESTYLED[0]}
+    assert not art.styles["drawn"].equal(art.styles[RESTYLED[0]])
+
+
+def test_an_interrupted_rendering_leaves_no_file_that_counts(packages: Path, tmp_path: Path) -> None:
+    (tmp_path / "drawings-noto-drawn-16.draft.npy").write_bytes(b"half of")
+    art = load_art_set(tmp_path, packages, load_concepts(packages), "noto", ("drawn",), 16)
+    assert len(art.styles["drawn"]) == 12
+    assert [file.name for file in tmp_path.iterdir()] == ["drawings-noto-drawn-16.npy"]

@@ -1,12 +1,15 @@
 """A whole training in miniature."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.models.catalog import ModelName, load_encoder
@@ -14,7 +17,7 @@ from clip_vectorizer.training import towers
 from clip_vectorizer.training.art_sets import TRAINING_SETS
 from clip_vectorizer.training.emoji import TrainingPlan, learn_language, list_texts, train_emoji
 from clip_vectorizer.training.evaluation import RecallRow, compute_recall, format_markdown
-from clip_vectorizer.training.image_tower import ImageStage
+from clip_vectorizer.training.image_tower import ImageStage, plan_second_part
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.text_corpus import CorpusSizes
 from clip_vectorizer.training.text_tower import TextStage
@@ -36,8 +39,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
     work = tmp_path_factory.mktemp("training")
     write_packages(work / "packages")
     image = ImageStage(steps=2, warmup=1, batch=8, sizes=(32, 32), checkpoint_steps=1)
+    restyled = replace(plan_second_part(steps=2), warmup=1, batch=8, sizes=(32, 32), checkpoint_steps=1)
     text = TextStage(steps=2, warmup=1, general=8, owned=8)
-    plan = TrainingPlan(work, work / "emoji", image, text, corpus=CORPUS)
+    plan = TrainingPlan(work, work / "emoji", image, restyled, text, corpus=CORPUS)
     train(plan)
     return plan
 
@@ -95,7 +99,8 @@ def test_the_phrases_of_the_evaluation_are_no_lesson(plan: TrainingPlan) -> None
 
 
 def test_finished_towers_are_not_trained_again(plan: TrainingPlan) -> None:
-    files = [plan.work / name for name in ("space.safetensors", "image.safetensors", "text.safetensors", "e5.npz")]
+    names = ("space", "image", "image-restyled", "text")
+    files = [plan.work / "e5.npz", *(plan.work / f"{name}.safetensors" for name in names)]
     before = [file.stat().st_mtime_ns for file in files]
     train(plan)
     assert [file.stat().st_mtime_ns for file in files] == before
@@ -104,10 +109,52 @@ def test_finished_towers_are_not_trained_again(plan: TrainingPlan) -> None:
 def test_an_image_tower_without_an_art_set_is_another_one(plan: TrainingPlan) -> None:
     less = replace(plan, without=("noto", PARTIAL_SET), output=plan.work / "less")
     train(less)
-    names = {file.name for file in plan.work.glob("image*.safetensors")}
-    assert names == {"image.safetensors", "image-without-noto-without-streamline-emojis.safetensors"}
+    names = {file.stem for file in plan.work.glob("image-without*.safetensors")}
+    less_art = "image-without-noto-without-streamline-emojis"
+    assert names == {less_art, f"{less_art}-restyled"}
     weights = [(folder / "open_clip_model.safetensors").read_bytes() for folder in (plan.output, less.output)]
     assert weights[0] != weights[1]
+
+
+def test_the_second_part_of_the_image_tower_starts_from_the_first_one(plan: TrainingPlan) -> None:
+    first, second = (load_file(plan.work / f"{name}.safetensors") for name in ("image", "image-restyled"))
+    apart = max((first[name] - second[name]).abs().max().item() for name in first if name.endswith("weight"))
+    assert 0 < apart < 0.02  # two steps at a learning rate of up to 1.5e-3
+    assert_ships(plan.output, second)
+
+
+def assert_ships(folder: Path, tower: dict[str, Tensor]) -> None:
+    shipped = load_file(folder / "open_clip_model.safetensors")
+    weights = {name: value for name, value in tower.items() if value.is_floating_point()}
+    assert len(weights) > 50
+    assert all(shipped[f"visual.{name}"].equal(value.half()) for name, value in weights.items())
+
+
+def test_without_steps_there_is_no_second_part(plan: TrainingPlan, tmp_path: Path) -> None:
+    work = link_folder(plan.work, tmp_path / "work", without="image-restyled*")
+    train(replace(plan, work=work, output=tmp_path / "first", restyled=replace(plan.restyled, steps=0)))
+    assert not list(work.glob("image-restyled*"))
+    assert_ships(tmp_path / "first", load_file(work / "image.safetensors"))
+
+
+def test_an_interrupted_second_part_continues(plan: TrainingPlan, tmp_path: Path) -> None:
+    work = link_folder(plan.work, tmp_path / "work", without="image-restyled.safetensors")
+    train(replace(plan, work=work, output=tmp_path / "again"))  # its checkpoint is of the last step: no step is left
+    first, again = (folder / "image-restyled.safetensors" for folder in (plan.work, work))
+    assert first.read_bytes() == again.read_bytes()
+
+
+def link_folder(folder: Path, target: Path, without: str) -> Path:
+    """Return a folder with links to all that is in another, except for what the pattern `without` names."""
+    target.mkdir()
+    for file in set(folder.iterdir()) - set(folder.glob(without)):
+        (target / file.name).symlink_to(file)
+    return target
+
+
+def test_only_the_art_of_the_training_is_restyled(plan: TrainingPlan) -> None:
+    drawn = {file.name.split("-restyled")[0] for file in plan.work.glob("drawings-*restyled-*.npy")}
+    assert drawn == {f"drawings-{name}" for name in TRAINING_SETS}  # the held-out art is measured as it was drawn
 
 
 def test_a_training_without_drawings_of_every_concept_is_refused(plan: TrainingPlan) -> None:
