@@ -51,6 +51,18 @@ def test_a_further_style_is_rendered_beside_those_in_the_folder(
     assert not art.styles["drawn"].equal(art.styles[RESTYLED[0]])
 
 
+def test_a_restyled_drawing_keeps_the_colour_that_it_is_named_by(tmp_path: Path) -> None:
+    packages = write_packages(tmp_path / "packages")
+    file = packages / "noto" / "icons.json"
+    drawn = file.read_text().replace(r"\"red\"", r"\"#ff0000\"").replace(r"\"gold\"", r"\"#ffd700\"")
+    file.write_text(drawn)
+    art = load_art_set(tmp_path, packages, load_concepts(packages), "noto", RESTYLED, 16)
+    middles = {style: pixels[:, :, 8, 8].tolist() for style, pixels in art.styles.items()}
+    red, gold = 0, 9  # circles
+    assert {tuple(rows[red]) for rows in middles.values()} == {(255, 0, 0, 255)}
+    assert len({tuple(rows[gold]) for rows in middles.values()}) > 1
+
+
 def test_an_interrupted_rendering_leaves_no_file_that_counts(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "drawings-noto-drawn-16.draft.npy").write_bytes(b"half of")
     art = load_art_set(tmp_path, packages, load_concepts(packages), "noto", ("drawn",), 16)

@@ -42,6 +42,23 @@ def test_line_art_has_no_colour(tmp_path: Path) -> None:
     assert spread[lines[..., 3] > 0].max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "coloured"), [("red heart", True), ("Large Blue diamond", True), ("redwood", False), ("gold medal", False)]
+)
+def test_some_names_have_a_colour(name: str, coloured: bool) -> None:
+    assert drawings.Concept("1f000", name, name, (), ()).means_a_colour is coloured
+
+
+def test_variants_of_a_drawing_differ_and_are_the_same_in_each_run() -> None:
+    icons = {"icons": {"disc": {"body": '<circle cx="8" cy="8" r="6" fill="#ffcc00"/>', "width": 16, "height": 16}}}
+    variants = [[drawings.build_svg(icons, "disc", style) for style in drawings.RESTYLED] for _ in range(2)]
+    assert variants[0] == variants[1]
+    assert len(set(variants[0])) == len(drawings.RESTYLED)
+    kept = [drawings.build_svg(icons, "disc", style, colours_kept=True) for style in drawings.RESTYLED]
+    assert all('fill="#ffcc00"' in svg for svg in kept)
+    assert not all('fill="#ffcc00"' in svg for svg in variants[0])
+
+
 def test_a_drawing_wider_than_high_is_not_squeezed() -> None:
     body = '<rect width="64" height="32" fill="red"/>'
     svg = drawings.build_svg({"icons": {"wide": {"body": body, "width": 64, "height": 32}}}, "wide", "drawn")
