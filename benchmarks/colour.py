@@ -40,7 +40,8 @@ from clip_vectorizer.query.evaluation.statistics import (
 )
 from clip_vectorizer.query.prompts import get_templates
 from clip_vectorizer.server.decode import decode_pixels
-from clip_vectorizer.training.drawings import HELD_OUT_SET, fetch_packages, load_concepts, render_set
+from clip_vectorizer.training.art_sets import HELD_OUT_SET
+from clip_vectorizer.training.drawings import fetch_packages, load_concepts, render_set
 from clip_vectorizer.training.evaluation import place_on_white, split_batches
 from clip_vectorizer.vectors import Vectors, ensemble
 

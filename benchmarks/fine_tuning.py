@@ -26,11 +26,10 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.local_dir import WEIGHTS
 from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query.evaluation.statistics import BooleanArray, paired_bootstrap
+from clip_vectorizer.training.art_sets import HELD_OUT_SET, TRAINING_SETS
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.contrastive_run import interpolate_weights, train_contrastive
 from clip_vectorizer.training.drawings import (
-    HELD_OUT_SET,
-    TRAINING_SETS,
     Concept,
     build_svg,
     fetch_package,

@@ -15,8 +15,9 @@ from benchmarks.common import Report, add_json_option
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.training.drawings import HELD_OUT_SET, Concept, fetch_packages, load_concepts
-from clip_vectorizer.training.emoji import render_art_set
+from clip_vectorizer.training.art_sets import HELD_OUT_SET
+from clip_vectorizer.training.drawing_store import load_art_set
+from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.evaluation import (
     PHRASE_PRECISION_DEPTH,
     encode_drawings,
@@ -44,7 +45,7 @@ def main(work: Path, model: str, each: bool, json_file: Path | None) -> None:
     """
     report = Report("A model on held-out drawings")
     report.begin()
-    concepts, drawings = render_held_out(work)
+    concepts, drawings = load_held_out(work)
     encoder = load_encoder(ModelName(model), Placement())
     report.note(f"{model}, {len(concepts)} drawings; ± is one standard error")
     report.note(format_figures(measure_held_out(encoder, concepts, drawings)))
@@ -54,11 +55,11 @@ def main(work: Path, model: str, each: bool, json_file: Path | None) -> None:
     report.write(json_file)
 
 
-def render_held_out(work: Path) -> tuple[list[Concept], Pixels]:
+def load_held_out(work: Path) -> tuple[list[Concept], Pixels]:
     """Return the concepts and their drawings, (N, H, H, 4) uint8 RGBA."""
     packages = fetch_packages(work / "packages")
     concepts = load_concepts(packages)
-    drawings = render_art_set(work, packages, concepts, HELD_OUT_SET, ("drawn",))["drawn"]
+    drawings = load_art_set(work, packages, concepts, HELD_OUT_SET, ("drawn",)).styles["drawn"]
     return concepts, drawings.permute(0, 2, 3, 1).numpy()
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from clip_vectorizer.training.art_sets import HELD_OUT_SET
 from clip_vectorizer.training.drawings import (
-    HELD_OUT_SET,
     Concept,
     fetch_packages,
     load_concepts,

@@ -227,7 +227,10 @@ CASES = {
     ),
     "clip-vectorizer completion": Case({"SHELL": "bash"}),
     "clip-vectorizer train emoji": Case(
-        {"--work": "w", "--output": "o", "--teacher-steps": "1", "--student-steps": "2"},
+        {
+            "--work": "w", "--output": "o", "--image-steps": "1", "--restyled-steps": "3", "--text-steps": "2",
+            "--without": "noto",
+        },
         needs=lambda _: ("--work", "--output"),
     ),
     "clip-vectorizer train contrastive": Case(

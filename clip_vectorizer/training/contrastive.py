@@ -1,28 +1,11 @@
-"""Contrastive learning for CLIP towers.
-
-B batch · N concepts · D dimensions
-"""
+"""What trainings of towers share: averaged weights, the learning rate of a step, the optimizer."""
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 MAX_LOGIT_SCALE = math.log(100.0)  # Radford et al. 2021, section 2.5
-
-
-def contrastive_loss(images_bd: Tensor, texts_bd: Tensor, scale: Tensor, others_nd: Tensor | None = None) -> Tensor:
-    """Return symmetric InfoNCE of unit rows (Radford et al. 2021, figure 3); `scale` is the logit scale, not its log.
-
-    `others_nd` are more texts for the images to choose from. They must come from a frozen text tower: vectors kept
-    from earlier steps of a tower in training prevented learning.
-    """
-    target = torch.arange(len(images_bd))
-    candidates = texts_bd if others_nd is None else torch.cat([texts_bd, others_nd])
-    image_logits = scale * images_bd @ candidates.T
-    text_logits = scale * texts_bd @ images_bd.T
-    return (F.cross_entropy(image_logits, target, label_smoothing=0.05) + F.cross_entropy(text_logits, target)) / 2
 
 
 class WeightAverage:

@@ -31,7 +31,7 @@ from clip_vectorizer.training.contrastive_plan import COPY, VALIDATION_COPY, WAR
 from clip_vectorizer.training.curves import CurveFile, CurveLine, draw_curve
 from clip_vectorizer.training.pair_loader import BatchOrder, PairBatch, PairLoader
 from clip_vectorizer.training.pair_validation import format_recall, measure_run_recall
-from clip_vectorizer.training.shipping import save_weights
+from clip_vectorizer.training.stage_files import save_weights
 from clip_vectorizer.training.trainable import FREE_PARAMETERS, TrainableClip, TrainingMode, load_starting_point
 from clip_vectorizer.training.training_group import TrainingGroup, read_rank
 from clip_vectorizer.training.training_processes import open_group

@@ -1,48 +1,86 @@
-"""`clip-vectorizer train emoji`: from npm packages to the weights in `clip_vectorizer/models/emoji`."""
+"""`clip-vectorizer train emoji`: from packages to the weights in `clip_vectorizer/models/emoji`.
 
-import logging
+1. Space: e5's vectors of all that is written about a concept, mapped so that they meet; a prototype for each concept.
+2. Image tower: drawings of several artists to the prototypes of their concepts; then the same ones restyled.
+3. Text tower: texts in general to their mapped e5 vectors, texts about concepts to the prototypes.
+
+2 and 3 need only 1. A finished stage stays in the work folder, and so does the last checkpoint of an unfinished one.
+"""
+
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from open_clip.model import CLIP
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from clip_vectorizer.training import drawings as art
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import build_corpus, encode_token_ids, train_tokenizer
-from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.loop import TrainingStage
-from clip_vectorizer.training.recipe import STYLE_SHARES, TrainingDrawings, train_student, train_teacher
-from clip_vectorizer.training.shipping import export_model, measure_exported_model, save_weights, ship_best_model
-
-log = logging.getLogger(__name__)
-
-STAGES = ("teacher", "student")  # folders in `work`
-TEACHER_PEAK, STUDENT_PEAK = 2e-3, 1.5e-3  # learning rates
-DRAWING_SIZE = 64  # pixels: a third more than the towers see, so that a view can zoom in
+from clip_vectorizer.training.art_sets import HELD_OUT_SET, TRAINING_SETS
+from clip_vectorizer.training.concept_texts import ConceptTexts
+from clip_vectorizer.training.drawing_store import load_art_set
+from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
+from clip_vectorizer.training.image_tower import DrawingSampler, ImageStage, train_image_tower
+from clip_vectorizer.training.knowledge import ConceptText, load_knowledge
+from clip_vectorizer.training.phrases import load_phrase_queries
+from clip_vectorizer.training.sentence_vectors import SentenceVectors
+from clip_vectorizer.training.shipping import export_model, measure_exported_model, write_figures
+from clip_vectorizer.training.stage_files import load_or_train, save_weights
+from clip_vectorizer.training.templates import TEMPLATES
+from clip_vectorizer.training.text_corpus import CorpusSizes, build_text_corpus
+from clip_vectorizer.training.text_space import KnownTexts, TextSpace, collect_texts, fit_text_space
+from clip_vectorizer.training.text_tower import TextLessons, TextStage, train_text_tower
+from clip_vectorizer.training.tokenizer import train_tokenizer
+from clip_vectorizer.training.training_extras import check_extras
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
     """Folders and stages of a training."""
 
-    work: Path  # packages, rendered art, the tokenizer and finished stages, reused by later runs
+    work: Path  # packages, vectors, rendered art, the tokenizer and finished stages, reused by later runs
     output: Path  # folder of the shipped model
-    teacher: TrainingStage
-    student: TrainingStage
+    image: ImageStage
+    restyled: ImageStage  # the image tower's second part; of no steps: none
+    text: TextStage
+    without: tuple[str, ...] = ()  # art sets that the image tower does not see
+    corpus: CorpusSizes = field(default_factory=CorpusSizes)
+
+    @property
+    def image_name(self) -> str:
+        """Return the name of the image tower's files, which depend on the art sets."""
+        return "-without-".join(["image", *sorted(set(self.without))])
 
 
-def train_emoji(plan: TrainingPlan) -> None:
-    """Train both stages, measure both on the held-out art and export the better one."""
+@dataclass(frozen=True, slots=True)
+class Language:
+    """What both towers aim at."""
+
+    concepts: list[Concept]
+    knowledge: list[list[ConceptText]]
+    known: KnownTexts
+    space: TextSpace
+    prototypes_nd: Tensor  # (N, D) unit rows: N concepts, D dimensions of the model
+
+
+def train_emoji(plan: TrainingPlan, sentences: SentenceVectors | None = None) -> None:
+    """Train both towers, export the model and measure it on the held-out art.
+
+    `sentences` are e5's by default, kept in the work folder. Raises TrainingDataError.
+    """
+    check_extras()
     plan.work.mkdir(parents=True, exist_ok=True)
     with flush_denormals():
-        train_both(plan)
+        packages = fetch_packages(plan.work / "packages")
+        sentences = sentences or SentenceVectors(plan.work / "e5.npz")
+        language = learn_language(plan.work, packages, sentences)
+        train_model(plan, packages, language, sentences)
+        held_out = load_art_set(plan.work, packages, language.concepts, HELD_OUT_SET, ("drawn",))
+        write_figures(plan.output, measure_exported_model(plan.output, language.concepts, held_out.styles["drawn"]))
 
 
 @contextmanager
@@ -55,77 +93,92 @@ def flush_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def train_both(plan: TrainingPlan) -> None:
-    packages = art.fetch_packages(plan.work / "packages")
-    concepts = art.load_concepts(packages)
-    drawings = TrainingDrawings(concepts, render_training_art(plan.work, packages, concepts))
-    tokenizer = load_tokenizer(plan.work, concepts)
-    teacher = load_teacher(plan, drawings, tokenizer)
-    student = load_student(plan, teacher, drawings, tokenizer)
-    export_model(teacher, towers.CONVOLUTIONAL_CONFIG, tokenizer, plan.work / "teacher")
-    export_model(student, towers.TRANSFORMER_CONFIG, tokenizer, plan.work / "student")
-    held_out = render_art_set(plan.work, packages, concepts, art.HELD_OUT_SET, ("drawn",))["drawn"]
-    ship_best_model(
-        plan.work, plan.output, {name: measure_exported_model(plan.work / name, concepts, held_out) for name in STAGES}
-    )
+def learn_language(work: Path, packages: Path, sentences: SentenceVectors) -> Language:
+    """Return the space and the prototypes of all concepts; the space is fitted unless it is in the work folder."""
+    concepts = load_concepts(packages)
+    return build_language(work, concepts, load_knowledge(packages, concepts, sentences.embed), sentences)
 
 
-def plan_training(work: Path, output: Path, teacher_steps: int, student_steps: int) -> TrainingPlan:
-    return TrainingPlan(
-        work, output, TrainingStage(teacher_steps, TEACHER_PEAK), TrainingStage(student_steps, STUDENT_PEAK)
-    )
-
-
-def render_training_art(work: Path, packages: Path, concepts: list[Concept]) -> dict[str, Tensor]:
-    """Return style -> (A, N, 4, H, H) uint8."""
-    sets = [render_art_set(work, packages, concepts, name, tuple(STYLE_SHARES)) for name in art.TRAINING_SETS]
-    return {style: torch.stack([each[style] for each in sets]) for style in STYLE_SHARES}
-
-
-def render_art_set(
-    work: Path, packages: Path, concepts: list[Concept], name: str, styles: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Return style -> (N, 4, H, H) uint8 of one art set; rendered once, then read from `work`."""
-    file = work / f"draw-{name}.npz"
+def build_language(
+    work: Path, concepts: list[Concept], knowledge: list[list[ConceptText]], sentences: SentenceVectors
+) -> Language:
+    known = collect_texts(knowledge, sentences.embed)
+    file = work / "space.safetensors"
     if not file.exists():
-        log.info("rendering %s: %d drawings in %d styles", name, len(concepts), len(styles))
-        pictures = {style: art.render_set(packages, name, concepts, DRAWING_SIZE, style) for style in styles}
-        np.savez(file, allow_pickle=False, **pictures)
-    with np.load(file) as stored:
-        return {style: torch.from_numpy(stored[style]).permute(0, 3, 1, 2).contiguous() for style in styles}
+        fitted = fit_text_space(known, towers.EMBEDDING)
+        save_weights({"mean": fitted.mean_e, "map": fitted.map_ed}, file)
+    stored = load_file(file)
+    space = TextSpace(stored["mean"], stored["map"])
+    return Language(concepts, knowledge, known, space, known.compute_prototypes(space))
 
 
-def load_tokenizer(work: Path, concepts: list[Concept]) -> Tokenizer:
+def train_model(plan: TrainingPlan, packages: Path, language: Language, sentences: SentenceVectors) -> None:
+    """Train both towers unless they are in the work folder, and export the model."""
+    torch.manual_seed(plan.image.seed)
+    model = towers.build_clip()
+    with torch.no_grad():  # not trained: the scale at which the image tower learned to tell concepts apart
+        model.logit_scale.fill_(math.log(plan.image.scale))
+    load_image_tower(plan, packages, language, model)
+    tokenizer = load_text_tower(plan, packages, language, sentences, model)
+    export_model(model.eval(), tokenizer, plan.output)
+
+
+def load_image_tower(plan: TrainingPlan, packages: Path, language: Language, model: CLIP) -> None:
+    """Fill the model's image tower, trained unless its weights are in the work folder."""
+    tower = model.visual
+
+    def load_part(name: str, stage: ImageStage) -> None:
+        def train() -> dict[str, Tensor]:
+            names = [art for art in TRAINING_SETS if art not in plan.without]
+            sets = [load_art_set(plan.work, packages, language.concepts, art, tuple(stage.styles)) for art in names]
+            sampler = DrawingSampler(sets, len(language.concepts))
+            return train_image_tower(tower, sampler, language.prototypes_nd, stage, plan.work / f"{name}.checkpoint")
+
+        tower.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", stage.steps, train))
+
+    load_part(plan.image_name, plan.image)
+    if plan.restyled.steps:
+        load_part(f"{plan.image_name}-restyled", plan.restyled)
+
+
+def load_text_tower(
+    plan: TrainingPlan, packages: Path, language: Language, sentences: SentenceVectors, model: CLIP
+) -> Tokenizer:
+    """Fill the model's text tower, trained unless its weights are in the work folder; return the tokenizer."""
+    texts = list_texts(packages, plan.corpus, language)
+    tokenizer = load_tokenizer(plan.work, texts)
+
+    def train() -> dict[str, Tensor]:
+        targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
+        owned = ConceptTexts(language.knowledge, list_evaluated_phrases())
+        lessons = TextLessons(texts, targets, owned, language.prototypes_nd)
+        state = train_text_tower(model, tokenizer, lessons, plan.text, plan.work / "text.checkpoint")
+        return {name: value for name, value in state.items() if is_text_weight(name)}
+
+    stored = load_or_train(plan.work / "text.safetensors", plan.text.steps, train)
+    model.load_state_dict({name: value for name, value in stored.items() if is_text_weight(name)}, strict=False)
+    return tokenizer
+
+
+def list_texts(packages: Path, sizes: CorpusSizes, language: Language) -> list[str]:
+    """Return distinct texts in general and about concepts, without the phrases of the evaluation."""
+    left_out = list_evaluated_phrases()
+    everything = [*build_text_corpus(packages, sizes), *language.known.texts]
+    return [text for text in dict.fromkeys(everything) if text.lower() not in left_out]
+
+
+def list_evaluated_phrases() -> set[str]:
+    return {query.text.lower() for query in load_phrase_queries()}
+
+
+def is_text_weight(name: str) -> bool:
+    return not name.startswith("visual.") and name != "logit_scale"
+
+
+def load_tokenizer(work: Path, texts: Sequence[str]) -> Tokenizer:
+    """Return the tokenizer in the work folder, trained on the texts and the templates unless it is there."""
     file = work / "tokenizer.json"
     if not file.exists():
-        train_tokenizer(build_corpus(concepts), towers.VOCABULARY, towers.CONTEXT).save(str(file))
+        prompts = [template.format("") for templates in TEMPLATES.values() for template in templates]
+        train_tokenizer([*texts, *prompts], towers.VOCABULARY, towers.CONTEXT).save(str(file))
     return Tokenizer.from_file(str(file))
-
-
-def load_teacher(plan: TrainingPlan, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
-    """Return the teacher, trained unless its weights are in the work folder."""
-    torch.manual_seed(plan.teacher.seed)
-    model, file = towers.build_clip(towers.CONVOLUTIONAL_CONFIG), plan.work / "teacher.safetensors"
-    if not file.exists():
-        save_weights(train_teacher(model, drawings, tokenizer, plan.teacher).state, file)
-    model.load_state_dict(load_file(file))
-    return model.eval().requires_grad_(False)
-
-
-def load_student(plan: TrainingPlan, teacher: CLIP, drawings: TrainingDrawings, tokenizer: Tokenizer) -> CLIP:
-    """Return the student, trained unless its weights are in the work folder."""
-    torch.manual_seed(plan.student.seed)
-    model, file = towers.build_student(teacher), plan.work / "student.safetensors"
-    if not file.exists():
-        names = [embed_names(teacher, tokenizer, drawings.concepts, language) for language in ("en", "zh")]
-        save_weights(train_student(model, teacher, drawings, names, plan.student).state, file)
-    model.load_state_dict(load_file(file))
-    return model.eval().requires_grad_(False)
-
-
-def embed_names(model: CLIP, tokenizer: Tokenizer, concepts: Sequence[Concept], language: str) -> Tensor:
-    """Return (N, D) unit rows: the plain name of every concept."""
-    with torch.no_grad():
-        return towers.embed_token_ids(
-            model, encode_token_ids(tokenizer, [getattr(item, f"name_{language}") for item in concepts])
-        )

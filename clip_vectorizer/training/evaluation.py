@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.training.captions import TEMPLATES_EN, TEMPLATES_ZH
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.phrases import PhraseQuery, load_phrase_queries
+from clip_vectorizer.training.templates import TEMPLATES
 from clip_vectorizer.vectors import Pixels, Vectors, ensemble
 
 DEPTHS = (1, 5, 10)
@@ -22,7 +22,6 @@ PHRASE_PRECISION_DEPTH, PHRASE_RECALL_DEPTH = 5, 10
 BATCH = 256
 ItemT = TypeVar("ItemT")
 AnswerMask = npt.NDArray[np.bool_]  # (Q, N): concept n is a right answer to query q
-PROMPTS = {"en": TEMPLATES_EN, "zh": TEMPLATES_ZH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def measure_recall(encoder: Encoder, concepts: Sequence[Concept], images_nd: Vec
     """Measure both directions, both languages, plain name and prompt ensemble."""
     return [
         RecallRow(direction, language, prompts, compute_recall(similarity))
-        for language in PROMPTS
+        for language in TEMPLATES
         for prompts, texts_nd in encode_prompts(encoder, concepts, language).items()
         for direction, similarity in {
             "text->image": texts_nd @ images_nd.T,
@@ -143,7 +142,7 @@ def encode_prompts(encoder: Encoder, concepts: Sequence[Concept], language: str)
     """Return `name` and `ensemble` -> (N, D) unit rows."""
     names = [getattr(item, f"name_{language}") for item in concepts]
     plain = encode_texts(encoder, names)
-    prompted = [encode_texts(encoder, [template.format(name) for name in names]) for template in PROMPTS[language]]
+    prompted = [encode_texts(encoder, [template.format(name) for name in names]) for template in TEMPLATES[language]]
     return {"name": plain, "ensemble": ensemble(np.stack([plain, *prompted], axis=1))}
 
 

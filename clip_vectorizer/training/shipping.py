@@ -1,39 +1,25 @@
 """Exports trained towers to the folder that ships."""
 
 import json
-import logging
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from open_clip.model import CLIP
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.training import towers
-from clip_vectorizer.training.captions import END, PAD, START
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.evaluation import HeldOutFigures, format_figures, measure_held_out
-
-log = logging.getLogger(__name__)
-
-ACCEPTED_LOSS = 0.03  # of recall@1, for a transformer instead of convolutions
+from clip_vectorizer.training.stage_files import save_weights
+from clip_vectorizer.training.tokenizer import END, PAD, START
 
 
-def ship_best_model(work: Path, output: Path, figures: Mapping[str, HeldOutFigures]) -> None:
-    """Copy the student to `output`, or the teacher if its recall is clearly better, with the tables of both."""
-    first = {name: sum(row.at[0] for row in each.recall) / len(each.recall) for name, each in figures.items()}
-    chosen = "student" if first["student"] >= first["teacher"] - ACCEPTED_LOSS else "teacher"
-    log.info("mean recall@1 on the held-out art: %s; shipping the %s", first, chosen)
-    shutil.copytree(work / chosen, output, dirs_exist_ok=True)
-    tables = [
-        f"{name}{', shipped' if name == chosen else ''}\n\n{format_figures(each)}" for name, each in figures.items()
-    ]
-    (output / "recall.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+def write_figures(folder: Path, figures: HeldOutFigures) -> None:
+    """Write recall.md beside the weights."""
+    (folder / "recall.md").write_text(format_figures(figures) + "\n", encoding="utf-8")
 
 
 def measure_exported_model(folder: Path, concepts: Sequence[Concept], drawings_n4hh: Tensor) -> HeldOutFigures:
@@ -42,14 +28,14 @@ def measure_exported_model(folder: Path, concepts: Sequence[Concept], drawings_n
     return measure_held_out(encoder, concepts, drawings_n4hh.permute(0, 2, 3, 1).numpy())
 
 
-def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
+def export_model(model: CLIP, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a folder that `open_clip` loads as `local-dir:`: fp16 weights, config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
     save_weights(halves, folder / "open_clip_model.safetensors")
     text = {**towers.TEXT_CONFIG, "hf_tokenizer_name": "clip-vectorizer/emoji"}
     config = {
-        "model_cfg": {"embed_dim": towers.EMBEDDING, "vision_cfg": vision, "text_cfg": text},
+        "model_cfg": {"embed_dim": towers.EMBEDDING, "vision_cfg": towers.VISION_CONFIG, "text_cfg": text},
         "preprocess_cfg": {
             "mean": [towers.MEAN] * 3,
             "std": [towers.STD] * 3,
@@ -61,8 +47,3 @@ def export_model(model: CLIP, vision: dict[str, Any], tokenizer: Tokenizer, fold
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": START, "eos_token": END, "pad_token": PAD}
     (folder / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
-
-
-def save_weights(state: dict[str, Tensor], file: Path) -> None:
-    save_file({name: value.contiguous() for name, value in state.items()}, file)
-    file.chmod(0o644)  # safetensors creates files that only their owner can read

@@ -29,7 +29,7 @@ from clip_vectorizer.models.preprocess import PixelRecipe
 from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
 from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE
 from clip_vectorizer.training.pair_losses import PairLoss, sigmoid_loss, softmax_loss
-from clip_vectorizer.training.shipping import save_weights
+from clip_vectorizer.training.stage_files import save_weights
 
 Tower = Literal["image", "text"]
 LossName = Literal["softmax", "sigmoid"]

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.training import drawings
-from tests.training.art import write_packages
+from tests.training.art import PARTIAL_SET, write_packages
 
 
 def test_concepts_are_those_drawn_in_every_set_without_flags_and_skin_tones(tmp_path: Path) -> None:
@@ -41,11 +42,85 @@ def test_line_art_has_no_colour(tmp_path: Path) -> None:
     assert spread[lines[..., 3] > 0].max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "coloured"), [("red heart", True), ("Large Blue diamond", True), ("redwood", False), ("gold medal", False)]
+)
+def test_some_names_have_a_colour(name: str, coloured: bool) -> None:
+    assert drawings.Concept("1f000", name, name, (), ()).means_a_colour is coloured
+
+
+def test_variants_of_a_drawing_differ_and_are_the_same_in_each_run() -> None:
+    icons = {"icons": {"disc": {"body": '<circle cx="8" cy="8" r="6" fill="#ffcc00"/>', "width": 16, "height": 16}}}
+    variants = [[drawings.build_svg(icons, "disc", style) for style in drawings.RESTYLED] for _ in range(2)]
+    assert variants[0] == variants[1]
+    assert len(set(variants[0])) == len(drawings.RESTYLED)
+    kept = [drawings.build_svg(icons, "disc", style, colours_kept=True) for style in drawings.RESTYLED]
+    assert all('fill="#ffcc00"' in svg for svg in kept)
+    assert not all('fill="#ffcc00"' in svg for svg in variants[0])
+
+
 def test_a_drawing_wider_than_high_is_not_squeezed() -> None:
     body = '<rect width="64" height="32" fill="red"/>'
     svg = drawings.build_svg({"icons": {"wide": {"body": body, "width": 64, "height": 32}}}, "wide", "drawn")
     covered = drawings.rasterise(svg, 64)[..., 3] > 127
     assert covered.any(axis=0).sum() == pytest.approx(2 * covered.any(axis=1).sum(), abs=2)
+
+
+def test_a_set_without_code_points_is_matched_by_names(tmp_path: Path) -> None:
+    packages = write_packages(tmp_path)
+    concepts = drawings.load_concepts(packages)
+    assert drawings.match_icons(packages, "emojione", concepts) == {
+        index: concept.name_en.replace(" ", "-") for index, concept in enumerate(concepts)
+    }
+    assert drawings.match_icons(packages, PARTIAL_SET, concepts) == {
+        **{0: "red-circle-1", 3: "green-circle-1"},
+        **{6: "blue-circle-1", 9: "gold-circle-1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "icon"),
+    [
+        ("red circle", "red-circle"),
+        ("Red: “circle”", "red-circle"),
+        ("cook\N{RIGHT SINGLE QUOTATION MARK}s hat", "cooks-hat"),
+        ("scarlet disc", "disc"),  # by a short code
+        ("grinning", "grinning-face"),
+        ("green", None),
+    ],
+)
+def test_an_icon_is_found_by_name_short_code_or_as_a_face(name: str, icon: str | None) -> None:
+    known = {each: each for each in ("red-circle", "cooks-hat", "disc", "grinning-face")}
+    concept = drawings.Concept("1f000", name, name, (), ())
+    assert drawings.find_icon(concept, ["disc"] if name == "scarlet disc" else [], known) == icon
+
+
+def test_short_codes_of_all_sources_are_read(tmp_path: Path) -> None:
+    codes = drawings.read_short_codes(write_packages(tmp_path))
+    assert codes == {"1f001": ["scarlet_disc"], "1f002": ["scarlet_box", "red_block"]}
+
+
+class PanicException(BaseException):
+    """Named as that of pyo3, which cannot be imported."""
+
+
+def panic_at_filters(svg: str, size: int) -> bytes:
+    if "filter" in svg:
+        os.write(2, b"thread '<unnamed>' panicked\n")
+        raise PanicException
+    return drawings.draw_png(svg, size)
+
+
+def test_a_drawing_that_the_renderer_fails_at_goes_without_its_filters(capfd: pytest.CaptureFixture[str]) -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path filter="url(#a)" d="M0 0h8v8z"/></svg>'
+    assert drawings.rasterise(svg, 8, panic_at_filters)[0, 7].tolist() == [0, 0, 0, 255]
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"  # nothing of the panic
+
+
+def test_another_error_of_the_renderer_is_raised() -> None:
+    with pytest.raises(ValueError, match="unknown token"):
+        drawings.rasterise("no drawing", 8)
 
 
 def test_a_clip_path_is_never_inked() -> None:
