@@ -25,12 +25,13 @@ from clip_vectorizer.training.image_tower import STYLES_AT_FIRST, STYLES_THEN, I
 from clip_vectorizer.training.knowledge import GLOSS, KIND, ConceptText, load_knowledge
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.shipping import measure_exported_model
-from clip_vectorizer.training.text_tower import TextStage
+from clip_vectorizer.training.text_tower import TextStage, plan_naming_part
 
 Change = Callable[[TrainingPlan], TrainingPlan]
 PLAIN = Augmentation(warp=0, neighbour_share=0, texture_share=0)
 IMAGE = ("image", "image-restyled")
-STAGES = (*IMAGE, "text")  # names of the files of weights
+TEXT = ("text", "text-naming")
+STAGES = (*IMAGE, *TEXT)  # names of the files of weights
 
 
 def leave_plan(plan: TrainingPlan) -> TrainingPlan:
@@ -40,6 +41,11 @@ def leave_plan(plan: TrainingPlan) -> TrainingPlan:
 def change_image_stages(plan: TrainingPlan, augmentation: Augmentation) -> TrainingPlan:
     image, restyled = (replace(stage, augmentation=augmentation) for stage in (plan.image, plan.restyled))
     return replace(plan, image=image, restyled=restyled)
+
+
+def change_text_stages(plan: TrainingPlan, general: int) -> TrainingPlan:
+    text, naming = (replace(stage, general=general) for stage in (plan.text, plan.naming))
+    return replace(plan, text=text, naming=naming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,9 @@ PARTS = (
         lambda plan: replace(plan, restyled=replace(plan.restyled, styles=STYLES_AT_FIRST)),
         retrained=("image-restyled",),
     ),
+    AblatedPart("texts in general", lambda plan: change_text_stages(plan, general=0), retrained=TEXT),
     AblatedPart(
-        "texts in general", lambda plan: replace(plan, text=replace(plan.text, general=0)), retrained=("text",)
+        "names at prototypes", lambda plan: replace(plan, naming=replace(plan.naming, naming=0)), retrained=TEXT[1:]
     ),
     AblatedPart("kinds and definitions", without_kinds=(KIND, GLOSS)),
 )
@@ -76,7 +83,7 @@ PARTS = (
 @click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), required=True, help="As `train emoji --work`."
 )
-@click.option("--steps", default=800, show_default=True, type=click.IntRange(1), help="Of each of the three stages.")
+@click.option("--steps", default=800, show_default=True, type=click.IntRange(1), help="Of each of the four stages.")
 @add_json_option
 def main(work: Path, steps: int, json_file: Path | None) -> None:
     """Train without each part in turn, and print what the held-out set shows. Finished stages are not repeated.
@@ -90,9 +97,8 @@ def main(work: Path, steps: int, json_file: Path | None) -> None:
     report.note(f"{steps} steps a stage; image -> text: mean of both languages, plain names; ± is one standard error")
     report.note(format_row("without", *(f"recall@{depth}" for depth in (1, 10)), "phrases precision@5"))
     report.note(format_row(*["---"] * 4))
-    plan = TrainingPlan(
-        work, work / "ablation" / str(steps), ImageStage(steps), plan_second_part(steps), TextStage(steps)
-    )
+    image, text = (ImageStage(steps), plan_second_part(steps)), (TextStage(steps), plan_naming_part(steps))
+    plan = TrainingPlan(work, work / "ablation" / str(steps), *image, *text)
     for row in measure_parts(plan, SentenceVectors(work / "e5.npz")):
         report.note(row)
     report.write(json_file)

@@ -103,15 +103,21 @@ def train() -> None:
     "--text-steps", type=click.IntRange(1), default=2000, metavar="N", show_default=True, help="Of the text tower."
 )
 @click.option(
+    "--naming-steps",
+    type=click.IntRange(0),
+    default=600,
+    metavar="N",
+    show_default=True,
+    help="Of the text tower after these, in which names move to the drawings; 0: none.",
+)
+@click.option(
     "--without",
     type=click.Choice(TRAINING_SETS),
     multiple=True,
     metavar="ART",
     help=f"Art set to leave out, to measure what it brings; repeatable. One of {', '.join(TRAINING_SETS)}.",
 )
-def emoji(
-    work: Path, output: Path, image_steps: int, restyled_steps: int, text_steps: int, without: tuple[str, ...]
-) -> None:
+def emoji(work: Path, output: Path, without: tuple[str, ...], **steps: int) -> None:
     """Train the bundled model: an image tower on emoji drawings, a text tower on e5's vectors.
 
     Needs npm, which fetches drawings and word lists, and pip install 'clip-vectorizer[train]'; takes some hours on two
@@ -127,10 +133,11 @@ def emoji(
     """
     from clip_vectorizer.training.emoji import TrainingPlan, train_emoji
     from clip_vectorizer.training.image_tower import ImageStage, plan_second_part
-    from clip_vectorizer.training.text_tower import TextStage
+    from clip_vectorizer.training.text_tower import TextStage, plan_naming_part
 
-    stages = (ImageStage(image_steps), plan_second_part(restyled_steps), TextStage(text_steps))
-    train_emoji(TrainingPlan(work, output, *stages, without))
+    image = (ImageStage(steps["image_steps"]), plan_second_part(steps["restyled_steps"]))
+    text = (TextStage(steps["text_steps"]), plan_naming_part(steps["naming_steps"]))
+    train_emoji(TrainingPlan(work, output, *image, *text, without))
     click.echo(f"local-dir:{output.resolve()}")
 
 

@@ -229,6 +229,7 @@ CASES = {
     "clip-vectorizer train emoji": Case(
         {
             "--work": "w", "--output": "o", "--image-steps": "1", "--restyled-steps": "3", "--text-steps": "2",
+            "--naming-steps": "3",
             "--without": "noto",
         },
         needs=lambda _: ("--work", "--output"),

@@ -2,7 +2,7 @@
 
 1. Space: e5's vectors of all that is written about a concept, mapped so that they meet; a prototype for each concept.
 2. Image tower: drawings of several artists to the prototypes of their concepts; then the same ones restyled.
-3. Text tower: texts in general to their mapped e5 vectors, texts about concepts to the prototypes.
+3. Text tower: texts in general to their mapped e5 vectors, texts about concepts to the prototypes; then names, too.
 
 2 and 3 need only 1. A finished stage stays in the work folder, and so does the last checkpoint of an unfinished one.
 """
@@ -25,7 +25,7 @@ from clip_vectorizer.training.concept_texts import ConceptTexts
 from clip_vectorizer.training.drawing_store import load_art_set
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.image_tower import DrawingSampler, ImageStage, train_image_tower
-from clip_vectorizer.training.knowledge import ConceptText, load_knowledge
+from clip_vectorizer.training.knowledge import NAME, ConceptText, load_knowledge
 from clip_vectorizer.training.phrases import load_phrase_queries
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.shipping import export_model, measure_exported_model, write_figures
@@ -47,6 +47,7 @@ class TrainingPlan:
     image: ImageStage
     restyled: ImageStage  # the image tower's second part; of no steps: none
     text: TextStage
+    naming: TextStage  # the text tower's second part; of no steps: none
     without: tuple[str, ...] = ()  # art sets that the image tower does not see
     corpus: CorpusSizes = field(default_factory=CorpusSizes)
 
@@ -148,16 +149,34 @@ def load_text_tower(
     texts = list_texts(packages, plan.corpus, language)
     tokenizer = load_tokenizer(plan.work, texts)
 
-    def train() -> dict[str, Tensor]:
-        targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
-        owned = ConceptTexts(language.knowledge, list_evaluated_phrases())
-        lessons = TextLessons(texts, targets, owned, language.prototypes_nd)
-        state = train_text_tower(model, tokenizer, lessons, plan.text, plan.work / "text.checkpoint")
-        return {name: value for name, value in state.items() if is_text_weight(name)}
+    def load_part(name: str, stage: TextStage) -> None:
+        def train() -> dict[str, Tensor]:
+            targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
+            if stage.naming:
+                targets = replace_targets(targets, texts, language)
+            owned = ConceptTexts(language.knowledge, list_evaluated_phrases())
+            lessons = TextLessons(texts, targets, owned, language.prototypes_nd)
+            state = train_text_tower(model, tokenizer, lessons, stage, plan.work / f"{name}.checkpoint")
+            return {key: value for key, value in state.items() if is_text_weight(key)}
 
-    stored = load_or_train(plan.work / "text.safetensors", plan.text.steps, train)
-    model.load_state_dict({name: value for name, value in stored.items() if is_text_weight(name)}, strict=False)
+        stored = load_or_train(plan.work / f"{name}.safetensors", stage.steps, train)
+        model.load_state_dict({key: value for key, value in stored.items() if is_text_weight(key)}, strict=False)
+
+    load_part("text", plan.text)
+    if plan.naming.steps:
+        load_part("text-naming", plan.naming)
     return tokenizer
+
+
+def replace_targets(targets_td: Tensor, texts: Sequence[str], language: Language) -> Tensor:
+    """Return targets in which the names of concepts have the prototype instead of their e5 vector."""
+    rows = {text: row for row, text in enumerate(texts)}
+    replaced = targets_td.clone()
+    for index, written in enumerate(language.knowledge):
+        for item in written:
+            if item.kind == NAME and item.text in rows:
+                replaced[rows[item.text]] = language.prototypes_nd[index]
+    return replaced
 
 
 def list_texts(packages: Path, sizes: CorpusSizes, language: Language) -> list[str]:

@@ -30,6 +30,12 @@ class TextStage(TowerStage):
     general: int = 256  # texts of each step with e5's vectors; 0: none
     owned: int = 256  # texts of each step with the concepts that they fit
     scale: float = 20.0  # of cosines in the cross-entropy
+    naming: float = 0.0  # weight of 1 - cosine of a concept's own texts, such as its names, to its prototype
+
+
+def plan_naming_part(steps: int) -> TextStage:
+    """Return the stage in which names move from their e5 vectors to the prototypes, where the drawings are."""
+    return TextStage(steps, peak=6e-4, naming=6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,16 @@ def train_text_tower(
         batch = [*(lessons.texts[row] for row in rows.tolist()), *(item.text for item in drawn)]
         with torch.autocast("cpu", torch.bfloat16):
             vectors = embed_token_ids(model, encode_token_ids(tokenizer, batch)).float()
-        missed = owners_loss(
-            vectors[stage.general :], [item.owners for item in drawn], lessons.prototypes_nd, stage.scale
-        )
-        if not stage.general:
-            return StepLoss(missed, {"concepts": missed})
-        apart = 1 - (vectors[: stage.general] * lessons.targets_td[rows]).sum(-1).mean()
-        return StepLoss(IMITATION * apart + missed, {"1 - cos": apart, "concepts": missed})
+        owned, owners = vectors[stage.general :], [item.owners for item in drawn]
+        missed = owners_loss(owned, owners, lessons.prototypes_nd, stage.scale)
+        total, parts = missed, {"concepts": missed}
+        if stage.general:
+            parts["1 - cos"] = 1 - (vectors[: stage.general] * lessons.targets_td[rows]).sum(-1).mean()
+            total = total + IMITATION * parts["1 - cos"]
+        if stage.naming:
+            parts["names"] = naming_loss(owned, owners, lessons.prototypes_nd)
+            total = total + stage.naming * parts["names"]
+        return StepLoss(total, parts)
 
     model.visual.requires_grad_(False)
     return train_tower("text tower", model, stage, checkpoint, compute_loss)
@@ -73,3 +82,10 @@ def owners_loss(vectors_bd: Tensor, owners: Sequence[Sequence[int]], prototypes_
     """Return the mean cross-entropy over concepts; a text of several counts for each in equal parts."""
     log_shares = (scale * vectors_bd @ prototypes_nd.T).log_softmax(1)
     return -torch.stack([log_shares[row, list(own)].mean() for row, own in enumerate(owners)]).mean()
+
+
+def naming_loss(vectors_bd: Tensor, owners: Sequence[Sequence[int]], prototypes_nd: Tensor) -> Tensor:
+    """Return the mean of 1 - cosine to the prototype over texts that fit one concept only; 0 where there is none."""
+    rows = [row for row, own in enumerate(owners) if len(own) == 1]
+    targets_rd = prototypes_nd[[owners[row][0] for row in rows]]
+    return (1 - (vectors_bd[rows] * targets_rd).sum(-1)).sum() / max(1, len(rows))

@@ -11,11 +11,11 @@ from clip_vectorizer.training.emoji import TrainingPlan
 from clip_vectorizer.training.image_tower import ImageStage, plan_second_part
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.text_corpus import CorpusSizes
-from clip_vectorizer.training.text_tower import TextStage
+from clip_vectorizer.training.text_tower import TextStage, plan_naming_part
 from tests.training.art import write_packages
 from tests.training.word_vectors import compute_word_vectors
 
-STAGES = ("image", "image-restyled", "text", "space")
+STAGES = ("image", "image-restyled", "text", "text-naming", "space")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ImageStage(steps=1, warmup=1, batch=4, sizes=(32, 32)),
         replace(plan_second_part(steps=1), warmup=1, batch=4, sizes=(32, 32)),
         TextStage(steps=1, warmup=1, general=4, owned=4),
+        replace(plan_naming_part(steps=1), warmup=1, general=4, owned=4),
         corpus=CorpusSizes(glosses=9, words=9, verbs=2, chinese=20, phrases_en=20, phrases_zh=20, frequent=20),
     )
     rows = list(measure_parts(plan, SentenceVectors(work / "e5.npz", compute_word_vectors)))
@@ -51,12 +52,13 @@ def test_each_part_has_its_row(work: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "own"),
     [
-        ("nothing", ["image", "image-restyled", "text", "space"]),
+        ("nothing", ["image", "image-restyled", "text", "text-naming", "space"]),
         ("five-art-sets", ["image", "image-restyled"]),
         ("warps-neighbours-textures", ["image", "image-restyled"]),
         ("restyled-drawings", ["image-restyled"]),
-        ("texts-in-general", ["text"]),
-        ("kinds-and-definitions", ["image", "image-restyled", "text", "space"]),
+        ("texts-in-general", ["text", "text-naming"]),
+        ("names-at-prototypes", ["text-naming"]),
+        ("kinds-and-definitions", ["image", "image-restyled", "text", "text-naming", "space"]),
     ],
 )
 def test_what_a_part_changes_is_trained_again_and_the_rest_is_shared(work: Path, part: str, own: list[str]) -> None:

@@ -15,12 +15,12 @@ from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.training import towers
 from clip_vectorizer.training.art_sets import TRAINING_SETS
-from clip_vectorizer.training.emoji import TrainingPlan, learn_language, list_texts, train_emoji
+from clip_vectorizer.training.emoji import TrainingPlan, learn_language, list_texts, replace_targets, train_emoji
 from clip_vectorizer.training.evaluation import RecallRow, compute_recall, format_markdown
 from clip_vectorizer.training.image_tower import ImageStage, plan_second_part
 from clip_vectorizer.training.sentence_vectors import SentenceVectors
 from clip_vectorizer.training.text_corpus import CorpusSizes
-from clip_vectorizer.training.text_tower import TextStage
+from clip_vectorizer.training.text_tower import TextStage, plan_naming_part
 from clip_vectorizer.training.tokenizer import encode_token_ids
 from tests.models.small import CPU
 from tests.training.art import PARTIAL_SET, write_packages
@@ -41,7 +41,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
     image = ImageStage(steps=2, warmup=1, batch=8, sizes=(32, 32), checkpoint_steps=1)
     restyled = replace(plan_second_part(steps=2), warmup=1, batch=8, sizes=(32, 32), checkpoint_steps=1)
     text = TextStage(steps=2, warmup=1, general=8, owned=8)
-    plan = TrainingPlan(work, work / "emoji", image, restyled, text, corpus=CORPUS)
+    naming = replace(plan_naming_part(steps=2), warmup=1, general=8, owned=8, checkpoint_steps=1)
+    plan = TrainingPlan(work, work / "emoji", image, restyled, text, naming, corpus=CORPUS)
     train(plan)
     return plan
 
@@ -99,7 +100,7 @@ def test_the_phrases_of_the_evaluation_are_no_lesson(plan: TrainingPlan) -> None
 
 
 def test_finished_towers_are_not_trained_again(plan: TrainingPlan) -> None:
-    names = ("space", "image", "image-restyled", "text")
+    names = ("space", "image", "image-restyled", "text", "text-naming")
     files = [plan.work / "e5.npz", *(plan.work / f"{name}.safetensors" for name in names)]
     before = [file.stat().st_mtime_ns for file in files]
     train(plan)
@@ -135,6 +136,26 @@ def test_without_steps_there_is_no_second_part(plan: TrainingPlan, tmp_path: Pat
     train(replace(plan, work=work, output=tmp_path / "first", restyled=replace(plan.restyled, steps=0)))
     assert not list(work.glob("image-restyled*"))
     assert_ships(tmp_path / "first", load_file(work / "image.safetensors"))
+
+
+def test_names_are_taught_after_the_other_texts(plan: TrainingPlan, tmp_path: Path) -> None:
+    first, second = (load_file(plan.work / f"{name}.safetensors") for name in ("text", "text-naming"))
+    assert any(not first[name].equal(second[name]) for name in first)
+    work = link_folder(plan.work, tmp_path / "work", without="text-naming*")
+    train(replace(plan, work=work, output=tmp_path / "first", naming=replace(plan.naming, steps=0)))
+    assert not list(work.glob("text-naming*"))
+    shipped = load_file(tmp_path / "first" / "open_clip_model.safetensors")
+    assert all(shipped[name].equal(value.half()) for name, value in first.items())
+
+
+def test_names_aim_at_prototypes_and_other_texts_at_their_vectors(plan: TrainingPlan) -> None:
+    sentences = SentenceVectors(plan.work / "e5.npz", compute_word_vectors)
+    language = learn_language(plan.work, plan.work / "packages", sentences)
+    texts = ["a curve around one centre", language.concepts[1].name_en, language.concepts[1].name_zh]
+    targets = language.space.project(torch.from_numpy(sentences.embed(texts)))
+    replaced = replace_targets(targets, texts, language)
+    assert replaced[0].equal(targets[0])
+    assert replaced[1].equal(language.prototypes_nd[1]) and replaced[2].equal(language.prototypes_nd[1])
 
 
 def test_an_interrupted_second_part_continues(plan: TrainingPlan, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from clip_vectorizer.training.concept_texts import ConceptTexts
 from clip_vectorizer.training.knowledge import NAME, TAG, ConceptText
-from clip_vectorizer.training.text_tower import TextLessons, TextStage, owners_loss, train_text_tower
+from clip_vectorizer.training.text_tower import TextLessons, TextStage, naming_loss, owners_loss, train_text_tower
 from clip_vectorizer.training.tokenizer import encode_token_ids, train_tokenizer
 from clip_vectorizer.training.towers import embed_token_ids
 
@@ -56,6 +56,23 @@ def test_texts_come_near_their_targets_and_names_near_their_prototypes(
     assert compute_cosines(model, tokenizer, TEXTS, lessons.targets_td).diagonal().min() > 0.7
     for names in (list(NAMES), list(NAMES.values())):
         assert compute_cosines(model, tokenizer, names, lessons.prototypes_nd).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_naming_brings_names_to_their_prototypes(tokenizer: Tokenizer, lessons: TextLessons, tmp_path: Path) -> None:
+    nearest = {}
+    for naming in (0.0, 6.0):
+        model, stage = build_small_clip(), replace(STAGE, naming=naming)
+        state = train_text_tower(model, tokenizer, lessons, stage, tmp_path / f"{naming}.checkpoint")
+        model.load_state_dict(state)
+        nearest[naming] = compute_cosines(model, tokenizer, list(NAMES), lessons.prototypes_nd).diagonal().min()
+    assert nearest[6.0] > 0.75
+    assert nearest[6.0] > nearest[0.0] + 0.1
+
+
+def test_naming_is_the_distance_of_texts_of_one_concept_only() -> None:
+    vectors = F.normalize(torch.tensor([[1.0, 1.0, 0.0], [0.0, 3.0, 4.0], [1.0, 0.0, 0.0]]), dim=1)
+    assert naming_loss(vectors, [(0, 1), (2,), (0,)], torch.eye(3)).item() == pytest.approx((0.2 + 0) / 2)
+    assert naming_loss(vectors, [(0, 1), (0, 2), (1, 2)], torch.eye(3)).item() == 0
 
 
 def test_the_image_tower_is_left_alone(tokenizer: Tokenizer, lessons: TextLessons, tmp_path: Path) -> None:
