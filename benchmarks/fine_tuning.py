@@ -1,12 +1,13 @@
 """Fine-tuning on the drawings of one more artist: what is gained on drawings of that artist, and lost elsewhere.
 
-    python benchmarks/fine_tuning.py --work WORK_FOLDER
+    clip-vectorizer train emoji --work WORK --output WORK/less --without streamline-emojis
+    python benchmarks/fine_tuning.py --work WORK --art streamline-emojis --model local-dir:WORK/less
 
-The npm package of the artist's drawings is an option; name one that the model was not trained on. Half of its concepts
-are learned from, by `clip-vectorizer train contrastive` with the English and the Chinese name of each as captions. The
-other half, other concepts by the same artist, is measured, and so are the drawings of the art set that no model here
-learns from. Recall@1 among the names, or the drawings, of the same set; every gain is over the model as it was, on the
-same queries, with the 95 % interval of a paired bootstrap.
+The start is a model that has never seen the artist. Half of the artist's concepts are learned from, by
+`clip-vectorizer train contrastive` with the English and the Chinese name of each as captions. The other half, other
+concepts by the same artist, is measured, and so are the drawings of the art set that no model here learns from.
+Recall@1 among the names, or the drawings, of the same set; every gain is over the model as it was, on the same queries,
+with the 95 % interval of a paired bootstrap.
 """
 
 import csv
@@ -26,24 +27,22 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.local_dir import WEIGHTS
 from clip_vectorizer.progress import StepDisplay
 from clip_vectorizer.query.evaluation.statistics import BooleanArray, paired_bootstrap
-from clip_vectorizer.training.art_sets import HELD_OUT_SET, TRAINING_SETS
+from clip_vectorizer.training.art_sets import HELD_OUT_SET, PACKAGES, TRAINING_SETS
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.contrastive_run import interpolate_weights, train_contrastive
 from clip_vectorizer.training.drawings import (
     Concept,
-    build_svg,
-    fetch_package,
     fetch_packages,
     load_concepts,
-    rasterise,
-    read_icon_names,
+    match_icons,
     read_json,
+    render_set,
 )
 from clip_vectorizer.training.evaluation import encode_drawings, encode_texts, place_on_white
 from clip_vectorizer.training.trainable import TrainableClip, TrainingMode, load_starting_point
 from clip_vectorizer.vectors import Pixels
 
-SIDE = 96  # pixels of a drawing, twice those of the bundled model
+SIDE = 128  # pixels of a drawing, twice those of the bundled model
 LANGUAGES = ("en", "zh")
 
 
@@ -57,8 +56,8 @@ class DrawnConcepts:
 
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), required=True, help="Packages and models.")
-@click.option("--art", default="@iconify-json/emojione@1.2.3", show_default=True, help="npm package of the drawings.")
-@click.option("--model", default="emoji", show_default=True, help="Start, as `train contrastive` takes it.")
+@click.option("--art", type=click.Choice(TRAINING_SETS), required=True, help="The artist's drawings.")
+@click.option("--model", required=True, help="Start, trained `--without` that art; as `train contrastive` takes it.")
 @click.option("--interpolate", multiple=True, type=click.FloatRange(0, 1), default=(0.5,), show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--batch", type=click.IntRange(2), default=256, show_default=True)
@@ -82,11 +81,11 @@ def main(
     report = Report("Fine-tuning on another artist's drawings")
     report.begin()
     packages = fetch_packages(work / "packages")
-    name = fetch_art(packages, art)
-    learned, measured = split_concepts(list_drawn(packages, name), seed)
-    report.note(f"{art} ({read_licence(packages / name)}): {len(learned)} concepts learned, {len(measured)} measured")
+    learned, measured = split_concepts(list_drawn(packages, art), seed)
+    report.note(f"{PACKAGES[art]}, {read_licence(packages / art)}")
+    report.note(f"{len(learned)} concepts learned, {len(measured)} measured")
     shutil.rmtree(work / "fine-tuning", ignore_errors=True)
-    table = write_drawings(draw_concepts(packages, name, learned), work / "fine-tuning" / "drawings")
+    table = write_drawings(draw_concepts(packages, art, learned), work / "fine-tuning" / "drawings")
     plan = ContrastivePlan(
         table,
         work / "fine-tuning" / "model",
@@ -104,7 +103,7 @@ def main(
         folder = work / "fine-tuning" / f"interpolated-{share:g}"
         models[f"fine-tuned, {share:g} of the start"] = interpolate_model(plan, share, folder)
     sets = {
-        f"{name}, other concepts": draw_concepts(packages, name, measured),
+        f"{art}, other concepts": draw_concepts(packages, art, measured),
         HELD_OUT_SET: draw_concepts(packages, HELD_OUT_SET, load_concepts(packages)),
     }
     for line in format_gains(model, models, sets):
@@ -112,34 +111,13 @@ def main(
     report.write(json_file)
 
 
-def fetch_art(packages: Path, spec: str) -> str:
-    """Fetch the package unless it is there; return its short name."""
-    name = spec.removeprefix("@").partition("@")[0].rpartition("/")[2]
-    if name == HELD_OUT_SET:
-        raise click.UsageError(f"{name} is measured, so nothing may learn from it; name another --art")
-    if not (packages / name / "package.json").exists():
-        fetch_package(spec, packages / name)
-    return name
-
-
 def read_licence(package: Path) -> str:
     return f"licence {read_json(package / 'package.json')['license']}"
 
 
 def list_drawn(packages: Path, name: str) -> list[Concept]:
-    drawn = find_icons(packages, name).keys()
-    return [concept for concept in load_concepts(packages) if concept.hexcode in drawn]
-
-
-def find_icons(packages: Path, name: str) -> dict[str, str]:
-    """Return code points -> icon. A package that lists none is matched by the icons' names in those that do."""
-    if listed := read_icon_names(packages, name):
-        return listed
-    icons = read_json(packages / name / "icons.json")
-    drawn = icons["icons"].keys() | icons.get("aliases", {}).keys()
-    others = [each for each in (*TRAINING_SETS, HELD_OUT_SET) if each != name]
-    named = {code: icon for each in others for code, icon in read_icon_names(packages, each).items()}
-    return {code: icon for code, icon in named.items() if icon in drawn}
+    concepts = load_concepts(packages)
+    return [concepts[index] for index in match_icons(packages, name, concepts)]
 
 
 def split_concepts(concepts: Sequence[Concept], seed: int) -> tuple[list[Concept], list[Concept]]:
@@ -155,9 +133,7 @@ def split_concepts(concepts: Sequence[Concept], seed: int) -> tuple[list[Concept
 
 
 def draw_concepts(packages: Path, name: str, concepts: Sequence[Concept]) -> DrawnConcepts:
-    icons, names = read_json(packages / name / "icons.json"), find_icons(packages, name)
-    drawings = [rasterise(build_svg(icons, names[concept.hexcode], "drawn"), SIDE) for concept in concepts]
-    return DrawnConcepts(concepts, np.stack(drawings))
+    return DrawnConcepts(concepts, render_set(packages, name, concepts, SIDE))
 
 
 def write_drawings(drawn: DrawnConcepts, folder: Path) -> Path:
