@@ -105,7 +105,7 @@ def train() -> None:
 @click.option(
     "--naming-steps",
     type=click.IntRange(0),
-    default=600,
+    default=1000,
     metavar="N",
     show_default=True,
     help="Of the text tower after these, in which names move to the drawings; 0: none.",

@@ -35,7 +35,7 @@ class TextStage(TowerStage):
 
 def plan_naming_part(steps: int) -> TextStage:
     """Return the stage in which names move from their e5 vectors to the prototypes, where the drawings are."""
-    return TextStage(steps, peak=6e-4, naming=6.0)
+    return TextStage(steps, peak=1e-3, general=128, owned=384, naming=8.0)
 
 
 @dataclass(frozen=True, slots=True)
