@@ -66,7 +66,7 @@ def find_archive_problem(file: Path) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError):  # ValueError: damaged bytes in the name of an entry
         return f"is cut off: the end of the archive is missing; {DOWNLOAD_AGAIN}"
     if any(name.endswith(("/data.pkl", "/constants.pkl")) or name == "data.pkl" for name in names):
         return ""

@@ -45,6 +45,7 @@ def test_a_further_style_is_rendered_beside_those_in_the_folder(
     concepts = load_concepts(packages)
     load_art_set(tmp_path, packages, concepts, "noto", ("drawn",), 16)
     caplog.set_level(logging.INFO)
+    caplog.clear()
     art = load_art_set(tmp_path, packages, concepts, "noto", ("drawn", RESTYLED[0]), 16)
     assert caplog.messages == [f"rendering noto: 12 drawings, {RESTYLED[0]}"]
     assert art.styles.keys() == {"drawn", RESTYLED[0]}
