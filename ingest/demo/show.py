@@ -43,6 +43,7 @@ from ingest.store.open import open_store
 DEMO_COLLECTION = "ClipDemo"  # in a Weaviate that is not the demo's own, `Image` may hold other data
 ENGLISH_TEXT = "a red apple"
 CHINESE_TEXT = "草莓"  # strawberry
+PHRASE = "something to drink"  # a name of none of the images
 GRAPHQL_TEXT = "a guitar"
 LIMIT = 3
 WIDTH = 80  # columns
@@ -83,9 +84,12 @@ def run_show(model: str | None, images: Path, env: Mapping[str, str]) -> int:
         with connect_search(stack) as search:
             show_text_search(search, "search by text", ENGLISH_TEXT)
             show_text_search(search, "search by Chinese text", CHINESE_TEXT)
+            show_text_search(search, "search by a phrase that names nothing", PHRASE)
             show_image_search(search, pick_query_image(images))
             show_graphql_query(stack)
-            show_classification(search, images)
+            chosen = pick_images_to_classify(images)
+            show_classification(search, chosen, "zero-shot classification", list_label_names(chosen))
+            show_classification(search, chosen, "classification by kind", list_folder_names(images))
     click.echo(f"\nAll of it took {time.monotonic() - began:.1f} s.\n")
     click.echo(format_model_hint(model or BUNDLED_MODEL), nl=False)
     click.echo(format_next_commands(model or BUNDLED_MODEL, images, stack.collection, stack.is_temporary))
@@ -174,17 +178,15 @@ def show_graphql_query(stack: DemoStack) -> None:
     print_table(("distance", "path", "caption"), cells)
 
 
-def show_classification(search: ImageSearch, images: Path) -> None:
-    chosen = pick_images_to_classify(images)
-    labels = list_label_names(chosen)
+def show_classification(search: ImageSearch, chosen: Sequence[Sample], what: str, labels: Sequence[str]) -> None:
     if len(labels) < 2:
-        print_title("zero-shot classification", None)
+        print_title(what, None)
         click.echo("left out: the images have neither captions nor folders to take two labels from")
         return
     with measure_time() as watch:
         results = list(search.classify([image.file for image in chosen], labels))
     templates = default_templates(labels[0], search.info.model)
-    print_title(f"zero-shot classification, {len(templates)} prompts a label, averaged", None, watch)
+    print_title(f"{what}, {len(labels)} labels, {len(templates)} prompts a label, averaged", None, watch)
     click.echo(f"prompts: {' · '.join(template.format(labels[0]) for template in templates[:3])} · ...")
     cells = [
         (image.key, each.label, f"{each.score:.2f}", each.runner_up)
@@ -247,7 +249,7 @@ def pick_samples(images: Path, preferred: Sequence[str], count: int) -> list[Sam
     [source] = open_sources([str(images)], SourceOptions())
     items = [result for result in source if isinstance(result, SourceItem)]
     by_key = {item.key: item for item in items}
-    if all(key in by_key for key in preferred):
+    if preferred and all(key in by_key for key in preferred):
         return [build_sample(images, by_key[key]) for key in preferred]
     return [build_sample(images, item) for item in items[:: max(1, len(items) // count)][:count]]
 
@@ -260,6 +262,12 @@ def build_sample(images: Path, item: SourceItem) -> Sample:
 def list_label_names(images: Sequence[Sample]) -> list[str]:
     """Return the labels to choose among, without duplicates: first names of the captions, else folder names."""
     return list(dict.fromkeys(name for image in images if (name := choose_label_name(image))))
+
+
+def list_folder_names(images: Path) -> list[str]:
+    """Return the names of the folders that the images are in, without duplicates."""
+    samples = pick_samples(images, (), count=sys.maxsize)
+    return list(dict.fromkeys(sample.label for sample in samples if sample.label))
 
 
 def choose_label_name(image: Sample) -> str:

@@ -62,9 +62,11 @@ def test_the_show_runs_through_and_a_second_one_uploads_nothing(env: dict[str, s
         "9 added",
         "search by text",
         "Chinese",
+        "something to drink",
         "by image file",
         "nearText",
-        "zero-shot",
+        "zero-shot classification, 8 labels",
+        "classification by kind, 8 labels",
         'eval "$(clip-demo up)"',
     ):
         assert part in first.stdout
