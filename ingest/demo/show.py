@@ -72,6 +72,14 @@ class DemoStack:
     is_temporary: bool  # started by the demo, ends with it
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    file: Path
+    key: str
+    label: str
+    caption: str
+
+
 def run_show(model: str | None, images: Path, env: Mapping[str, str]) -> int:
     """Print the demo on stdout and return the exit code of the ingest. Raises StackError and errors of the library.
 
@@ -226,14 +234,6 @@ def send_graphql_query(endpoints: Endpoints, collection: str, query: str) -> lis
         raise VectorizerError(f"Weaviate rejects the GraphQL query: {body['errors'][0].get('message')}")
     rows: list[dict[str, Any]] = body["data"]["Get"][collection]
     return rows
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    file: Path
-    key: str
-    label: str
-    caption: str
 
 
 def pick_query_image(images: Path) -> Path:
