@@ -23,12 +23,14 @@ from clip_vectorizer.training.evaluation import (
     encode_drawings,
     encode_texts,
     format_figures,
+    format_phrases,
     mark_answers,
     measure_held_out,
+    measure_phrases,
     rank_drawings,
 )
-from clip_vectorizer.training.phrases import load_phrase_queries
-from clip_vectorizer.vectors import Pixels
+from clip_vectorizer.training.phrases import PhraseQuery, load_phrase_queries
+from clip_vectorizer.vectors import Pixels, Vectors
 
 
 @click.command()
@@ -49,8 +51,12 @@ def main(work: Path, model: str, each: bool, json_file: Path | None) -> None:
     encoder = load_encoder(ModelName(model), Placement())
     report.note(f"{model}, {len(concepts)} drawings; ± is one standard error")
     report.note(format_figures(measure_held_out(encoder, concepts, drawings)))
+    drawn = encode_drawings(encoder, drawings)
+    untagged = list_untagged_phrases(concepts)
+    report.note(f"the {len(untagged)} phrases that are, word for word, no tag in emojibase:")
+    report.note(format_phrases(measure_phrases(encoder, concepts, drawn, untagged)))
     if each:
-        for line in list_first_drawings(encoder, concepts, drawings):
+        for line in list_first_drawings(encoder, concepts, drawn):
             report.note(line)
     report.write(json_file)
 
@@ -63,10 +69,15 @@ def load_held_out(work: Path) -> tuple[list[Concept], Pixels]:
     return concepts, drawings.permute(0, 2, 3, 1).numpy()
 
 
-def list_first_drawings(encoder: Encoder, concepts: Sequence[Concept], drawings_nhh4: Pixels) -> Iterator[str]:
+def list_untagged_phrases(concepts: Sequence[Concept]) -> list[PhraseQuery]:
+    tags = {tag.lower() for concept in concepts for tag in (*concept.tags_en, *concept.tags_zh)}
+    return [query for query in load_phrase_queries() if query.text.lower() not in tags]
+
+
+def list_first_drawings(encoder: Encoder, concepts: Sequence[Concept], drawings_nd: Vectors) -> Iterator[str]:
     queries = load_phrase_queries()
     mask_qn = mark_answers(queries, concepts)
-    similarity_qn = encode_texts(encoder, [query.text for query in queries]) @ encode_drawings(encoder, drawings_nhh4).T
+    similarity_qn = encode_texts(encoder, [query.text for query in queries]) @ drawings_nd.T
     order_qn = rank_drawings(similarity_qn, mask_qn)[:, :PHRASE_PRECISION_DEPTH]
     for query, order, right in zip(queries, order_qn, mask_qn, strict=True):
         names = ("+" * bool(right[place]) + concepts[place].name_en for place in order)
