@@ -3,9 +3,9 @@
     python benchmarks/polysemy.py
 
 One label a word: the bare word, its prompts, and its descriptions, as a mean of them all or each for itself, the
-nearest counting. The bundled model learned from the drawings of emojione, and never saw those of OpenMoji: the last line
-has each apart. One label a meaning: the bare word is the same text twice, so it can only guess between the two. The
-descriptions were changed once, after a look at all results; no picture was taken out.
+nearest counting. One label a meaning: the bare word is the same text twice, so it can only guess between the two. The
+descriptions were changed once, after a look at all results; no picture was taken out. The bundled model learned from
+the drawings of emojione, and never saw those of OpenMoji: the last line has each apart.
 """
 
 from pathlib import Path
