@@ -59,10 +59,16 @@ class DrawnConcepts:
 @click.option("--art", type=click.Choice(TRAINING_SETS), required=True, help="The artist's drawings.")
 @click.option("--model", required=True, help="Start, trained `--without` that art; as `train contrastive` takes it.")
 @click.option("--interpolate", multiple=True, type=click.FloatRange(0, 1), default=(0.5,), show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)
-@click.option("--batch", type=click.IntRange(2), default=128, show_default=True)
-@click.option("--learning-rate", type=float, default=5e-4, show_default=True)
-@click.option("--freeze", type=click.Choice(("image", "text")), help="Tower that does not change.")
+@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True)
+@click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
+@click.option("--learning-rate", type=float, default=2e-4, show_default=True)
+@click.option(
+    "--freeze",
+    type=click.Choice(("none", "image", "text")),
+    default="text",
+    show_default=True,
+    help="Tower that does not change.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the halves and of the training.")
 @add_json_option
 def main(
@@ -73,7 +79,7 @@ def main(
     epochs: int,
     batch: int,
     learning_rate: float,
-    freeze: str | None,
+    freeze: str,
     seed: int,
     json_file: Path | None,
 ) -> None:

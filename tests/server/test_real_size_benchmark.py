@@ -50,7 +50,7 @@ def test_a_model_without_a_row_in_the_table_of_models_is_refused_before_any_serv
 
 def test_parameters_are_those_of_the_table_of_models() -> None:
     assert round(count_parameters("ViT-L-14::random") / 1e6) == 428
-    assert count_parameters("emoji") < 10e6
+    assert count_parameters("emoji") < 12e6
 
 
 def test_a_peak_is_counted_from_where_it_was_reset() -> None:

@@ -93,4 +93,4 @@ def test_the_notebook_of_zero_shot_holds_its_claims(executed: Any) -> None:
     plain, helped, total = held["shots"]
     assert helped >= plain + total / 20
     known_lost, others_found = (found / of for found, of in zip(held["others"], held["of"], strict=True))
-    assert others_found - known_lost > 0.3
+    assert others_found - known_lost > 0.2

@@ -48,7 +48,7 @@ def test_a_terminal_with_true_colour_shows_thumbnails_next_to_the_hits(stack: St
     written = in_a_terminal(["clip-search", "red", "apple", "--limit", "2", "--collection", examples], colours)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", written).replace("\r", "").split("\n")
     assert lines[0].startswith("▀" * 12 + "  fruit/red-apple.png")
-    assert lines[1].startswith("▀" * 12 + "  similarity 0.7")
+    assert lines[1].startswith("▀" * 12 + "  similarity 0.6")
     assert max(map(len, lines)) <= COLUMNS
 
 

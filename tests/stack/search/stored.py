@@ -65,7 +65,7 @@ SEARCHES: list[tuple[QueryInput, SearchArguments]] = [
     (Query.stored("birds/owl.png"), {"filters": ~Filter.by_property("label").equal("birds"), "limit": 3}),
     ("violin", {"alpha": 0.4, "limit": 5, "min_similarity": 0.1}),
     (
-        Query.vector(np.ones(192)),
+        Query.vector(np.ones(256)),
         {"filters": Filter.by_property("label").contains_none(["birds", "fruit"]), "deduplicate": True},
     ),
     ("owl", {"diversity": 0.3, "limit": 5}),
