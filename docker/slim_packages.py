@@ -15,9 +15,9 @@ from pathlib import Path
 UNREAD = {  # what -> patterns below site-packages
     "headers and build files": ("torch/include", "torch/share/cmake", "numpy/_core/include", "pyarrow/include"),
     "static libraries": ("**/*.a", "**/*.lib"),
-    "build tools": ("torch/bin/protoc*", "torch/utils/model_dump"),
+    "build tools": ("torch/bin/protoc*",),
     "type stubs": ("**/*.pyi",),
-    "tests": tuple(f"{name}/**/tests" for name in ("numpy", "sympy", "networkx", "mpmath", "PIL", "grpc", "psutil")),
+    "tests": tuple(f"{name}/**/tests" for name in ("numpy", "sympy", "networkx", "mpmath")),
 }
 STRIPPED = ("libtorch_cpu.so", "libtorch_python.so", "libc10.so")
 

@@ -57,8 +57,11 @@ class Compose:
         return {"COMPOSE_PROJECT_NAME": self.project, **ports, **self.settings}
 
     def __call__(self, *words: str | Path, seconds: float = COMMAND_SECONDS, expect: int | None = 0) -> Ran:
-        named = [word for file in self.files for word in ("-f", str(file))]
-        return docker("compose", *named, *words, env=self.env, seconds=seconds, expect=expect)
+        return docker(*self.words(*words)[1:], env=self.env, seconds=seconds, expect=expect)
+
+    def words(self, *words: str | Path) -> list[str]:
+        """The command line."""
+        return ["docker", "compose", *(word for file in self.files for word in ("-f", str(file))), *map(str, words)]
 
     def run(self, service: str, *words: str | Path, options: Sequence[str] = (), expect: int | None = 0) -> Ran:
         """`docker compose run --rm SERVICE WORDS`, without a terminal."""

@@ -1,14 +1,19 @@
 """docker/compose.yaml from nothing: up, ingest, search, classify, restart, down."""
 
+import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.containers.engine import Compose, docker, running
-from tests.stack.support import EXAMPLES, Stack, run_command
+from tests.stack.support import EXAMPLES, Stack, clean_environment, run_command
 
 GRAPHQL = '{ Get { Image(nearText: {concepts: ["a red apple"]}, limit: 3) { path _additional { distance } } } }'
+
+PROGRESS = re.compile(r"\d+ of \d+")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +100,18 @@ def test_exit_codes_are_those_of_the_command(compose: Compose, tmp_path: Path) -
 
 
 def test_progress_is_visible(compose: Compose) -> None:
-    assert str(count_drawings()) in compose.run("ingest", "/images", "--collection", "Progress").stderr
+    """On a terminal: `script` gives compose one, which it passes on."""
+    line = shlex.join(compose.words("run", "--rm", "ingest", "/images", "--collection", "Progress"))
+    shown = subprocess.run(
+        ["script", "--quiet", "--return", "--command", line, "/dev/null"],
+        env=clean_environment() | compose.env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=True,
+    ).stdout
+    assert PROGRESS.findall(shown)
 
 
 @pytest.mark.usefixtures("summary")
