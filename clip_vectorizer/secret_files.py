@@ -12,7 +12,7 @@ MAX_SECRET_BYTES = 64 * 1024  # a wrong path, such as that of an image, is not r
 
 
 def read_secret(env: Mapping[str, str], name: str) -> str:
-    """The value of `name`, or the content of the file that `{name}_FILE` names, without spaces around it; "" for neither.
+    """The value of `name`, or the content of the file that `{name}_FILE` names, without spaces around; "" for neither.
 
     Raises SettingsError, which names the variable and never shows the secret.
     """

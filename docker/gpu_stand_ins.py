@@ -7,9 +7,10 @@ CUDA runtime's functions return "no device", as they do on a machine without a G
 called after all prints what is wrong and aborts. PyTorch's Python part is given what a build without CUDA has: no
 `torch.version.cuda`, no NCCL and so no `torch.distributed`. PyTorch's CPU wheel is left as it is.
 
-    python gpu_stand_ins.py /opt/venv/lib/python3.11/site-packages/torch/lib
+    python gpu_stand_ins.py /opt/venv/lib/python3.11/site-packages
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -43,15 +44,17 @@ struct type {{ const char *table, *name; }};
 """
 
 
-def put_stand_ins(torch_lib: Path) -> list[str]:
-    """The names of the libraries that were missing and now have a stand-in in `torch_lib`."""
+def put_stand_ins(packages: Path) -> list[str]:
+    """The names of the libraries that were missing and now have a stand-in beside PyTorch's own."""
+    torch_lib = packages / "torch" / "lib"
     for name in GPU_CODE:
         (torch_lib / name).unlink(missing_ok=True)
-    report = loader_report(torch_lib / "libtorch_python.so")
+    users = [torch_lib / "libtorch_python.so", *packages.glob("torchvision/*.so")]
+    report = "".join(loader_report(user, torch_lib) for user in users)
     libraries = missing_libraries(report)
     if libraries:
-        patch_python(torch_lib.parent)
-        stand_in = compile_stand_in(missing_symbols(report, needed_versions(torch_lib)))
+        patch_python(packages / "torch")
+        stand_in = compile_stand_in(missing_symbols(report, needed_versions([*torch_lib.glob("*.so"), *users])))
         for name in libraries:
             (torch_lib / name).write_bytes(stand_in)
     return libraries
@@ -66,13 +69,13 @@ def patch_python(torch: Path) -> None:
         (torch / name).write_text(text)
 
 
-def loader_report(library: Path) -> str:
+def loader_report(library: Path, torch_lib: Path) -> str:
     """What the loader says about `library` and everything that it needs, one complaint a line."""
-    return output_of("ldd", "-r", str(library))
+    return run_tool("ldd", "-r", library, LD_LIBRARY_PATH=str(torch_lib))
 
 
-def output_of(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run_tool(*command: str | Path, **env: str) -> str:
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
@@ -80,9 +83,9 @@ def missing_libraries(report: str) -> list[str]:
     return sorted(set(re.findall(r"^\s*(\S+) => not found", report, re.MULTILINE)))
 
 
-def needed_versions(torch_lib: Path) -> dict[str, str]:
+def needed_versions(libraries: list[Path]) -> dict[str, str]:
     """The version that a symbol of a GPU library must have; the loader does not report all of them."""
-    undefined = output_of("nm", "-D", "--undefined-only", *map(str, torch_lib.glob("*.so")))
+    undefined = run_tool("nm", "-D", "--undefined-only", *libraries)
     return dict(re.findall(r" U (\w+)@(lib\S+)$", undefined, re.MULTILINE))
 
 
@@ -116,7 +119,7 @@ def define_symbol(name: str) -> str:
         return f'const char *{name}(void) __attribute__((alias("explain")));'
     if "get_gil_checker" in name:  # called at start, for a place to put a function pointer
         return f'void *{name}(void) __attribute__((alias("registry")));'
-    behaviour = "no_device" if name.startswith(("cuda", "cupti")) else "absent"
+    behaviour = "no_device" if name.startswith(("cuda", "cupti", "__cuda")) else "absent"
     return f'int {name}(void) __attribute__((alias("{behaviour}")));'
 
 

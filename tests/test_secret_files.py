@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from clip_vectorizer.common_options import api_key_option, vectorizer_key_option
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.secret_files import MAX_SECRET_BYTES, read_secret
-from clip_vectorizer.server.settings import parse_settings
 from tests.stack.support import run_command
 
 SECRET = "s3cret"
@@ -56,14 +55,6 @@ def test_a_file_that_holds_no_key_is_refused_by_its_path(tmp_path: Path, content
 def test_a_folder_is_no_key(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="directory"):
         read_secret({"KEY_FILE": str(tmp_path)}, "KEY")
-
-
-def test_the_sidecar_takes_its_password_and_keys_from_files(tmp_path: Path) -> None:
-    (tmp_path / "login").write_text("weaviate:pass word\n")
-    (tmp_path / "keys").write_text("key1,key2\n")
-    env = {"CLIP_BASIC_AUTH_FILE": str(tmp_path / "login"), "CLIP_API_KEYS_FILE": str(tmp_path / "keys")}
-    settings = parse_settings(env)
-    assert (settings.basic_auth, settings.api_keys) == ("weaviate:pass word", ("key1", "key2"))
 
 
 @click.command()

@@ -24,8 +24,7 @@ def baked(images: tuple[str, str]) -> Iterator[str]:
     tag = f"clip-vectorizer:baked-{uuid4().hex[:8]}"
     with running_hub() as hub:
         for name in FILES:
-            if (EMOJI / name).exists():
-                hub.add("org/drawings", name, (EMOJI / name).read_bytes())
+            hub.add("org/drawings", name, (EMOJI / name).read_bytes())
         given = (f"BAKE_MODEL={MODEL}", f"HF_ENDPOINT={hub.url}")
         arguments = [word for each in given for word in ("--build-arg", each)]
         file = REPOSITORY / "docker" / "Dockerfile"

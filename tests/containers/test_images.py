@@ -36,7 +36,9 @@ def test_an_image_is_small(image: str) -> None:
 
 def own_bytes(image: str) -> int:
     """The bytes of the layers that are not those of the base image."""
-    base = next(line for line in (REPOSITORY / "docker" / "Dockerfile").read_text().splitlines() if "ARG PYTHON_" in line)
+    base = next(
+        line for line in (REPOSITORY / "docker" / "Dockerfile").read_text().splitlines() if "ARG PYTHON_" in line
+    )
     below = inspect("image", base.partition("=")[2])
     assert inspect("image", image)["RootFS"]["Layers"][: len(below["RootFS"]["Layers"])] == below["RootFS"]["Layers"]
     return int(inspect("image", image)["Size"] - below["Size"])
@@ -54,13 +56,18 @@ def test_an_image_says_what_it_is(image: str) -> None:
 @pytest.mark.parametrize("image", [SIDECAR, CLIENT])
 def test_an_image_runs_as_a_user_without_rights(image: str) -> None:
     assert inspect("image", image)["Config"]["User"] == "clip"
-    assert shell(image, "id -u; touch /opt/clip-vectorizer/x 2>/dev/null || echo refused").split() == ["10001", "refused"]
+    assert shell(image, "id -u; touch /opt/clip-vectorizer/x 2>/dev/null || echo refused").split() == [
+        "10001",
+        "refused",
+    ]
 
 
 @pytest.mark.parametrize("image", [SIDECAR, CLIENT])
 def test_an_image_has_no_build_tools_and_no_caches(image: str) -> None:
     assert not shell(image, f"for tool in {' '.join(TOOLS)}; do command -v $tool; done; true")
-    assert not shell(image, "find / -xdev \\( -path '*/pip/http*' -o -name '*.whl' -o -path '/var/lib/apt/lists/*_*' \\)")
+    assert not shell(
+        image, "find / -xdev \\( -path '*/pip/http*' -o -name '*.whl' -o -path '/var/lib/apt/lists/*_*' \\)"
+    )
     assert not shell(image, "ls -A /home/clip/.cache")
 
 
@@ -71,7 +78,10 @@ def test_the_image_of_the_commands_has_no_model() -> None:
 
 
 def test_the_image_for_cpus_has_no_gpu_library() -> None:
-    found = shell(SIDECAR, "find /opt -size +1M \\( -name '*cuda*' -o -name '*cudnn*' -o -name '*cupti*' -o -path '*/nvidia/*' \\)")
+    found = shell(
+        SIDECAR,
+        "find /opt -size +1M \\( -name '*cuda*' -o -name '*cudnn*' -o -name '*cupti*' -o -path '*/nvidia/*' \\)",
+    )
     assert not found
 
 

@@ -96,4 +96,6 @@ def test_no_key_is_in_what_docker_shows(compose: Compose, keys: Path) -> None:
     for service in ("vectorizer", "weaviate"):
         shown = json.dumps(compose.container(service)) + compose("logs", service).stdout
         assert not [secret for secret in secrets if secret in shown]
-        assert not [secret for secret in secrets if secret in docker("history", "--no-trunc", "clip-vectorizer:local").stdout]
+        assert not [
+            secret for secret in secrets if secret in docker("history", "--no-trunc", "clip-vectorizer:local").stdout
+        ]

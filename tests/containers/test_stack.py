@@ -126,7 +126,9 @@ def test_down_with_v_leaves_nothing(images: tuple[str, str]) -> None:
     with running(other):
         assert {f"{other.project}_weaviate", f"{other.project}_models"} <= set(names("volume"))
         other("down", "--volumes")
-        assert not [name for kind in ("volume", "network", "container") for name in names(kind) if other.project in name]
+        assert not [
+            name for kind in ("volume", "network", "container") for name in names(kind) if other.project in name
+        ]
 
 
 def names(kind: str) -> list[str]:
