@@ -1,18 +1,8 @@
-"""The images, built once for the run. Every test here is marked `containers`; without an engine they fail."""
-
-from pathlib import Path
+"""The images, built once for the run. The tests are marked `containers`; without an engine they fail."""
 
 import pytest
 
 from tests.containers.engine import BUILD_SECONDS, CLIENT, SIDECAR, Compose
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.containers)
 
 
 @pytest.fixture(scope="session")

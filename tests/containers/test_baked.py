@@ -10,6 +10,8 @@ from tests.containers.engine import BUILD_SECONDS, docker, inspect, started, wai
 from tests.models.hub_server import running_hub
 from tests.stack.support import REPOSITORY
 
+pytestmark = pytest.mark.containers
+
 MODEL = "hf-hub:org/drawings"
 EMOJI = REPOSITORY / "clip_vectorizer" / "models" / "emoji"
 FILES = ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "tokenizer_config.json")

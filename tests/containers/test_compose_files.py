@@ -4,6 +4,8 @@ import pytest
 
 from tests.containers.engine import COMPOSE, Compose
 
+pytestmark = pytest.mark.containers
+
 KEYS, GPU = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", "gpu"))
 
 

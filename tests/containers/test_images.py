@@ -8,7 +8,7 @@ import pytest
 from tests.containers.engine import CLIENT, SIDECAR, docker, inspect, started, wait_for_health
 from tests.stack.support import REPOSITORY
 
-pytestmark = pytest.mark.usefixtures("images")
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("images")]
 
 MB = 1_000_000
 MOST_MB = {SIDECAR: 1200, CLIENT: 350}  # of our layers on a slim base

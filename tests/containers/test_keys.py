@@ -11,6 +11,8 @@ import pytest
 from tests.containers.engine import COMPOSE, Compose, docker, running
 from tests.stack.support import REPOSITORY, Stack, http, run_command
 
+pytestmark = pytest.mark.containers
+
 KEYS = COMPOSE.with_name("compose.keys.yaml")
 BODY = json.dumps({"texts": ["a red apple"]}).encode()
 

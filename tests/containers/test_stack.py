@@ -11,6 +11,8 @@ import pytest
 from tests.containers.engine import Compose, docker, running
 from tests.stack.support import EXAMPLES, Stack, clean_environment, run_command
 
+pytestmark = pytest.mark.containers
+
 GRAPHQL = '{ Get { Image(nearText: {concepts: ["a red apple"]}, limit: 3) { path _additional { distance } } } }'
 
 PROGRESS = re.compile(r"\d+ of \d+")
