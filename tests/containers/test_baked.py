@@ -8,13 +8,12 @@ import pytest
 
 from tests.containers.engine import BUILD_SECONDS, docker, inspect, started, wait_for_health
 from tests.models.hub_server import running_hub
+from tests.models.small import random_clip, save_folder
 from tests.stack.support import REPOSITORY
 
 pytestmark = pytest.mark.containers
 
-MODEL = "hf-hub:org/drawings"
-EMOJI = REPOSITORY / "clip_vectorizer" / "models" / "emoji"
-FILES = ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "tokenizer_config.json")
+MODEL = "hf-hub:org/small"
 META = """
 import urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:8080/meta", timeout=60).read().decode())
@@ -22,15 +21,15 @@ print(urllib.request.urlopen("http://127.0.0.1:8080/meta", timeout=60).read().de
 
 
 @pytest.fixture(scope="module")
-def baked(images: tuple[str, str]) -> Iterator[str]:
+def baked(images: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     tag = f"clip-vectorizer:baked-{uuid4().hex[:8]}"
     with running_hub() as hub:
-        for name in FILES:
-            hub.add("org/drawings", name, (EMOJI / name).read_bytes())
+        for file in save_folder(random_clip(), tmp_path_factory.mktemp("small")).iterdir():
+            hub.add(MODEL.removeprefix("hf-hub:"), file.name, file.read_bytes())
         given = (f"BAKE_MODEL={MODEL}", f"HF_ENDPOINT={hub.url}")
         arguments = [word for each in given for word in ("--build-arg", each)]
-        file = REPOSITORY / "docker" / "Dockerfile"
-        command = ("build", "--network", "host", *arguments, "--file", file, "--tag", tag, REPOSITORY)
+        dockerfile = REPOSITORY / "docker" / "Dockerfile"
+        command = ("build", "--network", "host", *arguments, "--file", dockerfile, "--tag", tag, REPOSITORY)
         docker(*command, seconds=BUILD_SECONDS)
         assert hub.fetched()
     yield tag
