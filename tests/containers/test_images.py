@@ -17,6 +17,7 @@ NO_NEW_PRIVILEGES = "no-new-privileges:true"
 LABELS = ("title", "description", "version", "licenses", "revision", "vendor")
 TOOLS = ("gcc", "cc", "g++", "clang", "ld", "make", "uv")
 CACHES = "/root/.cache /home/clip/.cache /wheels /build /models"
+EMOJI = json.loads((REPOSITORY / "clip_vectorizer" / "models" / "emoji" / "open_clip_config.json").read_text())
 VECTORS = """
 import json, urllib.request
 body = json.dumps({"texts": ["a red apple"]}).encode()
@@ -89,7 +90,7 @@ def test_a_sidecar_needs_no_network_no_rights_and_no_disk(settings: dict[str, st
     with started(*BOXED, NO_NEW_PRIVILEGES, *given, SIDECAR) as name:
         assert wait_for_health(name) == "healthy", docker("logs", name, expect=None).stderr
         answer = json.loads(docker("exec", name, "python", "-I", "-c", VECTORS).stdout)
-        assert answer == {"dimension": 192}
+        assert answer == {"dimension": EMOJI["embed_dim"]}
         assert docker("stop", "--time", "30", name).exit_code == 0
         assert inspect("container", name)["State"]["ExitCode"] == 0
 
