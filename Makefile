@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check browser test stack bench soak build up down
+.PHONY: demo setup format check browser test stack containers bench soak build keys up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -31,15 +31,30 @@ browser:
 
 test: check browser
 	$(BIN)/clip-demo weaviate >/dev/null
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone' && $(BIN)/pytest -m alone
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not containers' \
+		&& $(BIN)/pytest -m 'alone and not containers'
 
 stack: setup
 	$(BIN)/pytest -m stack
+# Builds the images and runs them; needs a Docker engine and some 5 GB. Fails, not skips, without an engine.
+containers: setup
+	$(BIN)/pytest -m containers
 bench: setup
 	$(BIN)/python benchmarks/table.py
 soak: setup
 	$(BIN)/python -m tests.faults.soak
 build: setup
 	$(BIN)/uv build --wheel
+# The keys of docker/compose.keys.yaml; those that exist stay. Containers run as other users, so the folder is closed
+# and not the files.
+KEYS ?= docker/keys
+keys:
+	@mkdir -p -m 700 $(KEYS)
+	@for key in weaviate_key sidecar_key sidecar_login; do \
+		[ -s $(KEYS)/$$key ] || $(PYTHON) -c 'import secrets, sys; print(sys.argv[1] + secrets.token_hex(24))' \
+			$$([ $$key != sidecar_login ] || echo weaviate:) "" >$(KEYS)/$$key; \
+	done
+	@chmod 644 $(KEYS)/*
+	@echo "$(KEYS): weaviate_key, sidecar_key, sidecar_login" >&2
 up down: setup
 	$(BIN)/clip-demo $@

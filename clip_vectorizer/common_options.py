@@ -1,16 +1,29 @@
 """Click options that several commands share: of the connections, the collection and the output."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
+from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.secret_files import read_secret
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 WEAVIATE_OPTIONS = ("--weaviate-url", "--weaviate-grpc-port", "--weaviate-api-key")
 VECTORIZER_OPTIONS = ("--vectorizer-url", "--vectorizer-api-key")
+
+
+class SecretOption(click.Option):
+    """An option whose environment variable NAME may be replaced by NAME_FILE, the path of a file with the value."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        try:
+            return read_secret(os.environ, str(self.envvar)) or None
+        except SettingsError as error:
+            raise click.UsageError(str(error), ctx) from error
 
 
 def weaviate_options(command: CommandT) -> CommandT:
@@ -40,7 +53,12 @@ grpc_port_option = click.option(
     help="Weaviate's gRPC port, on the same host.",
 )
 api_key_option = click.option(
-    "--weaviate-api-key", envvar="WEAVIATE_API_KEY", metavar="KEY", show_envvar=True, help="Weaviate's API key."
+    "--weaviate-api-key",
+    cls=SecretOption,
+    envvar="WEAVIATE_API_KEY",
+    metavar="KEY",
+    show_envvar=True,
+    help="Weaviate's API key; WEAVIATE_API_KEY_FILE names a file with it.",
 )
 vectorizer_option = click.option(
     "--vectorizer-url",
@@ -53,10 +71,12 @@ vectorizer_option = click.option(
 )
 vectorizer_key_option = click.option(
     "--vectorizer-api-key",
+    cls=SecretOption,
     envvar="VECTORIZER_API_KEY",
     metavar="KEY",
     show_envvar=True,
-    help="The sidecar's API key. A user name and password go into its URL.",
+    help="The sidecar's API key; VECTORIZER_API_KEY_FILE names a file with it. A user name and password go into its "
+    "URL.",
 )
 collection_option = click.option(
     "--collection", default=IMAGE_COLLECTION, metavar="NAME", show_default=True, help="Collection to search."

@@ -25,7 +25,6 @@ COMPOSE_SETTINGS = {
     "VECTORIZER_PORT": "0",
     "WEAVIATE_PORT": "0",
     "WEAVIATE_GRPC_PORT": "0",
-    "WEAVIATE_API_KEY": "",
 }
 PULL_SECONDS = 300  # Weaviate's image is some 150 MB
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.images.settings import ColourMode
 from clip_vectorizer.models.cores import usable_cores
+from clip_vectorizer.secret_files import read_secret
 from clip_vectorizer.server.limits import Limits
 
 DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
@@ -137,7 +138,7 @@ def parse_bool(env: Mapping[str, str], name: str) -> bool:
 
 
 def parse_credentials(env: Mapping[str, str]) -> str:
-    text = env.get("CLIP_BASIC_AUTH", "")
+    text = read_secret(env, "CLIP_BASIC_AUTH")
     if text and not all(text.partition(":")):
         raise SettingsError("CLIP_BASIC_AUTH: expected user:password")
     return text
@@ -145,7 +146,7 @@ def parse_credentials(env: Mapping[str, str]) -> str:
 
 def parse_keys(env: Mapping[str, str]) -> tuple[str, ...]:
     """One key or several with commas between."""
-    parts = tuple(part.strip() for part in env.get("CLIP_API_KEYS", "").split(","))
+    parts = tuple(part.strip() for part in read_secret(env, "CLIP_API_KEYS").split(","))
     if parts != ("",) and not all(part.isprintable() and part and " " not in part for part in parts):
         raise SettingsError("CLIP_API_KEYS: expected keys without spaces, with commas between: key1,key2")
     return () if parts == ("",) else parts

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,11 @@ def test_the_error_for_an_invalid_key_or_level_names_its_variable_and_no_key(env
     with pytest.raises(SettingsError, match=next(iter(env))) as error:
         parse_settings(env)
     assert "a b" not in str(error.value)
+
+
+def test_the_sidecar_takes_its_password_and_keys_from_files(tmp_path: Path) -> None:
+    (tmp_path / "login").write_text("weaviate:pass word\n")
+    (tmp_path / "keys").write_text("key1,key2\n")
+    env = {"CLIP_BASIC_AUTH_FILE": str(tmp_path / "login"), "CLIP_API_KEYS_FILE": str(tmp_path / "keys")}
+    settings = parse_settings(env)
+    assert (settings.basic_auth, settings.api_keys) == ("weaviate:pass word", ("key1", "key2"))

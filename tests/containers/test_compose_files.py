@@ -1,0 +1,36 @@
+"""The compose files as compose reads them: every service is hardened, and a GPU is reserved where it is wanted."""
+
+import pytest
+
+from tests.containers.engine import COMPOSE, Compose
+
+pytestmark = pytest.mark.containers
+
+KEYS, GPU = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", "gpu"))
+
+
+@pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, KEYS), (COMPOSE, GPU), (COMPOSE, GPU, KEYS)])
+def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
+    services = Compose(files, {"KEYS": "/keys"}).config()["services"]  # type: ignore[arg-type]
+    assert services.keys() == {"vectorizer", "weaviate", "ingest", "search", "classify"}
+    for name, service in services.items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"] and service["tmpfs"] == ["/tmp"], name
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
+
+
+def test_a_gpu_is_reserved_for_the_sidecar_alone() -> None:
+    services = Compose((COMPOSE, GPU), {"GPUS": "2"}).config()["services"]
+    [device] = services["vectorizer"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", 2, ["gpu"])
+    assert services["vectorizer"]["build"]["args"]["GPU"] == "true"
+    assert services["vectorizer"]["environment"]["CLIP_DEVICE"] == "cuda:all"
+    assert [name for name, service in services.items() if "reservations" in str(service)] == ["vectorizer"]
+
+
+def test_no_variable_is_needed() -> None:
+    """A stack of defaults: what is not set in the environment has a value in the file."""
+    services = Compose().config()["services"]
+    assert services["vectorizer"]["environment"] == {"CLIP_MODEL": None}
+    assert services["weaviate"]["environment"]["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "true"
