@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 import numpy as np
@@ -79,7 +80,7 @@ def main(
     epochs: int,
     batch: int,
     learning_rate: float,
-    freeze: str,
+    freeze: Literal["none", "image", "text"],
     seed: int,
     json_file: Path | None,
 ) -> None:
@@ -96,7 +97,7 @@ def main(
         table,
         work / "fine-tuning" / "model",
         model,
-        freeze="image" if freeze == "image" else "text" if freeze == "text" else None,
+        freeze=None if freeze == "none" else freeze,
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,

@@ -20,13 +20,14 @@ from clip_vectorizer.training.drawing_store import load_art_set
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.evaluation import (
     PHRASE_PRECISION_DEPTH,
+    HeldOutFigures,
     encode_drawings,
     encode_texts,
     format_figures,
     format_phrases,
     mark_answers,
-    measure_held_out,
     measure_phrases,
+    measure_recall,
     rank_drawings,
 )
 from clip_vectorizer.training.phrases import PhraseQuery, load_phrase_queries
@@ -50,8 +51,9 @@ def main(work: Path, model: str, each: bool, json_file: Path | None) -> None:
     concepts, drawings = load_held_out(work)
     encoder = load_encoder(ModelName(model), Placement())
     report.note(f"{model}, {len(concepts)} drawings; ± is one standard error")
-    report.note(format_figures(measure_held_out(encoder, concepts, drawings)))
     drawn = encode_drawings(encoder, drawings)
+    phrases = measure_phrases(encoder, concepts, drawn, load_phrase_queries())
+    report.note(format_figures(HeldOutFigures(measure_recall(encoder, concepts, drawn), phrases)))
     untagged = list_untagged_phrases(concepts)
     report.note(f"the {len(untagged)} phrases that are, word for word, no tag in emojibase:")
     report.note(format_phrases(measure_phrases(encoder, concepts, drawn, untagged)))

@@ -160,7 +160,7 @@ def load_text_tower(
             return {key: value for key, value in state.items() if is_text_weight(key)}
 
         stored = load_or_train(plan.work / f"{name}.safetensors", stage.steps, train)
-        model.load_state_dict({key: value for key, value in stored.items() if is_text_weight(key)}, strict=False)
+        model.load_state_dict(stored, strict=False)  # has no image tower
 
     load_part("text", plan.text)
     if plan.naming.steps:
