@@ -14,7 +14,11 @@ from uuid import uuid4
 from tests.stack.support import REPOSITORY, Ran, Stack, clean_environment
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
-SIDECAR, CLIENT = "clip-vectorizer:local", "clip-ingest:local"
+IMAGES = {  # set other names to test two work trees on one engine
+    name: os.environ.get(name, f"{image}:local")
+    for name, image in (("VECTORIZER_IMAGE", "clip-vectorizer"), ("INGEST_IMAGE", "clip-ingest"))
+}
+SIDECAR, CLIENT = IMAGES.values()
 BUILD_SECONDS = 3600  # PyTorch is a large download
 START_SECONDS = 600
 COMMAND_SECONDS = 300
@@ -54,7 +58,7 @@ class Compose:
     @property
     def env(self) -> dict[str, str]:
         ports = dict.fromkeys(("VECTORIZER_PORT", "WEAVIATE_PORT", "WEAVIATE_GRPC_PORT"), "0")
-        return {"COMPOSE_PROJECT_NAME": self.project, **ports, **self.settings}
+        return {"COMPOSE_PROJECT_NAME": self.project, **IMAGES, **ports, **self.settings}
 
     def __call__(self, *words: str | Path, seconds: float = COMMAND_SECONDS, expect: int | None = 0) -> Ran:
         return docker(*self.words(*words)[1:], env=self.env, seconds=seconds, expect=expect)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.containers.engine import COMPOSE, Compose, docker, running
+from tests.containers.engine import COMPOSE, SIDECAR, Compose, docker, running
 from tests.stack.support import REPOSITORY, Stack, http, run_command
 
 pytestmark = pytest.mark.containers
@@ -98,6 +98,4 @@ def test_no_key_is_in_what_docker_shows(compose: Compose, keys: Path) -> None:
     for service in ("vectorizer", "weaviate"):
         shown = json.dumps(compose.container(service)) + compose("logs", service).stdout
         assert not [secret for secret in secrets if secret in shown]
-        assert not [
-            secret for secret in secrets if secret in docker("history", "--no-trunc", "clip-vectorizer:local").stdout
-        ]
+        assert not [secret for secret in secrets if secret in docker("history", "--no-trunc", SIDECAR).stdout]
