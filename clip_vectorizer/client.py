@@ -79,10 +79,21 @@ class VectorizerClient:
         self._http.close()
 
     def meta(self) -> ModelInfo:
-        """The sidecar's model. Raises SidecarRefused if it is not a sidecar of this project."""
-        info = read_model_info(read_json_answer(self._http.request("GET", protocol.META), self.url), self.url)
+        """The sidecar's model. Raises SidecarRefused if it is not a sidecar of this project.
+
+        Raises SidecarUnreachable while the model is being loaded.
+        """
+        info = read_model_info(read_json_answer(self._request_meta(), self.url), self.url)
         self._dimension = info.dimension
         return info
+
+    def _request_meta(self) -> httpx.Response:
+        try:
+            return self._http.request("GET", protocol.META)
+        except SidecarRefused as refusal:
+            if refusal.status == httpx.codes.SERVICE_UNAVAILABLE:
+                raise SidecarUnreachable(f"the sidecar at {self.url} is not ready: {refusal}") from refusal
+            raise
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """(N, D) float32, in the order of `texts`; no texts: (0, D). Raises Mismatch if the dimension changes."""

@@ -163,6 +163,12 @@ def test_a_sigmoid_models_bias_is_read_and_an_earlier_sidecar_has_none() -> None
     assert client(answering(200, json=body)).meta().logit_bias is None
 
 
+def test_a_sidecar_that_loads_its_model_is_not_reachable_yet() -> None:
+    loading = answering(503, json={"error": "loading emoji; try again in a moment"})
+    with pytest.raises(SidecarUnreachable, match="is not ready: loading emoji; try again"):
+        client(loading).meta()
+
+
 def test_the_error_for_meta_of_another_program_names_the_missing_fields() -> None:
     with pytest.raises(SidecarRefused, match=r"lacks model, revision, .*not a clip-vectorizer sidecar"):
         client(answering(200, json={"version": "1"})).meta()
