@@ -21,6 +21,7 @@ VectorizerError                     exit code 1
 ├── SidecarRefused                  an error response of the sidecar, as a client raises it
 ├── Mismatch                        exit code 5: another model or another schema; vectors must not mix
 ├── InputError                      exit code 2: what the user named cannot be used (no such file, an empty query)
+│   └── AddressRefused              the server of an image is in a network that is not allowed
 ├── StackError                      Weaviate cannot be found, built or started
 ├── TrainingDataError               the drawings or names to learn from are missing
 ├── TrainingDiverged                the loss is no longer a number
@@ -188,6 +189,17 @@ class Mismatch(VectorizerError):
 
 class InputError(VectorizerError):
     exit_code = 2
+
+
+class AddressRefused(InputError):
+    """`address` is the numeric one, "" where it is unknown; `kind` is what is wrong with it."""
+
+    def __init__(self, host: str, address: str, kind: str) -> None:
+        where = f"is at {address}, {kind}" if address and address != host else f"is {kind}"
+        super().__init__(
+            f"{host} {where}; only public addresses are opened, and those that you allow: --allow-address {host}"
+        )
+        self.host, self.address, self.kind = host, address, kind
 
 
 class StackError(VectorizerError):

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import HTTPServer
 
+from clip_vectorizer.address_guard import AddressGuard
+
+ALLOWED = ("127.0.0.1",)  # for --allow-address: where the servers of tests are
+LOOPBACK = AddressGuard.parse(ALLOWED)
 POLL_SECONDS = 0.01  # how soon it notices shutdown()
 
 
