@@ -88,4 +88,12 @@ consistency_option = click.option(
     show_default="Weaviate's",
     help="How many replicas must answer.",
 )
+ALLOW_ADDRESS = ("--allow-address", "allow_addresses")
+ALLOW_ADDRESS_ATTRIBUTES: dict[str, Any] = {
+    "multiple": True,
+    "envvar": "CLIP_ALLOW_ADDRESSES",
+    "metavar": "HOST|NETWORK|all",
+    "show_envvar": True,
+    "help": "Open images at this server, too: localhost, 10.0.0.0/8. By default only at public addresses. Repeatable.",
+}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")

@@ -8,6 +8,8 @@ import click
 
 from clip_vectorizer.cli_common import CommandMode, Exclusion, ExitCodeCommand, Requirement, SpecialCase, Values
 from clip_vectorizer.common_options import (
+    ALLOW_ADDRESS,
+    ALLOW_ADDRESS_ATTRIBUTES,
     VECTORIZER_OPTIONS,
     WEAVIATE_OPTIONS,
     vectorizer_key_option,
@@ -130,6 +132,7 @@ READING_OPTIONS = (
     ),
     click.option("-0", "--null", "nul", is_flag=True, help="Paths on standard input end with NUL."),
     click.option("--storage", multiple=True, metavar="KEY=VALUE", help="fsspec options for s3://, gs://, ..."),
+    click.option(*ALLOW_ADDRESS, **ALLOW_ADDRESS_ATTRIBUTES),
     click.option("--checksum", is_flag=True, help="Read all files, even if size and time are unchanged."),
     click.option(
         "--workers",
@@ -220,6 +223,7 @@ REINDEX_SOURCE_TAKES = (
         "--root",
         "-0",
         "--storage",
+        "--allow-address",
     ),
     "--workers",
 )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.collections import CollectionSpec
 from clip_vectorizer.database.connection import ConnectionSettings
@@ -261,7 +262,14 @@ def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
         root=values["root"],
         nul=values["nul"],
         storage=dict(map(parse_pair, values["storage"])),
+        allow_addresses=check_addresses(values["allow_addresses"]),
     )
+
+
+def check_addresses(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises InputError before anything is read."""
+    AddressGuard.parse(words)
+    return words
 
 
 def parse_password(text: str) -> PdfPassword:

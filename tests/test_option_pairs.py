@@ -44,7 +44,7 @@ FLAG = None
 def plan_search(values: Values) -> object:
     request = search_request.build_request(values)
     if not isinstance(request, search_request.StringSearchRequest):
-        return request, pick(values, "collection", "tenant", "consistency", "weaviate", "vectorizer")
+        return request, pick(values, "collection", "tenant", "consistency", "weaviate", "vectorizer", "allow")
     reads_property = request.source.startswith("property:")
     return request, pick(values, "collection", "tenant", "weaviate") if reads_property else ()
 
@@ -52,7 +52,7 @@ def plan_search(values: Values) -> object:
 def plan_classify(values: Values) -> object:
     request = classify_actions.build_request(values)
     stored = ("collection", "tenant", "consistency") if request.needs_collection else ()
-    return request, pick(values, *stored, "weaviate", "vectorizer")
+    return request, pick(values, *stored, "weaviate", "vectorizer", "allow")
 
 
 def plan_ingest(values: Values) -> object:
@@ -101,6 +101,7 @@ def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
     needed += ["--list"] if "--after" in names else []
     needed += ["--group-by"] if "--per-group" in names else []
     needed += ["TEXT"] if names & {"--plain", "--captions"} else []
+    needed += ["--image"] if "--allow-address" in names else []
     return tuple(needed)
 
 
@@ -120,7 +121,8 @@ def base_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
 def needs_of_classify(names: frozenset[str]) -> tuple[str, ...]:
     labels = base_of_classify(names)
     shots = ("--few-shot",) if "--shots" in names and "--linear-probe" not in names else ()
-    return (*labels, *shots)
+    files = ("FILES",) if "--allow-address" in names else ()
+    return (*labels, *shots, *files)
 
 
 def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
@@ -139,7 +141,7 @@ CASES = {
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--json": FLAG, "-0": FLAG, "--html": "-", "--explain": FLAG, "--property": "size", "--vectors": FLAG,
             "--thumbnails": FLAG, "--list": FLAG, "--after": "id", "--similar-strings": "x.txt",
-            "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
+            "--consistency": "ONE", "--allow-address": "localhost", **STORED, **WEAVIATE, **SIDECAR,
         },
         plan_search,
         ((), ("--list",), ("--json",)),
@@ -152,7 +154,7 @@ CASES = {
             "--query": "red", "--where": "label=x", "--limit": "3", "--strategy": "images", "--few-shot": "label",
             "--linear-probe": "label", "--shots": "2", "--remove-means": FLAG, "--other": "0.3",
             "--other-from": "folder", "--json": FLAG, "--save": FLAG, "--consistency": "ONE",
-            **STORED, **WEAVIATE, **SIDECAR,
+            "--allow-address": "localhost", **STORED, **WEAVIATE, **SIDECAR,
         },
         plan_classify,
         ((), ("FILES",), ("--few-shot",)),
@@ -166,7 +168,8 @@ CASES = {
             "--fit": "pad", "--dpi": "72", "--pdf-password": "secret", "--least-decoded": "0.5", "--frames": FLAG,
             "--exif": FLAG, "--property": "price",
             "--path-column": "p", "--label-column": "l", "--caption-column": "c", "--root": "r", "-0": FLAG,
-            "--storage": "anon=true", "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
+            "--allow-address": "localhost", "--storage": "anon=true",
+            "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
             "--inference-url": "http://i:1", "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
             "--json": FLAG, **STORED, **WEAVIATE, **SIDECAR,
@@ -294,6 +297,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "VECTORIZER_URL",
         "VECTORIZER_API_KEY",
         "CLIP_PDF_PASSWORD",
+        "CLIP_ALLOW_ADDRESSES",
     ):
         monkeypatch.delenv(variable, raising=False)
     np.save("v.npy", np.ones(2, dtype=np.float32))
@@ -377,6 +381,8 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-classify --labels a,b a.png --tenant t", "remove --tenant"),
         ("clip-classify --labels a,b --strategy labels a.png", "remove it to classify FILES"),
         ("clip-classify --labels a,b --strategy images --few-shot label", "plain cosines"),
+        ("clip-search red --allow-address localhost", "--allow-address works only with --image"),
+        ("clip-classify --labels a,b --allow-address all", "--allow-address works only with FILES"),
         ("clip-search --list --thumbnails", "add --json"),
         ("clip-search --list red", "--list does not work with TEXT"),
         ("clip-search red --similar-strings x.txt --tenant t", "remove --tenant"),

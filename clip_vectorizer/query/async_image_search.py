@@ -60,6 +60,7 @@ class AsyncImageSearch:
         collection: str | None = IMAGE_COLLECTION,
         tenant: str | None = None,
         consistency_level: str | None = None,
+        allow_addresses: Sequence[str] = (),
     ) -> Self:
         """Connect, as ImageSearch.connect; raises the same errors."""
         async with AsyncExitStack() as opened:
@@ -73,6 +74,7 @@ class AsyncImageSearch:
                 collection=collection,
                 tenant=tenant,
                 consistency_level=consistency_level,
+                allow_addresses=allow_addresses,
             )
             opened.callback(search.close)
             client = await opened.enter_async_context(connect_weaviate_async(weaviate_url, grpc_port, api_key))
@@ -197,7 +199,7 @@ class AsyncImageSearch:
 
     async def _run_step(self, step: SearchStep) -> Any:
         if not isinstance(step, WeaviateCall):
-            return await asyncio.to_thread(embed_step, step, self._search.sidecar)
+            return await asyncio.to_thread(embed_step, step, self._search.sidecar, self._search.guard)
         if self._images is None:
             raise InputError("connected without a collection; name one: AsyncImageSearch.connect(collection='Image')")
         try:

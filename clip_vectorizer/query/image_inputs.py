@@ -14,7 +14,9 @@ from typing import BinaryIO, Protocol
 import httpx
 from PIL import Image
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.guarded_http import GuardedTransport
 from clip_vectorizer.images.opener import encode_plain, make_plain, make_upright
 from clip_vectorizer.vectors import Vectors
 
@@ -43,16 +45,21 @@ class EmbeddedImage:
     error: str = ""
 
 
-def embed_images(images: Iterable[ImageInput], encoder: ImageBatchEncoder) -> Iterator[list[EmbeddedImage]]:
-    """Yield batches in order, each image with its vector or with the reason why it has none."""
+def embed_images(
+    images: Iterable[ImageInput], encoder: ImageBatchEncoder, guard: AddressGuard = PUBLIC_ONLY
+) -> Iterator[list[EmbeddedImage]]:
+    """Yield batches in order, each image with its vector or with the reason why it has none.
+
+    `guard`: which servers may be contacted for images that are addresses.
+    """
     numbered = enumerate(images)
     while batch := list(islice(numbered, EMBED_BATCH_SIZE)):
-        yield embed_batch([(name_image(image, index), image) for index, image in batch], encoder)
+        yield embed_batch([(name_image(image, index), image) for index, image in batch], encoder, guard)
 
 
-def embed_image(image: ImageInput, encoder: ImageBatchEncoder) -> Vectors:
+def embed_image(image: ImageInput, encoder: ImageBatchEncoder, guard: AddressGuard = PUBLIC_ONLY) -> Vectors:
     """Return the vector (D,) of one image. Raises InputError that names the image."""
-    [embedded] = embed_batch([(name_image(image, 0), image)], encoder)
+    [embedded] = embed_batch([(name_image(image, 0), image)], encoder, guard)
     if embedded.vector is None:
         raise InputError(f"{shorten_name(embedded.path)}: {embedded.error}")
     return embedded.vector
@@ -62,8 +69,10 @@ def shorten_name(name: str) -> str:
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[:MAX_NAME_LENGTH]}..."
 
 
-def embed_batch(images: Sequence[tuple[str, ImageInput]], encoder: ImageBatchEncoder) -> list[EmbeddedImage]:
-    files = [read_or_error(image) for _, image in images]
+def embed_batch(
+    images: Sequence[tuple[str, ImageInput]], encoder: ImageBatchEncoder, guard: AddressGuard
+) -> list[EmbeddedImage]:
+    files = [read_or_error(image, guard) for _, image in images]
     vectors = iter(encoder.embed_each_image([file for file in files if isinstance(file, bytes)]))
     results = [next(vectors) if isinstance(file, bytes) else file for file in files]
     return [build_embedded_image(name, result) for (name, _), result in zip(images, results, strict=True)]
@@ -78,9 +87,9 @@ def name_image(image: ImageInput, index: int) -> str:
     return os.fspath(image) if isinstance(image, str | os.PathLike) else f"images[{index}]"
 
 
-def read_or_error(image: ImageInput) -> bytes | InputError:
+def read_or_error(image: ImageInput, guard: AddressGuard) -> bytes | InputError:
     try:
-        return read_image_bytes(image)
+        return read_image_bytes(image, guard)
     except OSError as error:
         return InputError(error.strerror or str(error))
     except InputError as error:
@@ -89,18 +98,18 @@ def read_or_error(image: ImageInput) -> bytes | InputError:
         return InputError(str(error))
 
 
-def read_image_bytes(image: ImageInput) -> bytes:
+def read_image_bytes(image: ImageInput, guard: AddressGuard) -> bytes:
     """Return a file that every sidecar reads. Raises OSError (no such file), InputError (empty, a failed download)."""
     if isinstance(image, Image.Image):
         return encode_plain(make_upright(image))
-    data = image if isinstance(image, bytes) else read_location(image)
+    data = image if isinstance(image, bytes) else read_location(image, guard)
     if not data:
         raise InputError("the file is empty (0 bytes)")
     return make_plain(data)
 
 
-def read_location(name: str | os.PathLike[str]) -> bytes:
-    return download_image(name) if isinstance(name, str) and is_http_url(name) else read_file(Path(name))
+def read_location(name: str | os.PathLike[str], guard: AddressGuard) -> bytes:
+    return download_image(name, guard) if isinstance(name, str) and is_http_url(name) else read_file(Path(name))
 
 
 def read_file(path: Path) -> bytes:
@@ -122,12 +131,15 @@ def is_http_url(name: object) -> bool:
 
 
 def download_image(
-    url: str, max_bytes: int = MAX_DOWNLOAD_BYTES, timeout_seconds: float = DOWNLOAD_TIMEOUT_SECONDS
+    url: str,
+    guard: AddressGuard = PUBLIC_ONLY,
+    max_bytes: int = MAX_DOWNLOAD_BYTES,
+    timeout_seconds: float = DOWNLOAD_TIMEOUT_SECONDS,
 ) -> bytes:
     """Download within a size and a time. Raises InputError without the address, which the caller adds."""
     try:
         with (
-            httpx.Client(timeout=STEP_TIMEOUT_SECONDS, follow_redirects=True, max_redirects=MAX_REDIRECTS) as client,
+            open_client(guard) as client,
             client.stream("GET", url, headers={"Accept": "image/*"}) as response,
         ):
             return read_body(response, max_bytes, time.monotonic() + timeout_seconds)
@@ -137,6 +149,15 @@ def download_image(
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise InputError(f"cannot be downloaded ({error or type(error).__name__}); check the address") from None
+
+
+def open_client(guard: AddressGuard) -> httpx.Client:
+    return httpx.Client(
+        timeout=STEP_TIMEOUT_SECONDS,
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        transport=GuardedTransport(guard, httpx.create_ssl_context()),
+    )
 
 
 def read_body(response: httpx.Response, max_bytes: int, deadline: float) -> bytes:

@@ -9,6 +9,7 @@ from typing import Self, Unpack
 
 import numpy.typing as npt
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import LABEL
@@ -70,22 +71,25 @@ class ImageSearch:
         collection: str | None = IMAGE_COLLECTION,
         tenant: str | None = None,
         consistency_level: str | None = None,
+        allow_addresses: Sequence[str] = (),
     ) -> Self:
         """Connect to Weaviate and the sidecar, and check that the sidecar's model made the collection's vectors.
 
         `grpc_port`: None is 50051. `api_key`: Weaviate's; `vectorizer_api_key`: the sidecar's. `collection`: None to
         classify files without images in the database. `tenant`: required where the collection has tenants.
         `consistency_level`: how many replicas must agree on a read, ONE, QUORUM or ALL (also weaviate-client's
-        ConsistencyLevel); None leaves it to Weaviate.
+        ConsistencyLevel); None leaves it to Weaviate. `allow_addresses`: servers of images (https://...) that may be
+        contacted although their addresses are not public ones: hosts, networks such as 10.0.0.0/8, or "all".
 
         Raises SettingsError (a bad URL), WeaviateUnreachable, SidecarUnreachable, InputError (no such collection,
-        tenant or level), Mismatch (another model).
+        tenant, level or network), Mismatch (another model).
         """
+        guard = AddressGuard.parse(allow_addresses)
         address = ConnectionSettings(weaviate_url, grpc_port, api_key, vectorizer_url, vectorizer_api_key)
         connection = open_connection(address, collection, tenant, consistency_level)
         client, info, target = connection.client, connection.info, connection.target
         images = WeaviateImages(client, weaviate_url, target) if target else None
-        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, images))
+        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, images), guard)
         search._opened = connection.opened
         return search
 
@@ -95,13 +99,16 @@ class ImageSearch:
         sidecar: QueryEncoder,
         images: SearchableCollection | None,
         open_stores: Callable[[], ClassificationStores],
+        guard: AddressGuard = PUBLIC_ONLY,
     ) -> None:
         """Use `connect` instead; this takes the parts, which tests replace.
 
-        `images`: None without a collection. `open_stores`: called by each classification.
+        `images`: None without a collection. `open_stores`: called by each classification. `guard`: which servers of
+        images may be contacted.
         """
         self.info = info
         self.sidecar = sidecar
+        self.guard = guard
         self._images = images
         self._open_stores = open_stores
         self._opened = ExitStack()
@@ -268,7 +275,7 @@ class ImageSearch:
         label set of another model).
         """
         self._check_open()
-        context = ClassifyContext(self.info, self.sidecar, self._open_stores(), self._images)
+        context = ClassifyContext(self.info, self.sidecar, self._open_stores(), self._images, self.guard)
         return classify(images, labels, templates, limit, ClassifyOptions(**options), context)
 
     def label_set(self, name: str) -> list[str]:
@@ -291,7 +298,9 @@ class ImageSearch:
         images = self._require_images()
 
         def run_step(step: SearchStep) -> object:
-            return images.execute(step) if isinstance(step, WeaviateCall) else embed_step(step, self.sidecar)
+            if isinstance(step, WeaviateCall):
+                return images.execute(step)
+            return embed_step(step, self.sidecar, self.guard)
 
         return run_flow(flow, run_step)
 

@@ -96,6 +96,7 @@ class SourceOptions:
     root: str | None = None  # base of relative paths; None: the table's folder, for stdin the working directory
     nul: bool = False  # paths on stdin end with NUL, not with a new line
     storage: dict[str, str] = field(default_factory=dict)  # for fsspec: endpoint_url=..., anon=true
+    allow_addresses: tuple[str, ...] = ()  # hosts and networks to open besides public ones (AddressGuard.parse)
 
 
 def make_stamp(*parts: object) -> str:

@@ -18,6 +18,9 @@ from typing import BinaryIO, cast
 
 import httpx
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
+from clip_vectorizer.errors import AddressRefused
+from clip_vectorizer.guarded_http import GuardedTransport
 from ingest.items import UnusableFile
 from ingest.retry import RetryPolicy, TransientFailure
 from ingest.sources.base import SETTLED_SECONDS, make_stamp
@@ -40,11 +43,18 @@ class HttpTransport:
     """Opens files at HTTP URLs. Thread-safe."""
 
     def __init__(
-        self, retry_policy: RetryPolicy, timeout: httpx.Timeout = TIMEOUT, max_seconds: float = MAX_SECONDS
+        self,
+        retry_policy: RetryPolicy,
+        timeout: httpx.Timeout = TIMEOUT,
+        max_seconds: float = MAX_SECONDS,
+        guard: AddressGuard = PUBLIC_ONLY,
     ) -> None:
         agent = {"User-Agent": f"clip-ingest/{version('clip-vectorizer')}", "Accept-Encoding": "identity"}
         self._client = httpx.Client(
-            headers=agent, timeout=timeout, limits=CONNECTION_LIMITS, follow_redirects=True, verify=load_certificates()
+            headers=agent,
+            timeout=timeout,
+            follow_redirects=True,
+            transport=GuardedTransport(guard, load_certificates(), CONNECTION_LIMITS),
         )
         self.retry_policy, self.max_seconds = retry_policy, max_seconds
         weakref.finalize(self, self._client.close)  # sources can be iterated again at any time, so they have no close
@@ -60,7 +70,7 @@ class HttpTransport:
         """Return the file's stamp by one HEAD request; "" if that fails, because reading may still work."""
         try:
             response = self._client.head(url)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, AddressRefused):
             return ""
         return stamp_response(response.headers) if response.is_success else ""
 
@@ -82,6 +92,8 @@ class HttpTransport:
                 yield response
         except httpx.TimeoutException as error:
             raise TransientFailure(f"timed out ({type(error).__name__})") from None
+        except AddressRefused as error:
+            raise UnusableFile(str(error)) from None
         except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise UnusableFile(f"not a URL that can be followed ({type(error).__name__})") from None
         except httpx.TransportError as error:

@@ -25,7 +25,7 @@ def open_list(path: str, options: SourceOptions) -> Listing | None:
     path = os.path.abspath(path)  # noqa: PTH100 - not resolve(): the name is the one that the user typed
     base = os.path.abspath(options.root) if options.root and not is_url(options.root) else options.root  # noqa: PTH100
     base = base or os.path.dirname(path)  # noqa: PTH120
-    return build_list(path, partial(open_regular, path), base, options, Transport(options.storage))
+    return build_list(path, partial(open_regular, path), base, options, Transport.of(options))
 
 
 def open_remote_list(url: str, options: SourceOptions, transport: Transport) -> Listing | None:

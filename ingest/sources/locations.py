@@ -12,7 +12,10 @@ from ingest.items import UnusableFile
 from ingest.sources.base import is_settled, make_stamp
 from ingest.sources.reading import open_regular, read_errors
 from ingest.sources.transport import Transport
-from ingest.sources.urls import is_url, join_url, strip_secrets
+from ingest.sources.urls import is_url, join_url, parse_scheme, strip_secrets
+
+DISK_SCHEMES = ("file", "local")
+OTHER_DISK = "{} is a path on another machine's disk; give its base folder here by --root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,15 @@ def locate(word: str, base: str, transport: Transport) -> FileLocation:
     if "\0" in word:
         raise UnusableFile("its path has a zero byte in it")
     if is_url(word):
+        if is_url(base) and parse_scheme(word) in DISK_SCHEMES and parse_scheme(base) not in DISK_SCHEMES:
+            raise UnusableFile(OTHER_DISK.format(strip_secrets(word)))
         return locate_url(strip_secrets(word), word, transport)
     path = posixpath.normpath(word.replace(os.sep, "/"))
     if not is_url(base):
         file = os.path.join(base, path)  # noqa: PTH118 - a Path a row is slow for a million rows
         return FileLocation(path, partial(open_regular, file), partial(stamp_file, file), is_remote=False)
     if path.startswith("/"):
-        raise UnusableFile(f"{path} is a path on another machine's disk; give its base folder here by --root")
+        raise UnusableFile(OTHER_DISK.format(path))
     return locate_url(path, join_url(base, path), transport)
 
 

@@ -32,7 +32,7 @@ SUFFIX_BY_CONTENT_TYPE = {"application/pdf": ".pdf"}  # for URLs whose names hav
 
 def open_remote(word: str, options: SourceOptions, transport: Transport | None = None) -> Source:
     """Open the source at a URL. Raises InputError if it cannot be opened, SettingsError if a package is missing."""
-    transport = transport or Transport(options.storage)
+    transport = transport or Transport.of(options)
     try:
         return open_http(word, options, transport) if is_http(word) else open_storage(word, options, transport)
     except UnusableFile as problem:

@@ -42,7 +42,7 @@ def open_stdin(stream: BinaryIO, options: SourceOptions, transport: Transport | 
     root = root if is_url(root) else os.path.abspath(root)  # noqa: PTH100
     paths = PathStream(stream, b"\0" if options.nul else b"\n")
     source = strip_secrets(root) if is_url(root) else check_source_name(root)
-    listing = StdinListing(source, root, options, NameFilter(options), transport or Transport(options.storage))
+    listing = StdinListing(source, root, options, NameFilter(options), transport or Transport.of(options))
     return Listing(source, lambda: listing.entries(paths), options)
 
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.core import url_to_fs
 
+from clip_vectorizer.address_guard import ALL, PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.errors import InputError, SettingsError
 from ingest.items import UnusableFile, add_time_zone
 from ingest.retry import RetryPolicy, TransientFailure
@@ -25,6 +27,9 @@ URL_IN_TEXT = re.compile(r"\w+://[^\s'\"<>)]+")
 MAX_REASON_LENGTH = 300
 # The best known of those that fsspec has.
 KNOWN_SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "sftp", "ftp", "hf", "memory", "file")
+# Schemes of this machine, and of stores whose server is in the settings. All others name a server in the address, or
+# another address, which fsspec opens without our check; so their hosts must be allowed.
+STORE_SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf", "memory", "file", "local")
 # Fields that identify a version of a file, by the names that file systems use.
 VERSION_FIELDS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "crc32c")
 TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "time", "created")
@@ -38,10 +43,12 @@ FileInfo = Mapping[str, Any]
 class StorageTransport:
     """Opens files of fsspec's file systems. Thread-safe: a file system that is not is used by one thread at a time."""
 
-    def __init__(self, options: Mapping[str, str], retry_policy: RetryPolicy) -> None:
+    def __init__(
+        self, options: Mapping[str, str], retry_policy: RetryPolicy, guard: AddressGuard = PUBLIC_ONLY
+    ) -> None:
         self._options = {name: parse_storage_value(name, value) for name, value in options.items()}
         self._secrets = [value for name, value in options.items() if SECRET_NAME.search(name) and len(value) > 3]
-        self._retry_policy, self._lock = retry_policy, threading.RLock()
+        self._retry_policy, self._guard, self._lock = retry_policy, guard, threading.RLock()
 
     def open(self, url: str, info: FileInfo | None = None) -> BinaryIO:
         def size() -> int:
@@ -95,7 +102,8 @@ class StorageTransport:
         return self._retry_policy.run(once)
 
     def system(self, url: str) -> tuple[Any, str]:
-        """Return the file system of a URL and the path in it. Raises SettingsError and InputError."""
+        """Return the file system of a URL and the path in it. Raises SettingsError, InputError and UnusableFile."""
+        check_server(url, self._guard)
         try:
             return cast(tuple[Any, str], url_to_fs(url, **self._options))
         except ImportError as error:
@@ -141,6 +149,19 @@ class StorageTransport:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return URL_IN_TEXT.sub(lambda found: strip_secrets(found[0]), text)[:MAX_REASON_LENGTH].rstrip(" .")
+
+
+def check_server(url: str, guard: AddressGuard) -> None:
+    """Raises UnusableFile for a server that is not allowed, and for `::`, by which fsspec opens an address in it."""
+    if "::" in url:
+        raise UnusableFile("has `::` in it, by which addresses are chained, and chains are not read")
+    host = urlsplit(url).netloc.rpartition("@")[2].partition(":")[0]
+    if parse_scheme(url) in STORE_SCHEMES or is_unknown_scheme(url) or guard.allows_host(host):
+        return
+    raise UnusableFile(
+        f"{parse_scheme(url)}:// names a server that would be opened without a check of its address; "
+        f"if you trust it, add --allow-address {host or ALL}"
+    )
 
 
 def is_unknown_scheme(url: str) -> bool:

@@ -60,7 +60,7 @@ def build_table_listing(
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
         raise InputError(f"{name}: {reason}") from problem
     rows = partial(table_format.read_rows, open_file, chosen.used)
-    source = TableSource(name, short, rows, chosen, base, options, transport or Transport(options.storage))
+    source = TableSource(name, short, rows, chosen, base, options, transport or Transport.of(options))
     return Listing(name, source.entries, options)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from ingest.retry import RetryPolicy
+from ingest.sources.base import SourceOptions
 from ingest.sources.http import HttpTransport
 from ingest.sources.storage import StorageTransport
 from ingest.sources.urls import is_http
@@ -17,6 +19,11 @@ class Transport:
 
     storage_options: Mapping[str, str]
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    guard: AddressGuard = PUBLIC_ONLY
+
+    @classmethod
+    def of(cls, options: SourceOptions) -> Self:
+        return cls(options.storage, guard=AddressGuard.parse(options.allow_addresses))
 
     def open(self, url: str) -> BinaryIO:
         return self.http.open(url) if is_http(url) else self.storage.open(url)
@@ -32,8 +39,8 @@ class Transport:
 
     @cached_property
     def http(self) -> HttpTransport:
-        return HttpTransport(self.retry_policy)
+        return HttpTransport(self.retry_policy, guard=self.guard)
 
     @cached_property
     def storage(self) -> StorageTransport:
-        return StorageTransport(self.storage_options, self.retry_policy)
+        return StorageTransport(self.storage_options, self.retry_policy, self.guard)

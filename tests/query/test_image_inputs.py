@@ -17,7 +17,7 @@ from clip_vectorizer.query.image_inputs import (
     is_http_url,
     read_limited,
 )
-from tests.http_server import running
+from tests.http_server import LOOPBACK, running
 from tests.query.fakes import INFO, FakeImages, FakeSidecar, picture, vector_of
 from tests.query.zeroshot_fakes import stores
 
@@ -104,6 +104,8 @@ class Pictures(BaseHTTPRequestHandler):
                 self.answer(200, picture("green"))
             case "/moved":
                 self.answer(302, b"", Location="/green.png")
+            case "/away":
+                self.answer(302, b"", Location="http://[::1]/green.png")
             case "/circle":
                 self.answer(302, b"", Location="/circle")
             case "/cut":
@@ -132,7 +134,7 @@ def server() -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["/green.png", "/moved"])
 def test_an_image_may_be_an_address(server: str, path: str) -> None:
-    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), stores)
+    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), stores, LOOPBACK)
     assert search.by_image(server + path, limit=1)[0].path == "green.png"
 
 
@@ -147,23 +149,23 @@ def test_an_image_may_be_an_address(server: str, path: str) -> None:
 )
 def test_the_error_for_a_failed_download_has_address_and_reason(server: str, path: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        ImageSearch(INFO, FakeSidecar(), FakeImages(), stores).by_image(server + path)
+        ImageSearch(INFO, FakeSidecar(), FakeImages(), stores, LOOPBACK).by_image(server + path)
 
 
 def test_a_download_has_a_limit_of_bytes(server: str) -> None:
     with pytest.raises(InputError, match="larger than 20 bytes"):
-        download_image(f"{server}/green.png", max_bytes=20)
+        download_image(f"{server}/green.png", LOOPBACK, max_bytes=20)
 
 
 def test_a_download_has_a_limit_of_time(server: str) -> None:
     with pytest.raises(InputError, match="takes too long"):
-        download_image(f"{server}/green.png", timeout_seconds=-1)
+        download_image(f"{server}/green.png", LOOPBACK, timeout_seconds=-1)
 
 
 @pytest.mark.parametrize("address", ["http://", "http://[", "http://127.0.0.1:1/x", "https://a b/"])
 def test_an_unreachable_address_is_an_input_error(address: str) -> None:
     with pytest.raises(InputError, match=r"cannot be downloaded|no response"):
-        download_image(address)
+        download_image(address, LOOPBACK)
 
 
 def test_only_http_and_https_are_downloaded() -> None:
@@ -173,3 +175,23 @@ def test_only_http_and_https_are_downloaded() -> None:
         and not is_http_url("/home/https.png")
         and not is_http_url(b"http://")
     )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"])
+def test_an_address_that_is_not_public_is_refused_unless_it_is_allowed(server: str, host: str) -> None:
+    address = f"{server.replace('127.0.0.1', host)}/green.png"
+    with pytest.raises(InputError, match=r"only public addresses are opened.* --allow-address "):
+        ImageSearch(INFO, FakeSidecar(), FakeImages(), stores).by_image(address)
+    [result] = ImageSearch(INFO, FakeSidecar(), FakeImages(), stores).classify([address], ["red", "green"])
+    assert "--allow-address" in result.error
+
+
+def test_a_redirect_to_an_address_that_is_not_allowed_is_refused(server: str) -> None:
+    with pytest.raises(InputError, match=r"/away: ::1 is an address of this machine"):
+        ImageSearch(INFO, FakeSidecar(), FakeImages(), stores, LOOPBACK).by_image(f"{server}/away")
+
+
+def test_an_allowed_address_is_classified(server: str) -> None:
+    search = ImageSearch(INFO, FakeSidecar(), FakeImages(), stores, LOOPBACK)
+    [result] = search.classify([f"{server}/green.png"], ["red", "green"])
+    assert result.error == "" and result.label == "green"

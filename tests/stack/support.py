@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from clip_vectorizer.database.connection import ConnectionSettings
+from tests.http_server import ALLOWED
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples" / "images"
@@ -40,6 +41,7 @@ class Stack:
             "WEAVIATE_URL": self.weaviate_url,
             "WEAVIATE_GRPC_PORT": str(self.grpc_port),
             "VECTORIZER_URL": self.vectorizer_url,
+            "CLIP_ALLOW_ADDRESSES": " ".join(ALLOWED),
             **key,
         }
 

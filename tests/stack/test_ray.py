@@ -19,8 +19,10 @@ from ingest.items import ItemOutcome
 from ingest.job import IngestJob, run_job
 from ingest.pipeline import IngestSettings, ignore_progress
 from ingest.report import IngestReport
+from ingest.sources.base import SourceOptions
 from ingest.stages import SizeLimit
 from tests.documents import page
+from tests.http_server import ALLOWED
 from tests.ingest.sources.web_server import Site, serving
 from tests.stack.images import png
 from tests.stack.processes import alive, eventually
@@ -79,7 +81,8 @@ def job(
     table = tmp_path_factory.mktemp("ray") / "images.csv"
     table.write_text("\n".join(["url", *(site.add(f"/{name}", data) for name, data in images.items())]))
     settings = IngestSettings(embed_batch=SizeLimit(8), workers=1)
-    done = IngestJob([str(table)], stack.connection, settings=settings, collection=fresh(), embed_here=True)
+    options = SourceOptions(allow_addresses=ALLOWED)
+    done = IngestJob([str(table)], stack.connection, options, settings, collection=fresh(), embed_here=True)
     run_job(done, IngestReport(), ignore_progress)
     yield done
     drop(stack, done.collection)

@@ -15,6 +15,8 @@ from clip_vectorizer.cli_common import (
     grouped_option,
 )
 from clip_vectorizer.common_options import (
+    ALLOW_ADDRESS,
+    ALLOW_ADDRESS_ATTRIBUTES,
     collection_option,
     consistency_option,
     tenant_option,
@@ -86,6 +88,7 @@ classify_options = combine_options(
             show_default="all; --query: 10",
             help="Only the first N images.",
         ),
+        grouped_option(IMAGE_GROUP, *ALLOW_ADDRESS, **ALLOW_ADDRESS_ATTRIBUTES),
         grouped_option(
             METHOD_GROUP,
             "--strategy",
@@ -168,6 +171,7 @@ RULES = (
     ),
     Exclusion("--few-shot", ("--linear-probe", "--remove-means"), "a run uses one of these methods"),
     Exclusion("--linear-probe", ("--remove-means",), "a run uses one of these methods"),
+    Requirement("--allow-address", ("FILES",), "it is about images at an address"),
     Requirement("--shots", ("--few-shot", "--linear-probe")),
     Exclusion(
         "--linear-probe",

@@ -89,6 +89,7 @@ def open_search(request: ClassifyRequest, values: Mapping[str, Any]) -> Abstract
         vectorizer_api_key=values["vectorizer_api_key"],
         tenant=values["tenant"],
         consistency_level=values["consistency"],
+        allow_addresses=values["allow_addresses"],
     )
 
 

@@ -16,6 +16,8 @@ from clip_vectorizer.cli_common import (
     grouped_option,
 )
 from clip_vectorizer.common_options import (
+    ALLOW_ADDRESS,
+    ALLOW_ADDRESS_ATTRIBUTES,
     VECTORIZER_OPTIONS,
     WEAVIATE_OPTIONS,
     collection_option,
@@ -59,6 +61,7 @@ SHARE = click.FloatRange(0, 1)
 search_options = combine_options(
     (
         grouped_option(QUERY, "--image", "images", multiple=True, metavar="FILE|URL|-", help="An image. Repeatable."),
+        grouped_option(QUERY, *ALLOW_ADDRESS, **ALLOW_ADDRESS_ATTRIBUTES),
         grouped_option(QUERY, "--like", multiple=True, metavar="PATH|ID", help="An image of the collection."),
         grouped_option(
             QUERY, "--vector", "vector_files", multiple=True, metavar="FILE.npy", help="A vector of numpy.save."
@@ -194,6 +197,7 @@ RULES = (
         "it compares TEXT with strings, not with images",
     ),
     Requirement("--plain", ("TEXT",), "it turns off + - * in TEXT"),
+    Requirement("--allow-address", ("--image",), "it is about images at an address"),
     Requirement("--force", ("--move-to", "--move-away")),
     Requirement("--captions", ("TEXT", "--plus"), "captions are searched by words"),
     Requirement("--per-group", ("--group-by",)),

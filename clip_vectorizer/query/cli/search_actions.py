@@ -79,6 +79,7 @@ def open_search(values: Mapping[str, Any]) -> Iterator[ImageSearch]:
         vectorizer_api_key=values["vectorizer_api_key"],
         tenant=values["tenant"],
         consistency_level=values["consistency"],
+        allow_addresses=values["allow_addresses"],
     ) as images:
         yield images
 

@@ -14,6 +14,7 @@ from weaviate.classes.config import DataType
 from weaviate.classes.query import Diversity, Filter, FilterReturn, GroupBy, MetadataQuery
 from weaviate.classes.query import Move as WeaviateMove
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.database.schema import CAPTION, DUPLICATE_OF, LABEL, PATH, SHA256, THUMBNAIL, VECTOR
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, SidecarRefused
@@ -92,13 +93,13 @@ async def run_flow_async(flow: SearchFlow[ResultT], run_step: Callable[[SearchSt
         return result
 
 
-def embed_step(step: EmbedTexts | EmbedImage, encoder: QueryEncoder) -> Vectors:
+def embed_step(step: EmbedTexts | EmbedImage, encoder: QueryEncoder, guard: AddressGuard = PUBLIC_ONLY) -> Vectors:
     """Return (N, D) for texts, (D,) for an image. Raises InputError for an image that cannot be read."""
     match step:
         case EmbedTexts(texts):
             return encoder.embed_texts(texts)
         case EmbedImage(image):
-            return embed_image(image, encoder)
+            return embed_image(image, encoder, guard)
 
 
 def record_steps(flow: SearchFlow[ResultT], steps: list[SearchStep]) -> SearchFlow[ResultT]:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from weaviate import WeaviateClient
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import did_you_mean
@@ -153,6 +154,7 @@ class ClassifyContext:
     encoder: QueryEncoder
     stores: ClassificationStores
     collection: SearchableCollection | None = None  # where a boost finds its shots
+    guard: AddressGuard = PUBLIC_ONLY  # for images that are addresses
 
 
 def classify(
@@ -165,7 +167,7 @@ def classify(
 ) -> Classifications:
     """Classify images, see ImageSearch.classify. Raises all errors of the arguments before it returns."""
     stores = context.stores
-    source = choose_source(images, limit, options, stores.images, context.encoder)
+    source = choose_source(images, limit, options, stores.images, context.encoder, context.guard)
     competing, labels_ld = prepare_labels(check_label_list(labels), templates, options, context)
     scorer = build_scorer(competing, labels_ld, options.boost, context)
     results = limit_results(limit, classify_batches(source, competing, labels_ld, scorer, options, context))
@@ -180,6 +182,7 @@ def choose_source(
     options: ClassifyOptions,
     collection: CollectionReader | None,
     encoder: ImageBatchEncoder,
+    guard: AddressGuard,
 ) -> ClassifySource:
     """Return the source for this kind of images. Raises InputError for an option that does not work with it."""
     if limit is not None and limit < 0:
@@ -194,13 +197,13 @@ def choose_source(
     )
     head = list(islice(given, 1))
     if not head:
-        return ClassifiedFiles((), encoder, 0)
+        return ClassifiedFiles((), encoder, count=0)
     are_hits = isinstance(head[0], Hit | StoredImage)
     options.check_source(not are_hits, is_collection=False)
     limited = islice(chain(head, given), limit)
     if are_hits:
         return ClassifiedHits(list(map(require_hit, limited)), require_collection(collection))
-    return ClassifiedFiles(map(require_file, limited), encoder)
+    return ClassifiedFiles(map(require_file, limited), encoder, guard)
 
 
 def require_hit(image: ImageInput | Hit | StoredImage) -> Hit | StoredImage:

@@ -11,6 +11,7 @@ import numpy as np
 from weaviate import WeaviateClient
 from weaviate.classes.query import Filter, FilterReturn
 
+from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import PATH
 from clip_vectorizer.query.connect import select_partition
@@ -78,11 +79,12 @@ class CollectionReader(Protocol):
 class ClassifiedFiles:
     images: Iterable[ImageInput]
     encoder: ImageBatchEncoder
+    guard: AddressGuard = PUBLIC_ONLY
     count: int = 1000  # the length of an iterator is unknown
     in_files: bool = True
 
     def batches(self, vectors: bool) -> Iterator[ImageBatch]:
-        for images in embed_images(self.images, self.encoder):
+        for images in embed_images(self.images, self.encoder, self.guard):
             yield build_file_batch(images)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ingest.retry import RetryPolicy
 from ingest.sources.transport import Transport
+from tests.http_server import LOOPBACK
 from tests.ingest.sources.web_server import Site, serving
 
 
@@ -32,7 +33,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def far(waits: list[float]) -> Iterator[Transport]:
-    far = Transport({}, RetryPolicy(sleep=waits.append))
+    far = Transport({}, RetryPolicy(sleep=waits.append), LOOPBACK)
     yield far
     far.close()
 

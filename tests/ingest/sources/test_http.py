@@ -10,6 +10,7 @@ from ingest.sources.http import HttpTransport
 from ingest.sources.ranged import BLOCK_BYTES
 from ingest.sources.reading import MAX_FILE_BYTES, read_whole
 from ingest.sources.transport import Transport
+from tests.http_server import LOOPBACK
 from tests.ingest.sources.web_server import Site
 
 LONG_AGO = formatdate(1_000_000_000, usegmt=True)
@@ -71,7 +72,7 @@ def test_what_is_no_address_is_a_failure(far: Transport, address: str) -> None:
 
 
 def test_a_slow_server_times_out(site: Site, waits: list[float]) -> None:
-    web = HttpTransport(RetryPolicy((0.0,), sleep=waits.append), timeout=httpx.Timeout(0.05))
+    web = HttpTransport(RetryPolicy((0.0,), sleep=waits.append), timeout=httpx.Timeout(0.05), guard=LOOPBACK)
     address = site.add("/x.png", b"pixels", slow_seconds=0.3)
     with pytest.raises(UnusableFile, match=r"timed out \(ReadTimeout\) \(2 tries\)"):
         read_whole(lambda: web.open(address))
@@ -79,7 +80,7 @@ def test_a_slow_server_times_out(site: Site, waits: list[float]) -> None:
 
 
 def test_a_file_that_arrives_too_slowly_is_a_failure(site: Site) -> None:
-    web = HttpTransport(RetryPolicy(), max_seconds=-1.0)
+    web = HttpTransport(RetryPolicy(), max_seconds=-1.0, guard=LOOPBACK)
     address = site.add("/x.png", b"p" * 10)
     with pytest.raises(UnusableFile, match="too slow"):
         read_whole(lambda: web.open(address))

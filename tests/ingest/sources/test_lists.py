@@ -8,6 +8,7 @@ from ingest.items import Facts, UnusableFile
 from ingest.sources.base import SourceOptions
 from ingest.sources.remote import open_remote
 from ingest.sources.transport import Transport
+from tests.http_server import ALLOWED
 from tests.ingest.sources.listed import facts, failures, found, items, keys, png, write
 from tests.ingest.sources.web_server import Site
 
@@ -41,7 +42,8 @@ def test_a_list_gives_what_it_gives_on_standard_input(here: Path) -> None:
 
 def test_the_lines_may_be_urls(here: Path, site: Site) -> None:
     urls = [site.add("/a,1.png", png(3)), f"  {site.add('/b.png', png(4))}?X-Amz-Signature=geheim\t"]
-    listed = found(write(here / "urls.txt", "\ufeff" + "\r\n".join(urls)))
+    options = SourceOptions(allow_addresses=ALLOWED)
+    listed = found(write(here / "urls.txt", "\ufeff" + "\r\n".join(urls)), options=options)
     assert keys(listed) == [f"{site.address}/a,1.png", f"{site.address}/b.png"]
     assert [item.read() for item in items(listed).values()] == [png(3), png(4)]
 

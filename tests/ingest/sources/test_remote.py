@@ -5,6 +5,7 @@ from collections.abc import Callable
 import fsspec
 import pytest
 
+from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.errors import InputError, SettingsError
 from ingest.choices import Fit
 from ingest.items import Facts
@@ -17,6 +18,8 @@ from tests.ingest.fakes import png
 from tests.ingest.sources.pdf_files import pdf
 from tests.ingest.sources.support import failures, items, reason
 from tests.ingest.sources.web_server import Site
+
+ANYWHERE = AddressGuard.parse(["all"])
 
 
 def put(address: str, data: bytes | str) -> str:
@@ -179,7 +182,7 @@ fsspec.register_implementation("failing", Failing, clobber=True)
 @pytest.mark.parametrize("problem", [TimeoutError(), ConnectionResetError("reset"), OSError(16, "SlowDown")])
 def test_a_failure_of_a_bucket_that_passes_is_tried_again(waits: list[float], problem: Exception) -> None:
     fsspec.filesystem("failing").pipe("/b/x.png", png())
-    [item] = items(listed("failing://b/x.png", Transport({}, RetryPolicy(sleep=waits.append))))
+    [item] = items(listed("failing://b/x.png", Transport({}, RetryPolicy(sleep=waits.append), ANYWHERE)))
     Failing.failures[:] = [problem, problem]
     assert item.read() == png() and waits == [0.5, 2.0]
 
@@ -196,7 +199,9 @@ def test_a_failure_of_a_bucket_is_reported_without_secrets(
     waits: list[float], problem: Exception, why: str, tries: int
 ) -> None:
     fsspec.filesystem("failing").pipe("/b/x.png", png())
-    [item] = items(listed("failing://b/x.png", Transport({"secret": "geheim"}, RetryPolicy(sleep=waits.append))))
+    [item] = items(
+        listed("failing://b/x.png", Transport({"secret": "geheim"}, RetryPolicy(sleep=waits.append), ANYWHERE))
+    )
     Failing.failures[:] = [problem] * tries
     assert (reason(item), len(Failing.failures)) == (why, 0)
 

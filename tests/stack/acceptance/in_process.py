@@ -14,6 +14,7 @@ from clip_vectorizer.query import Hit
 from clip_vectorizer.query.cli.classify import main as clip_classify
 from clip_vectorizer.query.cli.search import main as clip_search
 from ingest.cli import main as clip_ingest
+from tests.http_server import ALLOWED
 from tests.stack.support import OURS, Ran, Stack
 
 Command = Callable[..., Ran]
@@ -48,6 +49,7 @@ def connection(stack: Stack) -> dict[str, Any]:
         "grpc_port": stack.grpc_port,
         "api_key": stack.api_key,
         "vectorizer_url": stack.vectorizer_url,
+        "allow_addresses": ALLOWED,
     }
 
 

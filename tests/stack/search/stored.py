@@ -14,6 +14,7 @@ from clip_vectorizer.query import Hit, ImageSearch, Move, Query, StoredImage
 from clip_vectorizer.query.search.arguments import SearchArguments
 from clip_vectorizer.query.search.query import QueryInput
 from clip_vectorizer.vectors import Vectors, unit
+from tests.http_server import ALLOWED
 from tests.stack.support import EXAMPLES, Stack
 
 BANANA, LEMON, OWL = (EXAMPLES / name for name in ("fruit/banana.png", "fruit/lemon.png", "birds/owl.png"))
@@ -47,6 +48,7 @@ def connect(stack: Stack, collection: str, **options: Any) -> ImageSearch:
         api_key=stack.api_key,
         vectorizer_url=stack.vectorizer_url,
         collection=collection,
+        allow_addresses=ALLOWED,
         **options,
     )
 
