@@ -17,6 +17,7 @@ import numpy as np
 from clip_vectorizer.errors import ItemProblem, SettingsError, SidecarRefused
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
 from clip_vectorizer.protocol import ERROR, ITEM, META, NPY, REFUSED, TEXTS, TRUNCATED, WARNINGS, format_truncated
+from clip_vectorizer.public_urls import mask_user
 from clip_vectorizer.vectors import Vectors
 
 MAX_BATCH_ITEMS = 64  # per request; larger ones only make the sidecar hold more decoded images at once
@@ -30,9 +31,11 @@ def read_address(url: str) -> httpx.URL:
     try:
         address = httpx.URL(url.rstrip("/"))
     except httpx.InvalidURL as error:
-        raise SettingsError(f"VECTORIZER_URL={url!r}: {error}; write it like http://localhost:9090") from error
+        raise SettingsError(
+            f"VECTORIZER_URL={mask_user(url)!r}: {error}; write it like http://localhost:9090"
+        ) from error
     if address.scheme not in ("http", "https") or not address.host:
-        raise SettingsError(f"VECTORIZER_URL={url!r}: not an address; write it like http://localhost:9090")
+        raise SettingsError(f"VECTORIZER_URL={mask_user(url)!r}: not an address; write it like http://localhost:9090")
     return address
 
 

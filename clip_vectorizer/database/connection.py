@@ -26,6 +26,7 @@ from weaviate.exceptions import (
 
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL
 from clip_vectorizer.errors import SettingsError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
+from clip_vectorizer.public_urls import mask_user
 
 # An insert returns when its last image has been vectorised: a large model on two cores needs minutes for a batch.
 TIMEOUTS = Timeout(init=5, query=60, insert=600)
@@ -113,7 +114,9 @@ def parse_address(url: str, grpc_port: int | None) -> WeaviateAddress:
 
 
 def invalid_url(url: str, reason: str) -> SettingsError:
-    return SettingsError(f"WEAVIATE_URL={url!r}: {reason}; expected http://HOST:PORT, for example {DEFAULT_URL}")
+    return SettingsError(
+        f"WEAVIATE_URL={mask_user(url)!r}: {reason}; expected http://HOST:PORT, for example {DEFAULT_URL}"
+    )
 
 
 @asynccontextmanager

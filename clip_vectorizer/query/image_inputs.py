@@ -18,6 +18,7 @@ from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.guarded_http import GuardedTransport
 from clip_vectorizer.images.opener import encode_plain, make_plain, make_upright
+from clip_vectorizer.public_urls import mask_user, strip_secrets
 from clip_vectorizer.vectors import Vectors
 
 MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar's default limit of a request
@@ -26,6 +27,7 @@ MAX_DOWNLOAD_BYTES = 50_000_000
 STEP_TIMEOUT_SECONDS = 20.0  # to connect, and between two pieces
 DOWNLOAD_TIMEOUT_SECONDS = 60.0
 MAX_REDIRECTS = 5
+HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity"}
 SCHEMES = ("http://", "https://")
 EMBED_BATCH_SIZE = 32  # images per request; also how many results wait for each other
 
@@ -40,7 +42,7 @@ class ImageBatchEncoder(Protocol):
 class EmbeddedImage:
     """An image with its vector, or with the reason why it has none."""
 
-    path: str  # as the caller gave it, or images[INDEX]
+    path: str  # as the caller gave it, an address without its password and signature; or images[INDEX]
     vector: Vectors | None  # (D,) float32
     error: str = ""
 
@@ -83,8 +85,10 @@ def build_embedded_image(name: str, result: Vectors | Exception) -> EmbeddedImag
 
 
 def name_image(image: ImageInput, index: int) -> str:
-    """Return the path as it was given; an image without one is named by its index."""
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else f"images[{index}]"
+    """Return the path, an address without its secrets, or for an image that has neither its index."""
+    if not isinstance(image, str | os.PathLike):
+        return f"images[{index}]"
+    return hide_secrets(os.fspath(image))
 
 
 def read_or_error(image: ImageInput, guard: AddressGuard) -> bytes | InputError:
@@ -126,6 +130,20 @@ def read_limited(file: BinaryIO, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     return data
 
 
+def hide_secrets(name: str) -> str:
+    """Return a path as it is, and an address without its password and signature.
+
+    >>> hide_secrets("https://me:secret@example.com/owl.png?id=3&X-Amz-Signature=secret"), hide_secrets("owl.png")
+    ('https://example.com/owl.png?id=3', 'owl.png')
+    """
+    if not is_http_url(name):
+        return name
+    try:
+        return strip_secrets(name)
+    except ValueError:  # brackets that do not close
+        return mask_user(name)
+
+
 def is_http_url(name: object) -> bool:
     return isinstance(name, str) and name.lower().startswith(SCHEMES)
 
@@ -140,7 +158,7 @@ def download_image(
     try:
         with (
             open_client(guard) as client,
-            client.stream("GET", url, headers={"Accept": "image/*"}) as response,
+            client.stream("GET", url, headers=HEADERS) as response,
         ):
             return read_body(response, max_bytes, time.monotonic() + timeout_seconds)
     except httpx.TimeoutException:
@@ -164,7 +182,7 @@ def read_body(response: httpx.Response, max_bytes: int, deadline: float) -> byte
     if not response.is_success:
         raise InputError(f"the server returned {response.status_code} {response.reason_phrase}; check the address")
     body = bytearray()
-    for piece in response.iter_bytes():
+    for piece in response.iter_raw():  # unpacked, a few bytes could become very many
         body += piece
         if len(body) > max_bytes:
             raise InputError(f"larger than {max_bytes:,} bytes; make it smaller, and search with the file")

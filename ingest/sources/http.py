@@ -29,6 +29,7 @@ from ingest.sources.ranged import WHOLE_BYTES, RangedFile
 TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)  # seconds for each step; threads may queue for a connection
 CONNECTION_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64)
 MAX_SECONDS = 300.0  # for a file that arrives slowly
+MAX_WHOLE_BYTES = 4_000_000_000  # of a file that cannot be read in parts: it lies on this disk while it is read
 MAX_MEMORY_BYTES = 16_000_000  # bytes of a whole download; more goes to a temporary file
 TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 STATUS_REASONS = {
@@ -48,6 +49,7 @@ class HttpTransport:
         timeout: httpx.Timeout = TIMEOUT,
         max_seconds: float = MAX_SECONDS,
         guard: AddressGuard = PUBLIC_ONLY,
+        max_bytes: int = MAX_WHOLE_BYTES,
     ) -> None:
         agent = {"User-Agent": f"clip-ingest/{version('clip-vectorizer')}", "Accept-Encoding": "identity"}
         self._client = httpx.Client(
@@ -56,7 +58,7 @@ class HttpTransport:
             follow_redirects=True,
             transport=GuardedTransport(guard, load_certificates(), CONNECTION_LIMITS),
         )
-        self.retry_policy, self.max_seconds = retry_policy, max_seconds
+        self.retry_policy, self.max_seconds, self.max_bytes = retry_policy, max_seconds, max_bytes
         weakref.finalize(self, self._client.close)  # sources can be iterated again at any time, so they have no close
 
     def close(self) -> None:
@@ -169,10 +171,21 @@ class HttpFile:
 
     def _download(self, response: httpx.Response) -> None:
         whole = cast(BinaryIO, tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES))  # noqa: SIM115 - lives as long as the file
-        for part in response.iter_raw():
-            whole.write(part)
+        try:
+            for part in response.iter_raw():
+                whole.write(part)
+                self._check_download(whole.tell())
+        except BaseException:
+            whole.close()
+            raise
         self._size = whole.seek(0, io.SEEK_END)
         self._whole = whole
+
+    def _check_download(self, size: int) -> None:
+        """Raises UnusableFile for a file without an end."""
+        if size > self._transport.max_bytes:
+            most = self._transport.max_bytes / 1e9
+            raise UnusableFile(f"larger than {most:g} GB, on a server that sends no parts of files; download it first")
 
 
 def check_response(response: httpx.Response) -> None:

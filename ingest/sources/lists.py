@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
 
+from clip_vectorizer.public_urls import strip_secrets
 from ingest.items import UnusableFile
 from ingest.sources.base import FileOpener, SourceOptions
 from ingest.sources.entries import Listing, ListingEntry, NameFilter, check_source_name, is_entry, parse_extension
@@ -12,7 +13,7 @@ from ingest.sources.reading import open_regular
 from ingest.sources.stdin import MAX_PATH_BYTES, StdinListing
 from ingest.sources.table_rows import open_text
 from ingest.sources.transport import Transport
-from ingest.sources.urls import is_url, parent_url, strip_secrets
+from ingest.sources.urls import is_url, parent_url
 
 LIST_EXTENSIONS = (".txt", ".list", ".lst", ".urls")
 

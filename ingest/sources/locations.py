@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+from clip_vectorizer.public_urls import strip_secrets
 from ingest.items import UnusableFile
 from ingest.sources.base import is_settled, make_stamp
 from ingest.sources.reading import open_regular, read_errors
 from ingest.sources.transport import Transport
-from ingest.sources.urls import is_url, join_url, parse_scheme, strip_secrets
+from ingest.sources.urls import is_url, join_url, parse_scheme
 
 DISK_SCHEMES = ("file", "local")
 OTHER_DISK = "{} is a path on another machine's disk; give its base folder here by --root"

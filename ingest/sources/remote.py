@@ -6,6 +6,7 @@ from functools import partial
 from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.public_urls import strip_secrets
 from ingest.items import Facts, UnusableFile
 from ingest.sources.annotations import (
     CAPTION_SUFFIX,
@@ -25,7 +26,7 @@ from ingest.sources.lists import open_remote_list
 from ingest.sources.storage import FileInfo, stamp_file_info
 from ingest.sources.table import open_remote_table
 from ingest.sources.transport import Transport
-from ingest.sources.urls import is_http, parent_url, parse_base_name, strip_secrets
+from ingest.sources.urls import is_http, parent_url, parse_base_name
 
 SUFFIX_BY_CONTENT_TYPE = {"application/pdf": ".pdf"}  # for URLs whose names have no known extension
 

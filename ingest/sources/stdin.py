@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+from clip_vectorizer.public_urls import strip_secrets
 from clip_vectorizer.threads import DaemonThreads
 from ingest.items import Facts, ItemOutcome, Status, UnusableFile
 from ingest.sources.base import FileEntry, SkippedFile, SourceOptions, make_stamp
@@ -25,7 +26,7 @@ from ingest.sources.entries import (
 )
 from ingest.sources.locations import FileLocation, locate
 from ingest.sources.transport import Transport
-from ingest.sources.urls import is_url, strip_secrets
+from ingest.sources.urls import is_url
 
 CHUNK_BYTES = 65_536
 MAX_PATH_BYTES = 1_000_000  # input with a longer line is no list of paths

@@ -15,11 +15,12 @@ from fsspec.core import url_to_fs
 
 from clip_vectorizer.address_guard import ALL, PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.errors import InputError, SettingsError
+from clip_vectorizer.public_urls import strip_secrets
 from ingest.items import UnusableFile, add_time_zone
 from ingest.retry import RetryPolicy, TransientFailure
 from ingest.sources.base import is_settled, make_stamp
 from ingest.sources.ranged import RangedFile
-from ingest.sources.urls import parse_scheme, strip_secrets
+from ingest.sources.urls import parse_scheme
 
 EXTRA_BY_SCHEME = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 PERMANENT_ERRORS = (NotADirectoryError, NotImplementedError, ImportError, ValueError, TypeError)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import BinaryIO
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.public_urls import strip_secrets
 from clip_vectorizer.tables.rows import InvalidRow, TableRow
 from clip_vectorizer.threads import DaemonThreads
 from ingest.items import Facts, ItemOutcome, Status, UnusableFile
@@ -26,7 +27,7 @@ from ingest.sources.table_cells import CellFile, normalize_name, parse_cell
 from ingest.sources.table_columns import ColumnChoice, choose_columns
 from ingest.sources.table_rows import choose_format
 from ingest.sources.transport import Transport
-from ingest.sources.urls import parent_url, strip_secrets
+from ingest.sources.urls import parent_url
 
 # A stamp is needed before the file is read, and that of a URL costs a request: so many run at the same time, while the
 # listing stays in the order of the rows.

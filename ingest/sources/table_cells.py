@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from clip_vectorizer.public_urls import strip_secrets
 from ingest.items import UnusableFile
 from ingest.sources.entries import is_entry
-from ingest.sources.urls import is_url, strip_secrets
+from ingest.sources.urls import is_url
 
 MAX_PATH_LENGTH = 4096  # characters, the limit of Linux
 DATA_URI = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.public_urls import strip_secrets
 from clip_vectorizer.tables.rows import ImageContent, TableColumn
 from ingest.sources.base import SourceOptions
 from ingest.sources.entries import is_entry
-from ingest.sources.urls import is_url, strip_secrets
+from ingest.sources.urls import is_url
 
 # The column of paths is the first of these names that the table has, in upper or lower case.
 PATH_COLUMNS = (

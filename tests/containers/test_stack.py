@@ -54,6 +54,22 @@ def test_every_port_is_published_on_this_machine_only(compose: Compose) -> None:
     ]
 
 
+def test_inside_of_a_container_only_the_known_ports_are_open(compose: Compose) -> None:
+    """Besides those that are published, Weaviate's ports for other nodes, on the network of the stack alone."""
+    nodes = {7946, 7947, 8300, 8301}  # gossip, data, raft
+    assert open_ports(compose, "vectorizer") == {8080}
+    assert {8080, 50051} <= open_ports(compose, "weaviate") <= {8080, 50051, *nodes}
+
+
+def open_ports(compose: Compose, service: str) -> set[int]:
+    """TCP ports on which anything in the container listens for other machines, from /proc/net/tcp and tcp6."""
+    tables = compose("exec", "-T", service, "cat", "/proc/net/tcp", "/proc/net/tcp6").stdout
+    rows = [row.split() for row in tables.splitlines() if ":" in row]
+    listening = [row[1].partition(":") for row in rows if row[3] == "0A"]
+    loopback = ("7F", "01000000")  # 127.0.0.0/8 also as IPv6, and ::1: the lowest byte comes first in each word
+    return {int(port, 16) for host, _, port in listening if not host.endswith(loopback)}
+
+
 def test_every_service_runs_without_rights(compose: Compose) -> None:
     for service in ("vectorizer", "weaviate"):
         host = compose.container(service)["HostConfig"]

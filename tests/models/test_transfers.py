@@ -192,6 +192,17 @@ def test_what_the_hub_refuses_is_named(hub: FakeHub, tmp_path: Path, monkeypatch
         place.find(REPOSITORY, "other.bin")
 
 
+def test_no_refusal_of_the_hub_has_the_token_in_it(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_geheim")
+    hub.gated.add(REPOSITORY)
+    for endpoint, repository in ((hub.url, REPOSITORY), (hub.url, "org/other"), ("http://127.0.0.1:9", REPOSITORY)):
+        with pytest.raises(ModelUnavailable) as refused:
+            Hub(endpoint, str(tmp_path)).find(repository, NAME)
+        assert "geheim" not in str(refused.value)
+
+
 def test_a_hub_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with pytest.raises(HubUnreachable, match=r"http://127.0.0.1:9 cannot be reached .*; HF_ENDPOINT names a mirror"):
         Hub("http://127.0.0.1:9", str(tmp_path)).find(REPOSITORY, NAME)

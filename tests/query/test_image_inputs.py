@@ -1,3 +1,4 @@
+import gzip
 import io
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,6 +105,8 @@ class Pictures(BaseHTTPRequestHandler):
                 self.answer(200, picture("green"))
             case "/moved":
                 self.answer(302, b"", Location="/green.png")
+            case "/packed":
+                self.answer(200, gzip.compress(bytes(50_000_000)), **{"Content-Encoding": "gzip"})
             case "/away":
                 self.answer(302, b"", Location="http://[::1]/green.png")
             case "/circle":
@@ -155,6 +158,12 @@ def test_the_error_for_a_failed_download_has_address_and_reason(server: str, pat
 def test_a_download_has_a_limit_of_bytes(server: str) -> None:
     with pytest.raises(InputError, match="larger than 20 bytes"):
         download_image(f"{server}/green.png", LOOPBACK, max_bytes=20)
+
+
+def test_a_compressed_response_is_not_unpacked(server: str) -> None:
+    """Otherwise 50 kB could become 50 MB."""
+    data = download_image(f"{server}/packed", LOOPBACK, max_bytes=1_000_000)
+    assert data.startswith(b"\x1f\x8b") and len(data) < 100_000
 
 
 def test_a_download_has_a_limit_of_time(server: str) -> None:

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.listening import list_listeners
 from tests.server.clients import RED, base64_of
 
 COMMAND = [sys.executable, "-m", "clip_vectorizer.cli", "serve"]
@@ -70,6 +71,10 @@ def test_it_listens_at_once_and_answers_that_it_is_loading() -> None:
         assert httpx.get(f"{process.url}/.well-known/live").status_code == 204
         process.child.send_signal(signal.SIGTERM)
         assert process.child.wait(30) == 0
+
+
+def test_it_listens_on_one_port_of_loopback(sidecar: Process) -> None:
+    assert list_listeners(sidecar.child.pid) == {("127.0.0.1", httpx.URL(sidecar.url).port)}
 
 
 def test_texts_and_images_come_back_as_unit_vectors(sidecar: Process) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.demo.state import list_daemon_files, read_state
 from ingest.embedded import find_weaviate
+from tests.listening import list_open_ports
 from tests.stack.processes import eventually, listening
 from tests.stack.support import BIN, EXAMPLES, Ran, Stack, clean_environment, run_command
 
@@ -42,12 +44,13 @@ def exported(lines: str) -> dict[str, str]:
     return dict(line[1].split("=", 1) for line in words)
 
 
-def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo) -> None:
+def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo, home: dict[str, str]) -> None:
     first = demo("up")
     values = exported(first.stdout)
     assert list(values) == NAMES
     urls = [values["WEAVIATE_URL"], values["VECTORIZER_URL"]]
     assert all(listening(url) for url in urls)
+    assert len(reachable := list_open_ports(find_daemon(home))) == 2 and int(values["WEAVIATE_GRPC_PORT"]) in reachable
     assert demo("up").stdout == first.stdout
 
     shown, again = (demo("--images", FRUIT) for _ in range(2))
@@ -63,6 +66,13 @@ def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo) -> None:
     demo("down")
     assert not any(listening(url) for url in urls)
     assert demo("down").stdout == ""
+
+
+def find_daemon(home: dict[str, str]) -> int:
+    """The process whose children are Weaviate and the sidecar."""
+    state = read_state(list_daemon_files(home).state)
+    assert state
+    return state.pid
 
 
 def join_output(ran: Ran) -> str:

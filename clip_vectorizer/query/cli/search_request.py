@@ -16,9 +16,10 @@ import numpy as np
 from clip_vectorizer.database.schema import IMAGE, THUMBNAIL
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.public_urls import mask_user
 from clip_vectorizer.query.display.tables import is_terminal
 from clip_vectorizer.query.display.thumbnails import DrawingMethod, choose_method
-from clip_vectorizer.query.image_inputs import read_limited
+from clip_vectorizer.query.image_inputs import hide_secrets, read_limited
 from clip_vectorizer.query.search.arguments import Move, SearchArguments
 from clip_vectorizer.query.search.query import Query, StoredPart
 
@@ -201,7 +202,7 @@ def parse_image(name: str) -> Query:
         return Query.image(read_stdin())
     scheme, separator, _ = name.partition("://")
     if separator and scheme.lower() not in ("http", "https"):
-        raise InputError(f"--image {name}: an address begins with https:// or http://")
+        raise InputError(f"--image {mask_user(name)}: an address begins with https:// or http://")
     if not separator:
         check_file("--image", name)
     return Query.image(name)
@@ -238,7 +239,9 @@ def check_file(option: str, name: str) -> None:
 def format_title(values: Mapping[str, Any]) -> str:
     """The query in words, for a title."""
     texts = [" ".join(values["text"])] if values["text"] else []
-    title = " + ".join([*texts, *values["images"], *values["like"], *values["vector_files"], *values["plus"]])
+    title = " + ".join(
+        [*texts, *map(hide_secrets, values["images"]), *values["like"], *values["vector_files"], *values["plus"]]
+    )
     title += "".join(f" - {words}" for words in values["minus"])
     title += f", towards {values['move_to']}" if values["move_to"] else ""
     return title + (f", away from {values['move_away']}" if values["move_away"] else "")

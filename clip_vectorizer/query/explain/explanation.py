@@ -17,7 +17,7 @@ from clip_vectorizer.query.explain.source_code import (
     python_literal,
     python_source,
 )
-from clip_vectorizer.query.image_inputs import ImageInput
+from clip_vectorizer.query.image_inputs import ImageInput, hide_secrets
 from clip_vectorizer.query.search.calls import (
     EmbedImage,
     EmbedTexts,
@@ -96,7 +96,7 @@ def describe_step(step: SearchStep) -> str:
 def describe_image(image: ImageInput) -> str:
     if isinstance(image, Image.Image):
         return f"a PIL image of {image.width} x {image.height}"
-    return f"{len(image)} bytes" if isinstance(image, bytes) else os.fspath(image)
+    return f"{len(image)} bytes" if isinstance(image, bytes) else hide_secrets(os.fspath(image))
 
 
 def shorten_values(write: ValueWriter) -> ValueWriter:

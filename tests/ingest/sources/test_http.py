@@ -87,6 +87,15 @@ def test_a_file_that_arrives_too_slowly_is_a_failure(site: Site) -> None:
     web.close()
 
 
+def test_a_file_without_an_end_does_not_fill_the_disk(site: Site) -> None:
+    """Of a server without ranges, where the whole file is needed to read its end."""
+    web = HttpTransport(RetryPolicy(), guard=LOOPBACK, max_bytes=1_000_000)
+    address = site.add("/x.zip", bytes(3_000_000), ranges=False)
+    with web.open(address) as file, pytest.raises(UnusableFile, match=r"larger than 0\.001 GB, on a server that sends"):
+        file.seek(-5, 2)
+    web.close()
+
+
 def test_an_image_larger_than_can_be_sent_is_not_read_to_its_end(site: Site, far: Transport) -> None:
     address = site.add("/x.png", b"\0" * (MAX_FILE_BYTES + 5_000_000))
     assert "70 MB" in reason(far, address)

@@ -1,6 +1,7 @@
 import pytest
 
-from ingest.sources.urls import is_url, join_url, parent_url, parse_base_name, strip_secrets
+from clip_vectorizer.public_urls import strip_secrets
+from ingest.sources.urls import is_url, join_url, parent_url, parse_base_name
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.server.decode import decode_pixels
 from tests.faults.processes import Sidecar, emoji, eventually, faulty
 from tests.faults.requests import expected, fresh, held, refusal, settle, text_vectors, together
+from tests.listening import list_listeners
 from tests.server.clients import RED, base64_of
 
 pytestmark = pytest.mark.alone
@@ -49,6 +50,10 @@ def ended(sidecar: Sidecar, fronts: list[int]) -> bool:
 def shared() -> Iterator[Sidecar]:
     with faulty(CLIP_PROCESSES=COUNT) as sidecar:
         yield sidecar
+
+
+def test_several_processes_listen_on_one_port_of_loopback(shared: Sidecar) -> None:
+    assert list_listeners(shared.child.pid) == {("127.0.0.1", httpx.URL(shared.url).port)}
 
 
 @pytest.fixture
