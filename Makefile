@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check browser test stack containers bench soak build keys up down
+.PHONY: demo setup format check browser test stack containers bench soak build audit sbom keys up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -45,6 +45,25 @@ soak: setup
 	$(BIN)/python -m tests.faults.soak
 build: setup
 	$(BIN)/uv build --wheel
+# Known vulnerabilities of every pinned version. The service is PyPI's or, with SERVICE=osv, osv.dev; a version that it
+# does not know is an error, so that nothing passes unread.
+SERVICE ?= pypi
+audit: .venv-tools/ready
+	.venv-tools/bin/pip-audit --strict --no-deps --disable-pip --vulnerability-service $(SERVICE) \
+		--progress-spinner off --requirement constraints.txt
+
+# What is installed in .venv, the tools of development included, as CycloneDX; validated as it is written.
+SBOM ?= build/sbom.json
+sbom: setup .venv-tools/ready
+	@mkdir -p $(dir $(SBOM))
+	.venv-tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--spec-version 1.6 --validate --output-format JSON --output-file $(SBOM) $(BIN)/python
+
+.venv-tools/ready: tools.txt
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tools.txt
+	@touch $@
+
 # The keys of docker/compose.keys.yaml; those that exist stay. Containers run as other users, so the folder is closed
 # and not the files.
 KEYS ?= docker/keys

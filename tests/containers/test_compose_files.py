@@ -20,6 +20,13 @@ def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
 
 
+def test_the_images_are_mounted_read_only() -> None:
+    services = Compose().config()["services"]
+    for name in ("ingest", "search", "classify"):
+        [mount] = [each for each in services[name]["volumes"] if each["target"] == "/images"]
+        assert mount["read_only"], name
+
+
 def test_a_gpu_is_reserved_for_the_sidecar_alone() -> None:
     services = Compose((COMPOSE, GPU), {"GPUS": "2"}).config()["services"]
     [device] = services["vectorizer"]["deploy"]["resources"]["reservations"]["devices"]

@@ -246,6 +246,16 @@ def test_names_of_all_kinds_stay_apart(tmp_path: Path, make: Make) -> None:
     assert [fact.label for fact in facts(listed).values()][:3] == ["abs", "a", "a"]
 
 
+@every_kind
+def test_names_that_lead_out_of_an_archive_write_and_read_no_file(tmp_path: Path, make: Make) -> None:
+    secret = write(tmp_path / "secret.png", png(9))
+    names = [f"{'../' * 30}{tmp_path}/new.png", f"{tmp_path}/new.png", str(secret), "up\\..\\new.png", "C:\\new.png"]
+    (folder := tmp_path / "inside").mkdir()
+    listed = items(found(make(folder, {name: png(shade) for shade, name in enumerate(names)})))
+    assert [item.read() for item in listed.values()] == [png(shade) for shade in range(len(names))]
+    assert secret.read_bytes() == png(9) and len([file for file in tmp_path.rglob("*") if file.is_file()]) == 2
+
+
 @pytest.mark.parametrize("mode", ["w:", "w:gz"])
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_and_names_that_are_not_utf8(tmp_path: Path, mode: str, form: int) -> None:
