@@ -47,13 +47,20 @@ class Batcher:
         self._max_batch, self._observe, self._on_death = max_batch, observe, on_death
         self._hang_seconds = hang_seconds
         self._queues = {kind: ItemQueue(kind) for kind in ITEM_KINDS}
-        self._idle = [device for encoder in encoders for device in open_devices(encoder)]
+        self._devices = [device for encoder in encoders for device in open_devices(encoder)]
+        self._idle = list(self._devices)
         self._workers: set[asyncio.Task[None]] = set()
         self._changed: asyncio.Event = asyncio.Event()
         self.death: BaseException | None = None
 
     def depth(self, kind: ItemKind) -> int:
         return len(self._queues[kind].waiting)
+
+    def busy_seconds(self) -> dict[str, float]:
+        """How long each device has been at work, by its name (`cpu`, `cuda:0`). For any thread."""
+        threads = {id(device.thread): device.thread for device in self._devices}.values()
+        names = sorted({thread.name for thread in threads})
+        return {name: sum(each.busy_seconds() for each in threads if each.name == name) for name in names}
 
     @contextmanager
     def announced(self, kind: ItemKind) -> Iterator[None]:
@@ -179,7 +186,7 @@ class Device:
     def __init__(self, encoder: Encoder, kinds: list[ItemKind], thread: "DeviceThread", urgent: bool = False) -> None:
         self.kinds = kinds
         self._encode: dict[ItemKind, EncodeFunction] = {"text": encoder.encode_texts, "image": encoder.encode_images}
-        self._thread, self._urgent = thread, urgent
+        self.thread, self._urgent = thread, urgent
 
     def rotate(self, kind: ItemKind) -> None:
         """Give all other kinds their turn first."""
@@ -188,7 +195,7 @@ class Device:
 
     async def encode(self, kind: ItemKind, items: Sequence[Any]) -> list[RowOrError]:
         """One row or error per item. Raises what ended the device for good: DeviceLost, SystemExit, ..."""
-        job = self._thread.submit(partial(run_batch, self._encode[kind], items), self._urgent)
+        job = self.thread.submit(partial(run_batch, self._encode[kind], items), self._urgent)
         rows, error = await asyncio.wrap_future(job)
         if error is not None:
             raise error
@@ -228,9 +235,13 @@ class DeviceThread:
     """A daemon: a thread that hangs in a driver must not keep the process alive. Ends when this object is collected."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self._queue: DeviceQueue = DeviceQueue()
         threading.Thread(target=self._queue.run, name=f"device {name}", daemon=True).start()
         weakref.finalize(self, stop_thread, self._queue)
+
+    def busy_seconds(self) -> float:
+        return self._queue.busy.seconds()
 
     def submit(self, work: Callable[[], ResultT], urgent: bool) -> "Future[ResultT]":
         """Run `work` in the thread. It may raise anything: the exception goes to the future, the thread survives."""
@@ -248,6 +259,7 @@ class DeviceQueue:
         self.usual: deque[ThreadTask] = deque()
         self.waiting = threading.Semaphore(0)
         self.closed = False
+        self.busy = BusyClock()
 
     def run(self) -> None:
         set_pause_work(self.run_urgent)
@@ -255,13 +267,38 @@ class DeviceQueue:
             self.waiting.acquire()
             if self.closed:
                 return
-            (self.urgent or self.usual).popleft()()
+            with self.busy.running():
+                (self.urgent or self.usual).popleft()()
 
     def run_urgent(self) -> None:
         """Run the urgent tasks that have come meanwhile; called at the pauses of other work."""
         while self.urgent:
             self.waiting.acquire()  # does not block: it was released for this task
             self.urgent.popleft()()
+
+
+class BusyClock:
+    """Adds up the seconds of a thread's work, what it does now included. It may be read in any thread."""
+
+    def __init__(self) -> None:
+        self._state: tuple[float, float | None] = 0.0, None  # seconds before, start of this work: replaced as one
+        self._shown = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        before, start = self._state[0], time.perf_counter()
+        self._state = before, start
+        try:
+            yield
+        finally:
+            self._state = before + time.perf_counter() - start, None
+
+    def seconds(self) -> float:
+        """Never less than before: Prometheus takes a counter that falls for a restart."""
+        before, start = self._state
+        now = before if start is None else before + time.perf_counter() - start
+        self._shown = max(self._shown, now)
+        return self._shown
 
 
 def stop_thread(queue: DeviceQueue) -> None:

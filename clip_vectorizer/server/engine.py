@@ -130,7 +130,7 @@ class VectorCache:
     """The most recently used rows, up to `max_bytes`; 0 stores none. Equal inputs get equal bits from it."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._rows: OrderedDict[bytes, Vectors] = OrderedDict()
         self.size_bytes = 0
 
@@ -152,7 +152,7 @@ class VectorCache:
             self.size_bytes -= entry_bytes(self._rows.pop(key))
         self._rows[key] = copy
         self.size_bytes += entry_bytes(copy)
-        while self.size_bytes > self._max_bytes:
+        while self.size_bytes > self.max_bytes:
             self.size_bytes -= entry_bytes(self._rows.popitem(last=False)[1])
 
 

@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from clip_vectorizer.errors import Overloaded
 from clip_vectorizer.server.metrics import Metrics
-from clip_vectorizer.server.middleware import PUBLIC_PATHS, UNKNOWN_ROUTE, build_error_response, encode_error
+from clip_vectorizer.server.middleware import BAD_HTTP, PUBLIC_PATHS, UNKNOWN_ROUTE, build_error_response, encode_error
 
 MAX_HEAD_BYTES = 65_536  # of the request line and headers together
 LINGER_SECONDS = 2.0  # for the caller to read the error before the connection is closed
@@ -78,7 +78,7 @@ class HttpConnection(HttpToolsProtocol):
         """Send an error that no route will send. Closes when the caller has read it, or a moment later."""
         self._done = True
         self._set_alarm(None)
-        self.metrics.error("bad_http")
+        self.metrics.error(BAD_HTTP)
         self.metrics.answered(UNKNOWN_ROUTE, status, 0)
         if self.transport.is_closing():
             return

@@ -59,8 +59,8 @@ class Gate:
 
     def __init__(self, room: int, unit: str, variable: str) -> None:
         """`unit` and `variable` are for the error messages."""
-        self.inside = 0
-        self._room, self._unit, self._variable = room, unit, variable
+        self.inside, self.room = 0, room
+        self._unit, self._variable = unit, variable
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @contextmanager
@@ -68,7 +68,7 @@ class Gate:
         """Hold `amount`. Raises Overloaded when there is no room now, TooLarge when there never will be."""
         self._check(amount)
         if not self._fits(amount):
-            raise Overloaded(f"the queue is full ({self.inside} of {self._room} {self._unit}); try again in a moment")
+            raise Overloaded(f"the queue is full ({self.inside} of {self.room} {self._unit}); try again in a moment")
         self.inside += amount
         try:
             yield
@@ -89,13 +89,13 @@ class Gate:
             self._leave(amount)
 
     def _check(self, amount: int) -> None:
-        if amount > self._room:
+        if amount > self.room:
             raise TooLarge(
-                f"{amount} {self._unit}, but the queue holds {self._room} ({self._variable}); send fewer at once"
+                f"{amount} {self._unit}, but the queue holds {self.room} ({self._variable}); send fewer at once"
             )
 
     def _fits(self, amount: int) -> bool:
-        return not self._waiting and self.inside + amount <= self._room
+        return not self._waiting and self.inside + amount <= self.room
 
     async def _turn(self, amount: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,7 +114,7 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and (self._waiting[0][1].done() or self.inside + self._waiting[0][0] <= self._room):
+        while self._waiting and (self._waiting[0][1].done() or self.inside + self._waiting[0][0] <= self.room):
             amount, turn = self._waiting.popleft()
             if not turn.done():  # done: its caller left
                 self.inside += amount

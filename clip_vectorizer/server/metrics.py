@@ -3,25 +3,28 @@
 import operator
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache as remembered
 from functools import partial
+from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from clip_vectorizer import __version__
 from clip_vectorizer.models.encoder import ModelInfo
+from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.engine import EmbeddedItem, VectorCache
 from clip_vectorizer.server.limits import Gate
-from clip_vectorizer.server.queues import BatchStats, ItemKind
+from clip_vectorizer.server.queues import ITEM_KINDS, BatchStats, ItemKind
 
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STAGES = ("parse", "decode", "queue", "encode", "serialise", "total")
+SOURCES = ("cache", "joined", "model")  # of a row
 TIME_HEADERS = tuple((stage, f"x-{stage}-time".encode()) for stage in STAGES)
 GAUGE = "gauge"
 MERGE_FUNCTIONS: dict[str, Callable[[float, float], float]] = {
@@ -72,6 +75,8 @@ class Metrics:
         self._waits = histogram("clip_queue_wait_seconds", "Of one item, for the model.", SECONDS_BUCKETS, "kind")
         self._sizes = histogram("clip_batch_size", "Items in one pass.", SIZE_BUCKETS, "kind")
         self._passes = histogram("clip_pass_seconds", "Of one pass of the model.", SECONDS_BUCKETS, "kind")
+        start_at_zero(self._items, product(ITEM_KINDS, SOURCES))
+        start_at_zero(self._hits, [("hit",), ("miss",)])
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Callable[..., Any]:
         return cache_children(Counter(name, help_text, labels, registry=self._registry))
@@ -87,6 +92,10 @@ class Metrics:
     def stages(self, times: RequestTimes) -> None:
         for stage in STAGES:
             self._stages(stage).observe(getattr(times, stage))
+
+    def expect_errors(self, kinds: Iterable[str]) -> None:
+        """Show these kinds from the beginning: `rate` misses the first of what appears with it."""
+        start_at_zero(self._errors, ((kind,) for kind in kinds))
 
     def error(self, kind: str) -> None:
         self._errors(kind).inc()
@@ -104,15 +113,16 @@ class Metrics:
         for seconds in batch.waits_seconds:
             wait.observe(seconds)
 
-    def watch_model(self, depth: Callable[[ItemKind], int], cache: VectorCache, info: ModelInfo | None = None) -> None:
-        """Add the gauges of the model's process, which are read at each request of the metrics."""
-        if info:
-            self._describe(info)
+    def watch_model(self, batcher: Batcher, cache: VectorCache, info: ModelInfo) -> None:
+        """Add what is read from the model's process at each request of the metrics."""
+        self._describe(info)
+        self._registry.register(FamilyCollector(lambda: [busy_family(batcher.busy_seconds())]))
         waiting = Gauge("clip_queue_depth", "Items that wait for the model.", ["kind"], registry=self._registry)
-        waiting.labels("text").set_function(lambda: depth("text"))
-        waiting.labels("image").set_function(lambda: depth("image"))
+        waiting.labels("text").set_function(lambda: batcher.depth("text"))
+        waiting.labels("image").set_function(lambda: batcher.depth("image"))
         self._gauge("clip_cache_rows", "Vectors in the cache.", lambda: len(cache))
         self._gauge("clip_cache_bytes", "Bytes of the cache.", lambda: cache.size_bytes)
+        self._gauge("clip_cache_max_bytes", "The most bytes of the cache.", lambda: cache.max_bytes)
 
     def _describe(self, info: ModelInfo) -> None:
         texts = {name: "" if value is None else str(value) for name, value in asdict(info).items()}
@@ -129,7 +139,9 @@ class Metrics:
             "Items of all requests in flight; eight texts of a request count as one.",
             lambda: items.inside,
         )
+        self._gauge("clip_items_in_flight_max", "Above this, requests get 503.", lambda: items.room)
         self._gauge("clip_bytes_in_flight", "Bytes of all bodies in flight.", lambda: size.inside)
+        self._gauge("clip_bytes_in_flight_max", "Above this, bodies wait before they are read.", lambda: size.room)
 
     def _gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         Gauge(name, help_text, registry=self._registry).set_function(read)
@@ -141,6 +153,19 @@ class Metrics:
 def cache_children(metric: Counter | Histogram) -> Callable[..., Any]:
     """Children by label values, each created once: `labels` takes longer than the counting."""
     return remembered(lambda *values: metric.labels(*values) if values else metric)
+
+
+def start_at_zero(children: Callable[..., Any], labels: Iterable[tuple[str, ...]]) -> None:
+    for values in labels:
+        children(*values)
+
+
+def busy_family(seconds: Mapping[str, float]) -> Metric:
+    """A counter that is read, not counted."""
+    family = CounterMetricFamily("clip_device_busy_seconds", "At work for the model.", labels=["device"])
+    for device, value in seconds.items():
+        family.add_metric([device], value)
+    return family
 
 
 def read_device_memory() -> dict[str, int]:
@@ -163,7 +188,7 @@ def sum_pages(pages: Iterable[bytes], ended: bytes = b"") -> bytes:
         *(each for page in pages for each in parse_families(page)),
     ):
         add_family(families.setdefault(family.name, Metric(family.name, family.documentation, family.type)), family)
-    return generate_latest(FamilyCollector(list(families.values())))  # it only calls `collect`
+    return generate_latest(FamilyCollector(lambda: list(families.values())))  # it only calls `collect`
 
 
 def parse_families(page: bytes) -> Iterator[Metric]:
@@ -187,8 +212,8 @@ def add_family(total: Metric, family: Metric) -> None:
 
 
 class FamilyCollector:
-    def __init__(self, families: Sequence[Metric]) -> None:
-        self._families = families
+    def __init__(self, read: Callable[[], Sequence[Metric]]) -> None:
+        self._read = read
 
     def collect(self) -> Sequence[Metric]:
-        return self._families
+        return self._read()

@@ -47,6 +47,7 @@ ERROR_KINDS: dict[type[BaseException], str] = {
     EncoderFailed: "model_failed",
     ClientDisconnect: "client_gone",
 }
+CRASH, BAD_HTTP = "crash", "bad_http"  # kinds too: any other error, and what is no HTTP
 OPENAI_CODES = {400: "invalid_request", 401: "invalid_api_key", 404: "not_found", 413: "too_large", 503: "overloaded"}
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class SidecarApp:
 
     def __init__(self, routes: RouteTable, credentials: "Credentials", metrics: Metrics) -> None:
         self._routes, self._credentials, self._metrics = routes, credentials, metrics
+        metrics.expect_errors([*ERROR_KINDS.values(), CRASH, BAD_HTTP])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -194,7 +196,7 @@ def format_log_line(request: TrackedRequest, response: Response, message: str, s
 
 def error_kind(error: BaseException) -> str:
     """The label of an error in the metrics."""
-    return ERROR_KINDS.get(type(error), "crash")
+    return ERROR_KINDS.get(type(error), CRASH)
 
 
 def build_error_response(error: Exception, path: str) -> tuple[Response, str]:

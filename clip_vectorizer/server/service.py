@@ -57,7 +57,7 @@ class Service:
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._stop_after, limits.hang_seconds)
         engine = Engine(encoders, batcher, limits, self._decode_threads)
-        self.metrics.watch_model(batcher.depth, engine.cache, engine.info)
+        self.metrics.watch_model(batcher, engine.cache, engine.info)
         self.open(engine)
 
     def open(self, engine: Engine) -> None:

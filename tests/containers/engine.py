@@ -19,6 +19,8 @@ IMAGES = {  # set other names to test two work trees on one engine
     for name, image in (("VECTORIZER_IMAGE", "clip-vectorizer"), ("INGEST_IMAGE", "clip-ingest"))
 }
 SIDECAR, CLIENT = IMAGES.values()
+PROMETHEUS = os.environ.get("PROMETHEUS_IMAGE", "clip-test-prometheus:debian")  # unless set, built from packages
+PORTS = ("VECTORIZER_PORT", "WEAVIATE_PORT", "WEAVIATE_GRPC_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 BUILD_SECONDS = 3600  # PyTorch is a large download
 START_SECONDS = 600
 COMMAND_SECONDS = 300
@@ -57,8 +59,8 @@ class Compose:
 
     @property
     def env(self) -> dict[str, str]:
-        ports = dict.fromkeys(("VECTORIZER_PORT", "WEAVIATE_PORT", "WEAVIATE_GRPC_PORT"), "0")
-        return {"COMPOSE_PROJECT_NAME": self.project, **IMAGES, **ports, **self.settings}
+        own = {"COMPOSE_PROJECT_NAME": self.project, "PROMETHEUS_IMAGE": PROMETHEUS}
+        return {**own, **IMAGES, **dict.fromkeys(PORTS, "0"), **self.settings}
 
     def __call__(self, *words: str | Path, seconds: float = COMMAND_SECONDS, expect: int | None = 0) -> Ran:
         return docker(*self.words(*words)[1:], env=self.env, seconds=seconds, expect=expect)
@@ -89,16 +91,16 @@ class Compose:
 
 
 @contextmanager
-def running(compose: Compose) -> Iterator[Compose]:
-    """The stack, up and healthy; with its volumes removed afterwards."""
+def running(compose: Compose, *services: str) -> Iterator[Compose]:
+    """The stack, or some of its services, up and healthy; with its volumes removed afterwards."""
     try:
-        compose("up", "--detach", "--wait", seconds=START_SECONDS)
+        compose("up", "--detach", "--wait", *services, seconds=START_SECONDS)
         yield compose
     except AssertionError:
         os.write(2, compose("logs", "--tail", "50", expect=None).stdout.encode())
         raise
     finally:
-        compose("down", "--volumes", "--timeout", "10", expect=None)
+        compose("--profile", "*", "down", "--volumes", "--timeout", "10", expect=None)
 
 
 @contextmanager

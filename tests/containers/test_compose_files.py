@@ -12,11 +12,11 @@ KEYS, GPU = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", "gpu
 @pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, KEYS), (COMPOSE, GPU), (COMPOSE, GPU, KEYS)])
 def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
     services = Compose(files, {"KEYS": "/keys"}).config()["services"]  # type: ignore[arg-type]
-    assert services.keys() == {"vectorizer", "weaviate", "ingest", "search", "classify"}
+    assert services.keys() == {"vectorizer", "weaviate", "ingest", "search", "classify", "prometheus", "grafana"}
     for name, service in services.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert service["mem_limit"] and service["tmpfs"] == ["/tmp"], name
+        assert service["mem_limit"] and service["tmpfs"][0] == "/tmp", name
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
 
 

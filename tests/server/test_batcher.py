@@ -332,3 +332,46 @@ def test_the_observer_gets_the_statistics_of_every_pass() -> None:
 
     asyncio.run(count())
     assert [(each.kind, each.size, len(each.waits_seconds)) for each in passes] == [("text", 2, 2), ("text", 1, 1)]
+
+
+def test_the_busy_seconds_of_a_device_grow_during_a_pass_and_at_no_other_time() -> None:
+    async def measure() -> list[float]:
+        encoder = Scripted()
+        batcher = Batcher([encoder], 4)
+        seconds = [batcher.busy_seconds()["cpu"]]
+        job = asyncio.create_task(encode(batcher, "a"))
+        await settled(3)
+        for _ in range(2):
+            await asyncio.sleep(0.02)
+            seconds.append(batcher.busy_seconds()["cpu"])
+        encoder.free.set()
+        await job
+        for _ in range(2):
+            await asyncio.sleep(0.05)  # the thread ends its work a moment after it returns the rows
+            seconds.append(batcher.busy_seconds()["cpu"])
+        return seconds
+
+    before, early, late, after, later = asyncio.run(measure())
+    assert before == 0 < early and late - early >= 0.02
+    assert after == later >= late
+
+
+def test_the_busy_seconds_of_devices_of_one_name_are_added_up_and_each_thread_counts_once() -> None:
+    """A CPU has a device for texts and one for images, on one thread."""
+
+    async def measure() -> float:
+        encoders = [Scripted(), Scripted()]
+        batcher = Batcher(encoders, 1)
+        jobs = [asyncio.create_task(encode(batcher, str(n))) for n in range(2)]
+        await settled(5)
+        start = time.perf_counter()
+        before = batcher.busy_seconds()["cpu"]
+        await asyncio.sleep(0.05)
+        spent = batcher.busy_seconds()["cpu"] - before
+        share = spent / (time.perf_counter() - start)
+        for encoder in encoders:
+            encoder.free.set()
+        await asyncio.gather(*jobs)
+        return share
+
+    assert 1.5 < asyncio.run(measure()) < 2.1

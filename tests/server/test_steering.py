@@ -12,6 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from clip_vectorizer.server.app import build_app, build_routes
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.logs import LogFormatter
+from clip_vectorizer.server.metrics import SOURCES
+from clip_vectorizer.server.middleware import BAD_HTTP, CRASH, ERROR_KINDS
+from clip_vectorizer.server.queues import ITEM_KINDS
 from clip_vectorizer.server.routes.status import load_description
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
@@ -60,8 +63,17 @@ def test_every_answer_is_counted_by_route_and_status_the_failed_ones_too() -> No
         ("/meta", "405"): 1,
         ("other", "404"): 9,
     }
-    errors = {key[1]: value for key, value in samples.items() if key[0] == "clip_errors_total"}
+    errors = {key[1]: value for key, value in samples.items() if key[0] == "clip_errors_total" and value}
     assert errors == {"unreadable_image": 1, "bad_request": 1, "not_served": 10}
+
+
+def test_what_has_not_happened_yet_is_counted_as_zero() -> None:
+    """Prometheus computes a rate from two values: without a zero it would miss the first error."""
+    samples = metrics_after()
+    kinds = {*ERROR_KINDS.values(), CRASH, BAD_HTTP}
+    assert {key[1] for key in samples if key[0] == "clip_errors_total"} == kinds
+    assert [samples["clip_items_total", kind, source] for kind in ITEM_KINDS for source in SOURCES] == [0] * 6
+    assert (samples["clip_cache_lookups_total", "hit"], samples["clip_cache_lookups_total", "miss"]) == (0, 0)
 
 
 def test_a_probe_that_gets_not_ready_counts_as_no_error() -> None:
@@ -74,7 +86,8 @@ def test_a_probe_that_gets_not_ready_counts_as_no_error() -> None:
 
     text = asyncio.run(page())
     assert 'clip_requests_total{route="/.well-known/ready",status="503"} 1.0' in text
-    assert "clip_errors_total{" not in text
+    errors = [line for line in text.splitlines() if line.startswith("clip_errors_total{")]
+    assert errors and all(line.endswith(" 0.0") for line in errors)
 
 
 def test_metrics_have_stages_batches_memory_and_the_model() -> None:
@@ -83,6 +96,11 @@ def test_metrics_have_stages_batches_memory_and_the_model() -> None:
     assert samples["clip_batch_size_sum", "text"] == 1
     assert samples["clip_queue_depth", "text"] == 0
     assert samples["process_resident_memory_bytes",] > 0
+    assert 0 < samples["clip_device_busy_seconds_total", "cpu"] < 60
+    limits = Limits()
+    assert samples["clip_items_in_flight_max",] == limits.max_queue
+    assert samples["clip_bytes_in_flight_max",] == limits.max_queue_bytes
+    assert samples["clip_cache_max_bytes",] == limits.cache_bytes
     [info] = [key for key in samples if key[0] == "clip_info"]
     assert {"hash", "8", "fp32", "cpu"} <= set(info)
     assert "None" not in info  # an absent value is an empty label

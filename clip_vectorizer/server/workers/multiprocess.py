@@ -84,7 +84,7 @@ class MultiprocessSidecar:
         limits = self._settings.limits
         batcher = Batcher(encoders, limits.max_batch, self._metrics.batch, self._on_death, limits.hang_seconds)
         dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes))
-        self._metrics.watch_model(batcher.depth, dispatcher.cache, encoders[0].info)
+        self._metrics.watch_model(batcher, dispatcher.cache, encoders[0].info)
         self._pool.use(dispatcher, preparer)
 
     def _on_death(self, error: BaseException) -> None:
