@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check browser test stack containers bench soak build audit sbom keys up down
+.PHONY: demo setup format check browser test stack containers chart bench soak build audit sbom keys up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -39,6 +39,9 @@ stack: setup
 # Builds the images and runs them; needs a Docker engine and some 5 GB. Fails, not skips, without an engine.
 containers: setup
 	$(BIN)/pytest -m containers
+# The part of it that needs no Docker engine: the Helm chart. Builds helm and kubeconform once, some minutes.
+chart: setup
+	$(BIN)/pytest tests/containers/chart -k 'not test_running_pods'
 bench: setup
 	$(BIN)/python benchmarks/table.py
 soak: setup

@@ -7,7 +7,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 DOCS = sorted(f"docs/{file.name}" for file in (REPOSITORY / "docs").glob("*.md"))
 WITH_COMMANDS = ["README.md", "CONTRIBUTING.md", *DOCS, "docker/README.md"]
-PAGES = [*WITH_COMMANDS, "ARCHITECTURE.md", "CHANGELOG.md"]
+PAGES = [*WITH_COMMANDS, "ARCHITECTURE.md", "CHANGELOG.md", "deploy/helm/clip-vectorizer/README.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OUR_COMMAND = re.compile(r"(?:^|[ (])(clip-[a-z]+)(?=\s|$)")
 CELL_BORDER = re.compile(r"(?<!\\)\|")

@@ -30,14 +30,14 @@ RUN = {  # every command line that a test runs
     *test_serve_recipes.COMMANDS,
     *test_train_recipes.COMMANDS,
 }
-NOT_RUN = {"make", "docker", "pip"}  # what they name is checked below
+NOT_RUN = {"make", "docker", "pip", "helm", "kubectl"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}
 ARCHITECTURE = page("ARCHITECTURE.md")
 TO_COME = ("clip_vectorizer/gallery/", "clip_vectorizer/query/grounding/", "clip_vectorizer/models/grounding/")
 MOST_FILES_OF_A_FLOW = 12
 MOST_README_LINES = 250
 MOST_PICTURE_BYTES = 300_000
-PLACES = ("clip_vectorizer", "ingest", "tests", "docs", "docker", "examples", "benchmarks")
+PLACES = ("clip_vectorizer", "ingest", "tests", "docs", "docker", "deploy", "examples", "benchmarks")
 
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
@@ -66,6 +66,8 @@ def test_a_command_that_is_not_run_names_existing_things(name: str) -> None:
         program, *words = shlex.split(line)
         if program == "make":
             assert all(re.search(rf"^([\w ]+ )?{word}( [\w ]+)?:", targets, re.MULTILINE) for word in words)
+        elif program in ("helm", "kubectl"):  # tests/containers/chart/test_commands.py renders what they install
+            assert all((REPOSITORY / word).exists() for word in words if word.startswith("deploy/"))
         elif program == "docker":
             files = [word for word in words if word.startswith("docker/")]
             assert files and all((REPOSITORY / file).is_file() for file in files)
