@@ -41,7 +41,7 @@ containers: setup
 	$(BIN)/pytest -m containers
 # The part of it that needs no Docker engine: the Helm chart. Builds helm and kubeconform once, some minutes.
 chart: setup
-	$(BIN)/pytest tests/containers/chart -k 'not test_running_pods'
+	$(BIN)/pytest tests/containers/chart -k 'not test_running'
 bench: setup
 	$(BIN)/python benchmarks/table.py
 soak: setup

@@ -61,7 +61,7 @@ def test_the_server_reads_every_variable_that_is_set(release: Release, tmp_path:
     environment = ReadNames(move_secrets(get_environment(release.sidecar), tmp_path))
     settings = parse_settings(environment)
     unread = environment.keys() - environment.read
-    assert unread <= {"HF_HUB_OFFLINE", "HF_TOKEN_PATH"}  # huggingface-hub reads these
+    assert unread <= {"HF_HUB_OFFLINE", "HF_TOKEN_PATH", "HOME"}  # huggingface-hub reads these
     assert settings.limits.deadline_seconds == 45
     assert bool(settings.api_keys and settings.basic_auth) == ("CLIP_API_KEYS_FILE" in environment)
 
@@ -91,10 +91,12 @@ def test_huggingface_hub_reads_the_variables_that_the_chart_sets(tools: ChartToo
     from huggingface_hub import constants
 
     source = Path(constants.__file__).read_text("utf-8")
-    environment = get_environment(render(tools, *SETTINGS["hub"]).sidecar)
+    sidecar = render(tools, *SETTINGS["hub"]).sidecar
+    environment = get_environment(sidecar)
     names = [name for name in environment if name.startswith("HF_")]
     assert names == ["HF_HUB_OFFLINE", "HF_TOKEN_PATH"] and environment["HF_HUB_OFFLINE"] == "0"
     assert all(f'"{name}"' in source for name in names)
+    assert f"{environment['HOME']}/.cache" in [each["mountPath"] for each in sidecar["volumeMounts"]]
     assert get_environment(render(tools).sidecar)["HF_HUB_OFFLINE"] == "1"
 
 
