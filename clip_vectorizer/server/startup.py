@@ -16,6 +16,7 @@ from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.protocol import format_loading
 from clip_vectorizer.server.app import build_app
 from clip_vectorizer.server.http_protocol import build_protocol
 from clip_vectorizer.server.service import Service
@@ -109,7 +110,7 @@ def load_configured_encoders(settings: Settings) -> Sequence[Encoder]:
 
 def loading_status(settings: Settings) -> str:
     """The message of a 503 before the model is loaded."""
-    return f"loading {settings.model}; try again in a moment"
+    return format_loading(settings.model)
 
 
 class LoadingThread(threading.Thread):

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from tests.containers.engine import CLIENT, Compose, docker, inspect, wait_for_health
+from tests.containers.engine import CLIENT, Compose, docker, wait_for_health
 from tests.stack.faults.database import assert_holds, count
-from tests.stack.faults.pictures import album, write
+from tests.stack.faults.pictures import write
 from tests.stack.support import Ran, Stack, clean_environment
 
 MANY = 120  # pictures: an ingest of some seconds, which can be hit in the middle

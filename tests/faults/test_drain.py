@@ -6,12 +6,12 @@ from threading import Barrier
 
 import httpx
 
-from clip_vectorizer.server.shutdown import LEAVE_SECONDS
 from tests.faults.processes import eventually, faulty
 from tests.faults.requests import connection, expected, fresh, held, post, refusal, settle, text_vectors, together
 
 ENDS_SECONDS = 30.0
 CLIENTS = 6
+LEAVE_SECONDS = 1.0  # in which requests are still answered
 
 
 def test_requests_in_flight_get_their_answers_and_the_process_ends_with_0() -> None:
