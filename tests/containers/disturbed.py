@@ -140,9 +140,13 @@ def cut_off(compose: Compose, service: str) -> Iterator[None]:
         docker("network", "connect", "--alias", service, network, container["Id"])
 
 
-def near_text(stack: Stack, text: str, seconds: float = 60) -> tuple[list[str], str]:
-    """The paths that Weaviate finds for a text, and the error in their place; one of the two is empty."""
-    near = f'nearText: {{concepts: ["{text}"]}}, limit: 3'
+def near_text(stack: Stack, text: str, vector: str = "", seconds: float = 60) -> tuple[list[str], str]:
+    """The paths that Weaviate finds for a text, and the error in their place; one of the two is empty.
+
+    `vector`: the name of one of several vectors.
+    """
+    target = f', targetVectors: ["{vector}"]' if vector else ""
+    near = f'nearText: {{concepts: ["{text}"]{target}}}, limit: 3'
     body = {"query": f"{{ Get {{ {COLLECTION}({near}) {{ path }} }} }}"}
     try:
         answer = httpx.post(f"{stack.weaviate_url}/v1/graphql", json=body, timeout=seconds, trust_env=False).json()

@@ -109,10 +109,10 @@ def sidecars(compose: Compose) -> list[str]:
 def roll_over(compose: Compose) -> None:
     """As docs/deploy.md has it."""
     [old] = sidecars(compose)
-    scale = ("--no-deps", "--no-recreate", "--scale", "vectorizer=2")
-    compose("up", "--detach", "--wait", *scale, "vectorizer", seconds=START_SECONDS)
-    docker("stop", old)
-    docker("rm", old)
+    up = ("up", "--detach", "--wait", "--no-deps")
+    compose(*up, "--no-recreate", "--scale", "vectorizer=2", "vectorizer", seconds=START_SECONDS)
+    assert len(sidecars(compose)) == 2 and old in sidecars(compose)
+    compose(*up, "vectorizer", seconds=START_SECONDS)  # of the two it ends the one with the image of before
     [new] = sidecars(compose)
     assert new != old
 
