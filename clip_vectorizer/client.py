@@ -38,6 +38,8 @@ POLL_SECONDS = 0.2
 NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before each retry after a 503
 CONNECT_SECONDS = 5.0
+# A sidecar that ends closes the connections of its clients, perhaps while one of them is used.
+LOST_CONNECTION = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 STATE_SECONDS = 15.0  # for /meta and ready
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REQUEST_STATUSES = (401, 403, 404, 405, 408)  # of the statuses under 500, those that are not about an image
@@ -215,7 +217,7 @@ class SidecarHttp:
     def request(self, method: str, path: str, **request: Any) -> httpx.Response:
         """The successful response."""
         try:
-            response = self._http.request(method, path, timeout=self._timeout(path), **request)
+            response = self._send(method, path, **request)
         except httpx.TimeoutException as error:
             raise SidecarUnreachable(
                 f"the sidecar at {self.url} did not answer in time ({describe_http_error(error)})"
@@ -228,6 +230,13 @@ class SidecarHttp:
         if not response.is_success:
             raise read_refusal(response, self.url)
         return response
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send it; once more if its connection is lost. No request changes the sidecar, so each may be repeated."""
+        try:
+            return self._http.request(method, path, timeout=self._timeout(path), **request)
+        except LOST_CONNECTION:
+            return self._http.request(method, path, timeout=self._timeout(path), **request)
 
     def _timeout(self, path: str) -> httpx.Timeout:
         """Vectors may wait in a queue; the routes that report the sidecar's state never do."""

@@ -30,7 +30,23 @@ TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"
 ERROR, WARNINGS, REFUSED, ITEM, TRUNCATED = "error", "warnings", "refused", "item", "truncated"
 
 NPY = "application/x-npy"
+TRY_AGAIN = "try again in a moment"
 BASE64_HINT = "; send base64 of a "  # ends the reason for an unreadable image of `POST /vectorize`
+
+
+def format_loading(model: str) -> str:
+    """The sentence of a 503 before the model is loaded.
+
+    >>> format_loading("emoji"), is_loading("status 503: loading emoji; try again in a moment")
+    ('loading emoji; try again in a moment', True)
+    """
+    return f"loading {model}; {TRY_AGAIN}"
+
+
+def is_loading(reason: str) -> bool:
+    """Whether an error, possibly with Weaviate's text around it, is that of a sidecar whose model is not loaded yet."""
+    before, mark, _ = reason.partition(TRY_AGAIN)
+    return bool(mark) and "loading " in before
 
 
 def format_truncated(field: str, index: int, tokens: int) -> str:

@@ -264,3 +264,30 @@ class Long:
 
     def __len__(self) -> int:
         return self.length
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError])
+def test_a_request_whose_connection_is_lost_is_sent_once_more(lost: type[httpx.HTTPError]) -> None:
+    failures = iter([lost("Server disconnected without sending a response.")])
+    recorder = Recorder()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        for failure in failures:
+            raise failure
+        return recorder(request)
+
+    with client(answer) as sidecar:
+        np.testing.assert_array_equal(sidecar.embed_texts(["abc"]), [[3, 1]])
+
+
+def test_a_connection_that_is_lost_again_is_an_unreachable_sidecar() -> None:
+    requests = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        raise httpx.ReadError("reset")
+
+    with client(answer) as sidecar, pytest.raises(SidecarUnreachable, match="no sidecar answers"):
+        sidecar.embed_texts(["abc"])
+    assert requests == 2

@@ -25,7 +25,14 @@ from weaviate.exceptions import (
 )
 
 from clip_vectorizer.defaults import DEFAULT_GRPC_PORT, DEFAULT_URL
-from clip_vectorizer.errors import SettingsError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
+from clip_vectorizer.errors import (
+    SettingsError,
+    SidecarUnreachable,
+    Unreachable,
+    VectorizerError,
+    WeaviateUnreachable,
+)
+from clip_vectorizer.protocol import is_loading
 from clip_vectorizer.public_urls import mask_user
 
 # An insert returns when its last image has been vectorised: a large model on two cores needs minutes for a batch.
@@ -52,6 +59,9 @@ WEAVIATE_UNREACHABLE_MARKS = (
     "no read replica",
     "resolve node name",
 )
+# What Weaviate answers while it stores nothing: read-only, at DISK_USE_READONLY_PERCENTAGE, or on a full disk.
+FULL_PATTERN = re.compile(r"store is read-only[\w ,:-]*|no space left on device", re.IGNORECASE)
+NO_LEADER_MARK = "leader not found"  # its store of collections is stopped: it starts, or its disk is full
 REASON_PATTERN = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
 REASON_LENGTH = 300
 
@@ -194,14 +204,38 @@ def translate_error(error: Exception, url: str) -> VectorizerError:
             f"Weaviate at {url} refuses the API key (HTTP {error.status_code}); "
             "set WEAVIATE_API_KEY (or --weaviate-api-key)"
         )
-    if is_sidecar_unreachable(reason):
-        return sidecar_unreachable_error(url, reason)
+    if outage := find_outage(reason, url) or find_outage(str(error), url):  # the reason is shortened
+        return outage
     if isinstance(error, CONNECTION_ERRORS) or any(mark in reason for mark in WEAVIATE_UNREACHABLE_MARKS):
         return WeaviateUnreachable(
             f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
             "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
         )
     return VectorizerError(f"Weaviate at {url}: {reason}")
+
+
+def find_outage(reason: str, url: str) -> Unreachable | None:
+    """The error if `reason`, a message of the Weaviate at `url`, means that it or its sidecar cannot work at present.
+
+    No object is at fault then, and the same request succeeds later.
+    """
+    if is_sidecar_unreachable(reason):
+        return sidecar_unreachable_error(url, reason)
+    if is_loading(reason):
+        return SidecarUnreachable(
+            f"the sidecar of Weaviate at {url} is not ready: {reason[reason.rindex('loading ') :]}"
+        )
+    if full := FULL_PATTERN.search(reason):
+        return WeaviateUnreachable(
+            f"Weaviate at {url} stores nothing at present ({full[0].strip()}): its disk or its memory is nearly full; "
+            "free some of it, then run the same command again"
+        )
+    if NO_LEADER_MARK in reason:
+        return WeaviateUnreachable(
+            f"Weaviate at {url} answers, but cannot read or change its collections ({NO_LEADER_MARK}): it is starting, "
+            "or its disk is full; if it stays so, its log has the reason"
+        )
+    return None
 
 
 def is_sidecar_unreachable(reason: str) -> bool:

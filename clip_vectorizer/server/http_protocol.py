@@ -22,6 +22,7 @@ class HttpConnection(HttpToolsProtocol):
     idle_seconds: ClassVar[float]
     max_connections: ClassVar[int]
     metrics: ClassVar[Metrics]
+    leaving: ClassVar[bool] = False  # each response is the last of its connection, and says so
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -57,6 +58,18 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = None
         self._set_alarm(None)
         super().on_headers_complete()
+        if self.leaving:
+            self.leave()
+
+    @classmethod
+    def let_clients_leave(cls) -> None:
+        """From now on every response of this server has `Connection: close`."""
+        cls.leaving = True
+
+    def leave(self) -> None:
+        """Let the response to the present request, if there is one, be the last of this connection."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Replaces the plain text that uvicorn sends for bytes that are not HTTP."""

@@ -1,8 +1,12 @@
-"""Runs a sidecar: it listens immediately, and is ready when the model is loaded."""
+"""Runs a sidecar: it listens immediately, and is ready when the model is loaded.
 
+With `listen_when_ready` it refuses connections until then: behind a name with several addresses, clients then go to the
+next address, which they do not do after a 503.
+"""
+
+import contextlib
 import logging
 
-from clip_vectorizer import __version__
 from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
@@ -11,9 +15,10 @@ from clip_vectorizer.server.startup import (
     EncoderLoader,
     LoadingThread,
     build_config,
-    format_url,
+    end_on_sigterm,
     listen,
     loading_status,
+    log_address,
     wrap_error,
 )
 from clip_vectorizer.server.workers.multiprocess import serve_multiprocess
@@ -32,12 +37,16 @@ def serve(settings: Settings, load: EncoderLoader) -> None:
     shutdown = Shutdown()
     service = Service(settings.limits, settings.decode_threads, shutdown.fail)
     service.status = loading_status(settings)
-    listener = listen(settings.host, settings.port)
-    log.info("clip-vectorizer %s listens on %s", __version__, format_url(listener))
+    listener = listen(settings.host, settings.port, accept=not settings.listen_when_ready)
     shutdown.server = GracefulServer(build_config(service, settings))
-    LoadingThread(
+    loading = LoadingThread(
         load, settings.limits.max_batch, lambda encoders: service.use(*encoders), shutdown.stop, "ready"
-    ).start()
+    )
+    with end_on_sigterm() if settings.listen_when_ready else contextlib.nullcontext():
+        log_address(listener, settings)
+        loading.start()
+        if settings.listen_when_ready:
+            loading.join()
     run_until_signal(shutdown.server, listener)
     if shutdown.error:
         raise wrap_error(shutdown.error, settings.model)

@@ -31,6 +31,7 @@ class Settings:
     precision: str = "fp32"
     threads: int = 0  # of one batch on a CPU; 0: as fits the model (models.devices)
     decode_threads: int = 2  # images decoded at once
+    listen_when_ready: bool = False  # else immediately, with 503 until the model is loaded
     processes: int = 1  # for HTTP and decoding; several are worker processes of one that has the model
     basic_auth: str = ""  # `user:password`
     api_keys: tuple[str, ...] = ()  # any of them is accepted; with neither password nor keys, every request is
@@ -48,6 +49,7 @@ def parse_settings(env: Mapping[str, str]) -> Settings:
         attend_padding=parse_int(env, "CLIP_ATTEND_PADDING", usual.attend_padding, least=0),
         host=env.get("CLIP_HOST", "").strip() or usual.host,
         port=parse_int(env, "CLIP_PORT", usual.port, least=0, most=65535),
+        listen_when_ready=parse_bool(env, "CLIP_LISTEN_WHEN_READY"),
         device=parse_device(env),
         precision=parse_choice(env, "CLIP_PRECISION", PRECISIONS),
         threads=parse_int(env, "CLIP_THREADS", usual.threads, least=0),

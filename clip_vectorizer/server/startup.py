@@ -3,19 +3,22 @@
 import contextlib
 import logging
 import math
+import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from PIL import Image
 
+from clip_vectorizer import __version__
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.protocol import format_loading
 from clip_vectorizer.server.app import build_app
 from clip_vectorizer.server.http_protocol import build_protocol
 from clip_vectorizer.server.service import Service
@@ -35,20 +38,26 @@ log = logging.getLogger(__name__)
 EncoderLoader = Callable[[], Sequence[Encoder]]  # one encoder per device
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises VectorizerError when the address is not available."""
+def listen(host: str, port: int, accept: bool = True) -> socket.socket:
+    """A bound socket, which refuses connections unless `accept`. Raises VectorizerError if the address is not free."""
     # Name the protocol: without it asyncio leaves Nagle's delay on for the connections of the socket.
     listener = socket.socket(address_family(host), socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, sys.platform != "win32")
         listener.bind((host, port))
-        listener.listen(LISTEN_BACKLOG)
+        if accept:
+            listener.listen(LISTEN_BACKLOG)
         return listener
     except OSError as error:
         listener.close()
         raise VectorizerError(
             f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port (CLIP_PORT)"
         ) from error
+
+
+def log_address(listener: socket.socket, settings: Settings) -> None:
+    when = " once the model is loaded" if settings.listen_when_ready else ""
+    log.info("clip-vectorizer %s listens on %s%s", __version__, format_url(listener), when)
 
 
 def address_family(host: str) -> socket.AddressFamily:
@@ -109,7 +118,7 @@ def load_configured_encoders(settings: Settings) -> Sequence[Encoder]:
 
 def loading_status(settings: Settings) -> str:
     """The message of a 503 before the model is loaded."""
-    return f"loading {settings.model}; try again in a moment"
+    return format_loading(settings.model)
 
 
 class LoadingThread(threading.Thread):
@@ -139,6 +148,16 @@ class LoadingThread(threading.Thread):
             self._on_error(error)
             return
         log.info("%s after %.1f s: %s", self._state, time.monotonic() - start, format_model(encoders))
+
+
+@contextlib.contextmanager
+def end_on_sigterm() -> Iterator[None]:
+    """In it SIGTERM ends the process, which it would not do by itself for the first process of a container."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def warm_up(encoder: Encoder, max_batch: int) -> None:

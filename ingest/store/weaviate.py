@@ -16,8 +16,7 @@ from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAll
 from clip_vectorizer.database.collections import CollectionState, read_collection
 from clip_vectorizer.database.connection import (
     UNAUTHORISED_STATUSES,
-    is_sidecar_unreachable,
-    sidecar_unreachable_error,
+    find_outage,
     weaviate_errors,
 )
 from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, StoredModel, image_id
@@ -52,7 +51,7 @@ NOT_FOUND = 404
 OBJECT_VANISHED = Refusal("it vanished from the database meanwhile; run the same command again")
 TRANSIENT_REASONS = re.compile(
     r"status (429|502|503|504)|Client\.Timeout|deadline exceeded|timed? ?out|context canceled|shut(ting)? ?down"
-    r"|resolve node name|no read replica|read-only|leader not found"
+    r"|resolve node name|no read replica"
     r"|not enough memory|memory pressure|too many requests",
     re.IGNORECASE,
 )
@@ -126,8 +125,9 @@ class WeaviateStore:
         self._check_model()
         reasons = self._insert(made)
         for reason in reasons.values():
-            if is_sidecar_unreachable(reason):
-                raise sidecar_unreachable_error(self.url, reason)
+            # For all of them: a Weaviate that is read-only refuses a batch, and names its first object only [1.39.0].
+            if outage := find_outage(reason, self.url):
+                raise outage
         return refused | {key: build_refusal(reason) for key, reason in reasons.items()}
 
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
@@ -218,7 +218,7 @@ class WeaviateStore:
 
     def _reasons(self, objects: Mapping[str, NewObject], reasons: str) -> dict[str, str]:
         """If all failed, the client returns a set of reasons without keys: if there are several, insert singly."""
-        if len(objects) == 1 or "\n" not in reasons or is_sidecar_unreachable(reasons):
+        if len(objects) == 1 or "\n" not in reasons or find_outage(reasons, self.url):
             return dict.fromkeys(objects, reasons)
         return {key: reason for one in objects.items() for key, reason in self._insert(dict([one])).items()}
 
@@ -249,9 +249,9 @@ def apply_patch(collection: Collection[Any, Any], url: str, key: str, patch: Pat
 
 
 def build_refusal_or_raise(reason: str, url: str) -> Refusal:
-    """Return the refusal of one object. Raises SidecarUnreachable if the sidecar is the cause."""
-    if is_sidecar_unreachable(reason):
-        raise sidecar_unreachable_error(url, reason)
+    """Return the refusal of one object. Raises Unreachable if the object is not the cause."""
+    if outage := find_outage(reason, url):
+        raise outage
     return build_refusal(reason)
 
 

@@ -39,5 +39,5 @@ def test_a_gpu_is_reserved_for_the_sidecar_alone() -> None:
 def test_no_variable_is_needed() -> None:
     """A stack of defaults: what is not set in the environment has a value in the file."""
     services = Compose().config()["services"]
-    assert services["vectorizer"]["environment"] == {"CLIP_MODEL": None}
+    assert services["vectorizer"]["environment"] == {"CLIP_MODEL": None, "CLIP_LISTEN_WHEN_READY": "true"}
     assert services["weaviate"]["environment"]["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "true"

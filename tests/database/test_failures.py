@@ -37,6 +37,29 @@ def test_a_slow_sidecar_is_not_an_absent_one() -> None:
     assert is_sidecar_unreachable(SIDECAR_GONE) and not is_sidecar_unreachable(SIDECAR_SLOW)
 
 
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        (
+            "could not delete object: delete from index: "
+            + "x" * 300
+            + ": store is read-only due to: resource pressure'}",
+            "stores nothing at present (store is read-only due to: resource pressure): its disk",
+        ),
+        ("put: write /var/lib/weaviate/raft/raft.db: no space left on device", "stores nothing at present (no space"),
+        ("failed to execute query: leader not found", "or its disk is full; if it stays so, its log"),
+    ],
+)
+def test_a_full_disk_is_named(message: str, part: str) -> None:
+    error = raised_for(WeaviateBaseError(message))
+    assert isinstance(error, WeaviateUnreachable) and part in str(error)
+
+
+def test_a_sidecar_whose_model_is_not_loaded_is_not_ready() -> None:
+    error = raised_for(WeaviateQueryError("fail with status 503: loading emoji; try again in a moment", "GRPC search"))
+    assert isinstance(error, SidecarUnreachable) and "is not ready: loading emoji" in str(error)
+
+
 def test_a_grpc_port_that_went_silent_is_an_unreachable_weaviate() -> None:
     error = raised_for(WeaviateQueryError(WEAVIATE_GONE, "GRPC search"))
     assert isinstance(error, WeaviateUnreachable) and URL in str(error)

@@ -1,6 +1,8 @@
 """SIGTERM: pending requests are answered, then the process ends with 0."""
 
 import signal
+import time
+from threading import Barrier
 
 import httpx
 
@@ -8,21 +10,50 @@ from tests.faults.processes import eventually, faulty
 from tests.faults.requests import connection, expected, fresh, held, post, refusal, settle, text_vectors, together
 
 ENDS_SECONDS = 30.0
+CLIENTS = 6
+LEAVE_SECONDS = 1.0  # in which requests are still answered
 
 
 def test_requests_in_flight_get_their_answers_and_the_process_ends_with_0() -> None:
     texts = [fresh("good") for _ in range(12)]
     with faulty() as sidecar, together() as start:
-        with held(sidecar, 1.5):
+        with held(sidecar, 2.5):
             answers = [start(sidecar.vectorize, [text]) for text in texts]
             settle()
             sidecar.child.send_signal(signal.SIGTERM)
-            settle()
+            time.sleep(LEAVE_SECONDS + 0.4)
             assert_refused(sidecar.url)
         for text, answer in zip(texts, answers, strict=True):
             assert (text_vectors(answer.result()) == expected([text])).all()
         assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS), sidecar.stderr()
         assert sidecar.child.returncode == 0, sidecar.stderr()
+
+
+def test_no_request_is_lost_by_clients_that_keep_their_connections() -> None:
+    """As Weaviate's pool does: they send one request after the other, and connect again when they are sent away."""
+    with faulty() as sidecar, together() as start:
+        connected = Barrier(CLIENTS + 1)
+        clients = [start(send_until_sent_away, sidecar.url, connected) for _ in range(CLIENTS)]
+        connected.wait(60)
+        settle()
+        sidecar.child.send_signal(signal.SIGTERM)
+        assert all(client.result() > 1 for client in clients)
+        assert eventually(lambda: sidecar.child.poll() is not None, ENDS_SECONDS), sidecar.stderr()
+        assert sidecar.child.returncode == 0, sidecar.stderr()
+
+
+def send_until_sent_away(url: str, connected: Barrier) -> int:
+    """How many requests were answered on one connection until a response ended it. Any failure is raised."""
+    with httpx.Client(base_url=url, trust_env=False, verify=False) as client:
+        client.get("/meta")
+        connected.wait(60)
+        for number in range(1, 10_000):
+            answer = client.post("/vectorize", json={"texts": [fresh("good")]})
+            assert answer.status_code == 200, answer.text
+            if answer.headers.get("connection") == "close":
+                return number
+            time.sleep(0.02)  # the connection idles between two requests, as most of a pool does
+    raise AssertionError("the sidecar never ended")
 
 
 def assert_refused(url: str) -> None:

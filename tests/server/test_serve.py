@@ -77,6 +77,34 @@ def test_it_listens_on_one_port_of_loopback(sidecar: Process) -> None:
     assert list_listeners(sidecar.child.pid) == {("127.0.0.1", httpx.URL(sidecar.url).port)}
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_with_a_setting_it_refuses_connections_until_it_is_ready(processes: str) -> None:
+    """Beside another sidecar of the same name: a client that is refused takes the next address."""
+    with serving("--processes", processes, CLIP_LISTEN_WHEN_READY="true") as process:
+        assert "once the model is loaded" in process.lines[0]
+        answers = [read_status(process)]
+        while answers[-1] == "refused":
+            assert process.child.poll() is None, "the sidecar ended"
+            time.sleep(0.02)
+            answers.append(read_status(process))
+        assert answers[0] == "refused" and answers[-1] == "204"
+        process.child.send_signal(signal.SIGTERM)
+        assert process.child.wait(30) == 0
+
+
+def read_status(process: Process) -> str:
+    try:
+        return str(httpx.get(f"{process.url}/.well-known/ready", verify=False).status_code)
+    except httpx.ConnectError:
+        return "refused"
+
+
+def test_a_sigterm_ends_it_before_it_listens() -> None:
+    with serving(CLIP_LISTEN_WHEN_READY="true") as process:
+        process.child.send_signal(signal.SIGTERM)
+        assert process.child.wait(30) == 0
+
+
 def test_texts_and_images_come_back_as_unit_vectors(sidecar: Process) -> None:
     body = {"texts": ["a red apple", "红苹果"], "images": [base64_of(RED)]}
     answer = httpx.post(f"{sidecar.url}//vectorize", json=body)

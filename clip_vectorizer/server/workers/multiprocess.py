@@ -12,14 +12,21 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
-from clip_vectorizer import __version__
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.engine import VectorCache
 from clip_vectorizer.server.metrics import Metrics
 from clip_vectorizer.server.settings import Settings, build_worker_config, check_platform
 from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, FAILURE_DRAIN_SECONDS, exit_after
-from clip_vectorizer.server.startup import EncoderLoader, LoadingThread, format_url, listen, loading_status, wrap_error
+from clip_vectorizer.server.startup import (
+    LISTEN_BACKLOG,
+    EncoderLoader,
+    LoadingThread,
+    listen,
+    loading_status,
+    log_address,
+    wrap_error,
+)
 from clip_vectorizer.server.workers.dispatcher import Dispatcher
 from clip_vectorizer.server.workers.pool import WorkerPool
 
@@ -30,8 +37,8 @@ FAILURE_NOTICE_SECONDS = 0.5  # in which probes can read that the model is dead,
 def serve_multiprocess(settings: Settings, load: EncoderLoader) -> None:
     """Serve until SIGTERM or SIGINT. Raises VectorizerError when it cannot listen or load, or when the model dies."""
     check_platform(settings)
-    listener = listen(settings.host, settings.port)
-    log.info("clip-vectorizer %s listens on %s", __version__, format_url(listener))
+    listener = listen(settings.host, settings.port, accept=not settings.listen_when_ready)
+    log_address(listener, settings)
     sidecar = MultiprocessSidecar(settings, listener)
     asyncio.run(sidecar.serve(load))
     if sidecar.error:
@@ -45,22 +52,31 @@ class MultiprocessSidecar:
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings, self._listener = settings, listener
         self._metrics = Metrics()
+        self._accepting = False
         self.error: BaseException | None = None  # what ended it, if not a signal
         self.signal = 0
 
     async def serve(self, load: EncoderLoader) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         config = build_worker_config(self._settings, loading_status(self._settings))
-        self._pool = WorkerPool(self._settings.processes, config, self._metrics, self._end)
+        when_ready = self._settings.listen_when_ready
+        on_open = self._begin_accepting if when_ready else None
+        self._pool = WorkerPool(self._settings.processes, config, self._metrics, self._end, on_open)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         max_batch = self._settings.limits.max_batch
         LoadingThread(load, max_batch, self._on_loaded, self._on_load_error, "loaded").start()
         await self._pool.start()
-        self._listener.setblocking(False)
-        self._loop.add_reader(self._listener, self._accept)
+        if not when_ready:
+            self._begin_accepting()
         await self._over.wait()
         await self._stop()
+
+    def _begin_accepting(self) -> None:
+        self._accepting = True
+        self._listener.listen(LISTEN_BACKLOG)
+        self._listener.setblocking(False)
+        self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
         """Accept all connections that wait."""
@@ -108,8 +124,9 @@ class MultiprocessSidecar:
 
     async def _stop(self) -> None:
         """Serve all who have connected; workers get the end of the channel after their last connections."""
-        self._accept()
-        self._loop.remove_reader(self._listener)
+        if self._accepting:
+            self._accept()
+            self._loop.remove_reader(self._listener)
         self._listener.close()
         drain = FAILURE_DRAIN_SECONDS if self.error else self._settings.limits.deadline_seconds
         await self._pool.stop(drain + EXIT_GRACE_SECONDS)

@@ -36,10 +36,17 @@ class WorkerPool:
     """Invariant: until it stops, there are `count` workers, or one that died is being replaced."""
 
     def __init__(
-        self, count: int, config: WorkerConfig, metrics: Metrics, on_failure: Callable[[BaseException], None]
+        self,
+        count: int,
+        config: WorkerConfig,
+        metrics: Metrics,
+        on_failure: Callable[[BaseException], None],
+        on_open: Callable[[], None] | None = None,
     ) -> None:
-        """`on_failure` is called when workers die faster than it is worth to replace them."""
+        """`on_failure` is called when workers die faster than it is worth to replace them, `on_open` when all are
+        ready."""
         self._count, self._config, self._metrics, self._on_failure = count, config, metrics, on_failure
+        self._on_open = on_open
         self._workers: list[WorkerProcess] = []
         self._watches: set[asyncio.Task[None]] = set()
         self._deaths: deque[float] = deque(maxlen=DEATHS + 1)
@@ -111,6 +118,8 @@ class WorkerPool:
             self._open = True
             for each in self._workers:
                 each.stream.send(MessageType.OPEN)
+            if self._on_open:
+                self._on_open()
             log.info("ready: %d worker processes", self._count)
 
     async def _watch(self, worker: "WorkerProcess") -> None:

@@ -104,7 +104,8 @@ def test_when_all_are_refused_for_one_reason_all_get_it() -> None:
 
 
 def test_a_transient_refusal_is_marked() -> None:
-    assert put({"a": "store is read-only"}, "ab") == {"a": Refusal("store is read-only", transient=True)}
+    busy = "status 503: the queue is full"
+    assert put({"a": busy}, "ab") == {"a": Refusal(busy, transient=True)}
 
 
 def test_a_sidecar_that_weaviate_cannot_reach_is_no_fault_of_the_object() -> None:
@@ -112,6 +113,18 @@ def test_a_sidecar_that_weaviate_cannot_reach_is_no_fault_of_the_object() -> Non
         put({"a": GONE}, "ab")
     with pytest.raises(SidecarUnreachable):
         put(dict.fromkeys("ab", GONE), "ab")
+
+
+def test_a_weaviate_that_is_read_only_has_stored_none_of_a_batch() -> None:
+    """It names the first object only."""
+    with pytest.raises(WeaviateUnreachable, match=r"stores nothing at present \(store is read-only.*free some of it"):
+        put({"a": "store is read-only due to: resource pressure"}, "abc")
+
+
+def test_a_sidecar_that_loads_its_model_is_waited_for() -> None:
+    loading = "send POST request: fail with status 503: loading emoji; try again in a moment"
+    with pytest.raises(SidecarUnreachable, match="is not ready: loading emoji"):
+        put({"b": loading}, "abc")
 
 
 def test_nothing_is_written_once_the_collection_moves_to_another_model() -> None:

@@ -57,16 +57,20 @@ def count(stack: Stack, collection: str, tenant: str | None = None) -> int:
 
 
 def assert_exact(world: World, collection: str, files: Mapping[str, bytes], tenant: str | None = None) -> None:
+    assert_holds(world.truth, collection, files, tenant)
+
+
+def assert_holds(stack: Stack, collection: str, files: Mapping[str, bytes], tenant: str | None = None) -> None:
     """The database holds these images and no others, each with its own id and vector, and finds every one."""
-    objects = held(world.truth, collection, tenant)
+    objects = held(stack, collection, tenant)
     assert objects.keys() == files.keys(), format_difference(objects.keys(), files.keys())
-    assert count(world.truth, collection, tenant) == len(files)
+    assert count(stack, collection, tenant) == len(files)
     assert {path: row["id"] for path, row in objects.items()} == {path: id_of(path) for path in files}
-    right = vectors_of(world, list(files.values()))
+    right = vectors_of(stack, list(files.values()))
     for path, content in files.items():
         assert_same(vector(objects[path]), right[digest(content)], path)
     if files:
-        assert_found(world.truth, collection, objects, tenant)
+        assert_found(stack, collection, objects, tenant)
 
 
 def format_difference(there: Any, wanted: Any) -> str:
@@ -116,12 +120,12 @@ def paths(stack: Stack, collection: str, search: str, count: int, tenant: str | 
     return {str(row["path"]) for row in stack.graphql(query)}
 
 
-def vectors_of(world: World, contents: list[bytes]) -> dict[str, Vector]:
+def vectors_of(stack: Stack, contents: list[bytes]) -> dict[str, Vector]:
     """What a run without faults would store, by the content's digest: the sidecar is called directly, once for each."""
     missing = [content for content in dict.fromkeys(contents) if digest(content) not in REMEMBERED]
     for start in range(0, len(missing), 32):
         batch = missing[start : start + 32]
-        answer = world.truth.vectorize(images=[base64_of(content) for content in batch])
+        answer = stack.vectorize(images=[base64_of(content) for content in batch])
         assert answer.status_code == 200, answer.text
         REMEMBERED.update(zip(map(digest, batch), map(np.array, answer.json()["imageVectors"]), strict=True))
     return {digest(content): REMEMBERED[digest(content)] for content in contents}
