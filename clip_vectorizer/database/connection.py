@@ -41,13 +41,25 @@ CONNECTION_ERRORS = (
     WeaviateTimeoutError,
 )
 UNAUTHORISED_STATUSES = (401, 403)
+# What a balancer in front of several nodes answers itself when it lost the node of a request.
+GATEWAY_STATUSES = (502, 503, 504)
 # Messages of Weaviate's Go client when its own request reaches no server. A timeout has `send POST request` too,
 # but also `awaiting headers`: the sidecar is there, and slow.
 SIDECAR_UNREACHABLE_MARKS = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
-# The last two: Weaviate still answers while it shuts down [1.39.0].
+# Messages of a cluster that lost a node: too few replicas answer, or the others have not elected a new leader yet. The
+# first three may quote the request to the lost node, which has a mark of SIDECAR_UNREACHABLE_MARKS.
+CLUSTER_MARKS = (
+    "cannot achieve consistency level",
+    "cannot reach enough replicas",
+    "with strong consistency",
+    "leader not found",
+)
+# RST_STREAM: a balancer cancelled the request. The last two: Weaviate still answers while it shuts down [1.39.0].
 WEAVIATE_UNREACHABLE_MARKS = (
+    *CLUSTER_MARKS,
     "StatusCode.UNAVAILABLE",
     "StatusCode.DEADLINE_EXCEEDED",
+    "RST_STREAM",
     "no read replica",
     "resolve node name",
 )
@@ -185,15 +197,17 @@ def weaviate_errors(url: str) -> Iterator[None]:
 
 def translate_error(error: Exception, url: str) -> VectorizerError:
     """The error of this project for an exception of the client of the Weaviate at `url`."""
-    reason = extract_reason(error)
-    if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED_STATUSES:
+    text = read_message(error)
+    reason = extract_reason(text)
+    status = error.status_code if isinstance(error, UnexpectedStatusCodeError) else None
+    if status in UNAUTHORISED_STATUSES:
         return WeaviateUnreachable(
-            f"Weaviate at {url} refuses the API key (HTTP {error.status_code}); "
-            "set WEAVIATE_API_KEY (or --weaviate-api-key)"
+            f"Weaviate at {url} refuses the API key (HTTP {status}); set WEAVIATE_API_KEY (or --weaviate-api-key)"
         )
-    if is_sidecar_unreachable(reason):
+    if is_sidecar_unreachable(reason) and not is_cluster_short(text):
         return sidecar_unreachable_error(url, reason)
-    if isinstance(error, CONNECTION_ERRORS) or any(mark in reason for mark in WEAVIATE_UNREACHABLE_MARKS):
+    is_away = isinstance(error, CONNECTION_ERRORS) or status in GATEWAY_STATUSES
+    if is_away or any(mark in text for mark in WEAVIATE_UNREACHABLE_MARKS):
         return WeaviateUnreachable(
             f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
             "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
@@ -203,7 +217,12 @@ def translate_error(error: Exception, url: str) -> VectorizerError:
 
 def is_sidecar_unreachable(reason: str) -> bool:
     """Whether `reason`, a message of Weaviate, means that Weaviate cannot reach its sidecar."""
-    return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS)
+    return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS) and not is_cluster_short(reason)
+
+
+def is_cluster_short(reason: str) -> bool:
+    """Whether `reason` means that a cluster has too few nodes, or no leader yet."""
+    return any(mark in reason for mark in CLUSTER_MARKS)
 
 
 def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
@@ -213,11 +232,15 @@ def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
     )
 
 
-def extract_reason(error: Exception) -> str:
-    """The message of `error` on one line: the root cause of a lost connection, the innermost of wrapped messages."""
+def read_message(error: Exception) -> str:
+    """The message of `error` on one line; of a lost connection, that of its root cause."""
     root: BaseException = error
     while isinstance(error, CONNECTION_ERRORS) and root.__context__ is not None:
         root = root.__context__
-    text = " ".join(str(root).split()) or type(root).__name__
+    return " ".join(str(root).split()) or type(root).__name__
+
+
+def extract_reason(text: str) -> str:
+    """The innermost of wrapped messages."""
     detail = REASON_PATTERN.search(text)
     return (detail[1] if detail else text)[:REASON_LENGTH].rstrip(" .")

@@ -13,6 +13,8 @@ VECTORIZER = "vectorize target vector clip: update vector: send POST request: "
         'send POST request: Post "http://x/vectorize": context deadline exceeded (Client.Timeout exceeded)',
         'resolve node name "local" to host',
         "store is read-only",
+        "fail with status 502: no sidecar answers",
+        'cannot achieve consistency level "QUORUM": cannot reach enough replicas: required 2 replicas, got 1: "node-3"',
     ],
 )
 def test_a_transient_reason_is_marked(reason: str) -> None:
