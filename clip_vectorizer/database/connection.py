@@ -47,11 +47,11 @@ GATEWAY_STATUSES = (502, 503, 504)
 # but also `awaiting headers`: the sidecar is there, and slow.
 SIDECAR_UNREACHABLE_MARKS = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
 # Messages of a cluster that lost a node: too few replicas answer, or the others have not elected a new leader yet. The
-# first three may quote the request to the lost node, which has a mark of SIDECAR_UNREACHABLE_MARKS.
+# first two may quote the request to the lost node, which has a mark of SIDECAR_UNREACHABLE_MARKS.
 CLUSTER_MARKS = (
     "cannot achieve consistency level",
     "cannot reach enough replicas",
-    "with strong consistency",
+    "failed to execute query",  # of Raft: its request was on the way to the lost leader
     "leader not found",
 )
 # RST_STREAM: a balancer cancelled the request. The last two: Weaviate still answers while it shuts down [1.39.0].

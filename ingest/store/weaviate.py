@@ -53,7 +53,8 @@ NOT_FOUND = 404
 OBJECT_VANISHED = Refusal("it vanished from the database meanwhile; run the same command again")
 TRANSIENT_REASONS = re.compile(
     r"status (429|502|503|504)|Client\.Timeout|deadline exceeded|timed? ?out|context canceled|shut(ting)? ?down"
-    r"|resolve node name|no read replica|read-only|leader not found|consistency level|enough replicas"
+    r"|resolve node name|no read replica|read-only"
+    r"|leader not found|failed to execute query|consistency level|enough replicas"
     r"|not enough memory|memory pressure|too many requests",
     re.IGNORECASE,
 )

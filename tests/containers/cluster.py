@@ -97,7 +97,7 @@ class Call:
 
 @dataclass(slots=True)
 class CallStream:
-    """Calls of one function, one after the other, until it ends. A context manager.
+    """Calls of one function, one after the other with a pause between, until it ends. A context manager.
 
     with CallStream(lambda: search.by_text("a red apple", limit=1)) as stream:
         ...
@@ -105,6 +105,7 @@ class CallStream:
     """
 
     call: Callable[[], object]
+    pause_seconds: float = 0.0
     calls: list[Call] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -136,3 +137,4 @@ class CallStream:
             except Exception as error:  # recorded, whatever it is
                 problem = f"{type(error).__name__}: {error}"
             self.calls.append(Call(start, time.monotonic() - start, problem))
+            self._ended.wait(self.pause_seconds)
