@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 NO_SUCH_ROUTE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
-BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before each retry after a 503
+BUSY_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)  # before each retry after one of RETRIED_STATUSES
+# Busy; or a balancer lost the sidecar of a request that was too large to be sent to another one.
+RETRIED_STATUSES = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
 CONNECT_SECONDS = 5.0
 # A sidecar that ends closes the connections of its clients, perhaps while one of them is used.
 LOST_CONNECTION = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -204,12 +206,12 @@ class SidecarHttp:
         self._http.close()
 
     def post(self, path: str, **request: Any) -> httpx.Response:
-        """As `request`, by POST, with retries while the sidecar is busy (503)."""
+        """As `request`, by POST, with retries after RETRIED_STATUSES."""
         for seconds in self._busy_waits_seconds:
             try:
                 return self.request("POST", path, **request)
             except SidecarRefused as refusal:
-                if refusal.status != httpx.codes.SERVICE_UNAVAILABLE:
+                if refusal.status not in RETRIED_STATUSES:
                     raise
             time.sleep(seconds)
         return self.request("POST", path, **request)

@@ -116,8 +116,9 @@ def test_the_sidecars_own_sentence_is_kept() -> None:
         client(answering(413, json={"error": "at most 256 items"})).embed_texts(["a"])
 
 
-def test_a_request_to_a_busy_sidecar_is_sent_again() -> None:
-    answers = iter([httpx.Response(503, json={"error": "the queue is full"})] * 2)
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_request_that_was_not_handled_is_sent_again(status: int) -> None:
+    answers = iter([httpx.Response(status, json={"error": "the queue is full"})] * 2)
     sidecar = Recorder()
     assert len(client(lambda request: next(answers, None) or sidecar(request)).embed_texts(["a"])) == 1
 

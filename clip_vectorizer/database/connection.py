@@ -49,19 +49,29 @@ CONNECTION_ERRORS = (
     WeaviateTimeoutError,
 )
 UNAUTHORISED_STATUSES = (401, 403)
+# What a balancer in front of several nodes answers itself when it lost the node of a request.
+GATEWAY_STATUSES = (502, 503, 504)
 # Messages of Weaviate's Go client when its own request reaches no server. A timeout has `send POST request` too,
 # but also `awaiting headers`: the sidecar is there, and slow.
 SIDECAR_UNREACHABLE_MARKS = ("dial tcp", "connection refused", "connection reset", "no such host", "EOF")
-# The last two: Weaviate still answers while it shuts down [1.39.0].
+# Messages of a cluster that lost a node: too few replicas answer, or the others have not elected a new leader yet. The
+# first two may quote the request to the lost node, which has a mark of SIDECAR_UNREACHABLE_MARKS.
+CLUSTER_MARKS = (
+    "cannot achieve consistency level",
+    "cannot reach enough replicas",
+    "failed to execute query",  # of Raft: its request was on the way to the lost leader
+    "leader not found",  # also of one node: its store of collections is stopped, as it starts, or its disk is full
+)
+# RST_STREAM: a balancer cancelled the request. The last two: Weaviate still answers while it shuts down [1.39.0].
 WEAVIATE_UNREACHABLE_MARKS = (
     "StatusCode.UNAVAILABLE",
     "StatusCode.DEADLINE_EXCEEDED",
+    "RST_STREAM",
     "no read replica",
     "resolve node name",
 )
 # What Weaviate answers while it stores nothing: read-only, at DISK_USE_READONLY_PERCENTAGE, or on a full disk.
 FULL_PATTERN = re.compile(r"store is read-only[\w ,:-]*|no space left on device", re.IGNORECASE)
-NO_LEADER_MARK = "leader not found"  # its store of collections is stopped: it starts, or its disk is full
 REASON_PATTERN = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
 REASON_LENGTH = 300
 
@@ -198,15 +208,17 @@ def weaviate_errors(url: str) -> Iterator[None]:
 
 def translate_error(error: Exception, url: str) -> VectorizerError:
     """The error of this project for an exception of the client of the Weaviate at `url`."""
-    reason = extract_reason(error)
-    if isinstance(error, UnexpectedStatusCodeError) and error.status_code in UNAUTHORISED_STATUSES:
+    text = read_message(error)
+    reason = extract_reason(text)
+    status = error.status_code if isinstance(error, UnexpectedStatusCodeError) else None
+    if status in UNAUTHORISED_STATUSES:
         return WeaviateUnreachable(
-            f"Weaviate at {url} refuses the API key (HTTP {error.status_code}); "
-            "set WEAVIATE_API_KEY (or --weaviate-api-key)"
+            f"Weaviate at {url} refuses the API key (HTTP {status}); set WEAVIATE_API_KEY (or --weaviate-api-key)"
         )
-    if outage := find_outage(reason, url) or find_outage(str(error), url):  # the reason is shortened
+    if outage := find_outage(text, url):
         return outage
-    if isinstance(error, CONNECTION_ERRORS) or any(mark in reason for mark in WEAVIATE_UNREACHABLE_MARKS):
+    is_away = isinstance(error, CONNECTION_ERRORS) or status in GATEWAY_STATUSES
+    if is_away or any(mark in text for mark in WEAVIATE_UNREACHABLE_MARKS):
         return WeaviateUnreachable(
             f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
             "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
@@ -214,33 +226,37 @@ def translate_error(error: Exception, url: str) -> VectorizerError:
     return VectorizerError(f"Weaviate at {url}: {reason}")
 
 
-def find_outage(reason: str, url: str) -> Unreachable | None:
-    """The error if `reason`, a message of the Weaviate at `url`, means that it or its sidecar cannot work at present.
+def find_outage(text: str, url: str) -> Unreachable | None:
+    """The error if `text`, a message of the Weaviate at `url`, means that it or its sidecar cannot work at present.
 
     No object is at fault then, and the same request succeeds later.
     """
+    reason = extract_reason(text)
+    if is_cluster_short(text):
+        return WeaviateUnreachable(
+            f"Weaviate at {url} answers, but too few of its nodes do, or they have no leader ({reason}): it is "
+            "starting, a node is down, or its disk is full; if it stays so, its log has the reason"
+        )
     if is_sidecar_unreachable(reason):
         return sidecar_unreachable_error(url, reason)
-    if is_loading(reason):
-        return SidecarUnreachable(
-            f"the sidecar of Weaviate at {url} is not ready: {reason[reason.rindex('loading ') :]}"
-        )
-    if full := FULL_PATTERN.search(reason):
+    if is_loading(text):
+        return SidecarUnreachable(f"the sidecar of Weaviate at {url} is not ready: {text[text.rindex('loading ') :]}")
+    if full := FULL_PATTERN.search(text):
         return WeaviateUnreachable(
             f"Weaviate at {url} stores nothing at present ({full[0].strip()}): its disk or its memory is nearly full; "
             "free some of it, then run the same command again"
-        )
-    if NO_LEADER_MARK in reason:
-        return WeaviateUnreachable(
-            f"Weaviate at {url} answers, but cannot read or change its collections ({NO_LEADER_MARK}): it is starting, "
-            "or its disk is full; if it stays so, its log has the reason"
         )
     return None
 
 
 def is_sidecar_unreachable(reason: str) -> bool:
     """Whether `reason`, a message of Weaviate, means that Weaviate cannot reach its sidecar."""
-    return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS)
+    return any(mark in reason for mark in SIDECAR_UNREACHABLE_MARKS) and not is_cluster_short(reason)
+
+
+def is_cluster_short(reason: str) -> bool:
+    """Whether `reason` means that a cluster has too few nodes, or no leader yet."""
+    return any(mark in reason for mark in CLUSTER_MARKS)
 
 
 def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
@@ -250,11 +266,15 @@ def sidecar_unreachable_error(url: str, reason: str) -> SidecarUnreachable:
     )
 
 
-def extract_reason(error: Exception) -> str:
-    """The message of `error` on one line: the root cause of a lost connection, the innermost of wrapped messages."""
+def read_message(error: Exception) -> str:
+    """The message of `error` on one line; of a lost connection, that of its root cause."""
     root: BaseException = error
     while isinstance(error, CONNECTION_ERRORS) and root.__context__ is not None:
         root = root.__context__
-    text = " ".join(str(root).split()) or type(root).__name__
+    return " ".join(str(root).split()) or type(root).__name__
+
+
+def extract_reason(text: str) -> str:
+    """The innermost of wrapped messages."""
     detail = REASON_PATTERN.search(text)
     return (detail[1] if detail else text)[:REASON_LENGTH].rstrip(" .")

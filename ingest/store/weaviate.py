@@ -15,6 +15,7 @@ from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAll
 
 from clip_vectorizer.database.collections import CollectionState, read_collection
 from clip_vectorizer.database.connection import (
+    GATEWAY_STATUSES,
     UNAUTHORISED_STATUSES,
     find_outage,
     weaviate_errors,
@@ -121,7 +122,8 @@ class WeaviateStore:
         return {content: found[content] for content in contents if content in found}
 
     def put(self, objects: Sequence[ImageObject]) -> Mapping[str, Refusal]:
-        made, refused = build_each(objects, lambda item: build_data_object(item, self._description, self._columns))
+        with weaviate_errors(self.url):  # a new column becomes a property here
+            made, refused = build_each(objects, lambda item: build_data_object(item, self._description, self._columns))
         self._check_model()
         reasons = self._insert(made)
         for reason in reasons.values():
@@ -131,7 +133,8 @@ class WeaviateStore:
         return refused | {key: build_refusal(reason) for key, reason in reasons.items()}
 
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
-        made, refused = build_each(amendments, lambda each: Patch(build_amendment_properties(each, self._columns)))
+        with weaviate_errors(self.url):
+            made, refused = build_each(amendments, lambda each: Patch(build_amendment_properties(each, self._columns)))
         return refused | self._patch(made)
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -242,7 +245,7 @@ def apply_patch(collection: Collection[Any, Any], url: str, key: str, patch: Pat
     try:
         collection.data.update(image_id(key), properties=patch.properties, vector=vectors)
     except UnexpectedStatusCodeError as error:
-        if error.status_code in UNAUTHORISED_STATUSES:
+        if error.status_code in (*UNAUTHORISED_STATUSES, *GATEWAY_STATUSES):
             raise
         return OBJECT_VANISHED if error.status_code == NOT_FOUND else build_refusal_or_raise(read_reason(error), url)
     return None

@@ -17,7 +17,9 @@ NO_NEW_PRIVILEGES = "no-new-privileges:true"
 LABELS = ("title", "description", "version", "licenses", "revision", "vendor")
 TOOLS = ("gcc", "cc", "g++", "clang", "ld", "make", "uv")
 CACHES = "/root/.cache /home/clip/.cache /wheels /build /models"
-EMOJI = json.loads((REPOSITORY / "clip_vectorizer" / "models" / "emoji" / "open_clip_config.json").read_text())
+EMOJI = json.loads((REPOSITORY / "clip_vectorizer" / "models" / "emoji" / "open_clip_config.json").read_text())[
+    "model_cfg"
+]
 VECTORS = """
 import json, urllib.request
 body = json.dumps({"texts": ["a red apple"]}).encode()

@@ -1,6 +1,11 @@
 import httpx
 import pytest
-from weaviate.exceptions import WeaviateBaseError, WeaviateConnectionError, WeaviateQueryError
+from weaviate.exceptions import (
+    UnexpectedStatusCodeError,
+    WeaviateBaseError,
+    WeaviateConnectionError,
+    WeaviateQueryError,
+)
 
 from clip_vectorizer.database.connection import is_sidecar_unreachable, weaviate_errors
 from clip_vectorizer.errors import InputError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
@@ -19,6 +24,13 @@ WEAVIATE_GONE = (
     "The request to Weaviate failed after 5 retries. Details: <_InactiveRpcError of RPC that terminated with:\n"
     '\tstatus = StatusCode.UNAVAILABLE\n\tdetails = "failed to connect to all addresses"\n>'
 )
+# The same of a cluster, when one node of three or two have died
+REPLICA_GONE = (
+    'cannot achieve consistency level "QUORUM": cannot reach enough replicas: required 2 replicas, got 1: "node-3": '
+    'connect: Post "http://172.18.0.5:7947/replicas/indices/Image": dial tcp 172.18.0.5:7947: connect: no route to host'
+)
+LEADER_GONE = "failed to execute query: rpc error: code = Canceled desc = grpc: the client connection is closing"
+CANCELLED = 'status = StatusCode.INTERNAL details = "Received RST_STREAM with error code 2"'
 
 
 def raised_for(error: Exception) -> VectorizerError:
@@ -63,6 +75,19 @@ def test_a_sidecar_whose_model_is_not_loaded_is_not_ready() -> None:
 def test_a_grpc_port_that_went_silent_is_an_unreachable_weaviate() -> None:
     error = raised_for(WeaviateQueryError(WEAVIATE_GONE, "GRPC search"))
     assert isinstance(error, WeaviateUnreachable) and URL in str(error)
+
+
+@pytest.mark.parametrize("reason", [REPLICA_GONE, LEADER_GONE, CANCELLED])
+def test_a_cluster_that_lost_nodes_is_an_unreachable_weaviate(reason: str) -> None:
+    assert isinstance(raised_for(WeaviateQueryError(reason, "GRPC search")), WeaviateUnreachable)
+    assert not is_sidecar_unreachable(reason)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_balancer_without_a_node_is_an_unreachable_weaviate(status: int) -> None:
+    response = httpx.Response(status, text="<html>502 Bad Gateway</html>")
+    assert isinstance(raised_for(UnexpectedStatusCodeError("Update object", response)), WeaviateUnreachable)
+    assert type(raised_for(UnexpectedStatusCodeError("Update object", httpx.Response(500)))) is VectorizerError
 
 
 def test_a_lost_connection_names_its_cause() -> None:

@@ -12,7 +12,7 @@ from weaviate.classes.config import DataType
 from weaviate.exceptions import UnexpectedStatusCodeError
 
 from clip_vectorizer.database.collections import ensure_prediction_properties
-from clip_vectorizer.database.connection import extract_reason, weaviate_errors
+from clip_vectorizer.database.connection import extract_reason, read_message, weaviate_errors
 from clip_vectorizer.database.schema import (
     PREDICTED_BY,
     PREDICTED_LABEL,
@@ -103,7 +103,7 @@ class WeaviatePredictions:
             except UnexpectedStatusCodeError as error:
                 if error.status_code in ACCESS_DENIED_STATUSES:
                     raise
-                return REMOVED_MEANWHILE if error.status_code == NOT_FOUND else extract_reason(error)
+                return REMOVED_MEANWHILE if error.status_code == NOT_FOUND else extract_reason(read_message(error))
         return ""
 
 

@@ -12,6 +12,7 @@ VECTORIZER = "vectorize target vector clip: update vector: send POST request: "
         "fail with status 504: late",
         'send POST request: Post "http://x/vectorize": context deadline exceeded (Client.Timeout exceeded)',
         'resolve node name "local" to host',
+        "fail with status 502: no sidecar answers",
     ],
 )
 def test_a_transient_reason_is_marked(reason: str) -> None:
