@@ -7,7 +7,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,6 +199,36 @@ def test_a_sidecar_that_stops_is_seen(monitor: Monitor, compose: Compose) -> Non
     assert wait_for(monitor, pending, 1) == 1
     down = dict(list_queries())["Services down"]
     assert monitor.value(substitute(down)) == 1
+
+
+GRAFANA_USER = "472"  # of the official image
+GRAFANA_FILES = """
+touch /var/lib/grafana/grafana.db /tmp/plugin && ! touch /etc/grafana/written 2>/dev/null
+cat /etc/grafana/provisioning/*/*.yaml "$GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH" >/dev/null
+cat "${GF_SECURITY_ADMIN_PASSWORD__FILE:-/dev/null}"
+"""
+
+
+def run_as_grafana(image: str, files: Sequence[Path], **settings: str) -> str:
+    """What a shell prints with the user, the mounts and the environment of Grafana, in another image."""
+    compose = Compose(files, {"GRAFANA_IMAGE": image, **settings})
+    try:
+        options = ("--no-deps", "--user", GRAFANA_USER, "--entrypoint", "sh")
+        return compose.run("grafana", "-euc", GRAFANA_FILES, options=options).stdout
+    finally:
+        compose("--profile", "*", "down", "--volumes", expect=None)
+
+
+def test_grafana_may_write_its_database_and_read_its_files(prometheus_image: str) -> None:
+    assert run_as_grafana(prometheus_image, (COMPOSE,)) == ""
+
+
+def test_with_keys_grafana_gets_a_password_of_its_own(prometheus_image: str, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys")
+    password = run_as_grafana(prometheus_image, (COMPOSE, KEYS), KEYS=str(tmp_path / "keys")).strip()
+    assert len(password) == 48
+    settings = Compose((COMPOSE, KEYS)).config()["services"]["grafana"]["environment"]
+    assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "false" and settings["GF_AUTH_DISABLE_LOGIN_FORM"] == "false"
 
 
 @pytest.fixture(scope="module")
