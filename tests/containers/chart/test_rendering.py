@@ -11,7 +11,7 @@ pytestmark = pytest.mark.containers
 
 
 def find_problems(tools: ChartTools, manifests: str) -> list[str]:
-    """What kubeconform says of each manifest that it does not accept. Raises AssertionError when it checked none."""
+    """The problems that kubeconform reports. Raises AssertionError when it checked none."""
     ran = tools.validate(manifests)
     report = json.loads(ran.stdout)
     assert sum(report["summary"].values()) > 0, ran
@@ -20,7 +20,7 @@ def find_problems(tools: ChartTools, manifests: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_helm_finds_nothing_to_complain_about(tools: ChartTools, name: str) -> None:
+def test_helm_has_no_warning(tools: ChartTools, name: str) -> None:
     options = [word for setting in SETTINGS[name] for word in ("--set", setting)]
     ran = tools.run_helm("lint", "--strict", CHART, *options)
     assert "0 chart(s) failed" in ran.stdout
@@ -28,7 +28,7 @@ def test_helm_finds_nothing_to_complain_about(tools: ChartTools, name: str) -> N
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_kubernetes_knows_every_kind_and_field(tools: ChartTools, name: str) -> None:
+def test_every_kind_and_field_is_one_of_kubernetes(tools: ChartTools, name: str) -> None:
     assert find_problems(tools, render(tools, *SETTINGS[name]).text) == []
 
 
