@@ -114,8 +114,8 @@ def test_without_a_secret_nothing_names_one(tools: ChartTools) -> None:
     assert not re.search("secret|_FILE", render(tools, *INGEST).text)
 
 
-def test_pods_meet_the_restricted_standard(release: Release) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/, and a read-only root."""
+def test_pods_may_do_as_little_as_possible(release: Release) -> None:
+    """More than the restricted Pod Security Standard, which test_rendering.py checks: a read-only root, no token."""
     for template in release.pod_templates():
         pod, [container] = template["spec"], template["spec"]["containers"]
         assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 10001
