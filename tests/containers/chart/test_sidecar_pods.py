@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from clip_vectorizer.server.settings import parse_settings
-from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS
+from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, LEAVE_SECONDS
 from tests.containers.chart.releases import (
     CHART,
     INGEST,
@@ -146,7 +146,7 @@ def test_a_pod_that_stops_has_time_for_its_requests(release: Release) -> None:
     pod = release.get("Deployment")["spec"]["template"]["spec"]
     wait = release.sidecar["lifecycle"]["preStop"]["sleep"]["seconds"]
     deadline = int(get_environment(release.sidecar)["CLIP_DEADLINE_SECONDS"])
-    assert pod["terminationGracePeriodSeconds"] > wait + math.ceil(deadline) + EXIT_GRACE_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > wait + LEAVE_SECONDS + math.ceil(deadline) + EXIT_GRACE_SECONDS
 
 
 def test_a_model_has_the_time_to_load_that_was_given(tools: ChartTools) -> None:
