@@ -20,7 +20,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "defaults": (),
     "ingest": INGEST,
     "keys": (*KEYS, *INGEST),
-    "gpu": ("gpu.count=2", "image.tag=gpu", "strategy.rollingUpdate.maxSurge=0", "replicas=4"),
+    "gpu": (
+        *("gpu.count=2", "image.tag=gpu", "replicas=4"),
+        *("strategy.rollingUpdate.maxSurge=0", "strategy.rollingUpdate.maxUnavailable=1"),
+    ),
     "hub": (
         *("model.name=ViT-B-32::openai", "model.download=true", "cache.create=true", "cache.accessMode=ReadWriteMany"),
         *(*KEYS, "keys.hubToken=HUB_TOKEN"),

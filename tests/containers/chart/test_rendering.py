@@ -1,4 +1,4 @@
-"""Helm accepts the chart, Kubernetes' schemas accept what it makes, and both refuse what is wrong."""
+"""Helm accepts the chart, Kubernetes' schemas and checks accept what it makes, and all refuse what is wrong."""
 
 import json
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.containers
 
 
 def find_problems(tools: ChartTools, manifests: str) -> list[str]:
-    """What kubeconform says of each manifest that it does not accept. Raises AssertionError when it checked none."""
+    """The problems that kubeconform reports. Raises AssertionError when it checked none."""
     ran = tools.validate(manifests)
     report = json.loads(ran.stdout)
     assert sum(report["summary"].values()) > 0, ran
@@ -20,7 +20,7 @@ def find_problems(tools: ChartTools, manifests: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_helm_finds_nothing_to_complain_about(tools: ChartTools, name: str) -> None:
+def test_helm_has_no_warning(tools: ChartTools, name: str) -> None:
     options = [word for setting in SETTINGS[name] for word in ("--set", setting)]
     ran = tools.run_helm("lint", "--strict", CHART, *options)
     assert "0 chart(s) failed" in ran.stdout
@@ -28,8 +28,37 @@ def test_helm_finds_nothing_to_complain_about(tools: ChartTools, name: str) -> N
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_kubernetes_knows_every_kind_and_field(tools: ChartTools, name: str) -> None:
+def test_every_kind_and_field_is_one_of_kubernetes(tools: ChartTools, name: str) -> None:
     assert find_problems(tools, render(tools, *SETTINGS[name]).text) == []
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_api_server_would_admit_it(tools: ChartTools, name: str) -> None:
+    """By the code of Kubernetes, with the restricted Pod Security Standard."""
+    assert tools.admit(render(tools, *SETTINGS[name]).text) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("containerPort: 8080", "containerPort: 80800", "must be between 1 and 65535"),
+        ("maxUnavailable: 0", "maxUnavailable: 0\n      maxSurge: 0", "already set"),  # a field twice
+        ("{name: tmp, mountPath", "{name: tmpp, mountPath", 'Not found: "tmpp"'),
+        ("drop: [ALL]", "drop: []", "unrestricted capabilities"),
+        ("type: RuntimeDefault", "type: Unconfined", "seccompProfile"),
+        ("restartPolicy: Never", "restartPolicy: OnFailure", 'only "Never" is supported'),
+        (
+            "app.kubernetes.io/component: sidecar\n      annotations",
+            "other: label\n      annotations",
+            "does not match template",
+        ),
+    ],
+)
+def test_what_an_api_server_would_refuse_is_found(tools: ChartTools, right: str, wrong: str, problem: str) -> None:
+    text = render(tools, *SETTINGS["everything"]).text
+    assert right in text
+    found = tools.admit(text.replace(right, wrong))
+    assert found and any(problem in each for each in found), found
 
 
 @pytest.mark.parametrize(

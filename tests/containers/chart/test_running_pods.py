@@ -1,6 +1,6 @@
 """The pods that the chart describes, run as a node would run them, but by Docker: no cluster is needed.
 
-Each container gets what its manifest says: user, capabilities, read-only root, volumes, limits, variables, command.
+Each container gets what is in its manifest: user, capabilities, read-only root, volumes, limits, variables, command.
 """
 
 import shlex
@@ -93,7 +93,7 @@ HEALTH = shlex.join(
 )
 
 
-def test_the_sidecar_s_pod_gets_ready_and_wants_a_key(release: Release, sidecar: str) -> None:
+def test_the_sidecar_s_pod_gets_ready_and_requires_a_key(release: Release, sidecar: str) -> None:
     wait_until_ready(sidecar)
     assert [call(sidecar, probe["httpGet"]["path"]) for probe in get_probes(release)] == [204, 204, 204]
     assert [call(sidecar, "/metrics", key) for key in ("", "wrong", KEY)] == [401, 401, 200]

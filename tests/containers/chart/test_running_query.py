@@ -6,16 +6,10 @@ import pytest
 import yaml
 
 from tests.containers.chart.releases import HELM_FOLDER
-from tests.containers.engine import BUILD_SECONDS, docker
+from tests.containers.engine import docker
 
 pytestmark = pytest.mark.containers
 
-IMAGE = "clip-test-promtool:debian"
-DOCKERFILE = """
-FROM python:3.11-slim-bookworm
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null
-ENTRYPOINT ["promtool", "test", "rules", "/test.yaml"]
-"""
 STEPS = "x20"  # 10 minutes
 
 
@@ -39,7 +33,9 @@ def make_series(name: str, pod: str, kind: str, each_step: int, namespace: str =
 
 
 @pytest.mark.parametrize(("mean_of_c", "passes"), [(0.2, True), (0.3, False)])
-def test_each_pod_has_the_mean_of_what_its_items_waited(tmp_path: Path, mean_of_c: float, passes: bool) -> None:
+def test_each_pod_has_the_mean_of_what_its_items_waited(
+    prometheus_image: str, tmp_path: Path, mean_of_c: float, passes: bool
+) -> None:
     """a: images that waited for 0.5 s; b: no work, and so 0; c: texts and images. Another namespace's pod is not read.
 
     The second case is wrong on purpose: promtool compares.
@@ -56,18 +52,16 @@ def test_each_pod_has_the_mean_of_what_its_items_waited(tmp_path: Path, mean_of_
     ]
     check = {"expr": make_query(), "eval_time": "10m", "exp_samples": expected}
     test = {"interval": "30s", "input_series": series, "promql_expr_test": [check]}
-    ran = run_promtool(tmp_path, yaml.safe_dump({"evaluation_interval": "30s", "tests": [test]}))
+    ran = run_promtool(prometheus_image, tmp_path, yaml.safe_dump({"evaluation_interval": "30s", "tests": [test]}))
     assert ("SUCCESS" in ran) == passes, ran
     assert passes or "got:" in ran
 
 
-def run_promtool(folder: Path, text: str) -> str:
+def run_promtool(image: str, folder: Path, text: str) -> str:
     """What `promtool test rules` prints."""
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    docker("build", "--tag", IMAGE, folder, seconds=BUILD_SECONDS)
-    (folder / "test.yaml").write_text(text)
-    (folder / "test.yaml").chmod(0o644)
-    ran = docker(
-        "run", "--rm", "--network", "none", "--volume", f"{folder}/test.yaml:/test.yaml:ro", IMAGE, expect=None
-    )
+    file = folder / "test.yaml"
+    file.write_text(text)
+    file.chmod(0o644)
+    options = ("--network", "none", "--volume", f"{file}:/test.yaml:ro", "--entrypoint", "promtool")
+    ran = docker("run", "--rm", *options, image, "test", "rules", "/test.yaml", expect=None)
     return ran.stdout + ran.stderr

