@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.exit_codes import FATAL, INTERRUPTED
@@ -134,6 +135,40 @@ class ExitCodeCommand(click.Command):
 
 class ExitCodeGroup(ExitCodeCommand, click.Group):
     """The same for a command with subcommands."""
+
+
+class CommandWithSubcommands(ExitCodeGroup):
+    """A command with arguments of its own; its first word may be the name of a subcommand instead.
+
+    click's groups read their arguments before that name, and arguments of any number would take it too.
+    """
+
+    allow_interspersed_args = True  # options may follow arguments, as in any command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            return super().parse_args(ctx, args)
+        ctx.args = args
+        return args
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx.args:
+            return super().invoke(ctx)
+        name, *rest = ctx.args
+        command = self.commands[name]
+        with command.make_context(f"{ctx.info_name} {name}", rest) as inner:
+            return command.invoke(inner)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return click.Command.collect_usage_pieces(self, ctx)
+
+
+def complete_word(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the files of a CommandWithSubcommands: its first word may be a subcommand, each one may be a file."""
+    command = context.command
+    first = isinstance(command, click.Group) and not context.params.get(str(parameter.name))
+    names = [each for each in command.commands if each.startswith(incomplete)] if first else []
+    return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
 
 
 class GroupedOption(click.Option):

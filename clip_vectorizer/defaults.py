@@ -9,6 +9,7 @@ STDIN = "-"  # in the place of a file's name
 
 UNQUANTIZED = "none"
 QUANTIZERS = {UNQUANTIZED: 0, "rq-8": 8, "rq-1": 1}  # bits per dimension; 0: 32, uncompressed
+BACKUP_BACKENDS = ("filesystem", "s3", "gcs", "azure")  # where Weaviate's backup modules write
 MEASURED_QUANTIZERS = (*QUANTIZERS, "pq")  # of `clip-eval index`
 # Texts lie apart from all images, where the graph was not built for them: with Weaviate's minimum of 100 candidates one
 # in twenty of a text's ten nearest was missed among 100,000, with 400 one in a hundred, a millisecond later

@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 
 import click
 
-from clip_vectorizer.cli_common import CommandMode, Exclusion, ExitCodeCommand, Requirement, SpecialCase, Values
+from clip_vectorizer.cli_common import (
+    CommandMode,
+    CommandWithSubcommands,
+    Exclusion,
+    Requirement,
+    SpecialCase,
+    Values,
+    complete_word,
+)
 from clip_vectorizer.common_options import (
     ALLOW_ADDRESS,
     ALLOW_ADDRESS_ATTRIBUTES,
@@ -17,6 +25,7 @@ from clip_vectorizer.common_options import (
 )
 from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, STDIN
 from clip_vectorizer.images.settings import LEAST_DECODED
+from ingest.backup_cli import backup, restore
 from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, SINGLE_PROCESS_OPTIONS, WORKERS, Fit, Keep
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -251,6 +260,9 @@ More:
   clip-ingest ~/Pictures --reindex --vectorizer-url http://localhost:9191
   clip-ingest shop.csv --property price:number --property brand
   find . -name '*.png' -print0 | clip-ingest - -0
+  clip-ingest backup
+
+`backup` and `restore` as the first word are commands; a folder of that name is ./backup.
 
 \b
 Exit codes: 0 done; 1 fatal; 2 usage; 3 some files failed;
@@ -335,11 +347,15 @@ def ingest_options(command: CommandT) -> CommandT:
     return command
 
 
-@click.command("clip-ingest", cls=ExitCodeCommand, rules=RULES, help=HELP)
-@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.group("clip-ingest", cls=CommandWithSubcommands, rules=RULES, help=HELP, invoke_without_command=True)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, shell_complete=complete_word)
 @ingest_options
 @click.pass_context
 def main(context: click.Context, /, **values: Any) -> None:
     from ingest.command import run_command  # imports weaviate-client, which takes a second
 
     context.exit(run_command(**values))
+
+
+main.add_command(backup)
+main.add_command(restore)

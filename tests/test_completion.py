@@ -25,6 +25,7 @@ COMPLETED = [
     ("clip-classify", "--few", "--few-shot"),
     ("clip-eval", "comp", "compare"),
     ("clip-ingest", "--near", "--near-duplicates"),
+    ("clip-ingest", "resto", "restore"),
     ("clip-vectorizer", "ser", "serve"),
     ("clip-demo", "do", "down"),
 ]

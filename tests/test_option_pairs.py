@@ -179,6 +179,16 @@ CASES = {
         needs_of_ingest,
         base_of_ingest,
     ),
+    "clip-ingest backup": Case(
+        {
+            "NAME": "monday", "--collection": "Mine", "--list": FLAG, "--backend": "s3", "--json": FLAG, **WEAVIATE,
+        },
+        contexts=((), ("--list",)),
+    ),
+    "clip-ingest restore": Case(
+        {"NAME": "monday", "--collection": "Mine", "--backend": "s3", "--json": FLAG, **WEAVIATE},
+        needs=lambda _: ("NAME",),
+    ),
     "clip-eval run": Case(
         {
             "FOLDER": "f", "--all": FLAG, "--class-names": "names.txt", "--report": "out", "--json": FLAG,

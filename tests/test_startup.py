@@ -9,6 +9,7 @@ import pytest
 SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starlette", "pypdfium2", "fsspec")
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
 SUBCOMMANDS = {
+    "clip-ingest": ("backup", "restore"),
     "clip-eval": ("run", "compare", "limits", "index"),
     "clip-vectorizer": (
         *("serve", "models", "models list", "models download", "doctor"),

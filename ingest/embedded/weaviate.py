@@ -29,7 +29,8 @@ INHERITED_VARIABLES = (
 
 
 class LocalWeaviate(ChildServer):
-    """Context manager: Weaviate with the multi2vec-clip module, which gets its vectors from the sidecar at `clip_url`.
+    """Context manager: Weaviate with the multi2vec-clip module, which gets its vectors from the sidecar at `clip_url`,
+    and with the backup module of the file system.
 
     Data, log and lock file are in `data_dir`. Raises StackError when another process uses it.
     """
@@ -44,9 +45,12 @@ class LocalWeaviate(ChildServer):
         binary: Path | None = None,
         progress: StepProgress = SILENT,
         release_seconds: float = RELEASE_SECONDS,
+        backups: Path | None = None,
     ) -> None:
+        """`backups`: where `clip-ingest backup` puts its files; None: in `data_dir`."""
         super().__init__()
         self.data_dir = data_dir
+        self.backups = backups or data_dir / "backups"
         self.api_key = secrets.token_urlsafe(24)
         self.grpc_port = 0
         self._clip_url = clip_url
@@ -89,6 +93,7 @@ class LocalWeaviate(ChildServer):
             "CLUSTER_BASIC_AUTH_PASSWORD": secrets.token_urlsafe(24),
             "CLIP_INFERENCE_API": self._clip_url,
             "PERSISTENCE_DATA_PATH": str(self.data_dir / "weaviate"),
+            "BACKUP_FILESYSTEM_PATH": str(self.backups.absolute()),
         }
 
     def _answers(self) -> bool:
@@ -99,7 +104,7 @@ class LocalWeaviate(ChildServer):
 
 
 FIXED_SETTINGS = {
-    "ENABLE_MODULES": "multi2vec-clip",
+    "ENABLE_MODULES": "multi2vec-clip,backup-filesystem",
     "CLIP_WAIT_FOR_STARTUP": "false",  # both start in parallel, and LocalStack waits for both
     "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
     "AUTHENTICATION_APIKEY_ENABLED": "true",
