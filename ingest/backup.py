@@ -200,7 +200,7 @@ def run_task(
     with cancelled_by_interrupt(module, task, name, progress):
         module.start(task, name, collections)
         patience = Patience(PATIENCE_SECONDS[task], on_wait=lambda _: progress.detail("Weaviate does not answer"))
-        with outages_explained(task, name):
+        with outages_explained(task):
             state = wait_until_done(lambda: patience.call(lambda: module.read_state(task, name)), progress)
     if state.status is not BackupStatus.SUCCESS:
         raise VectorizerError(describe_failure(task, name, state))
@@ -244,7 +244,7 @@ def cancel(module: BackupModule, task: BackupTask, name: str) -> str:
 
 
 @contextmanager
-def outages_explained(task: BackupTask, name: str) -> Iterator[None]:
+def outages_explained(task: BackupTask) -> Iterator[None]:
     """Add to Unreachable what becomes of the task."""
     try:
         yield
