@@ -165,9 +165,9 @@ class CommandWithSubcommands(ExitCodeGroup):
 
 def complete_word(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """For the files of a CommandWithSubcommands: its first word may be a subcommand, each one may be a file."""
-    command = context.command
-    first = isinstance(command, click.Group) and not context.params.get(str(parameter.name))
-    names = [each for each in command.commands if each.startswith(incomplete)] if first else []
+    command, later = context.command, context.params.get(str(parameter.name))
+    commands = command.commands if isinstance(command, click.Group) and not later else ()
+    names = [each for each in commands if each.startswith(incomplete)]
     return [CompletionItem(incomplete, type="file"), *map(CompletionItem, names)]
 
 

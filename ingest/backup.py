@@ -26,12 +26,8 @@ from clip_vectorizer.database.schema import (
 from clip_vectorizer.errors import InputError, Unreachable, VectorizerError
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.progress import SILENT, StepProgress
-from ingest.retry import Patience
 
 POLL_SECONDS = 0.5
-# A Weaviate that restarts marks its backups as cancelled, so waiting for it leads to an answer. The state of a restore
-# stays as it was, so waiting would never end.
-PATIENCE_SECONDS = {BackupTask.CREATE: 60.0, BackupTask.RESTORE: 0.0}
 LABELS = re.compile(f"{LABEL_SET_COLLECTION}|{LABEL_COLLECTION}(_[0-9A-Za-z]{{1,12}})?")  # as label_store.py names them
 SEVERAL = "collections"  # begins the name of a backup of more than one collection of images
 CANCEL_SECONDS = 12.0  # Weaviate looks at what its nodes do every 10 s
@@ -199,9 +195,8 @@ def run_task(
 ) -> TaskState:
     with cancelled_by_interrupt(module, task, name, progress):
         module.start(task, name, collections)
-        patience = Patience(PATIENCE_SECONDS[task], on_wait=lambda _: progress.detail("Weaviate does not answer"))
         with outages_explained(task):
-            state = wait_until_done(lambda: patience.call(lambda: module.read_state(task, name)), progress)
+            state = wait_until_done(lambda: module.read_state(task, name), progress)
     if state.status is not BackupStatus.SUCCESS:
         raise VectorizerError(describe_failure(task, name, state))
     return state
@@ -245,12 +240,15 @@ def cancel(module: BackupModule, task: BackupTask, name: str) -> str:
 
 @contextmanager
 def outages_explained(task: BackupTask) -> Iterator[None]:
-    """Add to Unreachable what becomes of the task."""
+    """Add to Unreachable what becomes of the task.
+
+    Waiting for Weaviate would be wrong: one that was restarted reports the last state that it had stored, for ever.
+    """
     try:
         yield
     except Unreachable as error:
         fate = (
-            "a restart of Weaviate ends the backup; `clip-ingest backup --list` then shows it as CANCELED"
+            "a restart of Weaviate ends the backup: `clip-ingest backup --list` shows whether it is there"
             if task is BackupTask.CREATE
             else "a restart of Weaviate ends the restore; run the same command again"
         )

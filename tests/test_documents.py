@@ -8,6 +8,7 @@ import pytest
 
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
 from tests.stack import (
+    test_backup,
     test_eval,
     test_limits,
     test_ray,
@@ -23,6 +24,7 @@ EMOJI = "clip_vectorizer/models/emoji"
 RUN = {  # every command line that a test runs
     *test_readme.COMMANDS,
     *test_recipes.COMMANDS,
+    *test_backup.COMMANDS,
     *test_search_recipes.COMMANDS,
     *test_zeroshot_recipes.COMMANDS,
     *test_eval.COMMANDS,

@@ -31,6 +31,7 @@ UNKNOWN_NODE = re.compile(r'cannot resolve hostname for "([^"]+)", nodes=map\[[^
 # What Weaviate's reason contains, and what to do about it.
 REMEDIES = {
     "no space left on device": "free some space where Weaviate keeps its backups",
+    "unexpected end of JSON input": "a file is not whole: free some space where Weaviate keeps its backups",
     "permission denied": "the user that Weaviate runs as must be able to write to its backup folder",
     "read-only file system": "Weaviate writes the state of a restore to its backup folder too: mount it writable",
     "not viable for backing up a node cluster": "add --backend s3, gcs or azure, with its module in Weaviate",

@@ -115,6 +115,7 @@ FIXED_SETTINGS = {
     "CLUSTER_BASIC_AUTH_USERNAME": NODE_USER,
     "RAFT_BOOTSTRAP_EXPECT": "1",
     "RAFT_TIMEOUTS_MULTIPLIER": "1",
+    "ENABLE_CLEANUP_UNFINISHED_BACKUPS": "true",  # else one that a kill interrupted looks as if it still ran
     "DISABLE_TELEMETRY": "true",
     "GO_PROFILING_DISABLE": "true",
     # A laptop's disk is often fuller than 90 %, where Weaviate turns read-only. 0 means never.

@@ -143,7 +143,7 @@ def test_ctrl_c_cancels_the_task_and_names_what_became_of_it(end: BackupStatus, 
 
 
 def test_an_outage_is_explained_by_what_it_does_to_the_task() -> None:
-    for task, fate in ((BackupTask.CREATE, "CANCELED"), (BackupTask.RESTORE, "run the same command again")):
+    for task, fate in ((BackupTask.CREATE, "backup --list"), (BackupTask.RESTORE, "run the same command again")):
         with pytest.raises(WeaviateUnreachable, match=f"gone; a restart .*{fate}"), outages_explained(task):
             raise WeaviateUnreachable("gone")
 
