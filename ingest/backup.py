@@ -6,7 +6,7 @@ backup includes them; a restore leaves them alone where they exist.
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,7 +129,7 @@ def choose_collections(configs: dict[str, CollectionConfig], wanted: Sequence[st
     chosen = {*wanted, *labels} if wanted else {*filter(lambda each: describe(configs[each]), configs), *labels}
     if not chosen:
         raise InputError("Weaviate holds no collection of this project; fill one with `clip-ingest FOLDER`")
-    return sorted(chosen)
+    return order_names(chosen)
 
 
 def choose_restored(stored: StoredBackup, wanted: Sequence[str], present: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -139,12 +139,17 @@ def choose_restored(stored: StoredBackup, wanted: Sequence[str], present: Sequen
             raise InputError(f"the backup {stored.name} has no collection {each}; {format_present(each, stored)}")
     chosen = [each for each in stored.collections if not wanted or each in wanted or LABELS.fullmatch(each)]
     existing = [each for each in chosen if each in present]
-    names = [each for each in chosen if each not in existing]
+    names = order_names(each for each in chosen if each not in existing)
     if refused := [each for each in existing if each in wanted or not LABELS.fullmatch(each)]:
         raise InputError(refuse_overwriting(refused, names))
     if not names:
         raise InputError(f"all collections of the backup {stored.name} exist: {', '.join(existing)}; delete one first")
     return names, existing
+
+
+def order_names(names: Iterable[str]) -> list[str]:
+    """Collections of images first, then labels: as a summary lists them."""
+    return sorted(names, key=lambda each: (bool(LABELS.fullmatch(each)), each))
 
 
 def refuse_overwriting(existing: Sequence[str], others: Sequence[str]) -> str:

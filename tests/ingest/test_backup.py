@@ -62,11 +62,11 @@ class Notes:
 
 
 def test_without_a_name_everything_of_this_project_is_taken() -> None:
-    assert choose_collections(PRESENT, ()) == ["Image", *LABELS, "Shop"]
+    assert choose_collections(PRESENT, ()) == ["Image", "Shop", *LABELS]
 
 
 def test_labels_come_with_every_collection() -> None:
-    assert choose_collections(PRESENT, ["Shop"]) == [*LABELS, "Shop"]
+    assert choose_collections(PRESENT, ["Shop"]) == ["Shop", *LABELS]
     assert choose_collections(PRESENT, ["Foreign"]) == ["Foreign", *LABELS]
 
 
@@ -78,8 +78,8 @@ def test_a_collection_that_does_not_exist_is_refused_with_those_that_do() -> Non
 
 
 def test_a_restore_takes_all_and_leaves_labels_that_exist() -> None:
-    assert choose_restored(STORED, (), ["Foreign"]) == (["Image", *LABELS, "Shop"], [])
-    assert choose_restored(STORED, (), ["ImageLabel"]) == (["Image", "ImageLabelSet", "Shop"], ["ImageLabel"])
+    assert choose_restored(STORED, (), ["Foreign"]) == (["Image", "Shop", *LABELS], [])
+    assert choose_restored(STORED, (), ["ImageLabel"]) == (["Image", "Shop", "ImageLabelSet"], ["ImageLabel"])
     assert choose_restored(STORED, ["Image"], ["Shop"]) == (["Image", *LABELS], [])
 
 

@@ -2,33 +2,44 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from clip_vectorizer.query.cli.classify import main as clip_classify
+from clip_vectorizer.query.cli.search import main as clip_search
+from ingest.cli import main as clip_ingest
 from tests.documents import page
-from tests.stack.conftest import Run, fresh_collection
-from tests.stack.support import EXAMPLES, Stack
+from tests.stack.conftest import fresh_collection
+from tests.stack.support import EXAMPLES, Ran, Stack, run_inside
 
 pytestmark = pytest.mark.stack
 
 COMMANDS = page("docs/deploy.md").section("Back up").commands("clip-ingest")
-MADE = re.compile(r"(\w+) \(20 objects\), ImageLabel .*, [\d.]+ MB, in [\d.]+ s -> (\S+) \(filesystem\)\n")
+MADE = re.compile(r"(\w+) \(20 objects\), ImageLabel .*, [\d.]+ [kM]B, in [\d.]+ s -> (\S+) \(filesystem\)\n")
+
+
+Ingest = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
-def fruit(stack: Stack, run: Run) -> Iterator[str]:
+def ingest(stack: Stack) -> Ingest:
+    return lambda *words, expect=0: run_inside(clip_ingest, stack.env, *words, expect=expect)
+
+
+@pytest.fixture(scope="module")
+def fruit(stack: Stack, ingest: Ingest) -> Iterator[str]:
     """A collection with 20 images, and a set of labels."""
     for name in fresh_collection(stack):
-        run("clip-ingest", EXAMPLES / "fruit", "--collection", name)
+        ingest(EXAMPLES / "fruit", "--collection", name)
         labels = ("--labels", "apple,pear", "--label-set", "fruits", "--limit", "1")
-        run("clip-classify", *labels, "--collection", name)
+        run_inside(clip_classify, stack.env, *labels, "--collection", name)
         yield name
 
 
-def test_the_lines_of_the_page_back_up_list_and_restore(stack: Stack, run: Run, fruit: str) -> None:
+def test_the_lines_of_the_page_back_up_list_and_restore(stack: Stack, ingest: Ingest, fruit: str) -> None:
     """Of one collection: those of other tests stay as they are."""
     suffix = f"-{uuid4().hex[:8]}"
     for line in COMMANDS:
@@ -37,20 +48,20 @@ def test_the_lines_of_the_page_back_up_list_and_restore(stack: Stack, run: Run, 
         if words[0] == "restore":
             stack.weaviate("DELETE", f"/v1/schema/{fruit}").raise_for_status()
         chosen = () if "--list" in words or "--collection" in words else ("--collection", fruit)
-        assert f"before-upgrade{suffix}" in run("clip-ingest", *words, *chosen).stdout, line
-    found = run("clip-search", "an apple", "--collection", fruit, "--json", "--limit", "1").rows
+        assert f"before-upgrade{suffix}" in ingest(*words, *chosen).stdout, line
+    found = run_inside(clip_search, stack.env, "an apple", "--collection", fruit, "--json", "--limit", "1").rows
     assert "apple" in found[0]["path"]
 
 
-def test_a_backup_without_a_name_gets_one(run: Run, fruit: str) -> None:
-    made = run("clip-ingest", "backup", "--collection", fruit)
+def test_a_backup_without_a_name_gets_one(ingest: Ingest, fruit: str) -> None:
+    made = ingest("backup", "--collection", fruit)
     found = MADE.fullmatch(made.stdout)
     assert found and found[1] == fruit and re.fullmatch(rf"{fruit.lower()}-\d{{8}}-\d{{6}}", found[2])
     assert made.stderr.startswith(f"backing up {fruit}, ImageLabel")
-    head, *rows = run("clip-ingest", "backup", "--list").stdout.splitlines()
+    head, *rows = ingest("backup", "--list").stdout.splitlines()
     assert head.split() == ["backup", "started", "status", "size", "collections"]
     assert rows[0].startswith(found[2]) and fruit in rows[0]  # the newest comes first
-    refused = run("clip-ingest", "restore", found[2], expect=2).stderr
+    refused = ingest("restore", found[2], expect=2).stderr
     assert f"the collection {fruit} exists, and a restore never writes over a collection" in refused
 
 
@@ -66,15 +77,15 @@ def test_a_backup_without_a_name_gets_one(run: Run, fruit: str) -> None:
         (("--json", "backup"), 2, "backup: no such file or folder"),
     ],
 )
-def test_what_cannot_be_done_is_refused(run: Run, words: tuple[str, ...], exit_code: int, sentence: str) -> None:
-    refused = run("clip-ingest", *words, expect=exit_code)
+def test_what_cannot_be_done_is_refused(ingest: Ingest, words: tuple[str, ...], exit_code: int, sentence: str) -> None:
+    refused = ingest(*words, expect=exit_code)
     assert re.search(sentence, refused.stderr) and refused.stdout == ""
 
 
 def test_a_folder_named_like_a_command_is_ingested_by_its_path(
-    run: Run, fruit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ingest: Ingest, fruit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "backup").symlink_to(EXAMPLES / "fruit")
-    done = run("clip-ingest", "./backup", "--collection", fruit, "--take-over", "--json")
+    done = ingest("./backup", "--collection", fruit, "--take-over", "--json")
     assert sum(done.rows[0][each] for each in ("updated", "unchanged")) == 20

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from clip_vectorizer.query.cli.classify import main as clip_classify
 from clip_vectorizer.query.cli.search import main as clip_search
@@ -22,7 +20,7 @@ from tests.stack.faults.database import count, exists, rows
 from tests.stack.faults.pictures import album, write
 from tests.stack.faults.servers import World
 from tests.stack.processes import eventually
-from tests.stack.support import BIN, Ran, Stack, clean_environment
+from tests.stack.support import BIN, Ran, Stack, clean_environment, run_inside
 
 pytestmark = pytest.mark.stack
 
@@ -74,14 +72,7 @@ def filled(stack: Stack, folder: Path, *options: str) -> Iterator[str]:
 
 
 def ingest(stack: Stack, *words: str | Path, expect: int = 0) -> Ran:
-    return run_inside(clip_ingest, stack, *words, expect=expect)
-
-
-def run_inside(command: click.Command, stack: Stack, *words: str | Path, expect: int = 0) -> Ran:
-    """A command in this process: dozens of new ones would take longer than what they do."""
-    ended = CliRunner().invoke(command, list(map(str, words)), env=stack.env, prog_name=command.name)
-    assert ended.exit_code == expect, f"{words} ended {ended.exit_code}, not {expect}:\n{ended.output}"
-    return Ran(ended.exit_code, ended.stdout, ended.stderr)
+    return run_inside(clip_ingest, stack.env, *words, expect=expect)
 
 
 def schema(stack: Stack, collection: str) -> Any:
@@ -93,9 +84,9 @@ def schema(stack: Stack, collection: str) -> Any:
 def searches(stack: Stack, collection: str, tenant: tuple[str, ...] = ()) -> list[Any]:
     """By text, by a stored image's vector, and by words (BM25)."""
     place = ("--collection", collection, *tenant, "--json", "--limit", "7")
-    like = run_inside(clip_search, stack, "--list", *place).rows[0]["path"]
+    like = run_inside(clip_search, stack.env, "--list", *place).rows[0]["path"]
     asked = (("a square",), ("--like", like), ("number3", "--captions", "0"))
-    return [run_inside(clip_search, stack, *words, *place).rows for words in asked]
+    return [run_inside(clip_search, stack.env, *words, *place).rows for words in asked]
 
 
 def ordered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -110,7 +101,7 @@ def test_a_backup_restores_everything_into_an_empty_weaviate(
         ingest(first, folder, "--collection", owned, "--tenant", "asleep", "--limit", "9")
         first.weaviate("PUT", f"/v1/schema/{owned}/tenants", [{"name": "asleep", "activityStatus": "COLD"}])
         words = ("--labels", "red,blue", "--label-set", "hues", "--limit", "1", "--collection", full)
-        run_inside(clip_classify, first, *words)
+        run_inside(clip_classify, first.env, *words)
 
         [made] = ingest(first, "backup", "all-of-it", "--collection", full, "--collection", owned, "--json").rows
         assert made["collections"][full] == {"objects": IMAGES, "model": "emoji"}
@@ -128,7 +119,7 @@ def test_a_backup_restores_everything_into_an_empty_weaviate(
         for name, tenant in ((full, ()), (owned, ("--tenant", "awake"))):
             assert searches(empty, name, tenant) == searches(first, name, tenant)
         words = ("--label-set", "hues", "--collection", full, "--json")
-        results = [run_inside(clip_classify, stack, *words).rows for stack in (first, empty)]
+        results = [run_inside(clip_classify, stack.env, *words).rows for stack in (first, empty)]
         assert results[0] == results[1] and len(results[0]) == IMAGES
 
         refused = ingest(empty, "restore", "all-of-it", expect=2).stderr
