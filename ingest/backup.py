@@ -28,8 +28,9 @@ from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.progress import SILENT, StepProgress
 
 POLL_SECONDS = 0.5
+SHOWN_NAMES = 4
 LABELS = re.compile(f"{LABEL_SET_COLLECTION}|{LABEL_COLLECTION}(_[0-9A-Za-z]{{1,12}})?")  # as label_store.py names them
-SEVERAL = "collections"  # begins the name of a backup of more than one collection of images
+SEVERAL = "images"  # begins the name of a backup of more than one collection of images
 CANCEL_SECONDS = 12.0  # Weaviate looks at what its nodes do every 10 s
 TASK_NOUNS = {BackupTask.CREATE: "the backup", BackupTask.RESTORE: "the restore of"}
 CANCEL_RESULTS = {
@@ -87,7 +88,7 @@ def make_backup(
         module.check_unused(name)
         collections = tuple(read_stored_collection(client, configs[each]) for each in names)
     began = time.monotonic()
-    progress.step(f"backing up {', '.join(names)}")
+    progress.step(f"backing up {name_some(names)}")
     state = run_task(module, BackupTask.CREATE, name, names, progress)
     return BackupOutcome(name, state, collections, time.monotonic() - began)
 
@@ -110,7 +111,7 @@ def restore_backup(
     with weaviate_errors(url):
         names, left = choose_restored(stored, wanted, list(client.collections.list_all()))
     began = time.monotonic()
-    progress.step(f"restoring {', '.join(names)}")
+    progress.step(f"restoring {name_some(names)}")
     state = run_task(module, BackupTask.RESTORE, name, names, progress)
     seconds = time.monotonic() - began
     with weaviate_errors(url):
@@ -152,6 +153,16 @@ def order_names(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda each: (bool(LABELS.fullmatch(each)), each))
 
 
+def name_some(names: Sequence[str]) -> str:
+    """As many as fit one line of a terminal.
+
+    >>> name_some(["A", "B", "C", "D", "E", "F"])
+    'A, B, C, D and 2 more'
+    """
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return f"{', '.join(names[:SHOWN_NAMES])}{more}"
+
+
 def refuse_overwriting(existing: Sequence[str], others: Sequence[str]) -> str:
     images = [each for each in others if not LABELS.fullmatch(each)]
     rest = f", or restore the others only ({' '.join(f'--collection {each}' for each in images)})" if images else ""
@@ -172,7 +183,7 @@ def describe(config: CollectionConfig) -> CollectionDescription | None:
 
 
 def suggest_backup_name(names: Sequence[str]) -> str:
-    """Of the one collection of images, else `collections`, and the time (UTC): `image-20261129-201500`."""
+    """Of the one collection of images, else `images`, and the time (UTC): `image-20261129-201500`."""
     images = [each for each in names if not LABELS.fullmatch(each)]
     subject = images[0].lower() if len(images) == 1 else SEVERAL
     return f"{subject}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

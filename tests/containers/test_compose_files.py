@@ -6,12 +6,14 @@ from tests.containers.engine import COMPOSE, Compose
 
 pytestmark = pytest.mark.containers
 
-KEYS, GPU = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", "gpu"))
+KEYS, GPU, S3 = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", "gpu", "s3"))
 
 
-@pytest.mark.parametrize("files", [(COMPOSE,), (COMPOSE, KEYS), (COMPOSE, GPU), (COMPOSE, GPU, KEYS)])
+@pytest.mark.parametrize(
+    "files", [(COMPOSE,), (COMPOSE, KEYS), (COMPOSE, GPU), (COMPOSE, GPU, KEYS), (COMPOSE, KEYS, S3)]
+)
 def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
-    services = Compose(files, {"KEYS": "/keys"}).config()["services"]  # type: ignore[arg-type]
+    services = Compose(files, {"KEYS": "/keys", "BACKUP_S3_BUCKET": "mine"}).config()["services"]  # type: ignore[arg-type]
     assert services.keys() == {"vectorizer", "weaviate", "ingest", "search", "classify", "prometheus", "grafana"}
     for name, service in services.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"], name
@@ -41,3 +43,12 @@ def test_no_variable_is_needed() -> None:
     services = Compose().config()["services"]
     assert services["vectorizer"]["environment"] == {"CLIP_MODEL": None, "CLIP_LISTEN_WHEN_READY": "true"}
     assert services["weaviate"]["environment"]["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "true"
+
+
+def test_backups_are_in_a_volume_of_their_own_or_in_a_bucket() -> None:
+    weaviate = Compose().config()["services"]["weaviate"]
+    assert {each["target"]: each["source"] for each in weaviate["volumes"]}["/backups"] == "backups"
+    weaviate = Compose((COMPOSE, S3), {"BACKUP_S3_BUCKET": "mine"}).config()["services"]["weaviate"]
+    assert weaviate["environment"]["ENABLE_MODULES"] == "multi2vec-clip,backup-s3"
+    unnamed = Compose((COMPOSE, S3))("config", expect=None)
+    assert unnamed.exit_code != 0 and "BACKUP_S3_BUCKET" in unnamed.stderr

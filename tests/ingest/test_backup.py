@@ -10,7 +10,14 @@ from weaviate.backup.backup import BackupStatus
 from clip_vectorizer.database.backups import BackupTask, StoredBackup, TaskState
 from clip_vectorizer.database.schema import CollectionDescription, StoredModel
 from clip_vectorizer.errors import InputError, VectorizerError, WeaviateUnreachable
-from ingest.backup import choose_collections, choose_restored, outages_explained, run_task, suggest_backup_name
+from ingest.backup import (
+    choose_collections,
+    choose_restored,
+    name_some,
+    outages_explained,
+    run_task,
+    suggest_backup_name,
+)
 from ingest.backup_command import format_bytes
 
 OURS = CollectionDescription(StoredModel("emoji", "r1", 256, "p3")).to_json()
@@ -105,7 +112,12 @@ def test_a_backup_of_labels_alone_is_refused_where_they_exist() -> None:
 
 def test_a_name_is_made_of_the_collection_and_the_time() -> None:
     assert re.fullmatch(r"shop-\d{8}-\d{6}", suggest_backup_name([*LABELS, "Shop"]))
-    assert re.fullmatch(r"collections-\d{8}-\d{6}", suggest_backup_name(["Image", *LABELS, "Shop"]))
+    assert re.fullmatch(r"images-\d{8}-\d{6}", suggest_backup_name(["Image", *LABELS, "Shop"]))
+
+
+def test_many_collections_fit_one_line() -> None:
+    assert name_some(["A", "B"]) == "A, B"
+    assert name_some([f"Shop{number}" for number in range(9)]) == "Shop0, Shop1, Shop2, Shop3 and 5 more"
 
 
 def test_a_task_is_followed_to_its_end() -> None:
