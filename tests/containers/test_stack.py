@@ -55,8 +55,8 @@ def test_every_port_is_published_on_this_machine_only(compose: Compose) -> None:
 
 
 def test_inside_of_a_container_only_the_known_ports_are_open(compose: Compose) -> None:
-    """Besides those that are published, Weaviate's ports for other nodes, on the network of the stack alone."""
-    nodes = {7946, 7947, 8300, 8301}  # gossip, data, raft
+    """Besides those that are published, Weaviate's for metrics and other nodes, on the network of the stack alone."""
+    nodes = {2112, 7946, 7947, 8300, 8301}  # metrics, gossip, data, raft
     assert open_ports(compose, "vectorizer") == {8080}
     assert {8080, 50051} <= open_ports(compose, "weaviate") <= {8080, 50051, *nodes}
 
