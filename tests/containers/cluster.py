@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from tests.containers.engine import COMPOSE, Compose, docker, inspect, wait_for_health
 from tests.stack.support import REPOSITORY, Stack
@@ -84,6 +88,14 @@ def has_embedded(name: str) -> bool:
 
 def is_running(name: str) -> bool:
     return bool(inspect("container", name)["State"]["Running"])
+
+
+def make_noise(number: int, side: int) -> bytes:
+    """A PNG of noise, a different one for each number."""
+    pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+    return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
