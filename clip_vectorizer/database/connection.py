@@ -60,7 +60,8 @@ WEAVIATE_UNREACHABLE_MARKS = (
 )
 # What Weaviate answers while it stores nothing: read-only, at DISK_USE_READONLY_PERCENTAGE, or on a full disk.
 FULL_PATTERN = re.compile(r"store is read-only[\w ,:-]*|no space left on device", re.IGNORECASE)
-NO_LEADER_MARK = "leader not found"  # its store of collections is stopped: it starts, or its disk is full
+# Its store of collections is stopped, or has a collection without data: it starts, or its disk is full.
+NO_COLLECTIONS_PATTERN = re.compile(r"leader not found|tried to browse non-existing index")
 REASON_PATTERN = re.compile(r"""((?:Post|Get) "http.*|StatusCode\.\w+ details = "[^"]*")""")
 REASON_LENGTH = 300
 
@@ -227,9 +228,9 @@ def find_outage(reason: str, url: str) -> Unreachable | None:
             f"Weaviate at {url} stores nothing at present ({full[0].strip()}): its disk or its memory is nearly full; "
             "free some of it, then run the same command again"
         )
-    if NO_LEADER_MARK in reason:
+    if stopped := NO_COLLECTIONS_PATTERN.search(reason):
         return WeaviateUnreachable(
-            f"Weaviate at {url} answers, but cannot read or change its collections ({NO_LEADER_MARK}): it is starting, "
+            f"Weaviate at {url} answers, but cannot read or change its collections ({stopped[0]}): it is starting, "
             "or its disk is full; if it stays so, its log has the reason"
         )
     return None
