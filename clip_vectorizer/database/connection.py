@@ -61,6 +61,7 @@ CLUSTER_MARKS = (
     "cannot reach enough replicas",
     "failed to execute query",  # of Raft: its request was on the way to the lost leader
     "leader not found",  # also of one node: its store of collections is stopped, as it starts, or its disk is full
+    "tried to browse non-existing index",  # the same: a collection without data
 )
 # RST_STREAM: a balancer cancelled the request. The last two: Weaviate still answers while it shuts down [1.39.0].
 WEAVIATE_UNREACHABLE_MARKS = (
@@ -234,7 +235,7 @@ def find_outage(text: str, url: str) -> Unreachable | None:
     reason = extract_reason(text)
     if is_cluster_short(text):
         return WeaviateUnreachable(
-            f"Weaviate at {url} answers, but too few of its nodes do, or they have no leader ({reason}): it is "
+            f"Weaviate at {url} answers, but cannot read or change its collections ({reason}): it is "
             "starting, a node is down, or its disk is full; if it stays so, its log has the reason"
         )
     if is_sidecar_unreachable(reason):

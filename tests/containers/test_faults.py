@@ -19,13 +19,19 @@ from tests.containers.disturbed import (
     wait_until_healthy,
     write_album,
 )
-from tests.containers.engine import Compose, running
+from tests.containers.engine import COMPOSE, Compose, running
 from tests.stack.faults.pictures import album
 from tests.stack.processes import eventually
 
 pytestmark = pytest.mark.containers
 
 SERVICES = ("vectorizer", "weaviate")
+UNCACHED = """
+services:
+  vectorizer:
+    environment:
+      CLIP_CACHE_BYTES: "0"  # each ingest waits for the model
+"""
 CUT_SECONDS = 20.0
 WEAVIATE_WAITS_SECONDS = 50.0  # for a response of its sidecar, unless MODULES_CLIENT_TIMEOUT is set
 
@@ -39,8 +45,10 @@ def files() -> dict[str, bytes]:
 def compose(
     images: tuple[str, str], files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Compose]:
-    folder = write_album(tmp_path_factory.mktemp("album") / "pictures", files)
-    with running(Compose(settings={"IMAGES": str(folder)})) as compose:
+    folder = tmp_path_factory.mktemp("faults")
+    (folder / "uncached.yaml").write_text(UNCACHED)
+    pictures = write_album(folder / "pictures", files)
+    with running(Compose((COMPOSE, folder / "uncached.yaml"), {"IMAGES": str(pictures)})) as compose:
         yield compose
 
 

@@ -1,7 +1,6 @@
 """A sidecar is replaced while requests come: a second one starts beside it, then the first one ends."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,13 +13,13 @@ import pytest
 
 from tests.containers.disturbed import near_text
 from tests.containers.engine import SIDECAR, START_SECONDS, Compose, docker, running
-from tests.stack.support import Stack, clean_environment
+from tests.stack.support import Stack
 
 pytestmark = pytest.mark.containers
 
-SEARCHERS = 4  # at once, through Weaviate
+SEARCHERS = 2  # at once, through Weaviate
 LOAD = """
-import json, os, sys, threading
+import json, os, threading, time
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import VectorizerError
 end, done, errors = threading.Event(), [], []
@@ -29,16 +28,19 @@ def work(number):
         for count in range(10**9):
             if end.is_set():
                 return
+            time.sleep(0.1)
             try:
                 assert sidecar.embed_texts([f"text {number} {count}"]).shape[0] == 1
                 done.append(1)
             except VectorizerError as error:
                 errors.append(str(error))
-threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
 for thread in threads:
     thread.start()
-sys.stdin.read()
-end.set()
+try:
+    threading.Event().wait()
+except KeyboardInterrupt:
+    end.set()
 for thread in threads:
     thread.join()
 print(json.dumps({"done": len(done), "errors": errors}))
@@ -60,6 +62,7 @@ def searching(stack: Stack) -> Iterator[list[str]]:
 
     def search(number: int) -> None:
         while not end.is_set():
+            time.sleep(0.1)  # the second sidecar needs a part of the machine to start
             counts[number] += 1
             if error := near_text(stack, f"fruit {number} {counts[number]}")[1]:
                 errors.append(error)
@@ -79,14 +82,15 @@ def searching(stack: Stack) -> Iterator[list[str]]:
 def loading(compose: Compose) -> Iterator[list[str]]:
     """Requests of our own client from a container of the commands; the errors, complete after the block."""
     errors: list[str] = []
-    line = compose.words("run", "--rm", "-T", "--interactive", "--entrypoint", "python", "ingest", "-c", LOAD)
-    env = clean_environment() | compose.env
-    with subprocess.Popen(line, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield errors
-        finally:
-            out, _ = process.communicate()
-    found = json.loads(out)
+    name = f"{compose.project}-load"
+    start = ("run", "--detach", "--name", name, "--entrypoint", "python", "ingest", "-c", LOAD)
+    compose(*start)
+    try:
+        yield errors
+        docker("stop", "--time", "60", name)  # by SIGINT
+        found = json.loads(docker("logs", name).stdout)
+    finally:
+        docker("rm", "--force", name)
     assert found["done"] > 10, found
     errors += found["errors"]
 

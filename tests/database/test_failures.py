@@ -59,6 +59,7 @@ def test_a_slow_sidecar_is_not_an_absent_one() -> None:
             "stores nothing at present (store is read-only due to: resource pressure): its disk",
         ),
         ("put: write /var/lib/weaviate/raft/raft.db: no space left on device", "stores nothing at present (no space"),
+        ("list class: search: tried to browse non-existing index for Image", "or its disk is full; if it stays so"),
         ("failed to execute query: leader not found", "or its disk is full; if it stays so, its log"),
     ],
 )
