@@ -124,7 +124,8 @@ def check_model(stored: CollectionState, info: ModelIdentity, collection: str) -
     if not model.agrees_with(info):
         raise Mismatch(
             f"the collection {collection} was made with the model {model}, but the sidecar runs "
-            f"{StoredModel.of(info)}; their vectors cannot be compared: start the sidecar with the first model, or "
+            f"{StoredModel.of(info)}; their vectors cannot be compared: start the sidecar with the first model, "
+            "move the collection to the second (clip-ingest SOURCE --reindex), or "
             f"{format_alternatives(collection)}"
         )
 

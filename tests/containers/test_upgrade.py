@@ -115,9 +115,9 @@ def assert_refused(compose: Compose) -> None:
         assert "--reindex" in refused
 
 
-def test_another_model_is_rolled_out_while_searches_go_on(
-    compose: Compose, files: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_another_model_is_rolled_out_while_searches_go_on(compose: Compose, tmp_path: Path) -> None:
+    files = album(FEW, seed=1)  # others: what the checks remember of a picture is the vector of one model
+    compose = with_settings(compose, IMAGES=str(write_album(tmp_path / "pictures", files)))
     with running(compose), second_sidecar(compose, "local-dir:/before") as (inside, outside):
         assert_all_in(compose, files, compose.run("ingest", "/images", "--json").rows[0])
         stack = compose.stack()
