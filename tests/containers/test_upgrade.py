@@ -95,9 +95,10 @@ def test_an_upgrade_keeps_the_data_and_mixes_no_models(
         assert_refused(compose)
         assert held(compose.stack(), COLLECTION) == stored
 
-        up(with_settings(compose, CLIP_MODEL="local-dir:/before"))  # the new image with the model of before
-        assert compose.run("ingest", "/images", "--json").rows[0]["unchanged"] == FEW
-        assert compose.run("search", "a red apple", "--json").rows
+        kept = with_settings(compose, CLIP_MODEL="local-dir:/before")  # the new image with the model of before
+        up(kept)
+        assert kept.run("ingest", "/images", "--json").rows[0]["unchanged"] == FEW
+        assert kept.run("search", "a red apple", "--json").rows
         assert held(compose.stack(), COLLECTION) == stored
 
         up(compose)
