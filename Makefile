@@ -38,7 +38,7 @@ stack: setup
 	$(BIN)/pytest -m stack
 # Builds the images and runs them; needs a Docker engine and some 5 GB. Fails, not skips, without an engine.
 containers: setup
-	$(BIN)/pytest -m containers
+	$(BIN)/pytest -m containers tests/containers
 # The part of it that needs no Docker engine: the Helm chart. Builds its tools once, some minutes.
 chart: setup
 	$(BIN)/pytest tests/containers/chart -k 'not test_running'
