@@ -130,7 +130,8 @@ def test_a_node_killed_during_an_ingest_loses_nothing_and_every_query_is_answere
 ) -> None:
     """The leader of Raft, which is the node that is missed most.
 
-    What it was storing when it died may be missing in its own index afterwards: see the next test.
+    It holds every object again afterwards. Its own vector index may lack some that it stored shortly before it died:
+    a limit of Weaviate 1.39.0, which docs/deploy.md states, and the next test has the way out.
     """
     collection, leader = f"Second{len(more)}", find_leader(stack)
     survivors = [node for node in NODES if node != leader]
@@ -147,8 +148,8 @@ def test_a_node_killed_during_an_ingest_loses_nothing_and_every_query_is_answere
             assert (row["added"], row["failed"]) == (count_drawings(), 0)
             for node in survivors:
                 assert_whole(compose, node, collection)
-    wait_until(lambda: count_objects(compose, leader, collection) == count_drawings(), CATCH_UP_SECONDS)
-    assert_whole(compose, leader, "Image")
+    for stored in (collection, "Image"):
+        wait_until(partial(has_all_objects, compose, leader, stored), CATCH_UP_SECONDS)
     for stream in streams:
         assert not stream.problems
         assert stream.since(dead), "no call after the kill"
@@ -200,6 +201,10 @@ def wait_until_whole(compose: Compose, node: str, collection: str) -> None:
     while (counts := count_stored_and_found(compose, node, collection)) != (count_drawings(), count_drawings()):
         assert time.monotonic() < end, f"{node} holds and finds {counts} of {count_drawings()}"
         time.sleep(2)
+
+
+def has_all_objects(compose: Compose, node: str, collection: str) -> bool:
+    return count_objects(compose, node, collection) == count_drawings()
 
 
 def has_objects(compose: Compose, node: str, collection: str) -> bool:
