@@ -9,6 +9,7 @@ DOCS = sorted(f"docs/{file.name}" for file in (REPOSITORY / "docs").glob("*.md")
 WITH_COMMANDS = ["README.md", "CONTRIBUTING.md", *DOCS, "docker/README.md"]
 PAGES = [*WITH_COMMANDS, "ARCHITECTURE.md", "CHANGELOG.md", "deploy/helm/clip-vectorizer/README.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RELEASES_BY_NAME = ("helm", "kubectl")  # a release may have the name of one of our commands
 OUR_COMMAND = re.compile(r"(?:^|[ (])(clip-[a-z]+)(?=\s|$)")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
 
@@ -70,5 +71,6 @@ def page(name: str) -> Page:
 
 def program(line: str) -> str:
     """The command of ours in a line, also behind a pipe or a variable; else its first word."""
-    found = OUR_COMMAND.search(line)
-    return found[1] if found else line.split()[0]
+    first = line.split()[0]
+    found = None if first in RELEASES_BY_NAME else OUR_COMMAND.search(line)
+    return found[1] if found else first

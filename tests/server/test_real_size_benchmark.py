@@ -53,16 +53,35 @@ def test_parameters_are_those_of_the_table_of_models() -> None:
     assert count_parameters("emoji") < 12e6
 
 
+HOLDER = """
+import sys
+for line in sys.stdin:
+    held = None
+    held = b"x" * (int(line) << 20)
+    print(len(held), flush=True)
+"""
+
+
 def test_a_peak_is_counted_from_where_it_was_reset() -> None:
-    pid = os.getpid()
-    held = b"x" * (200 * MIB)
-    assert read_memory(pid, "VmHWM") >= read_memory(pid, "VmRSS") > 200
-    del held
-    reset_peak(pid)
-    before = read_memory(pid, "VmHWM")
-    again = b"x" * (100 * MIB)
-    assert 80 < read_memory(pid, "VmHWM") - before < 150
-    del again
+    """In a small process of its own: of a large one the kernel may take memory back meanwhile."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        hold(holder, 200)
+        assert read_memory(holder.pid, "VmHWM") >= read_memory(holder.pid, "VmRSS") > 200
+        hold(holder, 0)
+        reset_peak(holder.pid)
+        before = read_memory(holder.pid, "VmHWM")
+        hold(holder, 100)
+        assert 80 < read_memory(holder.pid, "VmHWM") - before < 150
+        holder.communicate()
+
+
+def hold(holder: "subprocess.Popen[str]", mebibytes: int) -> None:
+    assert holder.stdin and holder.stdout
+    holder.stdin.write(f"{mebibytes}\n")
+    holder.stdin.flush()
+    assert int(holder.stdout.readline()) == mebibytes * MIB
 
 
 def test_a_field_that_the_kernel_does_not_have_is_named() -> None:

@@ -1,6 +1,5 @@
 """A private Weaviate: access, persistence, and its errors at start."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from clip_vectorizer.errors import StackError
 from ingest.embedded import LocalWeaviate
 from ingest.embedded.local_server import ATTEMPTS, PortTaken
 from ingest.embedded.weaviate import select_inherited
-from tests.listening import list_open_ports
+from tests.listening import find_listener, list_open_ports
 
 NO_SIDECAR = "http://127.0.0.1:1"
 
@@ -90,9 +89,10 @@ def test_the_cluster_port_which_listens_on_every_interface_needs_the_password(
 @pytest.mark.stack
 def test_no_port_but_grpc_and_cluster_is_reachable_from_elsewhere(weaviate: LocalWeaviate, data_dir: Path) -> None:
     """These two cannot be bound to loopback; both need a secret, see above."""
-    own = list_open_ports(os.getpid())
+    port = int(weaviate.url.rpartition(":")[2])
+    own = list_open_ports(find_listener(port))
     assert weaviate.grpc_port in own and len(own) == 2
-    assert int(weaviate.url.rpartition(":")[2]) not in own
+    assert port not in own
 
 
 @pytest.mark.stack
