@@ -1,6 +1,7 @@
 """Why open_clip could not load a model: looked for afterwards, so that what loads is not read twice."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,15 +58,14 @@ def find_hub_problem(name: str, hub: Hub = DEFAULT_HUB) -> str:
 
 
 def explain_absence(name: str, files: Sequence[str], hub: Hub) -> str:
-    """Return why none of `files` of `hf-hub:ORG/NAME` can be had; "" where one is stored here, or on the hub."""
+    """Return why none of `files` of `hf-hub:ORG/NAME` can be had; "" where one is stored here, or can be fetched."""
     repository = name.removeprefix(HUB_PREFIX)
     download = f"`clip-vectorizer models download {name} --to DIR`"
     if any(hub.find_cached(repository, each) for each in files):
         return ""
     for each in files:
         try:
-            hub.find(repository, each)
-            return ""
+            return explain_space(name, hub.find(repository, each).size or 0, Path(hub.store))
         except (HubUnreachable, NotInHubStore) as error:
             return (
                 f"{name}: {error}; where the hub can be reached, run {download}, bring DIR here, name it local-dir:DIR"
@@ -75,6 +75,21 @@ def explain_absence(name: str, files: Sequence[str], hub: Hub) -> str:
         except ModelUnavailable as error:
             return f"{name}: {error}"
     return reason
+
+
+def explain_space(name: str, size: int, store: Path) -> str:
+    """Return that a file of `size` bytes does not fit the disk of `store`; "" where it does.
+
+    The hub's client only warns of it, and open_clip then reports another file as missing.
+    """
+    there = next(folder for folder in (store, *store.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if size <= free:
+        return ""
+    return (
+        f"{name}: no space left on device: the model has {size / 1e6:.1f} MB, and {store} has room for "
+        f"{free / 1e6:.1f} MB; free some, or set HF_HUB_CACHE to a folder on a larger disk"
+    )
 
 
 @contextmanager

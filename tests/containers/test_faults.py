@@ -118,7 +118,6 @@ def test_an_ingest_outlives_a_cut_between_weaviate_and_the_sidecar(
     with half_done(run), cut_off(compose, "vectorizer"):
         time.sleep(CUT_SECONDS)
     assert_all_in(compose, files, run.done(0))
-    assert "waiting: " in run.talk and "cannot reach its sidecar" in run.talk
 
 
 def test_searches_during_a_cut_end_with_a_sentence_and_work_after_it(compose: Compose, run: IngestRun) -> None:
@@ -127,7 +126,7 @@ def test_searches_during_a_cut_end_with_a_sentence_and_work_after_it(compose: Co
     assert near_text(stack, "before the cut")[0]
     with cut_off(compose, "vectorizer"):
         refused = compose.run("search", "a red apple", options=("--no-deps",), expect=4).stderr
-        assert refused.startswith("error: no sidecar answers at http://vectorizer:8080"), refused
+        assert "error: no sidecar answers at http://vectorizer:8080" in refused, refused
         start = time.monotonic()
         paths, error = near_text(stack, "during the cut", seconds=WEAVIATE_WAITS_SECONDS + 10)
         assert not paths and "vectorizer:8080" in error, error

@@ -3,9 +3,11 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import open_clip
 import pytest
@@ -74,6 +76,15 @@ def test_what_a_repository_lacks_is_named(tmp_path: Path) -> None:
         assert f"has no {open_clip.constants.HF_WEIGHTS_NAME}" in find_hub_problem(NAME, hub)
         running.add("org/name", WEIGHTS, b"weights")
         assert find_hub_problem(NAME, hub) == ""
+
+
+def test_a_disk_that_is_too_small_for_a_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    with running_hub() as running:
+        running.add("org/name", WEIGHTS, bytes(2_000_000))
+        problem = find_hub_problem(NAME, Hub(running.url, str(tmp_path / "hub")))
+    assert problem.startswith(f"{NAME}: no space left on device: the model has 2.0 MB, and ")
+    assert "has room for 0.1 MB; free some, or set HF_HUB_CACHE" in problem
 
 
 # --- the architecture
