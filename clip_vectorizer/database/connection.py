@@ -67,6 +67,7 @@ CLUSTER_MARKS = (
 WEAVIATE_UNREACHABLE_MARKS = (
     "StatusCode.UNAVAILABLE",
     "StatusCode.DEADLINE_EXCEEDED",
+    "Deadline Exceeded",  # as the client words it of a batch; seen when a node died that had the request
     "RST_STREAM",
     "no read replica",
     "resolve node name",

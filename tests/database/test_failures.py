@@ -30,6 +30,7 @@ REPLICA_GONE = (
     'connect: Post "http://172.18.0.5:7947/replicas/indices/Image": dial tcp 172.18.0.5:7947: connect: no route to host'
 )
 LEADER_GONE = "failed to execute query: rpc error: code = Canceled desc = grpc: the client connection is closing"
+TOO_LATE = "Deadline Exceeded"  # of a batch
 CANCELLED = 'status = StatusCode.INTERNAL details = "Received RST_STREAM with error code 2"'
 
 
@@ -78,7 +79,7 @@ def test_a_grpc_port_that_went_silent_is_an_unreachable_weaviate() -> None:
     assert isinstance(error, WeaviateUnreachable) and URL in str(error)
 
 
-@pytest.mark.parametrize("reason", [REPLICA_GONE, LEADER_GONE, CANCELLED])
+@pytest.mark.parametrize("reason", [REPLICA_GONE, LEADER_GONE, CANCELLED, TOO_LATE])
 def test_a_cluster_that_lost_nodes_is_an_unreachable_weaviate(reason: str) -> None:
     assert isinstance(raised_for(WeaviateQueryError(reason, "GRPC search")), WeaviateUnreachable)
     assert not is_sidecar_unreachable(reason)
