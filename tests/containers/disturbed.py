@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.containers.engine import CLIENT, Compose, docker, wait_for_health
+from tests.containers.engine import CLIENT, COMPOSE, Compose, docker, running, wait_for_health
 from tests.stack.faults.database import assert_holds, count
 from tests.stack.faults.pictures import write
 from tests.stack.support import Ran, Stack, clean_environment
@@ -155,3 +155,13 @@ def near_text(stack: Stack, text: str, vector: str = "", seconds: float = 60) ->
     if errors := answer.get("errors"):
         return [], str(errors[0]["message"])
     return [row["path"] for row in answer["data"]["Get"][COLLECTION]], ""
+
+
+@contextmanager
+def running_over(folder: Path, overlay: str, files: dict[str, bytes]) -> Iterator[Compose]:
+    """docker/compose.yaml with a file of compose more, `overlay`, and an album of `files` as its images."""
+    more = folder / "overlay.yaml"
+    more.write_text(overlay)
+    pictures = write_album(folder / "pictures", files)
+    with running(Compose((COMPOSE, more), {"IMAGES": str(pictures)})) as compose:
+        yield compose

@@ -15,11 +15,11 @@ from tests.containers.disturbed import (
     crash,
     cut_off,
     near_text,
+    running_over,
     slowed,
     wait_until_healthy,
-    write_album,
 )
-from tests.containers.engine import COMPOSE, Compose, running
+from tests.containers.engine import Compose
 from tests.stack.faults.pictures import album
 from tests.stack.processes import eventually
 
@@ -45,10 +45,7 @@ def files() -> dict[str, bytes]:
 def compose(
     images: tuple[str, str], files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Compose]:
-    folder = tmp_path_factory.mktemp("faults")
-    (folder / "uncached.yaml").write_text(UNCACHED)
-    pictures = write_album(folder / "pictures", files)
-    with running(Compose((COMPOSE, folder / "uncached.yaml"), {"IMAGES": str(pictures)})) as compose:
+    with running_over(tmp_path_factory.mktemp("faults"), UNCACHED, files) as compose:
         yield compose
 
 

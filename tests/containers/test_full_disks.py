@@ -14,10 +14,10 @@ from tests.containers.disturbed import (
     IngestRun,
     assert_all_in,
     near_text,
+    running_over,
     slowed,
-    write_album,
 )
-from tests.containers.engine import COMPOSE, SIDECAR, Compose, docker, running
+from tests.containers.engine import SIDECAR, Compose, docker
 from tests.models.hub_server import running_hub
 from tests.models.small import random_clip, save_folder
 from tests.stack.faults.database import held
@@ -54,10 +54,7 @@ def files() -> dict[str, bytes]:
 def small(
     images: tuple[str, str], files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Compose]:
-    folder = tmp_path_factory.mktemp("disks")
-    (folder / "disks.yaml").write_text(SMALL_DISKS)
-    pictures = write_album(folder / "pictures", files)
-    with running(Compose((COMPOSE, folder / "disks.yaml"), {"IMAGES": str(pictures)})) as compose:
+    with running_over(tmp_path_factory.mktemp("disks"), SMALL_DISKS, files) as compose:
         yield compose
 
 
