@@ -104,7 +104,7 @@ def restore_backup(
     """Restore the collections `wanted` of a backup, else all that it has; either way with its labels and label sets.
 
     Nothing is started if one of them exists, except labels and label sets, which are left as they are. Raises as
-    `make_backup`.
+    `make_backup`, and VectorizerError for a restored collection whose vector index is empty.
     """
     stored = module.find(name)
     check_complete(stored)
@@ -117,6 +117,8 @@ def restore_backup(
     with weaviate_errors(url):
         configs = [client.collections.use(each).config.get() for each in names]
         collections = tuple(read_stored_collection(client, config) for config in configs)
+        for each in collections:
+            check_vector_index(client, each)
     return BackupOutcome(name, state, collections, seconds, tuple(left))
 
 
@@ -204,6 +206,22 @@ def read_stored_collection(client: WeaviateClient, config: CollectionConfig) -> 
         return StoredCollection(config.name, None, len(collection.tenants.get()), describe(config))
     count = collection.aggregate.over_all(total_count=True).total_count
     return StoredCollection(config.name, count or 0, 0, describe(config))
+
+
+def check_vector_index(client: WeaviateClient, stored: StoredCollection) -> None:
+    """Raises VectorizerError where no vector of a collection can be found: a backup made in the second of its first
+    insert lacks its vector index. Tenants are not looked at, since that would activate them.
+    """
+    collection = client.collections.use(stored.name)
+    if not stored.objects or not (first := collection.query.fetch_objects(limit=1, include_vector=True).objects):
+        return
+    for name, vector in first[0].vector.items():
+        if not collection.query.near_vector(vector, limit=1, target_vector=name).objects:
+            raise VectorizerError(
+                f"{stored.name} is restored, but its vector index {name} is empty, so no search finds its objects: the "
+                "backup was made in the second of the first insert; delete the collection, and restore another backup "
+                "or fill it again"
+            )
 
 
 def run_task(

@@ -5,6 +5,7 @@ bucket (`s3`, `gcs`, `azure`). None of them passes through this client.
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ BACKUP_NAME = re.compile(r"[a-z0-9_-]+")  # Weaviate's own rule
 MODULE_PREFIX = "backup-"
 GIGABYTE = 1 << 30  # Weaviate's unit for the size of a backup
 REQUEST_SECONDS = 60.0
+# Weaviate 1.39 names the files of a vector index by the second, and leaves the one in use out of a backup: one that
+# begins in the second in which a collection was made has its objects, but not its vectors.
+QUIET_SECONDS = 1.1
 SHOWN_BACKUPS = 8  # in a sentence; --list has all
 UNKNOWN_NODE = re.compile(r'cannot resolve hostname for "([^"]+)", nodes=map\[[^\s\]]+\]')  # a backup of one node
 # What Weaviate's reason contains, and what to do about it.
@@ -104,8 +108,11 @@ class BackupModule:
                 raise InputError(f"there is a backup {name} already{state}; name another one: a name is used once")
 
     def start(self, task: BackupTask, name: str, collections: Sequence[str]) -> None:
-        """Returns as soon as Weaviate has begun; `read_state` tells when it is done."""
+        """Returns as soon as Weaviate has begun; `read_state` has the progress. A backup begins after a pause of
+        QUIET_SECONDS, so that it holds the whole vector index of a collection that was made just before.
+        """
         if task is BackupTask.CREATE:
+            time.sleep(QUIET_SECONDS)
             with self._errors():
                 self._client.backup.create(name, self._storage, include_collections=list(collections))
             return
