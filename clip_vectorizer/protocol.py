@@ -12,11 +12,21 @@ Optional fields, which Weaviate ignores:
   again.
 
 `POST /vectorize/images` accepts files as a form (multipart/form-data) and returns float32 (N, D) in numpy's .npy
-format, and failures as above. `POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.
+format, and failures as above.
+
+`POST /regions` with `{"images": [...], "limit": 10, "vectors": false}` returns `{"regions": [{"boxes": [[x0, y0, x1,
+y1]], "objectness": [...]}]}`, one entry for each image: shares of the upright picture's sides, the most object-like
+first; with `vectors` also `"vectors": [[...]]`, those of the crops in the space of the images.
+`POST /ground` with `{"image": "...", "phrases": [["a prompt", "another"]]}` returns `{"boxes": [...], "objectness":
+[...], "similarities": [[...]], "probabilities": [[...]]}`, one row for each phrase. Both answer 501 where the sidecar
+has no grounder for them.
+
+`POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.
 """
 
 VECTORIZE = "/vectorize"
 VECTORIZE_IMAGES = "/vectorize/images"
+REGIONS, GROUND = "/regions", "/ground"
 LIVE = "/.well-known/live"  # 204
 READY = "/.well-known/ready"  # 204 once a model is loaded, else 503
 META = "/meta"  # ModelInfo's fields as a JSON object, `version`, `limits` and `routes`

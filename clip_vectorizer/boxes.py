@@ -1,0 +1,63 @@
+"""Boxes in a picture: x0, y0, x1, y1 as shares of its width and height, from the top left of the upright picture.
+
+N, M boxes
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.float32]  # (N, 4)
+Numbers = npt.NDArray[np.float32]
+Indexes = npt.NDArray[np.int64]
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def areas(boxes_n4: Boxes) -> Numbers:
+    """(N,): shares of the picture's area; 0 for a box whose sides are the wrong way round."""
+    sides_n2 = np.clip(boxes_n4[:, 2:] - boxes_n4[:, :2], 0, None)
+    return np.asarray(sides_n2[:, 0] * sides_n2[:, 1], dtype=np.float32)
+
+
+def overlaps(first_n4: Boxes, second_m4: Boxes) -> Numbers:
+    """(N, M): intersection over union, 0..1; 0 where both boxes have no area.
+
+    >>> overlaps(np.array([[0, 0, 1, 1]], np.float32), np.array([[0, 0, 1, 0.5]], np.float32))
+    array([[0.5]], dtype=float32)
+    """
+    left_top = np.maximum(first_n4[:, None, :2], second_m4[None, :, :2])
+    right_bottom = np.minimum(first_n4[:, None, 2:], second_m4[None, :, 2:])
+    common_nm = np.prod(np.clip(right_bottom - left_top, 0, None), axis=-1)
+    union_nm = areas(first_n4)[:, None] + areas(second_m4)[None, :] - common_nm
+    return np.asarray(common_nm / np.maximum(union_nm, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def suppress(boxes_n4: Boxes, scores_n: Numbers, most: float) -> Indexes:
+    """The indexes that non-maximum suppression keeps, best score first; equal scores in the order given.
+
+    A box goes where it overlaps a better one by more than `most`.
+    """
+    order = np.argsort(-scores_n, kind="stable")
+    overlaps_nn = overlaps(boxes_n4, boxes_n4)
+    kept: list[int] = []
+    for index in order:
+        if not kept or overlaps_nn[index, kept].max() <= most:
+            kept.append(int(index))
+    return np.array(kept, dtype=np.int64)
+
+
+def grid(columns: int, rows: int, overlap: float = 0.0) -> Boxes:
+    """(columns * rows, 4), row by row, evenly spaced; sides are longer by `overlap` than an exact tiling needs."""
+    xs, ys = spans(columns, overlap), spans(rows, overlap)
+    return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], dtype=np.float32)
+
+
+def spans(count: int, overlap: float) -> list[tuple[float, float]]:
+    """`count` equal spans that cover 0..1, the first from 0, the last to 1.
+
+    >>> spans(2, 0.5)
+    [(0.0, 0.75), (0.25, 1.0)]
+    """
+    length = min(1.0, (1 + overlap) / count)
+    step = (1 - length) / max(1, count - 1)
+    return [(number * step, number * step + length) for number in range(count)]

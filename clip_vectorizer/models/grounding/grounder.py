@@ -1,0 +1,56 @@
+"""The contract between the sidecar and a model that finds regions. No torch, so that fakes can implement it.
+
+N regions · P phrases · D dimensions
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from clip_vectorizer.boxes import Boxes, Numbers
+from clip_vectorizer.vectors import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class GrounderInfo:
+    """Description of a grounder, as `/meta` returns it under `grounder`."""
+
+    name: str  # the name it was loaded by: `head`, `tiles`, `dense`, `owlv2:PATH`, ...
+    revision: str  # digest of its weights and settings: equal revisions return equal regions
+    fused: bool  # True: reads picture and phrases together, so its regions cannot be stored before a question
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The regions of one picture, the most object-like first."""
+
+    boxes_n4: Boxes
+    objectness_n: Numbers  # 0..1: how likely the box holds one whole thing, whatever it is
+    vectors_nd: Vectors | None = None  # unit rows of the grounder's own; None: it has none, crops are embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Groundings:
+    """S = O P^T of one picture, calibrated."""
+
+    regions: Regions
+    similarities_pn: Numbers  # what the model compares: cosines, or logits of a fused model
+    probabilities_pn: Numbers  # 0..1: the box is of the phrase
+
+
+class Grounder(Protocol):
+    """Finds regions in upright RGB pictures. Each method may run in one thread at a time."""
+
+    @property
+    def info(self) -> GrounderInfo: ...
+
+    def propose(self, image: Image.Image, limit: int) -> Regions:
+        """At most `limit` regions, without any phrase. Raises FusedGrounder where the model needs phrases."""
+
+    def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
+        """All regions against all phrases, in one pass over the picture.
+
+        `phrases`: for each phrase its prompts, whose vectors are averaged (`vectors.ensemble`).
+        """
