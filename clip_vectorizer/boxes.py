@@ -6,20 +6,20 @@ N, M boxes
 import numpy as np
 import numpy.typing as npt
 
-Boxes = npt.NDArray[np.float32]  # (N, 4)
-Numbers = npt.NDArray[np.float32]
+BoxArray = npt.NDArray[np.float32]  # (N, 4)
+ScoreArray = npt.NDArray[np.float32]
 Indexes = npt.NDArray[np.int64]
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def areas(boxes_n4: Boxes) -> Numbers:
+def areas(boxes_n4: BoxArray) -> ScoreArray:
     """(N,): shares of the picture's area; 0 for a box whose sides are the wrong way round."""
     sides_n2 = np.clip(boxes_n4[:, 2:] - boxes_n4[:, :2], 0, None)
     return np.asarray(sides_n2[:, 0] * sides_n2[:, 1], dtype=np.float32)
 
 
-def overlaps(first_n4: Boxes, second_m4: Boxes) -> Numbers:
+def overlaps(first_n4: BoxArray, second_m4: BoxArray) -> ScoreArray:
     """(N, M): intersection over union, 0..1; 0 where both boxes have no area.
 
     >>> overlaps(np.array([[0, 0, 1, 1]], np.float32), np.array([[0, 0, 1, 0.5]], np.float32))
@@ -32,7 +32,7 @@ def overlaps(first_n4: Boxes, second_m4: Boxes) -> Numbers:
     return np.asarray(common_nm / np.maximum(union_nm, np.finfo(np.float32).tiny), dtype=np.float32)
 
 
-def suppress(boxes_n4: Boxes, scores_n: Numbers, most: float) -> Indexes:
+def suppress(boxes_n4: BoxArray, scores_n: ScoreArray, most: float) -> Indexes:
     """The indexes that non-maximum suppression keeps, best score first; equal scores in the order given.
 
     A box goes where it overlaps a better one by more than `most`.
@@ -46,7 +46,7 @@ def suppress(boxes_n4: Boxes, scores_n: Numbers, most: float) -> Indexes:
     return np.array(kept, dtype=np.int64)
 
 
-def grid(columns: int, rows: int, overlap: float = 0.0) -> Boxes:
+def grid(columns: int, rows: int, overlap: float = 0.0) -> BoxArray:
     """(columns * rows, 4), row by row, evenly spaced; sides are longer by `overlap` than an exact tiling needs."""
     xs, ys = spans(columns, overlap), spans(rows, overlap)
     return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], dtype=np.float32)

@@ -35,7 +35,7 @@ RUN = {  # every command line that a test runs
 NOT_RUN = {"make", "docker", "pip", "helm", "kubectl"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}
 ARCHITECTURE = page("ARCHITECTURE.md")
-TO_COME = ("clip_vectorizer/gallery/", "clip_vectorizer/query/grounding/", "clip_vectorizer/models/grounding/")
+TO_COME = ("clip_vectorizer/gallery/",)
 MOST_FILES_OF_A_FLOW = 12
 MOST_README_LINES = 250
 MOST_PICTURE_BYTES = 300_000
@@ -155,7 +155,7 @@ def test_the_decisions_are_dated_and_the_newest_comes_first() -> None:
 
 
 def test_the_rooms_of_the_architecture_are_all_the_packages() -> None:
-    [rooms, _] = ARCHITECTURE.blocks("text")
+    [rooms, *_] = ARCHITECTURE.blocks("text")
     named = {line.split()[0].rstrip("/") for line in rooms.splitlines()}
     packages = {
         str(file.parent.relative_to(REPOSITORY))

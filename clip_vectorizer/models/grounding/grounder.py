@@ -9,7 +9,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from clip_vectorizer.boxes import Boxes, Numbers
+from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.vectors import Vectors
 
 
@@ -26,8 +26,8 @@ class GrounderInfo:
 class Regions:
     """The regions of one picture, the most object-like first."""
 
-    boxes_n4: Boxes
-    objectness_n: Numbers  # 0..1: how likely the box holds one whole thing, whatever it is
+    boxes_n4: BoxArray
+    objectness_n: ScoreArray  # 0..1: how likely the box holds one whole thing, whatever it is
     vectors_nd: Vectors | None = None  # unit rows of the grounder's own; None: it has none, crops are embedded
 
 
@@ -36,8 +36,8 @@ class Groundings:
     """S = O P^T of one picture, calibrated."""
 
     regions: Regions
-    similarities_pn: Numbers  # what the model compares: cosines, or logits of a fused model
-    probabilities_pn: Numbers  # 0..1: the box is of the phrase
+    similarities_pn: ScoreArray  # what the model compares: cosines, or logits of a fused model
+    probabilities_pn: ScoreArray  # 0..1: the box is of the phrase
 
 
 class Grounder(Protocol):
