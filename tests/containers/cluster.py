@@ -134,7 +134,12 @@ class CallStream:
 
     @property
     def problems(self) -> list[str]:
-        return [call.problem for call in self.calls if call.problem]
+        """Each with the seconds from the first call to it, and those that it took."""
+        return [
+            f"{call.start - self.calls[0].start:.1f} s, took {call.seconds:.1f} s: {call.problem}"
+            for call in self.calls
+            if call.problem
+        ]
 
     def since(self, start: float) -> list[Call]:
         """The calls that began at `start` or later."""

@@ -69,9 +69,9 @@ def wait_for(monitor: Monitor, query: str, wanted: float, seconds: float = PATIE
 
 
 def wait_for_targets(monitor: Monitor) -> dict[str, tuple[str, str]]:
-    """The targets once each was scraped."""
+    """The targets once each is up: the first scrape may come before a service listens."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while ("unknown", "") in (targets := monitor.targets()).values() and time.monotonic() < end:
+    while {("up", "")} != set((targets := monitor.targets()).values()) and time.monotonic() < end:
         time.sleep(2)
     return targets
 
