@@ -66,6 +66,8 @@ def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, 
         ("CLIP_PRECISION", "int4"),
         ("ENABLE_CUDA", "yes"),
         ("CLIP_BASIC_AUTH", "nocolon"),
+        ("CLIP_GROUNDER", "tile"),
+        ("CLIP_GROUNDER", "owlv2:"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused(name: str, text: str) -> None:

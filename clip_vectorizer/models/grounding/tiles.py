@@ -20,7 +20,7 @@ from clip_vectorizer.vectors import Vectors
 
 NAME, VERSION = "tiles", 1
 SCALES = (1, 2, 3, 4)  # tiles along the shorter side, beside those half a tile further
-MOST_ALONG = 12  # along the longer side: a panorama would have thousands
+MOST_ALONG = 12  # along the longer side, so 369 tiles at most: a panorama would have thousands
 LEAST_PIXELS = 8  # of a tile's side
 MOST_OVERLAP = 0.5  # of two proposals
 PASS_TILES = 32  # encoded at once; then others may use the device
