@@ -1,0 +1,163 @@
+"""`clip-vectorizer train grounding`: scenes of emoji drawings to the head that is beside the weights of `emoji`.
+
+The text tower is frozen, and so is what the head shares with the image tower. A checkpoint in the work folder continues
+an interrupted training.
+"""
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
+from clip_vectorizer.models.devices import Placement
+from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.head import (
+    CROPS,
+    UNCALIBRATED,
+    WEIGHTS_FILE,
+    HeadGrounder,
+    describe_head,
+    select_own_weights,
+    start_network,
+)
+from clip_vectorizer.models.grounding.network import RegionNetwork
+from clip_vectorizer.training.art_sets import TRAINING_SETS
+from clip_vectorizer.training.contrastive import WeightAverage, learning_rate
+from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
+from clip_vectorizer.training.emoji import flush_denormals
+from clip_vectorizer.training.grounding.calibrate import fit_calibration
+from clip_vectorizer.training.grounding.lessons import LossWeights, compose_batch, compute_lesson
+from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
+from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, SceneArt, map_art
+from clip_vectorizer.training.grounding.scenes import ScenePlan
+from clip_vectorizer.training.stage_files import load_or_train, save_weights
+from clip_vectorizer.training.tower_training import LossLog, descend, restore_checkpoint, save_checkpoint
+from clip_vectorizer.training.training_extras import check_extras
+
+TUNED_STAGES = ("layer2", "layer3")  # of the trunk; the others are those of `emoji`
+TURN = 12.0  # degrees by which drawings are turned at most
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStage:
+    """Hyperparameters of the head."""
+
+    steps: int
+    batch: int = 8  # scenes
+    peak: float = 2e-3  # highest learning rate
+    trunk_share: float = 0.15  # of the learning rate for the trunk
+    warmup: int = 50  # steps
+    weight_decay: float = 0.02
+    average: float = 0.998  # decay of the averaged weights
+    absent: int = 96  # concepts beside those of a batch
+    channels: int = 128
+    tuned: tuple[str, ...] = TUNED_STAGES
+    seed: int = 7
+    checkpoint_steps: int = 200
+    weights: LossWeights = field(default_factory=LossWeights)
+    scenes: ScenePlan = field(default_factory=ScenePlan)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the stage's files: another design has files of its own."""
+        return "-".join(["head", str(self.channels), *self.tuned, str(self.seed)])
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingPlan:
+    work: Path  # packages and rendered art, as those of `train emoji`; checkpoint and weights of the head
+    output: Path  # gets the head and a copy of the model that it is for
+    stage: HeadStage
+    model: Path = EMOJI_DIRECTORY  # folder of the model
+
+
+def train_grounding(plan: GroundingPlan) -> None:
+    """Train the head unless its weights are in the work folder, calibrate and write it. Raises TrainingDataError."""
+    check_extras(("resvg_py",))
+    plan.work.mkdir(parents=True, exist_ok=True)
+    with flush_denormals():
+        packages = fetch_packages(plan.work / "packages")
+        concepts = load_concepts(packages)
+        encoder = load_encoder(ModelName(f"local-dir:{plan.model}"), Placement())
+        phrases = PhraseVectors.load(plan.work / f"phrases-{encoder.info.revision}.npz", encoder, concepts)
+        art = map_art(plan.work, packages, concepts, TRAINING_SETS, SCENE_STYLES, TURN)
+        network, name = build_network(plan.model, plan.stage), plan.stage.name
+
+        def train() -> dict[str, Tensor]:
+            return train_head(network, art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
+
+        network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
+        copy_model(plan.model, plan.output)
+        export_head(network.eval(), encoder, art, concepts, plan)
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy the files of the model, without a head that may be there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        if file.is_file() and file.name != WEIGHTS_FILE and not (target / file.name).exists():
+            shutil.copyfile(file, target / file.name)
+
+
+def export_head(
+    network: RegionNetwork, encoder: Encoder, art: SceneArt, concepts: Sequence[Concept], plan: GroundingPlan
+) -> None:
+    """Calibrate the head, with crops and alone, and write its file."""
+    fits = (
+        fit_calibration(HeadGrounder(network, encoder, UNCALIBRATED, crops), art, plan.stage.scenes, concepts)
+        for crops in (CROPS, 0)
+    )
+    facts = describe_head(encoder, plan.stage.channels, *fits)
+    save_weights(select_own_weights(network, network.state_dict(), plan.stage.tuned), plan.output / WEIGHTS_FILE, facts)
+
+
+def train_head(
+    network: RegionNetwork, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
+) -> dict[str, Tensor]:
+    """Return averaged weights. Continues from the file `checkpoint` where there is one."""
+    optimizer, average = build_head_optimizer(network, stage), WeightAverage(network, stage.average)
+    first = restore_checkpoint(checkpoint, network, optimizer, average) if checkpoint.exists() else 0
+    torch.manual_seed(stage.seed + first)
+    rng, losses = random.Random(stage.seed + first), LossLog("head", first, stage.steps)
+    network.eval()  # batch norms keep the statistics of `emoji`; nothing else depends on the mode
+    for step in range(first, stage.steps):
+        set_rates(optimizer, learning_rate(step, stage.steps, stage.warmup, stage.peak))
+        batch = compose_batch(art, stage.scenes, stage.batch, rng)
+        loss = compute_lesson(network, batch, phrases, stage.absent, stage.weights, rng)
+        descend(network, optimizer, loss.total)
+        average.update(network, step)
+        losses.add(step, loss.parts)
+        if (step + 1) % stage.checkpoint_steps == 0:
+            save_checkpoint(checkpoint, network, optimizer, average, step + 1)
+    return average.state
+
+
+def build_network(folder: Path, stage: HeadStage) -> RegionNetwork:
+    """Return a head with random weights on the image tower in `folder`; only its tuned stages learn."""
+    torch.manual_seed(stage.seed)
+    network = start_network(folder, stage.channels)
+    network.trunk.requires_grad_(False)
+    for name in stage.tuned:
+        network.trunk.get_submodule(name).requires_grad_(True)
+    return network.to(memory_format=torch.channels_last)
+
+
+def build_head_optimizer(network: RegionNetwork, stage: HeadStage) -> torch.optim.AdamW:
+    """Return AdamW in groups: the trunk learns at a share of the rate; gains and biases have no weight decay."""
+    groups = []
+    for share, inside in ((stage.trunk_share, True), (1.0, False)):
+        weights = [each for name, each in network.named_parameters() if name.startswith("trunk.") == inside]
+        for decay, matrices in ((stage.weight_decay, True), (0.0, False)):
+            chosen = [each for each in weights if each.requires_grad and (each.ndim >= 2) == matrices]
+            groups.append({"params": chosen, "weight_decay": decay, "share": share})
+    return torch.optim.AdamW(groups, lr=stage.peak, betas=(0.9, 0.98), eps=1e-6)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
