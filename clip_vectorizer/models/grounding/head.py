@@ -33,7 +33,6 @@ MEAN = STD = 0.5  # of every channel of `emoji`
 MOST_OVERLAP = 0.6  # of two proposals; phrases suppress further on their own
 CONSIDERED = 150  # best places, before suppression
 CROPS = 16  # best regions of a picture that are embedded and compared
-CROP_MARGIN = 0.1  # of a region's longer side, added to its square crop: drawings of the training had as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,9 @@ class HeadGrounder:
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         found = self.compare(image, phrases)
         logits_pn = self._calibration.compute_logits(found)
-        cosines_pn: ScoreArray = (found.head_pn + found.crop_pn) / 2 if self._crops else found.head_pn
-        probabilities_pn: ScoreArray = 1 / (1 + np.exp(-logits_pn))
-        return Groundings(found.regions, cosines_pn, probabilities_pn)
+        cosines_pn = (found.head_pn + found.crop_pn) / 2 if self._crops else found.head_pn
+        probabilities_pn = 1 / (1 + np.exp(-logits_pn))
+        return Groundings(found.regions, cosines_pn.astype(np.float32), probabilities_pn.astype(np.float32))
 
     def compare(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Comparison:
         regions = self.propose(image, self._crops or CONSIDERED)
@@ -124,14 +123,16 @@ def prepare_scene(image: Image.Image) -> Tensor:
     return ((torch.from_numpy(pixels_hw3).permute(2, 0, 1)[None].float() / 255) - MEAN) / STD
 
 
-def square_crop(share: Sequence[float], size: tuple[int, int], margin: float = CROP_MARGIN) -> Box:
-    """Return a box in pixels around a region: square, for the model crops the longer ends; within the picture.
+def square_crop(share: Sequence[float], size: tuple[int, int]) -> Box:
+    """Return a box in pixels around a region: square, for the model crops longer ends; within the picture.
 
-    >>> square_crop((0.25, 0.25, 0.75, 0.5), (100, 100), 0.0)
+    No wider than the region: with a tenth more of its ground on each side, fewer crops are recognised.
+
+    >>> square_crop((0.25, 0.25, 0.75, 0.5), (100, 100))
     (25.0, 12.5, 75.0, 62.5)
     """
     x0, y0, x1, y1 = (each * side for each, side in zip(share, (*size, *size), strict=True))
-    side = max(x1 - x0, y1 - y0, 1.0) * (1 + margin)
+    side = max(x1 - x0, y1 - y0, 1.0)
     left, right = fit_span((x0 + x1) / 2, side, size[0])
     top, bottom = fit_span((y0 + y1) / 2, side, size[1])
     return left, top, right, bottom

@@ -5,6 +5,7 @@ A fully convolutional GLIP (Li et al. 2022) of one level: S = O P^T, where P are
 B pictures · h, w rows and columns of places, eight pixels apart · L = h w places · D dimensions
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -42,10 +43,11 @@ class RegionNetwork(nn.Module):
         self.box = nn.Conv2d(channels, 5, 1)
         self.vector = nn.Conv2d(channels, dimension, 1)
         self.direct = nn.Conv2d(STAGE_CHANNELS[-1], dimension, 1, bias=False)  # starts as the tower's own projection
-        self.log_scale = nn.Parameter(torch.tensor(FIRST_SCALE).log())
-        self.shift = nn.Parameter(-torch.tensor((1 - PRIOR) / PRIOR).log())
+        self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+        unlikely = -math.log((1 - PRIOR) / PRIOR)
+        self.shift = nn.Parameter(torch.tensor(unlikely))
         nn.init.zeros_(self.box.weight)
-        self.box.bias = nn.Parameter(torch.tensor([0.0, 0.0, 0.0, 0.0, float(self.shift)]))
+        self.box.bias = nn.Parameter(torch.tensor([0.0, 0.0, 0.0, 0.0, unlikely]))
 
     def forward(self, pixels_b3hw: Tensor) -> RegionMaps:
         """Sides are multiples of 32 pixels."""

@@ -48,8 +48,7 @@ class Scene:
     @property
     def shares_n4(self) -> BoxArray:
         """Return the boxes as shares of the picture."""
-        shares: BoxArray = self.boxes_n4 / np.array([*self.image.size, *self.image.size], dtype=np.float32)
-        return shares
+        return np.divide(self.boxes_n4, (*self.image.size, *self.image.size), dtype=np.float32)
 
 
 def compose_scene(art: SceneArt, plan: ScenePlan, rng: random.Random) -> Scene:
