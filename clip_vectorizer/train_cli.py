@@ -1,4 +1,4 @@
-"""The commands `clip-vectorizer train contrastive` and `clip-vectorizer train linear-probe`: options and rules."""
+"""The commands `clip-vectorizer train contrastive`, `linear-probe` and `grounding`: options and rules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +11,10 @@ from clip_vectorizer.common_options import WEAVIATE_OPTIONS, CommandT, tenant_op
 from clip_vectorizer.serve_cli import serves_no_checkpoint
 from clip_vectorizer.training.captioned_images import is_table
 from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan, is_collection
+from clip_vectorizer.training.grounding.plan import STAGES, GroundingPlan, HeadStage
 from clip_vectorizer.training.probe_plan import ProbePlan
 
-PLAN, PROBE = ContrastivePlan(Path(), Path(), ""), ProbePlan(Path(), Path(), "")  # the defaults
+PLAN, PROBE, HEAD = ContrastivePlan(Path(), Path(), ""), ProbePlan(Path(), Path(), ""), HeadStage()  # the defaults
 
 
 def holds_nothing_out(values: Values) -> bool:
@@ -293,3 +294,64 @@ def linear_probe(**options: Any) -> None:
     with StepDisplay() as progress:
         trained = train_linear_probe(plan, progress)
     click.echo(f"{plan.output}: {trained}")
+
+
+@click.command(cls=ExitCodeCommand, short_help="Train the head that finds what a phrase names in a picture.")
+@click.option(
+    "--work", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="As of `train emoji`, or its own."
+)
+@output_option("FOLDER", "A copy of the model, with the head.")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    show_default="the bundled emoji",
+    help="Model that the head is for, from `train emoji`.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), default=HEAD.steps, metavar="N", show_default=True, help="Batches of scenes."
+)
+@click.option(
+    "--batch", type=click.IntRange(1), default=HEAD.batch, metavar="N", show_default=True, help="Scenes in a batch."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=HEAD.peak,
+    metavar="RATE",
+    show_default=True,
+    help="Highest rate: a warm-up leads to it, a cosine from it to 0.",
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(16),
+    default=HEAD.channels,
+    metavar="N",
+    show_default=True,
+    help="Channels of the head, a multiple of 16.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(STAGES),
+    multiple=True,
+    default=HEAD.tuned,
+    show_default=True,
+    help="Stage of the image tower that the head has a copy of, which learns; repeatable.",
+)
+@seed_option("Of random weights and scenes.")
+def grounding(work: Path, output: Path, model: Path | None, **options: Any) -> None:
+    """Train the head of the bundled model on scenes composed of emoji drawings, whose boxes and phrases are known.
+
+    Needs npm, which fetches the drawings, and pip install 'clip-vectorizer[train]'. The defaults are those of the
+    bundled head. The same line continues an interrupted training from its last checkpoint, which is in --work.
+
+    \b
+    Example:
+      clip-vectorizer train grounding --work ~/emoji --output ~/emoji/grounded
+      clip-vectorizer serve --model local-dir:$HOME/emoji/grounded
+    """
+    from clip_vectorizer.training.grounding.run import train_grounding
+
+    stage = HeadStage(peak=options.pop("learning_rate"), tuned=tuple(sorted(options.pop("tune"))), **options)
+    train_grounding(GroundingPlan(work, output, stage, model))
+    click.echo(f"local-dir:{output.resolve()}")

@@ -47,6 +47,7 @@ class RegionNetwork(nn.Module):
         unlikely = -math.log((1 - PRIOR) / PRIOR)
         self.shift = nn.Parameter(torch.tensor(unlikely))
         nn.init.zeros_(self.box.weight)
+        nn.init.zeros_(self.vector.weight)  # at first the vector is the tower's own
         self.box.bias = nn.Parameter(torch.tensor([0.0, 0.0, 0.0, 0.0, unlikely]))
 
     def forward(self, pixels_b3hw: Tensor) -> RegionMaps:

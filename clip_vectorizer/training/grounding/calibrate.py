@@ -13,8 +13,9 @@ from clip_vectorizer.boxes import overlaps
 from clip_vectorizer.models.grounding.head import Calibration, HeadGrounder
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.grounding.captions import Thing, name_things
+from clip_vectorizer.training.grounding.plan import ScenePlan
 from clip_vectorizer.training.grounding.scene_art import SceneArt
-from clip_vectorizer.training.grounding.scenes import Scene, ScenePlan, compose_scene, list_shown
+from clip_vectorizer.training.grounding.scenes import Scene, compose_scene, list_shown
 from clip_vectorizer.training.knowledge import LANGUAGES
 
 SCENES = 400

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from clip_vectorizer.training.grounding.plan import GRADIENT, WHITE
 from clip_vectorizer.training.grounding.scene_art import SceneArt
 
-WHITE, GRADIENT, BLURRED = "white", "gradient", "blurred"
-GROUND_SHARES = {WHITE: 0.4, GRADIENT: 0.4, BLURRED: 0.2}
 LEAST_LIGHT = 90  # of a gradient's colours: darker ones hide dark outlines
 MOST_NOISE = 18.0  # standard deviation in grey levels
 PIECES = (2, 5)  # blurred drawings

@@ -19,24 +19,15 @@ from clip_vectorizer.training.grounding.losses import (
     objectness_loss,
 )
 from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
+from clip_vectorizer.training.grounding.plan import LossWeights, ScenePlan
 from clip_vectorizer.training.grounding.scene_art import SceneArt
-from clip_vectorizer.training.grounding.scenes import Scene, ScenePlan, compose_scene
+from clip_vectorizer.training.grounding.scenes import Scene, compose_scene
 from clip_vectorizer.training.grounding.targets import NOTHING, SceneTargets, assign_places
 from clip_vectorizer.training.tower_training import StepLoss
 from clip_vectorizer.training.towers import MEAN, STD
 
 SIDES = (160, 192, 192, 224)  # pixels of scenes, width and height each
 NAMING_SCALE = 30.0  # of cosines over all names: that of the image tower's training
-
-
-@dataclass(frozen=True, slots=True)
-class LossWeights:
-    """How much each part counts."""
-
-    align: float = 1.0
-    naming: float = 1.0
-    box: float = 2.0  # GLIP's weight of GIoU
-    objectness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

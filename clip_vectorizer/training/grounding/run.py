@@ -7,7 +7,6 @@ an interrupted training.
 import random
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -31,68 +30,35 @@ from clip_vectorizer.training.contrastive import WeightAverage, learning_rate
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import flush_denormals
 from clip_vectorizer.training.grounding.calibrate import fit_calibration
-from clip_vectorizer.training.grounding.lessons import LossWeights, compose_batch, compute_lesson
+from clip_vectorizer.training.grounding.lessons import compose_batch, compute_lesson
 from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
+from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage
 from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, SceneArt, map_art
-from clip_vectorizer.training.grounding.scenes import ScenePlan
 from clip_vectorizer.training.stage_files import load_or_train, save_weights
 from clip_vectorizer.training.tower_training import LossLog, descend, restore_checkpoint, save_checkpoint
 from clip_vectorizer.training.training_extras import check_extras
 
-TUNED_STAGES = ("layer2", "layer3")  # of the trunk; the others are those of `emoji`
 TURN = 12.0  # degrees by which drawings are turned at most
-
-
-@dataclass(frozen=True, slots=True)
-class HeadStage:
-    """Hyperparameters of the head."""
-
-    steps: int
-    batch: int = 8  # scenes
-    peak: float = 2e-3  # highest learning rate
-    trunk_share: float = 0.15  # of the learning rate for the trunk
-    warmup: int = 50  # steps
-    weight_decay: float = 0.02
-    average: float = 0.998  # decay of the averaged weights
-    absent: int = 96  # concepts beside those of a batch
-    channels: int = 128
-    tuned: tuple[str, ...] = TUNED_STAGES
-    seed: int = 7
-    checkpoint_steps: int = 200
-    weights: LossWeights = field(default_factory=LossWeights)
-    scenes: ScenePlan = field(default_factory=ScenePlan)
-
-    @property
-    def name(self) -> str:
-        """Return the name of the stage's files: another design has files of its own."""
-        return "-".join(["head", str(self.channels), *self.tuned, str(self.seed)])
-
-
-@dataclass(frozen=True, slots=True)
-class GroundingPlan:
-    work: Path  # packages and rendered art, as those of `train emoji`; checkpoint and weights of the head
-    output: Path  # gets the head and a copy of the model that it is for
-    stage: HeadStage
-    model: Path = EMOJI_DIRECTORY  # folder of the model
 
 
 def train_grounding(plan: GroundingPlan) -> None:
     """Train the head unless its weights are in the work folder, calibrate and write it. Raises TrainingDataError."""
     check_extras(("resvg_py",))
+    model = plan.model or EMOJI_DIRECTORY
     plan.work.mkdir(parents=True, exist_ok=True)
     with flush_denormals():
         packages = fetch_packages(plan.work / "packages")
         concepts = load_concepts(packages)
-        encoder = load_encoder(ModelName(f"local-dir:{plan.model}"), Placement())
+        encoder = load_encoder(ModelName(f"local-dir:{model}"), Placement())
         phrases = PhraseVectors.load(plan.work / f"phrases-{encoder.info.revision}.npz", encoder, concepts)
         art = map_art(plan.work, packages, concepts, TRAINING_SETS, SCENE_STYLES, TURN)
-        network, name = build_network(plan.model, plan.stage), plan.stage.name
+        network, name = build_network(model, plan.stage), plan.stage.name
 
         def train() -> dict[str, Tensor]:
             return train_head(network, art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
-        copy_model(plan.model, plan.output)
+        copy_model(model, plan.output)
         export_head(network.eval(), encoder, art, concepts, plan)
 
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -15,25 +15,14 @@ from PIL import Image
 from clip_vectorizer.boxes import BoxArray
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.grounding.captions import SceneCaption, Thing, caption_things
-from clip_vectorizer.training.grounding.grounds import GROUND_SHARES, draw_ground
+from clip_vectorizer.training.grounding.grounds import draw_ground
+from clip_vectorizer.training.grounding.plan import ScenePlan
 from clip_vectorizer.training.grounding.scene_art import SceneArt
 from clip_vectorizer.training.knowledge import LANGUAGES
 
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
 
 PLACES = 30  # tries to place a drawing before the scene goes without it
-
-
-@dataclass(frozen=True, slots=True)
-class ScenePlan:
-    """How scenes differ."""
-
-    size: tuple[int, int] = (192, 192)  # width and height in pixels
-    counts: tuple[int, int] = (1, 8)  # least and most things
-    sizes: tuple[float, float] = (20.0, 100.0)  # longer side of a drawing in pixels, uniform in the logarithm
-    overlap: float = 0.3  # most share of the smaller of two boxes that the other covers
-    repeated_share: float = 0.1  # of the things are another drawing of a concept that is there
-    grounds: dict[str, float] = field(default_factory=lambda: GROUND_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
