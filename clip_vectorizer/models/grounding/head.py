@@ -159,7 +159,7 @@ def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounde
             f"the head in {file} was trained on weights of revision {facts['encoder']}, and {encoder.info.model} has "
             f"{encoder.info.revision}; use tiles, or train a head for it: clip-vectorizer train grounding"
         )
-    network = start_network(folder, int(facts["channels"]))
+    network = start_network(load_tower(folder), int(facts["channels"]))
     own = {name for name in network.state_dict() if not name.startswith("trunk.")}
     if missing := own - set(weights):
         raise ModelUnavailable(f"{file} has no {', '.join(sorted(missing)[:3])}: it is no head of this version")
@@ -169,16 +169,20 @@ def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounde
     return HeadGrounder(placed.to(memory_format=torch.channels_last), encoder, calibration, crops)
 
 
-def start_network(folder: Path, channels: int) -> RegionNetwork:
-    """Return a head with random weights on the image tower in `folder`. Raises ModelUnavailable."""
-    config = read_config(folder)["model_cfg"]
-    tower = load_plain_towers(folder, config).visual
+def load_tower(folder: Path) -> ResNetTower:
+    """Return the image tower in `folder`. Raises ModelUnavailable."""
+    tower = load_plain_towers(folder, read_config(folder)["model_cfg"]).visual
     if not isinstance(tower, ResNetTower):
         raise ModelUnavailable(f"the head is for the image tower of emoji, not for the one in {folder}")
-    network = RegionNetwork(config["embed_dim"], channels)
-    network.trunk.load_state_dict(tower.trunk.state_dict())
+    return tower
+
+
+def start_network(tower: ResNetTower, channels: int) -> RegionNetwork:
+    """Return a head with random weights on an image tower."""
     projection = tower.head["proj"]
     assert isinstance(projection, nn.Linear)
+    network = RegionNetwork(projection.out_features, channels)
+    network.trunk.load_state_dict(tower.trunk.state_dict())
     with torch.no_grad():
         network.direct.weight.copy_(projection.weight[..., None, None])
     return network

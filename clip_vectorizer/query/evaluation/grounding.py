@@ -5,20 +5,20 @@ Boxes are x0, y0, x1, y1 in one unit, whichever it is. Overlap is intersection o
 N found boxes, best first · M true boxes · K shown · T thresholds of overlap
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.boxes import BoxArray, ScoreArray, overlaps
-from clip_vectorizer.query.evaluation.statistics import RESAMPLES, SEED, BooleanArray, Share
+from clip_vectorizer.query.evaluation.statistics import SEED, BooleanArray, IntegerArray
 
 RIGHT_OVERLAP = 0.5  # of the PASCAL challenge, of phrase grounding, and of AP50
 OVERLAP_STEPS = np.linspace(0.5, 0.95, 10)  # of COCO's AP
 RECALL_STEPS = np.linspace(0.0, 1.0, 101)  # of COCO's interpolated precision
+RESAMPLES = 1000  # fewer than elsewhere: each sorts out all boxes
 MOST_BOXES = 100  # of a picture and phrase that COCO counts
-DEPTHS = (1, 5, 10)
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -38,7 +38,7 @@ class PhraseResult:
         return len(self.truth_m4) > 0
 
 
-def rank_first_hits(results: Sequence[PhraseResult]) -> npt.NDArray[np.int64]:
+def rank_first_hits(results: Sequence[PhraseResult]) -> IntegerArray:
     """Return the rank, from 1, of the first box that overlaps any true one by half, of each phrase that is present.
 
     That is the ANY-BOX protocol of Flickr30k Entities, as MDETR and GLIP report it. Without a hit: a rank past all.
@@ -97,20 +97,21 @@ def covers_truth(results: Sequence[ProposalResult], count: int) -> BooleanArray:
 
 @dataclass(frozen=True, slots=True)
 class MatchedBoxes:
-    """All found boxes of all pictures, and which are right at each threshold of overlap."""
+    """All found boxes of all pictures, best first, and which are right at each threshold of overlap."""
 
-    scores_n: FloatArray
     right_tn: BooleanArray
-    pictures_n: npt.NDArray[np.int64]
-    truths_p: npt.NDArray[np.int64]  # true boxes of each picture
+    pictures_n: IntegerArray
+    truths_p: IntegerArray  # true boxes of each picture
 
-    def average_precision(self, weights_p: FloatArray | None = None) -> FloatArray:
+    def measure_precision(self, weights_p: FloatArray | None = None) -> FloatArray:
         """Return (T,) average precisions, pooled over all phrases; `weights_p`: how often each picture counts."""
         weights = np.ones(len(self.truths_p)) if weights_p is None else weights_p
-        order_n = np.argsort(-self.scores_n, kind="mergesort")
-        weights_n = weights[self.pictures_n[order_n]]
-        total = float(weights @ self.truths_p)
-        return np.array([interpolate_precision(right_n[order_n], weights_n, total) for right_n in self.right_tn])
+        weights_n, total = weights[self.pictures_n], float(weights @ self.truths_p)
+        return np.array([interpolate_precision(right_n, weights_n, total) for right_n in self.right_tn])
+
+    def at(self, threshold: int) -> "MatchedBoxes":
+        """Return the same with one threshold of overlap."""
+        return MatchedBoxes(self.right_tn[threshold : threshold + 1], self.pictures_n, self.truths_p)
 
 
 def match_boxes(results: Sequence[PhraseResult], thresholds: FloatArray = OVERLAP_STEPS) -> MatchedBoxes:
@@ -123,13 +124,10 @@ def match_boxes(results: Sequence[PhraseResult], thresholds: FloatArray = OVERLA
     for each in results:
         truths_p[each.picture] += len(each.truth_m4)
     cut = [cut_to_most(each) for each in results]
-    right = [match_phrase(each, thresholds) for each in cut]
-    return MatchedBoxes(
-        np.concatenate([each.scores_n for each in cut]).astype(np.float64),
-        np.concatenate(right, axis=1),
-        np.repeat([each.picture for each in cut], [len(each.scores_n) for each in cut]),
-        truths_p,
-    )
+    order_n = np.argsort(-np.concatenate([each.scores_n for each in cut]), kind="mergesort")
+    right_tn = np.concatenate([match_phrase(each, thresholds) for each in cut], axis=1)
+    pictures_n = np.repeat([each.picture for each in cut], [len(each.scores_n) for each in cut])
+    return MatchedBoxes(right_tn[:, order_n], pictures_n[order_n], truths_p)
 
 
 def cut_to_most(result: PhraseResult) -> PhraseResult:
@@ -176,16 +174,9 @@ class Interval:
         return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
 
 
-def bootstrap_precision(
-    matched: MatchedBoxes, average: Callable[[FloatArray], float], resamples: int = RESAMPLES, seed: int = SEED
-) -> Interval:
-    """Return `average` of the average precisions, with an interval over pictures drawn with replacement."""
+def bootstrap_precision(matched: MatchedBoxes, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
+    """Return the mean of the average precisions, with an interval over pictures drawn with replacement."""
     random, pictures = np.random.default_rng(seed), len(matched.truths_p)
     drawn = random.multinomial(pictures, np.full(pictures, 1 / pictures), size=resamples).astype(np.float64)
-    values = [average(matched.average_precision(weights_p)) for weights_p in drawn]
-    low, high = np.quantile(values, (0.025, 0.975))
-    return Interval(average(matched.average_precision()), float(low), float(high))
-
-
-def share_of_ranks(ranks: npt.NDArray[np.int64], depth: int) -> Share:
-    return Share.of(ranks <= depth)
+    low, high = np.quantile([matched.measure_precision(weights_p).mean() for weights_p in drawn], (0.025, 0.975))
+    return Interval(float(matched.measure_precision().mean()), float(low), float(high))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from clip_vectorizer.training.grounding.plan import GRADIENT, WHITE
-from clip_vectorizer.training.grounding.scene_art import SceneArt
+from clip_vectorizer.training.grounding.scene_art import SceneArt, resize_drawing
 
 LEAST_LIGHT = 90  # of a gradient's colours: darker ones hide dark outlines
 MOST_NOISE = 18.0  # standard deviation in grey levels
@@ -42,7 +42,7 @@ def draw_pieces(size: tuple[int, int], art: SceneArt, rng: random.Random) -> Ima
     """Return pale, blurred drawings on white: things in the picture that no phrase is about."""
     ground, shorter = Image.new("RGB", size, "white"), min(size)
     for _ in range(rng.randint(*PIECES)):
-        piece = art.draw(rng.randrange(art.concepts), round(shorter * rng.uniform(*PIECE_SIZES)), rng)
+        piece = resize_drawing(art.draw(rng.randrange(art.concepts), rng), round(shorter * rng.uniform(*PIECE_SIZES)))
         ground.paste(
             piece, (rng.randrange(size[0]) - piece.width // 2, rng.randrange(size[1]) - piece.height // 2), piece
         )

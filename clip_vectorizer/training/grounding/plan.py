@@ -27,6 +27,7 @@ class LossWeights:
 
     align: float = 1.0
     naming: float = 1.0
+    imitation: float = 3.0  # of the image tower's vectors of the drawings
     box: float = 2.0  # GLIP's weight of GIoU
     objectness: float = 1.0
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
@@ -21,6 +21,7 @@ from clip_vectorizer.models.grounding.head import (
     WEIGHTS_FILE,
     HeadGrounder,
     describe_head,
+    load_tower,
     select_own_weights,
     start_network,
 )
@@ -38,6 +39,7 @@ from clip_vectorizer.training.stage_files import load_or_train, save_weights
 from clip_vectorizer.training.tower_training import LossLog, descend, restore_checkpoint, save_checkpoint
 from clip_vectorizer.training.training_extras import check_extras
 
+FROM_TOWER = ("trunk.", "direct.")  # weights that start as those of the image tower
 TURN = 12.0  # degrees by which drawings are turned at most
 
 
@@ -55,7 +57,7 @@ def train_grounding(plan: GroundingPlan) -> None:
         network, name = build_network(model, plan.stage), plan.stage.name
 
         def train() -> dict[str, Tensor]:
-            return train_head(network, art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
+            return train_head(network, load_tower(model), art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
         copy_model(model, plan.output)
@@ -83,7 +85,7 @@ def export_head(
 
 
 def train_head(
-    network: RegionNetwork, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
+    network: RegionNetwork, tower: nn.Module, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
 ) -> dict[str, Tensor]:
     """Return averaged weights. Continues from the file `checkpoint` where there is one."""
     optimizer, average = build_head_optimizer(network, stage), WeightAverage(network, stage.average)
@@ -94,7 +96,7 @@ def train_head(
     for step in range(first, stage.steps):
         set_rates(optimizer, learning_rate(step, stage.steps, stage.warmup, stage.peak))
         batch = compose_batch(art, stage.scenes, stage.batch, rng)
-        loss = compute_lesson(network, batch, phrases, stage.absent, stage.weights, rng)
+        loss = compute_lesson(network, tower, batch, phrases, stage.absent, stage.weights, rng)
         descend(network, optimizer, loss.total)
         average.update(network, step)
         losses.add(step, loss.parts)
@@ -106,7 +108,7 @@ def train_head(
 def build_network(folder: Path, stage: HeadStage) -> RegionNetwork:
     """Return a head with random weights on the image tower in `folder`; only its tuned stages learn."""
     torch.manual_seed(stage.seed)
-    network = start_network(folder, stage.channels)
+    network = start_network(load_tower(folder), stage.channels)
     network.trunk.requires_grad_(False)
     for name in stage.tuned:
         network.trunk.get_submodule(name).requires_grad_(True)
@@ -114,10 +116,10 @@ def build_network(folder: Path, stage: HeadStage) -> RegionNetwork:
 
 
 def build_head_optimizer(network: RegionNetwork, stage: HeadStage) -> torch.optim.AdamW:
-    """Return AdamW in groups: the trunk learns at a share of the rate; gains and biases have no weight decay."""
+    """Return AdamW in groups: what is the tower's learns at a share of the rate; gains and biases have no decay."""
     groups = []
     for share, inside in ((stage.trunk_share, True), (1.0, False)):
-        weights = [each for name, each in network.named_parameters() if name.startswith("trunk.") == inside]
+        weights = [each for name, each in network.named_parameters() if name.startswith(FROM_TOWER) == inside]
         for decay, matrices in ((stage.weight_decay, True), (0.0, False)):
             chosen = [each for each in weights if each.requires_grad and (each.ndim >= 2) == matrices]
             groups.append({"params": chosen, "weight_decay": decay, "share": share})

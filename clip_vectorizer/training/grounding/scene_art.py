@@ -44,16 +44,20 @@ class SceneArt:
         if missing := sum(not artists for artists in self._sets):
             raise TrainingDataError(f"{missing} of {concepts} concepts have no drawing: add an art set")
 
-    def draw(self, concept: int, size: int, rng: random.Random) -> Image.Image:
-        """Return an RGBA drawing without empty margins, whose longer side is `size` pixels."""
+    def draw(self, concept: int, rng: random.Random) -> Image.Image:
+        """Return an RGBA drawing without empty margins."""
         artist = rng.choice(self._sets[concept])
         style = rng.choices(list(self._shares), weights=list(self._shares.values()))[0]
         drawing = Image.fromarray(np.asarray(artist.styles[style][artist.rows[concept]]))
         if self._degrees:
             drawing = drawing.rotate(rng.uniform(-self._degrees, self._degrees), Image.Resampling.BILINEAR)
-        tight = drawing.crop(find_content(drawing))
-        scale = size / max(tight.size)
-        return tight.resize((max(1, round(tight.width * scale)), max(1, round(tight.height * scale))))
+        return drawing.crop(find_content(drawing))
+
+
+def resize_drawing(drawing: Image.Image, size: int) -> Image.Image:
+    """Return the drawing with a longer side of `size` pixels."""
+    scale = size / max(drawing.size)
+    return drawing.resize((max(1, round(drawing.width * scale)), max(1, round(drawing.height * scale))))
 
 
 def find_content(drawing: Image.Image) -> tuple[int, int, int, int]:

@@ -17,7 +17,7 @@ from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.grounding.captions import SceneCaption, Thing, caption_things
 from clip_vectorizer.training.grounding.grounds import draw_ground
 from clip_vectorizer.training.grounding.plan import ScenePlan
-from clip_vectorizer.training.grounding.scene_art import SceneArt
+from clip_vectorizer.training.grounding.scene_art import SceneArt, resize_drawing
 from clip_vectorizer.training.knowledge import LANGUAGES
 
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
@@ -33,6 +33,7 @@ class Scene:
     ground: str
     boxes_n4: BoxArray
     concepts: tuple[int, ...]
+    drawings: tuple[Image.Image, ...]  # RGBA, as they were before they got their sizes
 
     @property
     def shares_n4(self) -> BoxArray:
@@ -46,16 +47,19 @@ def compose_scene(art: SceneArt, plan: ScenePlan, rng: random.Random) -> Scene:
     image = draw_ground(kind, plan.size, art, rng)
     boxes: list[PixelBox] = []
     concepts: list[int] = []
+    drawings: list[Image.Image] = []
     for _ in range(rng.randint(*plan.counts)):
         concept = (
             rng.choice(concepts) if concepts and rng.random() < plan.repeated_share else rng.randrange(art.concepts)
         )
-        drawing = art.draw(concept, round(draw_size(plan, rng)), rng)
-        if box := find_place(drawing.size, plan, boxes, rng):
-            image.paste(drawing, box[:2], drawing)
+        drawing = art.draw(concept, rng)
+        sized = resize_drawing(drawing, round(draw_size(plan, rng)))
+        if box := find_place(sized.size, plan, boxes, rng):
+            image.paste(sized, box[:2], sized)
             boxes.append(box)
             concepts.append(concept)
-    return Scene(image, kind, np.array(boxes, dtype=np.float32), tuple(concepts))
+            drawings.append(drawing)
+    return Scene(image, kind, np.array(boxes, dtype=np.float32), tuple(concepts), tuple(drawings))
 
 
 def draw_size(plan: ScenePlan, rng: random.Random) -> float:
