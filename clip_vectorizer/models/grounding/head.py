@@ -26,12 +26,13 @@ from clip_vectorizer.models.local_dir import load_plain_towers, read_config
 from clip_vectorizer.models.plain import ResNetTower
 from clip_vectorizer.vectors import Box, Vectors, ensemble, unit
 
-NAME, WEIGHTS_FILE = "head", "grounding.safetensors"
+NAME, WEIGHTS_FILE, FACTS = "head", "grounding.safetensors", "head"
 INPUT_SIDE = 192  # pixels of the longer side of a picture: that of the scenes it learned from
 STEP = 32  # sides are multiples of it: the coarsest map of the trunk
 MEAN = STD = 0.5  # of every channel of `emoji`
 MOST_OVERLAP = 0.6  # of two proposals; phrases suppress further on their own
 CONSIDERED = 150  # best places, before suppression
+PASS_TEXTS = 64  # encoded at once
 CROPS = 16  # best regions of a picture that are embedded and compared
 
 
@@ -106,7 +107,8 @@ class HeadGrounder:
     def encode_phrases(self, phrases: Sequence[Sequence[str]]) -> Vectors:
         """Return (P, D) unit rows: the mean over the prompts of each phrase."""
         texts = [self._encoder.prepare_text(prompt) for prompts in phrases for prompt in prompts]
-        rows = iter(self._encoder.encode_texts(texts))
+        parts = [texts[start : start + PASS_TEXTS] for start in range(0, len(texts), PASS_TEXTS)]
+        rows = iter(np.concatenate([self._encoder.encode_texts(part) for part in parts]))
         return np.stack([ensemble(np.stack([next(rows) for _ in prompts])) for prompts in phrases])
 
     def encode_crops(self, image: Image.Image, boxes_n4: BoxArray) -> Vectors:
@@ -151,7 +153,7 @@ def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounde
     if not file.exists():
         raise ModelUnavailable(f"{encoder.info.model} has no trained head ({file} does not exist); use tiles")
     with safe_open(file, framework="pt") as stored:
-        facts = stored.metadata()
+        facts = json.loads(stored.metadata()[FACTS])
         names = stored.keys()
         weights = {name: stored.get_tensor(name).float() for name in names}
     if facts["encoder"] != encoder.info.revision:
@@ -159,13 +161,13 @@ def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounde
             f"the head in {file} was trained on weights of revision {facts['encoder']}, and {encoder.info.model} has "
             f"{encoder.info.revision}; use tiles, or train a head for it: clip-vectorizer train grounding"
         )
-    network = start_network(load_tower(folder), int(facts["channels"]))
+    network = start_network(load_tower(folder), facts["channels"])
     own = {name for name in network.state_dict() if not name.startswith("trunk.")}
     if missing := own - set(weights):
         raise ModelUnavailable(f"{file} has no {', '.join(sorted(missing)[:3])}: it is no head of this version")
     network.load_state_dict(weights, strict=False)
     placed = network.eval().requires_grad_(False).to(encoder.info.device)
-    calibration = Calibration(**json.loads(facts["calibration" if crops else "alone"]))
+    calibration = Calibration(**facts["both" if crops else "alone"])
     return HeadGrounder(placed.to(memory_format=torch.channels_last), encoder, calibration, crops)
 
 
@@ -190,12 +192,8 @@ def start_network(tower: ResNetTower, channels: int) -> RegionNetwork:
 
 def describe_head(encoder: Encoder, channels: int, both: Calibration, alone: Calibration) -> Mapping[str, str]:
     """Return the metadata of the head's file, as `load_head` reads it."""
-    return {
-        "encoder": encoder.info.revision,
-        "channels": str(channels),
-        "calibration": json.dumps(asdict(both)),
-        "alone": json.dumps(asdict(alone)),
-    }
+    facts = {"encoder": encoder.info.revision, "channels": channels, "both": asdict(both), "alone": asdict(alone)}
+    return {FACTS: json.dumps(facts)}  # one entry: safetensors writes several in any order
 
 
 def select_own_weights(network: nn.Module, state: Mapping[str, Tensor], tuned: Sequence[str]) -> dict[str, Tensor]:

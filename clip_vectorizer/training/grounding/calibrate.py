@@ -18,7 +18,6 @@ from clip_vectorizer.training.grounding.scene_art import SceneArt
 from clip_vectorizer.training.grounding.scenes import Scene, compose_scene, list_shown
 from clip_vectorizer.training.knowledge import LANGUAGES
 
-SCENES = 400
 ABSENT = 10  # phrases of a scene that name nothing in it
 SEED = 20261129
 STEPS = 25  # of Newton's method
@@ -29,7 +28,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def fit_calibration(
-    grounder: HeadGrounder, art: SceneArt, plan: ScenePlan, concepts: Sequence[Concept], scenes: int = SCENES
+    grounder: HeadGrounder, art: SceneArt, plan: ScenePlan, concepts: Sequence[Concept], scenes: int
 ) -> Calibration:
     """Return the logistic regression of all regions and phrases of random scenes."""
     rng = random.Random(SEED)
@@ -45,7 +44,7 @@ def compare_scene(
 ) -> tuple[Matrix, Matrix]:
     """Return features (P * N, F), and whether the region is of the phrase."""
     shown = list_shown(scene)
-    asked = shown + [each for each in rng.sample(range(len(concepts)), ABSENT) if each not in shown]
+    asked = shown + [each for each in rng.sample(range(len(concepts)), min(ABSENT, len(concepts))) if each not in shown]
     language = rng.choice(LANGUAGES)
     prompts = [[name_things(Thing(getattr(concepts[each], f"name_{language}"), 1), language)] for each in asked]
     found = grounder.compare(scene.image, prompts)

@@ -48,6 +48,7 @@ class HeadStage:
     tuned: tuple[str, ...] = TUNED_STAGES
     seed: int = 0
     checkpoint_steps: int = 200
+    calibration: int = 400  # scenes
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: ScenePlan = field(default_factory=ScenePlan)
 

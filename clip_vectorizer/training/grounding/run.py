@@ -76,12 +76,15 @@ def export_head(
     network: RegionNetwork, encoder: Encoder, art: SceneArt, concepts: Sequence[Concept], plan: GroundingPlan
 ) -> None:
     """Calibrate the head, with crops and alone, and write its file."""
+    stage = plan.stage
     fits = (
-        fit_calibration(HeadGrounder(network, encoder, UNCALIBRATED, crops), art, plan.stage.scenes, concepts)
+        fit_calibration(
+            HeadGrounder(network, encoder, UNCALIBRATED, crops), art, stage.scenes, concepts, stage.calibration
+        )
         for crops in (CROPS, 0)
     )
-    facts = describe_head(encoder, plan.stage.channels, *fits)
-    save_weights(select_own_weights(network, network.state_dict(), plan.stage.tuned), plan.output / WEIGHTS_FILE, facts)
+    facts = describe_head(encoder, stage.channels, *fits)
+    save_weights(select_own_weights(network, network.state_dict(), stage.tuned), plan.output / WEIGHTS_FILE, facts)
 
 
 def train_head(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clip_vectorizer.models.grounding.network import STRIDE, locate_places
 
-REACH = 1.5 * STRIDE  # pixels from the centre of a thing, across and down: up to nine places, as many as ATSS takes
+REACH = 1.5 * STRIDE  # pixels from the centre of a thing, across and down: nine to sixteen places; ATSS takes nine
 NOTHING = -1
 
 
