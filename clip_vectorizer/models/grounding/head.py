@@ -87,7 +87,10 @@ class HeadGrounder:
         objectness_l = maps.objectness_bl[0].sigmoid().clamp(1e-6, 1 - 1e-6).cpu().numpy()
         best = np.argsort(-objectness_l, kind="stable")[:CONSIDERED]
         kept = best[suppress(boxes_l4[best], objectness_l[best], MOST_OVERLAP)][:limit]
-        return Regions(boxes_l4[kept], objectness_l[kept], maps.vectors_bld[0].cpu().numpy()[kept])
+        boxes_n4 = boxes_l4[kept]
+        with torch.inference_mode():
+            vectors_nd = self._network.embed(maps, torch.from_numpy(boxes_n4 * scale).to(device)[None])[0].cpu().numpy()
+        return Regions(boxes_n4, objectness_l[kept], vectors_nd)
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         found = self.compare(image, phrases)
@@ -185,8 +188,7 @@ def start_network(tower: ResNetTower, channels: int) -> RegionNetwork:
     assert isinstance(projection, nn.Linear)
     network = RegionNetwork(projection.out_features, channels)
     network.trunk.load_state_dict(tower.trunk.state_dict())
-    with torch.no_grad():
-        network.direct.weight.copy_(projection.weight[..., None, None])
+    network.direct.load_state_dict(projection.state_dict())
     return network
 
 

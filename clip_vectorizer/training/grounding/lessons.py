@@ -1,6 +1,6 @@
 """What a step of the head learns from: a batch of scenes, the places that answer, and phrases that are there or not.
 
-B scenes · L places · K places that answer for a thing · P phrases · N concepts · D dimensions
+B scenes · L places · K regions or places · P phrases · N concepts · D dimensions
 """
 
 import random
@@ -9,25 +9,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from clip_vectorizer.models.grounding.network import STRIDE, RegionNetwork
+from clip_vectorizer.models.grounding.network import STRIDE, RegionMaps, RegionNetwork
 from clip_vectorizer.training.grounding.losses import (
     align_loss,
     measure_overlaps,
-    naming_loss_of_places,
+    name_loss,
     objectness_loss,
 )
 from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
 from clip_vectorizer.training.grounding.plan import LossWeights, ScenePlan
-from clip_vectorizer.training.grounding.scene_art import SceneArt, resize_drawing
+from clip_vectorizer.training.grounding.regions import choose_regions
+from clip_vectorizer.training.grounding.scene_art import SceneArt
 from clip_vectorizer.training.grounding.scenes import Scene, compose_scene
 from clip_vectorizer.training.grounding.targets import NOTHING, SceneTargets, assign_places
 from clip_vectorizer.training.tower_training import StepLoss
-from clip_vectorizer.training.towers import IMAGE_SIZE, MEAN, STD
-from clip_vectorizer.vectors import Pixels
+from clip_vectorizer.training.towers import MEAN, STD
 
 SIDES = (160, 192, 192, 224)  # pixels of scenes, width and height each
 NAMING_SCALE = 30.0  # of cosines over all names: that of the image tower's training
@@ -44,24 +42,13 @@ class SceneBatch:
         return torch.stack([each.things_l for each in self.targets])
 
     @property
-    def numbers_bl(self) -> Tensor:
-        """Return the thing of each place, counted through all scenes, or NOTHING."""
-        firsts = np.cumsum([0, *(len(scene.concepts) for scene in self.scenes)])[:-1]
-        moved = self.things_bl + torch.from_numpy(firsts)[:, None]
-        return torch.where(self.things_bl == NOTHING, NOTHING, moved)
-
-    @property
     def boxes_bl4(self) -> Tensor:
         return torch.stack([each.boxes_l4 for each in self.targets])
 
     @property
-    def concepts_bl(self) -> Tensor:
-        """Return the concept of each place, or NOTHING."""
-        rows = [
-            torch.where(each.things_l == NOTHING, NOTHING, torch.tensor(scene.concepts)[each.things_l.clamp(min=0)])
-            for scene, each in zip(self.scenes, self.targets, strict=True)
-        ]
-        return torch.stack(rows)
+    def concepts_n(self) -> Tensor:
+        """Return the concepts of all things of all scenes."""
+        return torch.tensor([concept for scene in self.scenes for concept in scene.concepts])
 
 
 def compose_batch(art: SceneArt, plan: ScenePlan, count: int, rng: random.Random) -> SceneBatch:
@@ -74,71 +61,49 @@ def compose_batch(art: SceneArt, plan: ScenePlan, count: int, rng: random.Random
 
 
 def normalise_scenes(scenes: Sequence[Scene]) -> Tensor:
-    return normalise_pixels(np.stack([np.asarray(scene.image) for scene in scenes]))
-
-
-def normalise_pixels(pixels_nhw3: Pixels) -> Tensor:
-    """Return (N, 3, h, w); the channels stay last in memory, as convolutions like it."""
-    return (torch.from_numpy(pixels_nhw3).permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
-
-
-def view_drawings(scenes: Sequence[Scene]) -> Tensor:
-    """Return (N, 3, S, S) normalised views of all things of all scenes: alone and on white."""
-    views = [view_drawing(drawing) for scene in scenes for drawing in scene.drawings]
-    return normalise_pixels(np.stack([np.asarray(view) for view in views]))
-
-
-def view_drawing(drawing: Image.Image) -> Image.Image:
-    sized = resize_drawing(drawing, IMAGE_SIZE)
-    view = Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE), "white")
-    view.paste(sized, ((IMAGE_SIZE - sized.width) // 2, (IMAGE_SIZE - sized.height) // 2), sized)
-    return view
-
-
-def embed_drawings(tower: nn.Module, views_n3ss: Tensor) -> Tensor:
-    """Return (N, D) unit rows."""
-    with torch.autocast("cpu", torch.bfloat16):
-        rows: Tensor = tower(views_n3ss)
-    return F.normalize(rows.float(), dim=-1)
+    """Return (B, 3, h, w); the channels stay last in memory, as convolutions like it."""
+    pixels_bhw3 = torch.from_numpy(np.stack([np.asarray(scene.image) for scene in scenes]))
+    return (pixels_bhw3.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
 
 
 def compute_lesson(
     network: RegionNetwork,
-    tower: nn.Module,
     batch: SceneBatch,
     phrases: PhraseVectors,
     absent: int,
     weights: LossWeights,
     rng: random.Random,
 ) -> StepLoss:
-    """Return the loss of a batch. `tower`: the frozen image tower; `absent`: concepts beside those of the batch."""
+    """Return the loss of a batch. `absent`: concepts beside those of the batch."""
     with torch.autocast("cpu", torch.bfloat16):
         maps = network(batch.pixels_b3hw)
-    concepts_bl = batch.concepts_bl
-    answers_bl = concepts_bl != NOTHING
-    count = int(answers_bl.sum())
-    overlap_k, generalized_k = measure_overlaps(maps.boxes_bl4[answers_bl], batch.boxes_bl4[answers_bl])
-    overlaps_bl = torch.zeros_like(maps.objectness_bl)
-    overlaps_bl[answers_bl] = overlap_k.detach()
+        regions = choose_regions(maps, [torch.from_numpy(scene.boxes_n4) for scene in batch.scenes])
+        vectors_bkd = network.embed(maps, regions.boxes_bk4)
+    concepts_bk = torch.where(regions.things_bk == NOTHING, NOTHING, batch.concepts_n[regions.things_bk])
     asked = choose_phrases(batch, phrases.concepts, absent, rng)
-    cosines_blp = maps.vectors_bld @ phrases.draw(asked, rng).T
-    truth_blp = (concepts_bl[..., None] == torch.tensor(asked)).float()
-    named = naming_loss_of_places(
-        maps.vectors_bld[answers_bl], phrases.draw_all(rng), concepts_bl[answers_bl], NAMING_SCALE
-    )
-    with torch.inference_mode():
-        drawn_nd = embed_drawings(tower, view_drawings(batch.scenes))
-    imitated_kd = drawn_nd.clone()[batch.numbers_bl[answers_bl]]
+    truth_bkp = (concepts_bk[..., None] == torch.tensor(asked)).float()
+    logits_bkp = network.compare(vectors_bkd @ phrases.draw(asked, rng).T)
+    named = regions.things_bk != NOTHING
     return weigh(
         {
-            "align": align_loss(network.compare(cosines_blp), truth_blp, count),
-            "naming": named,
-            "imitation": (1 - (maps.vectors_bld[answers_bl] * imitated_kd).sum(-1)).mean(),
-            "box": (1 - generalized_k).mean(),
-            "objectness": objectness_loss(maps.objectness_bl, overlaps_bl, count),
+            "align": align_loss(logits_bkp, truth_bkp, int(named.sum())),
+            "naming": name_loss(vectors_bkd[named], phrases.draw_all(rng), concepts_bk[named], NAMING_SCALE),
+            **compute_box_losses(maps, batch),
         },
         weights,
     )
+
+
+def compute_box_losses(maps: RegionMaps, batch: SceneBatch) -> dict[str, Tensor]:
+    answers_bl = batch.things_bl != NOTHING
+    overlap_k, generalized_k = measure_overlaps(maps.boxes_bl4[answers_bl], batch.boxes_bl4[answers_bl])
+    overlaps_bl = torch.zeros_like(maps.objectness_bl)
+    overlaps_bl[answers_bl] = overlap_k.detach()
+    count = int(answers_bl.sum())
+    return {
+        "box": (1 - generalized_k).mean(),
+        "objectness": objectness_loss(maps.objectness_bl, overlaps_bl, count),
+    }
 
 
 def weigh(parts: Mapping[str, Tensor], weights: LossWeights) -> StepLoss:

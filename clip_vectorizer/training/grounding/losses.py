@@ -1,6 +1,6 @@
 """Losses of the head: alignment with the phrases, boxes, objectness.
 
-B scenes · L places · K places that answer for a thing · P phrases · N concepts · D dimensions
+B scenes · L places · K regions, or places that answer for a thing · P phrases · N concepts · D dimensions
 """
 
 import torch
@@ -12,16 +12,16 @@ OBJECTNESS_POWER = 2.0  # beta of quality focal loss, Li et al. 2020, "Generaliz
 SMALLEST = 1e-6
 
 
-def align_loss(logits_blp: Tensor, truth_blp: Tensor, count: int) -> Tensor:
-    """Return the sigmoid focal loss of all places and phrases, a share of `count`, as in RetinaNet and GLIP."""
-    missed = F.binary_cross_entropy_with_logits(logits_blp, truth_blp, reduction="none")
+def align_loss(logits_bkp: Tensor, truth_bkp: Tensor, count: int) -> Tensor:
+    """Return the sigmoid focal loss of all regions and phrases, a share of `count`, as in RetinaNet and GLIP."""
+    missed = F.binary_cross_entropy_with_logits(logits_bkp, truth_bkp, reduction="none")
     right = torch.exp(-missed)  # probability of what is true
-    share = FOCAL_SHARE * truth_blp + (1 - FOCAL_SHARE) * (1 - truth_blp)
+    share = FOCAL_SHARE * truth_bkp + (1 - FOCAL_SHARE) * (1 - truth_bkp)
     return (share * (1 - right) ** FOCAL_POWER * missed).sum() / count
 
 
-def naming_loss_of_places(vectors_kd: Tensor, names_nd: Tensor, concepts_k: Tensor, scale: float) -> Tensor:
-    """Return the cross-entropy of each place over the names of all concepts, as the image tower learned it."""
+def name_loss(vectors_kd: Tensor, names_nd: Tensor, concepts_k: Tensor, scale: float) -> Tensor:
+    """Return the cross-entropy of each region over the names of all concepts, as the image tower learned it."""
     return F.cross_entropy(scale * vectors_kd @ names_nd.T, concepts_k)
 
 
@@ -32,6 +32,12 @@ def measure_overlaps(first_k4: Tensor, second_k4: Tensor) -> tuple[Tensor, Tenso
     union = area(first_k4[:, :2], first_k4[:, 2:]) + area(second_k4[:, :2], second_k4[:, 2:]) - common
     overlap = common / union.clamp(min=SMALLEST)
     return overlap, overlap - (hull - union) / hull.clamp(min=SMALLEST)
+
+
+def measure_pairs(first_k4: Tensor, second_n4: Tensor) -> Tensor:
+    """Return (K, N) intersection over union of all pairs."""
+    rows, columns = first_k4.repeat_interleave(len(second_n4), 0), second_n4.repeat(len(first_k4), 1)
+    return measure_overlaps(rows, columns)[0].view(len(first_k4), len(second_n4))
 
 
 def area(left_top_k2: Tensor, right_bottom_k2: Tensor) -> Tensor:

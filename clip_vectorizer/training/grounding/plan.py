@@ -21,13 +21,16 @@ class ScenePlan:
     grounds: dict[str, float] = field(default_factory=lambda: GROUND_SHARES)
 
 
+# More things than in the scenes of the measures, for more to learn from each, and larger ones: a picture may show one.
+TRAINING_SCENES = ScenePlan(counts=(2, 8), sizes=(18.0, 140.0))
+
+
 @dataclass(frozen=True, slots=True)
 class LossWeights:
     """How much each part counts."""
 
     align: float = 1.0
     naming: float = 1.0
-    imitation: float = 3.0  # of the image tower's vectors of the drawings
     box: float = 2.0  # GLIP's weight of GIoU
     objectness: float = 1.0
 
@@ -36,10 +39,10 @@ class LossWeights:
 class HeadStage:
     """Hyperparameters of the head."""
 
-    steps: int = 9000
+    steps: int = 8000
     batch: int = 8  # scenes
     peak: float = 2e-3  # highest learning rate
-    trunk_share: float = 0.15  # of the learning rate for the trunk
+    trunk_share: float = 0.25  # of the learning rate for the trunk
     warmup: int = 50  # steps
     weight_decay: float = 0.02
     average: float = 0.998  # decay of the averaged weights
@@ -50,7 +53,7 @@ class HeadStage:
     checkpoint_steps: int = 200
     calibration: int = 400  # scenes
     weights: LossWeights = field(default_factory=LossWeights)
-    scenes: ScenePlan = field(default_factory=ScenePlan)
+    scenes: ScenePlan = TRAINING_SCENES
 
     @property
     def name(self) -> str:

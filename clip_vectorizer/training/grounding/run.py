@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
@@ -57,7 +57,7 @@ def train_grounding(plan: GroundingPlan) -> None:
         network, name = build_network(model, plan.stage), plan.stage.name
 
         def train() -> dict[str, Tensor]:
-            return train_head(network, load_tower(model), art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
+            return train_head(network, art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
         copy_model(model, plan.output)
@@ -88,7 +88,7 @@ def export_head(
 
 
 def train_head(
-    network: RegionNetwork, tower: nn.Module, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
+    network: RegionNetwork, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
 ) -> dict[str, Tensor]:
     """Return averaged weights. Continues from the file `checkpoint` where there is one."""
     optimizer, average = build_head_optimizer(network, stage), WeightAverage(network, stage.average)
@@ -99,7 +99,7 @@ def train_head(
     for step in range(first, stage.steps):
         set_rates(optimizer, learning_rate(step, stage.steps, stage.warmup, stage.peak))
         batch = compose_batch(art, stage.scenes, stage.batch, rng)
-        loss = compute_lesson(network, tower, batch, phrases, stage.absent, stage.weights, rng)
+        loss = compute_lesson(network, batch, phrases, stage.absent, stage.weights, rng)
         descend(network, optimizer, loss.total)
         average.update(network, step)
         losses.add(step, loss.parts)

@@ -33,7 +33,6 @@ class Scene:
     ground: str
     boxes_n4: BoxArray
     concepts: tuple[int, ...]
-    drawings: tuple[Image.Image, ...]  # RGBA, as they were before they got their sizes
 
     @property
     def shares_n4(self) -> BoxArray:
@@ -47,19 +46,16 @@ def compose_scene(art: SceneArt, plan: ScenePlan, rng: random.Random) -> Scene:
     image = draw_ground(kind, plan.size, art, rng)
     boxes: list[PixelBox] = []
     concepts: list[int] = []
-    drawings: list[Image.Image] = []
     for _ in range(rng.randint(*plan.counts)):
         concept = (
             rng.choice(concepts) if concepts and rng.random() < plan.repeated_share else rng.randrange(art.concepts)
         )
-        drawing = art.draw(concept, rng)
-        sized = resize_drawing(drawing, round(draw_size(plan, rng)))
-        if box := find_place(sized.size, plan, boxes, rng):
-            image.paste(sized, box[:2], sized)
+        drawing = resize_drawing(art.draw(concept, rng), round(draw_size(plan, rng)))
+        if box := find_place(drawing.size, plan, boxes, rng):
+            image.paste(drawing, box[:2], drawing)
             boxes.append(box)
             concepts.append(concept)
-            drawings.append(drawing)
-    return Scene(image, kind, np.array(boxes, dtype=np.float32), tuple(concepts), tuple(drawings))
+    return Scene(image, kind, np.array(boxes, dtype=np.float32), tuple(concepts))
 
 
 def draw_size(plan: ScenePlan, rng: random.Random) -> float:

@@ -58,11 +58,10 @@ def test_boxes_of_a_new_network_are_around_their_places() -> None:
     torch.manual_seed(0)
     with torch.inference_mode():
         maps = RegionNetwork(16, channels=16).eval()(torch.rand(2, 3, 64, 96))
-    assert maps.boxes_bl4.shape == (2, 8 * 12, 4) and maps.vectors_bld.shape == (2, 96, 16)
+    assert maps.boxes_bl4.shape == (2, 8 * 12, 4)
     middles = (maps.boxes_bl4[..., :2] + maps.boxes_bl4[..., 2:]) / 2
     torch.testing.assert_close(middles[0], locate_places(8, 12, torch.device("cpu")))
     assert (maps.objectness_bl.sigmoid() < 0.05).all()
-    torch.testing.assert_close(maps.vectors_bld.norm(dim=-1), torch.ones(2, 96))
 
 
 def test_a_network_learns_one_scene() -> None:
