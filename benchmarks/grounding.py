@@ -24,7 +24,7 @@ from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_enco
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.head import CROPS, load_head, square_crop
+from clip_vectorizer.models.grounding.head import CROPS, load_head
 from clip_vectorizer.query.evaluation.grounding import (
     PhraseResult,
     ProposalResult,
@@ -38,6 +38,7 @@ from clip_vectorizer.query.evaluation.grounding import (
     rank_first_hits,
 )
 from clip_vectorizer.query.evaluation.statistics import BooleanArray, IntegerArray, Share
+from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.training.art_sets import HELD_OUT_SET
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.grounding.captions import Thing, name_things
@@ -234,8 +235,8 @@ def encode_prompts(encoder: Encoder, phrases: Sequence[Sequence[str]]) -> Vector
 
 
 def encode_crops(encoder: Encoder, image: Image.Image, boxes_n4: BoxArray) -> Vectors:
-    boxes = [square_crop(box, image.size) for box in boxes_n4.tolist()]
-    return unit(encoder.encode_images([encoder.prepare_image(image, box) for box in boxes]))
+    crops = [cut_region(image, box) for box in boxes_n4.tolist()]
+    return unit(encoder.encode_images([encoder.prepare_image(crop) for crop in crops]))
 
 
 def find_by_truth(encoder: Encoder, questions: Sequence[Question]) -> Finder:

@@ -24,7 +24,8 @@ from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, 
 from clip_vectorizer.models.grounding.network import RegionNetwork
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
 from clip_vectorizer.models.plain import ResNetTower
-from clip_vectorizer.vectors import Box, Vectors, ensemble, unit
+from clip_vectorizer.region_crops import cut_region
+from clip_vectorizer.vectors import Vectors, ensemble, unit
 
 NAME, WEIGHTS_FILE, FACTS = "head", "grounding.safetensors", "head"
 INPUT_SIDE = 192  # pixels of the longer side of a picture: that of the scenes it learned from
@@ -116,7 +117,7 @@ class HeadGrounder:
 
     def encode_crops(self, image: Image.Image, boxes_n4: BoxArray) -> Vectors:
         """Return (N, D) unit rows."""
-        crops = [self._encoder.prepare_image(image, square_crop(box, image.size)) for box in boxes_n4.tolist()]
+        crops = [self._encoder.prepare_image(cut_region(image, box)) for box in boxes_n4.tolist()]
         return unit(self._encoder.encode_images(crops))
 
 
@@ -126,28 +127,6 @@ def prepare_scene(image: Image.Image) -> Tensor:
     wide, high = (max(STEP, round(side * scale / STEP) * STEP) for side in image.size)
     pixels_hw3 = np.array(image.resize((wide, high), Image.Resampling.BICUBIC))
     return ((torch.from_numpy(pixels_hw3).permute(2, 0, 1)[None].float() / 255) - MEAN) / STD
-
-
-def square_crop(share: Sequence[float], size: tuple[int, int]) -> Box:
-    """Return a box in pixels around a region: square, for the model crops longer ends; within the picture.
-
-    No wider than the region: with a tenth more of its ground on each side, fewer crops are recognised.
-
-    >>> square_crop((0.25, 0.25, 0.75, 0.5), (100, 100))
-    (25.0, 12.5, 75.0, 62.5)
-    """
-    x0, y0, x1, y1 = (each * side for each, side in zip(share, (*size, *size), strict=True))
-    side = max(x1 - x0, y1 - y0, 1.0)
-    left, right = fit_span((x0 + x1) / 2, side, size[0])
-    top, bottom = fit_span((y0 + y1) / 2, side, size[1])
-    return left, top, right, bottom
-
-
-def fit_span(middle: float, length: float, most: int) -> tuple[float, float]:
-    """Return start and end around `middle`, moved so that both are in 0..most."""
-    length = min(length, most)
-    start = min(max(0.0, middle - length / 2), most - length)
-    return start, start + length
 
 
 def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounder:
