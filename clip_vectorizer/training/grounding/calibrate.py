@@ -24,7 +24,7 @@ STEPS = 25  # of Newton's method
 RIDGE = 1e-3
 ENOUGH = 0.5  # overlap with a true box, from which a region is right: that of AP50
 
-Matrix = npt.NDArray[np.float64]
+FeatureMatrix = npt.NDArray[np.float64]
 
 
 def fit_calibration(
@@ -41,7 +41,7 @@ def fit_calibration(
 
 def compare_scene(
     grounder: HeadGrounder, scene: Scene, concepts: Sequence[Concept], rng: random.Random
-) -> tuple[Matrix, Matrix]:
+) -> tuple[FeatureMatrix, FeatureMatrix]:
     """Return features (P * N, F), and whether the region is of the phrase."""
     shown = list_shown(scene)
     asked = shown + [each for each in rng.sample(range(len(concepts)), min(ABSENT, len(concepts))) if each not in shown]
@@ -54,7 +54,7 @@ def compare_scene(
     return found.features_pn3.reshape(-1, 3).astype(np.float64), right_pn.reshape(-1).astype(np.float64)
 
 
-def fit_logistic(features_nf: Matrix, truth_n: Matrix) -> list[float]:
+def fit_logistic(features_nf: FeatureMatrix, truth_n: FeatureMatrix) -> list[float]:
     """Return a weight for each feature, and the shift, by Newton's method; a feature that is always 0 gets 0."""
     inputs = np.concatenate([features_nf, np.ones((len(features_nf), 1))], axis=1)
     weights = np.zeros(inputs.shape[1])

@@ -5,7 +5,7 @@ B scenes · L places · K regions or places · P phrases · N concepts · D dime
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,15 +19,13 @@ from clip_vectorizer.training.grounding.losses import (
     objectness_loss,
 )
 from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
-from clip_vectorizer.training.grounding.plan import LossWeights, ScenePlan
+from clip_vectorizer.training.grounding.plan import LossWeights
 from clip_vectorizer.training.grounding.regions import choose_regions
-from clip_vectorizer.training.grounding.scene_art import SceneArt
-from clip_vectorizer.training.grounding.scenes import Scene, compose_scene
+from clip_vectorizer.training.grounding.scenes import Scene
 from clip_vectorizer.training.grounding.targets import NOTHING, SceneTargets, assign_places
 from clip_vectorizer.training.tower_training import StepLoss
 from clip_vectorizer.training.towers import MEAN, STD
 
-SIDES = (160, 192, 192, 224)  # pixels of scenes, width and height each
 NAMING_SCALE = 30.0  # of cosines over all names: that of the image tower's training
 
 
@@ -51,11 +49,9 @@ class SceneBatch:
         return torch.tensor([concept for scene in self.scenes for concept in scene.concepts])
 
 
-def compose_batch(art: SceneArt, plan: ScenePlan, count: int, rng: random.Random) -> SceneBatch:
-    """Return scenes of one random size."""
-    sized = replace(plan, size=(rng.choice(SIDES), rng.choice(SIDES)))
-    scenes = [compose_scene(art, sized, rng) for _ in range(count)]
-    high, wide = sized.size[1] // STRIDE, sized.size[0] // STRIDE
+def make_batch(scenes: Sequence[Scene]) -> SceneBatch:
+    """Return scenes of one size with their targets."""
+    wide, high = (side // STRIDE for side in scenes[0].image.size)
     targets = [assign_places(torch.from_numpy(scene.boxes_n4), high, wide) for scene in scenes]
     return SceneBatch(normalise_scenes(scenes), scenes, targets)
 

@@ -36,6 +36,16 @@ class LossWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTraining:
+    """A pool of scenes of which only a share has boxes; a teacher finds them for the phrases of the others."""
+
+    scenes: int
+    labels_share: float = 0.1  # of the scenes with boxes
+    teacher: Path | None = None  # weights of a head in a work folder; None: scenes without boxes are left out
+    threshold: float = 0.3  # score from which a box of the teacher is a label
+
+
+@dataclass(frozen=True, slots=True)
 class HeadStage:
     """Hyperparameters of the head."""
 
@@ -54,11 +64,15 @@ class HeadStage:
     calibration: int = 400  # scenes
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: ScenePlan = TRAINING_SCENES
+    self_training: SelfTraining | None = None  # None: scenes without end, all with boxes
 
     @property
     def name(self) -> str:
         """Return the name of the stage's files: another design has files of its own."""
-        return "-".join(["head", str(self.channels), *self.tuned, str(self.seed)])
+        parts = ["head", str(self.channels), *self.tuned, str(self.seed)]
+        if pool := self.self_training:
+            parts += [f"{pool.labels_share:g}-of-{pool.scenes}", *(["taught"] if pool.teacher else [])]
+        return "-".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ The text tower is frozen, and so is what the head shares with the image tower. A
 an interrupted training.
 """
 
+import logging
 import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
+from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
@@ -31,13 +35,16 @@ from clip_vectorizer.training.contrastive import WeightAverage, learning_rate
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import flush_denormals
 from clip_vectorizer.training.grounding.calibrate import fit_calibration
-from clip_vectorizer.training.grounding.lessons import compose_batch, compute_lesson
+from clip_vectorizer.training.grounding.lessons import compute_lesson, make_batch
 from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
 from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage
 from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, SceneArt, map_art
+from clip_vectorizer.training.grounding.scene_pool import EndlessScenes, ScenePool, SceneSource, Teacher
 from clip_vectorizer.training.stage_files import load_or_train, save_weights
 from clip_vectorizer.training.tower_training import LossLog, descend, restore_checkpoint, save_checkpoint
 from clip_vectorizer.training.training_extras import check_extras
+
+log = logging.getLogger(__name__)
 
 FROM_TOWER = ("trunk.", "direct.")  # weights that start as those of the image tower
 TURN = 12.0  # degrees by which drawings are turned at most
@@ -57,11 +64,40 @@ def train_grounding(plan: GroundingPlan) -> None:
         network, name = build_network(model, plan.stage), plan.stage.name
 
         def train() -> dict[str, Tensor]:
-            return train_head(network, art, phrases, plan.stage, plan.work / f"{name}.checkpoint")
+            scenes, teacher = open_scenes(art, phrases, model, plan.stage)
+            state = train_head(network, scenes, phrases, plan.stage, plan.work / f"{name}.checkpoint")
+            if teacher:
+                log.info("labels of the teacher: %d right, %d wrong", teacher.labels["right"], teacher.labels["wrong"])
+            return state
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
         copy_model(model, plan.output)
         export_head(network.eval(), encoder, art, concepts, plan)
+
+
+def open_scenes(
+    art: SceneArt, phrases: PhraseVectors, model: Path, stage: HeadStage
+) -> tuple[SceneSource, Teacher | None]:
+    """Return where scenes come from, and who labels those without boxes."""
+    pool = stage.self_training
+    if not pool:
+        return EndlessScenes(art, stage.scenes), None
+    if not pool.teacher:
+        return ScenePool(art, stage.scenes, pool, None), None
+    network = build_network(model, stage)
+    network.load_state_dict(load_weights_of(pool.teacher))
+    teacher = Teacher(network, phrases, pool.threshold)
+    return ScenePool(art, stage.scenes, pool, teacher), teacher
+
+
+def load_weights_of(file: Path) -> dict[str, Tensor]:
+    """Return the weights of an earlier training. Raises TrainingDataError."""
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise TrainingDataError(
+            f"{file} has no weights of a head ({error}); name head-*.safetensors in --work"
+        ) from error
 
 
 def copy_model(source: Path, target: Path) -> None:
@@ -88,7 +124,7 @@ def export_head(
 
 
 def train_head(
-    network: RegionNetwork, art: SceneArt, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
+    network: RegionNetwork, scenes: SceneSource, phrases: PhraseVectors, stage: HeadStage, checkpoint: Path
 ) -> dict[str, Tensor]:
     """Return averaged weights. Continues from the file `checkpoint` where there is one."""
     optimizer, average = build_head_optimizer(network, stage), WeightAverage(network, stage.average)
@@ -98,7 +134,7 @@ def train_head(
     network.eval()  # batch norms keep the statistics of `emoji`; nothing else depends on the mode
     for step in range(first, stage.steps):
         set_rates(optimizer, learning_rate(step, stage.steps, stage.warmup, stage.peak))
-        batch = compose_batch(art, stage.scenes, stage.batch, rng)
+        batch = make_batch(scenes.draw(stage.batch, rng))
         loss = compute_lesson(network, batch, phrases, stage.absent, stage.weights, rng)
         descend(network, optimizer, loss.total)
         average.update(network, step)

@@ -20,7 +20,7 @@ from clip_vectorizer.training.grounding.plan import ScenePlan
 from clip_vectorizer.training.grounding.scene_art import SceneArt, resize_drawing
 from clip_vectorizer.training.knowledge import LANGUAGES
 
-PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
+DrawingBox = tuple[int, int, int, int]  # left, top, right, bottom
 
 PLACES = 30  # tries to place a drawing before the scene goes without it
 
@@ -44,7 +44,7 @@ def compose_scene(art: SceneArt, plan: ScenePlan, rng: random.Random) -> Scene:
     """Return a scene with one thing at least; later drawings lie over earlier ones, as long as they leave them seen."""
     kind = rng.choices(list(plan.grounds), weights=list(plan.grounds.values()))[0]
     image = draw_ground(kind, plan.size, art, rng)
-    boxes: list[PixelBox] = []
+    boxes: list[DrawingBox] = []
     concepts: list[int] = []
     for _ in range(rng.randint(*plan.counts)):
         concept = (
@@ -64,8 +64,8 @@ def draw_size(plan: ScenePlan, rng: random.Random) -> float:
 
 
 def find_place(
-    size: tuple[int, int], plan: ScenePlan, taken: Sequence[PixelBox], rng: random.Random
-) -> PixelBox | None:
+    size: tuple[int, int], plan: ScenePlan, taken: Sequence[DrawingBox], rng: random.Random
+) -> DrawingBox | None:
     """Return a random box that covers, and is covered, little enough; None where none was found."""
     wide, high = size
     for _ in range(PLACES):
@@ -76,7 +76,7 @@ def find_place(
     return None
 
 
-def cover(first: PixelBox, second: PixelBox) -> float:
+def cover(first: DrawingBox, second: DrawingBox) -> float:
     """Return the share of the smaller box that both have in common.
 
     >>> cover((0, 0, 4, 4), (2, 2, 4, 4))
