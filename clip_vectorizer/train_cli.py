@@ -1,4 +1,4 @@
-"""The commands `clip-vectorizer train contrastive` and `clip-vectorizer train linear-probe`: options and rules."""
+"""The commands `clip-vectorizer train contrastive`, `linear-probe` and `grounding`: options and rules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +11,11 @@ from clip_vectorizer.common_options import WEAVIATE_OPTIONS, CommandT, tenant_op
 from clip_vectorizer.serve_cli import serves_no_checkpoint
 from clip_vectorizer.training.captioned_images import is_table
 from clip_vectorizer.training.contrastive_plan import FINE_TUNING_RATE, SCRATCH_RATE, ContrastivePlan, is_collection
+from clip_vectorizer.training.grounding.plan import STAGES, GroundingPlan, HeadStage, SelfTraining
 from clip_vectorizer.training.probe_plan import ProbePlan
 
 PLAN, PROBE = ContrastivePlan(Path(), Path(), ""), ProbePlan(Path(), Path(), "")  # the defaults
+HEAD, LABELS = HeadStage(), SelfTraining(0)
 
 
 def holds_nothing_out(values: Values) -> bool:
@@ -293,3 +295,95 @@ def linear_probe(**options: Any) -> None:
     with StepDisplay() as progress:
         trained = train_linear_probe(plan, progress)
     click.echo(f"{plan.output}: {trained}")
+
+
+@click.command(
+    cls=ExitCodeCommand,
+    short_help="Train the head that finds what a phrase names in a picture.",
+    rules=tuple(
+        SpecialCase(name, lambda values: not values["pool"], "is about a pool of scenes; give --pool, or remove it")
+        for name in ("--labels-share", "--teacher")
+    ),
+)
+@click.option(
+    "--work", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="As of `train emoji`, or its own."
+)
+@output_option("FOLDER", "A copy of the model, with the head.")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    show_default="the bundled emoji",
+    help="Model that the head is for, from `train emoji`.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), default=HEAD.steps, metavar="N", show_default=True, help="Batches of scenes."
+)
+@click.option(
+    "--batch", type=click.IntRange(1), default=HEAD.batch, metavar="N", show_default=True, help="Scenes in a batch."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=HEAD.peak,
+    metavar="RATE",
+    show_default=True,
+    help="Highest rate: a warm-up leads to it, a cosine from it to 0.",
+)
+@click.option(
+    "--channels",
+    type=click.IntRange(16),
+    default=HEAD.channels,
+    metavar="N",
+    show_default=True,
+    help="Channels of the head, a multiple of 16.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(STAGES),
+    multiple=True,
+    default=HEAD.tuned,
+    show_default=True,
+    help="Stage of the image tower that the head has a copy of, which learns; repeatable.",
+)
+@click.option(
+    "--pool",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="without end",
+    help="Scenes that there are, for an experiment with few labels.",
+)
+@click.option(
+    "--labels-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=LABELS.labels_share,
+    metavar="SHARE",
+    show_default=True,
+    help="Of the pool: scenes with boxes; the others have captions only.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Weights of a head in --work, which finds boxes for the captions; without: these scenes are left out.",
+)
+@seed_option("Of random weights and scenes.")
+def grounding(work: Path, output: Path, model: Path | None, **options: Any) -> None:
+    """Train the head of the bundled model on scenes composed of emoji drawings, whose boxes and phrases are known.
+
+    Needs npm, which fetches the drawings, and pip install 'clip-vectorizer[train]'. The defaults are those of the
+    bundled head. The same line continues an interrupted training from its last checkpoint, which is in --work.
+
+    \b
+    Example:
+      clip-vectorizer train grounding --work ~/emoji --output ~/emoji/grounded
+      clip-vectorizer serve --model local-dir:$HOME/emoji/grounded
+    """
+    from clip_vectorizer.training.grounding.run import train_grounding
+
+    pool, share, teacher = (options.pop(name) for name in ("pool", "labels_share", "teacher"))
+    experiment = SelfTraining(pool, share, teacher) if pool else None
+    rate, tuned = options.pop("learning_rate"), tuple(sorted(set(options.pop("tune"))))
+    stage = HeadStage(peak=rate, tuned=tuned, self_training=experiment, **options)
+    train_grounding(GroundingPlan(work, output, stage, model))
+    click.echo(f"local-dir:{output.resolve()}")

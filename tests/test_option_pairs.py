@@ -269,6 +269,14 @@ CASES = {
         lambda values: ProbePlan(**values),
         needs=lambda _: ("SOURCE", "--output", "--model"),
     ),
+    "clip-vectorizer train grounding": Case(
+        {
+            "--work": "w", "--output": "o", "--model": "folder", "--steps": "5", "--batch": "3",
+            "--learning-rate": "0.01", "--channels": "32", "--tune": "layer4", "--seed": "7",
+            "--pool": "50", "--labels-share": "0.2", "--teacher": "model.pt",
+        },
+        needs=lambda names: ("--work", "--output", *(["--pool"] if names & {"--labels-share", "--teacher"} else [])),
+    ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
     "clip-demo down": Case({}),

@@ -13,7 +13,7 @@ SUBCOMMANDS = {
     "clip-eval": ("run", "compare", "limits", "index"),
     "clip-vectorizer": (
         *("serve", "models", "models list", "models download", "doctor"),
-        *("train", "train emoji", "train contrastive", "train linear-probe", "completion"),
+        *("train", "train emoji", "train contrastive", "train linear-probe", "train grounding", "completion"),
     ),
     "clip-demo": ("up", "down", "weaviate"),
 }

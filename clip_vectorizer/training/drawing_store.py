@@ -32,17 +32,32 @@ def load_art_set(
     work: Path, packages: Path, concepts: Sequence[Concept], name: str, styles: Sequence[str], size: int = DRAWING_SIZE
 ) -> ArtSet:
     """Return the drawings of the art set `name`, each style from the work folder or rendered into it."""
+    owners, files = store_art_set(work, packages, concepts, name, styles, size)
+
+    def load_style(file: Path) -> Tensor:
+        return torch.from_numpy(np.load(file, allow_pickle=False)).permute(0, 3, 1, 2).contiguous()
+
+    return ArtSet(name, torch.tensor(owners), {style: load_style(file) for style, file in files.items()})
+
+
+def store_art_set(
+    work: Path, packages: Path, concepts: Sequence[Concept], name: str, styles: Sequence[str], size: int = DRAWING_SIZE
+) -> tuple[list[int], dict[str, Path]]:
+    """Return the concept of each drawing of the art set `name`, and the file of each style, rendered if it is missing.
+
+    A file has (M, H, H, 4) uint8 RGBA in numpy's format, so that it can be mapped into memory.
+    """
     icons = match_icons(packages, name, concepts)
     coloured = {icon for index, icon in icons.items() if concepts[index].means_a_colour}
 
-    def load_style(style: str) -> Tensor:
+    def store_style(style: str) -> Path:
         file = work / f"drawings-{name}-{style}-{size}.npy"
         if not file.exists():
             log.info("rendering %s: %d drawings, %s", name, len(icons), style)
             save_pixels(file, render_icons(packages, name, list(icons.values()), size, style, coloured))
-        return torch.from_numpy(np.load(file, allow_pickle=False)).permute(0, 3, 1, 2).contiguous()
+        return file
 
-    return ArtSet(name, torch.tensor(list(icons)), {style: load_style(style) for style in styles})
+    return list(icons), {style: store_style(style) for style in styles}
 
 
 def save_pixels(file: Path, pixels_nhh4: DrawingPixels) -> None:

@@ -1,0 +1,120 @@
+"""The head that ships with `emoji`, on scenes of example drawings, which it never saw."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_vectorizer.boxes import BoxArray, areas, overlaps
+from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
+from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.head import STEP, HeadGrounder, load_head, prepare_scene
+from tests.models.small import CPU
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "images"
+SIDE = 240
+# Drawing, its phrases in two languages, and its place in the scene: left, top, side in pixels.
+THINGS = (
+    ("fruit/red-apple.png", "a red apple", "红苹果", (20, 24, 90)),
+    ("animals/cat.png", "a cat", "猫", (140, 20, 80)),
+    ("vehicles/bicycle.png", "a bicycle", "自行车", (70, 140, 90)),
+)
+ABSENT = ("a violin", "a rocket", "a snowman", "a pair of scissors")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder(ModelName("emoji"), CPU)
+
+
+@pytest.fixture(scope="module")
+def head(encoder: Encoder) -> HeadGrounder:
+    return load_head(encoder, EMOJI_DIRECTORY)
+
+
+def compose(width: int = SIDE, height: int = SIDE) -> tuple[Image.Image, BoxArray]:
+    """A white picture with all things; the boxes are those of the drawings without their empty margins."""
+    scene = Image.new("RGB", (width, height), "white")
+    boxes = []
+    for file, _, _, (left, top, side) in THINGS:
+        drawing = Image.open(EXAMPLES / file).convert("RGBA").resize((side, side))
+        scene.paste(drawing, (left, top), drawing)
+        alpha = drawing.getchannel("A").point(lambda value: 255 * (value > 25))
+        x0, y0, x1, y1 = alpha.getbbox() or (0, 0, side, side)
+        boxes.append(((left + x0) / width, (top + y0) / height, (left + x1) / width, (top + y1) / height))
+    return scene, np.array(boxes, np.float32)
+
+
+def best_boxes(head: HeadGrounder, scene: Image.Image, phrases: Sequence[str]) -> BoxArray:
+    found = head.ground(scene, [[phrase] for phrase in phrases])
+    return found.regions.boxes_n4[found.probabilities_pn.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("language", [1, 2], ids=["English", "Chinese"])
+def test_each_phrase_finds_its_drawing(head: HeadGrounder, language: int) -> None:
+    scene, truth = compose()
+    found = best_boxes(head, scene, [str(thing[language]) for thing in THINGS])
+    assert (np.diag(overlaps(found, truth)) >= 0.5).all()
+
+
+def test_a_phrase_of_something_else_is_less_likely(head: HeadGrounder) -> None:
+    scene, _ = compose()
+    present = head.ground(scene, [[str(thing[1])] for thing in THINGS]).probabilities_pn.max(axis=1)
+    absent = head.ground(scene, [[phrase] for phrase in ABSENT]).probabilities_pn.max(axis=1)
+    assert present.min() > absent.max()
+
+
+def test_regions_without_phrases_are_the_drawings(head: HeadGrounder) -> None:
+    scene, truth = compose()
+    regions = head.propose(scene, 6)
+    assert len(regions.boxes_n4) <= 6
+    assert (overlaps(regions.boxes_n4, truth).max(axis=0) >= 0.5).all()
+    assert (np.diff(regions.objectness_n) <= 0).all() and (regions.objectness_n > 0).all()
+    assert regions.vectors_nd is not None
+    np.testing.assert_allclose(np.linalg.norm(regions.vectors_nd, axis=1), 1, atol=1e-5)
+
+
+def test_boxes_are_shares_of_a_picture_of_any_shape(head: HeadGrounder) -> None:
+    scene, truth = compose(480, SIDE)
+    assert (overlaps(head.propose(scene, 8).boxes_n4, truth).max(axis=0) >= 0.5).all()
+    assert [side % STEP for side in prepare_scene(scene).shape[2:]] == [0, 0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (4000, 20)])
+def test_odd_pictures_have_regions_inside_them(head: HeadGrounder, size: tuple[int, int]) -> None:
+    found = head.ground(Image.new("RGB", size, "red"), [["a cat"]])
+    boxes = found.regions.boxes_n4
+    assert len(boxes) and (boxes >= 0).all() and (boxes <= 1).all() and (areas(boxes) >= 0).all()
+    assert np.isfinite(found.probabilities_pn).all()
+
+
+def test_the_same_picture_gives_the_same_regions(head: HeadGrounder, encoder: Encoder) -> None:
+    scene, _ = compose()
+    first, again = head.propose(scene, 5), load_head(encoder, EMOJI_DIRECTORY).propose(scene, 5)
+    np.testing.assert_array_equal(first.boxes_n4, again.boxes_n4)
+    assert head.info == load_head(encoder, EMOJI_DIRECTORY).info and not head.info.fused
+
+
+def test_prompts_of_a_phrase_are_averaged(head: HeadGrounder) -> None:
+    both, one, other = head.encode_phrases([["a cat", "a drawing of a cat"], ["a cat"], ["a drawing of a cat"]])
+    np.testing.assert_allclose(both, (one + other) / np.linalg.norm(one + other), atol=1e-5)
+
+
+def test_more_phrases_than_one_pass_keep_their_order(head: HeadGrounder) -> None:
+    names = [f"{number} cats" for number in range(150)]
+    rows = head.encode_phrases([[name] for name in names])
+    np.testing.assert_allclose(rows[[0, 149]], head.encode_phrases([[names[0]], [names[149]]]), atol=1e-5)
+
+
+def test_the_head_alone_has_a_calibration_of_its_own(encoder: Encoder) -> None:
+    scene, truth = compose()
+    alone = load_head(encoder, EMOJI_DIRECTORY, crops=0)
+    assert (overlaps(best_boxes(alone, scene, ["a red apple"]), truth[:1]) >= 0.5).all()
+
+
+def test_the_head_is_for_the_bundled_weights(encoder: Encoder) -> None:
+    assert load_head(encoder, EMOJI_DIRECTORY).info.name == "head"
+    assert replace(encoder.info, revision="").revision != encoder.info.revision

@@ -1,0 +1,95 @@
+"""A whole training of a head in miniature."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
+from clip_vectorizer.models.grounding.head import WEIGHTS_FILE, load_head
+from clip_vectorizer.training.grounding.calibrate import fit_logistic
+from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage, ScenePlan
+from clip_vectorizer.training.grounding.run import train_grounding
+from tests.models.small import CPU
+from tests.training.art import write_packages
+
+SCENES = ScenePlan(counts=(1, 3))
+STAGE = HeadStage(steps=3, batch=2, warmup=1, absent=4, channels=16, checkpoint_steps=2, calibration=3, scenes=SCENES)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> GroundingPlan:
+    work = tmp_path_factory.mktemp("grounding")
+    write_packages(work / "packages")
+    plan = GroundingPlan(work, work / "grounded", STAGE)
+    train_grounding(plan)
+    return plan
+
+
+def test_the_output_is_a_model_with_a_head(plan: GroundingPlan) -> None:
+    encoder = load_encoder(ModelName(f"local-dir:{plan.output}"), CPU)
+    assert encoder.info.revision == load_encoder(ModelName("emoji"), CPU).info.revision
+    found = load_head(encoder, plan.output).ground(
+        Image.new("RGB", (90, 60), "white"), [["red circle"], ["green square"]]
+    )
+    assert found.probabilities_pn.shape == (2, len(found.regions.boxes_n4))
+    assert ((found.probabilities_pn >= 0) & (found.probabilities_pn <= 1)).all()
+
+
+def test_only_what_differs_from_the_model_is_stored(plan: GroundingPlan) -> None:
+    names = load_file(plan.output / WEIGHTS_FILE)
+    stages = {name.split(".")[1] for name in names if name.startswith("trunk.")}
+    assert stages == set(STAGE.tuned)
+    assert all(value.dtype is torch.float16 for value in names.values())
+
+
+def test_what_is_tuned_has_changed_and_what_is_shared_has_not(plan: GroundingPlan) -> None:
+    trained = load_file(plan.work / f"{STAGE.name}.safetensors")
+    model = {
+        name.removeprefix("visual."): value.float()
+        for name, value in load_file(EMOJI_DIRECTORY / "open_clip_model.safetensors").items()
+    }
+    for name in ("trunk.conv1.0.weight", "trunk.layer1.0.conv1.weight", "trunk.layer4.0.conv2.weight"):
+        torch.testing.assert_close(trained[name], model[name], rtol=0, atol=1e-6)
+    assert not torch.equal(trained["trunk.layer3.0.conv1.weight"], model["trunk.layer3.0.conv1.weight"])
+
+
+def test_a_finished_training_is_not_repeated(plan: GroundingPlan) -> None:
+    file = plan.work / f"{STAGE.name}.safetensors"
+    before = file.stat().st_mtime_ns
+    train_grounding(replace(plan, output=plan.work / "again"))
+    assert file.stat().st_mtime_ns == before
+    assert (plan.work / "again" / WEIGHTS_FILE).read_bytes() == (plan.output / WEIGHTS_FILE).read_bytes()
+
+
+def test_a_training_continues_from_its_checkpoint(plan: GroundingPlan) -> None:
+    (plan.work / f"{STAGE.name}.safetensors").unlink()
+    checkpoint = torch.load(plan.work / f"{STAGE.name}.checkpoint", weights_only=True)
+    assert checkpoint["step"] == 2
+    train_grounding(plan)
+    assert (plan.work / f"{STAGE.name}.safetensors").exists()
+
+
+def test_a_head_of_other_weights_is_refused(plan: GroundingPlan, tmp_path: Path) -> None:
+    encoder = load_encoder(ModelName("emoji"), CPU)
+    other = replace(encoder.info, revision="0123456789abcdef")
+
+    class Other:
+        info = other
+
+    with pytest.raises(ModelUnavailable, match="was trained on weights of revision"):
+        load_head(Other(), plan.output)  # type: ignore[arg-type]
+    with pytest.raises(ModelUnavailable, match="has no trained head"):
+        load_head(encoder, tmp_path)
+
+
+def test_the_calibration_finds_the_odds_of_its_data() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20_000, 3))
+    right = rng.random(20_000) < 1 / (1 + np.exp(-(features @ [2.0, -1.0, 0.0] - 1)))
+    assert fit_logistic(features, right.astype(float)) == pytest.approx([2.0, -1.0, 0.0, -1.0], abs=0.1)
