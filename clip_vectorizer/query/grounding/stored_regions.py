@@ -1,0 +1,141 @@
+"""Regions of stored images, as `clip-ingest --regions` made them: boxes and the vectors of their crops.
+
+N regions · D dimensions
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from weaviate import WeaviateClient
+from weaviate.classes.config import DataType
+from weaviate.classes.query import Filter
+
+from clip_vectorizer.boxes import BoxArray
+from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.database.connection import weaviate_errors
+from clip_vectorizer.database.regions import BOX, RegionCollectionState, check_region_model, find_region_collection
+from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL, StoredModel, image_id
+from clip_vectorizer.defaults import MAX_RESULTS
+from clip_vectorizer.errors import InputError, Mismatch
+from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.query.connect import select_partition
+from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.search.results import WeaviateObject, read_text
+from clip_vectorizer.query.search.stored_images import find_object, is_uuid
+from clip_vectorizer.vectors import Vectors, unit
+
+MAKE_REGIONS = "make them with `clip-ingest SOURCE --regions grid`"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRegions:
+    """The regions of one stored image."""
+
+    path: str
+    boxes_n4: BoxArray
+    vectors_nd: Vectors  # unit rows
+
+
+class RegionStore(Protocol):
+    def fetch(self, key: str) -> StoredRegions:
+        """The regions of the image with this path or id.
+
+        Raises InputError: no such image, or none of its regions; Mismatch: they have vectors of another model.
+        """
+
+    def fetch_picture(self, path: str) -> bytes:
+        """The file of the image at `path`, or its thumbnail. Raises InputError where neither is stored."""
+
+
+class WeaviateRegions:
+    """The regions of one collection of images: a RegionStore. After the first call, an image is one query."""
+
+    def __init__(self, client: WeaviateClient, url: str, target: SearchTarget, info: ModelInfo) -> None:
+        self._client, self._url, self._target, self._info = client, url, target, info
+        self._state: RegionCollectionState | None = None
+
+    def fetch(self, key: str) -> StoredRegions:
+        """See RegionStore."""
+        with weaviate_errors(self._url):
+            state = self._open()
+            path = key if not is_uuid(key) else self._find_image(key)[0]
+            objects = self._query(state, path)
+            if not objects:  # an equal image may have them
+                path, original = self._find_image(path)
+                objects = self._query(state, original) if original else []
+        if not objects:
+            raise InputError(f"{path}: no regions are stored; {MAKE_REGIONS}, or give a file")
+        return read_regions(path, objects, state.vector, self._info.dimension)
+
+    def fetch_picture(self, path: str) -> bytes:
+        """See RegionStore. Of an image that is stored as a hash only the thumbnail is there."""
+        names = [name for name in (IMAGE, THUMBNAIL) if self._target.properties.get(name) is DataType.BLOB]
+        with weaviate_errors(self._url):
+            found = self._find_object(path, [PATH, *names])
+        stored = next((value for name in names if (value := found.properties.get(name))), None)
+        if not stored:
+            raise InputError(f"{path}: stored without a picture and without a thumbnail; give its file instead")
+        return base64.b64decode(stored)
+
+    def _open(self) -> RegionCollectionState:
+        """The collection, checked once. Raises InputError where no regions were ever made."""
+        if self._state is None:
+            images = self._target.collection
+            state = find_region_collection(self._client, images)
+            if state is None:
+                raise InputError(f"the collection {images} has no regions; {MAKE_REGIONS}, or give a file")
+            check_region_model(state, images, StoredModel.of(self._info), self._target.vector)
+            self._state = state
+        return self._state
+
+    def _query(self, state: RegionCollectionState, path: str) -> Sequence[WeaviateObject]:
+        collection = select_partition(self._client.collections.use(state.name), self._target)
+        found = collection.query.fetch_objects(
+            filters=Filter.by_property(PATH).equal(path),
+            limit=MAX_RESULTS,
+            include_vector=[state.vector],
+            return_properties=list(BOX),
+        )
+        return list(found.objects)
+
+    def _find_image(self, key: str) -> tuple[str, str]:
+        """The path of a stored image and that of the one it is a copy of, or "". Raises InputError."""
+        found = self._find_object(key, [PATH, DUPLICATE_OF])
+        return read_text(found, PATH), read_text(found, DUPLICATE_OF)
+
+    def _find_object(self, key: str, properties: Sequence[str]) -> WeaviateObject:
+        """The stored image, which may have any id if another program made it. Raises InputError."""
+        by_id = Filter.by_id().equal(key if is_uuid(key) else image_id(key))
+        condition = by_id if is_uuid(key) else by_id | Filter.by_property(PATH).equal(key)
+        names = [name for name in properties if name in self._target.properties]
+        answer = self._images().query.fetch_objects(filters=condition, limit=2, return_properties=names)
+        found = find_object(key, answer.objects)
+        if found is None:
+            raise self._build_missing_error(key)
+        return found
+
+    def _build_missing_error(self, key: str) -> InputError:
+        answer = self._images().query.fetch_objects(limit=MAX_RESULTS, return_properties=[PATH])
+        meant = did_you_mean(key, [read_text(each, PATH) for each in answer.objects])
+        return InputError(
+            f"no file and no image of the collection {self._target.collection} is called {key}; {meant}"
+            "give a file, or a path as clip-search prints it"
+        )
+
+    def _images(self) -> Any:
+        return select_partition(self._client.collections.use(self._target.collection), self._target)
+
+
+def read_regions(path: str, objects: Sequence[WeaviateObject], vector: str, dimension: int) -> StoredRegions:
+    """Raises Mismatch for vectors of another dimension, or none."""
+    rows = [each.vector.get(vector) or () for each in objects]
+    if any(len(row) != dimension for row in rows):
+        raise Mismatch(
+            f"{path}: a region has a vector of {min(map(len, rows))} dimensions, and the model {dimension}; "
+            f"{MAKE_REGIONS}"
+        )
+    boxes_n4 = np.array([[each.properties[name] for name in BOX] for each in objects], dtype=np.float32)
+    return StoredRegions(path, boxes_n4, unit(np.array(rows, dtype=np.float32)))
