@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -11,8 +10,9 @@ from PIL import Image
 
 from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import ImageRefused, InputError
+from clip_vectorizer.errors import ImageRefused, InputError, WeaviateUnreachable
 from clip_vectorizer.images.opener import DecodedImage, decode_image
+from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.cli.classify_actions import split_names
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.grounding.coco import build_coco
@@ -23,9 +23,10 @@ from clip_vectorizer.query.grounding.ground import (
     find_stored_key,
     ground_picture,
 )
-from clip_vectorizer.query.grounding.groundings import Grounding, PictureGroundings
+from clip_vectorizer.query.grounding.groundings import Grounding, PhraseBox, PictureGroundings
 from clip_vectorizer.query.grounding.page import list_places, render_page
 from clip_vectorizer.query.grounding.picture import can_draw, encode_picture
+from clip_vectorizer.query.grounding.stored_regions import list_near_files
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.terminal import escape_line
 
@@ -41,9 +42,9 @@ def run(values: Mapping[str, Any]) -> None:
     with open_context(values) as context:
         found, decoded = ground_picture(values["image"], sentence, options, context)
         pixels = choose_pixels(found, decoded, context) if files else None
+    show(found, values["as_json"])
     if pixels is not None:
         write_files(values, found, pixels)
-    show(found, values["as_json"])
 
 
 def build_arguments(values: Mapping[str, Any]) -> GroundArguments:
@@ -64,12 +65,25 @@ def build_arguments(values: Mapping[str, Any]) -> GroundArguments:
 def open_context(values: Mapping[str, Any]) -> Iterator[GroundContext]:
     """Connect to what is needed: a file is grounded by the sidecar alone, without a database."""
     if find_stored_key(values["image"], values["stored"]) is not None:
-        with open_search(values) as search:
+        with connect_collection(values) as search:
             yield search.grounding
         return
     guard = AddressGuard.parse(values["allow_addresses"])
     with VectorizerClient(values["vectorizer_url"], api_key=values["vectorizer_api_key"]) as sidecar:
         yield GroundContext(sidecar.meta(), sidecar, None, guard)
+
+
+def connect_collection(values: Mapping[str, Any]) -> ImageSearch:
+    """Raises WeaviateUnreachable that begins with the file's name if it was probably meant to be a file."""
+    try:
+        return open_search(values)
+    except WeaviateUnreachable as error:
+        if values["stored"]:
+            raise
+        meant = did_you_mean(values["image"], list_near_files(values["image"]))
+        raise WeaviateUnreachable(
+            f"no file is called {values['image']}; {meant}looked for it in the collection: {error}"
+        ) from error
 
 
 def open_search(values: Mapping[str, Any]) -> ImageSearch:
@@ -153,5 +167,14 @@ def to_json(found: PictureGroundings, grounding: Grounding) -> dict[str, object]
         "end": end,
         "present": grounding.present,
         "probability": grounding.probability,
-        "boxes": [asdict(box) for box in grounding.boxes],
+        "boxes": [describe_box(box) for box in grounding.boxes],
+    }
+
+
+def describe_box(box: PhraseBox) -> dict[str, object]:
+    return {
+        "box": [round(share, 4) for share in box.box],
+        "pixels": [round(value, 1) for value in box.pixels] if box.pixels else None,
+        "similarity": box.similarity,
+        "probability": box.probability,
     }

@@ -6,6 +6,8 @@ N regions · D dimensions
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +29,7 @@ from clip_vectorizer.query.search.results import WeaviateObject, read_text
 from clip_vectorizer.query.search.stored_images import find_object, is_uuid
 from clip_vectorizer.vectors import Vectors, unit
 
+MAX_NEAR_FILES = 10_000  # that a mistyped name is compared with
 MAKE_REGIONS = "make them with `clip-ingest SOURCE --regions grid`"
 
 
@@ -119,7 +122,8 @@ class WeaviateRegions:
 
     def _build_missing_error(self, key: str) -> InputError:
         answer = self._images().query.fetch_objects(limit=MAX_RESULTS, return_properties=[PATH])
-        meant = did_you_mean(key, [read_text(each, PATH) for each in answer.objects])
+        names = [*(read_text(each, PATH) for each in answer.objects), *list_near_files(key)]
+        meant = did_you_mean(key, names)
         return InputError(
             f"no file and no image of the collection {self._target.collection} is called {key}; {meant}"
             "give a file, or a path as clip-search prints it"
@@ -127,6 +131,15 @@ class WeaviateRegions:
 
     def _images(self) -> Any:
         return select_partition(self._client.collections.use(self._target.collection), self._target)
+
+
+def list_near_files(key: str) -> list[str]:
+    """The files in the folder that `key` names a file of, as paths of the same kind; none where there is no folder."""
+    folder = Path(key).parent
+    try:
+        return [str(folder / each.name) for each in islice(folder.iterdir(), MAX_NEAR_FILES)]
+    except (OSError, ValueError):
+        return []
 
 
 def read_regions(path: str, objects: Sequence[WeaviateObject], vector: str, dimension: int) -> StoredRegions:
