@@ -16,6 +16,7 @@ from clip_vectorizer.cli_common import (
 from clip_vectorizer.common_options import (
     ALLOW_ADDRESS,
     ALLOW_ADDRESS_ATTRIBUTES,
+    WEAVIATE_OPTIONS,
     collection_option,
     consistency_option,
     tenant_option,
@@ -126,8 +127,8 @@ RULES = (
     Exclusion("--prompts", ("--template",), "both name the templates"),
     Exclusion(
         "IMAGE",
-        ("--collection", "--tenant", "--consistency"),
-        "it is a file, so no stored image is read (--stored reads one)",
+        ("--collection", "--tenant", "--consistency", *WEAVIATE_OPTIONS),
+        "it is a file, and no stored image is read; --stored reads one",
         when=is_file,
     ),
     SpecialCase("--allow-address", is_stored, "is about images at an address, and IMAGE is none; remove it"),

@@ -17,7 +17,6 @@ from clip_vectorizer.query.cli.classify_actions import split_names
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.grounding.coco import build_coco
 from clip_vectorizer.query.grounding.ground import (
-    GroundArguments,
     GroundContext,
     GroundOptions,
     find_stored_key,
@@ -34,10 +33,7 @@ from clip_vectorizer.terminal import escape_line
 def run(values: Mapping[str, Any]) -> None:
     """`values`: the command's parameters. Raises what connecting and grounding raise."""
     prepare_streams()
-    sentence = " ".join(values["sentence"])
-    if not sentence.strip() and not values["phrases"]:
-        raise click.UsageError('no SENTENCE; add one, such as "a cat next to a red apple", or --phrases cat,apple')
-    options = GroundOptions(**build_arguments(values))
+    sentence, options = build_request(values)
     files = [values[name] for name in WRITERS if values[name]]
     with open_context(values) as context:
         found, decoded = ground_picture(values["image"], sentence, options, context)
@@ -47,9 +43,13 @@ def run(values: Mapping[str, Any]) -> None:
         write_files(values, found, pixels)
 
 
-def build_arguments(values: Mapping[str, Any]) -> GroundArguments:
+def build_request(values: Mapping[str, Any]) -> tuple[str, GroundOptions]:
+    """The sentence and the options. Raises click.UsageError without a sentence and without phrases."""
+    sentence = " ".join(values["sentence"])
+    if not sentence.strip() and not values["phrases"]:
+        raise click.UsageError('no SENTENCE; add one, such as "a cat next to a red apple", or --phrases cat,apple')
     listed = [name for option in values["phrases"] for name in split_names(option)]
-    return GroundArguments(
+    return sentence, GroundOptions(
         phrases=listed or None,
         stored=values["stored"],
         threshold=values["threshold"],

@@ -24,7 +24,7 @@ from clip_vectorizer.query.choices import GROUND_NMS, GROUND_THRESHOLD, GROUND_T
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.phrases import Phrase, find_phrases, locate_phrases
 from clip_vectorizer.query.grounding.selection import BoxSelection, RegionScores, select_boxes
-from clip_vectorizer.query.grounding.stored_regions import RegionStore, StoredRegions
+from clip_vectorizer.query.grounding.stored_regions import RegionReader, StoredRegions
 from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput, is_http_url, name_image, read_or_error, shorten_name
 from clip_vectorizer.query.prompts import PromptSet, fill_templates, select_prompt_set
@@ -82,7 +82,7 @@ class GroundContext:
 
     info: ModelInfo
     sidecar: PictureGrounder
-    regions: RegionStore | None  # None: connected without a collection
+    regions: RegionReader | None  # None: connected without a collection
     guard: AddressGuard
 
 
@@ -143,7 +143,7 @@ def exists(name: str) -> bool:
         return False
 
 
-def fetch_regions(key: str, regions: RegionStore | None) -> StoredRegions:
+def fetch_regions(key: str, regions: RegionReader | None) -> StoredRegions:
     if regions is None:
         raise InputError(
             f"{shorten_name(key)}: no such file, and connected without a collection; give a file, "

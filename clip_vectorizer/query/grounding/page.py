@@ -17,7 +17,7 @@ from clip_vectorizer.query.grounding.labels import choose_colour, choose_ink, pl
 
 STYLE_FILE = Path(__file__).with_suffix(".css")
 TEXT_SHARE = 1 / 32  # height of a label's text, of the picture's longer side
-CELL = 0.62  # width of a letter, of the text's height; a Chinese character takes two
+CELL = 0.56  # width of a letter, of the text's height; a Chinese character takes two
 
 
 def render_page(found: PictureGroundings, pixels: Image.Image) -> Iterator[str]:
@@ -55,7 +55,7 @@ def render_sentence(found: PictureGroundings) -> str:
 
 
 def render_mark(grounding: Grounding, index: int) -> str:
-    """A phrase that is not in the picture is crossed out, and says so to a screen reader."""
+    """A phrase that is not in the picture has a dashed frame, and says so to a screen reader."""
     text, spoken = escape_html(grounding.phrase.text), f'<span class="spoken"> ({NOT_IN_PICTURE})</span>'
     if grounding.present:
         return f'<mark class="p{index}">{text}</mark>'

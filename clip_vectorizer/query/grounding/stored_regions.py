@@ -42,7 +42,7 @@ class StoredRegions:
     vectors_nd: Vectors  # unit rows
 
 
-class RegionStore(Protocol):
+class RegionReader(Protocol):
     def fetch(self, key: str) -> StoredRegions:
         """The regions of the image with this path or id.
 
@@ -53,15 +53,15 @@ class RegionStore(Protocol):
         """The file of the image at `path`, or its thumbnail. Raises InputError where neither is stored."""
 
 
-class WeaviateRegions:
-    """The regions of one collection of images: a RegionStore. After the first call, an image is one query."""
+class WeaviateRegionReader:
+    """The regions of one collection of images: a RegionReader. After the first call, an image is one query."""
 
     def __init__(self, client: WeaviateClient, url: str, target: SearchTarget, info: ModelInfo) -> None:
         self._client, self._url, self._target, self._info = client, url, target, info
         self._state: RegionCollectionState | None = None
 
     def fetch(self, key: str) -> StoredRegions:
-        """See RegionStore."""
+        """See RegionReader."""
         with weaviate_errors(self._url):
             state = self._open()
             path = key if not is_uuid(key) else self._find_image(key)[0]
@@ -74,7 +74,7 @@ class WeaviateRegions:
         return read_regions(path, objects, state.vector, self._info.dimension)
 
     def fetch_picture(self, path: str) -> bytes:
-        """See RegionStore. Of an image that is stored as a hash only the thumbnail is there."""
+        """See RegionReader. Of an image that is stored as a hash only the thumbnail is there."""
         names = [name for name in (IMAGE, THUMBNAIL) if self._target.properties.get(name) is DataType.BLOB]
         with weaviate_errors(self._url):
             found = self._find_object(path, [PATH, *names])
