@@ -23,6 +23,7 @@ from clip_vectorizer.phrase_probability import BACKGROUND, calibrate
 from clip_vectorizer.query.choices import GROUND_NMS, GROUND_THRESHOLD, GROUND_TOP
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.phrases import Phrase, find_phrases, locate_phrases
+from clip_vectorizer.query.grounding.plurals import find_singular
 from clip_vectorizer.query.grounding.selection import BoxSelection, RegionScores, select_boxes
 from clip_vectorizer.query.grounding.stored_regions import RegionReader, StoredRegions
 from clip_vectorizer.query.hits import Hit, StoredImage
@@ -116,7 +117,8 @@ def choose_phrases(sentence: str, listed: Sequence[str] | None) -> list[Phrase]:
 
 
 def fill_prompts(text: str, prompts: PromptSet, model: str) -> tuple[str, ...]:
-    return fill_templates(prompts.for_label(text, model).templates, text)
+    """The prompts of a phrase, in the singular: a region shows one thing."""
+    return fill_templates(prompts.for_label(text, model).templates, find_singular(text))
 
 
 def find_stored_key(image: GroundInput, stored: bool) -> str | None:
