@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clip_vectorizer.database.regions import name_region_collection
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch
 from clip_vectorizer.query.cli.ground import HELP
@@ -35,7 +36,8 @@ HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = save_scenes(tmp_path_factory.mktemp("scenes"), scene=THINGS, pandas=PANDAS)
+    folder = save_scenes(tmp_path_factory.mktemp("scenes"), scene=THINGS, pandas=PANDAS, plain=["tools/hammer"])
+    shutil.copy(folder / "scene.png", folder / "copy.png")
     save_scenes(folder / "fruit", lemon=["fruit/lemon"])
     return folder
 
@@ -92,8 +94,8 @@ def test_boxes_count_what_is_there(stored: ImageSearch) -> None:
 
 
 def test_a_stored_image_is_named_by_a_hit_and_by_its_id_too(stored: ImageSearch) -> None:
-    [hit] = stored.by_image(draw_scene(THINGS), 1)
-    expected = stored.ground("scene.png", SENTENCE)
+    [hit] = stored.by_image(draw_scene(PANDAS), 1)
+    expected = stored.ground("pandas.png", SENTENCE)
     assert stored.ground(hit, SENTENCE) == stored.ground(hit.id, SENTENCE) == expected
 
 
@@ -124,11 +126,9 @@ def test_the_async_search_returns_the_same(stack: Stack, stored: ImageSearch, sc
     assert asyncio.run(search()) == stored.ground("scene.png", SENTENCE)
 
 
-def test_a_copy_has_the_regions_of_its_original(run: Run, stored: ImageSearch, scenes: str, tmp_path: Path) -> None:
-    shutil.copy(save_scenes(tmp_path / "new", again=THINGS) / "again.png", tmp_path / "copy.png")
-    run("clip-ingest", tmp_path / "copy.png", "--collection", scenes, "--regions", "grid=2x2")
-    found = stored.ground("copy.png", SENTENCE)
-    assert [each.boxes for each in found] == [each.boxes for each in stored.ground("scene.png", SENTENCE)]
+def test_a_copy_has_the_regions_of_its_original(stored: ImageSearch) -> None:
+    found, original = (stored.ground(name, SENTENCE, stored=True) for name in ("copy.png", "scene.png"))
+    assert [each.boxes for each in found] == [each.boxes for each in original]
 
 
 def test_a_name_that_is_nowhere_is_refused_with_a_near_one(stored: ImageSearch) -> None:
@@ -141,11 +141,10 @@ def test_images_without_regions_name_how_to_make_them(search: ImageSearch) -> No
         search.ground("birds/owl.png", "a panda", stored=True)
 
 
-def test_one_image_without_regions_names_how_to_make_them(
-    run: Run, stored: ImageSearch, scenes: str, tmp_path: Path
-) -> None:
-    save_scenes(tmp_path, plain=["tools/hammer"])
-    run("clip-ingest", tmp_path / "plain.png", "--collection", scenes)
+def test_one_image_without_regions_names_how_to_make_them(stack: Stack, stored: ImageSearch, scenes: str) -> None:
+    where = {"path": ["path"], "operator": "Equal", "valueText": "plain.png"}
+    match = {"class": name_region_collection(scenes), "where": where}
+    stack.weaviate("DELETE", "/v1/batch/objects", {"match": match}).raise_for_status()
     with pytest.raises(InputError, match=r"plain\.png: no regions are stored; make them with `clip-ingest SOURCE"):
         stored.ground("plain.png", "a hammer", stored=True)
 

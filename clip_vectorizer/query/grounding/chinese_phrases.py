@@ -38,7 +38,7 @@ COUNTS = rf"(?:第?[一二两三四五六七八九十百千几多半每各某这
 # Verbs of one character: ACTIONS wherever they stand; the others, which are part of many nouns (炸弹, 拖拉机), only at
 # the beginning of a clause, after a person or before 着 and 了.
 ACTIONS = "骑踢吃喝拿抱戴穿睡坐站躺追牵抓叼咬遛喂看趴蹲玩"
-OTHERS = "停举背推拉打飞跑走跳游放挂靠扔投切洗写读听弹吹拍摸握捧端提扛亲摘装围系撑盯望进想数画跪拄"
+OTHERS = "停举背推拉打飞跑走跳游放挂靠扔投切洗写读听弹吹拍摸握捧端提扛亲摘装围系撑盯望进想数画跪拄留扎堆"
 PREPOSITIONS = "给把被从往向朝比"
 PHRASAL = alternatives(
     "有没有 没有 有 没 是不是 不是 而是 就是 都是 是 正在 在 找出 找到 寻找 查找 找 看到 看见 看看 显示 数一数 "
@@ -49,8 +49,8 @@ PHRASAL = alternatives(
 AFTER_VERB = "(?=着|了|在)"
 CLAUSE_START = rf"(?<![^\s我你他她它的个只位名群些着了,.;{CHINESE_MARKS}和与跟在上里中正])"
 VERBS = (
-    f"{PHRASAL}|[{ACTIONS}](?:过|得|下|到)?|(?:{CLAUSE_START}|(?<=[人孩们童猫狗鸟生]))[{OTHERS}](?:过|得)?"
-    f"|[{OTHERS}{PREPOSITIONS}]{AFTER_VERB}|[{OTHERS}]过|{CLAUSE_START}[{PREPOSITIONS}]"
+    f"{PHRASAL}|[{ACTIONS}](?:过|得|下|到)?|(?:{CLAUSE_START}|(?<=[人孩们童猫狗鸟生]))[{OTHERS}](?:过|得|满)?"
+    f"|[{OTHERS}{PREPOSITIONS}]{AFTER_VERB}|[{OTHERS}][过满]|(?<=在)[哭笑]|{CLAUSE_START}[{PREPOSITIONS}]"
 )
 PLACES = alternatives(
     "左边 右边 上边 下边 前边 后边 里边 外边 旁边 左面 右面 上面 下面 前面 后面 里面 外面 对面 左侧 右侧 两侧 "
@@ -59,7 +59,9 @@ PLACES = alternatives(
     "手上 手中 背上 头上 脚下 怀里  "
     "嘴里 肩上"
 )
-AFTER_PLACE = rf"(?=[的有没在是和与还也都正吗呢一二两三四五六七八九十几{ACTIONS}{OTHERS}{CHINESE_MARKS},.?!\s]|$)"
+AFTER_PLACE = (
+    rf"(?=[的有没在是和与还也都正吗呢一二两三四五六七八九十几{ACTIONS}{OTHERS}{CHINESE_MARKS},.?!\s]|.着|.满|$)"
+)
 LINKS = alternatives("和 与 跟 及 以及 或 或者 还有 并且 而且 加上")
 ASPECTS = "什么(?:颜色|形状|东西|样子|时候|地方|样的?)?"
 BREAKS = alternatives(

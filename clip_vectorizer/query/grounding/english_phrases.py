@@ -6,7 +6,7 @@ or one of the verbs that captions are made of.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from clip_vectorizer.query.grounding.spans import Span
@@ -60,6 +60,7 @@ FRAMES = words(
     "picture pictures photo photos photograph photographs image images pic pics drawing drawings painting paintings "
     "illustration illustrations shot shots close-up closeup snapshot scene view sketch icon emoji"
 )
+SHOWS = ("of", "showing", "shows", "depicting", "containing")
 PLACES = words(
     "left right top bottom front back side sides middle center centre corner corners edge foreground background end "
     "left-hand right-hand upper lower distance rear"
@@ -179,9 +180,11 @@ def is_contraction(word: str) -> bool:
 
 
 def place_name(token: Token, after: str) -> Token:
-    """ "left of the house" and "full of soup" name no thing of their own."""
-    is_place = token.word in PLACES | {"full"} and after == "of"
-    return Token(token.text, token.word, token.span, is_open=False) if is_place else token
+    """ "left of the house" and "full of soup" name no thing of their own; "a cola can on a desk" does."""
+    if token.word in PLACES | {"full"} and after == "of":
+        return replace(token, is_open=False)
+    is_tin = token.word == "can" and (after in PREPOSITIONS | CONJUNCTIONS or not after.isalnum())
+    return replace(token, is_open=True) if is_tin else token
 
 
 def split_runs(tokens: list[Token]) -> Iterator[Run]:
@@ -297,7 +300,7 @@ def is_name(run: Run) -> bool:
         return run.before not in PREPOSITIONS and run.earlier not in PREPOSITIONS
     if (last in AMOUNTS and run.after == "of") or (found <= ASPECTS and run.before in ("what", "which")):
         return False
-    return not (last in FRAMES and (run.after == "of" or run.earlier in ("in", "from", "on", "inside", "this")))
+    return not (last in FRAMES and (run.after in SHOWS or run.earlier in ("in", "from", "on", "inside", "this")))
 
 
 def join_runs(runs: list[Run], tokens: list[Token]) -> list[Span]:

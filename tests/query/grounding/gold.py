@@ -1,6 +1,7 @@
-"""Sixty sentences as people type them, with the noun phrases that a user wants a box for in brackets.
+"""Sentences as people type them, with the noun phrases that a user wants a box for in brackets.
 
-They were written before the chunker. The rules: a phrase is a noun with what describes it (colour, size, another
+Those of gold_en.txt and gold_zh.txt were written before the chunker; those of later_*.txt when it was done, to see what
+it does to sentences it was not made with. The rules: a phrase is a noun with what describes it (colour, size, another
 noun, an owner, "slice of"); no determiner, number, quantity word or measure word; no picture, time or side ("a photo
 of", "at night", "to the left of"). What a sentence denies is a phrase too: its answer is "not in the picture".
 """
@@ -14,9 +15,9 @@ BRACKETED = re.compile(r"\[([^]]+)\]")
 Span = tuple[int, int]
 
 
-def read_gold(language: str) -> list[tuple[str, list[Span]]]:
-    """The sentences of a language, `en` or `zh`, without brackets, and the spans of their phrases."""
-    lines = (FOLDER / f"gold_{language}.txt").read_text(encoding="utf-8").splitlines()
+def read_gold(name: str) -> list[tuple[str, list[Span]]]:
+    """The sentences of a file (`gold_en`) without brackets, and the spans of their phrases."""
+    lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [split_brackets(line) for line in lines]
 
 

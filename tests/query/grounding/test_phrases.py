@@ -11,7 +11,7 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.grounding.phrases import MAX_PHRASES, Phrase, find_phrases, find_spans, locate_phrases
 from tests.query.grounding.gold import Span, read_gold
 
-LEAST_EXACT = 0.9  # of sentences, all of whose spans are right
+LEAST_EXACT = {"gold_en": 0.9, "gold_zh": 0.9, "later_en": 0.9, "later_zh": 0.8}  # sentences with no wrong span
 
 
 def list_spans(sentence: str) -> list[Span | None]:
@@ -25,12 +25,12 @@ def list_texts(sentence: str) -> list[str]:
     return [phrase.text for phrase in find_phrases(sentence)]
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_nine_of_ten_gold_sentences_have_exactly_their_spans(language: str) -> None:
-    gold = read_gold(language)
+@pytest.mark.parametrize("name", LEAST_EXACT)
+def test_most_sentences_have_exactly_the_spans_that_were_marked_by_hand(name: str) -> None:
+    gold = read_gold(name)
     wrong = {sentence: list_texts(sentence) for sentence, spans in gold if list_spans(sentence) != spans}
     assert len(gold) == 30
-    assert 1 - len(wrong) / len(gold) >= LEAST_EXACT, wrong
+    assert 1 - len(wrong) / len(gold) >= LEAST_EXACT[name], wrong
 
 
 def test_a_full_stop_between_spaces_separates_phrases_that_stay_as_they_are() -> None:
