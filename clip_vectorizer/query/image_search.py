@@ -26,7 +26,7 @@ from clip_vectorizer.query.grounding.ground import (
     ground,
 )
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
-from clip_vectorizer.query.grounding.stored_regions import WeaviateRegionReader
+from clip_vectorizer.query.grounding.stored_regions import CollectionRegionReader
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.labels.label_sets import list_set_labels
@@ -98,7 +98,7 @@ class ImageSearch:
         connection = open_connection(address, collection, tenant, consistency_level)
         client, info, target = connection.client, connection.info, connection.target
         images = WeaviateImages(client, weaviate_url, target) if target else None
-        regions = WeaviateRegionReader(client, weaviate_url, target, info) if target else None
+        regions = CollectionRegionReader(images, info) if images else None
         search = cls(
             info,
             connection.sidecar,

@@ -137,7 +137,7 @@ def test_a_name_that_is_nowhere_is_refused_with_a_near_one(stored: ImageSearch) 
 
 
 def test_images_without_regions_name_how_to_make_them(search: ImageSearch) -> None:
-    with pytest.raises(InputError, match="has no regions; make them with `clip-ingest SOURCE --regions grid`"):
+    with pytest.raises(InputError, match=r"birds/owl\.png: no regions are stored; make them with `clip-ingest SOURCE"):
         search.ground("birds/owl.png", "a panda", stored=True)
 
 

@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from weaviate import WeaviateClient
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
 
 from clip_vectorizer.boxes import BoxArray
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.database.connection import weaviate_errors
-from clip_vectorizer.database.regions import BOX, RegionCollectionState, check_region_model, find_region_collection
-from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL, StoredModel, image_id
+from clip_vectorizer.database.regions import BOX
+from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import did_you_mean
-from clip_vectorizer.query.connect import select_partition
-from clip_vectorizer.query.search.calls import SearchTarget
+from clip_vectorizer.query.image_inputs import shorten_name
+from clip_vectorizer.query.search.calls import SearchableCollection, SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.results import WeaviateObject, read_text
 from clip_vectorizer.query.search.stored_images import find_object, is_uuid
 from clip_vectorizer.vectors import Vectors, unit
@@ -53,56 +51,51 @@ class RegionReader(Protocol):
         """The file of the image at `path`, or its thumbnail. Raises InputError where neither is stored."""
 
 
-class WeaviateRegionReader:
+class CollectionRegionReader:
     """The regions of one collection of images: a RegionReader. After the first call, an image is one query."""
 
-    def __init__(self, client: WeaviateClient, url: str, target: SearchTarget, info: ModelInfo) -> None:
-        self._client, self._url, self._target, self._info = client, url, target, info
-        self._state: RegionCollectionState | None = None
+    def __init__(self, images: SearchableCollection, info: ModelInfo) -> None:
+        self._images, self._info = images, info
+        self._regions: SearchTarget | None = None
 
     def fetch(self, key: str) -> StoredRegions:
         """See RegionReader."""
-        with weaviate_errors(self._url):
-            state = self._open()
-            path = key if not is_uuid(key) else self._find_image(key)[0]
-            objects = self._query(state, path)
-            if not objects:  # an equal image may have them
-                path, original = self._find_image(path)
-                objects = self._query(state, original) if original else []
+        regions = self._open(key)
+        path = key if not is_uuid(key) else self._find_image(key)[0]
+        objects = self._query(regions, path)
+        if not objects:  # an equal image may have them
+            path, original = self._find_image(path)
+            objects = self._query(regions, original) if original else []
         if not objects:
-            raise InputError(f"{path}: no regions are stored; {MAKE_REGIONS}, or give a file")
-        return read_regions(path, objects, state.vector, self._info.dimension)
+            raise build_no_regions_error(path)
+        return read_regions(path, objects, regions.vector, self._info.dimension)
 
     def fetch_picture(self, path: str) -> bytes:
         """See RegionReader. Of an image that is stored as a hash only the thumbnail is there."""
-        names = [name for name in (IMAGE, THUMBNAIL) if self._target.properties.get(name) is DataType.BLOB]
-        with weaviate_errors(self._url):
-            found = self._find_object(path, [PATH, *names])
+        properties = self._images.target.properties
+        names = [name for name in (IMAGE, THUMBNAIL) if properties.get(name) is DataType.BLOB]
+        found = self._find_object(path, [PATH, *names])
         stored = next((value for name in names if (value := found.properties.get(name))), None)
         if not stored:
             raise InputError(f"{path}: stored without a picture and without a thumbnail; give its file instead")
-        return base64.b64decode(stored)
+        return base64.b64decode(str(stored))
 
-    def _open(self) -> RegionCollectionState:
-        """The collection, checked once. Raises InputError where no regions were ever made."""
-        if self._state is None:
-            images = self._target.collection
-            state = find_region_collection(self._client, images)
-            if state is None:
-                raise InputError(f"the collection {images} has no regions; {MAKE_REGIONS}, or give a file")
-            check_region_model(state, images, StoredModel.of(self._info), self._target.vector)
-            self._state = state
-        return self._state
+    def _open(self, key: str) -> SearchTarget:
+        """The collection of regions, looked up once. Raises InputError where none were ever made, or no such image."""
+        if self._regions is None:
+            try:
+                self._regions = self._images.open_regions()
+            except InputError:
+                raise build_no_regions_error(self._find_image(key)[0]) from None
+        return self._regions
 
-    def _query(self, state: RegionCollectionState, path: str) -> Sequence[WeaviateObject]:
-        collection = select_partition(self._client.collections.use(state.name), self._target)
-        found = collection.query.fetch_objects(
+    def _query(self, regions: SearchTarget, path: str) -> Sequence[WeaviateObject]:
+        return self._fetch_objects(
+            regions.collection,
             filters=Filter.by_property(PATH).equal(path),
-            limit=MAX_RESULTS,
-            include_vector=[state.vector],
+            include_vector=[regions.vector],
             return_properties=list(BOX),
         )
-        return list(found.objects)
 
     def _find_image(self, key: str) -> tuple[str, str]:
         """The path of a stored image and that of the one it is a copy of, or "". Raises InputError."""
@@ -113,24 +106,27 @@ class WeaviateRegionReader:
         """The stored image, which may have any id if another program made it. Raises InputError."""
         by_id = Filter.by_id().equal(key if is_uuid(key) else image_id(key))
         condition = by_id if is_uuid(key) else by_id | Filter.by_property(PATH).equal(key)
-        names = [name for name in properties if name in self._target.properties]
-        answer = self._images().query.fetch_objects(filters=condition, limit=2, return_properties=names)
-        found = find_object(key, answer.objects)
+        names = [name for name in properties if name in self._images.target.properties]
+        found = find_object(key, self._fetch_objects(filters=condition, return_properties=names))
         if found is None:
             raise self._build_missing_error(key)
         return found
 
     def _build_missing_error(self, key: str) -> InputError:
-        answer = self._images().query.fetch_objects(limit=MAX_RESULTS, return_properties=[PATH])
-        names = [*(read_text(each, PATH) for each in answer.objects), *list_near_files(key)]
-        meant = did_you_mean(key, names)
+        stored = [read_text(each, PATH) for each in self._fetch_objects(return_properties=[PATH])]
+        meant = did_you_mean(key, [*stored, *list_near_files(key)])
         return InputError(
-            f"no file and no image of the collection {self._target.collection} is called {key}; {meant}"
-            "give a file, or a path as clip-search prints it"
+            f"no file and no image of the collection {self._images.target.collection} is called "
+            f"{shorten_name(key)}; {meant}give a file, or a path as clip-search prints it"
         )
 
-    def _images(self) -> Any:
-        return select_partition(self._client.collections.use(self._target.collection), self._target)
+    def _fetch_objects(self, collection: str = "", **arguments: Any) -> Sequence[WeaviateObject]:
+        call = WeaviateCall("fetch_objects", {"limit": MAX_RESULTS, **arguments}, collection=collection)
+        return list(self._images.execute(call).objects)
+
+
+def build_no_regions_error(path: str) -> InputError:
+    return InputError(f"{path}: no regions are stored; {MAKE_REGIONS}, or give a file")
 
 
 def list_near_files(key: str) -> list[str]:
