@@ -41,15 +41,17 @@ def measure_luminance(colour: str) -> float:
 
 
 def place_labels(boxes: Sequence[Box], sizes: Sequence[Size], picture: Size) -> list[Box]:
-    """A place for each label: at its box, inside the picture, and on no earlier label where there is room.
+    """A place for each label: at its box, inside the picture, on no other box and on no earlier label if possible.
 
     `boxes`, `sizes` and `picture` in pixels. A label that is larger than the picture begins at its left top corner.
     """
     placed: list[Box] = []
     for box, size in zip(boxes, sizes, strict=True):
         places = [keep_inside(corner, size, picture) for corner in list_corners(box, size)]
-        free = (place for place in places if not any(overlap(place, other) for other in placed))
-        placed.append(next(free, places[0]))
+        free = [place for place in places if not any(overlap(place, other) for other in placed)]
+        others = [other for other in boxes if other != box]
+        apart = (place for place in free if not any(overlap(place, other) for other in others))
+        placed.append(next(apart, (free or places)[0]))
     return placed
 
 

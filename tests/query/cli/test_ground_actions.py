@@ -34,7 +34,7 @@ def test_the_words_of_a_sentence_need_no_quotes() -> None:
 
 def test_listed_phrases_may_have_commas_in_quotes() -> None:
     _, options = build_request(
-        read_values("https://x/a.png", "--phrases", '猫，"black, white", owl', "--phrases", "dog")
+        read_values("https://x/a.png", "--phrases", '猫\uff0c"black, white", owl', "--phrases", "dog")
     )
     assert options.phrases is not None
     assert [each.strip() for each in options.phrases] == ["猫", "black, white", "owl", "dog"]

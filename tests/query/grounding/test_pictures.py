@@ -85,6 +85,11 @@ def test_labels_of_equal_boxes_do_not_cover_each_other() -> None:
     assert not any(overlap(first, second) for i, first in enumerate(places) for second in places[:i])
 
 
+def test_a_label_is_in_its_own_box_where_another_is_above() -> None:
+    above, below = (0, 0, 100, 100), (0, 100, 100, 200)
+    assert place_labels([above, below], [(60, 20)] * 2, (100, 200)) == [(0, 0, 60, 20), (0, 180, 60, 200)]
+
+
 class Tags(HTMLParser):
     """The tags of a page that are open, and how often each occurs."""
 
