@@ -18,6 +18,10 @@ def classify() -> None:
     run_command("clip_vectorizer.query.cli.classify")
 
 
+def ground() -> None:
+    run_command("clip_vectorizer.query.cli.ground")
+
+
 def evaluate() -> None:
     run_command("clip_vectorizer.query.cli.evaluate")
 

@@ -15,6 +15,7 @@ from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.query.choices import PROMPT_SETS
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
+from clip_vectorizer.query.cli.ground import main as ground
 from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.query.prompts import PROMPTS
 from ingest.cli import main as ingest
@@ -24,6 +25,7 @@ MAINS = {
     "clip-vectorizer": vectorizer,
     "clip-search": search,
     "clip-classify": classify,
+    "clip-ground": ground,
     "clip-eval": evaluate,
     "clip-ingest": ingest,
     "clip-demo": demo,

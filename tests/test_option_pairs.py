@@ -17,9 +17,11 @@ import pytest
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.query.cli import classify_actions, search_request
+from clip_vectorizer.query.cli import classify_actions, ground_actions, search_request
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
+from clip_vectorizer.query.cli.ground import is_stored
+from clip_vectorizer.query.cli.ground import main as ground
 from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.serve_cli import merge_settings
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
@@ -53,6 +55,11 @@ def plan_classify(values: Values) -> object:
     request = classify_actions.build_request(values)
     stored = ("collection", "tenant", "consistency") if request.needs_collection else ()
     return request, pick(values, *stored, "weaviate", "vectorizer", "allow")
+
+
+def plan_ground(values: Values) -> object:
+    used = ("collection", "tenant", "consistency", "weaviate") if is_stored(values) else ("allow",)
+    return ground_actions.build_request(values), pick(values, *used, "image", "as_json", "coco", "png", "html", "vect")
 
 
 def plan_ingest(values: Values) -> object:
@@ -125,6 +132,15 @@ def needs_of_classify(names: frozenset[str]) -> tuple[str, ...]:
     return (*labels, *shots, *files)
 
 
+def base_of_ground(names: frozenset[str]) -> tuple[str, ...]:
+    return ("IMAGE",) if names & {"SENTENCE", "--phrases"} else ("IMAGE", "SENTENCE")
+
+
+def needs_of_ground(names: frozenset[str]) -> tuple[str, ...]:
+    database = {"--collection", "--tenant", "--consistency", *WEAVIATE}
+    return (*base_of_ground(names), *(("--stored",) if names & database else ()))
+
+
 def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
     source = base_of_ingest(names)
     prune = ("--prune",) if "--prune-limit" in names else ()
@@ -160,6 +176,18 @@ CASES = {
         ((), ("FILES",), ("--few-shot",)),
         needs_of_classify,
         base_of_classify,
+    ),
+    "clip-ground": Case(
+        {
+            "IMAGE": "https://x/a.png", "SENTENCE": "a cat", "--phrases": "cat,owl", "--prompts": "photo",
+            "--template": "a {}", "--stored": FLAG, "--allow-address": "localhost", "--threshold": "0.7",
+            "--nms": "0.3", "--top": "2", "--exclusive": FLAG, "--json": FLAG, "--coco": "c.json", "--png": "p.png",
+            "--html": "h.html", "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_ground,
+        ((), ("--stored",)),
+        needs_of_ground,
+        base_of_ground,
     ),
     "clip-ingest": Case(
         {
@@ -296,6 +324,7 @@ def list_commands(command: click.Command, name: str) -> Iterator[tuple[str, clic
 MAINS = {
     "clip-search": search,
     "clip-classify": classify,
+    "clip-ground": ground,
     "clip-ingest": ingest,
     "clip-eval": evaluate,
     "clip-vectorizer": vectorizer,
@@ -401,6 +430,8 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-classify --labels a,b --strategy images --few-shot label", "plain cosines"),
         ("clip-search red --allow-address localhost", "--allow-address works only with --image"),
         ("clip-classify --labels a,b --allow-address all", "--allow-address works only with FILES"),
+        ("clip-ground https://x/a.png cat --tenant t", "no stored image is read; --stored reads one; remove --tenant"),
+        ("clip-ground --stored https://x/a.png cat --allow-address all", "IMAGE is none; remove it"),
         ("clip-search --list --thumbnails", "add --json"),
         ("clip-search --list red", "--list does not work with TEXT"),
         ("clip-search red --similar-strings x.txt --tenant t", "remove --tenant"),

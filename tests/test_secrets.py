@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.query.cli.classify import main as classify
+from clip_vectorizer.query.cli.ground import main as ground
 from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.query.image_inputs import embed_images, hide_secrets
 from clip_vectorizer.wire import read_address
@@ -15,7 +16,7 @@ from ingest.cli import main as ingest
 from tests.http_server import LOOPBACK
 from tests.query.fakes import FakeSidecar
 
-MAINS = {"clip-ingest": ingest, "clip-search": search, "clip-classify": classify}
+MAINS = {"clip-ingest": ingest, "clip-search": search, "clip-classify": classify, "clip-ground": ground}
 SECRET = "geheim"
 NOWHERE = "127.0.0.1:1"
 SIGNED = f"http://me:{SECRET}@{NOWHERE}/x.png?id=3&X-Amz-Credential={SECRET}&X-Amz-Signature={SECRET}&token={SECRET}"
@@ -39,6 +40,8 @@ COMMANDS = {
     "a search by an address": ["clip-search", "--image", SIGNED],
     "an address of another scheme": ["clip-search", "--image", f"ftp://me:{SECRET}@{NOWHERE}/x.png"],
     "a classification of addresses": ["clip-classify", "--labels", "a,b", SIGNED],
+    "grounding at an address": ["clip-ground", SIGNED, "a cat"],
+    "grounding of a stored image": ["clip-ground", "--stored", SIGNED, "a cat"],
     "a wrong database": ["clip-search", "a", "--weaviate-url", f"http://me:{SECRET}@{NOWHERE}"],
     "a wrong sidecar": ["clip-search", "a", "--vectorizer-url", f"http://me:{SECRET}@host:port"],
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
     from clip_vectorizer.query.async_image_search import AsyncImageSearch
+    from clip_vectorizer.query.grounding.groundings import Grounding, PictureGroundings
     from clip_vectorizer.query.hits import Group, Hit, StoredImage
     from clip_vectorizer.query.image_search import ImageSearch
     from clip_vectorizer.query.prompts import PROMPTS
@@ -23,6 +24,8 @@ MODULES = {
     "linear_probe": "adapt.boosts",
     "remove_means": "adapt.boosts",
     "AsyncImageSearch": "async_image_search",
+    "Grounding": "grounding.groundings",
+    "PictureGroundings": "grounding.groundings",
     "Group": "hits",
     "Hit": "hits",
     "StoredImage": "hits",
@@ -37,10 +40,12 @@ __all__ = [
     "PROMPTS",
     "AsyncImageSearch",
     "Classification",
+    "Grounding",
     "Group",
     "Hit",
     "ImageSearch",
     "Move",
+    "PictureGroundings",
     "Query",
     "StoredImage",
     "few_shot",

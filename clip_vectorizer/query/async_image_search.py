@@ -18,6 +18,8 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.connect import select_partition
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
+from clip_vectorizer.query.grounding.ground import GroundArguments, GroundInput
+from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
@@ -185,6 +187,12 @@ class AsyncImageSearch:
         results = await asyncio.to_thread(partial(self._search.classify, images, labels, templates, limit, **options))
         while (result := await asyncio.to_thread(next, results, None)) is not None:
             yield result
+
+    async def ground(
+        self, image: GroundInput, sentence: str = "", **arguments: Unpack[GroundArguments]
+    ) -> PictureGroundings:
+        """Return where in a picture the things are that a sentence names, in a thread: see ImageSearch.ground."""
+        return await asyncio.to_thread(partial(self._search.ground, image, sentence, **arguments))
 
     async def label_set(self, name: str) -> list[str]:
         """Return the labels of a stored set: see ImageSearch.label_set."""

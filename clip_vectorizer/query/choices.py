@@ -17,3 +17,4 @@ COUNTING, PLACES, LOOK_ALIKES, WORDING, DIGITS = "counting", "places", "look-ali
 LIMIT_TASKS = (COUNTING, PLACES, LOOK_ALIKES, WORDING, DIGITS)  # of `clip-eval limits`
 LIMIT_LANGUAGES = ("en", "zh")
 MAX_DRAWINGS = 400  # of a folder: more narrow the intervals by little
+GROUND_THRESHOLD, GROUND_NMS, GROUND_TOP = 0.5, 0.5, 10  # least probability, most overlap, most boxes of a phrase

@@ -18,6 +18,15 @@ from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.connect import WeaviateImages, open_connection
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
+from clip_vectorizer.query.grounding.ground import (
+    GroundArguments,
+    GroundContext,
+    GroundInput,
+    GroundOptions,
+    ground,
+)
+from clip_vectorizer.query.grounding.groundings import PictureGroundings
+from clip_vectorizer.query.grounding.stored_regions import CollectionRegionReader
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.labels.label_sets import list_set_labels
@@ -53,7 +62,7 @@ class ImageSearch:
             hits = search.find("a red apple", limit=3)
 
     Many threads may search at once; close it when all have finished. The keyword arguments of every search are listed
-    in SearchArguments, those of `classify` in ClassifyArguments.
+    in SearchArguments, those of `classify` in ClassifyArguments, those of `ground` in GroundArguments.
 
     Every method raises WeaviateUnreachable or SidecarUnreachable when a server does not answer, InputError for an
     argument that cannot be used, and Mismatch for a vector of another model; all derive from VectorizerError.
@@ -89,7 +98,15 @@ class ImageSearch:
         connection = open_connection(address, collection, tenant, consistency_level)
         client, info, target = connection.client, connection.info, connection.target
         images = WeaviateImages(client, weaviate_url, target) if target else None
-        search = cls(info, connection.sidecar, images, lambda: open_stores(client, weaviate_url, info, images), guard)
+        regions = CollectionRegionReader(images, info) if images else None
+        search = cls(
+            info,
+            connection.sidecar,
+            images,
+            lambda: open_stores(client, weaviate_url, info, images),
+            guard,
+            GroundContext(info, connection.sidecar, regions, guard),
+        )
         search._opened = connection.opened
         return search
 
@@ -100,17 +117,19 @@ class ImageSearch:
         images: SearchableCollection | None,
         open_stores: Callable[[], ClassificationStores],
         guard: AddressGuard = PUBLIC_ONLY,
+        grounding: GroundContext | None = None,
     ) -> None:
         """Use `connect` instead; this takes the parts, which tests replace.
 
         `images`: None without a collection. `open_stores`: called by each classification. `guard`: which servers of
-        images may be contacted.
+        images may be contacted. `grounding`: the parts of `ground`.
         """
         self.info = info
         self.sidecar = sidecar
         self.guard = guard
         self._images = images
         self._open_stores = open_stores
+        self._grounding = grounding
         self._opened = ExitStack()
         self._closed = False
 
@@ -278,6 +297,27 @@ class ImageSearch:
         context = ClassifyContext(self.info, self.sidecar, self._open_stores(), self._images, self.guard)
         return classify(images, labels, templates, limit, ClassifyOptions(**options), context)
 
+    def ground(self, image: GroundInput, sentence: str = "", **arguments: Unpack[GroundArguments]) -> PictureGroundings:
+        """Return where in a picture the things are that a sentence names, or that they are not in it.
+
+            found = search.ground("examples/images/fruit/lemon.png", "a lemon next to an owl")
+            for each in found:
+                print(each.phrase.text, each.present, [box.pixels for box in each.boxes])
+            print(len(found["lemon"].boxes), [phrase.text for phrase in found.missing])
+
+        `image`: a file (path, https:// address, bytes, PIL image), which the sidecar grounds; or a stored image (its
+        path or id, a Hit), whose stored regions are compared, without a pass of the model over the picture. A name that
+        both could have is the file's; `stored=True` makes it the stored image's. `sentence`: English or Chinese; its
+        noun phrases, or those between " . ", are grounded, or else `phrases`.
+
+        "Is there one?" is `found["lemon"].present`, "how many?" is `len(found["lemon"].boxes)`.
+
+        Raises InputError (no phrase in the sentence, too many, no such file or stored image, no regions stored, a
+        picture that cannot be read), SidecarRefused (a sidecar without a grounder), Mismatch (regions of another
+        model), VectorizerError (scores that are no numbers).
+        """
+        return ground(image, sentence, GroundOptions(**arguments), self.grounding)
+
     def label_set(self, name: str) -> list[str]:
         """Return the labels of a stored set, as they were given, with descriptions.
 
@@ -288,6 +328,14 @@ class ImageSearch:
         """
         self._check_open()
         return list_set_labels(name, self._open_stores().sets)
+
+    @property
+    def grounding(self) -> GroundContext:
+        """The model, the sidecar and the stored regions that `ground` uses."""
+        self._check_open()
+        if self._grounding is None:
+            raise InputError("this search has no parts to ground with; use ImageSearch.connect")
+        return self._grounding
 
     @property
     def searches(self) -> Searches:
