@@ -3,8 +3,12 @@
 N, M boxes
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
+
+from clip_vectorizer.vectors import Box
 
 BoxArray = npt.NDArray[np.float32]  # (N, 4)
 ScoreArray = npt.NDArray[np.float32]
@@ -44,6 +48,17 @@ def suppress(boxes_n4: BoxArray, scores_n: ScoreArray, most: float) -> Indexes:
         if not kept or overlaps_nn[index, kept].max() <= most:
             kept.append(int(index))
     return np.array(kept, dtype=np.int64)
+
+
+def place(box: Iterable[float], width: int, height: int) -> Box:
+    """A box of shares in the pixels of a picture: inside it, and at least one pixel wide and high.
+
+    >>> place((0.25, 0.5, 0.75, 1.0), 640, 480), place((1.0, 0.0, 1.0, 0.0), 640, 480)
+    ((160.0, 240.0, 480.0, 480.0), (639.0, 0.0, 640.0, 1.0))
+    """
+    left, top, right, bottom = (float(share) * side for share, side in zip(box, (width, height) * 2, strict=True))
+    left, top = min(max(left, 0.0), width - 1.0), min(max(top, 0.0), height - 1.0)
+    return left, top, min(max(right, left + 1), float(width)), min(max(bottom, top + 1), float(height))
 
 
 def grid(columns: int, rows: int, overlap: float = 0.0) -> BoxArray:

@@ -1,13 +1,14 @@
-"""HTTP client of a running sidecar: texts and image files in, validated vectors out. Independent of Weaviate.
+"""HTTP client of a running sidecar: texts and image files in, validated vectors and regions out. No Weaviate needed.
 
-N items · D dimensions
+N items or regions · P phrases · D dimensions
 """
 
 import base64
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import httpx
 import numpy as np
@@ -15,22 +16,30 @@ import numpy as np
 from clip_vectorizer import protocol
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
+from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
+    GrounderInfo,
+    Groundings,
+    Regions,
+)
 from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import (
     ItemT,
     build_form,
     read_address,
     read_array,
+    read_grounder,
+    read_groundings,
     read_json_answer,
     read_model_info,
     read_refusal,
+    read_region_lists,
     read_vectors,
     read_warnings,
     shift_refusal,
     split_batches,
 )
 
-__all__ = ["ModelInfo", "VectorizerClient"]
+__all__ = ["GrounderInfo", "Groundings", "ModelInfo", "Regions", "VectorizerClient"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +55,7 @@ STATE_SECONDS = 15.0  # for /meta and ready
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REQUEST_STATUSES = (401, 403, 404, 405, 408)  # of the statuses under 500, those that are not about an image
 
-ImageOutcome = Vectors | SidecarRefused
+RowT = TypeVar("RowT")
 
 
 class VectorizerClient:
@@ -87,13 +96,17 @@ class VectorizerClient:
 
         Raises SidecarUnreachable while the model is being loaded.
         """
-        info = read_model_info(read_json_answer(self._request_meta(), self.url), self.url)
+        info = read_model_info(self._request_meta(), self.url)
         self._dimension = info.dimension
         return info
 
-    def _request_meta(self) -> httpx.Response:
+    def grounder(self) -> GrounderInfo | None:
+        """What finds regions in the sidecar, None where nothing does. Raises as `meta` does."""
+        return read_grounder(self._request_meta())
+
+    def _request_meta(self) -> dict[str, Any]:
         try:
-            return self._http.request("GET", protocol.META)
+            return read_json_answer(self._http.request("GET", protocol.META), self.url)
         except SidecarRefused as refusal:
             if refusal.status == httpx.codes.SERVICE_UNAVAILABLE:
                 raise SidecarUnreachable(f"the sidecar at {self.url} is not ready: {refusal}") from refusal
@@ -110,7 +123,42 @@ class VectorizerClient:
     def embed_each_image(self, images: Sequence[bytes]) -> list[Vectors | SidecarRefused]:
         """For each file its vector (D,), or why the sidecar rejected this one."""
         batches = split_batches(images) if images else ()
-        return [outcome for batch in batches for outcome in embed_each(images[batch], self.embed_images)]
+        return [outcome for batch in batches for outcome in try_each(images[batch], self._list_vectors)]
+
+    def propose_regions(
+        self, images: Sequence[bytes], limit: int = 10, vectors: bool = False
+    ) -> list[Regions | SidecarRefused]:
+        """For each file its regions, the most object-like first, or why the sidecar rejected this one.
+
+        `vectors`: with those of the crops, in the space of the images. Raises SidecarRefused with status 501 where
+        the sidecar has no grounder that works without phrases.
+        """
+        batches = split_batches(images) if images else ()
+        request = partial(self._request_regions, limit=limit, vectors=vectors)
+        return [outcome for batch in batches for outcome in try_each(images[batch], request)]
+
+    def ground(self, image: bytes, phrases: Sequence[Sequence[str]]) -> Groundings:
+        """All regions of a file against all phrases, each a list of prompts: (P, N) similarities and probabilities.
+
+        Raises SidecarRefused with status 501 where the sidecar has no grounder.
+        """
+        request = {protocol.IMAGE: encode_base64(image), protocol.PHRASES: [list(prompts) for prompts in phrases]}
+        body = read_json_answer(self._http.post(protocol.GROUND, json=request), self.url)
+        for warning in read_warnings(body, 0, protocol.PHRASES):
+            logger.warning("%s", warning)
+        return read_groundings(body, len(phrases), self.url)
+
+    def _request_regions(self, images: Sequence[bytes], limit: int, vectors: bool) -> list[Regions]:
+        request = {
+            protocol.IMAGES: list(map(encode_base64, images)),
+            protocol.LIMIT: limit,
+            protocol.VECTORS: vectors,
+        }
+        body = read_json_answer(self._http.post(protocol.REGIONS, json=request), self.url)
+        return read_region_lists(body, len(images), vectors, self.url)
+
+    def _list_vectors(self, images: Sequence[bytes]) -> list[Vectors]:
+        return list(self.embed_images(images))
 
     def wait_until_ready(self, seconds: float) -> None:
         """Return once the model is loaded. Raises SidecarUnreachable after `seconds`, with the last error."""
@@ -157,7 +205,7 @@ class VectorizerClient:
                 if refusal.status not in NO_SUCH_ROUTE:
                     raise
                 self._has_file_route = False
-        texts = [base64.b64encode(image).decode("ascii") for image in images]
+        texts = list(map(encode_base64, images))
         return self._vectorize(protocol.IMAGES, protocol.IMAGE_VECTORS, texts, start)
 
     def _vectorize(self, field: str, vector_field: str, items: Sequence[str], start: int) -> Vectors:
@@ -241,9 +289,9 @@ class SidecarHttp:
             return self._http.request(method, path, timeout=self._timeout(path), **request)
 
     def _timeout(self, path: str) -> httpx.Timeout:
-        """Vectors may wait in a queue; the routes that report the sidecar's state never do."""
-        vectors = path.startswith(protocol.VECTORIZE)
-        seconds = self._timeout_seconds if vectors else min(self._timeout_seconds, STATE_SECONDS)
+        """Work may wait in a queue; the routes that report the sidecar's state never do."""
+        works = path.startswith((protocol.VECTORIZE, protocol.REGIONS, protocol.GROUND))
+        seconds = self._timeout_seconds if works else min(self._timeout_seconds, STATE_SECONDS)
         return httpx.Timeout(seconds, connect=min(self._timeout_seconds, CONNECT_SECONDS))
 
 
@@ -251,30 +299,36 @@ def describe_http_error(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-def embed_each(images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]) -> list[ImageOutcome]:
-    """For each image its vector (D,) or its refusal. `embed` returns (N, D) or raises SidecarRefused for all.
+def encode_base64(image: bytes) -> str:
+    return base64.b64encode(image).decode("ascii")
+
+
+def try_each(
+    images: Sequence[bytes], request: Callable[[Sequence[bytes]], Sequence[RowT]]
+) -> list[RowT | SidecarRefused]:
+    """For each image its row or its refusal. `request` returns one row each, or raises SidecarRefused for all.
 
     The good ones are sent once more: our sidecar lists all bad ones, and has the good ones' vectors in its cache.
     """
     if not images:
         return []
     try:
-        return list(embed(images))
+        return list(request(images))
     except SidecarRefused as refusal:
         if not 400 <= refusal.status < 500 or refusal.status in REQUEST_STATUSES:
             raise  # not about an image: a retry would fail again
         if refusal.refused:
-            return embed_others(refusal, images, embed)
+            return try_others(refusal, images, request)
         if len(images) == 1:
             return [SidecarRefused(refusal.status, refusal.problem.reason if refusal.problem else str(refusal))]
     half = len(images) // 2  # a sidecar that lists one bad image at most, or a request that is too large
-    return embed_each(images[:half], embed) + embed_each(images[half:], embed)
+    return try_each(images[:half], request) + try_each(images[half:], request)
 
 
-def embed_others(
-    refusal: SidecarRefused, images: Sequence[bytes], embed: Callable[[Sequence[bytes]], Vectors]
-) -> list[ImageOutcome]:
+def try_others(
+    refusal: SidecarRefused, images: Sequence[bytes], request: Callable[[Sequence[bytes]], Sequence[RowT]]
+) -> list[RowT | SidecarRefused]:
     """The outcomes of all images, of which `refusal` lists the bad ones."""
     bad = {index: SidecarRefused(refusal.status, reason) for index, reason in refusal.refused.items()}
-    good = iter(embed_each([image for index, image in enumerate(images) if index not in bad], embed))
+    good = iter(try_each([image for index, image in enumerate(images) if index not in bad], request))
     return [bad[index] if index in bad else next(good) for index in range(len(images))]

@@ -10,6 +10,7 @@ VectorizerError                     exit code 1
 │   ├── Unauthorised                401: no key, or a wrong one
 │   ├── NotServed                   404 or 405: no such path, method or model
 │   ├── SlowBody                    408: the body did not arrive in time
+│   ├── NoGrounder                  501: the sidecar finds no regions, or none without phrases
 │   └── Overloaded                  503: the queue is full, or the deadline passed
 ├── ImageRefused                    422 or 413: what is wrong with one image, without its position
 ├── ItemRefused                     one item of a request has no vector, as values; a route makes its sentence
@@ -107,6 +108,10 @@ class NotServed(RequestRefused):
 
 class SlowBody(RequestRefused):
     status = 408
+
+
+class NoGrounder(RequestRefused):
+    status = 501
 
 
 class ImageRefused(VectorizerError):

@@ -18,8 +18,8 @@ format, and failures as above.
 y1]], "objectness": [...]}]}`, one entry for each image: shares of the upright picture's sides, the most object-like
 first; with `vectors` also `"vectors": [[...]]`, those of the crops in the space of the images.
 `POST /ground` with `{"image": "...", "phrases": [["a prompt", "another"]]}` returns `{"boxes": [...], "objectness":
-[...], "similarities": [[...]], "probabilities": [[...]]}`, one row for each phrase. Both answer 501 where the sidecar
-has no grounder for them.
+[...], "similarities": [[...]], "probabilities": [[...]]}`, one row for each phrase, with `warnings` and `truncated` for
+phrases that were truncated. Both answer 501 where the sidecar has no grounder for them.
 
 `POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.
 """
@@ -29,14 +29,18 @@ VECTORIZE_IMAGES = "/vectorize/images"
 REGIONS, GROUND = "/regions", "/ground"
 LIVE = "/.well-known/live"  # 204
 READY = "/.well-known/ready"  # 204 once a model is loaded, else 503
-META = "/meta"  # ModelInfo's fields as a JSON object, `version`, `limits` and `routes`
+META = "/meta"  # ModelInfo's fields as a JSON object, `grounder`, `version`, `limits` and `routes`
 METRICS = "/metrics"  # for Prometheus
 EMBEDDINGS, MODELS = "/v1/embeddings", "/v1/models"
 MODEL = MODELS + "/{model}"  # the rest of the path, slashes included: names of models have them
 OPENAPI = "/openapi.json"
 
 TEXTS, IMAGES = "texts", "images"
+IMAGE, PHRASES, LIMIT, VECTORS = "image", "phrases", "limit", "vectors"
 TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"
+REGION_LISTS, BOXES, OBJECTNESS = "regions", "boxes", "objectness"
+SIMILARITIES, PROBABILITIES = "similarities", "probabilities"
+GROUNDER = "grounder"  # of /meta: what finds regions, or null
 ERROR, WARNINGS, REFUSED, ITEM, TRUNCATED = "error", "warnings", "refused", "item", "truncated"
 
 NPY = "application/x-npy"

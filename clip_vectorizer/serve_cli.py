@@ -147,6 +147,12 @@ SERVE_RULES = (
     **with_default("CLIP_ATTEND_PADDING", DEFAULTS.attend_padding),
 )
 @click.option(
+    "--grounder",
+    metavar="NAME",
+    help="What finds regions in pictures: auto, none or tiles.",
+    **with_default("CLIP_GROUNDER", DEFAULTS.grounder),
+)
+@click.option(
     "--log-level",
     type=click.Choice(LOG_LEVELS),
     help="debug logs one JSON line per request.",

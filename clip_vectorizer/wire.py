@@ -2,7 +2,7 @@
 
 A short, broken or foreign response must never reach the database.
 
-N items · D dimensions
+N items or regions · P phrases · D dimensions
 """
 
 import io
@@ -14,9 +14,34 @@ from typing import Any, TypeVar
 import httpx
 import numpy as np
 
+from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.errors import ItemProblem, SettingsError, SidecarRefused
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
-from clip_vectorizer.protocol import ERROR, ITEM, META, NPY, REFUSED, TEXTS, TRUNCATED, WARNINGS, format_truncated
+from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
+    GrounderInfo,
+    Groundings,
+    Regions,
+)
+from clip_vectorizer.protocol import (
+    BOXES,
+    ERROR,
+    GROUND,
+    GROUNDER,
+    ITEM,
+    META,
+    NPY,
+    OBJECTNESS,
+    PROBABILITIES,
+    REFUSED,
+    REGION_LISTS,
+    REGIONS,
+    SIMILARITIES,
+    TEXTS,
+    TRUNCATED,
+    VECTORS,
+    WARNINGS,
+    format_truncated,
+)
 from clip_vectorizer.public_urls import mask_user
 from clip_vectorizer.vectors import Vectors
 
@@ -121,11 +146,11 @@ def shift_refusal(refusal: SidecarRefused, start: int) -> SidecarRefused:
     return SidecarRefused(refusal.status, str(problem), refused, problem)
 
 
-def read_warnings(body: Mapping[str, Any], start: int) -> list[str]:
+def read_warnings(body: Mapping[str, Any], start: int, field: str = TEXTS) -> list[str]:
     """The warnings of a response; texts that were truncated with the caller's indexes, from `start`."""
     truncated = numbered(body.get(TRUNCATED))
     if truncated:
-        return [format_truncated(TEXTS, start + int(index), tokens) for index, tokens in truncated]
+        return [format_truncated(field, start + int(index), tokens) for index, tokens in truncated]
     return [str(warning) for warning in body.get(WARNINGS) or ()]
 
 
@@ -166,3 +191,66 @@ def read_vectors(rows: Any, count: int, url: str) -> Vectors:
     if not np.isfinite(vectors).all():
         raise SidecarRefused(httpx.codes.OK, f"{url} answered a vector with NaN or infinity; its model is broken")
     return vectors
+
+
+def read_grounder(body: Mapping[str, Any]) -> GrounderInfo | None:
+    """What finds regions, from `/meta`; None where nothing does, or where the sidecar is of an earlier version."""
+    found = body.get(GROUNDER)
+    names = [field.name for field in fields(GrounderInfo)]
+    if not isinstance(found, dict) or not all(name in found for name in names):
+        return None
+    return GrounderInfo(**{name: found[name] for name in names})
+
+
+def read_region_lists(body: Mapping[str, Any], count: int, with_vectors: bool, url: str) -> list[Regions]:
+    """The regions of each of `count` images. Raises SidecarRefused for anything else."""
+    lists = body.get(REGION_LISTS)
+    if not isinstance(lists, list) or len(lists) != count or not all(isinstance(each, dict) for each in lists):
+        raise SidecarRefused(httpx.codes.OK, f"{url}{REGIONS} did not answer regions for each of {count} images")
+    return [read_regions(each, with_vectors, url + REGIONS) for each in lists]
+
+
+def read_regions(body: Mapping[str, Any], with_vectors: bool, url: str) -> Regions:
+    objectness_n = read_scores(body.get(OBJECTNESS), None, url)
+    count = len(objectness_n)
+    boxes_n4 = read_boxes(body.get(BOXES), count, url)
+    if not with_vectors:
+        return Regions(boxes_n4, objectness_n)
+    rows = body.get(VECTORS)
+    return Regions(boxes_n4, objectness_n, read_vectors(rows, count, url) if count else np.empty((0, 0), np.float32))
+
+
+def read_groundings(body: Mapping[str, Any], phrases: int, url: str) -> Groundings:
+    """All regions against `phrases` phrases. Raises SidecarRefused for anything else."""
+    url += GROUND
+    regions = read_regions(body, False, url)
+    shape = (phrases, len(regions.objectness_n))
+    similarities_pn, probabilities_pn = (
+        read_scores(body.get(name), shape, url) for name in (SIMILARITIES, PROBABILITIES)
+    )
+    truncated = {int(index): int(tokens) for index, tokens in numbered(body.get(TRUNCATED))}
+    return Groundings(regions, similarities_pn, probabilities_pn, truncated)
+
+
+def read_boxes(values: Any, count: int, url: str) -> BoxArray:
+    """(count, 4) float32, each from its left top to its right bottom. Raises SidecarRefused for anything else."""
+    boxes_n4 = read_scores(values, (count, 4), url)
+    if (boxes_n4[:, 2:] < boxes_n4[:, :2]).any():
+        raise SidecarRefused(httpx.codes.OK, f"{url} answered a box whose sides are the wrong way round")
+    return boxes_n4
+
+
+def read_scores(values: Any, shape: tuple[int, ...] | None, url: str) -> ScoreArray:
+    """Finite float32 of `shape`, None: one row of any length. Raises SidecarRefused for anything else."""
+    try:
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, which is rejected below
+            scores: ScoreArray = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        scores = np.full((), np.nan, dtype=np.float32)
+    if shape is not None and scores.size == 0 and 0 in shape:
+        scores = scores.reshape(shape)
+    if scores.ndim != 1 if shape is None else scores.shape != shape:
+        raise SidecarRefused(httpx.codes.OK, f"{url} answered numbers of shape {scores.shape}, not {shape or '(N,)'}")
+    if not np.isfinite(scores).all():
+        raise SidecarRefused(httpx.codes.OK, f"{url} answered NaN or infinity; its model is broken")
+    return scores

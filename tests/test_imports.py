@@ -50,7 +50,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "clip_vectorizer.common_options",
         "clip_vectorizer.query.evaluation.statistics",
     ),
-    ("clip_vectorizer", "clip_vectorizer.models.encoder", "clip_vectorizer.query.choices"),
+    (
+        *("clip_vectorizer", "clip_vectorizer.models.encoder", "clip_vectorizer.models.grounding.grounder"),
+        "clip_vectorizer.query.choices",
+    ),
 )
 
 # What must not be imported, however far down the arrow it stands.

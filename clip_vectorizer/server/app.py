@@ -3,8 +3,10 @@
 from starlette.types import ASGIApp
 
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.protocol import (
     EMBEDDINGS,
+    GROUND,
     LIVE,
     META,
     METRICS,
@@ -12,11 +14,13 @@ from clip_vectorizer.protocol import (
     MODELS,
     OPENAPI,
     READY,
+    REGIONS,
     VECTORIZE,
     VECTORIZE_IMAGES,
 )
 from clip_vectorizer.server.middleware import Credentials, RouteHandler, SidecarApp
 from clip_vectorizer.server.routes.openai import embeddings_handler, model_handler, models_handler
+from clip_vectorizer.server.routes.regions import ground_handler, regions_handler
 from clip_vectorizer.server.routes.status import (
     handle_live,
     handle_openapi,
@@ -32,7 +36,7 @@ from clip_vectorizer.server.settings import Settings
 def create_app(settings: Settings, encoder: Encoder) -> ASGIApp:
     """A sidecar that is ready immediately. It needs no lifespan, so a test may call it through a transport."""
     service = Service(settings.limits, settings.decode_threads)
-    service.use(encoder)
+    service.use(encoder, grounder=load_grounder(settings.grounder, encoder))
     return build_app(service, settings)
 
 
@@ -47,6 +51,8 @@ def build_routes(service: Service) -> dict[str, dict[str, RouteHandler]]:
     routes: dict[str, dict[str, RouteHandler]] = {
         VECTORIZE: {"POST": vectorize_handler(service)},
         VECTORIZE_IMAGES: {"POST": images_handler(service)},
+        REGIONS: {"POST": regions_handler(service)},
+        GROUND: {"POST": ground_handler(service)},
         EMBEDDINGS: {"POST": embeddings_handler(service)},
         MODELS: {"GET": models_handler(service)},
         MODEL: {"GET": model_handler(service)},

@@ -13,23 +13,32 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from clip_vectorizer.errors import DeviceLost, EncoderFailed
 from clip_vectorizer.models.encoder import Encoder, PreparedText
-from clip_vectorizer.models.pauses import set_pause_work
-from clip_vectorizer.server.queues import ITEM_KINDS, BatchStats, EmbeddingResult, ItemKind, ItemQueue, QueuedItem
+from clip_vectorizer.models.pauses import set_break_work, set_pause_work
+from clip_vectorizer.server.queues import (
+    ITEM_KINDS,
+    BatchStats,
+    EmbeddingResult,
+    FairPool,
+    ItemKind,
+    ItemQueue,
+    QueuedItem,
+)
 from clip_vectorizer.threads import ThreadTask, prepare_task
 from clip_vectorizer.vectors import Pixels, Vectors
 
 RowOrError = Vectors | EncoderFailed  # one unit row (D,), or why there is none
 EncodeFunction = Callable[[Any], Vectors]  # items in, (N, D) out
 ResultT = TypeVar("ResultT")
+ArgumentsP = ParamSpec("ArgumentsP")
 
 
 class Batcher:
@@ -49,6 +58,7 @@ class Batcher:
         self._queues = {kind: ItemQueue(kind) for kind in ITEM_KINDS}
         self._devices = [device for encoder in encoders for device in open_devices(encoder)]
         self._idle = list(self._devices)
+        self._long = FairPool(LongExecutor(self._devices[0].thread), 1)
         self._workers: set[asyncio.Task[None]] = set()
         self._changed: asyncio.Event = asyncio.Event()
         self.death: BaseException | None = None
@@ -88,6 +98,21 @@ class Batcher:
         self._changed.set()
         self._wake(kind)
         return waiting.row
+
+    async def run_long(self, owner: object, work: Callable[[], ResultT]) -> ResultT:
+        """The result of work of several passes, on the thread of the first device; batches run in its breaks.
+
+        One at a time; owners take turns. Raises what `work` raises, and EncoderFailed once a device is dead.
+        """
+        if self.death is not None:
+            raise dead_worker_error(self.death)
+        result, error = await self._long.run(owner, run_work, work)
+        if isinstance(error, DeviceLost):
+            self._die(error)
+            raise dead_worker_error(error)
+        if error is not None:
+            raise error
+        return cast(ResultT, result)
 
     def _wake(self, kind: ItemKind) -> None:
         """Start the device that has been idle longest among those that encode such items."""
@@ -212,6 +237,16 @@ def run_batch(encode: EncodeFunction, items: Sequence[Any]) -> tuple[list[RowOrE
         return [], error
 
 
+def run_work(work: Callable[[], ResultT]) -> tuple[ResultT | None, Exception | None]:
+    """The result or the error as values, as for `run_batch`."""
+    try:
+        return work(), None
+    except SystemExit as error:
+        return None, RuntimeError(f"SystemExit: {error}")
+    except Exception as error:
+        return None, error
+
+
 def encode_items(encode: EncodeFunction, items: Sequence[Any]) -> list[RowOrError]:
     """One row or error per item: a batch that fails is retried item by item. Raises DeviceLost alone."""
     try:
@@ -245,36 +280,63 @@ class DeviceThread:
 
     def submit(self, work: Callable[[], ResultT], urgent: bool) -> "Future[ResultT]":
         """Run `work` in the thread. It may raise anything: the exception goes to the future, the thread survives."""
+        return self._submit(work, self._queue.urgent if urgent else self._queue.usual)
+
+    def submit_long(self, work: Callable[[], ResultT]) -> "Future[ResultT]":
+        """As `submit`, after all other work; what comes meanwhile runs in the breaks of `work`."""
+        return self._submit(work, self._queue.long)
+
+    def _submit(self, work: Callable[[], ResultT], queue: deque[ThreadTask]) -> "Future[ResultT]":
         future, task = prepare_task(work)
-        (self._queue.urgent if urgent else self._queue.usual).append(task)
+        queue.append(task)
         self._queue.waiting.release()
         return future
 
 
+class LongExecutor(Executor):
+    """The thread of a device, for work that all batches go before."""
+
+    def __init__(self, thread: DeviceThread) -> None:
+        self._thread = thread
+
+    def submit(
+        self, work: Callable[ArgumentsP, ResultT], /, *args: ArgumentsP.args, **kwargs: ArgumentsP.kwargs
+    ) -> "Future[ResultT]":
+        return self._thread.submit_long(partial(work, *args, **kwargs))
+
+
 class DeviceQueue:
-    """The tasks of the thread, which sleeps while there are none: `waiting` counts both kinds."""
+    """The tasks of the thread, which sleeps while there are none: `waiting` counts all kinds."""
 
     def __init__(self) -> None:
         self.urgent: deque[ThreadTask] = deque()
         self.usual: deque[ThreadTask] = deque()
+        self.long: deque[ThreadTask] = deque()
         self.waiting = threading.Semaphore(0)
         self.closed = False
         self.busy = BusyClock()
 
     def run(self) -> None:
         set_pause_work(self.run_urgent)
+        set_break_work(self.run_waiting)
         while True:
             self.waiting.acquire()
             if self.closed:
                 return
             with self.busy.running():
-                (self.urgent or self.usual).popleft()()
+                (self.urgent or self.usual or self.long).popleft()()
 
     def run_urgent(self) -> None:
         """Run the urgent tasks that have come meanwhile; called at the pauses of other work."""
         while self.urgent:
             self.waiting.acquire()  # does not block: it was released for this task
             self.urgent.popleft()()
+
+    def run_waiting(self) -> None:
+        """Run the urgent and the usual tasks that have come meanwhile; called at the breaks of a long one."""
+        while self.urgent or self.usual:
+            self.waiting.acquire()
+            (self.urgent or self.usual).popleft()()
 
 
 class BusyClock:

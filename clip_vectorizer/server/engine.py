@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.server.decode import count_pixels, decode_pixels
+from clip_vectorizer.server.grounding import GroundingBackend, open_picture
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.queues import EmbeddingResult, FairPool, ItemKind
 from clip_vectorizer.threads import DaemonThreads
-from clip_vectorizer.vectors import Pixels, Vectors
+from clip_vectorizer.vectors import Box, Pixels, Vectors
 
 QUICK_PIXELS, QUICK_BYTES = 2_000_000, 500_000  # decoded in some 10 ms
 MAX_LIGHT_PIXELS = 16_000_000  # larger images are decoded one at a time: they take seconds and hundreds of megabytes
@@ -59,8 +61,14 @@ class Engine:
     """
 
     def __init__(
-        self, encoders: Sequence[Preparer], backend: EncodingBackend, limits: Limits, decode_threads: int
+        self,
+        encoders: Sequence[Preparer],
+        backend: EncodingBackend,
+        limits: Limits,
+        decode_threads: int,
+        grounding: GroundingBackend | None = None,
     ) -> None:
+        self.grounding = grounding
         self._encoder, self._backend, self._limits = encoders[0], backend, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: SingleFlight[EmbeddedItem] = SingleFlight()
@@ -85,6 +93,22 @@ class Engine:
         large = len(data) > MAX_INLINE_HASH_BYTES
         key = await asyncio.to_thread(content_key, b"image", data) if large else content_key(b"image", data)
         return self._find(key) or await self._join(key, lambda: self._encode_image(key, owner, data))
+
+    async def open_picture(self, owner: object, data: bytes) -> Image.Image:
+        """The picture of an image file, for a grounder. Raises ImageRefused."""
+        large = count_pixels(data, self._limits.decode) > MAX_LIGHT_PIXELS
+        pool = self._heavy if large else self._light
+        return await pool.run(owner, open_picture, data, self._limits.decode)
+
+    async def crop(self, owner: object, picture: Image.Image, box: Box) -> EmbeddedItem:
+        """The row of a part of a picture; `box` is in its pixels. Raises EncoderFailed."""
+        with self._backend.announced("image"):
+            pixels = await self._light.run(owner, self._encoder.prepare_image, picture, box)
+        key = content_key(b"pixels", np.ascontiguousarray(pixels).data)
+        return self._find(key) or await self._join(key, lambda: self._encode_pixels(key, owner, pixels))
+
+    async def _encode_pixels(self, key: bytes, owner: object, pixels: Pixels) -> EmbeddedItem:
+        return self._store(key, EmbeddedItem(await self._backend.encode("image", owner, pixels, key)))
 
     def _find(self, key: bytes) -> EmbeddedItem | None:
         vector = self.cache.get(key)
@@ -160,7 +184,7 @@ def entry_bytes(row: Vectors) -> int:
     return row.nbytes + ENTRY_BYTES
 
 
-def content_key(kind: bytes, content: bytes) -> bytes:
+def content_key(kind: bytes, content: bytes | memoryview) -> bytes:
     """The key of an input. `kind` (at most 16 bytes) separates a text and an image of equal bytes.
 
     >>> content_key(b"text", b"owl") == content_key(b"image", b"owl")

@@ -75,6 +75,9 @@ class Metrics:
         self._waits = histogram("clip_queue_wait_seconds", "Of one item, for the model.", SECONDS_BUCKETS, "kind")
         self._sizes = histogram("clip_batch_size", "Items in one pass.", SIZE_BUCKETS, "kind")
         self._passes = histogram("clip_pass_seconds", "Of one pass of the model.", SECONDS_BUCKETS, "kind")
+        self._grounder = histogram(
+            "clip_grounder_seconds", "Of one picture, breaks for batches included.", SECONDS_BUCKETS, "operation"
+        )
         start_at_zero(self._items, product(ITEM_KINDS, SOURCES))
         start_at_zero(self._hits, [("hit",), ("miss",)])
 
@@ -112,6 +115,10 @@ class Metrics:
         wait = self._waits(batch.kind)
         for seconds in batch.waits_seconds:
             wait.observe(seconds)
+
+    def grounding(self, operation: str, seconds: float) -> None:
+        """Count one picture: `propose` or `ground`."""
+        self._grounder(operation).observe(seconds)
 
     def watch_model(self, batcher: Batcher, cache: VectorCache, info: ModelInfo) -> None:
         """Add what is read from the model's process at each request of the metrics."""

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from clip_vectorizer.errors import (
     BadRequest,
     EncoderFailed,
+    NoGrounder,
     NotServed,
     Overloaded,
     RequestRefused,
@@ -43,6 +44,7 @@ ERROR_KINDS: dict[type[BaseException], str] = {
     Unauthorised: "unauthorised",
     NotServed: "not_served",
     SlowBody: "slow_body",
+    NoGrounder: "no_grounder",
     Overloaded: "overloaded",
     EncoderFailed: "model_failed",
     ClientDisconnect: "client_gone",

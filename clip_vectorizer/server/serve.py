@@ -8,6 +8,7 @@ import contextlib
 import logging
 
 from clip_vectorizer.images.pillow import lift_pillow_limit
+from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from clip_vectorizer.server.shutdown import GracefulServer, Shutdown, run_until_signal
@@ -40,7 +41,11 @@ def serve(settings: Settings, load: EncoderLoader) -> None:
     listener = listen(settings.host, settings.port, accept=not settings.listen_when_ready)
     shutdown.server = GracefulServer(build_config(service, settings))
     loading = LoadingThread(
-        load, settings.limits.max_batch, lambda encoders: service.use(*encoders), shutdown.stop, "ready"
+        load,
+        settings.limits.max_batch,
+        lambda encoders: service.use(*encoders, grounder=load_grounder(settings.grounder, encoders[0])),
+        shutdown.stop,
+        "ready",
     )
     with end_on_sigterm() if settings.listen_when_ready else contextlib.nullcontext():
         log_address(listener, settings)

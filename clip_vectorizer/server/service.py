@@ -12,10 +12,12 @@ from typing import Any
 
 from clip_vectorizer.errors import EncoderFailed, ImageRefused, ItemRefused, Overloaded
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
+from clip_vectorizer.models.grounding.grounder import Grounder, GrounderInfo
 from clip_vectorizer.protocol import IMAGES, TEXTS
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.codec import EmbedInputs
 from clip_vectorizer.server.engine import EmbeddedItem, Engine
+from clip_vectorizer.server.grounding import DeviceGrounding
 from clip_vectorizer.server.limits import Gate, Limits, count_places
 from clip_vectorizer.server.metrics import Metrics, RequestTimes
 from clip_vectorizer.vectors import Vectors
@@ -52,11 +54,12 @@ class Service:
         self._decode_threads, self._on_death = decode_threads, on_death
         self._engine: Engine | None = None
 
-    def use(self, *encoders: Encoder) -> None:
-        """Start with one encoder per device, all of the same weights."""
+    def use(self, *encoders: Encoder, grounder: Grounder | None = None) -> None:
+        """Start with one encoder per device, all of the same weights; `grounder` runs on the first."""
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._stop_after, limits.hang_seconds)
-        engine = Engine(encoders, batcher, limits, self._decode_threads)
+        grounding = DeviceGrounding(grounder, batcher, self.metrics.grounding) if grounder else None
+        engine = Engine(encoders, batcher, limits, self._decode_threads, grounding)
         self.metrics.watch_model(batcher, engine.cache, engine.info)
         self.open(engine)
 
@@ -75,13 +78,19 @@ class Service:
     @property
     def info(self) -> ModelInfo:
         """The model and how its input is made. Raises Overloaded while there is none."""
-        info = self._ready_engine().info
+        info = self.ready_engine().info
         raw = self.limits.colour == "raw"  # other pixels, whose vectors must not mix with the usual ones
         return replace(info, preprocessing=f"{info.preprocessing}-raw") if raw else info
 
+    @property
+    def grounder(self) -> GrounderInfo | None:
+        """What finds regions, if anything does. Raises Overloaded while there is no model."""
+        grounding = self.ready_engine().grounding
+        return grounding.info if grounding else None
+
     async def embed(self, inputs: EmbedInputs, times: RequestTimes) -> EmbedResponse:
         """Raises ItemRefused for the first item without a row; Overloaded, TooLarge for the whole request."""
-        engine, owner = self._ready_engine(), object()
+        engine, owner = self.ready_engine(), object()
         with self.items.enter(count_places(len(inputs.texts), len(inputs.images))):
             texts = await self._prepare(engine, inputs.texts)
             items = await gather_in_waves(start_items(engine, owner, texts, inputs.images))
@@ -112,7 +121,8 @@ class Service:
         self.close(f"the model's worker died ({error}); this sidecar ends")
         self._on_death(error)
 
-    def _ready_engine(self) -> Engine:
+    def ready_engine(self) -> Engine:
+        """Raises Overloaded while there is none."""
         if self._engine is None:
             raise Overloaded(self.status)
         return self._engine
@@ -148,15 +158,20 @@ async def fail(error: ImageRefused) -> EmbeddedItem:
 
 def collect_rows(inputs: EmbedInputs, items: Sequence[EmbeddedItem | BaseException]) -> list[Vectors]:
     """The rows of all items. Raises ItemRefused for the first without one, or its error as it is."""
-    pairs = zip(list_positions(inputs), items, strict=True)
+    check_items(list_positions(inputs), items, items[len(inputs.texts) :])
+    return [item.row.vector for item in items if isinstance(item, EmbeddedItem)]
+
+
+def check_items(positions: Sequence[tuple[str, int]], items: Sequence[object], images: Sequence[object]) -> None:
+    """Raises ItemRefused for the first error among `items`, or an error that is about no item as it is."""
+    pairs = zip(positions, items, strict=True)
     failed = next(((position, item) for position, item in pairs if isinstance(item, BaseException)), None)
     if failed is None:
-        return [item.row.vector for item in items if isinstance(item, EmbeddedItem)]
+        return
     position, error = failed
     if not isinstance(error, ImageRefused | EncoderFailed):
         raise error
-    images = enumerate(items[len(inputs.texts) :])
-    refused = {index: image for index, image in images if isinstance(image, ImageRefused)}
+    refused = {index: image for index, image in enumerate(images) if isinstance(image, ImageRefused)}
     raise ItemRefused(*position, error, refused) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.images.settings import ColourMode
 from clip_vectorizer.models.cores import usable_cores
+from clip_vectorizer.models.grounding.names import explain_grounder
 from clip_vectorizer.secret_files import read_secret
 from clip_vectorizer.server.limits import Limits
 
@@ -23,6 +24,7 @@ MAX_PROCESSES = 256  # each takes some 300 MB with a torch model's preprocessing
 @dataclass(frozen=True, slots=True)
 class Settings:
     model: str = "emoji"
+    grounder: str = "auto"  # what finds regions (models.grounding.names)
     architecture: str = ""  # of a checkpoint file
     attend_padding: int = 0  # tokens to which Taiyi's texts are padded, without a mask; 0: masked
     host: str = "127.0.0.1"
@@ -45,6 +47,7 @@ def parse_settings(env: Mapping[str, str]) -> Settings:
     usual = Settings()
     return Settings(
         model=env.get("CLIP_MODEL", "").strip() or usual.model,
+        grounder=parse_grounder(env),
         architecture=env.get("CLIP_ARCHITECTURE", "").strip(),
         attend_padding=parse_int(env, "CLIP_ATTEND_PADDING", usual.attend_padding, least=0),
         host=env.get("CLIP_HOST", "").strip() or usual.host,
@@ -98,6 +101,13 @@ def parse_share(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= share <= 1:
         raise SettingsError(f"{name}={text!r}: expected a number from 0 to 1, for example {default}")
     return share
+
+
+def parse_grounder(env: Mapping[str, str]) -> str:
+    text = env.get("CLIP_GROUNDER", "").strip() or Settings().grounder
+    if reason := explain_grounder(text):
+        raise SettingsError(f"CLIP_GROUNDER={text!r}: {reason}")
+    return text
 
 
 def parse_colour(env: Mapping[str, str]) -> ColourMode:

@@ -3,8 +3,8 @@
 N regions · P phrases · D dimensions
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from PIL import Image
@@ -28,7 +28,7 @@ class Regions:
 
     boxes_n4: BoxArray
     objectness_n: ScoreArray  # 0..1: how likely the box holds one whole thing, whatever it is
-    vectors_nd: Vectors | None = None  # unit rows of the grounder's own; None: it has none, crops are embedded
+    vectors_nd: Vectors | None = None  # unit rows in the space of the sidecar's texts; None: crops are embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Groundings:
     regions: Regions
     similarities_pn: ScoreArray  # what the model compares: cosines, or logits of a fused model
     probabilities_pn: ScoreArray  # 0..1: the box is of the phrase
+    truncated: Mapping[int, int] = field(default_factory=dict)  # phrases that were cut: tokens read, by index
 
 
 class Grounder(Protocol):
@@ -47,7 +48,7 @@ class Grounder(Protocol):
     def info(self) -> GrounderInfo: ...
 
     def propose(self, image: Image.Image, limit: int) -> Regions:
-        """At most `limit` regions, without any phrase. Raises FusedGrounder where the model needs phrases."""
+        """At most `limit` regions, without any phrase. Raises NoGrounder where the model needs phrases."""
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         """All regions against all phrases, in one pass over the picture.

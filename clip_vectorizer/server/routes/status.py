@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from clip_vectorizer import __version__
+from clip_vectorizer.protocol import GROUNDER
 from clip_vectorizer.server.middleware import RouteHandler, TrackedRequest
 from clip_vectorizer.server.service import Service
 
@@ -44,7 +45,9 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
     }
 
     async def meta(_request: TrackedRequest) -> Response:
-        return JSONResponse({**dataclasses.asdict(service.info), **more})
+        grounder = service.grounder
+        found = {GROUNDER: dataclasses.asdict(grounder) if grounder else None}
+        return JSONResponse({**dataclasses.asdict(service.info), **found, **more})
 
     return meta
 

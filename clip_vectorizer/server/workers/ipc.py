@@ -26,20 +26,24 @@ class MessageType(IntEnum):
     PREPARED = 4  # it has loaded what READY contained
     PAGE = 5  # its metrics
     ASK_TOTALS = 6  # number: a request for the metrics of all processes
+    GROUND = 7  # number, owner, width, height, length, JSON of that length, pixels: a picture to find regions in
+    GROUND_GONE = 8  # number: its regions are no longer needed
     # from the model's process
     START = 17  # a pickled WorkerConfig
-    READY = 18  # a pickled Preparer
+    READY = 18  # a pickled Preparer, and the GrounderInfo or None
     OPEN = 19  # every worker is prepared
     REFUSE = 20  # a message: the model is lost
     ROW = 21  # number, seconds in the queue, seconds of the batch, cached, numbers
     FAILED = 22  # number, a message
     ASK_PAGE = 23
     TOTALS = 24  # number, a page
+    GROUNDED = 25  # number, JSON: the regions, or an error
 
 
 NUMBER_STRUCT = struct.Struct("<Q")
 COMING_STRUCT = struct.Struct("<QB")
 ITEM_STRUCT = struct.Struct("<QBQ16s")
+GROUND_STRUCT = struct.Struct("<QQIII")
 ROW_STRUCT = struct.Struct("<Qdd?")
 HEADER = struct.Struct("<IB")
 SMALL_BYTES = 65_536  # larger frames are not copied once more; an image of 224 x 224 is 150,528 bytes

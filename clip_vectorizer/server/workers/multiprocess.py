@@ -13,8 +13,11 @@ import socket
 from collections.abc import Callable, Sequence
 
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.catalog import load_grounder
+from clip_vectorizer.models.grounding.grounder import Grounder
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.engine import VectorCache
+from clip_vectorizer.server.grounding import DeviceGrounding
 from clip_vectorizer.server.metrics import Metrics
 from clip_vectorizer.server.settings import Settings, build_worker_config, check_platform
 from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, FAILURE_DRAIN_SECONDS, exit_after
@@ -86,7 +89,9 @@ class MultiprocessSidecar:
 
     def _on_loaded(self, encoders: Sequence[Encoder]) -> None:
         """In the loading thread."""
-        self._call_in_loop(self._use, encoders, pickle.dumps(encoders[0].preparer))
+        grounder = load_grounder(self._settings.grounder, encoders[0])
+        ready = pickle.dumps((encoders[0].preparer, grounder.info if grounder else None))
+        self._call_in_loop(self._use, encoders, grounder, ready)
 
     def _on_load_error(self, error: BaseException) -> None:
         """In the loading thread."""
@@ -96,12 +101,13 @@ class MultiprocessSidecar:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the sidecar was stopped meanwhile
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _use(self, encoders: Sequence[Encoder], preparer: bytes) -> None:
+    def _use(self, encoders: Sequence[Encoder], grounder: Grounder | None, ready: bytes) -> None:
         limits = self._settings.limits
         batcher = Batcher(encoders, limits.max_batch, self._metrics.batch, self._on_death, limits.hang_seconds)
-        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes))
+        grounding = DeviceGrounding(grounder, batcher, self._metrics.grounding) if grounder else None
+        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes), grounding)
         self._metrics.watch_model(batcher, dispatcher.cache, encoders[0].info)
-        self._pool.use(dispatcher, preparer)
+        self._pool.use(dispatcher, ready)
 
     def _on_death(self, error: BaseException) -> None:
         """End after the workers have. A thread that hangs in a device's driver must not keep this process alive."""

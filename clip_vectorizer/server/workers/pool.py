@@ -20,6 +20,7 @@ from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.server.metrics import Metrics, sum_pages
 from clip_vectorizer.server.settings import WorkerConfig
 from clip_vectorizer.server.workers.dispatcher import Dispatcher, WorkerSession
+from clip_vectorizer.server.workers.grounding_frames import GroundingSession
 from clip_vectorizer.server.workers.ipc import NUMBER_STRUCT, FrameStream, MessageType
 from clip_vectorizer.server.workers.socket_passing import ConnectionSender
 
@@ -164,6 +165,7 @@ class WorkerProcess:
         self.stream = FrameStream(self._receive, self._kill_soon)
         self._on_prepared, self._totals = on_prepared, totals
         self._session: WorkerSession | None = None
+        self._grounding: GroundingSession | None = None
         self._page_received = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: ConnectionSender
@@ -193,6 +195,8 @@ class WorkerProcess:
 
     def use(self, dispatcher: Dispatcher, preparer: bytes) -> None:
         self._session = WorkerSession(self.stream, dispatcher)
+        if dispatcher.grounding:
+            self._grounding = GroundingSession(self.stream, dispatcher.grounding)
         self.stream.send(MessageType.READY, preparer)
 
     async def refresh(self) -> None:
@@ -215,6 +219,8 @@ class WorkerProcess:
         self._page_received.set()
         if self._session:
             self._session.close()
+        if self._grounding:
+            self._grounding.close()
 
     def _receive(self, message: int, body: bytearray) -> None:
         match message:
@@ -224,6 +230,10 @@ class WorkerProcess:
                 self._session.item(body)
             case MessageType.GONE if self._session:
                 self._session.gone(body)
+            case MessageType.GROUND if self._grounding:
+                self._grounding.start(body)
+            case MessageType.GROUND_GONE if self._grounding:
+                self._grounding.gone(body)
             case MessageType.PREPARED:
                 self.prepared = True
                 self._on_prepared(self)

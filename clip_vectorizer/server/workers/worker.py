@@ -21,6 +21,7 @@ from PIL import Image
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.images.pillow import lift_pillow_limit
 from clip_vectorizer.models.encoder import PreparedText, Preparer
+from clip_vectorizer.models.grounding.grounder import GrounderInfo
 from clip_vectorizer.server.engine import Engine
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult, ItemKind
@@ -28,6 +29,7 @@ from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import WorkerConfig
 from clip_vectorizer.server.shutdown import GracefulServer
 from clip_vectorizer.server.startup import build_config
+from clip_vectorizer.server.workers.grounding_frames import RemoteGrounding
 from clip_vectorizer.server.workers.ipc import (
     COMING_STRUCT,
     NUMBER_STRUCT,
@@ -79,6 +81,7 @@ class Worker:
         self.service: Service
         self.drained = False
         self._backend = RemoteBackend(self.stream)
+        self._grounding: RemoteGrounding | None = None
         self._engine: Engine
         self._preparing: asyncio.Task[None]
         self._numbers = itertools.count()
@@ -101,6 +104,8 @@ class Worker:
                 self._backend.row(body)
             case MessageType.FAILED:
                 self._backend.failed(body)
+            case MessageType.GROUNDED if self._grounding:
+                self._grounding.receive(body)
             case MessageType.START:
                 self._start(pickle.loads(body))
             case MessageType.READY:
@@ -123,12 +128,14 @@ class Worker:
 
     async def _prepare(self, pickled: bytes) -> None:
         try:
-            preparer = await asyncio.wrap_future(DaemonThreads(1, "preparer").submit(warm_preparer, pickled))
+            loading = DaemonThreads(1, "preparer").submit(warm_preparer, pickled)
+            preparer, grounder = await asyncio.wrap_future(loading)
         except Exception:
             log.exception("a worker cannot load the preprocessing of the model")
             os._exit(LOST_EXIT_CODE)
         settings = self.started.result().settings
-        self._engine = Engine([preparer], self._backend, settings.limits, settings.decode_threads)
+        self._grounding = RemoteGrounding(self.stream, grounder) if grounder else None
+        self._engine = Engine([preparer], self._backend, settings.limits, settings.decode_threads, self._grounding)
         self.stream.send(MessageType.PREPARED)
 
     def _receive_totals(self, body: bytearray) -> None:
@@ -141,12 +148,14 @@ class Worker:
             os._exit(LOST_EXIT_CODE)
 
 
-def warm_preparer(pickled: bytes) -> Preparer:
+def warm_preparer(pickled: bytes) -> tuple[Preparer, GrounderInfo | None]:
     """Load and run the preprocessing once: it may import torch, which takes seconds, and first items are slow."""
-    preparer: Preparer = pickle.loads(pickled)
+    preparer: Preparer
+    grounder: GrounderInfo | None
+    preparer, grounder = pickle.loads(pickled)
     preparer.prepare_text("warm-up")
     preparer.prepare_image(Image.new("RGB", WARM_UP_SIZE))
-    return preparer
+    return preparer, grounder
 
 
 class RemoteBackend:

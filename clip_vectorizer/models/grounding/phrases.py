@@ -1,0 +1,86 @@
+"""Phrases of a CLIP against regions of the same space: S = O P^T, and a probability for each pair.
+
+N regions · P phrases · B background prompts · D dimensions
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from clip_vectorizer.boxes import ScoreArray
+from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
+from clip_vectorizer.models.grounding.grounder import Groundings, Regions
+from clip_vectorizer.models.pauses import run_break_work
+from clip_vectorizer.vectors import Vectors, ensemble
+
+PASS_TEXTS = 64
+# What a region is called that is of no phrase: nothing, anything, a part of something.
+BACKGROUND = (
+    *("", "a picture", "a background", "an empty white background", "a plain surface", "a texture"),
+    *("nothing", "something", "a thing", "an object", "a part of something", "several different things"),
+)
+
+
+class PhraseScorer:
+    """Compares phrases with regions by the text tower of an encoder, which must not run elsewhere meanwhile."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @cached_property
+    def _background_bd(self) -> Vectors:
+        return encode_texts(self._encoder, [self._encoder.prepare_text(prompt) for prompt in BACKGROUND])
+
+    def compare(self, regions: Regions, phrases: Sequence[Sequence[str]]) -> Groundings:
+        """`regions` must have vectors; a phrase's vector is the mean of its prompts'."""
+        assert regions.vectors_nd is not None
+        prepared = [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
+        similarities_pn = self.encode(prepared) @ regions.vectors_nd.T
+        background_bn = self._background_bd @ regions.vectors_nd.T
+        return Groundings(
+            regions,
+            similarities_pn,
+            calibrate(similarities_pn, background_bn, self._encoder.info),
+            find_cut_phrases(prepared),
+        )
+
+    def encode(self, prepared: Sequence[Sequence[PreparedText]]) -> Vectors:
+        """(P, D): a unit vector for each phrase from its prompts."""
+        rows_nd = encode_texts(self._encoder, [text for prompts in prepared for text in prompts])
+        ends = np.cumsum([len(prompts) for prompts in prepared])
+        return np.stack([ensemble(prompts_pd) for prompts_pd in np.split(rows_nd, ends[:-1])])
+
+
+def encode_texts(encoder: Encoder, texts: Sequence[PreparedText]) -> Vectors:
+    passes = []
+    for start in range(0, len(texts), PASS_TEXTS):
+        passes.append(encoder.encode_texts(texts[start : start + PASS_TEXTS]))
+        run_break_work()
+    return np.concatenate(passes)
+
+
+def find_cut_phrases(prepared: Sequence[Sequence[PreparedText]]) -> dict[int, int]:
+    """The phrases of which a prompt was cut: number of tokens that the model reads, by index."""
+    pairs = enumerate(prepared)
+    return {index: len(text.ids) for index, prompts in pairs for text in prompts if text.cut}
+
+
+def calibrate(similarities_pn: ScoreArray, background_bn: ScoreArray, info: ModelInfo) -> ScoreArray:
+    """(P, N), 0..1: rises with the similarity, across all phrases and regions of one picture.
+
+    A sigmoid model (SigLIP) has its own: sigmoid(scale * cosine + bias). A softmax model gets the zero-shot
+    classification of Radford et al. 2021, section 3.1.2, of the phrase against the prompts of a background:
+    e^(s c) / (e^(s c) + sum over b of e^(s c_b)) = sigmoid(s c - level), level = log of that sum. A level of each
+    region would let a region of less similarity win, so the picture's mean level stands for all.
+    """
+    scale = info.logit_scale
+    if info.logit_bias is not None:
+        return sigmoid(scale * similarities_pn + info.logit_bias)
+    levels_n = np.logaddexp.reduce(scale * background_bn.astype(np.float64), axis=0)
+    return sigmoid(scale * similarities_pn - levels_n.mean())
+
+
+def sigmoid(logits: np.ndarray) -> ScoreArray:
+    """float32, without overflow: (1 + tanh(x / 2)) / 2."""
+    return ((1 + np.tanh(np.asarray(logits, np.float64) / 2)) / 2).astype(np.float32)

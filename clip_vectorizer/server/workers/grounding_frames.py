@@ -1,0 +1,144 @@
+"""Regions across processes: a worker sends a decoded picture and a request, the model's process returns JSON.
+
+N regions · P phrases · D dimensions
+"""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from PIL import Image
+
+from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.server.grounding import GroundingBackend, Phrases
+from clip_vectorizer.server.workers.ipc import GROUND_STRUCT, NUMBER_STRUCT, FramePart, FrameStream, MessageType
+
+
+class RemoteGrounding:
+    """The `GroundingBackend` of a worker. Every caller gets one result as long as the connection holds."""
+
+    def __init__(self, stream: FrameStream, info: GrounderInfo) -> None:
+        self.info = info
+        self._stream, self._numbers = stream, itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
+        return unpack_regions(await self._request(owner, picture, {"limit": limit}))
+
+    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
+        return unpack_groundings(await self._request(owner, picture, {"phrases": phrases}))
+
+    async def _request(self, owner: object, picture: Image.Image, request: dict[str, Any]) -> dict[str, Any]:
+        number = next(self._numbers)
+        fields: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = fields
+        self._stream.send(MessageType.GROUND, *pack_request(number, id(owner), picture, request))
+        try:
+            await self._stream.room()
+            return await fields
+        finally:
+            del self._waiting[number]
+            if not fields.done() or fields.cancelled():  # the caller left first
+                self._stream.send(MessageType.GROUND_GONE, NUMBER_STRUCT.pack(number))
+
+    def receive(self, body: bytearray) -> None:
+        """Deliver a result or an error that was received."""
+        [number] = NUMBER_STRUCT.unpack_from(body)
+        fields = orjson.loads(memoryview(body)[NUMBER_STRUCT.size :])
+        waiting = self._waiting.get(number)
+        if waiting is None or waiting.done():
+            return
+        if "error" in fields:
+            waiting.set_exception(EncoderFailed(fields["error"]))
+        else:
+            waiting.set_result(fields)
+
+
+class GroundingSession:
+    """The pictures of one worker that are in progress. When the worker is gone, none of them waits any more."""
+
+    def __init__(self, stream: FrameStream, grounding: GroundingBackend) -> None:
+        self._stream, self._grounding = stream, grounding
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def start(self, body: bytearray) -> None:
+        """A picture to find regions in; they or an error are sent back."""
+        number, owner, _, _, _ = GROUND_STRUCT.unpack_from(body)
+        task = self._tasks[number] = asyncio.create_task(self._answer(number, owner, body))
+        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+
+    def gone(self, body: bytearray) -> None:
+        [number] = NUMBER_STRUCT.unpack(body)
+        if task := self._tasks.get(number):
+            task.cancel()
+
+    def close(self) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    async def _answer(self, number: int, owner: int, body: bytearray) -> None:
+        try:
+            content = pack_fields(await self._run((id(self), owner), body))
+        except EncoderFailed as error:
+            content = pack_fields({"error": str(error)})
+        self._stream.send(MessageType.GROUNDED, NUMBER_STRUCT.pack(number), content)
+
+    async def _run(self, owner: object, body: bytearray) -> dict[str, Any]:
+        picture, request = unpack_request(body)
+        if "limit" in request:
+            return region_fields(await self._grounding.propose(owner, picture, request["limit"]))
+        return grounding_fields(await self._grounding.ground(owner, picture, request["phrases"]))
+
+
+def pack_request(number: int, owner: int, picture: Image.Image, request: dict[str, Any]) -> Sequence[FramePart]:
+    content = orjson.dumps(request)
+    return GROUND_STRUCT.pack(number, owner, *picture.size, len(content)), content, picture.tobytes()
+
+
+def unpack_request(body: bytearray) -> tuple[Image.Image, dict[str, Any]]:
+    _, _, width, height, length = GROUND_STRUCT.unpack_from(body)
+    start = GROUND_STRUCT.size + length
+    request: dict[str, Any] = orjson.loads(memoryview(body)[GROUND_STRUCT.size : start])
+    return Image.frombytes("RGB", (width, height), memoryview(body)[start:]), request
+
+
+def pack_fields(fields: dict[str, Any]) -> bytes:
+    return orjson.dumps(fields, default=np.ascontiguousarray, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def region_fields(regions: Regions) -> dict[str, Any]:
+    return {"boxes": regions.boxes_n4, "objectness": regions.objectness_n, "vectors": regions.vectors_nd}
+
+
+def unpack_regions(fields: dict[str, Any]) -> Regions:
+    """float32 arrays, equal in every bit: orjson writes as many digits as that takes."""
+    vectors = fields["vectors"]
+    objectness_n = np.array(fields["objectness"], np.float32)
+    boxes_n4 = np.array(fields["boxes"], np.float32).reshape(-1, 4)
+    if vectors is None:
+        return Regions(boxes_n4, objectness_n)
+    return Regions(boxes_n4, objectness_n, np.array(vectors, np.float32).reshape(len(boxes_n4), -1))
+
+
+def grounding_fields(groundings: Groundings) -> dict[str, Any]:
+    """Without the vectors of the regions: no route returns them with phrases."""
+    return {
+        **region_fields(groundings.regions),
+        "vectors": None,
+        "similarities": groundings.similarities_pn,
+        "probabilities": groundings.probabilities_pn,
+        "truncated": {str(index): tokens for index, tokens in groundings.truncated.items()},
+    }
+
+
+def unpack_groundings(fields: dict[str, Any]) -> Groundings:
+    regions = unpack_regions(fields)
+    scores = (np.array(fields[name], np.float32) for name in ("similarities", "probabilities"))
+    shape = (-1, len(regions.objectness_n)) if len(regions.objectness_n) else (len(fields["similarities"]), 0)
+    similarities_pn, probabilities_pn = (each.reshape(shape) for each in scores)
+    truncated = {int(index): tokens for index, tokens in fields["truncated"].items()}
+    return Groundings(regions, similarities_pn, probabilities_pn, truncated)

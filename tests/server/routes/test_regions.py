@@ -1,0 +1,150 @@
+"""POST /regions and POST /ground, by a grounder that needs no weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from clip_vectorizer.boxes import place
+from clip_vectorizer.models.grounding.tiles import cut_tiles
+from clip_vectorizer.server.settings import Settings
+from tests.fakes import CONTEXT, DIMENSION, HashEncoder, vectors_of
+from tests.server.clients import RED, base64_of, file_of, send
+
+PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")
+FILE = file_of(PICTURE)
+
+
+def regions(images: Sequence[bytes], **request: Any) -> httpx.Response:
+    return send("POST", "/regions", json={"images": list(map(base64_of, images)), **request})
+
+
+def ground(image: bytes, phrases: Any, **request: Any) -> httpx.Response:
+    return send("POST", "/ground", json={"image": base64_of(image), "phrases": phrases}, **request)
+
+
+def test_each_image_gets_its_regions_the_most_object_like_first() -> None:
+    answer = regions([FILE, RED], limit=5).json()
+    first, second = (np.array(each["boxes"]) for each in answer["regions"])
+    assert first.shape == (5, 4) and 1 <= len(second) <= 5
+    assert np.all((first >= 0) & (first <= 1)) and np.all(first[:, :2] < first[:, 2:])
+    scores = answer["regions"][0]["objectness"]
+    assert scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 1
+    assert "vectors" not in answer["regions"][0]
+
+
+def test_regions_come_with_the_vectors_of_their_crops() -> None:
+    answer = regions([FILE], limit=3, vectors=True).json()["regions"][0]
+    crops = [HashEncoder().prepare_image(PICTURE, place(box, 64, 48)) for box in answer["boxes"]]
+    expected = vectors_of([crop.tobytes() for crop in crops])
+    assert np.array(answer["vectors"]).shape == (3, DIMENSION)
+    np.testing.assert_allclose(answer["vectors"], expected, atol=1e-6)
+
+
+def test_all_regions_are_compared_with_all_phrases() -> None:
+    answer = ground(FILE, [["a cat"], ["a red apple", "an apple"]]).json()
+    count = len(cut_tiles(64, 48))
+    assert np.array(answer["boxes"]).shape == (count, 4)
+    assert np.array(answer["similarities"]).shape == np.array(answer["probabilities"]).shape == (2, count)
+    assert "warnings" not in answer
+
+
+def test_the_similarity_is_the_cosine_of_the_phrase_and_the_crop() -> None:
+    answer = ground(FILE, [["a cat"]]).json()
+    crop = HashEncoder().prepare_image(PICTURE, place(answer["boxes"][4], 64, 48))
+    cosine = vectors_of([b"a cat"]) @ vectors_of([crop.tobytes()]).T
+    assert answer["similarities"][0][4] == pytest.approx(cosine.item(), abs=1e-6)
+
+
+def test_a_phrase_that_was_cut_is_a_warning() -> None:
+    answer = ground(FILE, [["a cat"], ["a" * 99]]).json()
+    sentence = f"phrases[1]: longer than the {CONTEXT} tokens that the model reads; the rest was cut"
+    assert answer["warnings"] == [sentence] and answer["truncated"] == {"1": CONTEXT}
+
+
+def test_a_picture_of_one_pixel_is_one_region() -> None:
+    pixel = file_of(Image.new("RGB", (1, 1), "red"))
+    assert regions([pixel]).json()["regions"][0]["boxes"] == [[0, 0, 1, 1]]
+    assert ground(pixel, [["a cat"]]).json()["boxes"] == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("phrases", "status", "sentence"),
+    [
+        ([], 400, 'phrases is empty; send {"image": "...", "phrases": [["a prompt", "another"]]}'),
+        ([["a cat"], []], 400, 'phrases[1]: it is empty; send one prompt or several, such as ["a red apple"]'),
+        ([["a cat", " "]], 400, 'phrases[0]: it is empty; send one prompt or several, such as ["a red apple"]'),
+        (
+            [["a"]] * 10_000,
+            413,
+            "10000 phrases with 10000 prompts; one request takes 2048 (CLIP_MAX_ITEMS): send several",
+        ),
+        (["a cat"], 400, 'phrases[0] is a string; send {"image": "...", "phrases": [["a prompt", "another"]]}'),
+    ],
+)
+def test_phrases_that_cannot_be_used_are_named(phrases: Any, status: int, sentence: str) -> None:
+    answer = ground(FILE, phrases)
+    assert (answer.status_code, answer.json()["error"]) == (status, sentence)
+
+
+def test_an_empty_phrase_is_named_by_its_position() -> None:
+    assert ground(FILE, [["a cat"], [""]]).json()["item"] == {
+        "field": "phrases",
+        "index": 1,
+        "reason": 'it is empty; send one prompt or several, such as ["a red apple"]',
+    }
+
+
+@pytest.mark.parametrize("limit", [0, -3, 1_000_000_000])
+def test_a_limit_of_regions_that_makes_no_sense_is_refused(limit: int) -> None:
+    answer = regions([FILE], limit=limit)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"limit is {limit}; send the most regions of one image, from 1 to 1000"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"images": "x"}, 'images is a string; send {"images": [...], "limit": 10, "vectors": false}'),
+        ({"limit": 2.5}, 'limit is a number; send {"images": [...], "limit": 10, "vectors": false}'),
+        ({"images": ["x"] * 257}, "257 images; one request takes 256 (CLIP_MAX_IMAGES): send several"),
+    ],
+)
+def test_a_body_that_does_not_follow_the_protocol_is_refused(body: Any, sentence: str) -> None:
+    assert send("POST", "/regions", json=body).json()["error"] == sentence
+
+
+def test_every_unreadable_image_is_listed_and_the_first_one_is_the_error() -> None:
+    answer = regions([RED, b"no image", RED, b""])
+    body = answer.json()
+    assert answer.status_code == 422 and body["item"]["field"] == "images" and body["item"]["index"] == 1
+    assert body["error"].startswith("images[1]: ") and set(body["refused"]) == {"1", "3"}
+
+
+def test_an_unreadable_image_of_ground_is_a_sentence() -> None:
+    answer = ground(b"no image", [["a cat"]])
+    assert answer.status_code == 422 and answer.json()["error"].startswith("image: ")
+    missing = send("POST", "/ground", json={"phrases": [["a cat"]]})
+    assert missing.json()["error"].startswith("image is missing; send ")
+
+
+def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    answer = send("POST", "/ground", json={"image": base64_of(FILE), "phrases": [["a"]]}, max_pixels=100)
+    assert answer.status_code == 413 and "CLIP_MAX_PIXELS" in answer.json()["error"]
+
+
+def test_without_a_grounder_both_routes_name_the_way_out() -> None:
+    without = Settings(grounder="none")
+    for path, body in (("/regions", {"images": [base64_of(RED)]}), ("/ground", {"image": "aGk", "phrases": [["a"]]})):
+        answer = send("POST", path, settings=without, json=body)
+        assert answer.status_code == 501
+        assert "--grounder auto" in answer.json()["error"]
+    assert send("GET", "/meta", settings=without).json()["grounder"] is None
+
+
+def test_meta_describes_the_grounder() -> None:
+    grounder = send("GET", "/meta").json()["grounder"]
+    assert grounder == {"name": "tiles", "revision": f"{'0' * 16}-tiles-1", "fused": False}
