@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 FetchFile = Callable[[str, str], str]  # a repository and a file in it; returns its path on this machine
 
 
-def open_model_folder(text: str, fetch: FetchFile = hf_hub_download) -> Path:
-    """Return the folder that `text` names, downloaded if it is a repository's. Raises ModelUnavailable."""
+def open_model_folder(text: str, fetch: FetchFile = hf_hub_download, more_files: Sequence[str] = ()) -> Path:
+    """Return the folder that `text` names, downloaded if it is a repository's. Raises ModelUnavailable.
+
+    `more_files`: those beside SIDE_FILES that are taken where the repository has them.
+    """
     folder = Path(text).expanduser()
     if folder.exists():
         return folder
@@ -30,7 +33,7 @@ def open_model_folder(text: str, fetch: FetchFile = hf_hub_download) -> Path:
     try:
         config = fetch(text, TRANSFORMERS_CONFIG)
         fetch_first(text, WEIGHT_NAMES, fetch)
-        for name in SIDE_FILES:
+        for name in (*SIDE_FILES, *more_files):
             fetch_first(text, [name], fetch, needed=False)
     except Exception as error:  # the hub's client raises errors of several libraries
         line = (str(error).strip() or type(error).__name__).splitlines()[0]

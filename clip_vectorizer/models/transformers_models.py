@@ -48,7 +48,7 @@ def load_transformers_folder(name: str, folder: Path, placement: Placement) -> E
     """Load a CLIP or a SigLIP of transformers' layout. Raises ModelUnavailable, SettingsError."""
     kind = read_kind(folder)
     pixels = read_pixels(folder, kind)
-    model = load_model(folder, kind)
+    model = load_model(folder, MODELS[kind])
     check_side(folder, pixels["size"], model.config.vision_config.image_size)
     towers = convert_to_open_clip(model) if kind == "clip" else None
     tokenizer = load_tokenizer(folder, model.config.text_config.max_position_embeddings, padded=towers is None)
@@ -92,12 +92,12 @@ def read_pixels(folder: Path, kind: str) -> dict[str, Any]:
     }
 
 
-def load_model(folder: Path, kind: str) -> Any:
-    """Return the model of transformers in float32 on the CPU. Raises ModelUnavailable."""
+def load_model(folder: Path, class_name: str) -> Any:
+    """Return the model of transformers, of `class_name`, in float32 on the CPU. Raises ModelUnavailable."""
     check_weight_files(folder)
     try:
         with hide_progress():
-            model, report = getattr(transformers, MODELS[kind]).from_pretrained(
+            model, report = getattr(transformers, class_name).from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
     except Exception as error:  # transformers does not wrap errors of files, configurations or torch

@@ -63,7 +63,7 @@ async def propose_regions(service: Service, inputs: RegionInputs, times: Request
             if refused:
                 return None
             regions = await grounding.propose(owner, picture, inputs.limit)
-            if inputs.vectors and regions.vectors_nd is None:
+            if inputs.vectors and not grounding.info.own_vectors:
                 return replace(regions, vectors_nd=await embed_crops(engine, owner, picture, regions.boxes_n4))
             return regions
 

@@ -20,6 +20,7 @@ class GrounderInfo:
     name: str  # the name it was loaded by: `head`, `tiles`, `dense`, `owlv2:PATH`, ...
     revision: str  # digest of its weights and settings: equal revisions return equal regions
     fused: bool  # True: reads picture and phrases together, so its regions cannot be stored before a question
+    own_vectors: bool = False  # True: `Regions.vectors_nd` are in the space of the images; else crops are embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Regions:
 
     boxes_n4: BoxArray
     objectness_n: ScoreArray  # 0..1: how likely the box holds one whole thing, whatever it is
-    vectors_nd: Vectors | None = None  # unit rows in the space of the sidecar's texts; None: crops are embedded
+    vectors_nd: Vectors | None = None  # unit rows of the grounder's own, if it has any
 
 
 @dataclass(frozen=True, slots=True)

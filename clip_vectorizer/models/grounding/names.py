@@ -1,23 +1,31 @@
 """Names of grounders, as `--grounder` takes them. Imports nothing that takes long.
 
-`auto`      the trained head where the model has one, else tiles
-`none`      no grounder
-`tiles`     tiles of the picture and the vectors of their crops, for any model
+`auto`                    the trained head where the model has one, else tiles
+`none`                    no grounder
+`head`                    the trained head of the bundled model
+`tiles`                   tiles of the picture and the vectors of their crops, for any model
+`dense`                   the last block of a ViT, patch by patch; experimental
+`owlv2:PATH-OR-HUB`       OWLv2 of transformers; also `owlvit:`
+`grounding-dino:...`      Grounding DINO of transformers, only with phrases; also `mm-grounding-dino:`, `omdet-turbo:`
 """
 
-AUTO, NONE, TILES = "auto", "none", "tiles"
-NAMES = (AUTO, NONE, TILES)
-PREFIXES: tuple[str, ...] = ()
+AUTO, NONE, HEAD, TILES, DENSE = NAMES = ("auto", "none", "head", "tiles", "dense")
+OWL = ("owlv2:", "owlvit:")
+DETECTORS = (*OWL, "grounding-dino:", "mm-grounding-dino:", "omdet-turbo:")  # the first part is their `model_type`
 
 
 def explain_grounder(name: str) -> str:
     """Why `name` is no name of a grounder; "" if it is one.
 
-    >>> explain_grounder("tiles"), explain_grounder("tile")
-    ('', 'expected one of auto, none, tiles')
+    >>> explain_grounder("tiles"), explain_grounder("owlv2:models/owl")
+    ('', '')
+    >>> explain_grounder("owlv2:")
+    'owlv2: has nothing after it; expected owlv2:PATH-OR-HUB, a folder or a repository on the hub'
     """
-    prefix = next((each for each in PREFIXES if name.startswith(each)), "")
-    if name in NAMES or (prefix and name.removeprefix(prefix).strip()):
+    prefix = next((each for each in DETECTORS if name.startswith(each)), "")
+    if name in NAMES or name.removeprefix(prefix).strip() not in ("", name):
         return ""
-    paths = f", or {', '.join(f'{each}PATH-OR-HUB' for each in PREFIXES)}" if PREFIXES else ""
-    return f"expected one of {', '.join(NAMES)}{paths}"
+    if prefix:
+        return f"{prefix} has nothing after it; expected {prefix}PATH-OR-HUB, a folder or a repository on the hub"
+    kinds = ", ".join(each.removesuffix(":") for each in DETECTORS)
+    return f"expected one of {', '.join(NAMES)}, or KIND:PATH-OR-HUB with the kind {kinds}"

@@ -11,6 +11,7 @@ import numpy as np
 from clip_vectorizer.boxes import ScoreArray
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
 from clip_vectorizer.models.grounding.grounder import Groundings, Regions
+from clip_vectorizer.models.grounding.scores import sigmoid
 from clip_vectorizer.models.pauses import run_break_work
 from clip_vectorizer.vectors import Vectors, ensemble
 
@@ -79,8 +80,3 @@ def calibrate(similarities_pn: ScoreArray, background_bn: ScoreArray, info: Mode
         return sigmoid(scale * similarities_pn + info.logit_bias)
     levels_n = np.logaddexp.reduce(scale * background_bn.astype(np.float64), axis=0)
     return sigmoid(scale * similarities_pn - levels_n.mean())
-
-
-def sigmoid(logits: np.ndarray) -> ScoreArray:
-    """float32, without overflow: (1 + tanh(x / 2)) / 2."""
-    return ((1 + np.tanh(np.asarray(logits, np.float64) / 2)) / 2).astype(np.float32)

@@ -33,7 +33,8 @@ class TileGrounder:
 
     @property
     def info(self) -> GrounderInfo:
-        return GrounderInfo(NAME, f"{self._encoder.info.revision}-{NAME}-{VERSION}", fused=False)
+        revision = f"{self._encoder.info.revision}-{NAME}-{VERSION}"
+        return GrounderInfo(NAME, revision, fused=False, own_vectors=True)
 
     def propose(self, image: Image.Image, limit: int) -> Regions:
         """At most `limit` tiles, the most unlike the picture's other tiles first; the whole picture is none."""
