@@ -197,9 +197,9 @@ def read_grounder(body: Mapping[str, Any]) -> GrounderInfo | None:
     """What finds regions, from `/meta`; None where nothing does, or where the sidecar is of an earlier version."""
     found = body.get(GROUNDER)
     names = [field.name for field in fields(GrounderInfo)]
-    if not isinstance(found, dict) or not all(name in found for name in names):
+    if not isinstance(found, dict) or not {"name", "revision", "fused"} <= set(found):
         return None
-    return GrounderInfo(**{name: found[name] for name in names})
+    return GrounderInfo(**{name: found[name] for name in names if name in found})
 
 
 def read_region_lists(body: Mapping[str, Any], count: int, with_vectors: bool, url: str) -> list[Regions]:
@@ -211,7 +211,7 @@ def read_region_lists(body: Mapping[str, Any], count: int, with_vectors: bool, u
 
 
 def read_regions(body: Mapping[str, Any], with_vectors: bool, url: str) -> Regions:
-    objectness_n = read_scores(body.get(OBJECTNESS), None, url)
+    objectness_n = read_scores(body.get(OBJECTNESS), (-1,), url)
     count = len(objectness_n)
     boxes_n4 = read_boxes(body.get(BOXES), count, url)
     if not with_vectors:
@@ -240,17 +240,18 @@ def read_boxes(values: Any, count: int, url: str) -> BoxArray:
     return boxes_n4
 
 
-def read_scores(values: Any, shape: tuple[int, ...] | None, url: str) -> ScoreArray:
-    """Finite float32 of `shape`, None: one row of any length. Raises SidecarRefused for anything else."""
+def read_scores(values: Any, shape: tuple[int, ...], url: str) -> ScoreArray:
+    """Finite float32 of `shape`, (-1,): a row of any length. Raises SidecarRefused for anything else."""
     try:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinity, which is rejected below
             scores: ScoreArray = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError):
         scores = np.full((), np.nan, dtype=np.float32)
-    if shape is not None and scores.size == 0 and 0 in shape:
-        scores = scores.reshape(shape)
-    if scores.ndim != 1 if shape is None else scores.shape != shape:
-        raise SidecarRefused(httpx.codes.OK, f"{url} answered numbers of shape {scores.shape}, not {shape or '(N,)'}")
+    expected = scores.shape if shape == (-1,) and scores.ndim == 1 else shape
+    if scores.size == 0 and 0 in expected:
+        scores = scores.reshape(expected)  # JSON has no columns where there are no rows
+    if scores.shape != expected:
+        raise SidecarRefused(httpx.codes.OK, f"{url} answered numbers of shape {scores.shape}, not {shape}")
     if not np.isfinite(scores).all():
         raise SidecarRefused(httpx.codes.OK, f"{url} answered NaN or infinity; its model is broken")
     return scores

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.client import GrounderInfo, Regions, VectorizerClient
 from clip_vectorizer.errors import ItemProblem, Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.wire import MAX_BATCH_ITEMS, MAX_BATCH_SIZE, split_batches
 from tests.fakes import INFO
@@ -292,3 +292,92 @@ def test_a_connection_that_is_lost_again_is_an_unreachable_sidecar() -> None:
     with client(answer) as sidecar, pytest.raises(SidecarUnreachable, match="no sidecar answers"):
         sidecar.embed_texts(["abc"])
     assert requests == 2
+
+
+def regions_of(image: bytes) -> dict[str, Any]:
+    """As many regions as the image has bytes."""
+    count = len(image)
+    vectors = [[float(count), 1.0]] * count
+    return {"boxes": [[0.25, 0.0, 1.0, 0.5]] * count, "objectness": [0.5] * count, "vectors": vectors}
+
+
+def answer_regions(request: httpx.Request) -> httpx.Response:
+    body = json.loads(request.content)
+    if request.url.path == "/regions":
+        images = [base64.b64decode(image) for image in body["images"]]
+        if BROKEN in images:
+            return httpx.Response(422, json=refusal(images.index(BROKEN)))
+        return httpx.Response(200, json={"regions": [regions_of(image) for image in images]})
+    grounded = {
+        "similarities": [[0.5, -1]] * len(body["phrases"]),
+        "probabilities": [[0.5, 0.1]] * len(body["phrases"]),
+    }
+    return httpx.Response(200, json={**regions_of(b"ab"), **grounded, "truncated": {"1": 40}, "warnings": ["cut"]})
+
+
+def test_each_image_has_its_regions_or_its_refusal() -> None:
+    found = client(answer_regions).propose_regions([b"abc", BROKEN, b"a"], limit=5)
+    first, broken, last = found
+    assert isinstance(first, Regions) and isinstance(last, Regions) and isinstance(broken, SidecarRefused)
+    assert first.boxes_n4.shape == (3, 4) and first.vectors_nd is None and last.objectness_n.tolist() == [0.5]
+    assert str(broken) == "no image; it must be a JPEG file"
+    assert client(answer_regions).propose_regions([]) == []
+
+
+def test_regions_come_with_vectors_and_an_empty_list_is_no_error() -> None:
+    some, none = client(answer_regions).propose_regions([b"ab", b""], vectors=True)
+    assert isinstance(some, Regions) and some.vectors_nd is not None and some.vectors_nd.tolist() == [[2, 1], [2, 1]]
+    assert isinstance(none, Regions) and none.boxes_n4.shape == (0, 4)
+
+
+def test_phrases_are_compared_with_regions_and_a_cut_one_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = client(answer_regions).ground(b"ab", [["a cat"], ["a dog", "a hound"]])
+    assert found.similarities_pn.shape == found.probabilities_pn.shape == (2, 2) and found.truncated == {1: 40}
+    assert caplog.messages == ["phrases[1]: longer than the 40 tokens that the model reads; the rest was cut"]
+
+
+GROUNDED = {"boxes": [[0, 0, 1, 1]], "objectness": [1], "similarities": [[0.5]], "probabilities": [[0.5]]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"boxes": [[0, 0, 1]]},
+        {"boxes": [[1, 0, 0, 1]]},
+        {"boxes": None},
+        {"objectness": [1, 1]},
+        {"objectness": ["x"]},
+        {"similarities": [[0.5, 0.5]]},
+        {"similarities": [[0.5], [0.5]]},
+        {"probabilities": [[None]]},
+        {"probabilities": [[1e300]]},
+    ],
+)
+def test_regions_of_another_shape_and_numbers_that_are_none_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SidecarRefused, match="/ground answered"):
+        client(answering(200, json={**GROUNDED, **wrong})).ground(b"x", [["a cat"]])
+
+
+@pytest.mark.parametrize("lists", [None, [], [1], [{}, {}]])
+def test_a_list_of_regions_for_another_number_of_images_is_refused(lists: Any) -> None:
+    with pytest.raises(SidecarRefused, match="/regions did not answer regions for each of 1 images"):
+        client(answering(200, json={"regions": lists})).propose_regions([b"x"])
+
+
+def test_no_grounder_is_raised_for_all_images_together() -> None:
+    handler = answering(501, json={"error": "this sidecar finds no regions"})
+    with pytest.raises(SidecarRefused, match="finds no regions"):
+        client(handler).propose_regions([b"x", b"y"])
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ({}, None),
+        ({"grounder": None}, None),
+        ({"grounder": {"name": "tiles", "revision": "1", "fused": False}}, GrounderInfo("tiles", "1", False)),
+    ],
+)
+def test_the_grounder_is_read_from_meta(field: dict[str, Any], expected: GrounderInfo | None) -> None:
+    assert client(answering(200, json={**asdict(INFO), **field})).grounder() == expected

@@ -149,6 +149,11 @@ class ShortTexts:
     def __init__(self, model: nn.Module) -> None:
         self._model: Any = model
 
+    @property
+    def visual(self) -> Any:
+        """The image tower."""
+        return self._model.visual
+
     def encode_image(self, pixels_n3ss: Tensor) -> Tensor:
         rows: Tensor = self._model.encode_image(pixels_n3ss)
         return rows

@@ -21,6 +21,8 @@ from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Prod
 
 WeightMapping = Mapping[str, Tensor]  # names as in open_clip
 LAYER_NORM_EPSILON = 1e-5  # torch's
+Positions = Callable[[Tensor], Tensor]  # (T, W) of the model -> (T, W) of a picture of another size
+Mix = Callable[[Tensor, Tensor], Tensor]  # keys and values -> values mixed by attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,26 @@ class PackedImages:
         items, tokens, _ = hidden_btw.shape
         layout = RowLayout(items, tokens, None, torch.arange(items) * tokens, causal=False)
         return self._after(run_blocks(self._blocks, hidden_btw.flatten(0, 1), layout)).float() @ self._projection
+
+    @property
+    def patch_side(self) -> int:
+        """Pixels."""
+        return self._patch
+
+    def read_patches(self, pixels_13hw: Tensor, positions_tw: Positions, mix: Mix) -> Tensor:
+        """Return (T, D) of one picture, class token first, not of unit length: the last block is `mix` alone.
+
+        `positions_tw` makes the positions of as many patches as the picture has; `mix` gets keys and values
+        (1, heads, T, W / heads). The last block has neither residual nor FFN.
+        """
+        patches_1tw = self._patches(split_patches(pixels_13hw, self._patch))[None]
+        start_11w = self._start.expand(1, 1, -1)
+        hidden_1tw = self._before(torch.cat([start_11w, patches_1tw], 1) + positions_tw(self._positions))
+        layout = RowLayout(1, hidden_1tw.shape[1], None, torch.zeros(1, dtype=torch.long), causal=False)
+        hidden_tw = run_blocks(self._blocks[:-1], hidden_1tw[0], layout)
+        key, value = self._blocks[-1].read_keys_values(hidden_tw, layout)
+        mixed_tw = mix(key, value).transpose(1, 2).flatten(2)[0]
+        return self._after(self._blocks[-1].project(mixed_tw)).float() @ self._projection
 
 
 class PackedTexts:
@@ -149,6 +171,14 @@ class PackedBlock:
         """Return (count, B, heads, T, W / heads)."""
         return joint_btx.view(*joint_btx.shape[:2], count, self._heads, -1).permute(2, 0, 3, 1, 4)
 
+    def read_keys_values(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
+        """Return keys and values, (2, B, heads, T, W / heads)."""
+        return self._parts(layout.spread(self._joint(self._first(hidden_rw))), 3)[1:]
+
+    def project(self, mixed_rw: Tensor) -> Tensor:
+        """Return (R, W): what attention adds, without the residual."""
+        return self._out(mixed_rw)
+
     def _project_and_widen(self, mixed: Tensor, hidden: Tensor) -> Tensor:
         hidden = self._out.onto(mixed, hidden)
         return self._narrow.onto(self._widen(self._second(hidden)), hidden)
@@ -161,6 +191,10 @@ class LastPackedBlock(PackedBlock):
         width = weight.shape[1]
         self._query = kind.make(weight[:width].contiguous(), bias[:width].contiguous(), "none")
         self._keys_values = kind.make(weight[width:].contiguous(), bias[width:].contiguous(), "none")
+
+    def read_keys_values(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
+        """Return keys and values, (2, B, heads, T, W / heads)."""
+        return self._parts(layout.spread(self._keys_values(self._first(hidden_rw))), 2)
 
     def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
         """(B, W)."""

@@ -76,6 +76,10 @@ class TorchEncoder:
         return self._info
 
     @property
+    def towers(self) -> Towers:
+        return self._towers
+
+    @property
     def preparer(self) -> TorchPreparer:
         return TorchPreparer(self._tokenizer, self._recipe, self._info)
 

@@ -15,6 +15,7 @@ import uvicorn
 from PIL import Image
 
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.server.app import create_app
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.service import Service
@@ -78,7 +79,8 @@ def serving(encoder: Encoder | None = None, **settings: Any) -> Iterator[Running
     limits = {name: settings.pop(name) for name in list(settings) if name in Limits.__dataclass_fields__}
     chosen = Settings(limits=Limits(**limits), **settings)
     service = Service(chosen.limits)
-    service.use(encoder or HashEncoder())
+    model = encoder or HashEncoder()
+    service.use(model, grounder=load_grounder(chosen.grounder, model))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(build_config(service, chosen))

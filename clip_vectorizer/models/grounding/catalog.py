@@ -6,7 +6,7 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.catalog import find_local_folder
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.names import AUTO, DETECTORS, HEAD, NONE, OWL, TILES, explain_grounder
+from clip_vectorizer.models.grounding.names import AUTO, DENSE, DETECTORS, HEAD, NONE, OWL, TILES, explain_grounder
 
 HEAD_FILE = "grounding.safetensors"  # in the folder of a model
 
@@ -26,6 +26,10 @@ def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
         from clip_vectorizer.models.grounding.tiles import TileGrounder
 
         return TileGrounder(encoder)
+    if name == DENSE:
+        from clip_vectorizer.models.grounding.dense import DenseGrounder
+
+        return DenseGrounder(encoder)
     raise ModelUnavailable(f"no grounder is called {name!r}: {explain_grounder(name)}")
 
 

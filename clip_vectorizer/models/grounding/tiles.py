@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from clip_vectorizer.boxes import WHOLE, BoxArray, ScoreArray, place, spans, suppress
+from clip_vectorizer.boxes import WHOLE, BoxArray, place, spans, suppress
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.grounding.phrases import PhraseScorer
+from clip_vectorizer.models.grounding.scores import measure_contrast
 from clip_vectorizer.models.pauses import run_break_work
-from clip_vectorizer.vectors import Vectors, unit
+from clip_vectorizer.vectors import Vectors
 
 NAME, VERSION = "tiles", 1
 SCALES = (1, 2, 3, 4)  # tiles along the shorter side, beside those half a tile further
@@ -96,11 +97,3 @@ def encode_boxes(encoder: Encoder, image: Image.Image, boxes_n4: BoxArray) -> Ve
         passes.append(encoder.encode_images(crops))
         run_break_work()
     return np.concatenate(passes)
-
-
-def measure_contrast(vectors_nd: Vectors) -> ScoreArray:
-    """(N,), 0..1: how unlike each vector is to the mean of all, half the distance of their cosine.
-
-    What fills a picture is its ground. A CLIP alone has no better measure of whether a tile holds one whole thing.
-    """
-    return ((1 - vectors_nd @ unit(vectors_nd.mean(axis=0))) / 2).clip(0, 1).astype(np.float32)

@@ -121,7 +121,8 @@ def unpack_regions(fields: dict[str, Any]) -> Regions:
     boxes_n4 = np.array(fields["boxes"], np.float32).reshape(-1, 4)
     if vectors is None:
         return Regions(boxes_n4, objectness_n)
-    return Regions(boxes_n4, objectness_n, np.array(vectors, np.float32).reshape(len(boxes_n4), -1))
+    dimension = len(vectors[0]) if vectors else 0
+    return Regions(boxes_n4, objectness_n, np.array(vectors, np.float32).reshape(len(boxes_n4), dimension))
 
 
 def grounding_fields(groundings: Groundings) -> dict[str, Any]:

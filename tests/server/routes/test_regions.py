@@ -147,4 +147,4 @@ def test_without_a_grounder_both_routes_name_the_way_out() -> None:
 
 def test_meta_describes_the_grounder() -> None:
     grounder = send("GET", "/meta").json()["grounder"]
-    assert grounder == {"name": "tiles", "revision": f"{'0' * 16}-tiles-1", "fused": False}
+    assert grounder == {"name": "tiles", "revision": f"{'0' * 16}-tiles-1", "fused": False, "own_vectors": True}

@@ -1,6 +1,7 @@
 """Real processes: two in front, one with the model. A fake model where its numbers do not matter."""
 
 import http.client
+import json
 import os
 import re
 import select
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import httpx
 import numpy as np
@@ -114,6 +116,29 @@ def test_bad_items_fail_alone_with_their_reason(sidecar: Sidecar) -> None:
     assert "texts[0]" in refusal(poisoned.result(), 500)
     assert "images[0]" in refusal(unread.result(), 422)
     assert (text_vectors(fine.result()) == expected([good])).all()
+
+
+def test_regions_come_through_both_fronts_and_are_counted_once_each(sidecar: Sidecar) -> None:
+    asked = (
+        ("/regions", {"images": [base64_of(RED)], "vectors": True}),
+        ("/ground", {"image": base64_of(RED), "phrases": [["good"], ["fine"]]}),
+    )
+    before = sidecar.request("GET", "/metrics").text
+    with connections(sidecar, COUNT) as lines:
+        found, answered = ([post(line, path, body) for line in lines] for path, body in asked)
+    assert found[0] == found[1] and len(found[0]["regions"]) == 1
+    assert answered[0] == answered[1] and len(answered[0]["probabilities"]) == 2
+    after = sidecar.request("GET", "/metrics").text
+    for operation in ("propose", "ground"):
+        name = "clip_grounder_seconds_count"
+        assert counted(after, name, operation=operation) - counted(before, name, operation=operation) == COUNT
+    assert "images[0]" in refusal(sidecar.request("POST", "/regions", json={"images": ["?"]}), 422)
+    assert sidecar.request("GET", "/meta").json()["grounder"]["name"] == "tiles"
+
+
+def post(line: http.client.HTTPConnection, path: str, body: dict[str, object]) -> Any:
+    line.request("POST", path, json.dumps(body))
+    return json.loads(line.getresponse().read())
 
 
 def counted(page: str, name: str, **labels: str) -> float:

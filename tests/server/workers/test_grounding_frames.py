@@ -1,0 +1,119 @@
+"""Regions across processes arrive with every bit."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.server.grounding import Phrases
+from clip_vectorizer.server.workers.grounding_frames import GroundingSession, RemoteGrounding
+from clip_vectorizer.server.workers.ipc import FramePart, MessageType
+
+INFO = GrounderInfo("rows", "1", fused=False)
+
+
+class RandomGrounding:
+    """A backend whose numbers depend on the picture; it fails for a limit or a phrase of 13."""
+
+    info = INFO
+
+    def __init__(self, count: int, seconds: float = 0.0) -> None:
+        self.count, self.seconds, self.pictures = count, seconds, [Image.new("RGB", (1, 1))]
+        self.cancelled = 0
+
+    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
+        self.pictures.append(picture)
+        if limit == 13:
+            raise EncoderFailed("the grounder failed: 13")
+        await self._wait()
+        return self.regions()
+
+    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
+        scores = np.random.default_rng(2).random((2, len(phrases), self.count), np.float32)
+        return Groundings(self.regions(), scores[0], scores[1].T.copy().T, {0: 7})
+
+    def regions(self) -> Regions:
+        random = np.random.default_rng(1)
+        boxes, objectness = random.random((self.count, 4), np.float32), random.random(self.count, np.float32)
+        return Regions(boxes, objectness, random.random((self.count, 3), np.float32))
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+class Wire:
+    """Both ends of a stream, without a socket between."""
+
+    def __init__(self, grounding: RandomGrounding) -> None:
+        self.session = GroundingSession(self, grounding)  # type: ignore[arg-type]
+        self.worker = RemoteGrounding(self, INFO)  # type: ignore[arg-type]
+
+    def send(self, message: int, *parts: FramePart) -> None:
+        body = bytearray(b"".join(parts))
+        receive: dict[int, Any] = {
+            MessageType.GROUND: self.session.start,
+            MessageType.GROUND_GONE: self.session.gone,
+            MessageType.GROUNDED: self.worker.receive,
+        }
+        receive[message](body)
+
+    async def room(self) -> None:
+        pass
+
+
+@given(count=st.integers(0, 5), phrases=st.integers(1, 3))
+def test_what_the_model_returns_is_what_the_worker_gets(count: int, phrases: int) -> None:
+    backend = RandomGrounding(count)
+    picture = Image.effect_noise((5, 3), 90).convert("RGB")
+
+    async def run() -> None:
+        wire = Wire(backend)
+        found = await wire.worker.propose(object(), picture, 4)
+        expected = backend.regions()
+        assert np.array_equal(found.boxes_n4, expected.boxes_n4)
+        assert found.vectors_nd is not None and expected.vectors_nd is not None
+        assert np.array_equal(found.vectors_nd.ravel(), expected.vectors_nd.ravel())
+        asked = [["a", "b"]] * phrases
+        grounded, theirs = await wire.worker.ground(object(), picture, asked), await backend.ground(1, picture, asked)
+        assert np.array_equal(grounded.similarities_pn, theirs.similarities_pn)
+        assert np.array_equal(grounded.probabilities_pn, theirs.probabilities_pn)
+        assert grounded.truncated == {0: 7}
+
+    asyncio.run(run())
+    assert backend.pictures[-1].tobytes() == picture.tobytes() and backend.pictures[-1].size == picture.size
+
+
+def test_an_error_is_the_models_sentence() -> None:
+    async def run() -> None:
+        with pytest.raises(EncoderFailed, match="the grounder failed: 13"):
+            await Wire(RandomGrounding(1)).worker.propose(object(), Image.new("RGB", (1, 1)), 13)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_leaves_and_a_worker_that_ends_cancel_their_pictures() -> None:
+    backend = RandomGrounding(1, seconds=30)
+
+    async def run() -> None:
+        wire = Wire(backend)
+        tasks = [asyncio.create_task(wire.worker.propose(object(), Image.new("RGB", (1, 1)), 4)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        tasks[0].cancel()
+        await asyncio.sleep(0.01)
+        assert backend.cancelled == 1
+        wire.session.close()
+        await asyncio.sleep(0.01)
+        assert backend.cancelled == 2
+        tasks[1].cancel()
+
+    asyncio.run(run())
