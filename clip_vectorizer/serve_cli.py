@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.cli_common import ExitCodeCommand, SpecialCase, Values
-from clip_vectorizer.models.names import CHINESE, TAIYI, resolve_name
+from clip_vectorizer.models.names import CHINESE, OWL, TAIYI, resolve_name
 from clip_vectorizer.server.logs import configure_logging
 from clip_vectorizer.server.settings import COLOUR_MODES, LOG_LEVELS, PRECISIONS, Settings, parse_settings
 
@@ -87,7 +87,7 @@ max_batch_option = click.option(
 def serves_no_checkpoint(values: Values) -> bool:
     """Whether --model names a model with an architecture of its own."""
     model = resolve_name(str(values["model"]))
-    return model == DEFAULTS.model or "::" in model or model.startswith(("hf-hub:", "local-dir:", *CHINESE))
+    return model == DEFAULTS.model or "::" in model or model.startswith(("hf-hub:", "local-dir:", *CHINESE, *OWL))
 
 
 def serves_no_taiyi(values: Values) -> bool:
@@ -149,7 +149,7 @@ SERVE_RULES = (
 @click.option(
     "--grounder",
     metavar="NAME",
-    help="What finds regions in pictures: auto, none or tiles.",
+    help="What finds regions: auto, none, head, tiles, dense, or a model of transformers, such as owlv2:PATH-OR-HUB.",
     **with_default("CLIP_GROUNDER", DEFAULTS.grounder),
 )
 @click.option(

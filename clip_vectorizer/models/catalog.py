@@ -6,6 +6,7 @@
 `ARCHITECTURE::random`  random weights, for load tests only
 `taiyi:TEXT,IMAGE`      Taiyi's two towers, folders or repositories of transformers' layout
 `chinese-clip:PATH`     Chinese-CLIP, a folder or repository of transformers' layout, or a file of cn_clip
+`owlv2:PATH`            OWLv2, also `owlvit:`; a folder or repository of transformers' layout, for regions
 `hf-hub:ORG/NAME`       a repository of open_clip's layout on the Hugging Face hub
 `local-dir:PATH`        a folder of open_clip's layout, or of transformers'
 a path                  a checkpoint file; its architecture is given separately
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from clip_vectorizer.errors import ModelUnavailable, SettingsError
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.name_problems import check_name, explain_name
-from clip_vectorizer.models.names import CHINESE, EMOJI, HUB, LOCAL, TAG, TAIYI, resolve_architecture, resolve_name
+from clip_vectorizer.models.names import CHINESE, EMOJI, HUB, LOCAL, OWL, TAG, TAIYI, resolve_architecture, resolve_name
 
 if TYPE_CHECKING:
     from clip_vectorizer.models.devices import Placement
@@ -62,6 +63,10 @@ def load_encoder(name: ModelName, placement: "Placement") -> Encoder:
         from clip_vectorizer.models.chinese import load_chinese  # takes seconds to import
 
         return load_chinese(name.text, placement, name.attend_padding)
+    if name.text.startswith(OWL):
+        from clip_vectorizer.models.owl import load_owl  # takes seconds to import
+
+        return load_owl(name.text, placement)
     return load_open_clip(name, placement)
 
 

@@ -11,6 +11,7 @@ from clip_vectorizer.models.names import (
     HUB,
     LOCAL,
     OPENAI_NAMES,
+    OWL,
     TAG,
     TAIYI,
     list_open_clip_names,
@@ -26,6 +27,7 @@ EXPECTED = {  # after each prefix
     LOCAL: f"{LOCAL}PATH, the folder of a model",
     TAIYI: f"{TAIYI}TEXT,IMAGE, the folders of its two towers",
     CHINESE_CLIP: f"{CHINESE_CLIP}PATH, a folder or a file of weights",
+    **{prefix: f"{prefix}PATH-OR-HUB, a folder of transformers' layout or a repository on the hub" for prefix in OWL},
 }
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -7,6 +7,8 @@ HUB, LOCAL = "hf-hub:", "local-dir:"
 SUGGESTIONS, NEAR = 3, 20  # of names in a sentence, and of those that are compared more closely
 TAIYI, CHINESE_CLIP = "taiyi:", "chinese-clip:"
 CHINESE = (TAIYI, CHINESE_CLIP)
+OWL = ("owlv2:", "owlvit:")
+DETECTORS = (*OWL, "grounding-dino:", "mm-grounding-dino:", "omdet-turbo:")  # before the colon: their `model_type`
 TAG = "::"
 
 # OpenAI's names of its models, as `clip.available_models()` has them; each is a file of weights, so each has one tag.

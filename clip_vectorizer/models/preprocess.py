@@ -27,7 +27,7 @@ SHRINK = {
 }
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
-ResizeMode = Literal["shortest", "longest", "squash"]
+ResizeMode = Literal["shortest", "longest", "corner", "squash"]  # corner: as longest, at the left top
 Interpolation = Literal["bicubic", "bilinear"]
 Crop = Literal["round", "floor"]  # half a pixel beside the middle: torchvision rounds it to even, transformers down
 
@@ -41,7 +41,7 @@ class PixelRecipe:
     std: tuple[float, ...] = OPENAI_STD
     resize: ResizeMode = "shortest"
     interpolation: Interpolation = "bicubic"
-    fill: int = 0  # grey level of the padding, where `resize` is `longest`
+    fill: int = 0  # grey level of the padding, where `resize` is `longest` or `corner`
     crop: Crop = "round"
 
     @property
@@ -76,7 +76,7 @@ def prepare_pixels(image: Image.Image, recipe: PixelRecipe, box: Box | None = No
     size, box = recipe.size, box or (0.0, 0.0, *image.size)
     if recipe.resize == "squash":
         return resize_box(image, box, size, size, recipe.interpolation)
-    if recipe.resize == "longest":
+    if recipe.resize in ("longest", "corner"):
         return pad_to_square(image, box, recipe)
     image, box = crop_far_ends(image, box)
     shortest = min(sides(box))
@@ -103,10 +103,10 @@ def crop_far_ends(image: Image.Image, box: Box) -> tuple[Image.Image, Box]:
 
 
 def pad_to_square(image: Image.Image, box: Box, recipe: PixelRecipe) -> Pixels:
-    """Scale the whole image into the middle of the square."""
+    """Scale the whole image into the middle of the square, or into its left top corner."""
     size, longest = recipe.size, max(sides(box))
     wide, high = (max(1, round(side * size / longest)) for side in sides(box))
-    left, top = (size - wide) // 2, (size - high) // 2
+    left, top = (0, 0) if recipe.resize == "corner" else ((size - wide) // 2, (size - high) // 2)
     square = np.full((size, size, 3), recipe.fill, dtype=np.uint8)
     square[top : top + high, left : left + wide] = resize_box(image, box, high, wide, recipe.interpolation)
     return square

@@ -10,12 +10,15 @@ import torch
 from PIL import Image
 
 from clip_vectorizer.errors import ModelUnavailable, NoGrounder
+from clip_vectorizer.models.catalog import ModelName, load_encoder
+from clip_vectorizer.models.detectors import Detector, load_detector
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.grounding.catalog import load_grounder
-from clip_vectorizer.models.grounding.detectors import Detector, load_detector
 from clip_vectorizer.models.grounding.fused import CaptionReader, ClassReader, FusedGrounder
 from clip_vectorizer.models.grounding.grounder import Groundings
-from clip_vectorizer.models.grounding.names import DETECTORS, OWL
 from clip_vectorizer.models.grounding.owl import OwlGrounder
+from clip_vectorizer.models.names import DETECTORS, OWL
+from clip_vectorizer.models.owl import OwlTowers
 from clip_vectorizer.models.pauses import set_break_work
 from tests.fakes import HashEncoder
 from tests.models.small_grounders import CONTEXT, DINO, GROUNDERS
@@ -83,7 +86,7 @@ def singles(phrases: Sequence[str]) -> list[list[str]]:
 def test_owl_returns_boxes_and_scores_of_transformers(detector: Load, kind: str, size: tuple[int, int]) -> None:
     """Also where the picture is padded to a square: OWLv2 pads it at its right or its bottom, OWL-ViT squashes it."""
     image = noise(*size)
-    ours = OwlGrounder(detector(kind)).ground(image, singles(PHRASES))
+    ours = OwlGrounder(OwlTowers(detector(kind))).ground(image, singles(PHRASES))
     theirs = ask_transformers(detector(kind), image, PHRASES, threshold=0.0)
     assert len(theirs["boxes"]) == len(ours.regions.boxes_n4) == 16
     for box, score, label in zip(clipped(theirs["boxes"], image), theirs["scores"], theirs["labels"], strict=True):
@@ -148,7 +151,7 @@ def test_one_pass_over_the_picture_serves_all_phrases(detector: Load, kind: str)
     loaded, passes = detector(kind), []
     images = [module for name, module in loaded.model.named_modules() if name.endswith(("vision_model", "backbone"))]
     hooks = [module.register_forward_hook(lambda *_: passes.append(1)) for module in images[:1]]
-    grounder = OwlGrounder(loaded) if kind in OWL else FusedGrounder(loaded)
+    grounder = OwlGrounder(OwlTowers(loaded)) if kind in OWL else FusedGrounder(loaded)
     found = grounder.ground(noise(), singles(PHRASES))
     for hook in hooks:
         hook.remove()
@@ -157,7 +160,7 @@ def test_one_pass_over_the_picture_serves_all_phrases(detector: Load, kind: str)
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_answers_have_the_shapes_of_the_contract(detector: Load, kind: str) -> None:
-    grounder = OwlGrounder(detector(kind)) if kind in OWL else FusedGrounder(detector(kind))
+    grounder = OwlGrounder(OwlTowers(detector(kind))) if kind in OWL else FusedGrounder(detector(kind))
     found = grounder.ground(noise(), [["a cat", "a photo of a cat"], ["a dog"]])
     regions, count = found.regions, len(found.regions.objectness_n)
     assert regions.boxes_n4.shape == (count, 4) and found.similarities_pn.shape == (2, count)
@@ -172,19 +175,19 @@ def test_answers_have_the_shapes_of_the_contract(detector: Load, kind: str) -> N
 @pytest.mark.parametrize("kind", DETECTORS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 200)])
 def test_a_tiny_picture_has_regions_too(detector: Load, kind: str, size: tuple[int, int]) -> None:
-    grounder = OwlGrounder(detector(kind)) if kind in OWL else FusedGrounder(detector(kind))
+    grounder = OwlGrounder(OwlTowers(detector(kind))) if kind in OWL else FusedGrounder(detector(kind))
     found = grounder.ground(noise(*size), singles(["a cat"]))
     assert np.isfinite(found.regions.boxes_n4).all() and np.isfinite(found.probabilities_pn).all()
 
 
 @pytest.mark.parametrize("kind", OWL)
 def test_owl_finds_regions_before_any_phrase(detector: Load, kind: str) -> None:
-    grounder = OwlGrounder(detector(kind))
+    grounder = OwlGrounder(OwlTowers(detector(kind)))
     regions = grounder.propose(noise(), 5)
     assert regions.boxes_n4.shape == (len(regions.objectness_n), 4) and 1 <= len(regions.objectness_n) <= 5
     assert regions.vectors_nd is not None
     np.testing.assert_allclose(np.linalg.norm(regions.vectors_nd, axis=1), 1, atol=1e-4)
-    cosines = grounder.encode_texts(["a cat"]) @ regions.vectors_nd.T
+    cosines = OwlTowers(detector(kind)).read_texts(["a cat"]) @ regions.vectors_nd.T
     found = grounder.ground(noise(), [["a cat"]])
     for box, cosine in zip(regions.boxes_n4, cosines[0], strict=True):
         assert found.similarities_pn[0, nearest(found.regions.boxes_n4, box)] == pytest.approx(cosine, abs=CLOSE)
@@ -200,7 +203,7 @@ def test_a_fused_model_proposes_nothing(detector: Load, kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "most"), [("owlv2:", CONTEXT), ("grounding-dino:", DINO["max_text_len"] - 3)])
 def test_a_phrase_longer_than_the_context_is_listed(detector: Load, kind: str, most: int) -> None:
-    grounder = OwlGrounder(detector(kind)) if kind in OWL else FusedGrounder(detector(kind))
+    grounder = OwlGrounder(OwlTowers(detector(kind))) if kind in OWL else FusedGrounder(detector(kind))
     found = grounder.ground(noise(), [["a cat"], ["a red apple " * 30]])
     assert found.truncated == {1: most}
 
@@ -226,7 +229,7 @@ def test_other_work_runs_between_the_layers(detector: Load, kind: str) -> None:
     breaks: list[int] = []
     set_break_work(lambda: breaks.append(1))
     try:
-        grounder = OwlGrounder(detector(kind)) if kind in OWL else FusedGrounder(detector(kind))
+        grounder = OwlGrounder(OwlTowers(detector(kind))) if kind in OWL else FusedGrounder(detector(kind))
         grounder.ground(noise(), singles(["a cat"]))
     finally:
         set_break_work(lambda: None)
@@ -258,3 +261,39 @@ def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
 def test_the_readers_know_their_families(detector: Load) -> None:
     assert isinstance(FusedGrounder(detector("omdet-turbo:"))._reader, ClassReader)
     assert isinstance(FusedGrounder(detector("mm-grounding-dino:"))._reader, CaptionReader)
+
+
+@pytest.mark.parametrize("kind", OWL)
+def test_owl_is_a_model_of_the_sidecar_whose_regions_are_in_the_space_of_its_texts(kind: str, tmp_path: Path) -> None:
+    name = f"{kind}{GROUNDERS[kind](tmp_path / 'model')}"
+    encoder = load_encoder(ModelName(name), Placement())
+    texts = [encoder.prepare_text(phrase) for phrase in (*PHRASES, "a red apple " * 30)]
+    assert [text.cut for text in texts] == [False, False, False, True]
+    vectors_nd = encoder.encode_texts(texts)
+    assert vectors_nd.shape == (4, encoder.info.dimension)
+    grounder = load_grounder("auto", encoder)
+    assert grounder is not None and grounder.info.own_vectors and grounder.info.name == name
+    assert grounder.info.revision == encoder.info.revision
+    found = grounder.ground(noise(), singles(PHRASES))
+    assert found.regions.vectors_nd is not None
+    np.testing.assert_allclose(found.similarities_pn, vectors_nd[:3] @ found.regions.vectors_nd.T, atol=CLOSE)
+    [vector_d] = encoder.encode_images([encoder.prepare_image(noise(32, 32))])
+    best = grounder.propose(noise(32, 32), 1).vectors_nd
+    assert best is not None and float(vector_d @ best[0]) > 0.999
+
+
+@pytest.mark.parametrize("kind", OWL)
+def test_owl_sees_a_picture_as_its_own_processor_prepares_it(detector: Load, kind: str, tmp_path: Path) -> None:
+    folder = GROUNDERS[kind](tmp_path / "model")
+    encoder = load_encoder(ModelName(f"{kind}{folder}"), Placement())
+    image = noise(32, 20)  # of the model's side, so that nothing is enlarged along it
+    theirs = detector(kind).processor.image_processor(images=image, return_tensors="pt").pixel_values[0]
+    recipe = encoder.preparer.recipe  # type: ignore[attr-defined]
+    own = (encoder.prepare_image(image) / 255 - recipe.mean) / recipe.std
+    difference = np.abs(own.transpose(2, 0, 1) - theirs.numpy())
+    assert difference.max() < (1e-5 if kind == "owlv2:" else 0.05)
+
+
+def test_the_grounder_of_another_model_has_vectors_of_its_own_space(tmp_path: Path) -> None:
+    grounder = load_grounder(f"owlv2:{GROUNDERS['owlv2:'](tmp_path / 'model')}", HashEncoder())
+    assert grounder is not None and not grounder.info.own_vectors

@@ -6,7 +6,8 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.catalog import find_local_folder
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.names import AUTO, DENSE, DETECTORS, HEAD, NONE, OWL, TILES, explain_grounder
+from clip_vectorizer.models.grounding.names import AUTO, DENSE, HEAD, NONE, TILES, explain_grounder
+from clip_vectorizer.models.names import DETECTORS, OWL
 
 HEAD_FILE = "grounding.safetensors"  # in the folder of a model
 
@@ -18,6 +19,9 @@ def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
     """
     if name == NONE:
         return None
+    model = encoder.info.model
+    if name == AUTO and model.startswith(OWL):
+        name = model
     if name.startswith(DETECTORS):
         return load_transformers(name, encoder)
     if name == HEAD or (name == AUTO and has_head(encoder)):
@@ -34,17 +38,24 @@ def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
 
 
 def load_transformers(name: str, encoder: Encoder) -> Grounder:
-    """Load a detector of transformers. Importing its code takes seconds."""
-    from clip_vectorizer.models.grounding.detectors import load_detector
-
-    detector = load_detector(name, encoder.info.device)
+    """Load a detector of transformers, or take the one that is the sidecar's model. Its imports take seconds."""
     if name.startswith(OWL):
-        from clip_vectorizer.models.grounding.owl import OwlGrounder
-
-        return OwlGrounder(detector)
+        return load_owl_grounder(name, encoder)
+    from clip_vectorizer.models.detectors import load_detector
     from clip_vectorizer.models.grounding.fused import FusedGrounder
 
-    return FusedGrounder(detector)
+    return FusedGrounder(load_detector(name, encoder.info.device))
+
+
+def load_owl_grounder(name: str, encoder: Encoder) -> Grounder:
+    from clip_vectorizer.models.detectors import load_detector
+    from clip_vectorizer.models.grounding.owl import OwlGrounder
+    from clip_vectorizer.models.owl import OwlTowers
+
+    towers = getattr(encoder, "towers", None)
+    if encoder.info.model == name and isinstance(towers, OwlTowers):
+        return OwlGrounder(towers, own_vectors=True)
+    return OwlGrounder(OwlTowers(load_detector(name, encoder.info.device)))
 
 
 def has_head(encoder: Encoder) -> bool:

@@ -16,14 +16,9 @@ from PIL import Image
 
 from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.errors import NoGrounder
+from clip_vectorizer.models.detectors import Detector
 from clip_vectorizer.models.device_errors import detect_lost_device
-from clip_vectorizer.models.grounding.detectors import (
-    Detector,
-    average_prompts,
-    enlarge_tiny,
-    select_best,
-    to_corners,
-)
+from clip_vectorizer.models.grounding.answers import average_prompts, enlarge_tiny, select_best, to_corners
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.grounding.scores import compute_logits
 

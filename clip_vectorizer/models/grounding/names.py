@@ -9,9 +9,9 @@
 `grounding-dino:...`      Grounding DINO of transformers, only with phrases; also `mm-grounding-dino:`, `omdet-turbo:`
 """
 
+from clip_vectorizer.models.names import DETECTORS
+
 AUTO, NONE, HEAD, TILES, DENSE = NAMES = ("auto", "none", "head", "tiles", "dense")
-OWL = ("owlv2:", "owlvit:")
-DETECTORS = (*OWL, "grounding-dino:", "mm-grounding-dino:", "omdet-turbo:")  # the first part is their `model_type`
 
 
 def explain_grounder(name: str) -> str:
