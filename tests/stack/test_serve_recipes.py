@@ -25,7 +25,9 @@ from tests.stack.support import BIN, REPOSITORY, Stack, base64_of, clean_environ
 pytestmark = pytest.mark.stack
 
 SERVE, DEPLOY, MODELS = page("docs/serve.md"), page("docs/deploy.md"), page("docs/models.md")
-COMMANDS = [line for each in (SERVE, DEPLOY, MODELS) for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
+BACKENDS = page("docs/grounding.md").section("Backends")
+PAGES = SERVE, DEPLOY, MODELS, BACKENDS
+COMMANDS = [line for each in PAGES for line in each.commands("clip-vectorizer", "clip-demo", "curl")]
 GROUPS: dict[str, click.Group] = {"clip-vectorizer": clip_vectorizer, "clip-demo": clip_demo}
 SIDECARS = [line for line in dict.fromkeys(COMMANDS) if "clip-vectorizer serve" in line]
 STARTED = [line for line in SIDECARS if "emoji" in line and "cuda" not in line]  # others need a hub, weights, a GPU
@@ -41,8 +43,8 @@ LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vect
 
 
 def test_the_pages_have_all_the_recipes() -> None:
-    assert (len(STARTED), len(CURLS)) == (6, 3)
-    assert len(SIDECARS) == 19
+    assert (len(STARTED), len(CURLS)) == (8, 3)
+    assert len(SIDECARS) == 24
 
 
 @pytest.mark.parametrize("line", [line for line in dict.fromkeys(COMMANDS) if program(line) in GROUPS])
@@ -129,6 +131,14 @@ def test_curl_gets_what_the_page_shows(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     curl(files, stack, tmp_path)
     assert np.load(tmp_path / "vectors.npy").shape == (2, len(vector))
+
+
+def test_curl_gets_boxes_for_phrases(stack: Stack, tmp_path: Path) -> None:
+    [line] = BACKENDS.commands("curl")
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    answer = json.loads(curl(line, stack, tmp_path))
+    lemon, owl = (max(row) for row in answer["probabilities"])
+    assert len(answer["boxes"]) == len(answer["objectness"]) and lemon > owl
 
 
 def test_the_python_of_the_page_gets_vectors(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 from clip_vectorizer.boxes import BoxArray, suppress
 from clip_vectorizer.models.grounding.answers import enlarge_tiny, select_best, to_corners
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
-from clip_vectorizer.models.grounding.scores import sigmoid
 from clip_vectorizer.models.owl import OwlPatches, OwlTowers
+from clip_vectorizer.phrase_probability import sigmoid
 from clip_vectorizer.vectors import Vectors, ensemble
 
 MOST_OVERLAP = 0.7  # of two proposals

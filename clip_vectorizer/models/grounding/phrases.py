@@ -8,19 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from clip_vectorizer.boxes import ScoreArray
-from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
+from clip_vectorizer.models.encoder import Encoder, PreparedText
 from clip_vectorizer.models.grounding.grounder import Groundings, Regions
-from clip_vectorizer.models.grounding.scores import sigmoid
 from clip_vectorizer.models.pauses import run_break_work
+from clip_vectorizer.phrase_probability import BACKGROUND, calibrate
 from clip_vectorizer.vectors import Vectors, ensemble
 
 PASS_TEXTS = 64
-# What a region is called that is of no phrase: nothing, anything, a part of something.
-BACKGROUND = (
-    *("", "a picture", "a background", "an empty white background", "a plain surface", "a texture"),
-    *("nothing", "something", "a thing", "an object", "a part of something", "several different things"),
-)
 
 
 class PhraseScorer:
@@ -38,11 +32,11 @@ class PhraseScorer:
         assert regions.vectors_nd is not None
         prepared = [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
         similarities_pn = self.encode(prepared) @ regions.vectors_nd.T
-        background_bn = self._background_bd @ regions.vectors_nd.T
+        background_bn, info = self._background_bd @ regions.vectors_nd.T, self._encoder.info
         return Groundings(
             regions,
             similarities_pn,
-            calibrate(similarities_pn, background_bn, self._encoder.info),
+            calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias),
             find_cut_phrases(prepared),
         )
 
@@ -65,18 +59,3 @@ def find_cut_phrases(prepared: Sequence[Sequence[PreparedText]]) -> dict[int, in
     """The phrases of which a prompt was cut: number of tokens that the model reads, by index."""
     pairs = enumerate(prepared)
     return {index: len(text.ids) for index, prompts in pairs for text in prompts if text.cut}
-
-
-def calibrate(similarities_pn: ScoreArray, background_bn: ScoreArray, info: ModelInfo) -> ScoreArray:
-    """(P, N), 0..1: rises with the similarity, across all phrases and regions of one picture.
-
-    A sigmoid model (SigLIP) has its own: sigmoid(scale * cosine + bias). A softmax model gets the zero-shot
-    classification of Radford et al. 2021, section 3.1.2, of the phrase against the prompts of a background:
-    e^(s c) / (e^(s c) + sum over b of e^(s c_b)) = sigmoid(s c - level), level = log of that sum. A level of each
-    region would let a region of less similarity win, so the picture's mean level stands for all.
-    """
-    scale = info.logit_scale
-    if info.logit_bias is not None:
-        return sigmoid(scale * similarities_pn + info.logit_bias)
-    levels_n = np.logaddexp.reduce(scale * background_bn.astype(np.float64), axis=0)
-    return sigmoid(scale * similarities_pn - levels_n.mean())

@@ -11,11 +11,6 @@ from clip_vectorizer.vectors import Vectors, unit
 LEAST_PROBABILITY = 1e-6  # so that its logit is a number
 
 
-def sigmoid(logits: np.ndarray) -> ScoreArray:
-    """float32, without overflow: (1 + tanh(x / 2)) / 2."""
-    return ((1 + np.tanh(np.asarray(logits, np.float64) / 2)) / 2).astype(np.float32)
-
-
 def compute_logits(probabilities: ScoreArray) -> ScoreArray:
     """Return log(p / (1 - p)), finite.
 
