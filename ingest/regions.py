@@ -24,7 +24,7 @@ from ingest.prepare import pad_to_square
 from ingest.region_boxes import PlacedBox, PlacedBoxes, cut_box, place_given, place_grid, place_shares
 from ingest.region_methods import RegionMethod, RegionRecipe
 from ingest.retry import Patience
-from ingest.store.base import Refusal, RegionObject, RegionStore
+from ingest.store.base import ImageRegionStore, Refusal, RegionObject
 
 FLUSH_CROPS = 64  # crops in a request to the sidecar
 CROP_SIDE = 1024  # pixels; several times the input of any model
@@ -60,7 +60,7 @@ class RegionMaker:
     """
 
     recipe: RegionRecipe
-    store: RegionStore
+    store: ImageRegionStore
     embedder: Embedder | None
     proposer: RegionProposer | None = None
     decode: DecodeSettings = field(default_factory=DecodeSettings)

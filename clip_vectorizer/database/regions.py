@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure, DataType, Property, Tokenization
+from weaviate.collections.classes.config_vectors import VectorConfigCreate
 from weaviate.util import generate_uuid5
 
 from clip_vectorizer.database.collections import (
@@ -39,6 +40,7 @@ AREA = "area"  # share of the picture's area
 OBJECTNESS = "objectness"  # 0..1: how likely the box has one whole thing; none for a grid
 RANK = "rank"  # from 0: the order in which the method gave them
 METHOD = "method"  # grid, objects, boxes, owlv2
+CROP = "crop"  # blob, always empty: what Weaviate's module would embed, if it were not given a vector
 NUMBERS = (*BOX, AREA, OBJECTNESS)
 COPIED = (LABEL, CAPTION, SOURCE)  # from the image, so that a filter needs no join
 
@@ -102,6 +104,7 @@ def region_properties() -> list[Property]:
     numbers = [Property(name=name, data_type=DataType.NUMBER, index_range_filters=True) for name in NUMBERS]
     return [
         *numbers,
+        Property(name=CROP, data_type=DataType.BLOB),
         Property(name=RANK, data_type=DataType.INT, index_range_filters=True),
         Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
         Property(name=METHOD, data_type=DataType.TEXT, tokenization=Tokenization.WORD, index_searchable=False),
@@ -134,10 +137,11 @@ def find_region_collection(client: WeaviateClient, images: str) -> RegionCollect
 
 
 def check_region_model(found: RegionCollectionState, images: str, model: StoredModel, vector: str) -> None:
-    """Raise Mismatch if the regions have vectors of another model than the images, which may have moved to it."""
-    if not found.model.agrees_with(model):
+    """Raise Mismatch if the regions have other vectors than the images, which may have moved to another model."""
+    if not found.model.agrees_with(model) or found.vector != vector:
         raise Mismatch(
-            f"the regions of {images} have vectors of the model {found.model}, and its images those of {model}; "
+            f"the regions of {images} have the vector {found.vector} of the model {found.model}, and its images the "
+            f"vector {vector} of {model}; "
             f"delete the regions (curl -X DELETE $WEAVIATE_URL/v1/schema/{found.name}), then make them again: "
             "clip-ingest SOURCE --regions METHOD"
         )
@@ -158,9 +162,7 @@ def ensure_region_collection(client: WeaviateClient, images: str, stored: Collec
             name_region_collection(images),
             description=write_description(images, model, vector),
             properties=region_properties(),
-            vector_config=[
-                Configure.Vectors.self_provided(name=vector, vector_index_config=build_index(stored.quantizer))
-            ],
+            vector_config=[configure_vector(stored)],
             multi_tenancy_config=tenancy if stored.tenants else None,
             replication_config=Configure.replication(
                 factor=replication.factor, deletion_strategy=replication.deletion_strategy
@@ -171,3 +173,16 @@ def ensure_region_collection(client: WeaviateClient, images: str, stored: Collec
         raise InputError(f"the collection {name_region_collection(images)} was removed meanwhile; run this again")
     check_region_model(found, images, model, vector)
     return found
+
+
+def configure_vector(stored: CollectionState) -> VectorConfigCreate:
+    """The named vector as in the images' collection. Its module embeds texts of searches, never a region."""
+    name, index = stored.description.vector, build_index(stored.quantizer)
+    vector: VectorConfigCreate = (
+        Configure.Vectors.multi2vec_clip(
+            name=name, image_fields=[CROP], inference_url=stored.inference_url, vector_index_config=index
+        )
+        if stored.by_module
+        else Configure.Vectors.self_provided(name=name, vector_index_config=index)
+    )
+    return vector

@@ -42,7 +42,7 @@ class RegionObject:
     vector_d: Vectors  # (D,) of its crop
 
 
-class RegionStore(Protocol):
+class ImageRegionStore(Protocol):
     """Holds the regions of images. Thread-safe; every method raises Unreachable if the store is away."""
 
     @property
@@ -72,7 +72,7 @@ class ImageStore(Protocol):
         """What the store keeps of an image."""
 
     @property
-    def regions(self) -> RegionStore | None:
+    def regions(self) -> ImageRegionStore | None:
         """The regions of its images, None if it has none. They follow their images whenever these change or go."""
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
@@ -105,7 +105,7 @@ class EmptyStore:
 
     def __init__(self, model: StoredModel, keep: Keep) -> None:
         self.model, self.keep = model, keep
-        self.regions: RegionStore | None = None
+        self.regions: ImageRegionStore | None = None
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return {}
@@ -152,7 +152,7 @@ class ReadOnlyStore(EmptyStore):
 
 
 class NoRegionStore:
-    """The RegionStore of a dry run: accepts everything and stores nothing."""
+    """The ImageRegionStore of a dry run: accepts everything and stores nothing."""
 
     def __init__(self, born: str = "") -> None:
         self.born = born

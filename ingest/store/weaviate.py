@@ -54,7 +54,7 @@ from ingest.store.objects import (
     iterate_matching,
     read_stored_state,
 )
-from ingest.store.regions import WeaviateRegions
+from ingest.store.regions import WeaviateRegionStore
 
 ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
 MODEL_CHECK_SECONDS = 2.0  # how long an ingest may still write after a --reindex has started
@@ -106,7 +106,7 @@ class WeaviateStore:
         # A dry run may find a collection of an earlier version, without the newest properties.
         self._compared = [name for name in COMPARED_PROPERTIES if name in stored.properties]
         self.regions = (
-            WeaviateRegions(client, url, regions, self._description.model.model, self._unstamp, tenant)
+            WeaviateRegionStore(client, url, regions, self._description.model.model, self._unstamp, tenant)
             if regions
             else None
         )

@@ -20,7 +20,7 @@ from ingest.choices import Fit, Keep
 from ingest.embed import StoreChange
 from ingest.items import Amendment, Facts, ImageObject, SourceItem, StoredState, UnusableFile, digest_facts
 from ingest.sources.base import SourceResult
-from ingest.store.base import Refusal, RegionStore, StoredDuplicate
+from ingest.store.base import Refusal, ImageRegionStore, StoredDuplicate
 
 MODEL = StoredModel("mean-colour", "1", 3, "none")
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -90,7 +90,7 @@ class FakeStore:
     before: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     after: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     model: StoredModel = MODEL
-    regions: RegionStore | None = None
+    regions: ImageRegionStore | None = None
     objects: dict[str, ImageObject] = field(default_factory=dict)
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
