@@ -23,7 +23,7 @@ from ingest.listing import Selection, Shard
 from ingest.near_duplicates import find_near_duplicates
 from ingest.pipeline import IngestListener, IngestSettings, ingest
 from ingest.prepare import PrepareSettings
-from ingest.proposals import SidecarProposer, check_grounder
+from ingest.proposals import SidecarProposer, find_grounder
 from ingest.prune import PruneLimit, PruneRefused, RecordingSource, check_prune, prune
 from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe, parse_method
 from ingest.regions import RegionMaker
@@ -213,19 +213,19 @@ def build_region_maker(
 ) -> RegionMaker:
     """Raises InputError where the sidecar cannot find regions in the job's way, Mismatch for another model."""
     assert job.regions is not None
-    grounder = check_grounder(sidecar, job.regions) if sidecar and job.regions.is_proposal else ""
+    grounder = find_grounder(sidecar, job.regions) if sidecar and job.regions.is_proposal else None
     if sidecar and not store.model.agrees_with(info := sidecar.meta()):
         raise Mismatch(
             f"the sidecar at {sidecar.url} runs {StoredModel.of(info)}, and the images of {job.collection} have "
             f"vectors of {store.model}; regions need the same: name its sidecar with --vectorizer-url"
         )
     born = store.regions.born if store.regions else ""
-    recipe = RegionRecipe.build(job.regions, store.model, born, grounder)
+    recipe = RegionRecipe.build(job.regions, store.model, born, grounder.revision if grounder else "")
     return RegionMaker(
         recipe,
         NoRegionStore() if job.dry_run or store.regions is None else store.regions,
         embedder,
-        SidecarProposer(sidecar) if sidecar and embedder else None,
+        SidecarProposer(sidecar, grounder) if sidecar and grounder and embedder else None,
         job.settings.prepare.decode,
     )
 

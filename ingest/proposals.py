@@ -2,19 +2,75 @@
 
 from collections.abc import Sequence
 
-from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import InputError, SidecarRefused
-from ingest.region_boxes import PlacedBox
-from ingest.region_methods import RegionMethod
+from clip_vectorizer.client import GrounderInfo, VectorizerClient
+from clip_vectorizer.errors import InputError, Mismatch, SidecarRefused, SidecarUnreachable
+from ingest.embed import BUSY_STATUSES
+from ingest.region_boxes import PlacedBox, to_box
+from ingest.region_methods import RegionKind, RegionMethod
+
+TILES = "tiles"  # a grounder of any model, whose boxes are a grid's
+ALTERNATIVES = "take --regions grid, or --regions boxes=FILE.json with boxes of a detector"
 
 
 class SidecarProposer:
-    def __init__(self, sidecar: VectorizerClient) -> None:
-        self._sidecar = sidecar
+    """A RegionProposer that sends image files to the sidecar. Thread-safe."""
+
+    def __init__(self, sidecar: VectorizerClient, grounder: GrounderInfo) -> None:
+        self._sidecar, self._grounder = sidecar, grounder
 
     def propose(self, images: Sequence[bytes], limit: int) -> list[Sequence[PlacedBox] | SidecarRefused]:
-        raise NotImplementedError
+        """Return the boxes of each image file, or why it was refused. Raises SidecarUnreachable, Mismatch."""
+        try:
+            found = self._sidecar.propose_regions(images, limit)
+            self._check_grounder()
+        except SidecarRefused as refusal:
+            if refusal.status in BUSY_STATUSES:
+                raise SidecarUnreachable(str(refusal)) from refusal
+            if refusal.status < 500 or refusal.status == 501:
+                raise
+            if len(images) == 1:
+                return [refusal]
+            half = len(images) // 2  # the model failed on one of them, so the whole request failed
+            return [*self.propose(images[:half], limit), *self.propose(images[half:], limit)]
+        return [
+            each
+            if isinstance(each, SidecarRefused)
+            else [
+                PlacedBox(to_box(box), float(score))
+                for box, score in zip(each.boxes_n4.tolist(), each.objectness_n, strict=True)
+            ]
+            for each in found
+        ]
+
+    def _check_grounder(self) -> None:
+        """Check after each response: a restarted sidecar may find other regions."""
+        now = self._sidecar.grounder()
+        if now != self._grounder:
+            raise Mismatch(
+                f"the sidecar at {self._sidecar.url} finds regions with {now.name if now else 'nothing'} now, and did "
+                f"with {self._grounder.name} at the start; start that one again and repeat the command to continue"
+            )
 
 
-def check_grounder(sidecar: VectorizerClient, method: RegionMethod) -> str:
-    raise InputError("objects")
+def find_grounder(sidecar: VectorizerClient, method: RegionMethod) -> GrounderInfo:
+    """Return what finds the sidecar's regions. Raises InputError where it cannot do so in the way of `method`."""
+    found = sidecar.grounder()
+    if found is None:
+        raise InputError(f"--regions {method.kind}: the sidecar at {sidecar.url} finds no regions; {ALTERNATIVES}")
+    if method.kind is RegionKind.OWLV2:
+        if found.name != method.grounder:
+            raise InputError(
+                f"--regions {method.grounder}: the sidecar at {sidecar.url} finds regions with {found.name}; start it "
+                f"with `clip-vectorizer serve --grounder {method.grounder}`"
+            )
+    elif found.name == TILES:
+        raise InputError(
+            f"--regions objects: the sidecar at {sidecar.url} has only {TILES}, whose boxes are a grid's and not those "
+            f"of objects; {ALTERNATIVES}"
+        )
+    if found.fused:
+        raise InputError(
+            f"--regions {method.kind}: the sidecar's {found.name} finds regions only for a phrase, so none can be "
+            f"stored before a question; {ALTERNATIVES}"
+        )
+    return found

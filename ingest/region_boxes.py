@@ -122,8 +122,7 @@ def format_problems(problems: Counter[str]) -> str:
 
 
 def cut_box(pixels: Image.Image, box: Box) -> Image.Image:
-    """The part of an upright picture that a box covers, whole pixels, at least one."""
-    width, height = pixels.size
-    left, top = min(math.floor(box[0] * width), width - 1), min(math.floor(box[1] * height), height - 1)
-    right, bottom = max(left + 1, math.ceil(box[2] * width)), max(top + 1, math.ceil(box[3] * height))
-    return pixels.crop((left, top, min(right, width), min(bottom, height)))
+    """The part of an upright picture that a box covers, in whole pixels, at least one."""
+    left, top, right, bottom = map(round, boxes.place(box, *pixels.size))
+    left, top = min(left, pixels.width - 1), min(top, pixels.height - 1)
+    return pixels.crop((left, top, max(right, left + 1), max(bottom, top + 1)))

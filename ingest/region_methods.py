@@ -11,7 +11,7 @@ from ingest.coco import BoxFile, read_box_file
 from ingest.items import GivenBoxes, StoredState
 from ingest.sources.base import make_stamp
 
-GRID = re.compile(r"(\d+)x(\d+)(?:,(.+))?")
+GRID = re.compile(r"(\d+)x(\d+)(?:,(.*))?")
 DEFAULT_GRID = "3x3"
 BOX_FIELD = "boxes"  # of photo.json, unless the option names another
 MAX_OVERLAP = 1.0
@@ -100,7 +100,7 @@ def parse_grid(text: str, value: str) -> RegionMethod:
 
 def parse_overlap(text: str, value: str | None) -> float:
     try:
-        overlap = float(value or 0)
+        overlap = 0.0 if value is None else float(value)
     except ValueError:
         overlap = -1.0
     if not 0 <= overlap <= MAX_OVERLAP:  # NaN is neither

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from clip_vectorizer.errors import SidecarRefused
+from clip_vectorizer.errors import ImageRefused, SidecarRefused
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.vectors import Vectors
@@ -48,7 +48,7 @@ class CutRegions:
 
     change: StoreChange
     task: RegionTask
-    placement: PlacedBoxes
+    placed: PlacedBoxes
     crops: Sequence[bytes]
 
 
@@ -97,7 +97,13 @@ class RegionMaker:
             if isinstance(proposals, SidecarRefused):
                 yield fail_change(change, f"its regions: {describe_refusal(proposals)}")
             else:
-                yield self._cut(change, proposals)
+                yield self._cut_or_fail(change, proposals)
+
+    def _cut_or_fail(self, change: StoreChange, proposals: Sequence[PlacedBox] | None) -> CutRegions | ItemOutcome:
+        try:
+            return self._cut(change, proposals)
+        except ImageRefused as refused:
+            return fail_change(change, f"its regions: {refused.reason}")
 
     def _propose(
         self, changes: Sequence[StoreChange], patience: Patience
@@ -111,36 +117,40 @@ class RegionMaker:
         task = require_task(change)
         pixels = decode_image(task.picture, self.decode).pixels
         if proposals is not None:
-            placement = place_shares(proposals, self.method.limit)
+            placed = place_shares(proposals, self.method.limit)
         elif task.boxes is not None:
-            placement = place_given(task.boxes, pixels.size, self.method.limit)
+            placed = place_given(task.boxes, pixels.size, self.method.limit)
         else:
-            placement = place_grid(self.method, pixels.size)
-        crops = [encode_crop(cut_box(pixels, each.box), task.fit) for each in placement.boxes] if self.embedder else []
-        return CutRegions(change, task, placement, crops)
+            placed = place_grid(self.method, pixels.size)
+        crops = [encode_crop(cut_box(pixels, each.box), task.fit) for each in placed.boxes] if self.embedder else []
+        return CutRegions(change, task, placed, crops)
 
     def _store(self, cuts: Sequence[CutRegions], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
-        refused: Mapping[str, Refusal] = {}
-        if self.embedder and cuts:
-            embedder, crops = self.embedder, [crop for cut in cuts for crop in cut.crops]
-            outcomes = iter(patience.call(lambda: embedder.embed(crops)) if crops else [])
-            objects: dict[str, list[RegionObject]] = {}
-            failed: dict[str, Refusal] = {}
-            for cut in cuts:
-                built = [build_region(cut, rank, next(outcomes), self.method) for rank in range(len(cut.crops))]
-                bad = next((each for each in built if isinstance(each, Refusal)), None)
-                if bad:
-                    failed[cut.change.key] = bad
-                else:
-                    objects[cut.change.key] = [each for each in built if isinstance(each, RegionObject)]
-            stamped = [cut.change.key for cut in cuts if cut.task.was_stamped and cut.change.key in objects]
-            refused = failed | dict(patience.call(lambda: self.store.replace(objects, stamped)))
+        refused = self._embed_and_write(cuts, self.embedder, patience) if self.embedder and cuts else {}
         for cut in cuts:
             if refusal := refused.get(cut.change.key):
                 yield fail_change(cut.change, f"its regions: {refusal.reason}")
             else:
-                result = RegionResult(cut.task.stamp, len(cut.placement.boxes), cut.placement.remark)
+                result = RegionResult(cut.task.stamp, len(cut.placed.boxes), cut.placed.remark)
                 yield replace(cut.change, regions=result)
+
+    def _embed_and_write(
+        self, cuts: Sequence[CutRegions], embedder: Embedder, patience: Patience
+    ) -> Mapping[str, Refusal]:
+        """Return the images whose regions were refused, by key."""
+        crops = [crop for cut in cuts for crop in cut.crops]
+        outcomes = iter(patience.call(lambda: embedder.embed(crops)) if crops else [])
+        objects: dict[str, list[RegionObject]] = {}
+        refused: dict[str, Refusal] = {}
+        for cut in cuts:
+            vectors = [next(outcomes) for _ in cut.crops]
+            if bad := next((each for each in vectors if isinstance(each, SidecarRefused)), None):
+                refused[cut.change.key] = Refusal(describe_refusal(bad))
+            else:
+                made = (build_region(cut, rank, vector, self.method) for rank, vector in enumerate(vectors))
+                objects[cut.change.key] = [each for each in made if each]
+        stamped = [cut.change.key for cut in cuts if cut.task.was_stamped and cut.change.key in objects]
+        return refused | dict(patience.call(lambda: self.store.replace(objects, stamped)))
 
 
 def require_task(change: StoreChange) -> RegionTask:
@@ -149,11 +159,12 @@ def require_task(change: StoreChange) -> RegionTask:
 
 
 def build_region(
-    cut: CutRegions, rank: int, outcome: Vectors | SidecarRefused, method: RegionMethod
-) -> RegionObject | Refusal:
-    if isinstance(outcome, SidecarRefused):
-        return Refusal(describe_refusal(outcome))
-    placed, change, facts = cut.placement.boxes[rank], cut.change, cut.task.facts
+    cut: CutRegions, rank: int, vector: Vectors | SidecarRefused, method: RegionMethod
+) -> RegionObject | None:
+    """Return the object of a box; None without a vector."""
+    if isinstance(vector, SidecarRefused):
+        return None
+    placed, change, facts = cut.placed.boxes[rank], cut.change, cut.task.facts
     return RegionObject(
         key=change.key,
         method=str(method.kind),
@@ -163,7 +174,7 @@ def build_region(
         label=facts.label,
         caption=facts.caption,
         source=change.source,
-        vector_d=outcome,
+        vector_d=vector,
     )
 
 
