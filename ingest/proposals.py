@@ -55,15 +55,11 @@ class SidecarProposer:
 def find_grounder(sidecar: VectorizerClient, method: RegionMethod) -> GrounderInfo:
     """Return what finds the sidecar's regions. Raises InputError where it cannot do so in the way of `method`."""
     found = sidecar.grounder()
+    if method.kind is RegionKind.OWLV2:
+        check_name(sidecar, method, found)
     if found is None:
         raise InputError(f"--regions {method.kind}: the sidecar at {sidecar.url} finds no regions; {ALTERNATIVES}")
-    if method.kind is RegionKind.OWLV2:
-        if found.name != method.grounder:
-            raise InputError(
-                f"--regions {method.grounder}: the sidecar at {sidecar.url} finds regions with {found.name}; start it "
-                f"with `clip-vectorizer serve --grounder {method.grounder}`"
-            )
-    elif found.name == TILES:
+    if method.kind is RegionKind.OBJECTS and found.name == TILES:
         raise InputError(
             f"--regions objects: the sidecar at {sidecar.url} has only {TILES}, whose boxes are a grid's and not those "
             f"of objects; {ALTERNATIVES}"
@@ -74,3 +70,11 @@ def find_grounder(sidecar: VectorizerClient, method: RegionMethod) -> GrounderIn
             f"stored before a question; {ALTERNATIVES}"
         )
     return found
+
+
+def check_name(sidecar: VectorizerClient, method: RegionMethod, found: GrounderInfo | None) -> None:
+    if found is None or found.name != method.grounder:
+        raise InputError(
+            f"--regions {method.grounder}: the sidecar at {sidecar.url} finds regions with "
+            f"{found.name if found else 'nothing'}; start it with `clip-vectorizer serve --grounder {method.grounder}`"
+        )

@@ -177,9 +177,13 @@ class WeaviateStore:
             list(pool.map(self._collection.data.delete_by_id, map(image_id, keys)))
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
-        yield from map(get_path, self._iterate(Filter.by_property(SOURCE).contains_any(list(sources))))
+        """Also of images that are gone, and have left regions behind: a run was killed between the two."""
+        seen: set[str] = set()
+        for row in self._iterate(Filter.by_property(SOURCE).contains_any(list(sources))):
+            seen.add(get_path(row))
+            yield get_path(row)
         if self.regions:
-            yield from self.regions.keys(sources)
+            yield from (key for key in self.regions.keys(sources) if key not in seen)
 
     def phashes(self) -> Iterator[tuple[str, str]]:
         for row in self._iterate(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
