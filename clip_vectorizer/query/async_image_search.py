@@ -205,7 +205,7 @@ class AsyncImageSearch:
 
     async def _run_step(self, step: SearchStep) -> Any:
         if isinstance(step, OpenRegions):
-            return await asyncio.to_thread(self._search.open_regions)
+            return await asyncio.to_thread(self._search._open_regions)
         if not isinstance(step, WeaviateCall):
             return await asyncio.to_thread(embed_step, step, self._search.sidecar, self._search.guard)
         if self._images is None:

@@ -308,7 +308,7 @@ class ImageSearch:
 
         return run_flow(flow, run_step)
 
-    def open_regions(self) -> SearchTarget:
+    def _open_regions(self) -> SearchTarget:
         """Return the collection of the images' regions. Raises InputError if there is none, Mismatch."""
         return self._require_images().open_regions()
 
