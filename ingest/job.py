@@ -225,7 +225,9 @@ def build_region_maker(
         recipe,
         NoRegionStore() if job.dry_run or store.regions is None else store.regions,
         embedder,
-        SidecarProposer(sidecar, grounder) if sidecar and grounder and embedder else None,
+        SidecarProposer(sidecar, grounder, job.regions.kind is RegionKind.OWLV2)
+        if sidecar and grounder and embedder
+        else None,
         job.settings.prepare.decode,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clip_vectorizer.client import GrounderInfo, VectorizerClient
+from clip_vectorizer.client import GrounderInfo, Regions, VectorizerClient
 from clip_vectorizer.errors import InputError, Mismatch, SidecarRefused, SidecarUnreachable
 from ingest.embed import BUSY_STATUSES
 from ingest.region_boxes import PlacedBox, to_box
@@ -15,13 +15,14 @@ ALTERNATIVES = "take --regions grid, or --regions boxes=FILE.json with boxes of 
 class SidecarProposer:
     """A RegionProposer that sends image files to the sidecar. Thread-safe."""
 
-    def __init__(self, sidecar: VectorizerClient, grounder: GrounderInfo) -> None:
-        self._sidecar, self._grounder = sidecar, grounder
+    def __init__(self, sidecar: VectorizerClient, grounder: GrounderInfo, own_vectors: bool = False) -> None:
+        """`own_vectors`: regions get the vectors of the model that finds them, in the images' space, not of crops."""
+        self._sidecar, self._grounder, self._own_vectors = sidecar, grounder, own_vectors
 
     def propose(self, images: Sequence[bytes], limit: int) -> list[Sequence[PlacedBox] | SidecarRefused]:
         """Return the boxes of each image file, or why it was refused. Raises SidecarUnreachable, Mismatch."""
         try:
-            found = self._sidecar.propose_regions(images, limit)
+            found = self._sidecar.propose_regions(images, limit, vectors=self._own_vectors)
             self._check_grounder()
         except SidecarRefused as refusal:
             if refusal.status in BUSY_STATUSES:
@@ -32,15 +33,7 @@ class SidecarProposer:
                 return [refusal]
             half = len(images) // 2  # the model failed on one of them, so the whole request failed
             return [*self.propose(images[:half], limit), *self.propose(images[half:], limit)]
-        return [
-            each
-            if isinstance(each, SidecarRefused)
-            else [
-                PlacedBox(to_box(box), float(score))
-                for box, score in zip(each.boxes_n4.tolist(), each.objectness_n, strict=True)
-            ]
-            for each in found
-        ]
+        return [each if isinstance(each, SidecarRefused) else list_boxes(each) for each in found]
 
     def _check_grounder(self) -> None:
         """Check after each response: a restarted sidecar may find other regions."""
@@ -50,6 +43,12 @@ class SidecarProposer:
                 f"the sidecar at {self._sidecar.url} finds regions with {now.name if now else 'nothing'} now, and did "
                 f"with {self._grounder.name} at the start; start that one again and repeat the command to continue"
             )
+
+
+def list_boxes(regions: Regions) -> list[PlacedBox]:
+    vectors = regions.vectors_nd if regions.vectors_nd is not None else [None] * len(regions.boxes_n4)
+    rows = zip(regions.boxes_n4.tolist(), regions.objectness_n, vectors, strict=True)
+    return [PlacedBox(to_box(box), float(score), vector_d) for box, score, vector_d in rows]
 
 
 def find_grounder(sidecar: VectorizerClient, method: RegionMethod) -> GrounderInfo:
@@ -73,8 +72,10 @@ def find_grounder(sidecar: VectorizerClient, method: RegionMethod) -> GrounderIn
 
 
 def check_name(sidecar: VectorizerClient, method: RegionMethod, found: GrounderInfo | None) -> None:
-    if found is None or found.name != method.grounder:
+    """Its regions have vectors of its own, so it must be the model of the images too."""
+    if found is None or found.name != method.grounder or not found.own_vectors:
         raise InputError(
-            f"--regions {method.grounder}: the sidecar at {sidecar.url} finds regions with "
-            f"{found.name if found else 'nothing'}; start it with `clip-vectorizer serve --grounder {method.grounder}`"
+            f"--regions {method.grounder}: the sidecar at {sidecar.url} runs another model; for a collection of this "
+            f"one start it with `clip-vectorizer serve --model {method.grounder}`, or take --regions objects and start "
+            f"it with --grounder {method.grounder} beside its model"
         )

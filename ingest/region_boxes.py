@@ -3,13 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from clip_vectorizer import boxes
 from clip_vectorizer.database.regions import ID_STEPS
-from clip_vectorizer.vectors import Box
+from clip_vectorizer.vectors import Box, Vectors
 from ingest.items import GivenBox, GivenBoxes
 from ingest.region_methods import RegionMethod
 
@@ -18,12 +18,13 @@ NO_AREA, NOT_FINITE, OUTSIDE = "without an area", "with NaN or infinity", "outsi
 CLIPPED = "partly outside, clipped to the picture"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PlacedBox:
-    """A box of a picture. `objectness`: 0..1, None where the method knows none."""
+    """A box of a picture. D dimensions"""
 
     box: Box
-    objectness: float | None = None
+    objectness: float | None = None  # 0..1; None where the method knows none
+    vector_d: Vectors | None = None  # (D,) of the model that found it; None: that of its crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def place_shares(found: Sequence[PlacedBox], limit: int) -> PlacedBoxes:
             problems[problem] += 1
         if problem in ("", CLIPPED):
             clipped = clip_box(each.box)
-            kept.setdefault(tuple(round(ID_STEPS * value) for value in clipped), PlacedBox(clipped, each.objectness))
+            kept.setdefault(tuple(round(ID_STEPS * value) for value in clipped), replace(each, box=clipped))
     if len(kept) > limit:
         problems[f"over --region-limit {limit}"] += len(kept) - limit
     return PlacedBoxes(tuple(kept.values())[:limit], format_problems(problems))

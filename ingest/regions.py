@@ -44,7 +44,7 @@ class RegionProposer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CutRegions:
-    """A change, its boxes, and the files of their crops."""
+    """A change, its boxes, and the files of the crops of those without a vector."""
 
     change: StoreChange
     task: RegionTask
@@ -122,8 +122,8 @@ class RegionMaker:
             placed = place_given(task.boxes, pixels.size, self.method.limit)
         else:
             placed = place_grid(self.method, pixels.size)
-        crops = [encode_crop(cut_box(pixels, each.box), task.fit) for each in placed.boxes] if self.embedder else []
-        return CutRegions(change, task, placed, crops)
+        cut = [each for each in placed.boxes if each.vector_d is None] if self.embedder else []
+        return CutRegions(change, task, placed, [encode_crop(cut_box(pixels, each.box), task.fit) for each in cut])
 
     def _store(self, cuts: Sequence[CutRegions], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
         refused = self._embed_and_write(cuts, self.embedder, patience) if self.embedder and cuts else {}
@@ -143,7 +143,8 @@ class RegionMaker:
         objects: dict[str, list[RegionObject]] = {}
         refused: dict[str, Refusal] = {}
         for cut in cuts:
-            vectors = [next(outcomes) for _ in cut.crops]
+            own = [each.vector_d for each in cut.placed.boxes]
+            vectors = [next(outcomes) if vector_d is None else vector_d for vector_d in own]
             if bad := next((each for each in vectors if isinstance(each, SidecarRefused)), None):
                 refused[cut.change.key] = Refusal(describe_refusal(bad))
             else:

@@ -214,6 +214,15 @@ def test_objects_come_from_the_sidecar_with_their_objectness() -> None:
     assert (region.box, region.objectness, region.method) == (RIGHT, 0.75, "objects") and world.proposer.limits == [7]
 
 
+def test_a_vector_of_the_model_that_finds_a_region_is_stored_in_place_of_its_crops() -> None:
+    world = World({"x.png": flag()})
+    own = np.array([0, 0.6, 0.8], np.float32)
+    world.proposer.boxes = (PlacedBox(LEFT, 0.5), PlacedBox(RIGHT, 0.5, own))
+    world.run("objects")
+    crop, found = world.regions.regions["x.png"]
+    np.testing.assert_allclose(np.stack([crop.vector_d, found.vector_d]), [[1, 0, 0], [0, 0.6, 0.8]])
+
+
 def test_boxes_of_an_annotation_are_cut_in_pixels_the_best_first() -> None:
     boxes = GivenBoxes((GivenBox((0, 0, 8, 8), 0.5), GivenBox((8, 0, 8, 8), 0.9)))
     world = World({"x.png": File(flag(), Facts(boxes=boxes))})
