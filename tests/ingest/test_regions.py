@@ -220,7 +220,7 @@ def test_a_vector_of_the_model_that_finds_a_region_is_stored_in_place_of_its_cro
     world.proposer.boxes = (PlacedBox(LEFT, 0.5), PlacedBox(RIGHT, 0.5, own))
     world.run("objects")
     crop, found = world.regions.regions["x.png"]
-    np.testing.assert_allclose(np.stack([crop.vector_d, found.vector_d]), [[1, 0, 0], [0, 0.6, 0.8]])
+    np.testing.assert_allclose(np.stack([crop.vector_d, found.vector_d]), np.array([[1, 0, 0], [0, 0.6, 0.8]]))
 
 
 def test_boxes_of_an_annotation_are_cut_in_pixels_the_best_first() -> None:
