@@ -12,7 +12,9 @@ SINGLE_PROCESS_OPTIONS = {
     "--prune": "prune",
     "--limit": "settings.selection.limit",
     "--dry-run": "dry_run",
+    "--regions": "regions",
 }
+REGION_LIMIT, MAX_REGIONS = 10, 100  # regions an image: of a method that finds them; at all
 PATIENCE_SECONDS = 300.0  # a database that restarts, a sidecar that loads another model
 
 

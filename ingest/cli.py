@@ -26,7 +26,17 @@ from clip_vectorizer.common_options import (
 from clip_vectorizer.defaults import IMAGE_COLLECTION, QUANTIZERS, STDIN
 from clip_vectorizer.images.settings import LEAST_DECODED
 from ingest.backup_cli import backup, restore
-from ingest.choices import DPI, MAX_HASH_DISTANCE, PATIENCE_SECONDS, SINGLE_PROCESS_OPTIONS, WORKERS, Fit, Keep
+from ingest.choices import (
+    DPI,
+    MAX_HASH_DISTANCE,
+    MAX_REGIONS,
+    PATIENCE_SECONDS,
+    REGION_LIMIT,
+    SINGLE_PROCESS_OPTIONS,
+    WORKERS,
+    Fit,
+    Keep,
+)
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 FILE_PATH = click.Path(dir_okay=False, path_type=Path)
@@ -153,6 +163,20 @@ READING_OPTIONS = (
     ),
 )
 ACTION_OPTIONS = (
+    click.option(
+        "--regions",
+        metavar="METHOD",
+        show_default="as stored",
+        help="Store parts of each image with vectors of their own: grid[=3x3[,OVERLAP]], objects (found by the "
+        "sidecar), boxes[=COCO.json] or boxes=FIELD of photo.json, owlv2:MODEL; none removes them.",
+    ),
+    click.option(
+        "--region-limit",
+        type=click.IntRange(1, MAX_REGIONS),
+        metavar="N",
+        show_default=f"{REGION_LIMIT}, of given boxes {MAX_REGIONS}",
+        help="The best N regions of an image.",
+    ),
     click.option("--take-over", is_flag=True, help="Replace images of the same path that came from another source."),
     click.option("--prune", is_flag=True, help="Remove images that are gone from the source."),
     click.option(
@@ -259,6 +283,7 @@ More:
   clip-ingest ~/Pictures --prune --watch
   clip-ingest ~/Pictures --reindex --vectorizer-url http://localhost:9191
   clip-ingest shop.csv --property price:number --property brand
+  clip-ingest ~/Pictures --regions grid=3x3
   find . -name '*.png' -print0 | clip-ingest - -0
   clip-ingest backup
 
@@ -302,7 +327,7 @@ def list_source_names(values: Values) -> list[str]:
 
 
 def calls_no_sidecar(values: Values) -> bool:
-    called = values["vectorizer_url"] or values["ray_address"] or values["reindex"]
+    called = values["vectorizer_url"] or values["ray_address"] or values["reindex"] or values["regions"]
     return not called and values["embed"] != CLIENT
 
 
@@ -322,6 +347,7 @@ RULES = (
     ),
     Requirement("--inference-url", ("--reindex",)),
     Exclusion("--dry-run", ("--inference-url",), "a dry run adds no vector to the collection"),
+    Requirement("--region-limit", ("--regions",)),
     Requirement("--prune-limit", ("--prune",), "it removes nothing by itself"),
     Exclusion("--prune", ("--limit", "--shard", "--retry-failed"), "it needs the whole source"),
     Exclusion("--ray", tuple(SINGLE_PROCESS_OPTIONS), "Ray cannot distribute it"),

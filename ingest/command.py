@@ -174,7 +174,10 @@ class RateMeter:
 
 def format_progress(report: IngestReport, rate: float) -> str:
     failed = f", {report.failed} failed" if report.failed else ""
-    return f"{report.done} of {format_total(report)}, {rate:.0f}/s{failed}{', waiting' if report.waiting else ''}"
+    regions = f", {report.regions} regions" if report.regions else ""
+    return (
+        f"{report.done} of {format_total(report)}, {rate:.0f}/s{regions}{failed}{', waiting' if report.waiting else ''}"
+    )
 
 
 def format_total(report: IngestReport) -> str:

@@ -2,6 +2,8 @@
 
     SourceItem -> ImageObject (a whole object) or Amendment (properties of a stored object) -> ItemOutcome
 
+Regions of an image travel with it: RegionTask (to be made) -> RegionResult (stored; the image is written after them).
+
 D dimensions
 """
 
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.vectors import Box, Vectors
 from ingest.choices import Fit
 
 
@@ -32,6 +34,22 @@ MetadataValue = str | int | float | bool | datetime | GeoPoint
 
 
 @dataclass(frozen=True, slots=True)
+class GivenBox:
+    """A box that an annotator or a detector drew: x, y, width and height in pixels, as COCO has them."""
+
+    pixels: Box
+    score: float | None = None  # of a detector, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBoxes:
+    """The boxes of one picture."""
+
+    boxes: tuple[GivenBox, ...] = ()
+    size: tuple[int, int] | None = None  # of the picture that they were drawn on; None: of the file
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a source provides about an image in addition to its pixels."""
 
@@ -39,6 +57,7 @@ class Facts:
     caption: str = ""
     # By property. The type of a value decides the type of its property.
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    boxes: GivenBoxes | None = None  # with `--regions boxes`; in no digest of facts, since regions have their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +83,28 @@ class StoredState:
     facts: str  # digest
     source: str
     phash: str
+    regions: str = ""  # the stamp of its regions, "" if it has none
+
+
+@dataclass(frozen=True, slots=True)
+class RegionTask:
+    """Regions to be made of an image, and stored before the image records that they are there."""
+
+    stamp: str  # of these regions, for the image
+    picture: bytes  # an image file that any sidecar reads, upright or with its orientation
+    fit: Fit
+    facts: Facts  # label and caption are copied
+    boxes: GivenBoxes | None = None  # None: from a grid or the sidecar
+    was_stamped: bool = False  # the database has complete regions of other options or of another version
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """What an image records of its regions, which are stored. Stamp "": there are none any more."""
+
+    stamp: str
+    count: int = 0
+    remark: str = ""  # which boxes could not be used, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +127,12 @@ class ImageObject:
     replaces: bool = False  # the database holds another version
     damage: str = ""  # what is wrong with the file: "96% of it can be decoded"
     ignored_profile: str = ""  # why its colour profile was not used
+    regions: RegionTask | RegionResult | None = None  # None: it gets no regions, and loses those of an older version
 
     @property
     def held_bytes(self) -> int:
-        return len(self.image) + len(self.thumbnail or b"") + 2048
+        extra = count_task_bytes(self.regions) if not shares_picture(self) else 0
+        return len(self.image) + len(self.thumbnail or b"") + extra + 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +144,20 @@ class Amendment:
     stamp: str
     facts: Facts | None  # None: unchanged
     phash: str = ""  # "": unchanged
+    regions: RegionTask | RegionResult | None = None  # None: unchanged, except for the facts that they copy
 
     @property
     def held_bytes(self) -> int:
-        return 2048
+        return count_task_bytes(self.regions) + 2048
+
+
+def count_task_bytes(regions: RegionTask | RegionResult | None) -> int:
+    return len(regions.picture) if isinstance(regions, RegionTask) else 0
+
+
+def shares_picture(item: ImageObject) -> bool:
+    """Whether what is embedded and what regions are cut from are one value in memory."""
+    return isinstance(item.regions, RegionTask) and item.regions.picture is item.image
 
 
 class Status(StrEnum):
@@ -128,6 +181,8 @@ class ItemOutcome:
     duplicate_of: str = ""  # the key of an equal image that was there before
     damage: str = ""  # what is wrong with a file that was used all the same
     ignored_profile: str = ""  # why its colour profile was not used
+    regions: int = 0  # stored for it in this run
+    region_remark: str = ""  # which boxes could not be used, and why
 
 
 def digest_facts(facts: Facts) -> str:

@@ -1,6 +1,6 @@
 """Ingest: images from sources become objects in a store, and a report whose numbers add up.
 
-list -> look up -> read and prepare -> embed -> upload -> verify
+list -> look up -> read and prepare -> embed -> make regions -> upload -> verify
 """
 
 import time
@@ -15,6 +15,7 @@ from ingest.embed import DuplicateIndex, Embedder, StoreChange, add_vectors
 from ingest.items import ImageObject, ItemOutcome, SourceItem, Status, StoredState
 from ingest.listing import Selection, list_items
 from ingest.prepare import PrepareSettings, adapt_to_store, is_unchanged, prepare
+from ingest.regions import RegionMaker
 from ingest.report import IngestReport
 from ingest.retry import Patience
 from ingest.sources.base import Source
@@ -26,6 +27,7 @@ LOOKUP_KEYS = 256  # keys in one request for stored states
 LOOKUP_BATCH = SizeLimit(LOOKUP_KEYS, 32_000_000)  # items from a stream occupy memory
 EMBED_BATCH = SizeLimit(64, 12_000_000)
 MODULE_BATCH = SizeLimit(32, 9_000_000)  # Weaviate responds when its module has embedded all of them
+REGION_BATCH = SizeLimit(16, 16_000_000)  # pictures whose objects are found in one request
 UPLOAD_BATCH = SizeLimit(128, 9_000_000)  # a batch takes five times that in memory; gRPC accepts 104,858,000 bytes
 
 LOST_REASON = "Weaviate accepted it, but does not hold it; run the same command again"
@@ -49,6 +51,7 @@ class IngestSettings:
     requests: int = 2
     embed_batch: SizeLimit = EMBED_BATCH
     module_batch: SizeLimit = MODULE_BATCH
+    region_batch: SizeLimit = REGION_BATCH
     upload_batch: SizeLimit = UPLOAD_BATCH
 
 
@@ -75,10 +78,12 @@ def ingest(
     on_progress: IngestListener = ignore_progress,
     settings: IngestSettings | None = None,
     report: IngestReport | None = None,
+    regions: RegionMaker | None = None,
 ) -> IngestReport:
     """Upload every image of `sources` that `store` does not hold unchanged, and return the report.
 
-    With an `embedder`, objects are sent with their vectors; without one, the store makes them. `on_progress` is called
+    With an `embedder`, objects are sent with their vectors; without one, the store makes them. `regions` makes those of
+    `settings.prepare.regions`. `on_progress` is called
     with the report so far and the event that changed it. An image that cannot be used is listed in `failures`; the
     others go on. Raises InputError (a source cannot be read), Mismatch (another model) and Unreachable (the store or
     the sidecar stays away for longer than `patience_seconds`: stored objects remain, and the next run continues).
@@ -86,7 +91,7 @@ def ingest(
     settings, report = settings or IngestSettings(), report or IngestReport()
     if not report.seen:  # a later round with the same report continues its count
         report.started = time.monotonic()
-    run = IngestRun(sources, store, embedder, settings)
+    run = IngestRun(sources, store, embedder, settings, regions)
     uploaded: list[ItemOutcome] = []
     with closing(run.events(settings.selection)) as events:  # stop the stages if the listener raises
         for event in events:
@@ -103,9 +108,15 @@ class IngestRun:
     """The stages of one ingest, connected. The work of each stage is a function of its own."""
 
     def __init__(
-        self, sources: Sequence[Source], store: ImageStore, embedder: Embedder | None, settings: IngestSettings
+        self,
+        sources: Sequence[Source],
+        store: ImageStore,
+        embedder: Embedder | None,
+        settings: IngestSettings,
+        regions: RegionMaker | None = None,
     ) -> None:
         self._sources, self._store, self._embedder, self._settings = sources, store, embedder, settings
+        self._regions = regions
         self._prepare = adapt_to_store(settings.prepare, store)
         self._duplicates = DuplicateIndex(store)
 
@@ -122,6 +133,9 @@ class IngestRun:
             changes = flow.stage(states, self._read, SizeLimit(256), settings.workers, background=True)
             batch = settings.embed_batch if self._embedder else settings.module_batch
             ready = flow.stage(split_batches(changes, batch), self._embed, SizeLimit(512), settings.requests)
+            if self._regions:
+                batches = split_batches(ready, settings.region_batch)
+                ready = flow.stage(batches, self._make_regions, SizeLimit(128), settings.requests)
             batch = settings.upload_batch if self._embedder else settings.module_batch
             sent = flow.stage(split_batches(ready, batch), self._upload, SizeLimit(1), settings.requests)
             yield from flow.events(sent)
@@ -147,9 +161,22 @@ class IngestRun:
             else:
                 yield drop_image(result, self._store.keep)
 
+    def _make_regions(self, changes: Sequence[StoreChange]) -> Iterator[StoreChange]:
+        assert self._regions is not None
+        for result in self._regions.make(changes, self._patience):
+            if isinstance(result, ItemOutcome):
+                self._flow.emit(result)
+            else:
+                yield result
+
     def _upload(self, changes: Sequence[StoreChange]) -> Iterator[ImageObject]:
         changes = [self._duplicates.relink(change) for change in changes]
-        for outcome in upload(changes, self._store, self._patience):
+        outcomes = list(upload(changes, self._store, self._patience))
+        if self._regions:  # an image that was refused leaves no regions behind
+            made = {change.key for change in changes if change.regions}
+            failed = {outcome.key for outcome in outcomes if outcome.status is Status.FAILED}
+            self._regions.discard(sorted(made & failed), self._patience)
+        for outcome in outcomes:
             self._flow.emit(outcome)
         if outdated := self._duplicates.find_outdated(changes):  # replaced since the batch was embedded
             self._patience.call(lambda: self._store.unlink(outdated))

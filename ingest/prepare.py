@@ -21,12 +21,15 @@ from ingest.items import (
     Facts,
     ImageObject,
     ItemOutcome,
+    RegionResult,
+    RegionTask,
     SourceItem,
     Status,
     StoredState,
     UnusableFile,
     digest_facts,
 )
+from ingest.region_methods import RegionKind, RegionRecipe
 from ingest.store.base import ImageStore
 
 THUMBNAIL_SIDE = 256  # pixels
@@ -46,6 +49,7 @@ class PrepareSettings:
     near_duplicates: bool = False  # a perceptual hash for every image, also if no thumbnail is stored
     decode: DecodeSettings = USUAL_DECODING
     take_over: bool = False  # replace an image that another source stored under the same key
+    regions: RegionRecipe | None = None  # None: regions stay as they are
 
 
 def adapt_to_store(settings: PrepareSettings, store: ImageStore) -> PrepareSettings:
@@ -55,15 +59,26 @@ def adapt_to_store(settings: PrepareSettings, store: ImageStore) -> PrepareSetti
 
 
 def is_unchanged(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> bool:
-    """Whether the stored state has the same stamp, source and fit, so that the file need not be read."""
+    """Whether the stored state has the same stamp, source and fit, and the regions of the run, so that the file need
+    not be read."""
+    return has_same_stamp(item, stored, settings) and not lacks_regions(item, stored, settings)
+
+
+def has_same_stamp(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> bool:
     if stored is None or not item.stamp or (settings.near_duplicates and not stored.phash):
         return False
     return (item.stamp, item.source, str(item.fit)) == (stored.stamp, stored.source, stored.fit)
 
 
+def lacks_regions(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> bool:
+    return stored is not None and settings.regions is not None and not settings.regions.matches(item.key, stored)
+
+
 def prepare(item: SourceItem, stored: StoredState | None, settings: PrepareSettings) -> PreparedItem:
     """Return what to upload, or the outcome if there is nothing: unchanged, or failed with the reason. Never raises."""
     try:
+        if removes_regions(settings) and has_same_stamp(item, stored, settings):
+            return Amendment(item.key, item.source, item.stamp, None, regions=RegionResult(""))
         return compare_with_stored(item, item.read(), stored, settings)
     except (UnusableFile, InputError) as problem:
         return fail_item(item, str(problem).removeprefix(f"{item.key}: "))
@@ -80,15 +95,77 @@ def compare_with_stored(
         if stored and stored.source not in ("", item.source) and not settings.take_over:
             return fail_item(item, format_clash(stored))
         return build_object(item, data, sha256, facts, stored, settings)
+    return compare_same_bytes(item, data, sha256, facts, stored, settings)
+
+
+def removes_regions(settings: PrepareSettings) -> bool:
+    return settings.regions is not None and settings.regions.method.kind is RegionKind.NONE
+
+
+def compare_same_bytes(
+    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
+) -> PreparedItem:
     phash = (
         preview_image(data, item.fit, Keep.NONE, True, settings.decode).phash
         if settings.near_duplicates and not stored.phash
         else ""
     )
+    regions = amend_regions(item, data, sha256, facts, stored, settings)
     same_facts = stored.facts == digest_facts(facts)
-    if same_facts and not phash and (stored.stamp, stored.source) == (item.stamp, item.source):
+    if same_facts and not (phash or regions) and (stored.stamp, stored.source) == (item.stamp, item.source):
         return ItemOutcome(item.key, Status.UNCHANGED, source=item.source)
-    return Amendment(item.key, item.source, item.stamp, None if same_facts else facts, phash)
+    return Amendment(item.key, item.source, item.stamp, None if same_facts else facts, phash, regions)
+
+
+def amend_regions(
+    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
+) -> RegionTask | RegionResult | None:
+    """Return the task for a stored image whose regions are not those of the run."""
+    if settings.regions is None:
+        return None
+    if removes_regions(settings):
+        return RegionResult("") if stored.regions else None
+    boxes = settings.regions.find_boxes(item.key, facts.boxes)
+    if settings.regions.build_stamp(sha256, str(item.fit), boxes) == stored.regions:
+        return None
+    picture = make_picture(data, settings.decode)
+    return build_region_task(item, picture, sha256, facts, stored, settings.regions)
+
+
+def create_regions(
+    item: SourceItem,
+    data: bytes,
+    image: bytes,
+    sha256: str,
+    facts: Facts,
+    stored: StoredState | None,
+    settings: PrepareSettings,
+) -> RegionTask | None:
+    """Return the task for a new or changed image. `image`: what is embedded of it, and without padding shared."""
+    if settings.regions is None or removes_regions(settings):
+        return None
+    picture = image if item.fit is Fit.CROP else make_picture(data, settings.decode)
+    return build_region_task(item, picture, sha256, facts, stored, settings.regions)
+
+
+def build_region_task(
+    item: SourceItem, picture: bytes, sha256: str, facts: Facts, stored: StoredState | None, recipe: RegionRecipe
+) -> RegionTask:
+    boxes = recipe.find_boxes(item.key, facts.boxes)
+    stamp = recipe.build_stamp(sha256, str(item.fit), boxes)
+    return RegionTask(stamp, picture, item.fit, facts, boxes, was_stamped=bool(stored and stored.regions))
+
+
+def make_picture(data: bytes, settings: DecodeSettings) -> bytes:
+    """Return the file to cut regions from: the image, or a plain one if not every sidecar reads it.
+
+    Raises UnusableFile.
+    """
+    try:
+        decoded = decode_for_use(data, Fit.CROP, is_seen=False, settings=settings)
+        return data if decoded.is_plain else encode_plain(decode_image(data, settings).pixels)
+    except ImageRefused as refused:
+        raise UnusableFile(refused.reason) from refused
 
 
 def build_object(
@@ -110,6 +187,7 @@ def build_object(
         damage=seen.damage,
         ignored_profile=seen.ignored_profile,
         replaces=stored is not None,
+        regions=create_regions(item, data, seen.image, sha256, facts, stored, settings),
     )
 
 

@@ -38,6 +38,11 @@ class IngestReport:
     ignored_profiles: int = 0  # of those added or updated: colours as stored
     duplicates: int = 0  # of those added or updated: equal to another image
     pruned: int = 0
+    regions: int = 0  # stored
+    region_images: int = 0  # whose regions were stored
+    region_remarks: int = 0  # of those, images with boxes that could not be used
+    first_region_remark: str = ""
+    unused_boxes: int = 0  # in a file of boxes, of images that are not in the source
     failures: list[ItemOutcome] = field(default_factory=list)
     near_duplicates: Sequence[NearDuplicateGroup] = ()
     waiting: str = ""  # why the run is waiting at the moment
@@ -80,6 +85,9 @@ class IngestReport:
         self.duplicates -= bool(outcome.duplicate_of)
         self.damaged -= bool(outcome.damage)
         self.ignored_profiles -= bool(outcome.ignored_profile)
+        self.regions -= outcome.regions
+        self.region_images -= bool(outcome.regions)
+        self.region_remarks -= bool(outcome.region_remark)
         failed = ItemOutcome(outcome.key, Status.FAILED, reason, outcome.source)
         self.take(failed)
         return failed
@@ -88,6 +96,7 @@ class IngestReport:
         self.duplicates += bool(outcome.duplicate_of)
         self.damaged += bool(outcome.damage)
         self.ignored_profiles += bool(outcome.ignored_profile)
+        self._count_regions(outcome)
         match outcome.status:
             case Status.ADDED:
                 self.added += 1
@@ -97,6 +106,13 @@ class IngestReport:
                 self.unchanged += 1
             case Status.FAILED:
                 self.failures.append(outcome)
+
+    def _count_regions(self, outcome: ItemOutcome) -> None:
+        self.regions += outcome.regions
+        self.region_images += bool(outcome.regions)
+        if outcome.region_remark:
+            self.region_remarks += 1
+            self.first_region_remark = self.first_region_remark or f"{outcome.key}: {outcome.region_remark}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as values for JSON."""
@@ -113,6 +129,10 @@ class IngestReport:
             "damaged": self.damaged,
             "ignored_profiles": self.ignored_profiles,
             "pruned": self.pruned,
+            "regions": self.regions,
+            "region_images": self.region_images,
+            "region_remarks": self.region_remarks,
+            "unused_boxes": self.unused_boxes,
             "seconds": round(self.seconds, 3),
             "failures": [{"path": failure.key, "reason": failure.reason} for failure in self.failures],
             "near_duplicates": [group.as_json() for group in self.near_duplicates],
@@ -135,6 +155,12 @@ class IngestReport:
             f"; {self.duplicates} of them equal to another" if self.duplicates else "",
             f"; {self.damaged} of them damaged" if self.damaged else "",
             f"; {self.ignored_profiles} with a colour profile that cannot be used" if self.ignored_profiles else "",
+            f"; {format_count(self.regions, 'region')} of {format_count(self.region_images, 'image')} stored"
+            if self.regions
+            else "",
+            f"; boxes of {format_count(self.region_remarks, 'image')} could not be used ({self.first_region_remark})"
+            if self.region_remarks
+            else "",
             f"; {self.pruned} vanished {'one' if self.pruned == 1 else 'ones'} removed" if self.pruned else "",
             f"; {others} skipped{dropped}" if self.skipped else "",
         ]
@@ -142,6 +168,15 @@ class IngestReport:
             f"{images}: {self.added} added, {self.updated} updated, {self.unchanged} unchanged, "
             f"{self.failed} failed, in {self.seconds:.1f} s{''.join(extras)}"
         )
+
+
+def format_count(count: int, noun: str) -> str:
+    """The number with its noun.
+
+    >>> format_count(1, "region"), format_count(2, "region")
+    ('1 region', '2 regions')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 class ReportFile:
@@ -181,7 +216,11 @@ class ReportFile:
             self._write_line(event.key, "skipped", event.reason, event.source)
 
     def _write(self, outcome: ItemOutcome) -> None:
-        remarks = {"damaged": outcome.damage, "ignored_profile": outcome.ignored_profile}
+        remarks = {
+            "damaged": outcome.damage,
+            "ignored_profile": outcome.ignored_profile,
+            "regions": outcome.region_remark,
+        }
         self._write_line(outcome.key, outcome.status, outcome.reason, outcome.source, remarks)
 
     def _write_line(self, key: str, status: str, reason: str, source: str, remarks: Mapping[str, str] = {}) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ingest.embed import StoreChange
-from ingest.items import Amendment, ImageObject, ItemOutcome, Status
+from ingest.items import Amendment, ImageObject, ItemOutcome, RegionResult, Status
 from ingest.retry import NoProgress, Patience
 from ingest.store.base import ImageStore, Refusal
 
@@ -63,15 +63,18 @@ def put_or_raise(
 def build_outcome(change: StoreChange, refusal: Refusal | None) -> ItemOutcome:
     if refusal:
         return ItemOutcome(change.key, Status.FAILED, refusal.reason, change.source)
+    made = change.regions if isinstance(change.regions, RegionResult) else RegionResult("")
     if isinstance(change, Amendment):
-        return ItemOutcome(change.key, Status.UPDATED if change.facts else Status.UNCHANGED, source=change.source)
-    status = Status.UPDATED if change.replaces else Status.ADDED
+        status = Status.UPDATED if change.facts or change.regions else Status.UNCHANGED
+        return ItemOutcome(change.key, status, source=change.source, regions=made.count, region_remark=made.remark)
     return ItemOutcome(
         change.key,
-        status,
+        Status.UPDATED if change.replaces else Status.ADDED,
         source=change.source,
         sha256=change.sha256,
         duplicate_of=change.duplicate_of,
         damage=change.damage,
         ignored_profile=change.ignored_profile,
+        regions=made.count,
+        region_remark=made.remark,
     )

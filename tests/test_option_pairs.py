@@ -145,7 +145,8 @@ def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
     source = base_of_ingest(names)
     prune = ("--prune",) if "--prune-limit" in names else ()
     reindex = ("--reindex",) if "--inference-url" in names else ()
-    return (*source, *prune, *reindex)
+    regions = ("--regions",) if "--region-limit" in names else ()
+    return (*source, *prune, *reindex, *regions)
 
 
 CASES = {
@@ -155,6 +156,7 @@ CASES = {
             "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
             "--where": "label=x", "--min-similarity": "0.1", "--auto-limit": "2", "--limit": "3", "--offset": "4",
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
+            "--regions": FLAG,
             "--json": FLAG, "-0": FLAG, "--html": "-", "--explain": FLAG, "--property": "size", "--vectors": FLAG,
             "--thumbnails": FLAG, "--list": FLAG, "--after": "id", "--similar-strings": "x.txt",
             "--consistency": "ONE", "--allow-address": "localhost", **STORED, **WEAVIATE, **SIDECAR,
@@ -199,7 +201,8 @@ CASES = {
             "--allow-address": "localhost", "--storage": "anon=true",
             "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
-            "--inference-url": "http://i:1", "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
+            "--inference-url": "http://i:1", "--regions": "objects", "--region-limit": "5",
+            "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
             "--json": FLAG, **STORED, **WEAVIATE, **SIDECAR,
         },
         plan_ingest,

@@ -40,6 +40,7 @@ DUPLICATE_OF = "duplicate_of"  # the path of an equal image
 PHASH = "phash"  # perceptual hash, 16 hex digits
 DAMAGED = "damaged"  # true if part of the file could not be decoded
 REINDEXED = "reindexed"  # the vector that `--reindex` gave it
+REGIONS = "regions"  # what its regions were made of: they are complete where it is there
 
 # What `clip-classify --save` stores with an image
 PREDICTED_LABEL = "predicted_label"
@@ -68,6 +69,7 @@ EXACT_TEXT_PROPERTIES = (
     DUPLICATE_OF,
     PHASH,
     REINDEXED,
+    REGIONS,
 )
 METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
@@ -75,7 +77,7 @@ PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PRE
 OWN_PROPERTIES = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, DAMAGED, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES))
 RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # Weaviate's own
 
-UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT)  # read and compared by this project; never in a filter
+UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT, REGIONS)  # read and compared by this project; never in a filter
 
 COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
 TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")

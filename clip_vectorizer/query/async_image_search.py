@@ -4,7 +4,7 @@ D dimensions
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Self, Unpack
@@ -25,6 +25,7 @@ from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
 from clip_vectorizer.query.search.calls import (
+    OpenRegions,
     ResultT,
     SearchFlow,
     SearchStep,
@@ -80,17 +81,19 @@ class AsyncImageSearch:
             )
             opened.callback(search.close)
             client = await opened.enter_async_context(connect_weaviate_async(weaviate_url, grpc_port, api_key))
-            images = (
-                select_partition(client.collections.use(collection), search.searches.target) if collection else None
-            )
-            connected = cls(search, images, weaviate_url)
+
+            def use(name: str) -> Any:
+                return select_partition(client.collections.use(name), search.searches.target)
+
+            connected = cls(search, use(collection) if collection else None, weaviate_url, use)
             connected._opened = opened.pop_all()
         return connected
 
-    def __init__(self, search: ImageSearch, images: Any, url: str) -> None:
-        """Use `connect` instead. `images`: the collection of the async client; `search` has everything else."""
+    def __init__(self, search: ImageSearch, images: Any, url: str, use: Callable[[str], Any] | None = None) -> None:
+        """Use `connect` instead. `images`: the collection of the async client; `use` opens others by name; `search` has
+        everything else."""
         self.info = search.info
-        self._search, self._images, self._url = search, images, url
+        self._search, self._images, self._url, self._use = search, images, url, use
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -205,14 +208,19 @@ class AsyncImageSearch:
     async def _run(self, flow: SearchFlow[ResultT]) -> ResultT:
         return await run_flow_async(flow, self._run_step)
 
+    def _select(self, call: WeaviateCall) -> Any:
+        return self._use(call.collection) if call.collection and self._use else self._images
+
     async def _run_step(self, step: SearchStep) -> Any:
+        if isinstance(step, OpenRegions):
+            return await asyncio.to_thread(self._search._open_regions)
         if not isinstance(step, WeaviateCall):
             return await asyncio.to_thread(embed_step, step, self._search.sidecar, self._search.guard)
         if self._images is None:
             raise InputError("connected without a collection; name one: AsyncImageSearch.connect(collection='Image')")
         try:
             with weaviate_errors(self._url):
-                return await step(self._images)
+                return await step(self._select(step))
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise

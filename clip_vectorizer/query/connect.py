@@ -14,12 +14,14 @@ from weaviate.classes.config import ConsistencyLevel, DataType
 from clip_vectorizer.client import ModelInfo, VectorizerClient
 from clip_vectorizer.database.collections import VECTORIZER_MODULE, CollectionState, check_model, read_collection
 from clip_vectorizer.database.connection import ConnectionSettings, connect_weaviate, weaviate_errors
+from clip_vectorizer.database.regions import check_region_model, find_region_collection, name_region_collection
 from clip_vectorizer.database.schema import LABEL_COLLECTION, check_tenant_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.choices import CONSISTENCY_LEVELS
 from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
+from clip_vectorizer.query.search.regions import build_no_regions_error
 
 SHOWN_TENANTS = 10
 
@@ -79,7 +81,7 @@ class WeaviateImages:
     def __init__(self, client: WeaviateClient, url: str, target: SearchTarget) -> None:
         self.target = target
         self._collection = select_partition(client.collections.use(target.collection), target)
-        self._url = url
+        self._client, self._url = client, url
 
     def add_properties(self, properties: Mapping[str, DataType]) -> None:
         """Let later searches use properties that the collection got after it was opened."""
@@ -88,7 +90,38 @@ class WeaviateImages:
     def execute(self, call: WeaviateCall) -> Any:
         """Run `call` on the collection. Raises WeaviateUnreachable, or VectorizerError with Weaviate's message."""
         with weaviate_errors(self._url):
-            return call(self._collection)
+            return call(self._select(call))
+
+    def _select(self, call: WeaviateCall) -> Any:
+        if not call.collection:
+            return self._collection
+        return select_partition(self._client.collections.use(call.collection), self.target)
+
+    def open_regions(self) -> SearchTarget:
+        """Return the collection of the images' regions.
+
+        Raises InputError if there is none or no such tenant in it, Mismatch if another model made them.
+        """
+        images = self.target.collection
+        with weaviate_errors(self._url):
+            found = find_region_collection(self._client, images)
+            if found is None or not has_tenant(self._client, found.name, self.target.tenant):
+                raise build_no_regions_error(images)
+            model = read_collection(self._client, images).description.model
+        check_region_model(found, images, model, self.target.vector)
+        stored = found.stored
+        return replace(
+            self.target,
+            collection=found.name,
+            properties=stored.properties,
+            text_properties=stored.words,
+            vector=found.vector,
+            by_module=stored.by_module,
+        )
+
+
+def has_tenant(client: WeaviateClient, collection: str, tenant: str | None) -> bool:
+    return tenant is None or client.collections.use(collection).tenants.exists(tenant)
 
 
 def select_partition(collection: Any, target: SearchTarget) -> Any:
@@ -149,7 +182,8 @@ def format_names(names: Iterable[str]) -> str:
 
 
 def check_collection_exists(collection: str, names: Collection[str], url: str) -> None:
-    images = sorted(name for name in names if not name.startswith(LABEL_COLLECTION))
+    regions = {name_region_collection(name) for name in names}
+    images = sorted(name for name in names if not name.startswith(LABEL_COLLECTION) and name not in regions)
     if collection in images:
         return
     if not images:

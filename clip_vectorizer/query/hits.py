@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.vectors import Box, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class RegionHit:
+    """A region of an image found by a search."""
+
+    box: Box  # x0, y0, x1, y1: shares of the upright picture's width and height, from its top left
+    similarity: float  # cosine of its crop
+    method: str  # how the box was found: grid, objects, boxes, owlv2
+    rank: int  # from 0, in the order of that method
+    objectness: float | None  # 0..1; None where the method knows none
+    id: str  # UUID of the region's object
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,8 @@ class Hit:
     properties: Mapping[str, Any] = field(default_factory=dict)  # those of `return_properties`
     vector: Vectors | None = None  # (D,) float32, as stored; with `include_vector`
     thumbnail: bytes | None = None  # a JPEG file; with `include_thumbnail`
+    regions: tuple[RegionHit, ...] = ()  # its best ones, nearest first; with `regions`
+    whole: float | None = None  # similarity of the whole picture, with `regions`; `similarity` is the larger one
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,13 @@ from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.labels.label_sets import list_set_labels
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchOptions
 from clip_vectorizer.query.search.calls import (
+    OpenRegions,
     QueryEncoder,
     ResultT,
     SearchableCollection,
     SearchFlow,
     SearchStep,
+    SearchTarget,
     WeaviateCall,
     embed_step,
     run_flow,
@@ -348,9 +350,15 @@ class ImageSearch:
         def run_step(step: SearchStep) -> object:
             if isinstance(step, WeaviateCall):
                 return images.execute(step)
+            if isinstance(step, OpenRegions):
+                return images.open_regions()
             return embed_step(step, self.sidecar, self.guard)
 
         return run_flow(flow, run_step)
+
+    def _open_regions(self) -> SearchTarget:
+        """Return the collection of the images' regions. Raises InputError if there is none, Mismatch."""
+        return self._require_images().open_regions()
 
     def _require_images(self) -> SearchableCollection:
         self._check_open()

@@ -18,7 +18,7 @@ from ingest.embedded import LocalSidecar
 from ingest.job import IngestJob
 from ingest.retry import Patience, RetryWait
 from ingest.store.base import ImageStore
-from ingest.store.open import silence_object_dumps
+from ingest.store.open import open_regions, silence_object_dumps
 from ingest.store.weaviate import WeaviateStore
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,9 @@ def open_worker_store(job: IngestJob) -> Iterator[ImageStore]:
             there = find_collection(client, job.collection)
         if there is None:
             raise InputError(f"the collection {job.collection} has been removed during the ingest")
-        yield WeaviateStore(client, to.weaviate_url, job.collection, there, job.tenant)
+        with weaviate_errors(to.weaviate_url):
+            regions = open_regions(client, job.collection, there, job.tenant, create=False)
+        yield WeaviateStore(client, to.weaviate_url, job.collection, there, job.tenant, regions)
 
 
 def open_store_with_retries(job: IngestJob, stack: ExitStack) -> ImageStore:

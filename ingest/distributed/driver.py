@@ -171,6 +171,6 @@ def open_checked_store(job: IngestJob, settings: RaySettings) -> Iterator[ImageS
         if settings.model:
             url = needed_once.enter_context(LocalSidecar(settings.model)).url
             job = replace(job, connection=replace(job.connection, vectorizer_url=url, vectorizer_api_key=None))
-        store, _ = stack.enter_context(open_target(job))
+        store = stack.enter_context(open_target(job)).store
         needed_once.close()
         yield store

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ingest.coco import parse_box_field
 from ingest.items import Facts, UnusableFile
 from ingest.sources.base import SourceOptions
 from ingest.sources.property_values import parse_properties, parse_text
@@ -138,6 +139,7 @@ def read_facts(annotations: Annotations, label: str, options: SourceOptions, def
         or default_label,
         caption=caption or parse_text(fields.get(options.caption_column or "caption")),
         metadata=parse_properties(fields, options.columns),
+        boxes=parse_box_field(fields.get(options.box_field), options.box_field) if options.box_field else None,
     )
 
 
@@ -178,4 +180,5 @@ def read_annotation(annotation: Annotation, what: str, limit: int) -> bytes:
 
 def list_fact_options(options: SourceOptions) -> tuple[object, ...]:
     """Return the options that change the facts, for the stamp."""
-    return options.exif, options.columns, options.label_column, options.caption_column
+    usual = options.exif, options.columns, options.label_column, options.caption_column
+    return (*usual, options.box_field) if options.box_field else usual  # without it, stamps of earlier versions hold

@@ -93,6 +93,7 @@ class SourceOptions:
     path_column: str | None = None  # None: the first column with a usual name
     label_column: str | None = None
     caption_column: str | None = None
+    box_field: str | None = None  # of photo.json: boxes in the picture
     root: str | None = None  # base of relative paths; None: the table's folder, for stdin the working directory
     nul: bool = False  # paths on stdin end with NUL, not with a new line
     storage: dict[str, str] = field(default_factory=dict)  # for fsspec: endpoint_url=..., anon=true

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clip_vectorizer.database.schema import StoredModel
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.vectors import Box, Vectors
 from ingest.choices import Keep
 from ingest.items import Amendment, ImageObject, StoredState
 
@@ -27,6 +27,39 @@ class StoredDuplicate:
     duplicate_of: str = ""  # the key that it is linked to itself
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionObject:
+    """A region for the database. D dimensions"""
+
+    key: str  # of its image
+    method: str  # how its box was found
+    box: Box  # x0, y0, x1, y1 as shares of the upright picture's sides
+    objectness: float | None  # 0..1
+    rank: int  # from 0, in the order of the method
+    label: str
+    caption: str
+    source: str
+    vector_d: Vectors  # (D,) of its crop
+
+
+class ImageRegionStore(Protocol):
+    """Holds the regions of images. Thread-safe; every method raises Unreachable if the store is away."""
+
+    @property
+    def born(self) -> str:
+        """What differs between this store and every other one, also of the same name."""
+
+    def replace(self, regions: Mapping[str, Sequence[RegionObject]], stamped: Sequence[str]) -> Mapping[str, Refusal]:
+        """Store the regions of each image (by key; perhaps none) in place of those that it has.
+
+        `stamped`: images that record complete regions. That record is removed first, and the new one is stored with
+        the image by the caller. Return the images whose regions were refused: they have none then.
+        """
+
+    def discard(self, keys: Sequence[str]) -> int:
+        """Remove all regions of these images, and what the images record of them first. Return their number."""
+
+
 class ImageStore(Protocol):
     """Holds objects by key. Thread-safe; every method raises Unreachable if the store or its model is away."""
 
@@ -37,6 +70,10 @@ class ImageStore(Protocol):
     @property
     def keep(self) -> Keep:
         """What the store keeps of an image."""
+
+    @property
+    def regions(self) -> ImageRegionStore | None:
+        """The regions of its images, None if it has none. They follow their images whenever these change or go."""
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         """Return the state of the objects with these keys; missing keys are absent. One request."""
@@ -68,6 +105,7 @@ class EmptyStore:
 
     def __init__(self, model: StoredModel, keep: Keep) -> None:
         self.model, self.keep = model, keep
+        self.regions: ImageRegionStore | None = None
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return {}
@@ -98,6 +136,7 @@ class ReadOnlyStore(EmptyStore):
     def __init__(self, store: ImageStore) -> None:
         super().__init__(store.model, store.keep)
         self._store = store
+        self.regions = NoRegionStore(store.regions.born) if store.regions else None
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return self._store.states(keys)
@@ -110,3 +149,16 @@ class ReadOnlyStore(EmptyStore):
 
     def phashes(self) -> Iterator[tuple[str, str]]:
         return self._store.phashes()
+
+
+class NoRegionStore:
+    """The ImageRegionStore of a dry run: accepts everything and stores nothing."""
+
+    def __init__(self, born: str = "") -> None:
+        self.born = born
+
+    def replace(self, regions: Mapping[str, Sequence[RegionObject]], stamped: Sequence[str]) -> Mapping[str, Refusal]:
+        return {}
+
+    def discard(self, keys: Sequence[str]) -> int:
+        return 0

@@ -36,6 +36,7 @@ from ingest.items import (
     GeoPoint,
     ImageObject,
     MetadataValue,
+    RegionResult,
     StoredState,
     UnusableFile,
     add_time_zone,
@@ -43,7 +44,9 @@ from ingest.items import (
 )
 from ingest.store.base import Refusal
 
-COMPARED_PROPERTIES = [schema.PATH, schema.SHA256, schema.FIT, schema.STAMP, schema.FACTS, schema.SOURCE, schema.PHASH]
+COMPARED_PROPERTIES = [
+    *(schema.PATH, schema.SHA256, schema.FIT, schema.STAMP, schema.FACTS, schema.SOURCE, schema.PHASH, schema.REGIONS)
+]
 DATA_TYPES: dict[type, DataType] = {
     bool: DataType.BOOL,
     int: DataType.INT,
@@ -155,9 +158,12 @@ def build_properties(
         properties[schema.DAMAGED] = columns.own(schema.DAMAGED, True)
     if item.thumbnail:
         properties[schema.THUMBNAIL] = encode_base64(item.thumbnail)
-    return properties | {
-        name: value for name, value in ((schema.PHASH, item.phash), (schema.DUPLICATE_OF, item.duplicate_of)) if value
+    optional = {
+        schema.PHASH: item.phash,
+        schema.DUPLICATE_OF: item.duplicate_of,
+        schema.REGIONS: item.regions.stamp if isinstance(item.regions, RegionResult) else "",
     }
+    return properties | {name: value for name, value in optional.items() if value}
 
 
 def build_fact_properties(facts: Facts, columns: CollectionProperties) -> ObjectProperties:
@@ -174,6 +180,8 @@ def build_amendment_properties(amendment: Amendment, columns: CollectionProperti
     changes: ObjectProperties = {schema.SOURCE: amendment.source, schema.STAMP: amendment.stamp}
     if amendment.phash:
         changes[schema.PHASH] = amendment.phash
+    if isinstance(amendment.regions, RegionResult):
+        changes[schema.REGIONS] = amendment.regions.stamp or None
     return changes if amendment.facts is None else build_fact_properties(amendment.facts, columns) | changes
 
 
@@ -196,8 +204,8 @@ def make_placeholder_vector(sha256: str, dimension: int) -> Vectors:
 
 def read_stored_state(properties: Mapping[str, WeaviateField]) -> StoredState:
     """Read the compared properties. An object of an earlier version lacks some: it was cropped, the rest is unknown."""
-    sha256, fit, stamp, facts, source, phash = (str(properties.get(name) or "") for name in COMPARED_PROPERTIES[1:])
-    return StoredState(sha256, fit or str(Fit.CROP), stamp, facts, source, phash)
+    sha256, fit, *others = (str(properties.get(name) or "") for name in COMPARED_PROPERTIES[1:])
+    return StoredState(sha256, fit or str(Fit.CROP), *others)
 
 
 def encode_base64(data: bytes) -> str:

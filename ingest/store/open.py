@@ -24,6 +24,11 @@ from clip_vectorizer.database.connection import (
     sidecar_unreachable_error,
     weaviate_errors,
 )
+from clip_vectorizer.database.regions import (
+    RegionCollectionState,
+    ensure_region_collection,
+    find_region_collection,
+)
 from clip_vectorizer.database.schema import IMAGE, StoredModel, check_collection_name, check_tenant_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, VectorizerError
@@ -40,12 +45,14 @@ def open_store(
     spec: CollectionSpec | None = None,
     tenant: str | None = None,
     create: bool = True,
+    with_regions: bool = False,
 ) -> Iterator[ImageStore]:
     """Open the store of `collection`, for the model of the sidecar that makes the vectors, and create what is missing.
 
     The sidecar is Weaviate's; with `spec.embed_here` it is the one at `vectorizer_url`, and Weaviate's need not be
     reachable. If both are, they must run the same model. `tenant`: of a collection with tenants, created if missing.
-    Without `create` nothing is changed, and a missing collection or tenant is an empty store.
+    Without `create` nothing is changed, and a missing collection or tenant is an empty store. `with_regions`: create
+    the collection of its regions too; one that exists is part of the store in any case.
     Raises WeaviateUnreachable, SidecarUnreachable, Mismatch (another model made the collection), InputError,
     SettingsError.
     """
@@ -66,13 +73,27 @@ def open_store(
             elif state:
                 check_image_collection(state, info, collection, spec)
             has_store = state is not None and ensure_tenant(client, collection, tenant, create)
+            regions = open_regions(client, collection, state, tenant, create and with_regions) if state else None
         if state is None or not has_store:
             keep = state.description.keep if state else spec.keep or Keep.THUMBNAIL
             yield EmptyStore(StoredModel.of(info), Keep(keep))
             return
-        store = WeaviateStore(client, url, collection, state, tenant)
+        store = WeaviateStore(client, url, collection, state, tenant, regions)
         store.check_ports()
         yield store
+
+
+def open_regions(
+    client: WeaviateClient, collection: str, state: CollectionState, tenant: str | None, create: bool
+) -> RegionCollectionState | None:
+    """Return the collection of the regions of `collection`, None if it or the tenant is missing.
+
+    With `create`, create them. Raises Mismatch (another model made its regions, or it is no collection of regions).
+    """
+    found = (
+        ensure_region_collection(client, collection, state) if create else find_region_collection(client, collection)
+    )
+    return found if found and ensure_tenant(client, found.name, tenant, create) else None
 
 
 def check_embedding_place(state: CollectionState | None, spec: CollectionSpec, collection: str) -> None:

@@ -20,11 +20,22 @@ from clip_vectorizer.database.connection import (
     find_outage,
     weaviate_errors,
 )
-from clip_vectorizer.database.schema import DUPLICATE_OF, FIT, PATH, PHASH, SHA256, SOURCE, StoredModel, image_id
+from clip_vectorizer.database.regions import RegionCollectionState
+from clip_vectorizer.database.schema import (
+    DUPLICATE_OF,
+    FIT,
+    PATH,
+    PHASH,
+    REGIONS,
+    SHA256,
+    SOURCE,
+    StoredModel,
+    image_id,
+)
 from clip_vectorizer.errors import Mismatch, WeaviateUnreachable
 from clip_vectorizer.protocol import parse_image_problem
 from ingest.choices import Keep
-from ingest.items import Amendment, ImageObject, StoredState
+from ingest.items import Amendment, ImageObject, RegionResult, StoredState
 from ingest.store.base import Refusal, StoredDuplicate
 from ingest.store.objects import (
     COMPARED_PROPERTIES,
@@ -43,6 +54,7 @@ from ingest.store.objects import (
     iterate_matching,
     read_stored_state,
 )
+from ingest.store.regions import WeaviateRegionStore
 
 ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
 MODEL_CHECK_SECONDS = 2.0  # how long an ingest may still write after a --reindex has started
@@ -73,17 +85,31 @@ class Patch:
 
 
 class WeaviateStore:
-    """The ImageStore of one collection, or of one tenant of it."""
+    """The ImageStore of one collection, or of one tenant of it. Regions follow their images."""
 
     def __init__(
-        self, client: WeaviateClient, url: str, collection: str, stored: CollectionState, tenant: str | None = None
+        self,
+        client: WeaviateClient,
+        url: str,
+        collection: str,
+        stored: CollectionState,
+        tenant: str | None = None,
+        regions: RegionCollectionState | None = None,
     ) -> None:
+        """`regions`: their collection, if there is one."""
         self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
         self._client = client
         self._next_model_check = 0.0  # by the monotonic clock
         whole = client.collections.use(collection)
         self._collection = whole.with_tenant(tenant) if tenant else whole
         self._columns = CollectionProperties(whole.config, stored.properties)
+        # A dry run may find a collection of an earlier version, without the newest properties.
+        self._compared = [name for name in COMPARED_PROPERTIES if name in stored.properties]
+        self.regions = (
+            WeaviateRegionStore(client, url, regions, self._description.model.model, self._unstamp, tenant)
+            if regions
+            else None
+        )
 
     @property
     def model(self) -> StoredModel:
@@ -98,10 +124,10 @@ class WeaviateStore:
         ids = [image_id(key) for key in keys]
         vector, dimension = self._description.vector, self._description.model.dimension
         with weaviate_errors(self.url):
-            found = find_searchable(self._collection, vector, dimension, ids, COMPARED_PROPERTIES)
+            found = find_searchable(self._collection, vector, dimension, ids, self._compared)
             if len(found) < len(ids) and is_still_indexing(self._client, self.name):
                 found = self._collection.query.fetch_objects_by_ids(
-                    ids, limit=len(ids), return_properties=COMPARED_PROPERTIES
+                    ids, limit=len(ids), return_properties=self._compared
                 ).objects
         return {get_path(row): read_stored_state(row.properties) for row in found}
 
@@ -125,6 +151,8 @@ class WeaviateStore:
         with weaviate_errors(self.url):  # a new column becomes a property here
             made, refused = build_each(objects, lambda item: build_data_object(item, self._description, self._columns))
         self._check_model()
+        if self.regions:
+            self.regions.discard([item.key for item in objects if not isinstance(item.regions, RegionResult)])
         reasons = self._insert(made)
         for reason in reasons.values():
             # For all of them: a Weaviate that is read-only refuses a batch, and names its first object only [1.39.0].
@@ -135,16 +163,27 @@ class WeaviateStore:
     def amend(self, amendments: Sequence[Amendment]) -> Mapping[str, Refusal]:
         with weaviate_errors(self.url):
             made, refused = build_each(amendments, lambda each: Patch(build_amendment_properties(each, self._columns)))
+        if self.regions:
+            self.regions.discard([each.key for each in amendments if each.regions == RegionResult("")])
+            self.regions.copy_facts([each for each in amendments if each.key in made and each.regions is None])
         return refused | self._patch(made)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete by id, not by filter: a Weaviate that was killed may hold an object that its index has lost, and an
         equal object sent again does not repair the index [tried with 1.39.0]."""
+        if self.regions:
+            self.regions.discard(keys)
         with weaviate_errors(self.url), ThreadPoolExecutor(PATCH_THREADS) as pool:
             list(pool.map(self._collection.data.delete_by_id, map(image_id, keys)))
 
     def keys(self, sources: Sequence[str]) -> Iterator[str]:
-        return map(get_path, self._iterate(Filter.by_property(SOURCE).contains_any(list(sources))))
+        """Also of images that are gone, and have left regions behind: a run was killed between the two."""
+        seen: set[str] = set()
+        for row in self._iterate(Filter.by_property(SOURCE).contains_any(list(sources))):
+            seen.add(get_path(row))
+            yield get_path(row)
+        if self.regions:
+            yield from (key for key in self.regions.keys(sources) if key not in seen)
 
     def phashes(self) -> Iterator[tuple[str, str]]:
         for row in self._iterate(Filter.by_property(PHASH).greater_or_equal("0"), PHASH, DUPLICATE_OF):
@@ -154,6 +193,10 @@ class WeaviateStore:
     def unlink(self, keys: Sequence[str]) -> None:
         linked = list(self._iterate(Filter.by_property(DUPLICATE_OF).contains_any(list(keys))))
         self._patch({get_path(row): Patch({DUPLICATE_OF: None}) for row in linked})
+
+    def _unstamp(self, keys: Sequence[str]) -> None:
+        """Remove what images record of their regions, which are about to change. Some may not exist yet."""
+        self._patch({key: Patch({REGIONS: None}) for key in keys})
 
     def check_ports(self) -> None:
         """Raise WeaviateUnreachable if the gRPC port belongs to another Weaviate than the HTTP port."""

@@ -27,8 +27,8 @@ def test_the_collections_hold_the_properties_of_the_contract() -> None:
         [*schema.OWN_PROPERTIES.difference(schema.PREDICTION_PROPERTIES), *schema.METADATA_PROPERTIES]
     )
     assert ",".join(images) == (
-        "camera,caption,damaged,duplicate_of,facts,filename,fit,image,label,location,mime,model,page,path,phash,reindexed,"
-        "sha256,size,source,stamp,taken_at,thumbnail"
+        "camera,caption,damaged,duplicate_of,facts,filename,fit,image,label,location,mime,model,page,path,phash,"
+        "regions,reindexed,sha256,size,source,stamp,taken_at,thumbnail"
     )
     assert ",".join(labels) == "label,label_set,model,prompt_set,prompt_version,prompts"
 

@@ -18,9 +18,18 @@ from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.vectors import Vectors
 from ingest.choices import Fit, Keep
 from ingest.embed import StoreChange
-from ingest.items import Amendment, Facts, ImageObject, SourceItem, StoredState, UnusableFile, digest_facts
+from ingest.items import (
+    Amendment,
+    Facts,
+    ImageObject,
+    RegionResult,
+    SourceItem,
+    StoredState,
+    UnusableFile,
+    digest_facts,
+)
 from ingest.sources.base import SourceResult
-from ingest.store.base import Refusal, StoredDuplicate
+from ingest.store.base import ImageRegionStore, Refusal, RegionObject, StoredDuplicate
 
 MODEL = StoredModel("mean-colour", "1", 3, "none")
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -90,6 +99,7 @@ class FakeStore:
     before: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     after: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     model: StoredModel = MODEL
+    regions: ImageRegionStore | None = None
     objects: dict[str, ImageObject] = field(default_factory=dict)
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -156,8 +166,10 @@ class FakeStore:
 
     def _amend(self, change: Amendment) -> Refusal | None:
         old = self.objects[change.key]
-        facts, phash = change.facts or old.facts, change.phash or old.phash
-        self.objects[change.key] = replace(old, source=change.source, stamp=change.stamp, facts=facts, phash=phash)
+        facts, phash, regions = change.facts or old.facts, change.phash or old.phash, change.regions or old.regions
+        self.objects[change.key] = replace(
+            old, source=change.source, stamp=change.stamp, facts=facts, phash=phash, regions=regions
+        )
         return None
 
     def _unlink(self, keys: set[str]) -> None:
@@ -167,7 +179,40 @@ class FakeStore:
 
 
 def held(item: ImageObject) -> StoredState:
-    return StoredState(item.sha256, str(item.fit), item.stamp, digest_facts(item.facts), item.source, item.phash)
+    regions = item.regions.stamp if isinstance(item.regions, RegionResult) else ""
+    facts = digest_facts(item.facts)
+    return StoredState(item.sha256, str(item.fit), item.stamp, facts, item.source, item.phash, regions)
+
+
+@dataclass
+class FakeRegionStore:
+    """Obeys ImageRegionStore, beside the images of a FakeStore. `after` may raise, as that of a FakeStore."""
+
+    images: FakeStore
+    born: str = "one"
+    refuse: Callable[[str], Refusal | None] = lambda _: None
+    after: Callable[[str], None] = lambda name: None
+    regions: dict[str, list[RegionObject]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def replace(self, regions: Mapping[str, Sequence[RegionObject]], stamped: Sequence[str]) -> Mapping[str, Refusal]:
+        self.calls.append("replace")
+        self._unstamp(stamped)
+        refused = {key: refusal for key in regions if (refusal := self.refuse(key))}
+        for key, found in regions.items():
+            self.regions[key] = [] if key in refused else list(found)
+        self.after("replace")
+        return refused
+
+    def discard(self, keys: Sequence[str]) -> int:
+        self.calls.append("discard")
+        self._unstamp(keys)
+        return sum(len(self.regions.pop(key, [])) for key in keys)
+
+    def _unstamp(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if key in self.images.objects:
+                self.images.objects[key] = replace(self.images.objects[key], regions=None)
 
 
 @dataclass

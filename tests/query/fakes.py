@@ -18,6 +18,7 @@ from weaviate.collections.classes.internal import MetadataReturn, Object, QueryR
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.query.labels.label_store import Label, Neighbour
 from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
+from clip_vectorizer.query.search.regions import build_no_regions_error
 from clip_vectorizer.vectors import Vectors, unit
 from tests.fakes import INFO as HASH_INFO
 
@@ -108,6 +109,9 @@ class FakeImages:
             case "fetch_objects":
                 return QueryReturn(self._after(call))
         raise AssertionError(f"{call.method} was not expected")
+
+    def open_regions(self) -> SearchTarget:
+        raise build_no_regions_error(self.target.collection)
 
     def _after(self, call: WeaviateCall) -> list[Object[Any, Any]]:
         """Return the objects after the last one, which is given by its id, or by its path in a filter."""

@@ -41,6 +41,7 @@ Examples:
   clip-search --like fruit/red-apple.png --plus green --minus red
   clip-search animal --group-by label --limit 3 --per-group 2
   clip-search fruit --dedupe --diversity 0.5 --html sheet.html
+  clip-search "a red apple" --regions --where "area<0.2"
   clip-search music --captions 0.5 --min-similarity 0.2 --property filename
   clip-search "a red apple" --explain
   clip-search --list --where label=fruit
@@ -87,6 +88,13 @@ search_options = combine_options(
             metavar="EXPR",
             help="label=fruit, label=fruit|birds, price<=9.5, taken_at>=2024-01-01, path~*.png, camera?, !camera?. "
             "Repeated: all must hold.",
+        ),
+        grouped_option(
+            FILTER,
+            "--regions",
+            is_flag=True,
+            help="Search the parts of images too (clip-ingest --regions), and show the best boxes. --where knows "
+            "area, x0, y0, x1, y1, method, ...",
         ),
         grouped_option(
             FILTER, "--min-similarity", type=click.FloatRange(-1, 1), metavar="COSINE", help="Least similarity."
@@ -207,6 +215,11 @@ RULES = (
     Exclusion("--html", ("--explain",), "a run has one output"),
     Exclusion("-0", ("--property", "--thumbnails"), "it prints only paths; --json prints both"),
     Requirement("--vectors", ("--json",), "a table has no room for them"),
+    Exclusion(
+        "--regions",
+        ("--captions", "--diversity", "--auto-limit", "--dedupe", "--group-by"),
+        "images with regions are ranked by similarity alone",
+    ),
     Exclusion("--group-by", ("--offset", "--auto-limit", "--diversity"), "groups start at the nearest image"),
 )
 

@@ -4,6 +4,7 @@ import base64
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from clip_vectorizer.query.cli.search_request import (
 from clip_vectorizer.query.display.contact_sheet import render_contact_sheet
 from clip_vectorizer.query.display.tables import (
     check_stdout,
+    format_region,
     format_value,
     is_terminal,
     prepare_streams,
@@ -177,7 +179,12 @@ def show_as_json(sections: Sequence[Group], fields: HitFields) -> None:
 def hit_fields(hit: Hit, group: str, fields: HitFields) -> dict[str, object]:
     more = {"group": group, "score": hit.score, "copies": hit.copies}
     chosen = {name: value for name, value in more.items() if getattr(fields, name)}
-    return {name: getattr(hit, name) for name in HIT_FIELDS} | chosen | stored_fields(hit, fields)
+    regions = region_fields(hit) if fields.regions else {}
+    return {name: getattr(hit, name) for name in HIT_FIELDS} | chosen | regions | stored_fields(hit, fields)
+
+
+def region_fields(hit: Hit) -> dict[str, object]:
+    return {"whole": hit.whole, "regions": [asdict(region) for region in hit.regions]}
 
 
 def stored_fields(image: Hit | StoredImage, fields: HitFields) -> dict[str, object]:
@@ -225,13 +232,19 @@ def show_section(hits: Sequence[Hit], fields: HitFields, method: DrawingMethod |
 
 def column_names(fields: HitFields) -> list[str]:
     more = [name for name in ("score", "copies") if getattr(fields, name)]
+    more += ["region"] if fields.regions else []
     return ["similarity", "path", "label", "caption", *more, *fields.properties]
 
 
 def format_row(hit: Hit, fields: HitFields) -> list[str]:
     more = {"score": "" if hit.score is None else f"{hit.score:.3f}", "copies": ", ".join(hit.copies)}
     chosen = [more[name] for name in more if getattr(fields, name)]
+    chosen += [format_best_region(hit)] if fields.regions else []
     return [f"{hit.similarity:.3f}", hit.path, hit.label, hit.caption, *chosen, *format_properties(hit, fields)]
+
+
+def format_best_region(hit: Hit) -> str:
+    return format_region(hit.regions[0].similarity, hit.regions[0].box) if hit.regions else ""
 
 
 def build_cards(hits: Sequence[Hit], fields: HitFields, method: DrawingMethod) -> Table:
@@ -242,7 +255,9 @@ def build_cards(hits: Sequence[Hit], fields: HitFields, method: DrawingMethod) -
     for number, hit in enumerate(hits):
         if number:
             table.add_row()  # two thumbnails that touch look like one
-        table.add_row(draw_thumbnail(hit.thumbnail, method), build_card(hit, fields))
+        table.add_row(
+            draw_thumbnail(hit.thumbnail, method, [region.box for region in hit.regions[:1]]), build_card(hit, fields)
+        )
     return table
 
 

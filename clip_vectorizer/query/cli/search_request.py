@@ -41,6 +41,7 @@ class HitFields:
     properties: tuple[str, ...] = ()
     vector: bool = False
     thumbnail: bool = False
+    regions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def build_arguments(values: Mapping[str, Any]) -> SearchArguments:
         arguments["alpha"] = 1 - values["captions"]
     moves = {name: Move(values[name], values["force"]) for name in ("move_to", "move_away") if values[name] is not None}
     more = {"limit": values["limit"] or LIMIT, "include_thumbnail": needs_thumbnails(values)}
+    more |= {"regions": True} if values["regions"] else {}
     return cast(SearchArguments, arguments | moves | more)
 
 
@@ -174,6 +176,7 @@ def build_hit_fields(values: Mapping[str, Any]) -> HitFields:
         properties=values["properties"],
         vector=values["vectors"],
         thumbnail=bool(values["as_json"] and values["thumbnails"]),
+        regions=values["regions"],
     )
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from clip_vectorizer.query.display.tables import format_value
+from clip_vectorizer.query.display.frames import render_frames
+from clip_vectorizer.query.display.tables import format_region, format_value
+from clip_vectorizer.query.display.thumbnails import decode_thumbnail
 from clip_vectorizer.query.hits import Group, Hit
 from clip_vectorizer.terminal import escape_line
 
@@ -86,11 +88,22 @@ def render_thumbnail(hit: Hit) -> str:
         return '<div class="none">no thumbnail</div>'
     data = base64.b64encode(hit.thumbnail).decode("ascii")
     alt = escape_html(hit.caption or hit.label or hit.path)
-    return f'<img src="data:{media_type};base64,{data}" alt="{alt}" loading="lazy" decoding="async">'
+    image = f'<img src="data:{media_type};base64,{data}" alt="{alt}" loading="lazy" decoding="async">'
+    return f'<div class="framed">{image}{render_regions(hit)}</div>' if hit.regions else image
+
+
+def render_regions(hit: Hit) -> str:
+    """Return frames around the best regions, "" for a thumbnail that cannot be read."""
+    decoded = decode_thumbnail(hit.thumbnail or b"")
+    return render_frames([region.box for region in hit.regions], decoded.size) if decoded else ""
 
 
 def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
     yield "distance", f"{hit.distance:.4f}"
+    if hit.whole is not None:
+        yield "whole picture", f"{hit.whole:.3f}"
+    for region in hit.regions:
+        yield "region", format_region(region.similarity, region.box)
     if hit.score is not None:
         yield "score", f"{hit.score:.4f}"
     for path in hit.copies:

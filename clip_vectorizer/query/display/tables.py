@@ -16,6 +16,7 @@ from rich.text import Text
 from weaviate.collections.classes.types import GeoCoordinate
 
 from clip_vectorizer.terminal import escape_line, escape_text
+from clip_vectorizer.vectors import Box
 
 COLUMN_GAP = "  "
 
@@ -65,6 +66,15 @@ def format_value(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False, default=to_json_value).strip('"')
+
+
+def format_region(similarity: float, box: Box) -> str:
+    """A region in a table: its similarity, and its box as shares of the picture's width and height.
+
+    >>> format_region(0.3081, (0, 0.25, 1 / 3, 1))
+    '0.308 at 0.00,0.25,0.33,1.00'
+    """
+    return f"{similarity:.3f} at {','.join(f'{value:.2f}' for value in box)}"
 
 
 def print_output(data: str | bytes, newline: bool = True) -> None:

@@ -7,7 +7,7 @@ blocks    U+2580, the upper half of a cell in one colour, the lower in another: 
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +18,9 @@ from rich.measure import Measurement
 from rich.segment import ControlType, Segment
 from rich.style import Style
 from rich.text import Text
+
+from clip_vectorizer.query.display.frames import draw_frames
+from clip_vectorizer.vectors import Box
 
 COLUMNS, ROWS = 12, 6  # a square: a cell is about twice as high as it is wide
 MIN_COLUMNS = 60  # a narrower terminal needs all its columns for the path
@@ -60,15 +63,18 @@ def detect_method(env: Mapping[str, str]) -> DrawingMethod | None:
     return None
 
 
-def draw_thumbnail(jpeg: bytes | None, method: DrawingMethod) -> RenderableType:
-    """Return one thumbnail, COLUMNS wide; blank if there is none or it cannot be read."""
+def draw_thumbnail(jpeg: bytes | None, method: DrawingMethod, boxes: Sequence[Box] = ()) -> RenderableType:
+    """Return one thumbnail, COLUMNS wide, with frames around `boxes`; blank if there is none or it cannot be read."""
     if not jpeg:
         return Text("")
     image = decode_thumbnail(jpeg)
     if image is None:
         return Text("")
     if method is DrawingMethod.BLOCKS:
-        return draw_blocks(image)
+        return draw_blocks(image, boxes)
+    if boxes:
+        image = draw_frames(image, boxes)
+        jpeg = encode_png(image)
     columns, half_rows = fit_size(image, COLUMNS, 2 * ROWS)
     rows = max(1, half_rows // 2)
     return InlineImage(
@@ -85,10 +91,17 @@ def decode_thumbnail(jpeg: bytes) -> Image.Image | None:
         return None
 
 
-def draw_blocks(image: Image.Image) -> Text:
+def encode_png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="PNG", compress_level=1)
+    return file.getvalue()
+
+
+def draw_blocks(image: Image.Image, boxes: Sequence[Box] = ()) -> Text:
     """Draw two pixels per cell, one above the other."""
     width, height = fit_size(image, COLUMNS, 2 * ROWS)
     small = image.resize((width, height + height % 2), Image.Resampling.LANCZOS)
+    small = draw_frames(small, boxes, line=1) if boxes else small
     lines = [draw_block_line(small, row) for row in range(0, small.height, 2)]
     return Text("\n").join(lines)
 
@@ -140,9 +153,7 @@ def kitty_sequence(image: Image.Image, columns: int, rows: int) -> str:
 
     Only the longer side is given in cells, so the proportions do not depend on the shape of a cell.
     """
-    file = io.BytesIO()
-    image.save(file, format="PNG", compress_level=1)
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    data = base64.b64encode(encode_png(image)).decode("ascii")
     chunks = [data[start : start + CHUNK_LENGTH] for start in range(0, len(data), CHUNK_LENGTH)]
     size = f"c={columns}" if columns == COLUMNS else f"r={rows}"
     keys = [f"a=T,f=100,q=2,C=1,{size},", *[""] * (len(chunks) - 1)]

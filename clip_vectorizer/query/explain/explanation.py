@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.query.explain.source_code import (
     LINE_WIDTH,
     SourceNode,
@@ -21,6 +22,8 @@ from clip_vectorizer.query.image_inputs import ImageInput, hide_secrets
 from clip_vectorizer.query.search.calls import (
     EmbedImage,
     EmbedTexts,
+    OpenRegions,
+    RegionPlan,
     SearchPlan,
     SearchStep,
     SearchTarget,
@@ -42,29 +45,67 @@ class Explanation:
     target: SearchTarget
     steps: tuple[str, ...]  # steps before the call: requests to the sidecar, and to Weaviate for stored vectors
     notes: tuple[str, ...] = ()  # what happens to the results afterwards
+    others: tuple["TargetedCall", ...] = ()  # further calls, of a search with regions
 
     @property
     def python(self) -> str:
-        """Python lines to paste where `client` is a connected WeaviateClient; they leave the answer in `found`."""
-        return python_source(self.call, self.target, python_literal)
+        """Python lines to paste where `client` is a connected WeaviateClient; they leave the answer in `found`.
+
+        Where there are further calls, each block of lines is one, and leaves its own answer.
+        """
+        return "\n\n".join(python_source(each.call, each.target, python_literal) for each in self._calls)
 
     @property
     def graphql(self) -> str | None:
-        """The query that finds the same at /v1/graphql; None where GraphQL has no such query."""
-        return graphql_source(self.call, self.target, graphql_literal)
+        """The query that finds the same at /v1/graphql, one for each call; None where GraphQL has no such query."""
+        queries = [graphql_source(each.call, each.target, graphql_literal) for each in self._calls]
+        return "\n\n".join(query for query in queries if query) if all(queries) else None
+
+    @property
+    def _calls(self) -> tuple["TargetedCall", ...]:
+        return TargetedCall(self.call, self.target), *self.others
 
     def __str__(self) -> str:
         texts = (*self.steps, *self.notes)
         comments = [f"# {line}" for text in texts for line in wrap(text, LINE_WIDTH - 2, subsequent_indent="  ")]
-        lines = python_source(self.call, self.target, shorten_values(python_literal))
-        query = graphql_source(self.call, self.target, shorten_values(graphql_literal))
-        return "\n".join([*comments, lines, "", query or NOT_IN_GRAPHQL])
+        blocks: list[str] = []
+        for each in self._calls:
+            query = graphql_source(each.call, each.target, shorten_values(graphql_literal))
+            lines = python_source(each.call, each.target, shorten_values(python_literal))
+            blocks += ["" for _ in blocks[:1]] + [lines, "", query or NOT_IN_GRAPHQL]
+        return "\n".join([*comments, *blocks])
+
+
+@dataclass(frozen=True, slots=True)
+class TargetedCall:
+    """A call, and the collection that it is sent to."""
+
+    call: WeaviateCall
+    target: SearchTarget
 
 
 def build_explanation(search: PlannedSearch, target: SearchTarget) -> Explanation:
     """Build the explanation of a search that stopped before its last call."""
-    steps, notes = map(describe_step, search.steps), list_notes(search.plan, search.last_call)
-    return Explanation(search.last_call, target, tuple(steps), tuple(notes))
+    steps = tuple(map(describe_step, search.steps))
+    if regions := search.plan.regions:
+        first, *others = (
+            TargetedCall(call, regions.target if call.collection else target)
+            for call in (search.last_call, *search.region_calls)
+        )
+        return Explanation(first.call, first.target, steps, tuple(list_region_notes(regions)), tuple(others))
+    return Explanation(search.last_call, target, steps, tuple(list_notes(search.plan, search.last_call)))
+
+
+def list_region_notes(regions: RegionPlan) -> list[str]:
+    first = "a filter is about regions alone, so that only regions count" if regions.only else "two searches"
+    score = (
+        "its best region's similarity" if regions.only else "the larger of the whole picture's and its best region's"
+    )
+    return [
+        f"{first}; an image's similarity is {score}",
+        f"the client fetches more regions until enough images have one (up to {MAX_RESULTS:,}), then by the same "
+        "search, filtered by ids and paths, the images of these regions and the best boxes of each hit",
+    ]
 
 
 def list_notes(plan: SearchPlan, call: WeaviateCall) -> list[str]:
@@ -90,6 +131,8 @@ def describe_step(step: SearchStep) -> str:
             return f"the sidecar embeds: {', '.join(repr(text) for text in texts)}"
         case EmbedImage(image):
             return f"the sidecar embeds {describe_image(image)}"
+        case OpenRegions():
+            return "Weaviate returns the schema of the regions"
     return "Weaviate returns the vectors of the stored images"
 
 

@@ -85,6 +85,21 @@ def list_expressions(filters: str | Sequence[str]) -> Sequence[str]:
     return filters if is_list else [filters]  # type: ignore[list-item]  # build_expression_filter checks each
 
 
+def parse_property(expression: str) -> str:
+    """Return the property that an expression is about. Raises InputError that names the expression.
+
+    >>> parse_property("area<0.05"), parse_property("!camera?")
+    ('area', 'camera')
+    """
+    if not isinstance(expression, str):
+        raise InputError(f"the filter {expression!r}: expected a text, {EXAMPLES}")
+    if presence := PRESENCE.fullmatch(expression):
+        return presence[2]
+    if parts := COMPARISON.fullmatch(expression):
+        return parts[1]
+    raise InputError(f"the filter {expression!r}: expected a property, a comparison and a value, {EXAMPLES}")
+
+
 def build_expression_filter(expression: str, properties: Mapping[str, DataType]) -> FilterReturn:
     """Return the filter of one expression. Raises InputError that names it."""
     if not isinstance(expression, str):

@@ -52,6 +52,7 @@ class SearchOptions(TypedDict, total=False):
     return_properties: Iterable[str]  # properties to return in Hit.properties
     include_vector: bool  # return Hit.vector
     include_thumbnail: bool  # return Hit.thumbnail
+    regions: bool  # search the parts of images too (`clip-ingest --regions`), and return Hit.regions
 
 
 class SearchArguments(SearchOptions, total=False):
@@ -77,6 +78,7 @@ class SearchRequest:
     return_properties: Iterable[str] = ()
     include_vector: bool = False
     include_thumbnail: bool = False
+    regions: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit", parse_integer("limit", self.limit, 1))  # numpy's numbers become Python's
@@ -95,11 +97,25 @@ class SearchRequest:
                 raise InputError(f"{name} {move!r}: expected a Move, for example Move('the sea', 0.5)")
         if self.move_to is not None and self.move_to.force > 1:
             raise InputError(f"force {self.move_to.force:g}: towards a text it is 0 to 1; 1 goes half the way")
+        if self.regions:
+            check_regions(self)
 
     @property
     def is_hybrid(self) -> bool:
         """Whether keywords count, next to the vector or alone."""
         return self.alpha < VECTOR_ONLY
+
+
+def check_regions(request: SearchRequest) -> None:
+    """Raise InputError for what a search of regions cannot do: images are ranked by two lists of similarities."""
+    used = {
+        "alpha": request.is_hybrid,
+        "diversity": request.diversity is not None,
+        "auto_limit": request.auto_limit is not None,
+        "deduplicate": request.deduplicate,
+    }
+    if names := [name for name, is_used in used.items() if is_used]:
+        raise InputError(f"regions are ranked by their similarity alone; remove {' and '.join(names)}, or regions")
 
 
 def parse_property_names(properties: object) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class WeaviateCall:
     method: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     part: str = "query"  # attribute of the collection: query or aggregate
+    collection: str = ""  # "": that of the images
 
     def __call__(self, collection: Any) -> Any:
         """Call the method. A collection of the async client returns an awaitable."""
@@ -60,7 +61,12 @@ class WeaviateCall:
         return replace(self, arguments={**self.arguments, **arguments})
 
 
-SearchStep = EmbedTexts | EmbedImage | WeaviateCall
+@dataclass(frozen=True, slots=True)
+class OpenRegions:
+    """A step whose result is the SearchTarget of the images' regions."""
+
+
+SearchStep = EmbedTexts | EmbedImage | WeaviateCall | OpenRegions
 SearchFlow = Generator[SearchStep, Any, ResultT]
 
 
@@ -134,6 +140,8 @@ class SearchableCollection(Protocol):
     @property
     def target(self) -> SearchTarget: ...
     def execute(self, call: WeaviateCall) -> Any: ...
+    def open_regions(self) -> SearchTarget:
+        """The collection of its regions. Raises InputError if there is none, Mismatch for those of another model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,17 @@ class SearchPlan:
     call: WeaviateCall
     request: SearchRequest
     vector: Vectors | None = None  # (D,) the query's, where Weaviate does not compute it itself
+    regions: "RegionPlan | None" = None  # of a search with regions
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """The same search among regions."""
+
+    call: WeaviateCall
+    target: SearchTarget
+    only: bool  # a filter is about regions alone, so that whole pictures do not count
+    has_filters: bool
 
 
 def plan_near_text(text: str, request: SearchRequest, target: SearchTarget) -> SearchPlan:

@@ -34,6 +34,7 @@ from clip_vectorizer.query.search.calls import (
 from clip_vectorizer.query.search.listing import CollectionListing
 from clip_vectorizer.query.search.plan import plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
+from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class PlannedSearch:
     plan: SearchPlan
     steps: tuple[SearchStep, ...]  # those that were run to make the plan
     last_call: WeaviateCall
+    region_calls: tuple[WeaviateCall, ...] = ()  # those after it, of a search with regions, as far as they are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Searches:
         return (yield from self.plan(what, SearchRequest(**arguments)))
 
     def page(self, plan: SearchPlan, limit: int, offset: int) -> SearchFlow[list[Hit]]:
+        if plan.regions:
+            return (yield from fetch_region_hits(plan, plan.regions, self.target, limit, offset))
         hits = yield from fetch_hits(plan, self.target, limit, offset)
         if not hits and not offset:
             yield from explain_no_hits(plan.request, self.target)
@@ -88,6 +92,9 @@ class Searches:
     def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> SearchFlow[PlannedSearch]:
         steps: list[SearchStep] = []
         plan = yield from record_steps(self.plan(what, SearchRequest(**arguments)), steps)
+        if plan.regions:
+            first, *others = list_region_calls(plan, plan.regions)
+            return PlannedSearch(plan, tuple(steps), first, tuple(others))
         return PlannedSearch(plan, tuple(steps), build_first_call(plan))
 
     def explain_groups(
@@ -98,6 +105,8 @@ class Searches:
         return PlannedSearch(plan, tuple(steps), build_group_call(plan, by, per_group, groups))
 
     def plan(self, what: QueryInput, request: SearchRequest) -> SearchFlow[SearchPlan]:
+        if request.regions:
+            return (yield from plan_regions(to_query(what), request, self.target, self.info))
         return (yield from plan_search(to_query(what), request, self.target, self.info))
 
     def plan_groups(
@@ -191,6 +200,8 @@ def check_grouping(request: SearchRequest, target: SearchTarget, by: str, per_gr
         raise InputError(f"{by} holds files, of which no two need be equal; group by another property")
     parse_integer("per_group", per_group, 1)
     parse_integer("groups", count, 1)
+    if request.regions:
+        raise InputError("images with regions are not grouped; remove regions, or the groups")
     if request.diversity is not None:
         raise InputError("groups are made of the nearest images; remove diversity")
     if request.offset or request.auto_limit:

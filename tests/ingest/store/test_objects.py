@@ -61,7 +61,12 @@ def sent(keep: str, **changes: Any) -> Any:
 def test_an_object_has_all_properties_of_the_schema_that_apply() -> None:
     facts = Facts("", "", {"page": 1, "camera": "x", "taken_at": datetime(2020, 1, 1, tzinfo=UTC)})
     properties = sent("full", facts=facts).properties
-    assert {each.name for each in schema.image_properties()} - properties.keys() == {"damaged", "location", "reindexed"}
+    assert {each.name for each in schema.image_properties()} - properties.keys() == {
+        "damaged",
+        "location",
+        "reindexed",
+        "regions",
+    }
     assert (properties["image"], properties["filename"]) == ("ZGF0YQ==", "cat.png")
 
 

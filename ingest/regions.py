@@ -1,0 +1,198 @@
+"""The stage of an ingest that makes regions: boxes, crops, vectors, objects; then the image may be written.
+
+Regions of an image are in the database before the image records their stamp. So a run that ends in between is repeated
+by the next one, and an image with a stamp has all its regions.
+
+N boxes · D dimensions
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from PIL import Image
+
+from clip_vectorizer.errors import ImageRefused, SidecarRefused
+from clip_vectorizer.images.opener import decode_image
+from clip_vectorizer.images.settings import DecodeSettings
+from clip_vectorizer.vectors import Vectors
+from ingest.choices import Fit
+from ingest.embed import Embedder, StoreChange, describe_refusal
+from ingest.items import ItemOutcome, RegionResult, RegionTask, Status
+from ingest.prepare import pad_to_square
+from ingest.region_boxes import PlacedBox, PlacedBoxes, cut_box, place_given, place_grid, place_shares
+from ingest.region_methods import RegionMethod, RegionRecipe
+from ingest.retry import Patience
+from ingest.store.base import ImageRegionStore, Refusal, RegionObject
+
+FLUSH_CROPS = 64  # crops in a request to the sidecar
+CROP_SIDE = 1024  # pixels; several times the input of any model
+MAX_PNG_PIXELS = 512 * 512  # crops are without loss up to here
+JPEG_QUALITY = 95
+
+
+class RegionProposer(Protocol):
+    """What finds the boxes of objects: the sidecar, or a fake in tests."""
+
+    def propose(self, images: Sequence[bytes], limit: int) -> list[Sequence[PlacedBox] | SidecarRefused]:
+        """Return the boxes of each image file, the most object-like first, or why it was refused.
+
+        Raises SidecarUnreachable, Mismatch (another model).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CutRegions:
+    """A change, its boxes, and the files of the crops of those without a vector."""
+
+    change: StoreChange
+    task: RegionTask
+    placed: PlacedBoxes
+    crops: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionMaker:
+    """Makes and stores the regions of changes. Several threads may share it.
+
+    `embedder` None: a dry run, which counts the boxes that are known without the sidecar.
+    """
+
+    recipe: RegionRecipe
+    store: ImageRegionStore
+    embedder: Embedder | None
+    proposer: RegionProposer | None = None
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+    @property
+    def method(self) -> RegionMethod:
+        return self.recipe.method
+
+    def make(self, changes: Sequence[StoreChange], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
+        """Yield each change, with a RegionResult in place of its RegionTask, or a failed outcome. Raises Unreachable"""
+        waiting: list[CutRegions] = []
+        for cut in self._cut_all(changes, patience):
+            if not isinstance(cut, CutRegions):
+                yield cut
+                continue
+            waiting.append(cut)
+            if sum(len(each.crops) for each in waiting) >= FLUSH_CROPS:
+                yield from self._store(waiting, patience)
+                waiting = []
+        yield from self._store(waiting, patience)
+
+    def discard(self, keys: Sequence[str], patience: Patience) -> None:
+        """Remove the regions of images that were refused after these were stored."""
+        if keys and self.embedder:
+            patience.call(lambda: self.store.discard(keys))
+
+    def _cut_all(
+        self, changes: Sequence[StoreChange], patience: Patience
+    ) -> Iterator[StoreChange | ItemOutcome | CutRegions]:
+        with_task = [change for change in changes if isinstance(change.regions, RegionTask)]
+        yield from (change for change in changes if not isinstance(change.regions, RegionTask))
+        found = self._propose(with_task, patience) if self.method.is_proposal else [None] * len(with_task)
+        for change, proposals in zip(with_task, found, strict=True):
+            if isinstance(proposals, SidecarRefused):
+                yield fail_change(change, f"its regions: {describe_refusal(proposals)}")
+            else:
+                yield self._cut_or_fail(change, proposals)
+
+    def _cut_or_fail(self, change: StoreChange, proposals: Sequence[PlacedBox] | None) -> CutRegions | ItemOutcome:
+        try:
+            return self._cut(change, proposals)
+        except ImageRefused as refused:
+            return fail_change(change, f"its regions: {refused.reason}")
+
+    def _propose(
+        self, changes: Sequence[StoreChange], patience: Patience
+    ) -> Sequence[Sequence[PlacedBox] | SidecarRefused]:
+        if self.proposer is None or not changes:
+            return [()] * len(changes)
+        proposer, pictures = self.proposer, [require_task(change).picture for change in changes]
+        return patience.call(lambda: proposer.propose(pictures, self.method.limit))
+
+    def _cut(self, change: StoreChange, proposals: Sequence[PlacedBox] | None) -> CutRegions:
+        task = require_task(change)
+        pixels = decode_image(task.picture, self.decode).pixels
+        if proposals is not None:
+            placed = place_shares(proposals, self.method.limit)
+        elif task.boxes is not None:
+            placed = place_given(task.boxes, pixels.size, self.method.limit)
+        else:
+            placed = place_grid(self.method, pixels.size)
+        cut = [each for each in placed.boxes if each.vector_d is None] if self.embedder else []
+        return CutRegions(change, task, placed, [encode_crop(cut_box(pixels, each.box), task.fit) for each in cut])
+
+    def _store(self, cuts: Sequence[CutRegions], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
+        refused = self._embed_and_write(cuts, self.embedder, patience) if self.embedder and cuts else {}
+        for cut in cuts:
+            if refusal := refused.get(cut.change.key):
+                yield fail_change(cut.change, f"its regions: {refusal.reason}")
+            else:
+                result = RegionResult(cut.task.stamp, len(cut.placed.boxes), cut.placed.remark)
+                yield replace(cut.change, regions=result)
+
+    def _embed_and_write(
+        self, cuts: Sequence[CutRegions], embedder: Embedder, patience: Patience
+    ) -> Mapping[str, Refusal]:
+        """Return the images whose regions were refused, by key."""
+        crops = [crop for cut in cuts for crop in cut.crops]
+        outcomes = iter(patience.call(lambda: embedder.embed(crops)) if crops else [])
+        objects: dict[str, list[RegionObject]] = {}
+        refused: dict[str, Refusal] = {}
+        for cut in cuts:
+            own = [each.vector_d for each in cut.placed.boxes]
+            vectors = [next(outcomes) if vector_d is None else vector_d for vector_d in own]
+            if bad := next((each for each in vectors if isinstance(each, SidecarRefused)), None):
+                refused[cut.change.key] = Refusal(describe_refusal(bad))
+            else:
+                made = (build_region(cut, rank, vector, self.method) for rank, vector in enumerate(vectors))
+                objects[cut.change.key] = [each for each in made if each]
+        stamped = [cut.change.key for cut in cuts if cut.task.was_stamped and cut.change.key in objects]
+        return refused | dict(patience.call(lambda: self.store.replace(objects, stamped)))
+
+
+def require_task(change: StoreChange) -> RegionTask:
+    assert isinstance(change.regions, RegionTask)
+    return change.regions
+
+
+def build_region(
+    cut: CutRegions, rank: int, vector: Vectors | SidecarRefused, method: RegionMethod
+) -> RegionObject | None:
+    """Return the object of a box; None without a vector."""
+    if isinstance(vector, SidecarRefused):
+        return None
+    placed, change, facts = cut.placed.boxes[rank], cut.change, cut.task.facts
+    return RegionObject(
+        key=change.key,
+        method=str(method.kind),
+        box=placed.box,
+        objectness=placed.objectness,
+        rank=rank,
+        label=facts.label,
+        caption=facts.caption,
+        source=change.source,
+        vector_d=vector,
+    )
+
+
+def fail_change(change: StoreChange, reason: str) -> ItemOutcome:
+    return ItemOutcome(change.key, Status.FAILED, reason, change.source)
+
+
+def encode_crop(crop: Image.Image, fit: Fit) -> bytes:
+    """The file of a crop. Of a page, which is padded, no crop is cut off at its ends either."""
+    if fit is Fit.PAD:
+        return pad_to_square(crop)
+    if max(crop.size) > CROP_SIDE:
+        crop.thumbnail((CROP_SIDE, CROP_SIDE))
+    crop.info.clear()
+    file = io.BytesIO()
+    if crop.width * crop.height <= MAX_PNG_PIXELS:
+        crop.save(file, "PNG", compress_level=1)
+    else:
+        crop.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return file.getvalue()
