@@ -18,12 +18,13 @@ from PIL import Image
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
+from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.server.decode import count_pixels, decode_pixels
 from clip_vectorizer.server.grounding import GroundingBackend, open_picture
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.queues import EmbeddingResult, FairPool, ItemKind
 from clip_vectorizer.threads import DaemonThreads
-from clip_vectorizer.vectors import Box, Pixels, Vectors
+from clip_vectorizer.vectors import Pixels, Vectors
 
 QUICK_PIXELS, QUICK_BYTES = 2_000_000, 500_000  # decoded in some 10 ms
 MAX_LIGHT_PIXELS = 16_000_000  # larger images are decoded one at a time: they take seconds and hundreds of megabytes
@@ -100,10 +101,10 @@ class Engine:
         pool = self._heavy if large else self._light
         return await pool.run(owner, open_picture, data, self._limits.decode)
 
-    async def crop(self, owner: object, picture: Image.Image, box: Box) -> EmbeddedItem:
-        """The row of a part of a picture; `box` is in its pixels. Raises EncoderFailed."""
+    async def region(self, owner: object, picture: Image.Image, share: Sequence[float]) -> EmbeddedItem:
+        """The row of a part of a picture, as that of an image of its own (`region_crops`). Raises EncoderFailed."""
         with self._backend.announced("image"):
-            pixels = await self._light.run(owner, self._encoder.prepare_image, picture, box)
+            pixels = await self._light.run(owner, prepare_region, self._encoder, picture, share)
         key = content_key(b"pixels", np.ascontiguousarray(pixels).data)
         return self._find(key) or await self._join(key, lambda: self._encode_pixels(key, owner, pixels))
 
@@ -148,6 +149,10 @@ class Engine:
 def decode_if_light(encoder: Preparer, data: bytes, settings: DecodeSettings) -> Pixels | None:
     """The pixels of an image of usual size, None for one that must be decoded alone."""
     return None if count_pixels(data, settings) > MAX_LIGHT_PIXELS else decode_pixels(encoder, data, settings)
+
+
+def prepare_region(encoder: Preparer, picture: Image.Image, share: Sequence[float]) -> Pixels:
+    return encoder.prepare_image(cut_region(picture, share))
 
 
 class VectorCache:

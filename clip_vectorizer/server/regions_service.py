@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from clip_vectorizer.boxes import BoxArray, place
+from clip_vectorizer.boxes import BoxArray
 from clip_vectorizer.errors import ImageRefused, NoGrounder
 from clip_vectorizer.models.grounding.grounder import Groundings, Regions
 from clip_vectorizer.protocol import IMAGES
@@ -104,8 +104,7 @@ async def open_input(engine: Engine, owner: object, data: PictureInput, times: R
 
 async def embed_crops(engine: Engine, owner: object, picture: Image.Image, boxes_n4: BoxArray) -> Vectors:
     """(N, D): vectors of the regions, as those of images of their own."""
-    boxes = [place(box, *picture.size) for box in boxes_n4]
-    items = await asyncio.gather(*(engine.crop(owner, picture, box) for box in boxes))
+    items = await asyncio.gather(*(engine.region(owner, picture, share) for share in boxes_n4.tolist()))
     if not items:
         return np.empty((0, engine.info.dimension), np.float32)
     return np.stack([item.row.vector for item in items])

@@ -18,6 +18,7 @@ from clip_vectorizer.images.settings import USUAL_DECODING
 from clip_vectorizer.models.encoder import PreparedText
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.pauses import run_break_work
+from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.server.app import build_app
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.grounding import DeviceGrounding, open_picture
@@ -25,7 +26,7 @@ from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
 from clip_vectorizer.vectors import Pixels, Vectors
-from tests.fakes import HashEncoder
+from tests.fakes import HashEncoder, vectors_of
 from tests.server.clients import ORIGIN, RED, base64_of, file_of
 
 SMALL = Image.new("RGB", (8, 8))
@@ -210,6 +211,18 @@ def test_a_picture_that_takes_longer_than_the_deadline_is_a_503() -> None:
         async with client(StepGrounder(steps=1, seconds=0.4), deadline_seconds=0.1) as asking:
             answer = await asking.post("/regions", json={"images": [base64_of(RED)]})
             assert answer.status_code == 503 and "no answer within" in answer.json()["error"]
+
+    asyncio.run(run())
+
+
+def test_regions_of_a_grounder_without_vectors_get_those_of_their_crops() -> None:
+    async def run() -> None:
+        async with client(StepGrounder()) as asking:
+            picture = Image.effect_noise((9, 5), 90).convert("RGB")
+            body = {"images": [base64_of(file_of(picture))], "vectors": True}
+            [found] = (await asking.post("/regions", json=body)).json()["regions"]
+            crop = HashEncoder().prepare_image(cut_region(picture, (0, 0, 1, 1)))
+            np.testing.assert_allclose(found["vectors"], vectors_of([crop.tobytes()]), atol=1e-6)
 
     asyncio.run(run())
 

@@ -22,6 +22,7 @@ from clip_vectorizer.models.devices import hash_weights
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.grounding.network import RegionNetwork
+from clip_vectorizer.models.grounding.phrases import find_cut_phrases
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
 from clip_vectorizer.models.plain import ResNetTower
 from clip_vectorizer.region_crops import cut_region
@@ -98,7 +99,13 @@ class HeadGrounder:
         logits_pn = self._calibration.compute_logits(found)
         cosines_pn = (found.head_pn + found.crop_pn) / 2 if self._crops else found.head_pn
         probabilities_pn = 1 / (1 + np.exp(-logits_pn))
-        return Groundings(found.regions, cosines_pn.astype(np.float32), probabilities_pn.astype(np.float32))
+        prepared = [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
+        return Groundings(
+            found.regions,
+            cosines_pn.astype(np.float32),
+            probabilities_pn.astype(np.float32),
+            find_cut_phrases(prepared),
+        )
 
     def compare(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Comparison:
         regions = self.propose(image, self._crops or CONSIDERED)

@@ -15,7 +15,7 @@ def compute_logits(probabilities: ScoreArray) -> ScoreArray:
     """Return log(p / (1 - p)), finite.
 
     >>> compute_logits(np.array([0.5, 0.0], np.float32))
-    array([  0.      , -13.815510], dtype=float32)
+    array([  0.     , -13.81551], dtype=float32)
     """
     some = probabilities.astype(np.float64).clip(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     logits: ScoreArray = np.log(some / (1 - some)).astype(np.float32)

@@ -1,19 +1,26 @@
 """POST /regions and POST /ground, by a grounder that needs no weights."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from clip_vectorizer.boxes import place
+from clip_vectorizer.errors import RequestRefused
 from clip_vectorizer.models.grounding.tiles import cut_tiles
+from clip_vectorizer.server.limits import Limits
+from clip_vectorizer.server.routes.regions import parse_ground, parse_regions
 from clip_vectorizer.server.settings import Settings
 from tests.fakes import CONTEXT, DIMENSION, HashEncoder, vectors_of
 from tests.server.clients import RED, base64_of, file_of, send
 
+FIELDS = ("images", "image", "phrases", "limit", "vectors")
 PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")
 FILE = file_of(PICTURE)
 
@@ -134,6 +141,22 @@ def test_an_unreadable_image_of_ground_is_a_sentence() -> None:
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded() -> None:
     answer = send("POST", "/ground", json={"image": base64_of(FILE), "phrases": [["a"]]}, max_pixels=100)
     assert answer.status_code == 413 and "CLIP_MAX_PIXELS" in answer.json()["error"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(body=st.binary(max_size=40) | VALUES.map(lambda value: json.dumps(value).encode()))
+def test_any_body_is_read_or_refused_with_a_sentence(body: bytes) -> None:
+    for parse in (parse_regions, parse_ground):
+        try:
+            parse(body, Limits())
+        except RequestRefused as error:
+            assert len(str(error)) > 10
 
 
 def test_without_a_grounder_both_routes_name_the_way_out() -> None:
