@@ -21,7 +21,7 @@ from clip_vectorizer.models.names import DETECTORS, OWL
 from clip_vectorizer.models.owl import OwlTowers
 from clip_vectorizer.models.pauses import set_break_work
 from tests.fakes import HashEncoder
-from tests.models.small_grounders import CONTEXT, DINO, GROUNDERS
+from tests.models.grounding.small_grounders import CONTEXT, DINO, GROUNDERS
 
 FUSED = [name for name in DETECTORS if name not in OWL]
 DINOS = ["grounding-dino:", "mm-grounding-dino:"]
