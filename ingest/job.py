@@ -28,7 +28,7 @@ from ingest.prune import PruneLimit, PruneRefused, RecordingSource, check_prune,
 from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe, parse_method
 from ingest.regions import RegionMaker
 from ingest.reindex.reindex import ImageSources, reindex
-from ingest.report import FailedItems, IngestReport
+from ingest.report import FailedItems, IngestReport, format_count
 from ingest.retry import Patience
 from ingest.sources import open_sources
 from ingest.sources.base import PdfPassword, PropertyColumn, Source, SourceOptions
@@ -119,14 +119,12 @@ def report_unused_boxes(
     unused = box_file.list_unused()
     report.unused_boxes = box_file.count_unused()
     if unused:
-        images = f"{len(unused)} images" if len(unused) > 1 else "an image"
-        listener(
-            report,
-            VectorizerError(
-                f"{box_file.name} has {report.unused_boxes} boxes of {images} not in {', '.join(job.sources)}, "
-                f"for example {unused[0]}; they are not used"
-            ),
+        boxes = "1 box" if report.unused_boxes == 1 else f"{report.unused_boxes} boxes"
+        sentence = (
+            f"{box_file.name} has {boxes} of {format_count(len(unused), 'image')} not in {', '.join(job.sources)}, "
+            f"for example {unused[0]}; not used"
         )
+        listener(report, VectorizerError(sentence))
 
 
 def check_images_found(job: IngestJob, report: IngestReport) -> None:
