@@ -2,23 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.errors import InputError
 from ingest.choices import MAX_REGIONS, REGION_LIMIT
 from ingest.cli import main
-from ingest.job import IngestJob, find_box_field, parse_regions, report_unused_boxes
 from ingest.region_methods import RegionRecipe, parse_method
+from ingest.region_plan import find_box_field, parse_regions, report_unused_boxes
 from ingest.regions import RegionMaker
 from ingest.report import IngestReport
 from ingest.store.base import NoRegionStore
 from tests.ingest.fakes import MODEL
-
-CONNECTION = ConnectionSettings("http://weaviate")
 
 
 def limit(text: str, number: int | None = None) -> int:
@@ -45,7 +41,7 @@ def test_only_boxes_of_a_field_are_read_from_annotations() -> None:
     ]
 
 
-def warn(tmp_path: Path, **more: Any) -> tuple[IngestReport, list[str]]:
+def warn(tmp_path: Path) -> tuple[IngestReport, list[str]]:
     file = tmp_path / "boxes.json"
     images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
     annotations = [{"image_id": image, "bbox": [0, 0, 1, 1]} for image in (1, 1, 2)]
@@ -53,9 +49,8 @@ def warn(tmp_path: Path, **more: Any) -> tuple[IngestReport, list[str]]:
     recipe = RegionRecipe.build(parse_method(f"boxes={file}", 10), MODEL, "one")
     recipe.find_boxes("b.png")
     report, sentences = IngestReport(), list[str]()
-    job = IngestJob(["/photos"], CONNECTION, **more)
     maker = RegionMaker(recipe, NoRegionStore(), None)
-    report_unused_boxes(job, maker, report, lambda _, event: sentences.append(str(event)))
+    report_unused_boxes(maker, ["/photos"], report, lambda _, event: sentences.append(str(event)))
     return report, sentences
 
 
