@@ -1,7 +1,7 @@
 """Back up and restore collections: choose them, start Weaviate's task, wait until it is done, cancel it on Ctrl-C.
 
 Labels and label sets (`clip-classify`) are in collections of their own, which all collections of images share. So every
-backup includes them; a restore leaves them alone where they exist.
+backup includes them; a restore leaves them alone where they exist. The regions of a collection go with it.
 """
 
 import re
@@ -17,6 +17,7 @@ from weaviate.collections.classes.config import CollectionConfig
 
 from clip_vectorizer.database.backups import BackupModule, BackupTask, StoredBackup, TaskState, explain
 from clip_vectorizer.database.connection import weaviate_errors
+from clip_vectorizer.database.regions import name_region_collection
 from clip_vectorizer.database.schema import (
     LABEL_COLLECTION,
     LABEL_SET_COLLECTION,
@@ -129,7 +130,10 @@ def choose_collections(configs: dict[str, CollectionConfig], wanted: Sequence[st
         if each not in configs:
             raise InputError(f"Weaviate holds no collection {each}; {format_present(each, configs)}")
     labels = [each for each in configs if LABELS.fullmatch(each)]
-    chosen = {*wanted, *labels} if wanted else {*filter(lambda each: describe(configs[each]), configs), *labels}
+    regions = [each for each in map(name_region_collection, wanted) if each in configs]
+    chosen = (
+        {*wanted, *regions, *labels} if wanted else {*filter(lambda each: describe(configs[each]), configs), *labels}
+    )
     if not chosen:
         raise InputError("Weaviate holds no collection of this project; fill one with `clip-ingest FOLDER`")
     return order_names(chosen)
@@ -140,7 +144,8 @@ def choose_restored(stored: StoredBackup, wanted: Sequence[str], present: Sequen
     for each in wanted:
         if each not in stored.collections:
             raise InputError(f"the backup {stored.name} has no collection {each}; {format_present(each, stored)}")
-    chosen = [each for each in stored.collections if not wanted or each in wanted or LABELS.fullmatch(each)]
+    named = {*wanted, *map(name_region_collection, wanted)}
+    chosen = [each for each in stored.collections if not wanted or each in named or LABELS.fullmatch(each)]
     existing = [each for each in chosen if each in present]
     names = order_names(each for each in chosen if each not in existing)
     if refused := [each for each in existing if each in wanted or not LABELS.fullmatch(each)]:

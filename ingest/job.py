@@ -5,7 +5,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,26 +13,26 @@ from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.collections import CollectionSpec
 from clip_vectorizer.database.connection import ConnectionSettings
-from clip_vectorizer.database.schema import METADATA_PROPERTIES, StoredModel, property_name
+from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
-from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.images.settings import DecodeSettings
-from ingest.choices import MAX_REGIONS, REGION_LIMIT, Fit, Keep
+from ingest.choices import Fit, Keep
 from ingest.embed import Embedder, SidecarEmbedder
 from ingest.listing import Selection, Shard
 from ingest.near_duplicates import find_near_duplicates
 from ingest.pipeline import IngestListener, IngestSettings, ingest
 from ingest.prepare import PrepareSettings
-from ingest.proposals import SidecarProposer, find_grounder
 from ingest.prune import PruneLimit, PruneRefused, RecordingSource, check_prune, prune
-from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe, parse_method
+from ingest.region_methods import RegionKind, RegionMethod
+from ingest.region_plan import RegionTarget, build_region_maker, find_box_field, parse_regions, report_unused_boxes
 from ingest.regions import RegionMaker
 from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import FailedItems, IngestReport
 from ingest.retry import Patience
 from ingest.sources import open_sources
 from ingest.sources.base import PdfPassword, PropertyColumn, Source, SourceOptions
-from ingest.store.base import ImageStore, NoRegionStore, ReadOnlyStore
+from ingest.store.base import ImageStore, ReadOnlyStore
 from ingest.store.open import open_store
 from ingest.watch import ChangeFilter, RoundComplete, iterate_rounds
 
@@ -92,7 +92,8 @@ def run_job(job: IngestJob | ReindexJob, report: IngestReport, listener: IngestL
             report.skipped = report.dropped = 0  # each round lists all of them again
             ingest(recorded or sources, store, embedder, listener, settings, report, regions)
             check_images_found(job, report)
-            report_unused_boxes(job, regions, report, listener)
+            if regions and not (job.settings.selection.is_part or job.settings.selection.limit):
+                report_unused_boxes(regions, job.sources, report, listener)
             try:
                 finish_round(job, recorded, store, report)
             except PruneRefused as refused:
@@ -107,26 +108,6 @@ def run_job(job: IngestJob | ReindexJob, report: IngestReport, listener: IngestL
 def add_recipe(settings: IngestSettings, regions: RegionMaker | None) -> IngestSettings:
     recipe = regions.recipe if regions else None
     return replace(settings, prepare=replace(settings.prepare, regions=recipe))
-
-
-def report_unused_boxes(
-    job: IngestJob, regions: RegionMaker | None, report: IngestReport, listener: IngestListener
-) -> None:
-    """Warn of boxes whose images were not in the sources; of a part of these, the others may be in the rest."""
-    box_file = regions.recipe.box_file if regions else None
-    if box_file is None or job.settings.selection.is_part or job.settings.selection.limit:
-        return
-    unused = box_file.list_unused()
-    report.unused_boxes = box_file.count_unused()
-    if unused:
-        images = f"{len(unused)} images" if len(unused) > 1 else "an image"
-        listener(
-            report,
-            VectorizerError(
-                f"{box_file.name} has {report.unused_boxes} boxes of {images} not in {', '.join(job.sources)}, "
-                f"for example {unused[0]}; they are not used"
-            ),
-        )
 
 
 def check_images_found(job: IngestJob, report: IngestReport) -> None:
@@ -179,57 +160,40 @@ def finish_round(job: IngestJob, recorded: Sequence[RecordingSource], store: Ima
 def open_target(job: IngestJob) -> Iterator[JobTarget]:
     """Open the job's store, its embedder if this process embeds, and what makes regions. Raises what `open_store`
     raises, and InputError for boxes that cannot be read."""
-    connection = job.connection
-    makes_regions = job.regions is not None and job.regions.kind is not RegionKind.NONE
     with ExitStack() as stack:
-        store = stack.enter_context(
-            open_store(
-                connection,
-                job.collection,
-                CollectionSpec(job.keep, embed_here=job.embed_here, quantizer=job.quantizer),
-                job.tenant,
-                create=not job.dry_run,
-                with_regions=makes_regions,
-            )
-        )
-        needs_sidecar = not job.dry_run and (job.embed_here or makes_regions)
-        proposes = job.regions is not None and job.regions.is_proposal
-        sidecar = stack.enter_context(open_sidecar(job)) if needs_sidecar or proposes else None
-        embedder = SidecarEmbedder(sidecar, store.model) if sidecar and needs_sidecar else None
-        regions = build_region_maker(job, store, sidecar, embedder) if job.regions else None
+        store = stack.enter_context(open_job_store(job))
+        sidecar = stack.enter_context(open_sidecar(job)) if calls_sidecar(job) else None
+        embedder = SidecarEmbedder(sidecar, store.model) if sidecar and not job.dry_run else None
+        regions = None
+        if job.regions:
+            target = RegionTarget(job.collection, store, job.dry_run)
+            regions = build_region_maker(job.regions, target, sidecar, embedder, job.settings.prepare.decode)
         if job.dry_run:
             yield JobTarget(ReadOnlyStore(store), None, regions)
         else:
             yield JobTarget(store, embedder if job.embed_here else None, regions)
 
 
+def open_job_store(job: IngestJob) -> AbstractContextManager[ImageStore]:
+    spec = CollectionSpec(job.keep, embed_here=job.embed_here, quantizer=job.quantizer)
+    create = not job.dry_run
+    return open_store(job.connection, job.collection, spec, job.tenant, create, with_regions=makes_regions(job))
+
+
+def calls_sidecar(job: IngestJob) -> bool:
+    """Whether this process embeds; a dry run only reads what finds the boxes."""
+    if job.dry_run:
+        return job.regions is not None and job.regions.is_proposal
+    return job.embed_here or makes_regions(job)
+
+
+def makes_regions(job: IngestJob) -> bool:
+    return job.regions is not None and job.regions.kind is not RegionKind.NONE
+
+
 def open_sidecar(job: IngestJob) -> VectorizerClient:
     url = job.connection.vectorizer_url or DEFAULT_VECTORIZER_URL
     return VectorizerClient(url, api_key=job.connection.vectorizer_api_key)
-
-
-def build_region_maker(
-    job: IngestJob, store: ImageStore, sidecar: VectorizerClient | None, embedder: Embedder | None
-) -> RegionMaker:
-    """Raises InputError where the sidecar cannot find regions in the job's way, Mismatch for another model."""
-    assert job.regions is not None
-    grounder = find_grounder(sidecar, job.regions) if sidecar and job.regions.is_proposal else None
-    if sidecar and not store.model.agrees_with(info := sidecar.meta()):
-        raise Mismatch(
-            f"the sidecar at {sidecar.url} runs {StoredModel.of(info)}, and the images of {job.collection} have "
-            f"vectors of {store.model}; regions need the same: name its sidecar with --vectorizer-url"
-        )
-    born = store.regions.born if store.regions else ""
-    recipe = RegionRecipe.build(job.regions, store.model, born, grounder.revision if grounder else "")
-    return RegionMaker(
-        recipe,
-        NoRegionStore() if job.dry_run or store.regions is None else store.regions,
-        embedder,
-        SidecarProposer(sidecar, grounder, job.regions.kind is RegionKind.OWLV2)
-        if sidecar and grounder and embedder
-        else None,
-        job.settings.prepare.decode,
-    )
 
 
 def build_job(sources: Sequence[str], **values: Any) -> IngestJob | ReindexJob:
@@ -295,18 +259,6 @@ def build_ingest_job(sources: Sequence[str], values: Mapping[str, Any]) -> Inges
     )
 
 
-def parse_regions(values: Mapping[str, Any]) -> RegionMethod | None:
-    """Raises InputError for a method that cannot be used, and for a limit where there is nothing to limit."""
-    text, limit = values["regions"], values["region_limit"]
-    if text is None:
-        return None
-    default = MAX_REGIONS if text.startswith(str(RegionKind.BOXES)) else REGION_LIMIT
-    method = parse_method(text, limit or default)
-    if limit and method.kind in (RegionKind.NONE, RegionKind.GRID):
-        raise InputError(f"--region-limit: --regions {text} has no regions to choose from; remove it")
-    return method
-
-
 def check_prefix(prefix: str) -> str:
     try:
         prefix.encode()
@@ -346,11 +298,6 @@ def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
         allow_addresses=check_addresses(values["allow_addresses"]),
         box_field=find_box_field(values["regions"]),
     )
-
-
-def find_box_field(text: str | None) -> str | None:
-    """The field of photo.json that has boxes, None if none is read."""
-    return parse_method(text, REGION_LIMIT).field or None if text else None
 
 
 def check_addresses(words: tuple[str, ...]) -> tuple[str, ...]:

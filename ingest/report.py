@@ -158,7 +158,7 @@ class IngestReport:
             f"; {format_count(self.regions, 'region')} of {format_count(self.region_images, 'image')} stored"
             if self.regions
             else "",
-            f"; boxes of {format_count(self.region_remarks, 'image')} could not be used ({self.first_region_remark})"
+            f"; boxes of {format_count(self.region_remarks, 'image')} left out or clipped ({self.first_region_remark})"
             if self.region_remarks
             else "",
             f"; {self.pruned} vanished {'one' if self.pruned == 1 else 'ones'} removed" if self.pruned else "",

@@ -15,6 +15,7 @@ from tests.stack import (
     test_ray,
     test_readme,
     test_recipes,
+    test_region_recipes,
     test_search_recipes,
     test_serve_recipes,
     test_zeroshot_recipes,
@@ -25,6 +26,7 @@ EMOJI = "clip_vectorizer/models/emoji"
 RUN = {  # every command line that a test runs
     *test_readme.COMMANDS,
     *test_recipes.COMMANDS,
+    *test_region_recipes.COMMANDS,
     *test_backup.COMMANDS,
     *test_search_recipes.COMMANDS,
     *test_zeroshot_recipes.COMMANDS,

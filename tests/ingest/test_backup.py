@@ -77,6 +77,14 @@ def test_labels_come_with_every_collection() -> None:
     assert choose_collections(PRESENT, ["Foreign"]) == ["Foreign", *LABELS]
 
 
+def test_regions_go_with_their_images() -> None:
+    present = PRESENT | {"ShopRegion": SimpleNamespace(description=OURS)}
+    assert choose_collections(present, ["Shop"]) == ["Shop", "ShopRegion", *LABELS]
+    assert choose_collections(present, ["Image"]) == ["Image", *LABELS]
+    stored = StoredBackup("monday", ("Image", "Shop", "ShopRegion"), "SUCCESS", None, 1)
+    assert choose_restored(stored, ["Shop"], []) == (["Shop", "ShopRegion"], [])
+
+
 def test_a_collection_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(InputError, match="holds no collection Imaeg; did you mean Image\\? it has Foreign, Image, "):
         choose_collections(PRESENT, ["Shop", "Imaeg"])

@@ -103,3 +103,10 @@ def test_a_consistency_level_is_a_name_or_the_clients_enum(level: str | None, ex
 def test_the_error_for_a_misspelt_consistency_level_names_the_nearest_one() -> None:
     with pytest.raises(InputError, match=r"'QUORM'; did you mean QUORUM\? there are ONE, QUORUM, ALL"):
         parse_consistency_level("QUORM")
+
+
+def test_regions_are_not_suggested_as_a_collection_of_images() -> None:
+    check_collection_exists("Image", ["Image", "ImageRegion"], URL)
+    with pytest.raises(InputError) as refused:
+        check_collection_exists("ImageRegoin", ["Image", "ImageRegion"], URL)
+    assert "ImageRegion" not in str(refused.value)
