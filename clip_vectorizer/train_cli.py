@@ -347,6 +347,14 @@ def linear_probe(**options: Any) -> None:
     help="Stage of the image tower that the head has a copy of, which learns; repeatable.",
 )
 @click.option(
+    "--calibration",
+    type=click.IntRange(1),
+    default=HEAD.calibration,
+    metavar="N",
+    show_default=True,
+    help="Scenes that the probabilities are fitted on.",
+)
+@click.option(
     "--pool",
     type=click.IntRange(1),
     metavar="N",

@@ -21,6 +21,7 @@ from tests.stack import (
     test_zeroshot_recipes,
 )
 from tests.training import test_train_recipes
+from tests.training.grounding import test_run as test_grounding_run
 
 EMOJI = "clip_vectorizer/models/emoji"
 RUN = {  # every command line that a test runs
@@ -35,6 +36,7 @@ RUN = {  # every command line that a test runs
     *test_limits.COMMANDS,
     *test_serve_recipes.COMMANDS,
     *test_train_recipes.COMMANDS,
+    *test_grounding_run.COMMANDS,
 }
 NOT_RUN = {"make", "docker", "pip", "helm", "kubectl"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}

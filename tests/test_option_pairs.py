@@ -304,7 +304,7 @@ CASES = {
         {
             "--work": "w", "--output": "o", "--model": "folder", "--steps": "5", "--batch": "3",
             "--learning-rate": "0.01", "--channels": "32", "--tune": "layer4", "--seed": "7",
-            "--pool": "50", "--labels-share": "0.2", "--teacher": "model.pt",
+            "--calibration": "9", "--pool": "50", "--labels-share": "0.2", "--teacher": "model.pt",
         },
         needs=lambda names: ("--work", "--output", *(["--pool"] if names & {"--labels-share", "--teacher"} else [])),
     ),

@@ -24,7 +24,7 @@ from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, 
 from clip_vectorizer.models.grounding.network import RegionNetwork
 from clip_vectorizer.models.grounding.phrases import find_cut_phrases
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
-from clip_vectorizer.models.pauses import run_break_work
+from clip_vectorizer.models.pauses import run_pause_work
 from clip_vectorizer.models.plain import ResNetTower
 from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.vectors import Vectors, ensemble, unit
@@ -111,7 +111,7 @@ class HeadGrounder:
     def compare(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Comparison:
         regions = self.propose(image, self._crops or CONSIDERED)
         assert regions.vectors_nd is not None
-        run_break_work()
+        run_pause_work()
         phrases_pd = self.encode_phrases(phrases)
         head_pn: ScoreArray = phrases_pd @ regions.vectors_nd.T
         crops_nd = self.encode_crops(image, regions.boxes_n4) if self._crops else np.zeros_like(regions.vectors_nd)
@@ -123,7 +123,7 @@ class HeadGrounder:
         parts = []
         for start in range(0, len(texts), PASS_TEXTS):
             parts.append(self._encoder.encode_texts(texts[start : start + PASS_TEXTS]))
-            run_break_work()
+            run_pause_work()
         rows = iter(np.concatenate(parts))
         return np.stack([ensemble(np.stack([next(rows) for _ in prompts])) for prompts in phrases])
 

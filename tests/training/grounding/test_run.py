@@ -1,23 +1,30 @@
 """A whole training of a head in miniature."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file
 
-from clip_vectorizer.errors import ModelUnavailable
+from clip_vectorizer.errors import ModelUnavailable, TrainingDataError
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.grounding.head import WEIGHTS_FILE, load_head
+from clip_vectorizer.train_cli import grounding
 from clip_vectorizer.training.grounding.calibrate import fit_logistic
 from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage, ScenePlan
-from clip_vectorizer.training.grounding.run import train_grounding
+from clip_vectorizer.training.grounding.run import load_weights_of, train_grounding
+from tests.documents import page
 from tests.models.small import CPU
 from tests.training.art import write_packages
 
+LINES = page("docs/grounding.md").commands("clip-vectorizer")
+COMMANDS = [line for line in LINES if line.startswith("clip-vectorizer train ")]
+FEWER = shlex.split("--steps 1 --batch 2 --channels 128 --calibration 1")  # what a test has no time for
 SCENES = ScenePlan(counts=(1, 3))
 STAGE = HeadStage(steps=3, batch=2, warmup=1, absent=4, channels=16, checkpoint_steps=2, calibration=3, scenes=SCENES)
 
@@ -73,6 +80,28 @@ def test_a_training_continues_from_its_checkpoint(plan: GroundingPlan) -> None:
     assert checkpoint["step"] == 2
     train_grounding(plan)
     assert (plan.work / f"{STAGE.name}.safetensors").exists()
+
+
+def test_the_lines_of_the_page_train_what_they_say(
+    plan: GroundingPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of the page: the student needs the weights of the teacher before it."""
+    (tmp_path / "emoji").symlink_to(plan.work)
+    monkeypatch.chdir(tmp_path)
+    assert len(COMMANDS) == 3
+    for line in COMMANDS:
+        _, _, _, *words = shlex.split(line)
+        done = CliRunner().invoke(grounding, [*words, *FEWER])
+        assert done.exit_code == 0, done.output
+        assert done.stdout.strip() == f"local-dir:{tmp_path / words[words.index('--output') + 1]}"
+        assert (tmp_path / words[words.index("--output") + 1] / WEIGHTS_FILE).exists()
+
+
+def test_a_teacher_must_be_the_weights_of_a_head(tmp_path: Path) -> None:
+    file = tmp_path / "head.safetensors"
+    file.write_bytes(b"no weights")
+    with pytest.raises(TrainingDataError, match="has no weights of a head"):
+        load_weights_of(file)
 
 
 def test_a_head_of_other_weights_is_refused(plan: GroundingPlan, tmp_path: Path) -> None:
