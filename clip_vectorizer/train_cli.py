@@ -371,7 +371,7 @@ def linear_probe(**options: Any) -> None:
 )
 @click.option(
     "--teacher",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Weights of a head in --work, which finds boxes for the captions; without: these scenes are left out.",
 )
