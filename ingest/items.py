@@ -92,7 +92,6 @@ class RegionTask:
 
     stamp: str  # of these regions, for the image
     picture: bytes  # an image file that any sidecar reads, upright or with its orientation
-    fit: Fit
     facts: Facts  # label and caption are copied
     boxes: GivenBoxes | None = None  # None: from a grid or the sidecar
     was_stamped: bool = False  # the database has complete regions of other options or of another version

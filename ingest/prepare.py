@@ -126,7 +126,7 @@ def amend_regions(
     if removes_regions(settings):
         return RegionResult("") if stored.regions else None
     boxes = settings.regions.find_boxes(item.key, facts.boxes)
-    if settings.regions.build_stamp(sha256, str(item.fit), boxes) == stored.regions:
+    if settings.regions.build_stamp(sha256, boxes) == stored.regions:
         return None
     picture = make_picture(data, settings.decode)
     return build_region_task(item, picture, sha256, facts, stored, settings.regions)
@@ -152,8 +152,8 @@ def build_region_task(
     item: SourceItem, picture: bytes, sha256: str, facts: Facts, stored: StoredState | None, recipe: RegionRecipe
 ) -> RegionTask:
     boxes = recipe.find_boxes(item.key, facts.boxes)
-    stamp = recipe.build_stamp(sha256, str(item.fit), boxes)
-    return RegionTask(stamp, picture, item.fit, facts, boxes, was_stamped=bool(stored and stored.regions))
+    stamp = recipe.build_stamp(sha256, boxes)
+    return RegionTask(stamp, picture, facts, boxes, was_stamped=bool(stored and stored.regions))
 
 
 def make_picture(data: bytes, settings: DecodeSettings) -> bytes:

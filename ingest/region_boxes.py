@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from PIL import Image
-
 from clip_vectorizer import boxes
 from clip_vectorizer.database.regions import ID_STEPS
 from clip_vectorizer.vectors import Box, Vectors
@@ -120,10 +118,3 @@ def format_problems(problems: Counter[str]) -> str:
     '2 boxes without an area'
     """
     return ", ".join(f"{count} box{'es' * (count > 1)} {problem}" for problem, count in problems.items())
-
-
-def cut_box(pixels: Image.Image, box: Box) -> Image.Image:
-    """The part of an upright picture that a box covers, in whole pixels, at least one."""
-    left, top, right, bottom = map(round, boxes.place(box, *pixels.size))
-    left, top = min(left, pixels.width - 1), min(top, pixels.height - 1)
-    return pixels.crop((left, top, max(right, left + 1), max(bottom, top + 1)))

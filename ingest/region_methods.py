@@ -132,7 +132,7 @@ class RegionRecipe:
             return not stored.regions
         if self.method.field or not stored.sha256:
             return stored.regions.startswith(f"{self.digest}-")
-        return stored.regions == self.build_stamp(stored.sha256, stored.fit, self.find_boxes(key))
+        return stored.regions == self.build_stamp(stored.sha256, self.find_boxes(key))
 
     def find_boxes(self, key: str, given: GivenBoxes | None = None) -> GivenBoxes | None:
         """The boxes of an image; `given`: those of its photo.json. None: they are found in the picture."""
@@ -141,5 +141,5 @@ class RegionRecipe:
         boxes = self.box_file.find(key) if self.box_file else given
         return boxes or GivenBoxes()
 
-    def build_stamp(self, sha256: str, fit: str, boxes: GivenBoxes | None) -> str:
-        return f"{self.digest}-{make_stamp(sha256, fit, boxes and astuple(boxes))}"
+    def build_stamp(self, sha256: str, boxes: GivenBoxes | None) -> str:
+        return f"{self.digest}-{make_stamp(sha256, boxes and astuple(boxes))}"

@@ -16,12 +16,11 @@ from PIL import Image
 from clip_vectorizer.errors import ImageRefused, SidecarRefused
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.settings import DecodeSettings
+from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.vectors import Vectors
-from ingest.choices import Fit
 from ingest.embed import Embedder, StoreChange, describe_refusal
 from ingest.items import ItemOutcome, RegionResult, RegionTask, Status
-from ingest.prepare import pad_to_square
-from ingest.region_boxes import PlacedBox, PlacedBoxes, cut_box, place_given, place_grid, place_shares
+from ingest.region_boxes import PlacedBox, PlacedBoxes, place_given, place_grid, place_shares
 from ingest.region_methods import RegionMethod, RegionRecipe
 from ingest.retry import Patience
 from ingest.store.base import ImageRegionStore, Refusal, RegionObject
@@ -123,7 +122,7 @@ class RegionMaker:
         else:
             placed = place_grid(self.method, pixels.size)
         cut = [each for each in placed.boxes if each.vector_d is None] if self.embedder else []
-        return CutRegions(change, task, placed, [encode_crop(cut_box(pixels, each.box), task.fit) for each in cut])
+        return CutRegions(change, task, placed, [encode_crop(cut_region(pixels, each.box)) for each in cut])
 
     def _store(self, cuts: Sequence[CutRegions], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
         refused = self._embed_and_write(cuts, self.embedder, patience) if self.embedder and cuts else {}
@@ -183,10 +182,7 @@ def fail_change(change: StoreChange, reason: str) -> ItemOutcome:
     return ItemOutcome(change.key, Status.FAILED, reason, change.source)
 
 
-def encode_crop(crop: Image.Image, fit: Fit) -> bytes:
-    """The file of a crop. Of a page, which is padded, no crop is cut off at its ends either."""
-    if fit is Fit.PAD:
-        return pad_to_square(crop)
+def encode_crop(crop: Image.Image) -> bytes:
     if max(crop.size) > CROP_SIDE:
         crop.thumbnail((CROP_SIDE, CROP_SIDE))
     crop.info.clear()
