@@ -91,6 +91,14 @@ def test_an_image_gets_the_cells_of_a_grid_with_the_vectors_of_their_crops() -> 
     assert (report.added, report.regions, report.region_images) == (1, 2, 1) and world.stamp()
 
 
+def test_a_long_region_is_embedded_in_the_middle_of_a_white_square() -> None:
+    """A red strip of 16 x 4 pixels, a quarter of its square: a model that crops would see 4 x 4 of it."""
+    world = World({"x.png": flag(RED, RED)})
+    world.run("grid=1x2")
+    for region in world.regions.regions["x.png"]:
+        np.testing.assert_allclose(region.vector_d, [1, 0.75, 0.75])  # the fake's vector is the mean colour
+
+
 def test_a_second_run_reads_nothing_and_sends_nothing() -> None:
     world = World({"x.png": flag(), "y.png": flag(GREEN)})
     world.run()
