@@ -7,7 +7,8 @@ import click
 
 from clip_vectorizer.cli_common import ExitCodeCommand, ExitCodeGroup, is_given
 
-HELP = """Show the whole system: start Weaviate and a sidecar, ingest the example images, search and classify.
+HELP = """Show the whole system: start Weaviate and a sidecar, ingest the example images, search, classify
+and ground.
 
 Weaviate is taken from PATH, else downloaded or built, once. The server and its data stay in ~/.cache/clip-vectorizer
 ($XDG_CACHE_HOME): a second run starts in seconds and uploads nothing. If WEAVIATE_URL is set, that Weaviate is used,

@@ -1,7 +1,6 @@
 """The demo: ingest a folder, run one example of every kind of search with its time, list commands to try."""
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -9,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from clip_vectorizer.query import Hit, ImageSearch
 from clip_vectorizer.query.display.tables import print_table
 from clip_vectorizer.query.prompts import default_templates
 from ingest.command import progress_on_stderr
+from ingest.demo.grounding import SCENE, SENTENCE, TITLE, show_grounding
+from ingest.demo.output import format_path, measure_time, print_title, quote_word
 from ingest.demo.places import (
     BUNDLED_MODEL,
     Endpoints,
@@ -34,6 +35,7 @@ from ingest.demo.places import (
 )
 from ingest.demo.state import find_running, list_daemon_files
 from ingest.embedded import LocalStack
+from ingest.embedded.binary import get_cache_dir
 from ingest.items import SourceItem
 from ingest.pipeline import ingest
 from ingest.sources import open_sources
@@ -59,6 +61,8 @@ CLASSIFIED_IMAGES = (
     "musical instruments/guitar.png",
     "vehicles/tractor.png",
 )
+HINT_THING = "a guitar"  # in the scene
+DRAWN_BOXES = Path("demo") / "grounding.png"  # in the cache folder
 CAPTION_GAP = "·"  # between the English and the Chinese name
 GRAPHQL_TIMEOUT_SECONDS = 60.0  # Weaviate's own limit for its module is 50
 
@@ -98,6 +102,7 @@ def run_show(model: str | None, images: Path, env: Mapping[str, str]) -> int:
             chosen = pick_images_to_classify(images)
             show_classification(search, chosen, "zero-shot classification", list_label_names(chosen))
             show_classification(search, chosen, "classification by kind", list_folder_names(images))
+            show_picture_grounding(search, images, get_cache_dir(env) / DRAWN_BOXES)
     click.echo(f"\nAll of it took {time.monotonic() - began:.1f} s.\n")
     click.echo(format_model_hint(model or BUNDLED_MODEL), nl=False)
     click.echo(format_next_commands(model or BUNDLED_MODEL, images, stack.collection, stack.is_temporary))
@@ -203,6 +208,20 @@ def show_classification(search: ImageSearch, chosen: Sequence[Sample], what: str
     print_table(("path", "label", "score", "runner-up"), cells)
 
 
+def show_picture_grounding(search: ImageSearch, images: Path, target: Path) -> None:
+    """Ground a sentence in the scene beside the folder, as the examples have it, else in an image what it is."""
+    scene = images.parent / SCENE
+    if scene.is_file():
+        show_grounding(search, scene, SENTENCE, target)
+        return
+    [sample] = pick_samples(images, [QUERY_IMAGE], count=1)
+    if name := choose_label_name(sample):
+        show_grounding(search, sample.file, name, target)
+    else:
+        print_title(TITLE, None)
+        click.echo("left out: the images have neither captions nor folders that name what is in them")
+
+
 def show_hits(hits: list[Hit]) -> None:
     print_table(("similarity", "path", "caption"), [(f"{hit.similarity:.3f}", hit.path, hit.caption) for hit in hits])
 
@@ -276,35 +295,6 @@ def choose_label_name(image: Sample) -> str:
     return image.label
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """`milliseconds` is the duration of the `with measure_time()` block, set at its end."""
-
-    began: float = field(default_factory=time.perf_counter)
-    milliseconds: float = 0.0
-
-
-@contextmanager
-def measure_time() -> Iterator[Stopwatch]:
-    watch = Stopwatch()
-    yield watch
-    watch.milliseconds = 1000 * (time.perf_counter() - watch.began)
-
-
-def print_title(what: str, command: str | None, watch: Stopwatch | None = None) -> None:
-    """Print the heading of a part: its name, its duration, and the command that does the same."""
-    took = f" · {watch.milliseconds:.0f} ms" if watch else ""
-    click.echo()
-    click.secho(f"{what}{took}", bold=True)
-    if command:
-        click.echo(f"$ {command}")
-
-
-def quote_word(word: str) -> str:
-    """Quote a word for the shell; plain words stay as they are, Chinese ones too."""
-    return word if word.isalnum() else shlex.quote(word)
-
-
 def format_model_hint(model: str) -> str:
     """Return a line that names a model for photographs where the bundled one is shown, which is made for drawings."""
     return f"For photographs: --model {PRODUCTION_MODEL}\n\n" if model == BUNDLED_MODEL else ""
@@ -316,6 +306,7 @@ def format_next_commands(model: str, images: Path, collection: str, is_temporary
     with_model = "" if model == "emoji" else f" --model {shlex.quote(model)}"
     picture = shlex.quote(format_path(pick_query_image(images)))
     classified = shlex.quote(format_path(pick_samples(images, [HINT_IMAGE], count=1)[0].file))
+    scene = images.parent / SCENE
     lines = [
         *list_activation_lines(),
         *([f'eval "$(clip-demo up{with_model})"'] if is_temporary else []),
@@ -323,6 +314,7 @@ def format_next_commands(model: str, images: Path, collection: str, is_temporary
         f"clip-search 吉他 --limit 3{option}",
         f"clip-search --image {picture}{option}",
         f'clip-classify --labels "{HINT_LABELS}" {classified}',
+        *([f'clip-ground {shlex.quote(format_path(scene))} "{HINT_THING}" --png boxes.png'] if scene.is_file() else []),
         f"clip-ingest ~/Pictures{option}",
         "clip-demo down",
     ]
@@ -337,9 +329,3 @@ def list_activation_lines() -> list[str]:
     if (folder / "activate").is_file():
         return [f". {shlex.quote(format_path(folder / 'activate'))}"]
     return [f'export PATH={shlex.quote(str(folder))}:"$PATH"']
-
-
-def format_path(path: Path) -> str:
-    """Return the path relative to the working directory if it is inside it, which is shorter."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

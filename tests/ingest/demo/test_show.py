@@ -6,10 +6,13 @@ import pytest
 
 from clip_vectorizer.defaults import PRODUCTION_MODEL
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.grounding.phrases import find_phrases
+from ingest.demo.grounding import SCENE, SENTENCE
 from ingest.demo.show import (
     CLASSIFIED_IMAGES,
     HINT_IMAGE,
     HINT_LABELS,
+    HINT_THING,
     QUERY_IMAGE,
     format_model_hint,
     format_next_commands,
@@ -18,6 +21,8 @@ from ingest.demo.show import (
     pick_images_to_classify,
     pick_query_image,
 )
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 def put(folder: Path, *keys: str, caption: str = "") -> Path:
@@ -37,7 +42,7 @@ def test_the_examples_show_the_well_known_ones(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_this_repository_holds_the_well_known_ones() -> None:
-    examples = Path(__file__).parents[3] / "examples" / "images"
+    examples = REPOSITORY / "examples" / "images"
     assert all((examples / key).is_file() for key in (QUERY_IMAGE, HINT_IMAGE, *CLASSIFIED_IMAGES))
 
 
@@ -61,7 +66,7 @@ def test_labels_are_the_folders_where_there_are_no_captions(tmp_path: Path) -> N
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    return put(tmp_path, "my cat.png")
+    return put(tmp_path / "icons", "my cat.png")
 
 
 def lines(pictures: Path, model: str = "emoji", collection: str = "Image", is_temporary: bool = True) -> list[str]:
@@ -94,6 +99,19 @@ def test_commands_that_are_not_on_path_are_put_there(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert lines(pictures)[1].startswith((". ", "export PATH="))
+
+
+def test_a_scene_beside_the_folder_is_one_to_try(pictures: Path) -> None:
+    assert not any(line.startswith("clip-ground") for line in lines(pictures))
+    scene = put(pictures.parent, str(SCENE)) / SCENE
+    assert f'clip-ground {scene} "{HINT_THING}" --png boxes.png' in lines(pictures)
+
+
+def test_the_folder_of_this_repository_holds_the_scene() -> None:
+    """The sentence names two things that it shows and one that it does not."""
+    caption = (REPOSITORY / "examples" / SCENE).with_suffix(".txt").read_text(encoding="utf-8")
+    assert [phrase.text in caption for phrase in find_phrases(SENTENCE)] == [True, True, False]
+    assert HINT_THING in caption
 
 
 def test_a_model_is_refused_where_the_environment_names_a_sidecar(tmp_path: Path) -> None:
