@@ -1,4 +1,4 @@
-"""HTTP client of a running sidecar: texts and image files in, validated vectors and regions out. No Weaviate needed.
+"""HTTP client of a running sidecar: texts and files in, validated vectors, regions, captions out. No Weaviate needed.
 
 N items or regions · P phrases · D dimensions
 """
@@ -15,6 +15,9 @@ import numpy as np
 
 from clip_vectorizer import protocol
 from clip_vectorizer.errors import Mismatch, SidecarRefused, SidecarUnreachable
+from clip_vectorizer.models.captioning.captioner import (  # noqa: TID251 - the contract alone; it has no torch
+    CaptionerInfo,
+)
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
 from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
     GrounderInfo,
@@ -27,6 +30,8 @@ from clip_vectorizer.wire import (
     build_form,
     read_address,
     read_array,
+    read_captioner,
+    read_captions,
     read_grounder,
     read_groundings,
     read_json_answer,
@@ -39,7 +44,7 @@ from clip_vectorizer.wire import (
     split_batches,
 )
 
-__all__ = ["GrounderInfo", "Groundings", "ModelInfo", "Regions", "VectorizerClient"]
+__all__ = ["CaptionerInfo", "GrounderInfo", "Groundings", "ModelInfo", "Regions", "VectorizerClient"]
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +109,10 @@ class VectorizerClient:
         """What finds regions in the sidecar, None where nothing does. Raises as `meta` does."""
         return read_grounder(self._request_meta())
 
+    def captioner(self) -> CaptionerInfo | None:
+        """What writes captions in the sidecar, None where nothing does. Raises as `meta` does."""
+        return read_captioner(self._request_meta())
+
     def _request_meta(self) -> dict[str, Any]:
         try:
             return read_json_answer(self._http.request("GET", protocol.META), self.url)
@@ -147,6 +156,20 @@ class VectorizerClient:
         for warning in read_warnings(body, 0, protocol.PHRASES):
             logger.warning("%s", warning)
         return read_groundings(body, len(phrases), self.url)
+
+    def caption_each_image(self, images: Sequence[bytes]) -> list[str | SidecarRefused]:
+        """For each file its caption, or why the sidecar rejected this one.
+
+        A caption takes up to seconds: send few files at once. Raises SidecarRefused with status 501 where the sidecar
+        has no captioner.
+        """
+        batches = split_batches(images) if images else ()
+        return [outcome for batch in batches for outcome in try_each(images[batch], self._request_captions)]
+
+    def _request_captions(self, images: Sequence[bytes]) -> list[str]:
+        request = {protocol.IMAGES: list(map(encode_base64, images))}
+        body = read_json_answer(self._http.post(protocol.CAPTION, json=request), self.url)
+        return read_captions(body, len(images), self.url)
 
     def _request_regions(self, images: Sequence[bytes], limit: int, vectors: bool) -> list[Regions]:
         request = {
@@ -290,7 +313,7 @@ class SidecarHttp:
 
     def _timeout(self, path: str) -> httpx.Timeout:
         """Work may wait in a queue; the routes that report the sidecar's state never do."""
-        works = path.startswith((protocol.VECTORIZE, protocol.REGIONS, protocol.GROUND))
+        works = path.startswith((protocol.VECTORIZE, protocol.REGIONS, protocol.GROUND, protocol.CAPTION))
         seconds = self._timeout_seconds if works else min(self._timeout_seconds, STATE_SECONDS)
         return httpx.Timeout(seconds, connect=min(self._timeout_seconds, CONNECT_SECONDS))
 

@@ -11,6 +11,7 @@ VectorizerError                     exit code 1
 │   ├── NotServed                   404 or 405: no such path, method or model
 │   ├── SlowBody                    408: the body did not arrive in time
 │   ├── NoGrounder                  501: the sidecar finds no regions, or none without phrases
+│   ├── NoCaptioner                 501: the sidecar writes no captions
 │   └── Overloaded                  503: the queue is full, or the deadline passed
 ├── ImageRefused                    422 or 413: what is wrong with one image, without its position
 ├── ItemRefused                     one item of a request has no vector, as values; a route makes its sentence
@@ -111,6 +112,10 @@ class SlowBody(RequestRefused):
 
 
 class NoGrounder(RequestRefused):
+    status = 501
+
+
+class NoCaptioner(RequestRefused):
     status = 501
 
 

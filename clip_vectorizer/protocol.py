@@ -21,15 +21,18 @@ first; with `vectors` also `"vectors": [[...]]`, those of the crops in the space
 [...], "similarities": [[...]], "probabilities": [[...]]}`, one row for each phrase, with `warnings` and `truncated` for
 phrases that were truncated. Both answer 501 where the sidecar has no grounder for them.
 
+`POST /caption` with `{"images": [...]}` returns `{"captions": ["..."]}`, a sentence for each image, and 501 where the
+sidecar has no captioner.
+
 `POST /v1/embeddings` is OpenAI's; its `error` is an object, as OpenAI's clients expect.
 """
 
 VECTORIZE = "/vectorize"
 VECTORIZE_IMAGES = "/vectorize/images"
-REGIONS, GROUND = "/regions", "/ground"
+REGIONS, GROUND, CAPTION = "/regions", "/ground", "/caption"
 LIVE = "/.well-known/live"  # 204
 READY = "/.well-known/ready"  # 204 once a model is loaded, else 503
-META = "/meta"  # ModelInfo's fields as a JSON object, `grounder`, `version`, `limits` and `routes`
+META = "/meta"  # ModelInfo's fields as a JSON object, `grounder`, `captioner`, `version`, `limits` and `routes`
 METRICS = "/metrics"  # for Prometheus
 EMBEDDINGS, MODELS = "/v1/embeddings", "/v1/models"
 MODEL = MODELS + "/{model}"  # the rest of the path, slashes included: names of models have them
@@ -40,7 +43,9 @@ IMAGE, PHRASES, LIMIT, VECTORS = "image", "phrases", "limit", "vectors"
 TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"
 REGION_LISTS, BOXES, OBJECTNESS = "regions", "boxes", "objectness"
 SIMILARITIES, PROBABILITIES = "similarities", "probabilities"
+CAPTIONS = "captions"
 GROUNDER = "grounder"  # of /meta: what finds regions, or null
+CAPTIONER = "captioner"  # of /meta: what writes captions, or null
 ERROR, WARNINGS, REFUSED, ITEM, TRUNCATED = "error", "warnings", "refused", "item", "truncated"
 
 NPY = "application/x-npy"

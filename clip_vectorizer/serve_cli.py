@@ -153,6 +153,12 @@ SERVE_RULES = (
     **with_default("CLIP_GROUNDER", DEFAULTS.grounder),
 )
 @click.option(
+    "--captioner",
+    metavar="NAME",
+    help="What writes captions: none, coca:ARCHITECTURE::TAG, coca:PATH or transformers:PATH-OR-HUB.",
+    **with_default("CLIP_CAPTIONER", DEFAULTS.captioner),
+)
+@click.option(
     "--log-level",
     type=click.Choice(LOG_LEVELS),
     help="debug logs one JSON line per request.",

@@ -16,6 +16,9 @@ import numpy as np
 
 from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.errors import ItemProblem, SettingsError, SidecarRefused
+from clip_vectorizer.models.captioning.captioner import (  # noqa: TID251 - the contract alone; it has no torch
+    CaptionerInfo,
+)
 from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contract alone; encoder.py has no torch
 from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
     GrounderInfo,
@@ -24,6 +27,9 @@ from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the co
 )
 from clip_vectorizer.protocol import (
     BOXES,
+    CAPTION,
+    CAPTIONER,
+    CAPTIONS,
     ERROR,
     GROUND,
     GROUNDER,
@@ -200,6 +206,23 @@ def read_grounder(body: Mapping[str, Any]) -> GrounderInfo | None:
     if not isinstance(found, dict) or not {"name", "revision", "fused"} <= set(found):
         return None
     return GrounderInfo(**{name: found[name] for name in names if name in found})
+
+
+def read_captioner(body: Mapping[str, Any]) -> CaptionerInfo | None:
+    """What writes captions, from `/meta`; None where nothing does, or where the sidecar is of an earlier version."""
+    found = body.get(CAPTIONER)
+    names = [field.name for field in fields(CaptionerInfo)]
+    if not isinstance(found, dict) or not all(name in found for name in names):
+        return None
+    return CaptionerInfo(**{name: str(found[name]) for name in names})
+
+
+def read_captions(body: Mapping[str, Any], count: int, url: str) -> list[str]:
+    """The captions of `count` images. Raises SidecarRefused for anything else."""
+    captions = body.get(CAPTIONS)
+    if not isinstance(captions, list) or len(captions) != count or not all(isinstance(each, str) for each in captions):
+        raise SidecarRefused(httpx.codes.OK, f"{url}{CAPTION} did not answer a caption for each of {count} images")
+    return captions
 
 
 def read_region_lists(body: Mapping[str, Any], count: int, with_vectors: bool, url: str) -> list[Regions]:

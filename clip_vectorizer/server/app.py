@@ -2,9 +2,11 @@
 
 from starlette.types import ASGIApp
 
+from clip_vectorizer.models.captioning.catalog import load_captioner
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.protocol import (
+    CAPTION,
     EMBEDDINGS,
     GROUND,
     LIVE,
@@ -19,6 +21,7 @@ from clip_vectorizer.protocol import (
     VECTORIZE_IMAGES,
 )
 from clip_vectorizer.server.middleware import Credentials, RouteHandler, SidecarApp
+from clip_vectorizer.server.routes.captions import caption_handler
 from clip_vectorizer.server.routes.openai import embeddings_handler, model_handler, models_handler
 from clip_vectorizer.server.routes.regions import ground_handler, regions_handler
 from clip_vectorizer.server.routes.status import (
@@ -36,7 +39,11 @@ from clip_vectorizer.server.settings import Settings
 def create_app(settings: Settings, encoder: Encoder) -> ASGIApp:
     """A sidecar that is ready immediately. It needs no lifespan, so a test may call it through a transport."""
     service = Service(settings.limits, settings.decode_threads)
-    service.use(encoder, grounder=load_grounder(settings.grounder, encoder))
+    service.use(
+        encoder,
+        grounder=load_grounder(settings.grounder, encoder),
+        captioner=load_captioner(settings.captioner, encoder.info.device),
+    )
     return build_app(service, settings)
 
 
@@ -53,6 +60,7 @@ def build_routes(service: Service) -> dict[str, dict[str, RouteHandler]]:
         VECTORIZE_IMAGES: {"POST": images_handler(service)},
         REGIONS: {"POST": regions_handler(service)},
         GROUND: {"POST": ground_handler(service)},
+        CAPTION: {"POST": caption_handler(service)},
         EMBEDDINGS: {"POST": embeddings_handler(service)},
         MODELS: {"GET": models_handler(service)},
         MODEL: {"GET": model_handler(service)},

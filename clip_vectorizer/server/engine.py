@@ -19,6 +19,7 @@ from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.region_crops import cut_region
+from clip_vectorizer.server.captioning import CaptioningBackend
 from clip_vectorizer.server.decode import count_pixels, decode_pixels
 from clip_vectorizer.server.grounding import GroundingBackend, open_picture
 from clip_vectorizer.server.limits import Limits
@@ -68,8 +69,9 @@ class Engine:
         limits: Limits,
         decode_threads: int,
         grounding: GroundingBackend | None = None,
+        captioning: CaptioningBackend | None = None,
     ) -> None:
-        self.grounding = grounding
+        self.grounding, self.captioning = grounding, captioning
         self._encoder, self._backend, self._limits = encoders[0], backend, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: SingleFlight[EmbeddedItem] = SingleFlight()

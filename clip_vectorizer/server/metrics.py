@@ -78,6 +78,10 @@ class Metrics:
         self._grounder = histogram(
             "clip_grounder_seconds", "Of one picture, breaks for batches included.", SECONDS_BUCKETS, "operation"
         )
+        self._captioner = histogram(
+            "clip_captioner_seconds", "Of one pass, breaks for batches included.", SECONDS_BUCKETS
+        )
+        self._captions = counter("clip_captions", "Captions written.")
         start_at_zero(self._items, product(ITEM_KINDS, SOURCES))
         start_at_zero(self._hits, [("hit",), ("miss",)])
 
@@ -119,6 +123,11 @@ class Metrics:
     def grounding(self, operation: str, seconds: float) -> None:
         """Count one picture: `propose` or `ground`."""
         self._grounder(operation).observe(seconds)
+
+    def captioning(self, pictures: int, seconds: float) -> None:
+        """Count one pass, and its captions."""
+        self._captioner().observe(seconds)
+        self._captions().inc(pictures)
 
     def watch_model(self, batcher: Batcher, cache: VectorCache, info: ModelInfo) -> None:
         """Add what is read from the model's process at each request of the metrics."""

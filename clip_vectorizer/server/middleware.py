@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from clip_vectorizer.errors import (
     BadRequest,
     EncoderFailed,
+    NoCaptioner,
     NoGrounder,
     NotServed,
     Overloaded,
@@ -45,6 +46,7 @@ ERROR_KINDS: dict[type[BaseException], str] = {
     NotServed: "not_served",
     SlowBody: "slow_body",
     NoGrounder: "no_grounder",
+    NoCaptioner: "no_captioner",
     Overloaded: "overloaded",
     EncoderFailed: "model_failed",
     ClientDisconnect: "client_gone",

@@ -6,8 +6,11 @@ next address, which they do not do after a 503.
 
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from clip_vectorizer.images.pillow import lift_pillow_limit
+from clip_vectorizer.models.captioning.catalog import load_captioner
+from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
@@ -43,7 +46,7 @@ def serve(settings: Settings, load: EncoderLoader) -> None:
     loading = LoadingThread(
         load,
         settings.limits.max_batch,
-        lambda encoders: service.use(*encoders, grounder=load_grounder(settings.grounder, encoders[0])),
+        lambda encoders: use_models(service, settings, encoders),
         shutdown.stop,
         "ready",
     )
@@ -56,3 +59,12 @@ def serve(settings: Settings, load: EncoderLoader) -> None:
     if shutdown.error:
         raise wrap_error(shutdown.error, settings.model)
     log.info("stopped")
+
+
+def use_models(service: Service, settings: Settings, encoders: Sequence[Encoder]) -> None:
+    """Start `service` with the encoders, and what finds regions and writes captions beside them."""
+    service.use(
+        *encoders,
+        grounder=load_grounder(settings.grounder, encoders[0]),
+        captioner=load_captioner(settings.captioner, encoders[0].info.device),
+    )

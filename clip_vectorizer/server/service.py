@@ -11,10 +11,12 @@ from itertools import islice
 from typing import Any
 
 from clip_vectorizer.errors import EncoderFailed, ImageRefused, ItemRefused, Overloaded
+from clip_vectorizer.models.captioning.captioner import Captioner, CaptionerInfo
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
 from clip_vectorizer.models.grounding.grounder import Grounder, GrounderInfo
 from clip_vectorizer.protocol import IMAGES, TEXTS
 from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.captioning import DeviceCaptioning
 from clip_vectorizer.server.codec import EmbedInputs
 from clip_vectorizer.server.engine import EmbeddedItem, Engine
 from clip_vectorizer.server.grounding import DeviceGrounding
@@ -54,12 +56,13 @@ class Service:
         self._decode_threads, self._on_death = decode_threads, on_death
         self._engine: Engine | None = None
 
-    def use(self, *encoders: Encoder, grounder: Grounder | None = None) -> None:
-        """Start with one encoder per device, all of the same weights; `grounder` runs on the first."""
+    def use(self, *encoders: Encoder, grounder: Grounder | None = None, captioner: Captioner | None = None) -> None:
+        """Start with one encoder per device, all of the same weights; the other two run on the first."""
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._stop_after, limits.hang_seconds)
         grounding = DeviceGrounding(grounder, batcher, self.metrics.grounding) if grounder else None
-        engine = Engine(encoders, batcher, limits, self._decode_threads, grounding)
+        captioning = DeviceCaptioning(captioner, batcher, self.metrics.captioning) if captioner else None
+        engine = Engine(encoders, batcher, limits, self._decode_threads, grounding, captioning)
         self.metrics.watch_model(batcher, engine.cache, engine.info)
         self.open(engine)
 
@@ -87,6 +90,12 @@ class Service:
         """What finds regions, if anything does. Raises Overloaded while there is no model."""
         grounding = self.ready_engine().grounding
         return grounding.info if grounding else None
+
+    @property
+    def captioner(self) -> CaptionerInfo | None:
+        """What writes captions, if anything does. Raises Overloaded while there is no model."""
+        captioning = self.ready_engine().captioning
+        return captioning.info if captioning else None
 
     async def embed(self, inputs: EmbedInputs, times: RequestTimes) -> EmbedResponse:
         """Raises ItemRefused for the first item without a row; Overloaded, TooLarge for the whole request."""

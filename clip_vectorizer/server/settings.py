@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.images.settings import ColourMode
+from clip_vectorizer.models.captioning.names import explain_captioner
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.grounding.names import explain_grounder
 from clip_vectorizer.secret_files import read_secret
@@ -25,6 +26,7 @@ MAX_PROCESSES = 256  # each takes some 300 MB with a torch model's preprocessing
 class Settings:
     model: str = "emoji"
     grounder: str = "auto"  # what finds regions (models.grounding.names)
+    captioner: str = "none"  # what writes captions (models.captioning.names)
     architecture: str = ""  # of a checkpoint file
     attend_padding: int = 0  # tokens to which Taiyi's texts are padded, without a mask; 0: masked
     host: str = "127.0.0.1"
@@ -48,6 +50,7 @@ def parse_settings(env: Mapping[str, str]) -> Settings:
     return Settings(
         model=env.get("CLIP_MODEL", "").strip() or usual.model,
         grounder=parse_grounder(env),
+        captioner=parse_captioner(env),
         architecture=env.get("CLIP_ARCHITECTURE", "").strip(),
         attend_padding=parse_int(env, "CLIP_ATTEND_PADDING", usual.attend_padding, least=0),
         host=env.get("CLIP_HOST", "").strip() or usual.host,
@@ -107,6 +110,13 @@ def parse_grounder(env: Mapping[str, str]) -> str:
     text = env.get("CLIP_GROUNDER", "").strip() or Settings().grounder
     if reason := explain_grounder(text):
         raise SettingsError(f"CLIP_GROUNDER={text!r}: {reason}")
+    return text
+
+
+def parse_captioner(env: Mapping[str, str]) -> str:
+    text = env.get("CLIP_CAPTIONER", "").strip() or Settings().captioner
+    if reason := explain_captioner(text):
+        raise SettingsError(f"CLIP_CAPTIONER={text!r}: {reason}")
     return text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from clip_vectorizer import __version__
-from clip_vectorizer.protocol import GROUNDER
+from clip_vectorizer.protocol import CAPTIONER, GROUNDER
 from clip_vectorizer.server.middleware import RouteHandler, TrackedRequest
 from clip_vectorizer.server.service import Service
 
@@ -45,8 +45,8 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
     }
 
     async def meta(_request: TrackedRequest) -> Response:
-        grounder = service.grounder
-        found = {GROUNDER: dataclasses.asdict(grounder) if grounder else None}
+        beside = {GROUNDER: service.grounder, CAPTIONER: service.captioner}
+        found = {name: dataclasses.asdict(each) if each else None for name, each in beside.items()}
         return JSONResponse({**dataclasses.asdict(service.info), **found, **more})
 
     return meta

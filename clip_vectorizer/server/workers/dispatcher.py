@@ -7,6 +7,7 @@ from functools import partial
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.captioning import CaptioningBackend
 from clip_vectorizer.server.engine import Flight, SingleFlight, VectorCache
 from clip_vectorizer.server.grounding import GroundingBackend
 from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult
@@ -32,8 +33,15 @@ class Dispatcher:
     worker waits for it.
     """
 
-    def __init__(self, batcher: Batcher, cache: VectorCache, grounding: GroundingBackend | None = None) -> None:
-        self.batcher, self.cache, self.grounding = batcher, cache, grounding
+    def __init__(
+        self,
+        batcher: Batcher,
+        cache: VectorCache,
+        grounding: GroundingBackend | None = None,
+        captioning: CaptioningBackend | None = None,
+    ) -> None:
+        self.batcher, self.cache = batcher, cache
+        self.grounding, self.captioning = grounding, captioning
         self._flights: SingleFlight[EmbeddingResult] = SingleFlight()
 
     def encode(self, item: ItemMessage, owner: object, callback: RowCallback) -> CancelFunction | None:

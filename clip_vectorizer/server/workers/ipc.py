@@ -26,18 +26,18 @@ class MessageType(IntEnum):
     PREPARED = 4  # it has loaded what READY contained
     PAGE = 5  # its metrics
     ASK_TOTALS = 6  # number: a request for the metrics of all processes
-    GROUND = 7  # number, owner, width, height, length, JSON of that length, pixels: a picture to find regions in
-    GROUND_GONE = 8  # number: its regions are no longer needed
+    GROUND = 7  # number, owner, width, height, length, JSON of that length, pixels: a picture, and what is wanted
+    GROUND_GONE = 8  # number: the result is no longer needed
     # from the model's process
     START = 17  # a pickled WorkerConfig
-    READY = 18  # a pickled Preparer, and the GrounderInfo or None
+    READY = 18  # a pickled Preparer, GrounderInfo or None, and CaptionerInfo or None
     OPEN = 19  # every worker is prepared
     REFUSE = 20  # a message: the model is lost
     ROW = 21  # number, seconds in the queue, seconds of the batch, cached, numbers
     FAILED = 22  # number, a message
     ASK_PAGE = 23
     TOTALS = 24  # number, a page
-    GROUNDED = 25  # number, JSON: the regions, or an error
+    GROUNDED = 25  # number, JSON: regions, a caption, or an error
 
 
 NUMBER_STRUCT = struct.Struct("<Q")

@@ -12,10 +12,13 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
+from clip_vectorizer.models.captioning.captioner import Captioner
+from clip_vectorizer.models.captioning.catalog import load_captioner
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.models.grounding.grounder import Grounder
 from clip_vectorizer.server.batcher import Batcher
+from clip_vectorizer.server.captioning import DeviceCaptioning
 from clip_vectorizer.server.engine import VectorCache
 from clip_vectorizer.server.grounding import DeviceGrounding
 from clip_vectorizer.server.metrics import Metrics
@@ -90,8 +93,9 @@ class MultiprocessSidecar:
     def _on_loaded(self, encoders: Sequence[Encoder]) -> None:
         """In the loading thread."""
         grounder = load_grounder(self._settings.grounder, encoders[0])
-        ready = pickle.dumps((encoders[0].preparer, grounder.info if grounder else None))
-        self._call_in_loop(self._use, encoders, grounder, ready)
+        captioner = load_captioner(self._settings.captioner, encoders[0].info.device)
+        infos = grounder.info if grounder else None, captioner.info if captioner else None
+        self._call_in_loop(self._use, encoders, grounder, captioner, pickle.dumps((encoders[0].preparer, *infos)))
 
     def _on_load_error(self, error: BaseException) -> None:
         """In the loading thread."""
@@ -101,11 +105,14 @@ class MultiprocessSidecar:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the sidecar was stopped meanwhile
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _use(self, encoders: Sequence[Encoder], grounder: Grounder | None, ready: bytes) -> None:
+    def _use(
+        self, encoders: Sequence[Encoder], grounder: Grounder | None, captioner: Captioner | None, ready: bytes
+    ) -> None:
         limits = self._settings.limits
         batcher = Batcher(encoders, limits.max_batch, self._metrics.batch, self._on_death, limits.hang_seconds)
         grounding = DeviceGrounding(grounder, batcher, self._metrics.grounding) if grounder else None
-        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes), grounding)
+        captioning = DeviceCaptioning(captioner, batcher, self._metrics.captioning) if captioner else None
+        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes), grounding, captioning)
         self._metrics.watch_model(batcher, dispatcher.cache, encoders[0].info)
         self._pool.use(dispatcher, ready)
 

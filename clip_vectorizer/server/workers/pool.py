@@ -20,8 +20,8 @@ from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.server.metrics import Metrics, sum_pages
 from clip_vectorizer.server.settings import WorkerConfig
 from clip_vectorizer.server.workers.dispatcher import Dispatcher, WorkerSession
-from clip_vectorizer.server.workers.grounding_frames import GroundingSession
 from clip_vectorizer.server.workers.ipc import NUMBER_STRUCT, FrameStream, MessageType
+from clip_vectorizer.server.workers.picture_frames import PictureSession
 from clip_vectorizer.server.workers.socket_passing import ConnectionSender
 
 DEATHS, DEATHS_SECONDS = 5, 60.0  # more deaths in that time have a common cause, and the sidecar gives up
@@ -165,7 +165,7 @@ class WorkerProcess:
         self.stream = FrameStream(self._receive, self._kill_soon)
         self._on_prepared, self._totals = on_prepared, totals
         self._session: WorkerSession | None = None
-        self._grounding: GroundingSession | None = None
+        self._pictures: PictureSession | None = None
         self._page_received = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: ConnectionSender
@@ -195,8 +195,8 @@ class WorkerProcess:
 
     def use(self, dispatcher: Dispatcher, preparer: bytes) -> None:
         self._session = WorkerSession(self.stream, dispatcher)
-        if dispatcher.grounding:
-            self._grounding = GroundingSession(self.stream, dispatcher.grounding)
+        if dispatcher.grounding or dispatcher.captioning:
+            self._pictures = PictureSession(self.stream, dispatcher.grounding, dispatcher.captioning)
         self.stream.send(MessageType.READY, preparer)
 
     async def refresh(self) -> None:
@@ -219,8 +219,8 @@ class WorkerProcess:
         self._page_received.set()
         if self._session:
             self._session.close()
-        if self._grounding:
-            self._grounding.close()
+        if self._pictures:
+            self._pictures.close()
 
     def _receive(self, message: int, body: bytearray) -> None:
         match message:
@@ -230,10 +230,10 @@ class WorkerProcess:
                 self._session.item(body)
             case MessageType.GONE if self._session:
                 self._session.gone(body)
-            case MessageType.GROUND if self._grounding:
-                self._grounding.start(body)
-            case MessageType.GROUND_GONE if self._grounding:
-                self._grounding.gone(body)
+            case MessageType.GROUND if self._pictures:
+                self._pictures.start(body)
+            case MessageType.GROUND_GONE if self._pictures:
+                self._pictures.gone(body)
             case MessageType.PREPARED:
                 self.prepared = True
                 self._on_prepared(self)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.images.pillow import lift_pillow_limit
+from clip_vectorizer.models.captioning.captioner import CaptionerInfo
 from clip_vectorizer.models.encoder import PreparedText, Preparer
 from clip_vectorizer.models.grounding.grounder import GrounderInfo
 from clip_vectorizer.server.engine import Engine
@@ -29,7 +30,6 @@ from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import WorkerConfig
 from clip_vectorizer.server.shutdown import GracefulServer
 from clip_vectorizer.server.startup import build_config
-from clip_vectorizer.server.workers.grounding_frames import RemoteGrounding
 from clip_vectorizer.server.workers.ipc import (
     COMING_STRUCT,
     NUMBER_STRUCT,
@@ -39,6 +39,7 @@ from clip_vectorizer.server.workers.ipc import (
     pack_item,
     unpack_row,
 )
+from clip_vectorizer.server.workers.picture_frames import PictureRequests, RemoteCaptioning, RemoteGrounding
 from clip_vectorizer.server.workers.socket_passing import HandoffListener
 from clip_vectorizer.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
@@ -81,7 +82,7 @@ class Worker:
         self.service: Service
         self.drained = False
         self._backend = RemoteBackend(self.stream)
-        self._grounding: RemoteGrounding | None = None
+        self._pictures = PictureRequests(self.stream)
         self._engine: Engine
         self._preparing: asyncio.Task[None]
         self._numbers = itertools.count()
@@ -104,8 +105,8 @@ class Worker:
                 self._backend.row(body)
             case MessageType.FAILED:
                 self._backend.failed(body)
-            case MessageType.GROUNDED if self._grounding:
-                self._grounding.receive(body)
+            case MessageType.GROUNDED:
+                self._pictures.receive(body)
             case MessageType.START:
                 self._start(pickle.loads(body))
             case MessageType.READY:
@@ -129,13 +130,16 @@ class Worker:
     async def _prepare(self, pickled: bytes) -> None:
         try:
             loading = DaemonThreads(1, "preparer").submit(warm_preparer, pickled)
-            preparer, grounder = await asyncio.wrap_future(loading)
+            preparer, grounder, captioner = await asyncio.wrap_future(loading)
         except Exception:
             log.exception("a worker cannot load the preprocessing of the model")
             os._exit(LOST_EXIT_CODE)
         settings = self.started.result().settings
-        self._grounding = RemoteGrounding(self.stream, grounder) if grounder else None
-        self._engine = Engine([preparer], self._backend, settings.limits, settings.decode_threads, self._grounding)
+        grounding = RemoteGrounding(self._pictures, grounder) if grounder else None
+        captioning = RemoteCaptioning(self._pictures, captioner) if captioner else None
+        self._engine = Engine(
+            [preparer], self._backend, settings.limits, settings.decode_threads, grounding, captioning
+        )
         self.stream.send(MessageType.PREPARED)
 
     def _receive_totals(self, body: bytearray) -> None:
@@ -148,14 +152,15 @@ class Worker:
             os._exit(LOST_EXIT_CODE)
 
 
-def warm_preparer(pickled: bytes) -> tuple[Preparer, GrounderInfo | None]:
+def warm_preparer(pickled: bytes) -> tuple[Preparer, GrounderInfo | None, CaptionerInfo | None]:
     """Load and run the preprocessing once: it may import torch, which takes seconds, and first items are slow."""
     preparer: Preparer
     grounder: GrounderInfo | None
-    preparer, grounder = pickle.loads(pickled)
+    captioner: CaptionerInfo | None
+    preparer, grounder, captioner = pickle.loads(pickled)
     preparer.prepare_text("warm-up")
     preparer.prepare_image(Image.new("RGB", WARM_UP_SIZE))
-    return preparer, grounder
+    return preparer, grounder, captioner
 
 
 class RemoteBackend:

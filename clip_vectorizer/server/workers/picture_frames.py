@@ -1,4 +1,5 @@
-"""Regions across processes: a worker sends a decoded picture and a request, the model's process returns JSON.
+"""Regions and captions across processes: a worker sends a decoded picture and a request, the model's process returns
+JSON.
 
 N regions · P phrases · D dimensions
 """
@@ -13,26 +14,21 @@ import orjson
 from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.models.captioning.captioner import CaptionerInfo
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.server.captioning import CaptioningBackend
 from clip_vectorizer.server.grounding import GroundingBackend, Phrases
 from clip_vectorizer.server.workers.ipc import GROUND_STRUCT, NUMBER_STRUCT, FramePart, FrameStream, MessageType
 
 
-class RemoteGrounding:
-    """The `GroundingBackend` of a worker. Every caller gets one result as long as the connection holds."""
+class PictureRequests:
+    """Pictures that a worker sends to the model's process. Each gets one result as long as the connection holds."""
 
-    def __init__(self, stream: FrameStream, info: GrounderInfo) -> None:
-        self.info = info
+    def __init__(self, stream: FrameStream) -> None:
         self._stream, self._numbers = stream, itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
-        return unpack_regions(await self._request(owner, picture, {"limit": limit}))
-
-    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
-        return unpack_groundings(await self._request(owner, picture, {"phrases": phrases}))
-
-    async def _request(self, owner: object, picture: Image.Image, request: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, owner: object, picture: Image.Image, request: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
         fields: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = fields
@@ -58,15 +54,40 @@ class RemoteGrounding:
             waiting.set_result(fields)
 
 
-class GroundingSession:
+class RemoteGrounding:
+    """The `GroundingBackend` of a worker."""
+
+    def __init__(self, requests: PictureRequests, info: GrounderInfo) -> None:
+        self._requests, self.info = requests, info
+
+    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
+        return unpack_regions(await self._requests.send(owner, picture, {"limit": limit}))
+
+    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
+        return unpack_groundings(await self._requests.send(owner, picture, {"phrases": phrases}))
+
+
+class RemoteCaptioning:
+    """The `CaptioningBackend` of a worker."""
+
+    def __init__(self, requests: PictureRequests, info: CaptionerInfo) -> None:
+        self._requests, self.info = requests, info
+
+    async def caption(self, owner: object, picture: Image.Image) -> str:
+        return str((await self._requests.send(owner, picture, {"caption": True}))["caption"])
+
+
+class PictureSession:
     """The pictures of one worker that are in progress. When the worker is gone, none of them waits any more."""
 
-    def __init__(self, stream: FrameStream, grounding: GroundingBackend) -> None:
-        self._stream, self._grounding = stream, grounding
+    def __init__(
+        self, stream: FrameStream, grounding: GroundingBackend | None, captioning: CaptioningBackend | None
+    ) -> None:
+        self._stream, self._grounding, self._captioning = stream, grounding, captioning
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def start(self, body: bytearray) -> None:
-        """A picture to find regions in; they or an error are sent back."""
+        """A picture and what is wanted of it; that or an error is sent back."""
         number, owner, _, _, _ = GROUND_STRUCT.unpack_from(body)
         task = self._tasks[number] = asyncio.create_task(self._answer(number, owner, body))
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
@@ -89,6 +110,10 @@ class GroundingSession:
 
     async def _run(self, owner: object, body: bytearray) -> dict[str, Any]:
         picture, request = unpack_request(body)
+        if "caption" in request:
+            assert self._captioning is not None, "a worker without a captioner sends none"
+            return {"caption": await self._captioning.caption(owner, picture)}
+        assert self._grounding is not None, "a worker without a grounder sends none"
         if "limit" in request:
             return region_fields(await self._grounding.propose(owner, picture, request["limit"]))
         return grounding_fields(await self._grounding.ground(owner, picture, request["phrases"]))

@@ -1,0 +1,1 @@
+"""Models that describe a picture in words: CoCa of open_clip, BLIP and Florence-2 of transformers."""
