@@ -22,6 +22,10 @@ def ground() -> None:
     run_command("clip_vectorizer.query.cli.ground")
 
 
+def caption() -> None:
+    run_command("clip_vectorizer.query.cli.caption")
+
+
 def evaluate() -> None:
     run_command("clip_vectorizer.query.cli.evaluate")
 

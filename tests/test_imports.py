@@ -33,10 +33,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "clip_vectorizer.query.zeroshot",
         "clip_vectorizer.query.adapt",
+        "clip_vectorizer.query.captions",
         "clip_vectorizer.query.explain",
         "clip_vectorizer.query.grounding",
     ),
-    ("clip_vectorizer.query.connect",),
+    ("clip_vectorizer.query.connect", "clip_vectorizer.query.object_updates"),
     ("clip_vectorizer.query.search", "clip_vectorizer.query.labels"),
     ("clip_vectorizer.query.filters", "clip_vectorizer.query.image_inputs", "clip_vectorizer.query.prompts"),
     ("clip_vectorizer.query.hits", "clip_vectorizer.query.display"),
@@ -52,6 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("clip_vectorizer", "clip_vectorizer.models.encoder", "clip_vectorizer.models.grounding.grounder"),
+        "clip_vectorizer.models.captioning.captioner",
         "clip_vectorizer.query.choices",
     ),
 )

@@ -252,7 +252,7 @@ CASES = {
             "--model": "model.pt", "--architecture": "ViT-B-32", "--host": "0.0.0.0", "--port": "1",
             "--device": "cuda:0", "--precision": "bf16", "--threads": "2", "--max-batch": "3", "--processes": "4",
             "--log-level": "debug", "--colour": "raw", "--least-decoded": "0.5",
-            "--attend-padding": "6", "--grounder": "tiles",
+            "--attend-padding": "6", "--grounder": "tiles", "--captioner": "coca:a::b",
         },
         merge_settings,
         needs=lambda names: ("--model",) if "--architecture" in names else (),

@@ -26,6 +26,7 @@ from clip_vectorizer.database.schema import (
     CollectionDescription,
     ModelIdentity,
     StoredModel,
+    caption_properties,
     check_collection_name,
     image_properties,
     label_properties,
@@ -210,6 +211,11 @@ def ensure_label_set_collection(client: WeaviateClient) -> None:
 def ensure_prediction_properties(client: WeaviateClient, collection: str) -> None:
     """Add the properties of predictions to the collection of images."""
     add_missing_properties(client, collection, read_collection(client, collection), prediction_properties())
+
+
+def ensure_caption_properties(client: WeaviateClient, collection: str) -> None:
+    """Add the properties of written captions to the collection of images."""
+    add_missing_properties(client, collection, read_collection(client, collection), caption_properties())
 
 
 def add_missing_properties(

@@ -49,6 +49,10 @@ PREDICTED_MARGIN = "predicted_margin"
 PREDICTED_RUNNER_UP = "predicted_runner_up"
 PREDICTED_BY = "predicted_by"  # the labels that competed: a set's name and digest
 
+# What `clip-caption` stores with an image
+PREDICTED_CAPTION = "predicted_caption"  # searched by words, as captions are
+CAPTION_BY = "caption_by"  # the way, the model and its revision: an equal value means that it need not be done again
+
 # Metadata with names of its own
 PAGE = "page"  # from 1
 TAKEN_AT = "taken_at"
@@ -73,8 +77,11 @@ EXACT_TEXT_PROPERTIES = (
 )
 METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
+CAPTION_PROPERTIES = (PREDICTED_CAPTION, CAPTION_BY)
 # Metadata must not overwrite these
-OWN_PROPERTIES = frozenset((IMAGE, THUMBNAIL, CAPTION, SIZE, DAMAGED, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES))
+OWN_PROPERTIES = frozenset(
+    (IMAGE, THUMBNAIL, CAPTION, SIZE, DAMAGED, *EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES, *CAPTION_PROPERTIES)
+)
 RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # Weaviate's own
 
 UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT, REGIONS)  # read and compared by this project; never in a filter
@@ -174,6 +181,12 @@ def prediction_properties() -> list[Property]:
         *(exact_text_property(name) for name in PREDICTION_PROPERTIES if name not in numbers),
         *(Property(name=name, data_type=DataType.NUMBER, index_range_filters=True) for name in numbers),
     ]
+
+
+def caption_properties() -> list[Property]:
+    """Added to a collection when a caption is first written."""
+    words = Property(name=PREDICTED_CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD)
+    return [words, exact_text_property(CAPTION_BY)]
 
 
 def label_properties() -> list[Property]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
     from clip_vectorizer.query.async_image_search import AsyncImageSearch
     from clip_vectorizer.query.grounding.groundings import Grounding, PictureGroundings
+    from clip_vectorizer.query.captions.answers import Answer
+    from clip_vectorizer.query.captions.writing import Caption
     from clip_vectorizer.query.hits import Group, Hit, StoredImage
     from clip_vectorizer.query.image_search import ImageSearch
     from clip_vectorizer.query.prompts import PROMPTS
@@ -26,6 +28,8 @@ MODULES = {
     "AsyncImageSearch": "async_image_search",
     "Grounding": "grounding.groundings",
     "PictureGroundings": "grounding.groundings",
+    "Answer": "captions.answers",
+    "Caption": "captions.writing",
     "Group": "hits",
     "Hit": "hits",
     "StoredImage": "hits",
@@ -38,7 +42,9 @@ MODULES = {
 
 __all__ = [
     "PROMPTS",
+    "Answer",
     "AsyncImageSearch",
+    "Caption",
     "Classification",
     "Grounding",
     "Group",

@@ -15,6 +15,9 @@ from clip_vectorizer.database.connection import connect_weaviate_async, weaviate
 from clip_vectorizer.database.schema import LABEL
 from clip_vectorizer.defaults import DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.captions.answers import Answer, ProviderInput
+from clip_vectorizer.query.captions.choose import CaptionArguments
+from clip_vectorizer.query.captions.writing import Caption
 from clip_vectorizer.query.connect import select_partition
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
@@ -196,6 +199,23 @@ class AsyncImageSearch:
     ) -> PictureGroundings:
         """Return where in a picture the things are that a sentence names, in a thread: see ImageSearch.ground."""
         return await asyncio.to_thread(partial(self._search.ground, image, sentence, **arguments))
+
+    async def write_captions(self, by: str, **options: Unpack[CaptionArguments]) -> AsyncIterator[Caption]:
+        """Write captions, and yield each after it is stored, in a thread: see ImageSearch.write_captions."""
+        run = await asyncio.to_thread(partial(self._search.write_captions, by, **options))
+        captions = iter(run)
+        while (caption := await asyncio.to_thread(next, captions, None)) is not None:
+            yield caption
+
+    async def answer(
+        self,
+        question: str,
+        what: QueryInput | None = None,
+        provider: ProviderInput = None,
+        **arguments: Unpack[SearchArguments],
+    ) -> list[Answer]:
+        """Return what a language model answers about images, by their pictures: see ImageSearch.answer."""
+        return await asyncio.to_thread(partial(self._search.answer, question, what, provider, **arguments))
 
     async def label_set(self, name: str) -> list[str]:
         """Return the labels of a stored set: see ImageSearch.label_set."""

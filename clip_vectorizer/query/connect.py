@@ -24,6 +24,7 @@ from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.regions import build_no_regions_error
 
 SHOWN_TENANTS = 10
+GENERATIVE = "generative-"  # begins the names of modules that answer questions
 
 
 @dataclass(slots=True)
@@ -72,7 +73,22 @@ def read_search_target(
     client: WeaviateClient, info: ModelInfo, url: str, collection: str, tenant: str | None
 ) -> SearchTarget:
     stored = check_search(client, url, info, collection, tenant)
-    return SearchTarget(collection, stored.properties, stored.words, stored.description.vector, stored.by_module)
+    return SearchTarget(
+        collection,
+        stored.properties,
+        stored.words,
+        stored.description.vector,
+        stored.by_module,
+        keep=stored.description.keep,
+        generative=list_generative_modules(client, url),
+    )
+
+
+def list_generative_modules(client: WeaviateClient, url: str) -> tuple[str, ...]:
+    """Return the names of the server's modules that answer questions, without their common beginning."""
+    with weaviate_errors(url):
+        modules = client.get_meta().get("modules") or {}
+    return tuple(name.removeprefix(GENERATIVE) for name in sorted(modules) if name.startswith(GENERATIVE))
 
 
 class WeaviateImages:

@@ -5,6 +5,7 @@ D dimensions
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from typing import Self, Unpack
 
 import numpy.typing as npt
@@ -14,7 +15,19 @@ from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import LABEL
 from clip_vectorizer.defaults import DEFAULT_URL, DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
-from clip_vectorizer.errors import InputError
+from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.query.captions.answers import (
+    Answer,
+    PictureQuestion,
+    ProviderInput,
+    ask,
+    build_failed_answer,
+    build_question,
+    check_listing_arguments,
+)
+from clip_vectorizer.query.captions.captioned import CaptionStore, WeaviateCaptions
+from clip_vectorizer.query.captions.choose import CaptionArguments, CaptionOptions, choose_way
+from clip_vectorizer.query.captions.writing import CaptionRun
 from clip_vectorizer.query.connect import WeaviateImages, open_connection
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
@@ -110,6 +123,8 @@ class ImageSearch:
             GroundContext(info, connection.sidecar, regions, guard),
         )
         search._opened = connection.opened
+        if images is not None:
+            search._open_captions = lambda: WeaviateCaptions(client, weaviate_url, images)
         return search
 
     def __init__(
@@ -132,6 +147,7 @@ class ImageSearch:
         self._images = images
         self._open_stores = open_stores
         self._grounding = grounding
+        self._open_captions: Callable[[], CaptionStore] | None = None
         self._opened = ExitStack()
         self._closed = False
 
@@ -319,6 +335,60 @@ class ImageSearch:
         model), VectorizerError (scores that are no numbers).
         """
         return ground(image, sentence, GroundOptions(**arguments), self.grounding)
+
+    def write_captions(self, by: str, **options: Unpack[CaptionArguments]) -> CaptionRun:
+        """Return a run that writes `predicted_caption` and `caption_by` to the images of the collection, one by one.
+
+            for caption in search.write_captions("labels", labels=["cat", "dog", "apple"], limit=3):
+                print(caption.path, caption.caption)
+
+        `by`: `labels`, the nearest of `labels` or of a `label_set`; `neighbours`, the captions of the nearest images
+        that have one; `regions`, such as "a cat and a red apple", from the labels of stored regions; `model`, by the
+        sidecar's captioner. An image with a caption of its own gets none, and one that an earlier run of the same way
+        did is left out. An image that cannot be captioned gives a Caption with an `error`.
+
+        Raises InputError (no such way, labels that cannot be used), SidecarRefused (no captioner).
+        """
+        self._require_images()
+        assert self._open_captions is not None, "connect gives it wherever there is a collection"
+        context = ClassifyContext(self.info, self.sidecar, self._open_stores(), self._images, self.guard)
+        chosen = CaptionOptions(**options)
+        way = choose_way(by, chosen, context)
+        return CaptionRun(self._open_captions(), way, chosen.filters, chosen.limit, chosen.redo)
+
+    def answer(
+        self,
+        question: str,
+        what: QueryInput | None = None,
+        provider: ProviderInput = None,
+        **arguments: Unpack[SearchArguments],
+    ) -> list[Answer]:
+        """Return what a language model answers about the images nearest to `what`, each by its picture.
+
+            for answer in search.answer("how many apples are there?", "red apples", limit=3):
+                print(answer.path, answer.text)
+
+        Weaviate calls the model by one of its generative modules, which the server must have (ENABLE_MODULES). `what`
+        None: the first images of the collection, or of `filters`. `provider`: the module, such as "ollama", or settings
+        by weaviate-client's GenerativeConfig; None takes the only one there is. In the question, {caption} stands for
+        that property. An image that the model fails at gives an Answer with an `error`.
+
+        Raises InputError (no such module, a collection without pictures), and as `find`.
+        """
+        asked = build_question(question, provider, self.searches.target)
+        return [self._ask(asked, image) for image in self._choose_images(what, arguments)]
+
+    def _choose_images(self, what: QueryInput | None, arguments: SearchArguments) -> Iterable[Hit | StoredImage]:
+        if what is not None:
+            return self.find(what, **arguments)
+        limit = check_listing_arguments(arguments)
+        return islice(self.iterate(filters=arguments.get("filters")), limit)
+
+    def _ask(self, question: PictureQuestion, image: Hit | StoredImage) -> Answer:
+        try:
+            return self._run(ask(question, image))
+        except VectorizerError as error:
+            return build_failed_answer(image, error)
 
     def label_set(self, name: str) -> list[str]:
         """Return the labels of a stored set, as they were given, with descriptions.

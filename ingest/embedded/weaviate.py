@@ -104,7 +104,7 @@ class LocalWeaviate(ChildServer):
 
 
 FIXED_SETTINGS = {
-    "ENABLE_MODULES": "multi2vec-clip,backup-filesystem",
+    "ENABLE_MODULES": "multi2vec-clip,backup-filesystem,generative-ollama",
     "CLIP_WAIT_FOR_STARTUP": "false",  # both start in parallel, and LocalStack waits for both
     "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
     "AUTHENTICATION_APIKEY_ENABLED": "true",

@@ -87,6 +87,6 @@ def search_beams(next_logits: NextLogits, pictures: int, rules: BeamRules) -> li
         logits_rv = next_logits(torch.tensor(rows), owners).float().cpu()
         if len(rows[0]) < rules.least_tokens:
             logits_rv[:, rules.end] = -torch.inf
-        for index, logits_bv in zip(growing, logits_rv.unflatten(0, (-1, rules.beams)).unbind(), strict=True):
+        for index, logits_bv in zip(growing, logits_rv.reshape(len(growing), rules.beams, -1), strict=True):
             beams[index].grow(logits_bv)
     return [each.best() for each in beams]

@@ -9,8 +9,9 @@ from PIL import Image
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.captioning.captioner import CaptionerInfo
+from clip_vectorizer.models.detectors import MORE_FILES, add_breaks, load_processor
 from clip_vectorizer.models.devices import check_numbers, hash_weights
-from clip_vectorizer.models.grounding.detectors import MORE_FILES, add_breaks, enlarge_tiny, load_processor
+from clip_vectorizer.models.grounding.answers import enlarge_tiny
 from clip_vectorizer.models.hub_folders import TRANSFORMERS_CONFIG, open_model_folder, read_json
 from clip_vectorizer.models.transformers_models import load_model
 

@@ -11,7 +11,13 @@ from enum import Enum
 from weaviate.classes.config import DataType
 from weaviate.classes.query import GeoCoordinate
 
-from clip_vectorizer.database.schema import CAMERA, EXACT_TEXT_PROPERTIES, PREDICTION_PROPERTIES, UNFILTERED_PROPERTIES
+from clip_vectorizer.database.schema import (
+    CAMERA,
+    CAPTION_BY,
+    EXACT_TEXT_PROPERTIES,
+    PREDICTION_PROPERTIES,
+    UNFILTERED_PROPERTIES,
+)
 
 EXACT_INTEGERS = 2**53  # Weaviate's filters read numbers as doubles
 MIN_DOUBLE = -1.7976931348623157e308
@@ -66,7 +72,7 @@ def find_kind(name: str, data_type: DataType) -> PropertyKind | None:
     """Return the kind of a property; None: it has no index to filter by."""
     if name in UNFILTERED_PROPERTIES:
         return None
-    exact = data_type is DataType.TEXT and name in (*EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES, CAMERA)
+    exact = data_type is DataType.TEXT and name in (*EXACT_TEXT_PROPERTIES, *PREDICTION_PROPERTIES, CAMERA, CAPTION_BY)
     return PropertyKind.EXACT if exact else KIND_BY_DATA_TYPE.get(data_type)
 
 

@@ -15,6 +15,7 @@ from weaviate.classes.query import Diversity, Filter, FilterReturn, GroupBy, Met
 from weaviate.classes.query import Move as WeaviateMove
 
 from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
+from clip_vectorizer.database.collections import FULL
 from clip_vectorizer.database.schema import CAPTION, DUPLICATE_OF, LABEL, PATH, SHA256, THUMBNAIL, VECTOR
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, SidecarRefused
@@ -50,7 +51,7 @@ class WeaviateCall:
 
     method: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    part: str = "query"  # attribute of the collection: query or aggregate
+    part: str = "query"  # attribute of the collection: query, aggregate or generate
     collection: str = ""  # "": that of the images
 
     def __call__(self, collection: Any) -> Any:
@@ -132,6 +133,8 @@ class SearchTarget:
     by_module: bool = True  # whether Weaviate can embed a text itself
     tenant: str | None = None
     consistency_level: str | None = None  # ONE, QUORUM or ALL; None: Weaviate's default
+    keep: str = FULL  # what is stored of an image: full, thumbnail, hash, none
+    generative: tuple[str, ...] = ()  # modules of the server that answer questions: ollama, openai, ...
 
 
 class SearchableCollection(Protocol):

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -145,7 +145,7 @@ def split_ids(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + READ_BATCH_SIZE] for start in range(0, len(ids), READ_BATCH_SIZE))
 
 
-def map_ahead(function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+def map_ahead(function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Generator[ResultT]:
     """Yield function(item) in order; at most PARALLEL_READS calls run ahead of the consumer, in threads."""
     pending: deque[Future[ResultT]] = deque()
     pool = ThreadPoolExecutor(PARALLEL_READS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clip_vectorizer.server.workers.grounding_frames import GroundingSession, RemoteGrounding
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -12,7 +13,6 @@ from PIL import Image
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.server.grounding import Phrases
-from clip_vectorizer.server.workers.grounding_frames import GroundingSession, RemoteGrounding
 from clip_vectorizer.server.workers.ipc import FramePart, MessageType
 
 INFO = GrounderInfo("rows", "1", fused=False)

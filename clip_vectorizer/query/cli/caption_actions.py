@@ -1,0 +1,98 @@
+"""What `clip-caption` does: read the options, write captions, print them."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from clip_vectorizer.exit_codes import SOME_FAILED
+from clip_vectorizer.progress import count_items
+from clip_vectorizer.query.captions.choose import CaptionArguments
+from clip_vectorizer.query.captions.writing import Caption, CaptionCounts
+from clip_vectorizer.query.choices import CAPTION_LABELS, CAPTION_REGIONS
+from clip_vectorizer.query.cli.classify_actions import parse_all_labels
+from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
+from clip_vectorizer.query.image_search import ImageSearch
+from clip_vectorizer.terminal import escape_line
+
+COLUMN_NAMES = ("path", "caption")
+
+
+def run(values: Mapping[str, Any]) -> None:
+    """`values`: the command's parameters. Exits with 3 if some images got no caption."""
+    prepare_streams()
+    arguments = build_arguments(values)
+    with ImageSearch.connect(
+        values["weaviate_url"],
+        grpc_port=values["weaviate_grpc_port"],
+        api_key=values["weaviate_api_key"],
+        vectorizer_url=values["vectorizer_url"],
+        vectorizer_api_key=values["vectorizer_api_key"],
+        collection=values["collection"],
+        tenant=values["tenant"],
+        consistency_level=values["consistency"],
+    ) as search:
+        captions = search.write_captions(values["by"], **arguments)
+        failed = show_captions(count_items(captions, streaming=values["as_json"]), values["as_json"], captions.counts)
+    sys.exit(SOME_FAILED if failed else 0)
+
+
+def build_arguments(values: Mapping[str, Any]) -> CaptionArguments:
+    """Raises click.UsageError without labels where they are needed, InputError for labels that cannot be used."""
+    labels = parse_all_labels(values["labels"])
+    if values["by"] in (CAPTION_LABELS, CAPTION_REGIONS) and not labels and not values["label_set"]:
+        raise click.UsageError(f"--by {values['by']} needs labels; add --labels A,B,... or --label-set NAME")
+    return CaptionArguments(
+        labels=labels,
+        label_set=values["label_set"],
+        prompts=values["prompts"],
+        top=values["top"],
+        least=values["least"],
+        batch=values["batch"],
+        filters=values["where"] or None,
+        limit=values["limit"],
+        redo=values["redo"],
+    )
+
+
+def show_captions(captions: Iterable[Caption], as_json: bool, counts: CaptionCounts) -> int:
+    """Print all captions, JSON lines as they come; the table and the counts also when the run ends early.
+
+    Returns how many images got none.
+    """
+    done: list[Caption] = []
+    try:
+        for caption in captions:
+            done.append(caption)
+            if as_json:
+                print_json(to_json(caption))
+            if caption.error:
+                click.echo(escape_line(f"{caption.path}: {caption.error}"), err=True)
+    finally:
+        good = [each for each in done if not each.error]
+        if good and not as_json:
+            print_table(COLUMN_NAMES, [(each.path, each.caption) for each in good])
+        click.echo(format_counts(len(good), len(done) - len(good), counts), err=True)
+    return len(done) - len(good)
+
+
+def format_counts(written: int, failed: int, counts: CaptionCounts) -> str:
+    """
+    >>> format_counts(3, 0, CaptionCounts(given=2, done=5))
+    '3 captions written; 2 images have their own; 5 were captioned before'
+    """
+    others = (
+        (failed, f"{failed} images got none"),
+        (counts.given, f"{counts.given} images have their own"),
+        (counts.done, f"{counts.done} were captioned before"),
+    )
+    return "; ".join([f"{written} captions written", *(text for count, text in others if count)])
+
+
+def to_json(caption: Caption) -> dict[str, object]:
+    """Every line has the same keys; a failed image has a null caption, and `error`."""
+    values = asdict(caption)
+    error = values.pop("error")
+    return {**values, "caption": None, "error": error} if error else values
