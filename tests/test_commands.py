@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.query.choices import PROMPT_SETS
+from clip_vectorizer.query.cli.caption import main as caption
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.ground import main as ground
@@ -25,6 +26,7 @@ MAINS = {
     "clip-vectorizer": vectorizer,
     "clip-search": search,
     "clip-classify": classify,
+    "clip-caption": caption,
     "clip-ground": ground,
     "clip-eval": evaluate,
     "clip-ingest": ingest,

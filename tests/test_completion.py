@@ -23,6 +23,7 @@ def run_in(shell: str, script: str, **env: str) -> list[str]:
 COMPLETED = [
     ("clip-search", "--gr", "--group-by"),
     ("clip-classify", "--few", "--few-shot"),
+    ("clip-caption", "--red", "--redo"),
     ("clip-ground", "--excl", "--exclusive"),
     ("clip-eval", "comp", "compare"),
     ("clip-ingest", "--near", "--near-duplicates"),

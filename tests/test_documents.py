@@ -8,7 +8,9 @@ import pytest
 
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
 from tests.stack import (
+    test_answers,
     test_backup,
+    test_captions,
     test_eval,
     test_ground,
     test_limits,
@@ -33,6 +35,7 @@ RUN = {  # every command line that a test runs
     *test_zeroshot_recipes.COMMANDS,
     *test_eval.COMMANDS,
     *test_ground.COMMANDS,
+    *test_captions.COMMANDS,
     *test_limits.COMMANDS,
     *test_serve_recipes.COMMANDS,
     *test_train_recipes.COMMANDS,
@@ -56,7 +59,15 @@ def test_every_command_of_a_page_is_run_by_a_test(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_every_program_of_a_page_is_run_by_a_test(name: str) -> None:
-    runners = [test_readme, test_ground, test_search_recipes, test_zeroshot_recipes, test_serve_recipes, test_ray]
+    runners = [
+        test_readme,
+        test_answers,
+        test_ground,
+        test_search_recipes,
+        test_zeroshot_recipes,
+        test_serve_recipes,
+        test_ray,
+    ]
     assert set(page(name).blocks("python")) <= {runner.PYTHON for runner in runners}
 
 

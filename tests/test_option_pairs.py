@@ -17,7 +17,8 @@ import pytest
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.query.cli import classify_actions, ground_actions, search_request
+from clip_vectorizer.query.cli import caption_actions, classify_actions, ground_actions, search_request
+from clip_vectorizer.query.cli.caption import main as caption
 from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.ground import is_stored
@@ -55,6 +56,12 @@ def plan_classify(values: Values) -> object:
     request = classify_actions.build_request(values)
     stored = ("collection", "tenant", "consistency") if request.needs_collection else ()
     return request, pick(values, *stored, "weaviate", "vectorizer", "allow")
+
+
+def plan_caption(values: Values) -> object:
+    return caption_actions.build_arguments(values), pick(
+        values, "by", "collection", "tenant", "cons", "weav", "vect", "as_json"
+    )
 
 
 def plan_ground(values: Values) -> object:
@@ -132,6 +139,10 @@ def needs_of_classify(names: frozenset[str]) -> tuple[str, ...]:
     return (*labels, *shots, *files)
 
 
+def needs_of_caption(names: frozenset[str]) -> tuple[str, ...]:
+    return ("--by",) if names & {"--labels", "--label-set"} else ("--by", "--labels")
+
+
 def base_of_ground(names: frozenset[str]) -> tuple[str, ...]:
     return ("IMAGE",) if names & {"SENTENCE", "--phrases"} else ("IMAGE", "SENTENCE")
 
@@ -178,6 +189,15 @@ CASES = {
         ((), ("FILES",), ("--few-shot",)),
         needs_of_classify,
         base_of_classify,
+    ),
+    "clip-caption": Case(
+        {
+            "--by": "labels", "--labels": "a,b", "--label-set": "set", "--prompts": "photo", "--top": "2",
+            "--least": "0.7", "--batch": "3", "--where": "label=x", "--limit": "3", "--redo": FLAG, "--json": FLAG,
+            "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
+        },
+        plan_caption,
+        needs=needs_of_caption,
     ),
     "clip-ground": Case(
         {
@@ -327,6 +347,7 @@ def list_commands(command: click.Command, name: str) -> Iterator[tuple[str, clic
 MAINS = {
     "clip-search": search,
     "clip-classify": classify,
+    "clip-caption": caption,
     "clip-ground": ground,
     "clip-ingest": ingest,
     "clip-eval": evaluate,

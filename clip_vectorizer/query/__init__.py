@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_means
     from clip_vectorizer.query.async_image_search import AsyncImageSearch
-    from clip_vectorizer.query.grounding.groundings import Grounding, PictureGroundings
     from clip_vectorizer.query.captions.answers import Answer
     from clip_vectorizer.query.captions.writing import Caption
+    from clip_vectorizer.query.grounding.groundings import Grounding, PictureGroundings
     from clip_vectorizer.query.hits import Group, Hit, StoredImage
     from clip_vectorizer.query.image_search import ImageSearch
     from clip_vectorizer.query.prompts import PROMPTS

@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 from PIL import Image
 
+from clip_vectorizer.models.captioning.captioner import Captioner
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import load_grounder
 from clip_vectorizer.server.app import create_app
@@ -74,13 +75,13 @@ class Running:
 
 
 @contextmanager
-def serving(encoder: Encoder | None = None, **settings: Any) -> Iterator[Running]:
-    """Run a server; `settings` are fields of Settings or of Limits."""
+def serving(encoder: Encoder | None = None, writer: Captioner | None = None, **settings: Any) -> Iterator[Running]:
+    """Run a server; `settings` are fields of Settings or of Limits; `writer` writes captions."""
     limits = {name: settings.pop(name) for name in list(settings) if name in Limits.__dataclass_fields__}
     chosen = Settings(limits=Limits(**limits), **settings)
     service = Service(chosen.limits)
     model = encoder or HashEncoder()
-    service.use(model, grounder=load_grounder(chosen.grounder, model))
+    service.use(model, grounder=load_grounder(chosen.grounder, model), captioner=writer)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(build_config(service, chosen))

@@ -15,14 +15,17 @@ from weaviate.classes.generate import GenerativeConfig
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch
 from ingest.embedded import LocalWeaviate
+from tests.documents import page
 from tests.http_server import running
 from tests.stack.images import png
 from tests.stack.storing import Place
 from tests.stack.support import Stack
+from tests.stack.test_readme import connect_to
 
 pytestmark = pytest.mark.stack
 
 PICTURES = {"red.png": png((200, 0, 0)), "green.png": png((0, 200, 0)), "blue.png": png((0, 0, 200))}
+[PYTHON] = page("docs/grounding.md").section("Captions").blocks("python")
 FULL, SMALL, HASHED = "Answered", "AnsweredSmall", "AnsweredHash"
 
 
@@ -153,6 +156,13 @@ def test_what_cannot_be_answered_is_a_sentence(
     with connect(answering, collection) as search, pytest.raises(InputError) as refused:
         search.answer(question, "red", provider)
     assert sentence in str(refused.value)
+
+
+def test_the_program_of_the_page_runs(answering: Stack, ollama: Ollama, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the settings of a module, since the one of the page is where the server looks for it."""
+    program = connect_to(PYTHON, answering, FULL).replace('"ollama"', "model")
+    exec(compile(program, "docs/grounding.md", "exec"), {"model": model_at(ollama)})
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_options_of_a_search_need_one(answering: Stack, ollama: Ollama) -> None:

@@ -14,11 +14,11 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
 
-from clip_vectorizer.boxes import BoxArray
+from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.database.collections import FULL, ensure_caption_properties
 from clip_vectorizer.database.collections import THUMBNAIL as KEEP_THUMBNAIL
 from clip_vectorizer.database.connection import weaviate_errors
-from clip_vectorizer.database.regions import BOX
+from clip_vectorizer.database.regions import BOX, OBJECTNESS
 from clip_vectorizer.database.schema import (
     CAPTION,
     CAPTION_BY,
@@ -36,15 +36,14 @@ from clip_vectorizer.query.connect import WeaviateImages
 from clip_vectorizer.query.filters.where import FilterInput, build_filter
 from clip_vectorizer.query.object_updates import ObjectUpdates
 from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
+from clip_vectorizer.query.search.regions import MAX_IMAGE_REGIONS
 from clip_vectorizer.query.search.results import WeaviateObject, read_text, read_vector
 from clip_vectorizer.query.zeroshot.sources import WeaviateCollectionReader
 from clip_vectorizer.vectors import Vectors, unit
 
-MAX_IMAGE_REGIONS = 100  # an image has no more
-
 
 @dataclass(frozen=True, slots=True)
-class CaptionedImage:
+class CaptionSubject:
     """One image and what it has. Fields that were not read are None."""
 
     id: str
@@ -61,6 +60,7 @@ class CaptionedImage:
 class ImageRegions:
     boxes_n4: BoxArray
     vectors_nd: Vectors  # unit rows
+    objectness_n: ScoreArray  # 0..1; 1 of a method that knows none, such as a grid
 
 
 class CaptionStore(Protocol):
@@ -72,14 +72,14 @@ class CaptionStore(Protocol):
     def list_ids(self, filters: FilterInput) -> Iterator[Sequence[str]]:
         """Yield the ids of all images, page by page; with filters possibly more than match."""
 
-    def fetch(self, ids: Sequence[str], filters: FilterInput) -> list[CaptionedImage]:
+    def fetch(self, ids: Sequence[str], filters: FilterInput) -> list[CaptionSubject]:
         """Return those that exist and match, in the order of `ids`, with their captions alone."""
 
-    def add_vectors(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]: ...
+    def add_vectors(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]: ...
 
-    def add_pictures(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]: ...
+    def add_pictures(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]: ...
 
-    def add_regions(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]: ...
+    def add_regions(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]: ...
 
     def find_captions(self, vector_d: Vectors, count: int) -> list[str]:
         """Return the given captions of the nearest images that have one, nearest first."""
@@ -105,31 +105,31 @@ class WeaviateCaptions:
         self._reader.check(filters)
         return self._reader.ids(filters)
 
-    def fetch(self, ids: Sequence[str], filters: FilterInput) -> list[CaptionedImage]:
+    def fetch(self, ids: Sequence[str], filters: FilterInput) -> list[CaptionSubject]:
         by_id = Filter.by_id().contains_any(list(ids))
         condition = build_filter(filters, self._images.target.properties)
         names = [PATH, CAPTION, *CAPTION_PROPERTIES]
         rows = self._rows(names, by_id if condition is None else by_id & condition, len(ids))
         return [read_captioned(rows[id]) for id in ids if id in rows]
 
-    def add_vectors(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]:
+    def add_vectors(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]:
         target = self._images.target
         rows = self._rows([], Filter.by_id().contains_any([each.id for each in images]), len(images), vectors=True)
         return [replace(each, vector=read_vector(rows[each.id], target)) for each in images if each.id in rows]
 
-    def add_pictures(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]:
+    def add_pictures(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]:
         name = choose_picture(self._images.target)
         rows = self._rows([name], Filter.by_id().contains_any([each.id for each in images]), len(images))
         return [replace(each, picture=read_picture(rows[each.id], name)) for each in images if each.id in rows]
 
-    def add_regions(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]:
+    def add_regions(self, images: Sequence[CaptionSubject]) -> list[CaptionSubject]:
         """Of an image without any, those of the equal image that it is a copy of."""
         originals = self._find_originals(images)
         found = self._fetch_regions([*(each.path for each in images), *originals.values()])
         paths = {each.id: each.path if each.path in found else originals.get(each.id, "") for each in images}
         return [replace(each, regions=found.get(paths[each.id])) for each in images]
 
-    def _find_originals(self, images: Sequence[CaptionedImage]) -> dict[str, str]:
+    def _find_originals(self, images: Sequence[CaptionSubject]) -> dict[str, str]:
         by_id = Filter.by_id().contains_any([each.id for each in images])
         rows = self._rows([DUPLICATE_OF], by_id, len(images))
         return {id: original for id, row in rows.items() if (original := read_text(row, DUPLICATE_OF))}
@@ -144,7 +144,7 @@ class WeaviateCaptions:
                 "filters": Filter.by_property(PATH).contains_any(list(paths[start : start + step])),
                 "limit": MAX_RESULTS,
                 "include_vector": [target.vector],
-                "return_properties": [PATH, *BOX],
+                "return_properties": [PATH, *BOX, OBJECTNESS],
             }
             answer = self._images.execute(WeaviateCall("fetch_objects", arguments, collection=target.collection))
             for row in answer.objects:
@@ -191,14 +191,17 @@ def read_picture(found: WeaviateObject, name: str) -> bytes | None:
     return base64.b64decode(text) if text else None
 
 
-def read_captioned(found: WeaviateObject) -> CaptionedImage:
+def read_captioned(found: WeaviateObject) -> CaptionSubject:
     given, written, by = (read_text(found, name) for name in (CAPTION, PREDICTED_CAPTION, CAPTION_BY))
-    return CaptionedImage(str(found.uuid), read_text(found, PATH), given.strip(), written, by)
+    return CaptionSubject(str(found.uuid), read_text(found, PATH), given.strip(), written, by)
 
 
 def read_regions(objects: Sequence[WeaviateObject], target: SearchTarget) -> ImageRegions:
     """Those with a vector."""
     pairs = [(each, vector) for each in objects if (vector := read_vector(each, target)) is not None]
-    boxes_n4 = np.array([[each.properties[name] for name in BOX] for each, _ in pairs], np.float32).reshape(-1, 4)
-    vectors_nd = np.array([vector for _, vector in pairs], np.float32).reshape(len(pairs), -1)
-    return ImageRegions(boxes_n4, unit(vectors_nd) if len(pairs) else vectors_nd)
+    if not pairs:
+        return ImageRegions(*(np.empty(shape, np.float32) for shape in ((0, 4), (0, 0), 0)))
+    boxes_n4 = np.array([[each.properties[name] for name in BOX] for each, _ in pairs], np.float32)
+    known = [each.properties.get(OBJECTNESS) for each, _ in pairs]
+    objectness_n = np.array([1 if each is None else each for each in known], np.float32)
+    return ImageRegions(boxes_n4, unit(np.stack([vector for _, vector in pairs])), objectness_n)

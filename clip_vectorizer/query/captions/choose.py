@@ -40,7 +40,7 @@ class CaptionArguments(TypedDict, total=False):
     label_set: str | None  # a stored set of them
     prompts: str | PromptSet | None  # as in `classify`
     top: int  # labels of a caption, or neighbours that vote; default 1
-    least: float  # by regions: least probability of a thing, 0 to 1; default 0.5
+    least: float  # by regions: least probability of a thing, 0 to 1; default 0.3
     filters: FilterInput  # which images
     limit: int | None  # images to be captioned
     redo: bool  # write captions of an earlier run of the same way again
@@ -80,7 +80,7 @@ class CaptioningSidecar(PictureDescriber, Protocol):
 
 
 def choose_way(by: str, options: CaptionOptions, context: ClassifyContext) -> CaptionWay:
-    """Raises InputError for a way or labels that cannot be used, SidecarRefused where the sidecar has no captioner."""
+    """Raises InputError (no such way, no labels, no regions), Mismatch, SidecarRefused (no captioner)."""
     info = context.info
     model = f"{info.model}@{info.revision}"
     if by == CAPTION_MODEL:
@@ -97,6 +97,8 @@ def choose_way(by: str, options: CaptionOptions, context: ClassifyContext) -> Ca
     names, named = [label.text for label in labels], f"{compute_set_id(labels, options.label_set or '')} {model}"
     if by == CAPTION_LABELS:
         return LabelWay(f"{by}:{options.top} {named}", names, labels_ld, options.top)
+    if context.collection is not None:
+        context.collection.open_regions()  # raises where none were ever stored
     rules = RegionRules(options.least)
     background_bd = context.encoder.embed_texts(BACKGROUND)
     return RegionWay(f"{by}:{options.least:g} {named}", names, labels_ld, background_bd, info, rules)

@@ -14,7 +14,7 @@ from clip_vectorizer.boxes import ScoreArray, suppress
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.errors import SidecarRefused
 from clip_vectorizer.phrase_probability import calibrate
-from clip_vectorizer.query.captions.captioned import CaptionedImage, CaptionStore, ImageRegions
+from clip_vectorizer.query.captions.captioned import CaptionStore, CaptionSubject, ImageRegions
 from clip_vectorizer.query.captions.words import JOINTS, list_things
 from clip_vectorizer.query.choices import CAPTION_LEAST
 from clip_vectorizer.vectors import Vectors, unit
@@ -50,7 +50,7 @@ class CaptionWay(Protocol):
     def batch(self) -> int:
         """Images of one call of `write`."""
 
-    def write(self, images: Sequence[CaptionedImage], store: CaptionStore) -> list[CaptionOutcome]:
+    def write(self, images: Sequence[CaptionSubject], store: CaptionStore) -> list[CaptionOutcome]:
         """A caption for each image, or why there is none. Raises Unreachable, SidecarRefused."""
 
 
@@ -64,7 +64,7 @@ class LabelWay:
     count: int = 1
     batch: int = VECTOR_BATCH
 
-    def write(self, images: Sequence[CaptionedImage], store: CaptionStore) -> list[CaptionOutcome]:
+    def write(self, images: Sequence[CaptionSubject], store: CaptionStore) -> list[CaptionOutcome]:
         read = {each.id: each.vector for each in store.add_vectors(images)}
         return [self._name(read.get(each.id)) for each in images]
 
@@ -83,10 +83,10 @@ class NeighbourWay:
     count: int = 1
     batch: int = VECTOR_BATCH
 
-    def write(self, images: Sequence[CaptionedImage], store: CaptionStore) -> list[CaptionOutcome]:
+    def write(self, images: Sequence[CaptionSubject], store: CaptionStore) -> list[CaptionOutcome]:
         read = {each.id: each.vector for each in store.add_vectors(images)}
 
-        def find(image: CaptionedImage) -> CaptionOutcome:
+        def find(image: CaptionSubject) -> CaptionOutcome:
             vector_d = read.get(image.id)
             if vector_d is None:
                 return CaptionFailure(NO_VECTOR)
@@ -117,7 +117,7 @@ def choose_consensus(captions: Sequence[str]) -> str:
 class RegionRules:
     """Which regions are things."""
 
-    least: float = CAPTION_LEAST  # probability of the label against the background
+    least: float = CAPTION_LEAST  # probability of a thing that has the label
     overlap: float = 0.4  # of two things: the less probable one of more is the same thing
 
 
@@ -133,7 +133,7 @@ class RegionWay:
     rules: RegionRules = RegionRules()
     batch: int = REGION_BATCH
 
-    def write(self, images: Sequence[CaptionedImage], store: CaptionStore) -> list[CaptionOutcome]:
+    def write(self, images: Sequence[CaptionSubject], store: CaptionStore) -> list[CaptionOutcome]:
         return [self._describe(each.regions) for each in store.add_regions(images)]
 
     def _describe(self, regions: ImageRegions | None) -> CaptionOutcome:
@@ -146,16 +146,28 @@ class RegionWay:
         """The label of each thing, the most probable first."""
         if not len(regions.boxes_n4):
             return []
-        probabilities_ln = self._estimate(regions.vectors_nd)
+        probabilities_ln = self._estimate(regions)
         label_n, best_n = probabilities_ln.argmax(axis=0), probabilities_ln.max(axis=0)
         likely = np.flatnonzero(best_n >= self.rules.least)
         things = likely[suppress(regions.boxes_n4[likely], best_n[likely], self.rules.overlap)]
         return [self.names[label_n[each]] for each in things]
 
-    def _estimate(self, vectors_nd: Vectors) -> ScoreArray:
-        """(L, N) probabilities."""
-        labels_ln, background_bn = self.labels_ld @ vectors_nd.T, self.background_bd @ vectors_nd.T
-        return calibrate(labels_ln, background_bn, self.info.logit_scale, self.info.logit_bias)
+    def _estimate(self, regions: ImageRegions) -> ScoreArray:
+        """(L, N): one whole thing is in the box, it is none of the background, and of all labels it has this one.
+
+        A sigmoid model judges each label by itself, so that there the labels do not compete.
+        """
+        vectors_dn = regions.vectors_nd.T
+        labels_ln, background_bn = self.labels_ld @ vectors_dn, self.background_bd @ vectors_dn
+        probabilities_ln = calibrate(labels_ln, background_bn, self.info.logit_scale, self.info.logit_bias)
+        shares_ln = 1 if self.info.logit_bias is not None else softmax(self.info.logit_scale * labels_ln)
+        return np.asarray(regions.objectness_n * probabilities_ln * shares_ln, np.float32)
+
+
+def softmax(logits_ln: ScoreArray) -> ScoreArray:
+    """The share of each label of a region."""
+    powers_ln = np.exp(logits_ln - logits_ln.max(axis=0))
+    return np.asarray(powers_ln / powers_ln.sum(axis=0), np.float32)
 
 
 class PictureDescriber(Protocol):
@@ -172,7 +184,7 @@ class ModelWay:
     sidecar: PictureDescriber
     batch: int = 4  # each takes up to seconds, and a request must end in time
 
-    def write(self, images: Sequence[CaptionedImage], store: CaptionStore) -> list[CaptionOutcome]:
+    def write(self, images: Sequence[CaptionSubject], store: CaptionStore) -> list[CaptionOutcome]:
         read = {each.id: each.picture for each in store.add_pictures(images)}
         shown = [picture for each in images if (picture := read.get(each.id))]
         captions = iter(self._describe(shown))

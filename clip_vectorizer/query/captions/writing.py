@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
-from clip_vectorizer.query.captions.captioned import CaptionedImage, CaptionStore
+from clip_vectorizer.query.captions.captioned import CaptionStore, CaptionSubject
 from clip_vectorizer.query.captions.ways import CaptionFailure, CaptionOutcome, CaptionWay
 from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.zeroshot.sources import map_ahead, split_ids
@@ -54,27 +54,27 @@ class CaptionRun:
             for images, outcomes in written:
                 yield from self._save(images, outcomes)
 
-    def _batches(self) -> Iterator[list[CaptionedImage]]:
+    def _batches(self) -> Iterator[list[CaptionSubject]]:
         pending = islice(self._pending(), self.limit)
         while batch := list(islice(pending, self.way.batch)):
             yield batch
 
-    def _pending(self) -> Iterator[CaptionedImage]:
+    def _pending(self) -> Iterator[CaptionSubject]:
         """The images that need a caption."""
         for page in self.store.list_ids(self.filters):
             for ids in split_ids(page):
                 yield from filter(self._needs_caption, self.store.fetch(ids, self.filters))
 
-    def _needs_caption(self, image: CaptionedImage) -> bool:
+    def _needs_caption(self, image: CaptionSubject) -> bool:
         done = image.by == self.way.by and bool(image.written) and not self.redo
         self.counts.given += bool(image.given)
         self.counts.done += done and not image.given
         return not image.given and not done
 
-    def _write(self, images: list[CaptionedImage]) -> tuple[list[CaptionedImage], list[CaptionOutcome]]:
+    def _write(self, images: list[CaptionSubject]) -> tuple[list[CaptionSubject], list[CaptionOutcome]]:
         return images, self.way.write(images, self.store)
 
-    def _save(self, images: Sequence[CaptionedImage], outcomes: Sequence[CaptionOutcome]) -> Iterator[Caption]:
+    def _save(self, images: Sequence[CaptionSubject], outcomes: Sequence[CaptionOutcome]) -> Iterator[Caption]:
         pairs = list(zip(images, outcomes, strict=True))
         texts = {image.id: outcome for image, outcome in pairs if isinstance(outcome, str)}
         failures = self.store.write(texts, self.way.by)
@@ -82,7 +82,7 @@ class CaptionRun:
             yield build_caption(image, outcome, self.way.by, failures.get(image.id, ""))
 
 
-def build_caption(image: CaptionedImage, outcome: CaptionOutcome, by: str, failure: str) -> Caption:
+def build_caption(image: CaptionSubject, outcome: CaptionOutcome, by: str, failure: str) -> Caption:
     if isinstance(outcome, CaptionFailure):
         return Caption(image.path, image.id, "", by, outcome.reason)
     return Caption(image.path, image.id, outcome, by, f"not written: {failure}" if failure else "")
