@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.client import GrounderInfo, Regions, VectorizerClient
+from clip_vectorizer.client import CaptionerInfo, GrounderInfo, Regions, VectorizerClient
 from clip_vectorizer.errors import ItemProblem, Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.wire import MAX_BATCH_ITEMS, MAX_BATCH_SIZE, split_batches
 from tests.fakes import INFO
@@ -381,3 +381,38 @@ def test_no_grounder_is_raised_for_all_images_together() -> None:
 )
 def test_the_grounder_is_read_from_meta(field: dict[str, Any], expected: GrounderInfo | None) -> None:
     assert client(answering(200, json={**asdict(INFO), **field})).grounder() == expected
+
+
+def answer_captions(request: httpx.Request) -> httpx.Response:
+    """The caption of a file is what it says; `?` is no image."""
+    files = [base64.b64decode(text) for text in json.loads(request.content)["images"]]
+    if b"?" in files:
+        refused = {str(index): "no image" for index, file in enumerate(files) if file == b"?"}
+        return httpx.Response(422, json={"error": "images[1]: no image", "refused": refused})
+    return httpx.Response(200, json={"captions": [f"shows {file.decode()}" for file in files]})
+
+
+def test_each_image_gets_its_caption_or_why_there_is_none() -> None:
+    first, bad, last = client(answer_captions).caption_each_image([b"a", b"?", b"b"])
+    assert (first, last) == ("shows a", "shows b")
+    assert isinstance(bad, SidecarRefused) and str(bad) == "no image"
+    assert client(answer_captions).caption_each_image([]) == []
+
+
+@pytest.mark.parametrize("captions", [None, [], ["a", "b"], [1], [None], "a"])
+def test_captions_for_another_number_of_images_are_refused(captions: Any) -> None:
+    with pytest.raises(SidecarRefused, match="/caption did not answer a caption for each of 1 images"):
+        client(answering(200, json={"captions": captions})).caption_each_image([b"x"])
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ({}, None),
+        ({"captioner": None}, None),
+        ({"captioner": {"name": "coca:x"}}, None),
+        ({"captioner": {"name": "coca:x", "revision": "1"}}, CaptionerInfo("coca:x", "1")),
+    ],
+)
+def test_the_captioner_is_read_from_meta(field: dict[str, Any], expected: CaptionerInfo | None) -> None:
+    assert client(answering(200, json={**asdict(INFO), **field})).captioner() == expected

@@ -68,6 +68,8 @@ def test_the_device_is_ours_else_the_upstream_containers(environment: dict[str, 
         ("CLIP_BASIC_AUTH", "nocolon"),
         ("CLIP_GROUNDER", "tile"),
         ("CLIP_GROUNDER", "owlv2:"),
+        ("CLIP_CAPTIONER", "blip"),
+        ("CLIP_CAPTIONER", "coca:"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused(name: str, text: str) -> None:

@@ -1,19 +1,25 @@
-"""Regions across processes arrive with every bit."""
+"""Regions and captions across processes arrive with every bit."""
 
 import asyncio
 from typing import Any
 
 import numpy as np
 import pytest
-from clip_vectorizer.server.workers.grounding_frames import GroundingSession, RemoteGrounding
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
+from clip_vectorizer.models.captioning.captioner import CaptionerInfo
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.server.grounding import Phrases
 from clip_vectorizer.server.workers.ipc import FramePart, MessageType
+from clip_vectorizer.server.workers.picture_frames import (
+    PictureRequests,
+    PictureSession,
+    RemoteCaptioning,
+    RemoteGrounding,
+)
 
 INFO = GrounderInfo("rows", "1", fused=False)
 
@@ -51,19 +57,32 @@ class RandomGrounding:
             raise
 
 
+class SizeCaptioning:
+    """The caption of a picture is its size; a picture of one pixel gets none."""
+
+    info = CaptionerInfo("size", "1")
+
+    async def caption(self, owner: object, picture: Image.Image) -> str:
+        if picture.size == (1, 1):
+            raise EncoderFailed("the captioner failed: too small")
+        return f"{picture.width} \u00d7 {picture.height}"
+
+
 class Wire:
     """Both ends of a stream, without a socket between."""
 
     def __init__(self, grounding: RandomGrounding) -> None:
-        self.session = GroundingSession(self, grounding)  # type: ignore[arg-type]
-        self.worker = RemoteGrounding(self, INFO)  # type: ignore[arg-type]
+        self.session = PictureSession(self, grounding, SizeCaptioning())  # type: ignore[arg-type]
+        self.requests = PictureRequests(self)  # type: ignore[arg-type]
+        self.worker = RemoteGrounding(self.requests, INFO)
+        self.captioning = RemoteCaptioning(self.requests, SizeCaptioning.info)
 
     def send(self, message: int, *parts: FramePart) -> None:
         body = bytearray(b"".join(parts))
         receive: dict[int, Any] = {
             MessageType.GROUND: self.session.start,
             MessageType.GROUND_GONE: self.session.gone,
-            MessageType.GROUNDED: self.worker.receive,
+            MessageType.GROUNDED: self.requests.receive,
         }
         receive[message](body)
 
@@ -97,6 +116,19 @@ def test_an_error_is_the_models_sentence() -> None:
     async def run() -> None:
         with pytest.raises(EncoderFailed, match="the grounder failed: 13"):
             await Wire(RandomGrounding(1)).worker.propose(object(), Image.new("RGB", (1, 1)), 13)
+
+    asyncio.run(run())
+
+
+def test_captions_and_their_errors_arrive_beside_regions() -> None:
+    async def run() -> None:
+        wire = Wire(RandomGrounding(2))
+        pictures = [Image.new("RGB", (width, 3)) for width in (4, 5)]
+        captions = asyncio.gather(*(wire.captioning.caption(object(), each) for each in pictures))
+        regions = await wire.worker.propose(object(), pictures[0], 4)
+        assert await captions == ["4 \u00d7 3", "5 \u00d7 3"] and len(regions.boxes_n4) == 2
+        with pytest.raises(EncoderFailed, match="the captioner failed: too small"):
+            await wire.captioning.caption(object(), Image.new("RGB", (1, 1)))
 
     asyncio.run(run())
 
