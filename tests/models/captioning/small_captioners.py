@@ -17,8 +17,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tests.models.coca_files import SIDE
-from tests.models.small_grounders import BERT_SPECIAL, WORDS, randomised, save
+from tests.models.captioning.coca_files import SIDE
+from tests.models.grounding.small_grounders import BERT_SPECIAL, WORDS, randomised, save
 
 BERT_CAPTIONS = (*BERT_SPECIAL, "[DEC]", "[ENC]", *WORDS)
 BLIP_TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

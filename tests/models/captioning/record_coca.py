@@ -1,7 +1,7 @@
 """Prints what open_clip's own `CoCa.generate` writes for the small models of `small_captioners`, as coca.json has it.
 
 `generate` needs BeamSearchScorer, which transformers 5 no longer has, so run it with an earlier one in front:
-PYTHONPATH=EARLIER:. python -m tests.models.record_coca > tests/models/coca.json (EARLIER: pip install --target EARLIER
+PYTHONPATH=EARLIER:. python -m tests.models.captioning.record_coca > tests/models/captioning/coca.json (EARLIER: pip install --target EARLIER
 --no-deps transformers==4.49.0 tokenizers==0.21.4 huggingface-hub==0.36.0).
 """
 
@@ -12,7 +12,7 @@ import torch
 from open_clip.coca_model import CoCa
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from tests.models.coca_files import PICTURES, SEEDS, SIDE, build_coca, noise
+from tests.models.captioning.coca_files import PICTURES, SEEDS, SIDE, build_coca, noise
 
 START, END, PADDING = 49406, 49407, 0
 

@@ -14,8 +14,8 @@ from clip_vectorizer.models.captioning.captioner import Captioner
 from clip_vectorizer.models.captioning.catalog import load_captioner
 from clip_vectorizer.models.captioning.names import explain_captioner
 from clip_vectorizer.models.pauses import set_break_work
-from tests.models.coca_files import PICTURES, SEEDS, noise, save_coca
-from tests.models.small_captioners import CAPTIONERS
+from tests.models.captioning.coca_files import PICTURES, SEEDS, noise, save_coca
+from tests.models.captioning.small_captioners import CAPTIONERS
 
 RECORDED = json.loads((Path(__file__).parent / "coca.json").read_text(encoding="utf-8"))
 SIZES = ((32, 32), (60, 40), (5, 90))
