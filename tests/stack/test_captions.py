@@ -35,7 +35,7 @@ THINGS = "panda,castle,tractor,soccer ball,hammer,lemon,owl,banana"
 
 class SlowCaptioner(MiddleCaptioner):
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
-        time.sleep(0.1)
+        time.sleep(0.05)
         return [f"a crimson thing of {image.width} pixels" for image in images]
 
 

@@ -1,8 +1,9 @@
-"""Prints what open_clip's own `CoCa.generate` writes for the small models of `small_captioners`, as coca.json has it.
+"""Prints what open_clip's own `CoCa.generate` writes for the small models of `coca_files`, as coca.json has it.
 
 `generate` needs BeamSearchScorer, which transformers 5 no longer has, so run it with an earlier one in front:
-PYTHONPATH=EARLIER:. python -m tests.models.captioning.record_coca > tests/models/captioning/coca.json (EARLIER: pip install --target EARLIER
---no-deps transformers==4.49.0 tokenizers==0.21.4 huggingface-hub==0.36.0).
+
+    pip install --target EARLIER --no-deps transformers==4.49.0 tokenizers==0.21.4 huggingface-hub==0.36.0
+    PYTHONPATH=EARLIER:. python -m tests.models.captioning.record_coca > coca.json
 """
 
 import json
