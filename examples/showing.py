@@ -21,14 +21,14 @@ FIGURE = 'style="display:inline-block;width:7em;margin:.3em;text-align:center;fo
 CELL = 'style="text-align:left"'
 
 
-def bring_in(folder: str, collection: str) -> str:
+def bring_in(folder: str, collection: str, *options: str) -> str:
     """Run `clip-ingest FOLDER --collection COLLECTION`, which skips stored images; return a summary."""
     command = [Path(sysconfig.get_path("scripts")) / "clip-ingest", EXAMPLES / folder, "--collection", collection]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *options, "--json"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     summary = json.loads(done.stdout)
-    return f"{summary['added'] + summary['unchanged']} images are in {collection}"
+    return f"{summary['added'] + summary['updated'] + summary['unchanged']} images are in {collection}"
 
 
 def connect(collection: str) -> ImageSearch:
@@ -83,6 +83,21 @@ def shrink_image(file: Path) -> str:
     out = io.BytesIO()
     white.convert("RGB").quantize(32).save(out, "PNG", optimize=True)
     return f'<img src="data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}">'
+
+
+class Figure:
+    """A picture of its own size, or `width` pixels wide. Shows itself in a notebook."""
+
+    def __init__(self, picture: Image.Image, width: int) -> None:
+        self.picture = picture.resize((width, picture.height * width // picture.width))
+
+    def __repr__(self) -> str:
+        return "a picture, {} x {}".format(*self.picture.size)
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.picture.convert("RGB").quantize(128).save(out, "PNG", optimize=True)
+        return out.getvalue()
 
 
 class Table:

@@ -30,4 +30,4 @@ def show_grounding(search: ImageSearch, picture: Path, sentence: str, target: Pa
     show(found, as_json=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encode_picture(decode_image(picture.read_bytes()).pixels, found))
-    click.echo(f"The boxes, drawn: {format_path(target)}")
+    click.echo(f"The picture with these boxes:\n  {format_path(target)}")

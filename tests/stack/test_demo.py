@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ingest.demo.state import list_daemon_files, read_state
 from ingest.embedded import find_weaviate
@@ -58,6 +59,9 @@ def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo, home: dict[st
     assert f"{len(names)} images: {len(names)} added" in join_output(shown)
     assert f"0 added, 0 updated, {len(names)} unchanged" in join_output(again)
     assert "nearText" in shown.stdout
+    assert "clip-ground examples/images/fruit/" in join_output(shown)
+    with Image.open(Path(home["XDG_CACHE_HOME"]) / "clip-vectorizer" / "demo" / "grounding.png") as drawn:
+        assert drawn.format == "PNG" and max(drawn.size) >= 640
     assert len({name for name in names if name in shown.stdout}) >= 3  # what the searches found
 
     stack = Stack(values["WEAVIATE_URL"], int(values["WEAVIATE_GRPC_PORT"]), None, values["VECTORIZER_URL"])

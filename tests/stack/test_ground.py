@@ -19,7 +19,7 @@ from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from tests.documents import page
 from tests.stack.conftest import Run
 from tests.stack.scenes import QUARTERS, SIDE, draw_scene, save_scenes
-from tests.stack.support import NOWHERE, Ran, Stack, run_inside
+from tests.stack.support import NOWHERE, REPOSITORY, Ran, Stack, run_inside
 from tests.stack.test_readme import connect_to
 
 pytestmark = pytest.mark.stack
@@ -210,12 +210,13 @@ def test_a_line_of_the_help_and_of_the_page_runs(
     line: str, stack: Stack, scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_scenes(tmp_path, scene=THINGS)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     assert run_line(line, stack, tmp_path, scenes, monkeypatch).stdout
 
 
 def test_the_python_of_the_page_runs(
-    stack: Stack, scenes: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Stack, scenes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(REPOSITORY)
     exec(compile(connect_to(PYTHON, stack, scenes), "docs/grounding.md", "exec"), {})
     assert "not in the picture: [" in capsys.readouterr().out

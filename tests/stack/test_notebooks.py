@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ pytestmark = pytest.mark.stack
 
 FOLDER = REPOSITORY / "examples"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-MADE = {"search.ipynb": "NotebookSearch", "zero_shot.ipynb": "NotebookImages"}  # the collection
+MADE = {  # the collections
+    "search.ipynb": ["NotebookSearch"],
+    "zero_shot.ipynb": ["NotebookImages"],
+    "grounding.ipynb": ["NotebookScenes", "NotebookScenesRegion"],
+}
 MOST_BYTES = 300_000
 
 
-def test_there_are_a_notebook_of_search_and_one_of_zero_shot() -> None:
+def test_there_are_notebooks_of_search_zero_shot_and_grounding() -> None:
     assert {file.name for file in NOTEBOOKS} == MADE.keys()
 
 
@@ -37,7 +42,7 @@ def executed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return dict(json.loads(printed.outputs[-1].text))
 
     yield executed
-    for collection in MADE.values():
+    for collection in chain.from_iterable(MADE.values()):
         stack.weaviate("DELETE", f"/v1/schema/{collection}").raise_for_status()
 
 
@@ -73,6 +78,27 @@ def test_the_notebook_of_search_finds_what_its_text_claims(executed: Any) -> Non
     assert (held["red"], held["green"]) == ("fruit/red-apple.png", "fruit/green-apple.png")
     assert held["chinese"] == held["red"]
     assert held["groups"][0] == "fruit" and len(set(held["groups"])) == 4
+
+
+def test_the_notebook_of_grounding_holds_its_claims(executed: Any) -> None:
+    """What is in the scene is found, what is not is named, and regions find scenes that whole pictures do not."""
+    held = executed(
+        "grounding.ipynb",
+        """{
+            "spans": [sentence[slice(*phrase.span)] for phrase in phrases],
+            "shape": s_pn.shape,
+            "regions": len(boxes_n4),
+            "missing": [[phrase.text for phrase in found.missing] for found in (result, stored)],
+            "overlaps": list(overlaps.values()),
+            "right": list(right.values()),
+        }""",
+    )
+    assert held["spans"] == ["cat", "red apple", "panda"]
+    assert held["shape"] == [3, held["regions"]]
+    assert held["missing"] == [["panda"], ["panda"]]
+    assert len(held["overlaps"]) == 2 and min(held["overlaps"]) >= 0.5
+    whole, regions = held["right"]
+    assert regions >= 3 * whole
 
 
 def test_the_notebook_of_zero_shot_holds_its_claims(executed: Any) -> None:

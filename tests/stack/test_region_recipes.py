@@ -1,7 +1,10 @@
 """The documented ways to index and to search regions: each line runs as it is written, in the order of the page."""
 
 import json
+import re
 import shlex
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,16 +14,19 @@ import pytest
 from clip_vectorizer.query.cli.search import HELP
 from tests.documents import page
 from tests.stack.acceptance.in_process import ran
-from tests.stack.support import EXAMPLES, Stack
+from tests.stack.support import REPOSITORY, Stack
 
 pytestmark = pytest.mark.stack
 
 PAGE = page("docs/grounding.md")
+START = PAGE.section("Start").commands()
+[GROUNDED, FOUND] = PAGE.section("Start").blocks("text")
 INGEST = PAGE.section("Index").commands("clip-ingest")
 SEARCH = PAGE.section("Search").commands("clip-search")
-COMMANDS = [*INGEST, *SEARCH]
+COMMANDS = [*START, *INGEST, *SEARCH]
 [HELPED] = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-search") and "--regions" in line]
-APPLE = [40, 40, 100, 100]  # x, y, width, height
+APPLE = [92, 56, 72, 71]  # x, y, width, height
+FIGURES = re.compile(r"\d[\d.,]*")
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +39,27 @@ def collection(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the examples of fruit, boxes in one of them, and a COCO file of boxes in all."""
-    fruit = tmp_path / "examples" / "images" / "fruit"
-    fruit.mkdir(parents=True)
-    files = sorted((EXAMPLES / "fruit").glob("*.png"))
-    for file in files:
-        (fruit / file.name).write_bytes(file.read_bytes())
-    (fruit / "red-apple.json").write_text(json.dumps({"things": [APPLE]}))
-    images = [{"id": number, "file_name": file.name} for number, file in enumerate(files)]
-    annotations = [{"image_id": number, "bbox": APPLE} for number in range(len(files))]
-    (tmp_path / "boxes.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    """A folder with the example scenes, and a box in a field of one of them."""
+    scenes = shutil.copytree(REPOSITORY / "examples" / "scenes", tmp_path / "examples" / "scenes")
+    (scenes / "scene-01.json").write_text(json.dumps({"things": [APPLE]}))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_the_first_minute_goes_as_the_page_shows(home: Path, stack: Stack, collection: str) -> None:
+    """Figures apart, which another model of regions would change."""
+    scenes = f"{collection}Scenes"
+    printed = [ran(stack.env, *shlex.split(line.replace("Scenes", scenes))) for line in START]
+    for each in (scenes, f"{scenes}Region"):
+        stack.weaviate("DELETE", f"/v1/schema/{each}").raise_for_status()
+    ground, *found = (f"{each.stdout}\n{each.stderr}" for each in printed)
+    assert list_words(GROUNDED) <= list_words(ground)
+    assert list_words(FOUND.replace("Scenes", scenes)) <= list_words("\n".join(found))
+    assert (home / "boxes.png").stat().st_size > 1000
+
+
+def list_words(text: str) -> Counter[str]:
+    return Counter(FIGURES.sub("N", text).split())
 
 
 def test_every_line_of_the_page_runs_and_every_search_finds_boxes(home: Path, stack: Stack, collection: str) -> None:
@@ -52,8 +67,9 @@ def test_every_line_of_the_page_runs_and_every_search_finds_boxes(home: Path, st
     for line in INGEST:
         summary = ran(stack.env, *shlex.split(line), "--collection", collection, "--json").stdout
         counts[line] = json.loads(summary)["regions"]
-    images = len(list((home / "examples/images/fruit").glob("*.png")))
-    assert list(counts.values()) == [9 * images, 4 * images, images, 1, 0]
+    scenes = home / "examples" / "scenes"
+    images, boxes = len(list(scenes.glob("*.jpg"))), json.loads((scenes / "scenes.json").read_text())["annotations"]
+    assert list(counts.values()) == [9 * images, 4 * images, len(boxes), 1, 0]
     ran(stack.env, *shlex.split(INGEST[0]), "--collection", collection)
     for line in [*SEARCH, HELPED]:
         done = ran(stack.env, *shlex.split(line), "--collection", collection)

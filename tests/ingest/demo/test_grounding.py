@@ -38,7 +38,8 @@ def test_the_boxes_are_printed_and_drawn(picture: Path, tmp_path: Path, capsys: 
         "phrase box (x0 y0 x1 y1 in pixels) probability",
         "cat 0 0 20 30 0.90",
         "owl not in the picture 0.10",
-        "The boxes, drawn: new/boxes.png",
+        "The picture with these boxes:",
+        "new/boxes.png",
     ]
     with Image.open(tmp_path / "new" / "boxes.png") as drawn:
         colours = drawn.convert("RGB").getcolors(maxcolors=1 << 24) or []
