@@ -38,9 +38,9 @@ NAMES_LEFT_OUT = (
     *("sari", "skis", "socks", "wedding"),
 )
 SHAPES = ((256, 192), (224, 224), (192, 256), (320, 240))  # width and height in pixels
-FIRST_SCENE = ("cat", "red apple", "guitar")  # of the demo
+FIRST_SCENE = ("red apple", "watermelon", "soccer ball")  # of the demo
 FIRST_PLAN = ScenePlan(
-    size=SHAPES[0], counts=(3, 3), sizes=(56.0, 88.0), overlap=0.0, repeated_share=0.0, grounds={WHITE: 1.0}
+    size=SHAPES[0], counts=(3, 3), sizes=(64.0, 88.0), overlap=0.0, repeated_share=0.0, grounds={WHITE: 1.0}
 )
 PLAN = ScenePlan(
     counts=(2, 6),

@@ -13,7 +13,7 @@ from ingest.demo.output import format_path, measure_time, print_title, quote_wor
 
 TITLE = "grounding: where in a picture it is, or that it is not there"
 SCENE = Path("scenes") / "scene-01.jpg"  # beside the folder of the examples
-SENTENCE = "a cat, a red apple, a panda"  # the scene has a guitar, and no panda
+SENTENCE = "a red apple and a panda"  # the scene has no panda
 
 
 def show_grounding(search: ImageSearch, picture: Path, sentence: str, target: Path) -> None:

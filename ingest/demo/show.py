@@ -61,7 +61,7 @@ CLASSIFIED_IMAGES = (
     "musical instruments/guitar.png",
     "vehicles/tractor.png",
 )
-HINT_THING = "a guitar"  # in the scene
+HINT_THING = "a soccer ball"  # in the scene
 DRAWN_BOXES = Path("demo") / "grounding.png"  # in the cache folder
 CAPTION_GAP = "·"  # between the English and the Chinese name
 GRAPHQL_TIMEOUT_SECONDS = 60.0  # Weaviate's own limit for its module is 50

@@ -93,7 +93,7 @@ def test_the_notebook_of_grounding_holds_its_claims(executed: Any) -> None:
             "right": list(right.values()),
         }""",
     )
-    assert held["spans"] == ["cat", "red apple", "panda"]
+    assert held["spans"] == ["soccer ball", "red apple", "panda"]
     assert held["shape"] == [3, held["regions"]]
     assert held["missing"] == [["panda"], ["panda"]]
     assert len(held["overlaps"]) == 2 and min(held["overlaps"]) >= 0.5

@@ -67,6 +67,8 @@ def test_the_show_runs_through_and_a_second_one_uploads_nothing(env: dict[str, s
         "nearText",
         "zero-shot classification, 8 labels",
         "classification by kind, 8 labels",
+        "grounding: ",
+        "The picture with these boxes:",
         'eval "$(clip-demo up)"',
     ):
         assert part in first.stdout
