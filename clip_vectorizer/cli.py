@@ -14,7 +14,10 @@ from clip_vectorizer.train_cli import contrastive, grounding, linear_probe
 from clip_vectorizer.training.art_sets import TRAINING_SETS
 
 SHELLS = ("bash", "zsh", "fish")
-COMMANDS = ("clip-vectorizer", "clip-search", "clip-classify", "clip-ground", "clip-eval", "clip-ingest", "clip-demo")
+COMMANDS = (
+    *("clip-vectorizer", "clip-search", "clip-classify", "clip-ground", "clip-caption", "clip-eval", "clip-ingest"),
+    "clip-demo",
+)
 
 
 def print_version(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -24,7 +24,10 @@ def test_the_collections_hold_the_properties_of_the_contract() -> None:
     images = sorted(each.name for each in schema.image_properties())
     labels = sorted(each.name for each in schema.label_properties())
     assert images == sorted(
-        [*schema.OWN_PROPERTIES.difference(schema.PREDICTION_PROPERTIES), *schema.METADATA_PROPERTIES]
+        [
+            *schema.OWN_PROPERTIES.difference(schema.PREDICTION_PROPERTIES, schema.CAPTION_PROPERTIES),
+            *schema.METADATA_PROPERTIES,
+        ]
     )
     assert ",".join(images) == (
         "camera,caption,damaged,duplicate_of,facts,filename,fit,image,label,location,mime,model,page,path,phash,"

@@ -177,7 +177,10 @@ def test_regions_of_tenants_are_apart(stack: Stack, run: Command, scenes: Scenes
             stack.weaviate("DELETE", f"/v1/schema/{name}")
 
 
-def test_the_sidecar_of_tiles_is_refused_for_objects_with_the_alternatives(run: Command, scenes: Scenes) -> None:
-    ingest = ["clip-ingest", scenes.folder, "--collection", scenes.collection, "--regions"]
-    refused = run(*ingest, "objects", expect=2).stderr
-    assert "tiles" in refused and "--regions grid" in refused and "--regions boxes=FILE.json" in refused
+def test_objects_are_proposed_by_the_head_and_found(run: Command, scenes: Scenes) -> None:
+    """The last of the tests on this collection: its regions are others then."""
+    ingest = ["clip-ingest", scenes.folder, "--collection", scenes.collection, "--json", "--regions", "objects"]
+    [row] = run(*ingest).rows
+    assert row["failed"] == 0 and row["regions"] > 2 * row["seen"]
+    [found] = run("clip-search", "panda", "--regions", "--collection", scenes.collection, "--json", "--limit", "1").rows
+    assert found["regions"][0]["method"] == "objects"

@@ -1,5 +1,6 @@
 """Loads a grounder by its name (`models.grounding.names`). Imports what it loads when it loads it."""
 
+import logging
 from pathlib import Path
 
 from clip_vectorizer.errors import ModelUnavailable
@@ -9,13 +10,16 @@ from clip_vectorizer.models.grounding.grounder import Grounder
 from clip_vectorizer.models.grounding.names import AUTO, DENSE, HEAD, NONE, TILES, explain_grounder
 from clip_vectorizer.models.names import DETECTORS, OWL
 
+logger = logging.getLogger(__name__)
+
 HEAD_FILE = "grounding.safetensors"  # in the folder of a model
 
 
 def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
     """The grounder for a model; None for `none`. Raises ModelUnavailable.
 
-    Tiles take no time. The head and other models are read here, so a wrong name ends the start of a sidecar.
+    Tiles take no time. The head and other models are read here, so a wrong name ends the start of a sidecar. A head
+    that does not fit the model (it was trained for other weights) is an error by its name; `auto` takes tiles then.
     """
     if name == NONE:
         return None
@@ -24,7 +28,12 @@ def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
         name = model
     if name.startswith(DETECTORS):
         return load_transformers(name, encoder)
-    if name == HEAD or (name == AUTO and has_head(encoder)):
+    if name == AUTO and has_head(encoder):
+        try:
+            return load_trained_head(encoder)
+        except ModelUnavailable as error:
+            logger.warning("no head, tiles instead: %s", error)
+    if name == HEAD:
         return load_trained_head(encoder)
     if name in (AUTO, TILES):
         from clip_vectorizer.models.grounding.tiles import TileGrounder

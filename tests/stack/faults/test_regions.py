@@ -47,12 +47,14 @@ def region_job(job: NewJob, world: World) -> Iterator[Callable[..., Job]]:
 
 
 def crops(content: bytes) -> list[bytes]:
-    """The four quarters of a picture as files, cut here and not by the code under test."""
+    """The four quarters of a picture in white squares as files, cut here and not by the code under test."""
     picture = Image.open(BytesIO(content)).convert("RGB")
     files = []
+    width, height = SIZE[0] // 2, SIZE[1] // 2
     for left, top in CORNERS:
-        out = BytesIO()
-        picture.crop((left, top, left + SIZE[0] // 2, top + SIZE[1] // 2)).save(out, "PNG")
+        out, square = BytesIO(), Image.new("RGB", (width, width), "white")
+        square.paste(picture.crop((left, top, left + width, top + height)), (0, (width - height) // 2))
+        square.save(out, "PNG")
         files.append(out.getvalue())
     return files
 
