@@ -12,6 +12,8 @@ from tests.faults.pictures import cut, noise, plain
 from tests.faults.processes import Sidecar
 from tests.faults.requests import base64_of, sentence_of
 
+NO_CAPTIONER = ("/caption", 501)  # what this sidecar answers there, and nowhere else
+
 EXAMPLES = 150
 HANG_SECONDS = 30
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"]
@@ -132,7 +134,7 @@ def test_forms_of_any_kind(sidecar: Sidecar, description: Json) -> None:
 
 def check(sidecar: Sidecar, description: Json, method: str, path: str, body: bytes, kind: str) -> None:
     answer = sidecar.request(method, path, content=body, headers={"Content-Type": kind}, timeout=HANG_SECONDS)
-    assert answer.status_code < 500, answer.text
+    assert answer.status_code < 500 or (path, answer.status_code) == NO_CAPTIONER, answer.text
     operation = description["paths"][path].get(method.lower())
     assert operation is None or str(answer.status_code) in operation["responses"], (
         f"{answer.status_code}: not described"

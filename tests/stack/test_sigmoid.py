@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.database.connection import connect_weaviate
+from clip_vectorizer.database.schema import LABEL_COLLECTION
 from clip_vectorizer.query import Classification, ImageSearch, few_shot, linear_probe, remove_means
+from clip_vectorizer.query.labels.label_store import choose_label_collection
 from clip_vectorizer.query.zeroshot.scores import Boost
 from ingest.embedded import LocalSidecar
 from tests.models.small_siglip import SIDE, WORDS, random_siglip, reference_probabilities, save_siglip
@@ -48,6 +52,16 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSiglip]:
     expected = reference_probabilities(folder, [Image.open(file).convert("RGB") for file in files], LABELS)
     with LocalSidecar(f"local-dir:{folder}") as sidecar:
         yield ServedSiglip({"VECTORIZER_URL": sidecar.url}, files, expected)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_labels(stack: Stack) -> None:
+    """The first collection of labels is that of Weaviate's own model, as other tests expect."""
+    with (
+        VectorizerClient(stack.vectorizer_url) as own,
+        connect_weaviate(stack.weaviate_url, stack.grpc_port, stack.api_key) as client,
+    ):
+        assert choose_label_collection(client, own.meta()) == LABEL_COLLECTION
 
 
 @pytest.fixture(scope="module")
