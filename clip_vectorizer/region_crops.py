@@ -19,8 +19,12 @@ def cut_region(image: Image.Image, share: Sequence[float]) -> Image.Image:
     """
     x0, y0, x1, y1 = (each * side for each, side in zip(share, (*image.size, *image.size), strict=True))
     left, top = min(math.floor(x0), image.width - 1), min(math.floor(y0), image.height - 1)
-    cut = image.crop((left, top, max(left + 1, math.ceil(x1)), max(top + 1, math.ceil(y1))))
-    side = max(cut.size)
+    return center_on_square(image.crop((left, top, max(left + 1, math.ceil(x1)), max(top + 1, math.ceil(y1)))))
+
+
+def center_on_square(picture: Image.Image) -> Image.Image:
+    """Return the whole picture in the middle of a white square, so that a centre crop removes nothing."""
+    side = max(picture.size)
     square = Image.new("RGB", (side, side), GROUND)
-    square.paste(cut, ((side - cut.width) // 2, (side - cut.height) // 2))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return square

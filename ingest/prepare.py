@@ -15,6 +15,7 @@ from clip_vectorizer.errors import IMAGE_FORMATS, ImageRefused, InputError
 from clip_vectorizer.images.formats import UNKNOWN
 from clip_vectorizer.images.opener import DecodedImage, decode_image, encode_plain, read_size
 from clip_vectorizer.images.settings import USUAL_DECODING, ColourMode, DecodeSettings
+from clip_vectorizer.region_crops import center_on_square
 from ingest.choices import Fit, Keep
 from ingest.items import (
     Amendment,
@@ -36,7 +37,6 @@ THUMBNAIL_SIDE = 256  # pixels
 THUMBNAIL_QUALITY = 75  # Weaviate checks every character of the base64: see docs/decisions.md
 PADDED_QUALITY = 95
 PADDED_SIDE = 2048  # pixels; several times the input of any model
-WHITE = (255, 255, 255)
 
 PreparedItem = ImageObject | Amendment | ItemOutcome
 
@@ -265,13 +265,10 @@ def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def pad_to_square(picture: Image.Image) -> bytes:
-    """Return a JPEG of the whole picture centred on a white square, so that a centre crop removes nothing."""
+    """Return a JPEG of the whole picture centred on a white square."""
     picture = picture.copy()
     picture.thumbnail((PADDED_SIDE, PADDED_SIDE))
-    side = max(picture.size)
-    square = Image.new("RGB", (side, side), WHITE)
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return encode_jpeg(square, PADDED_QUALITY)
+    return encode_jpeg(center_on_square(picture), PADDED_QUALITY)
 
 
 def encode_jpeg(picture: Image.Image, quality: int) -> bytes:
