@@ -22,12 +22,13 @@ from clip_vectorizer.models.devices import hash_weights
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.grounding.network import RegionNetwork
-from clip_vectorizer.models.grounding.phrases import find_cut_phrases
+from clip_vectorizer.models.grounding.phrases import PhraseScorer, find_cut_phrases
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
-from clip_vectorizer.models.pauses import run_pause_work
+from clip_vectorizer.models.pauses import run_break_work
 from clip_vectorizer.models.plain import ResNetTower
+from clip_vectorizer.phrase_probability import sigmoid
 from clip_vectorizer.region_crops import cut_region
-from clip_vectorizer.vectors import Vectors, ensemble, unit
+from clip_vectorizer.vectors import Vectors, unit
 
 NAME, WEIGHTS_FILE, FACTS = "head", "grounding.safetensors", "head"
 INPUT_SIDE = 192  # pixels of the longer side of a picture: that of the scenes it learned from
@@ -35,7 +36,6 @@ STEP = 32  # sides are multiples of it: the coarsest map of the trunk
 MEAN = STD = 0.5  # of every channel of `emoji`
 MOST_OVERLAP = 0.6  # of two proposals; phrases suppress further on their own
 CONSIDERED = 150  # best places, before suppression
-PASS_TEXTS = 64  # encoded at once
 CROPS = 16  # best regions of a picture that are embedded and compared
 
 
@@ -75,6 +75,7 @@ class HeadGrounder:
 
     def __init__(self, network: RegionNetwork, encoder: Encoder, calibration: Calibration, crops: int = CROPS) -> None:
         self._network, self._encoder, self._calibration, self._crops = network, encoder, calibration, crops
+        self._scorer = PhraseScorer(encoder)
         self._info = GrounderInfo(NAME, hash_weights(network), fused=False)
 
     @property
@@ -96,36 +97,32 @@ class HeadGrounder:
         return Regions(boxes_n4, objectness_l[kept], vectors_nd)
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
-        found = self.compare(image, phrases)
+        prepared = self._scorer.prepare(phrases)
+        found = self._compare(image, self._scorer.encode(prepared))
         logits_pn = self._calibration.compute_logits(found)
         cosines_pn = (found.head_pn + found.crop_pn) / 2 if self._crops else found.head_pn
-        probabilities_pn = 1 / (1 + np.exp(-logits_pn))
-        prepared = [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
+        probabilities_pn = sigmoid(logits_pn)
         return Groundings(
             found.regions,
             cosines_pn.astype(np.float32),
-            probabilities_pn.astype(np.float32),
+            probabilities_pn,
             find_cut_phrases(prepared),
         )
 
     def compare(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Comparison:
+        return self._compare(image, self.encode_phrases(phrases))
+
+    def _compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
         regions = self.propose(image, self._crops or CONSIDERED)
         assert regions.vectors_nd is not None
-        run_pause_work()
-        phrases_pd = self.encode_phrases(phrases)
+        run_break_work()
         head_pn: ScoreArray = phrases_pd @ regions.vectors_nd.T
         crops_nd = self.encode_crops(image, regions.boxes_n4) if self._crops else np.zeros_like(regions.vectors_nd)
         return Comparison(regions, head_pn, phrases_pd @ crops_nd.T)
 
     def encode_phrases(self, phrases: Sequence[Sequence[str]]) -> Vectors:
         """Return (P, D) unit rows: the mean over the prompts of each phrase."""
-        texts = [self._encoder.prepare_text(prompt) for prompts in phrases for prompt in prompts]
-        parts = []
-        for start in range(0, len(texts), PASS_TEXTS):
-            parts.append(self._encoder.encode_texts(texts[start : start + PASS_TEXTS]))
-            run_pause_work()
-        rows = iter(np.concatenate(parts))
-        return np.stack([ensemble(np.stack([next(rows) for _ in prompts])) for prompts in phrases])
+        return self._scorer.encode(self._scorer.prepare(phrases))
 
     def encode_crops(self, image: Image.Image, boxes_n4: BoxArray) -> Vectors:
         """Return (N, D) unit rows."""

@@ -30,7 +30,7 @@ class PhraseScorer:
     def compare(self, regions: Regions, phrases: Sequence[Sequence[str]]) -> Groundings:
         """`regions` must have vectors; a phrase's vector is the mean of its prompts'."""
         assert regions.vectors_nd is not None
-        prepared = [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
+        prepared = self.prepare(phrases)
         similarities_pn = self.encode(prepared) @ regions.vectors_nd.T
         background_bn, info = self._background_bd @ regions.vectors_nd.T, self._encoder.info
         return Groundings(
@@ -39,6 +39,10 @@ class PhraseScorer:
             calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias),
             find_cut_phrases(prepared),
         )
+
+    def prepare(self, phrases: Sequence[Sequence[str]]) -> list[list[PreparedText]]:
+        """The tokens of each phrase's prompts."""
+        return [[self._encoder.prepare_text(prompt) for prompt in prompts] for prompts in phrases]
 
     def encode(self, prepared: Sequence[Sequence[PreparedText]]) -> Vectors:
         """(P, D): a unit vector for each phrase from its prompts."""
