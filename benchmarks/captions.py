@@ -23,7 +23,7 @@ from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_enco
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.head import load_head
+from clip_vectorizer.models.grounding.head_file import load_head
 from clip_vectorizer.models.names import EMOJI
 from clip_vectorizer.phrase_probability import BACKGROUND
 from clip_vectorizer.query.captions.captioned import ImageRegions

@@ -24,7 +24,8 @@ from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_enco
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.head import CROPS, load_head
+from clip_vectorizer.models.grounding.head import CROPS, HeadGrounder
+from clip_vectorizer.models.grounding.head_file import load_head
 from clip_vectorizer.query.evaluation.grounding import (
     PhraseResult,
     ProposalResult,
@@ -73,6 +74,7 @@ class Question:
 class Answer:
     boxes_n4: BoxArray
     scores_pn: ScoreArray
+    seconds: float  # from the decoded picture and the vectors of the phrases, which a sidecar keeps
 
 
 class Finder(Protocol):
@@ -92,6 +94,7 @@ class Finder(Protocol):
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
 @click.option("--baseline-scenes", default=100, show_default=True, help="For tiles, which take long.")
 @click.option("--threads", default=2, show_default=True)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @add_json_option
 def main(
     work: Path,
@@ -102,6 +105,7 @@ def main(
     language: str,
     baseline_scenes: int,
     threads: int,
+    precision: str,
     json_file: Path | None,
 ) -> None:
     """Measure the head, the head with crops, tiles, connected components and random boxes.
@@ -114,10 +118,10 @@ def main(
     report = Report("Phrases in scenes of held-out drawings")
     report.begin()
     concepts, ask = load_scenes(work, absent)
-    encoder = load_encoder(ModelName(f"local-dir:{model}"), Placement())
+    encoder = load_encoder(ModelName(f"local-dir:{model}"), Placement(precision=precision))
     questions = {int(seed): ask(scenes, int(seed)) for seed in seeds.split(",")}
     first = next(iter(questions.values()))
-    report.note(f"{HELD_OUT_SET}, {scenes} scenes a seed, {absent} absent phrases a scene, {language}")
+    report.note(f"{HELD_OUT_SET}, {scenes} scenes a seed, {absent} absent phrases a scene, {language}, {precision}")
     report.note(HEADING)
     heads = {"head": load_head(encoder, model, 0), "head + crop": load_head(encoder, model, CROPS)}
     for name, head in heads.items():
@@ -173,9 +177,8 @@ def measure(
     for number, question in enumerate(questions):
         asked = (*question.present, *question.absent)
         phrases = [[name_concept(concepts[each], language)] for each in asked]
-        started = time.perf_counter()
         answer = find(question.scene.image, phrases)
-        seconds += (time.perf_counter() - started) * (number >= WARM_SCENES)
+        seconds += answer.seconds * (number >= WARM_SCENES)
         results += list(collect_results(number, question, answer))
     ranks = rank_first_hits(results)
     present = filter_present(results)
@@ -216,10 +219,12 @@ def collect_results(number: int, question: Question, answer: Answer) -> Iterator
         )
 
 
-def find_by(grounder: Grounder) -> Finder:
+def find_by(head: HeadGrounder) -> Finder:
     def find(image: Image.Image, phrases: Sequence[Sequence[str]]) -> Answer:
-        found = grounder.ground(image, phrases)
-        return Answer(found.regions.boxes_n4, found.probabilities_pn)
+        phrases_pd, started = head.encode_phrases(phrases), time.perf_counter()
+        found = head.compare(image, phrases_pd)
+        probabilities_pn = head.estimate(found)
+        return Answer(found.regions.boxes_n4, probabilities_pn, time.perf_counter() - started)
 
     return find
 
@@ -228,8 +233,10 @@ def find_by_crops(encoder: Encoder, cut: Callable[[Image.Image], BoxArray]) -> F
     """Return a finder that compares the crops of boxes; its scores are cosines."""
 
     def find(image: Image.Image, phrases: Sequence[Sequence[str]]) -> Answer:
+        phrases_pd, started = encode_prompts(encoder, phrases), time.perf_counter()
         boxes_n4 = cut(image)
-        return Answer(boxes_n4, encode_prompts(encoder, phrases) @ encode_crops(encoder, image, boxes_n4).T)
+        scores_pn = phrases_pd @ encode_crops(encoder, image, boxes_n4).T
+        return Answer(boxes_n4, scores_pn, time.perf_counter() - started)
 
     return find
 
@@ -294,7 +301,7 @@ def find_at_random(rng: random.Random) -> Finder:
     def find(image: Image.Image, phrases: Sequence[Sequence[str]]) -> Answer:
         sides = sorted([rng.random(), rng.random()]), sorted([rng.random(), rng.random()])
         box = [sides[0][0], sides[1][0], sides[0][1], sides[1][1]]
-        return Answer(np.array([box], np.float32), np.array([[rng.random()] for _ in phrases], np.float32))
+        return Answer(np.array([box], np.float32), np.array([[rng.random()] for _ in phrases], np.float32), 0.0)
 
     return find
 

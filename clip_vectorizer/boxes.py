@@ -36,18 +36,21 @@ def overlaps(first_n4: BoxArray, second_m4: BoxArray) -> ScoreArray:
     return np.asarray(common_nm / np.maximum(union_nm, np.finfo(np.float32).tiny), dtype=np.float32)
 
 
-def suppress(boxes_n4: BoxArray, scores_n: ScoreArray, most: float) -> Indexes:
+def suppress(boxes_n4: BoxArray, scores_n: ScoreArray, most: float, limit: int | None = None) -> Indexes:
     """The indexes that non-maximum suppression keeps, best score first; equal scores in the order given.
 
-    A box goes where it overlaps a better one by more than `most`.
+    A box goes where it overlaps a better one by more than `most`. The first `limit` that are kept are returned.
     """
     order = np.argsort(-scores_n, kind="stable")
-    overlaps_nn = overlaps(boxes_n4, boxes_n4)
+    sorted_n4, alive_n = boxes_n4[order], np.ones(len(order), dtype=bool)
     kept: list[int] = []
-    for index in order:
-        if not kept or overlaps_nn[index, kept].max() <= most:
-            kept.append(int(index))
-    return np.array(kept, dtype=np.int64)
+    for number in range(len(order)):  # one product for each box that is kept, not one for each pair
+        if len(kept) == limit:
+            break
+        if alive_n[number]:
+            kept.append(number)
+            alive_n &= overlaps(sorted_n4[number : number + 1], sorted_n4)[0] <= most
+    return np.asarray(order[kept], dtype=np.int64)
 
 
 def place(box: Iterable[float], width: int, height: int) -> Box:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.pauses import run_pause_work
+from clip_vectorizer.models.plain import fold_norms
 from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Product, MakeProduct, make_product
 
 WeightMapping = Mapping[str, Tensor]  # names as in open_clip
@@ -56,7 +57,8 @@ class PackedClip:
     ) -> Self:
         texts = PackedTexts(weights, heads.text, heads.activation, kind)
         if images is not None:
-            return cls(images.to(kind.dtype), texts)
+            folded = fold_norms(images).to(kind.dtype)
+            return cls(folded.to(memory_format=torch.channels_last), texts)
         return cls(PackedImages(select_prefix(weights, "visual."), heads.image, heads.activation, kind), texts)
 
 

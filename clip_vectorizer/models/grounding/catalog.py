@@ -75,7 +75,7 @@ def has_head(encoder: Encoder) -> bool:
 def load_trained_head(encoder: Encoder) -> Grounder:
     if not has_head(encoder):
         raise ModelUnavailable(f"{encoder.info.model} has no trained head for regions; use --grounder tiles, or auto")
-    from clip_vectorizer.models.grounding.head import load_head
+    from clip_vectorizer.models.grounding.head_file import load_head
 
     folder: Path = find_local_folder(encoder.info.model) or Path()
     grounder: Grounder = load_head(encoder, folder)

@@ -5,120 +5,90 @@ The head's file has what differs from the model's own weights, and the revision 
 N regions · P phrases · D dimensions
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from clip_vectorizer.boxes import BoxArray, ScoreArray, suppress
-from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.devices import hash_weights
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, Comparison, HeadParts
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
-from clip_vectorizer.models.grounding.network import RegionNetwork
+from clip_vectorizer.models.grounding.network import RegionMaps, RegionNetwork
 from clip_vectorizer.models.grounding.phrases import PhraseScorer, find_cut_phrases
-from clip_vectorizer.models.local_dir import load_plain_towers, read_config
 from clip_vectorizer.models.pauses import run_break_work
-from clip_vectorizer.models.plain import ResNetTower
+from clip_vectorizer.models.plain import fold_norms
 from clip_vectorizer.phrase_probability import sigmoid
 from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.vectors import Vectors, unit
 
-NAME, WEIGHTS_FILE, FACTS = "head", "grounding.safetensors", "head"
+NAME = "head"
 INPUT_SIDE = 192  # pixels of the longer side of a picture: that of the scenes it learned from
 STEP = 32  # sides are multiples of it: the coarsest map of the trunk
 MEAN = STD = 0.5  # of every channel of `emoji`
 MOST_OVERLAP = 0.6  # of two proposals; phrases suppress further on their own
 CONSIDERED = 150  # best places, before suppression
-CROPS = 16  # best regions of a picture that are embedded and compared
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Cosines of each phrase to the regions of one picture."""
-
-    regions: Regions
-    head_pn: ScoreArray  # to the head's own vectors
-    crop_pn: ScoreArray  # to the vectors of the crops; zeros without crops
-
-    @property
-    def features_pn3(self) -> ScoreArray:
-        """Return both cosines, and the logit of the objectness."""
-        objectness_n = self.regions.objectness_n
-        odds_n = np.log(objectness_n / (1 - objectness_n))
-        joined = np.stack([self.head_pn, self.crop_pn, np.broadcast_to(odds_n, self.head_pn.shape)], axis=-1)
-        return joined.astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A logistic regression: how likely a region is what a phrase names. Fitted on scenes with absent phrases, too."""
-
-    weights: tuple[float, float, float]  # of the features of a comparison
-    shift: float
-
-    def compute_logits(self, found: Comparison) -> ScoreArray:
-        return np.asarray(found.features_pn3 @ np.array(self.weights) + self.shift, dtype=np.float32)
-
-
-UNCALIBRATED = Calibration((10.0, 10.0, 1.0), 0.0)  # orders regions; its probabilities mean nothing
+CROPS = 16  # best regions of a picture that are embedded and compared, at most
+LEAST_OBJECTNESS = 0.2  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
+FEWEST = 3  # regions that are kept whatever their objectness is
 
 
 class HeadGrounder:
-    """`crops`: regions of a picture whose crops are embedded; 0: the head's own vectors alone."""
+    """`crops`: most regions of a picture whose crops are embedded; 0: the head's own vectors alone."""
 
-    def __init__(self, network: RegionNetwork, encoder: Encoder, calibration: Calibration, crops: int = CROPS) -> None:
-        self._network, self._encoder, self._calibration, self._crops = network, encoder, calibration, crops
+    def __init__(self, network: RegionNetwork, encoder: Encoder, parts: HeadParts, crops: int = CROPS) -> None:
+        self._encoder, self._parts, self._crops = encoder, parts, crops
         self._scorer = PhraseScorer(encoder)
         self._info = GrounderInfo(NAME, hash_weights(network), fused=False)
+        self._network = fold_norms(network).to(memory_format=torch.channels_last)
 
     @property
     def info(self) -> GrounderInfo:
         return self._info
 
     def propose(self, image: Image.Image, limit: int) -> Regions:
-        pixels, device = prepare_scene(image), next(self._network.parameters()).device
-        with torch.inference_mode():
-            maps = self._network(pixels.to(device))
+        return self._propose(image, limit, 0.0)
+
+    def _propose(self, image: Image.Image, limit: int, least: float) -> Regions:
+        pixels, device = prepare_scene(image), torch.device(self._encoder.info.device)
         scale = np.array([pixels.shape[3], pixels.shape[2]] * 2, dtype=np.float32)
-        boxes_l4 = np.clip(maps.boxes_bl4[0].cpu().numpy() / scale, 0, 1)
-        objectness_l = maps.objectness_bl[0].sigmoid().clamp(1e-6, 1 - 1e-6).cpu().numpy()
-        best = np.argsort(-objectness_l, kind="stable")[:CONSIDERED]
-        kept = best[suppress(boxes_l4[best], objectness_l[best], MOST_OVERLAP)][:limit]
-        boxes_n4 = boxes_l4[kept]
-        with torch.inference_mode():
+        with torch.inference_mode(), self._lower_precision():
+            maps = self._network(pixels.to(device))
+            boxes_n4, objectness_n = choose_best(maps, scale, limit, least)
             vectors_nd = self._network.embed(maps, torch.from_numpy(boxes_n4 * scale).to(device)[None])[0].cpu().numpy()
-        return Regions(boxes_n4, objectness_l[kept], vectors_nd)
+        return Regions(boxes_n4, objectness_n, vectors_nd)
+
+    def _lower_precision(self) -> torch.autocast:
+        """Return the context in which products are those of the encoder's precision: bf16, or nothing changes."""
+        info = self._encoder.info
+        return torch.autocast(torch.device(info.device).type, torch.bfloat16, enabled=info.precision == "bf16")
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         prepared = self._scorer.prepare(phrases)
-        found = self._compare(image, self._scorer.encode(prepared))
-        logits_pn = self._calibration.compute_logits(found)
-        cosines_pn = (found.head_pn + found.crop_pn) / 2 if self._crops else found.head_pn
-        probabilities_pn = sigmoid(logits_pn)
-        return Groundings(
-            found.regions,
-            cosines_pn.astype(np.float32),
-            probabilities_pn,
-            find_cut_phrases(prepared),
-        )
+        found = self.compare(image, self._scorer.encode(prepared))
+        return Groundings(found.regions, found.cosines_pn, self.estimate(found), find_cut_phrases(prepared))
 
-    def compare(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Comparison:
-        return self._compare(image, self.encode_phrases(phrases))
+    def estimate(self, found: Comparison) -> ScoreArray:
+        """Return (P, N): the probability that the region is of the phrase."""
+        return sigmoid(self._parts.calibrations[BOTH if self._crops else ALONE].compute_logits(found))
 
-    def _compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
-        regions = self.propose(image, self._crops or CONSIDERED)
-        assert regions.vectors_nd is not None
-        run_break_work()
-        head_pn: ScoreArray = phrases_pd @ regions.vectors_nd.T
-        crops_nd = self.encode_crops(image, regions.boxes_n4) if self._crops else np.zeros_like(regions.vectors_nd)
-        return Comparison(regions, head_pn, phrases_pd @ crops_nd.T)
+    def compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
+        """`phrases_pd`: as `encode_phrases` returns them."""
+        least, limit = (LEAST_OBJECTNESS, self._crops) if self._crops else (0.0, CONSIDERED)
+        regions = self._propose(image, limit, least)
+        vectors_nd = regions.vectors_nd
+        assert vectors_nd is not None
+        if self._crops:
+            run_break_work()
+            vectors_nd = unit(vectors_nd + self.encode_crops(image, regions.boxes_n4))
+        return self.compare_regions(regions, vectors_nd, phrases_pd)
+
+    def compare_regions(self, regions: Regions, vectors_nd: Vectors, phrases_pd: Vectors) -> Comparison:
+        """Compare unit rows; `vectors_nd`: of the regions, by the head, by crops, or the mean of both."""
+        return Comparison(regions, phrases_pd @ vectors_nd.T, self._parts.vocabulary.measure(vectors_nd))
 
     def encode_phrases(self, phrases: Sequence[Sequence[str]]) -> Vectors:
         """Return (P, D) unit rows: the mean over the prompts of each phrase."""
@@ -130,65 +100,22 @@ class HeadGrounder:
         return unit(self._encoder.encode_images(crops))
 
 
+def choose_best(maps: RegionMaps, scale: ScoreArray, limit: int, least: float) -> tuple[BoxArray, ScoreArray]:
+    """Return the boxes and objectness of the best places of one picture, without those that overlap a better one.
+
+    Those of an objectness below `least` go, but for the FEWEST best.
+    """
+    boxes_l4: BoxArray = np.clip(maps.boxes_bl4[0].cpu().numpy() / scale, 0, 1)
+    objectness_l = maps.objectness_bl[0].sigmoid().clamp(1e-6, 1 - 1e-6).cpu().numpy()
+    best = np.argsort(-objectness_l, kind="stable")[:CONSIDERED]
+    kept = best[suppress(boxes_l4[best], objectness_l[best], MOST_OVERLAP, limit)]
+    enough = max(FEWEST, int((objectness_l[kept] >= least).sum()))
+    return boxes_l4[kept[:enough]], objectness_l[kept[:enough]]
+
+
 def prepare_scene(image: Image.Image) -> Tensor:
     """Return (1, 3, h, w) normalised pixels of an upright RGB picture; sides are rounded to what the trunk takes."""
     scale = INPUT_SIDE / max(image.size)
     wide, high = (max(STEP, round(side * scale / STEP) * STEP) for side in image.size)
     pixels_hw3 = np.array(image.resize((wide, high), Image.Resampling.BICUBIC))
     return ((torch.from_numpy(pixels_hw3).permute(2, 0, 1)[None].float() / 255) - MEAN) / STD
-
-
-def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounder:
-    """Return the head in `folder`, which has the weights of `encoder`, too. Raises ModelUnavailable."""
-    file = folder / WEIGHTS_FILE
-    if not file.exists():
-        raise ModelUnavailable(f"{encoder.info.model} has no trained head ({file} does not exist); use tiles")
-    with safe_open(file, framework="pt") as stored:
-        facts = json.loads(stored.metadata()[FACTS])
-        names = stored.keys()
-        weights = {name: stored.get_tensor(name).float() for name in names}
-    if facts["encoder"] != encoder.info.revision:
-        raise ModelUnavailable(
-            f"the head in {file} was trained on weights of revision {facts['encoder']}, and {encoder.info.model} has "
-            f"{encoder.info.revision}; use tiles, or train a head for it: clip-vectorizer train grounding"
-        )
-    network = start_network(load_tower(folder), facts["channels"])
-    own = {name for name in network.state_dict() if not name.startswith("trunk.")}
-    if missing := own - set(weights):
-        raise ModelUnavailable(f"{file} has no {', '.join(sorted(missing)[:3])}: it is no head of this version")
-    network.load_state_dict(weights, strict=False)
-    placed = network.eval().requires_grad_(False).to(encoder.info.device)
-    calibration = Calibration(**facts["both" if crops else "alone"])
-    return HeadGrounder(placed.to(memory_format=torch.channels_last), encoder, calibration, crops)
-
-
-def load_tower(folder: Path) -> ResNetTower:
-    """Return the image tower in `folder`. Raises ModelUnavailable."""
-    tower = load_plain_towers(folder, read_config(folder)["model_cfg"]).visual
-    if not isinstance(tower, ResNetTower):
-        raise ModelUnavailable(f"the head is for the image tower of emoji, not for the one in {folder}")
-    return tower
-
-
-def start_network(tower: ResNetTower, channels: int) -> RegionNetwork:
-    """Return a head with random weights on an image tower."""
-    projection = tower.head["proj"]
-    assert isinstance(projection, nn.Linear)
-    network = RegionNetwork(projection.out_features, channels)
-    network.trunk.load_state_dict(tower.trunk.state_dict())
-    network.direct.load_state_dict(projection.state_dict())
-    return network
-
-
-def describe_head(encoder: Encoder, channels: int, both: Calibration, alone: Calibration) -> Mapping[str, str]:
-    """Return the metadata of the head's file, as `load_head` reads it."""
-    facts = {"encoder": encoder.info.revision, "channels": channels, "both": asdict(both), "alone": asdict(alone)}
-    return {FACTS: json.dumps(facts)}  # one entry: safetensors writes several in any order
-
-
-def select_own_weights(network: nn.Module, state: Mapping[str, Tensor], tuned: Sequence[str]) -> dict[str, Tensor]:
-    """Return what is stored of `state`, in fp16: all but the stages of the trunk that are those of `emoji`."""
-    shared = tuple(f"trunk.{name}." for name, _ in network.get_submodule("trunk").named_children() if name not in tuned)
-    return {
-        name: value.half() for name, value in state.items() if not name.startswith(shared) and value.is_floating_point()
-    }

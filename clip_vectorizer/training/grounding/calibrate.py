@@ -4,19 +4,22 @@ P phrases · N regions · F features
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.boxes import overlaps
-from clip_vectorizer.models.grounding.head import Calibration, HeadGrounder
+from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
+from clip_vectorizer.models.grounding.grounder import Regions
+from clip_vectorizer.models.grounding.head import CONSIDERED, CROPS, HeadGrounder
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.grounding.captions import Thing, name_things
 from clip_vectorizer.training.grounding.plan import ScenePlan
 from clip_vectorizer.training.grounding.scene_art import SceneArt
 from clip_vectorizer.training.grounding.scenes import Scene, compose_scene, list_shown
 from clip_vectorizer.training.knowledge import LANGUAGES
+from clip_vectorizer.vectors import Vectors, unit
 
 ABSENT = 10  # phrases of a scene that name nothing in it
 SEED = 20261129
@@ -25,33 +28,53 @@ RIDGE = 1e-3
 ENOUGH = 0.5  # overlap with a true box, from which a region is right: that of AP50
 
 FeatureMatrix = npt.NDArray[np.float64]
+Examples = tuple[FeatureMatrix, FeatureMatrix]  # features (P * N, F), and 1 where the region is of the phrase
 
 
-def fit_calibration(
+def fit_calibrations(
     grounder: HeadGrounder, art: SceneArt, plan: ScenePlan, concepts: Sequence[Concept], scenes: int
-) -> Calibration:
-    """Return the logistic regression of all regions and phrases of random scenes."""
+) -> dict[str, Calibration]:
+    """Return the logistic regression of all regions and phrases of random scenes, for each kind of vectors."""
     rng = random.Random(SEED)
-    features, right = zip(
-        *(compare_scene(grounder, compose_scene(art, plan, rng), concepts, rng) for _ in range(scenes)), strict=True
-    )
+    examples: dict[str, list[Examples]] = {kind: [] for kind in (BOTH, ALONE, CROPPED)}
+    for _ in range(scenes):
+        for kind, found in compare_scene(grounder, compose_scene(art, plan, rng), concepts, rng):
+            examples[kind].append(found)
+    return {kind: fit_examples(found) for kind, found in examples.items()}
+
+
+def fit_examples(examples: Sequence[Examples]) -> Calibration:
+    features, right = zip(*examples, strict=True)
     *weights, shift = fit_logistic(np.concatenate(features), np.concatenate(right))
     return Calibration((weights[0], weights[1], weights[2]), shift)
 
 
 def compare_scene(
     grounder: HeadGrounder, scene: Scene, concepts: Sequence[Concept], rng: random.Random
-) -> tuple[FeatureMatrix, FeatureMatrix]:
-    """Return features (P * N, F), and whether the region is of the phrase."""
+) -> Iterator[tuple[str, Examples]]:
+    """Yield, for each kind of vectors, features (P * N, F), and whether the region is of the phrase."""
     shown = list_shown(scene)
     asked = shown + [each for each in rng.sample(range(len(concepts)), min(ABSENT, len(concepts))) if each not in shown]
     language = rng.choice(LANGUAGES)
-    prompts = [[name_things(Thing(getattr(concepts[each], f"name_{language}"), 1), language)] for each in asked]
-    found = grounder.compare(scene.image, prompts)
-    overlaps_nm = overlaps(found.regions.boxes_n4, scene.shares_n4)
+    phrases_pd = grounder.encode_phrases(
+        [[name_things(Thing(getattr(concepts[each], f"name_{language}"), 1), language)] for each in asked]
+    )
     owned_pm = np.array(asked)[:, None] == np.array(scene.concepts)
-    right_pn = ((overlaps_nm >= ENOUGH)[None] & owned_pm[:, None]).any(-1)
-    return found.features_pn3.reshape(-1, 3).astype(np.float64), right_pn.reshape(-1).astype(np.float64)
+    for kind, regions, vectors_nd in embed_scene(grounder, scene):
+        found = grounder.compare_regions(regions, vectors_nd, phrases_pd)
+        right_nm = overlaps(regions.boxes_n4, scene.shares_n4) >= ENOUGH
+        right_pn = (right_nm[None] & owned_pm[:, None]).any(-1)
+        yield kind, (found.features_pn3.reshape(-1, 3).astype(np.float64), right_pn.reshape(-1).astype(np.float64))
+
+
+def embed_scene(grounder: HeadGrounder, scene: Scene) -> Iterator[tuple[str, Regions, Vectors]]:
+    """Yield the regions of a scene with each kind of vectors: all by the head alone, the best ones also by crops."""
+    everywhere, best = (grounder.propose(scene.image, limit) for limit in (CONSIDERED, CROPS))
+    assert everywhere.vectors_nd is not None and best.vectors_nd is not None
+    crops_nd = grounder.encode_crops(scene.image, best.boxes_n4)
+    yield ALONE, everywhere, everywhere.vectors_nd
+    yield BOTH, best, unit(best.vectors_nd + crops_nd)
+    yield CROPPED, best, crops_nd
 
 
 def fit_logistic(features_nf: FeatureMatrix, truth_n: FeatureMatrix) -> list[float]:

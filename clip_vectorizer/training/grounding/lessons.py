@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clip_vectorizer.models.grounding.comparison import NAMING_SCALE
 from clip_vectorizer.models.grounding.network import STRIDE, RegionMaps, RegionNetwork
 from clip_vectorizer.training.grounding.losses import (
     align_loss,
@@ -25,8 +26,6 @@ from clip_vectorizer.training.grounding.scenes import Scene
 from clip_vectorizer.training.grounding.targets import NOTHING, SceneTargets, assign_places
 from clip_vectorizer.training.tower_training import StepLoss
 from clip_vectorizer.training.towers import MEAN, STD
-
-NAMING_SCALE = 30.0  # of cosines over all names: that of the image tower's training
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,15 @@ from clip_vectorizer.errors import TrainingDataError
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.head import (
-    CROPS,
-    UNCALIBRATED,
+from clip_vectorizer.models.grounding.comparison import HeadParts
+from clip_vectorizer.models.grounding.head import HeadGrounder
+from clip_vectorizer.models.grounding.head_file import (
+    NAMES,
     WEIGHTS_FILE,
-    HeadGrounder,
     describe_head,
     load_tower,
+    quantize_names,
+    read_vocabulary,
     select_own_weights,
     start_network,
 )
@@ -34,9 +36,10 @@ from clip_vectorizer.training.art_sets import TRAINING_SETS
 from clip_vectorizer.training.contrastive import WeightAverage, learning_rate
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import flush_denormals
-from clip_vectorizer.training.grounding.calibrate import fit_calibration
+from clip_vectorizer.training.grounding.calibrate import fit_calibrations
+from clip_vectorizer.training.grounding.captions import Thing, name_things
 from clip_vectorizer.training.grounding.lessons import compute_lesson, make_batch
-from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
+from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors, encode_in_passes
 from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage
 from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, SceneArt, map_art
 from clip_vectorizer.training.grounding.scene_pool import EndlessScenes, ScenePool, SceneSource, Teacher
@@ -111,16 +114,14 @@ def copy_model(source: Path, target: Path) -> None:
 def export_head(
     network: RegionNetwork, encoder: Encoder, art: SceneArt, concepts: Sequence[Concept], plan: GroundingPlan
 ) -> None:
-    """Calibrate the head, with crops and alone, and write its file."""
+    """Calibrate the head, for each kind of vectors, and write its file with the names that compete."""
     stage = plan.stage
-    fits = (
-        fit_calibration(
-            HeadGrounder(network, encoder, UNCALIBRATED, crops), art, stage.scenes, concepts, stage.calibration
-        )
-        for crops in (CROPS, 0)
-    )
-    facts = describe_head(encoder, stage.channels, *fits)
-    save_weights(select_own_weights(network, network.state_dict(), stage.tuned), plan.output / WEIGHTS_FILE, facts)
+    names = quantize_names(encode_in_passes(encoder, [name_things(Thing(each.name_en, 1), "en") for each in concepts]))
+    grounder = HeadGrounder(network, encoder, HeadParts(read_vocabulary(names), {}))
+    calibrations = fit_calibrations(grounder, art, stage.scenes, concepts, stage.calibration)
+    weights = select_own_weights(network, network.state_dict(), stage.tuned)
+    facts = describe_head(encoder, stage.channels, calibrations)
+    save_weights({**weights, NAMES: names}, plan.output / WEIGHTS_FILE, facts)
 
 
 def train_head(

@@ -10,11 +10,13 @@ from safetensors.torch import save_file
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import HEAD_FILE, load_grounder
-from clip_vectorizer.models.grounding.head import (
-    UNCALIBRATED,
-    HeadGrounder,
+from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
+from clip_vectorizer.models.grounding.head import HeadGrounder
+from clip_vectorizer.models.grounding.head_file import (
+    NAMES,
     describe_head,
     load_tower,
+    quantize_names,
     select_own_weights,
     start_network,
 )
@@ -37,7 +39,9 @@ def load(folder: Path) -> Encoder:
 def save_random_head(folder: Path, encoder: Encoder) -> None:
     network = start_network(load_tower(folder), CHANNELS)
     weights = select_own_weights(network, network.state_dict(), ())
-    save_file(weights, folder / HEAD_FILE, dict(describe_head(encoder, CHANNELS, UNCALIBRATED, UNCALIBRATED)))
+    weights[NAMES] = quantize_names(encoder.encode_texts([encoder.prepare_text(name) for name in ("a cat", "an owl")]))
+    calibrations = dict.fromkeys((BOTH, ALONE, CROPPED), Calibration((20.0, -20.0, 0.5), 0.0))
+    save_file(weights, folder / HEAD_FILE, dict(describe_head(encoder, CHANNELS, calibrations)))
 
 
 def test_a_model_with_a_trained_head_has_it_by_itself_and_tiles_by_name(folder: Path) -> None:

@@ -9,8 +9,10 @@ from PIL import Image
 
 from clip_vectorizer.boxes import BoxArray, areas, overlaps
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
+from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.head import STEP, HeadGrounder, load_head, prepare_scene
+from clip_vectorizer.models.grounding.head import STEP, HeadGrounder, prepare_scene
+from clip_vectorizer.models.grounding.head_file import load_head
 from tests.models.small import CPU
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "images"
@@ -112,3 +114,15 @@ def test_the_head_alone_has_a_calibration_of_its_own(encoder: Encoder) -> None:
     scene, truth = compose()
     alone = load_head(encoder, EMOJI_DIRECTORY, crops=0)
     assert (overlaps(best_boxes(alone, scene, ["a red apple"]), truth[:1]) >= 0.5).all()
+
+
+@pytest.mark.parametrize("language", [1, 2], ids=["English", "Chinese"])
+def test_half_the_precision_finds_the_same_drawings(language: int) -> None:
+    head = load_head(load_encoder(ModelName("emoji"), Placement(precision="bf16")), EMOJI_DIRECTORY)
+    scene, truth = compose()
+    found = best_boxes(head, scene, [str(thing[language]) for thing in THINGS])
+    assert (np.diag(overlaps(found, truth)) >= 0.5).all()
+    exact = load_head(load_encoder(ModelName("emoji"), CPU), EMOJI_DIRECTORY).propose(scene, 3)
+    halved = head.propose(scene, 3)
+    assert not np.array_equal(halved.boxes_n4, exact.boxes_n4), "bf16 was not used"
+    np.testing.assert_allclose(halved.boxes_n4, exact.boxes_n4, atol=0.02)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from clip_vectorizer.errors import ModelUnavailable, TrainingDataError
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
-from clip_vectorizer.models.grounding.head import WEIGHTS_FILE, load_head
+from clip_vectorizer.models.grounding.head_file import NAMES, WEIGHTS_FILE, load_head
 from clip_vectorizer.train_cli import grounding
 from clip_vectorizer.training.grounding.calibrate import fit_logistic
 from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage, ScenePlan
@@ -49,10 +49,11 @@ def test_the_output_is_a_model_with_a_head(plan: GroundingPlan) -> None:
 
 
 def test_only_what_differs_from_the_model_is_stored(plan: GroundingPlan) -> None:
-    names = load_file(plan.output / WEIGHTS_FILE)
-    stages = {name.split(".")[1] for name in names if name.startswith("trunk.")}
+    stored = load_file(plan.output / WEIGHTS_FILE)
+    stages = {name.split(".")[1] for name in stored if name.startswith("trunk.")}
     assert stages == set(STAGE.tuned)
-    assert all(value.dtype is torch.float16 for value in names.values())
+    assert stored.pop(NAMES).dtype is torch.int8
+    assert {value.dtype for value in stored.values()} == {torch.bfloat16, torch.float16}
 
 
 def test_what_is_tuned_has_changed_and_what_is_shared_has_not(plan: GroundingPlan) -> None:
