@@ -6,6 +6,7 @@ N regions · P phrases · D dimensions
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,11 +30,21 @@ NAME = "head"
 INPUT_SIDE = 192  # pixels of the longer side of a picture: that of the scenes it learned from
 STEP = 32  # sides are multiples of it: the coarsest map of the trunk
 MEAN = STD = 0.5  # of every channel of `emoji`
-MOST_OVERLAP = 0.6  # of two proposals; phrases suppress further on their own
+MOST_OVERLAP = 0.5  # of two regions that are proposed without phrases
+MOST_PHRASE_OVERLAP = 0.6  # of two regions that are compared with phrases, which suppress further on their own
 CONSIDERED = 150  # best places, before suppression
 CROPS = 16  # best regions of a picture that are embedded and compared, at most
-LEAST_OBJECTNESS = 0.2  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
+LEAST_OBJECTNESS = 0.25  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
 FEWEST = 3  # regions that are kept whatever their objectness is
+
+
+@dataclass(frozen=True, slots=True)
+class RegionChoice:
+    """Which of all places of a picture become regions."""
+
+    limit: int
+    overlap: float  # most of two of them; the one of less objectness goes
+    least: float = 0.0  # objectness; those below go, but for the FEWEST best
 
 
 class HeadGrounder:
@@ -50,14 +61,14 @@ class HeadGrounder:
         return self._info
 
     def propose(self, image: Image.Image, limit: int) -> Regions:
-        return self._propose(image, limit, 0.0)
+        return self._find(image, RegionChoice(limit, MOST_OVERLAP))
 
-    def _propose(self, image: Image.Image, limit: int, least: float) -> Regions:
+    def _find(self, image: Image.Image, choice: RegionChoice) -> Regions:
         pixels, device = prepare_scene(image), torch.device(self._encoder.info.device)
         scale = np.array([pixels.shape[3], pixels.shape[2]] * 2, dtype=np.float32)
         with torch.inference_mode(), self._lower_precision():
             maps = self._network(pixels.to(device))
-            boxes_n4, objectness_n = choose_best(maps, scale, limit, least)
+            boxes_n4, objectness_n = choose_best(maps, scale, choice)
             vectors_nd = self._network.embed(maps, torch.from_numpy(boxes_n4 * scale).to(device)[None])[0].cpu().numpy()
         return Regions(boxes_n4, objectness_n, vectors_nd)
 
@@ -77,8 +88,8 @@ class HeadGrounder:
 
     def compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
         """`phrases_pd`: as `encode_phrases` returns them."""
-        least, limit = (LEAST_OBJECTNESS, self._crops) if self._crops else (0.0, CONSIDERED)
-        regions = self._propose(image, limit, least)
+        limit, least = (self._crops, LEAST_OBJECTNESS) if self._crops else (CONSIDERED, 0.0)
+        regions = self._find(image, RegionChoice(limit, MOST_PHRASE_OVERLAP, least))
         vectors_nd = regions.vectors_nd
         assert vectors_nd is not None
         if self._crops:
@@ -100,16 +111,13 @@ class HeadGrounder:
         return unit(self._encoder.encode_images(crops))
 
 
-def choose_best(maps: RegionMaps, scale: ScoreArray, limit: int, least: float) -> tuple[BoxArray, ScoreArray]:
-    """Return the boxes and objectness of the best places of one picture, without those that overlap a better one.
-
-    Those of an objectness below `least` go, but for the FEWEST best.
-    """
+def choose_best(maps: RegionMaps, scale: ScoreArray, choice: RegionChoice) -> tuple[BoxArray, ScoreArray]:
+    """Return the boxes and objectness of the best places of one picture."""
     boxes_l4: BoxArray = np.clip(maps.boxes_bl4[0].cpu().numpy() / scale, 0, 1)
     objectness_l = maps.objectness_bl[0].sigmoid().clamp(1e-6, 1 - 1e-6).cpu().numpy()
     best = np.argsort(-objectness_l, kind="stable")[:CONSIDERED]
-    kept = best[suppress(boxes_l4[best], objectness_l[best], MOST_OVERLAP, limit)]
-    enough = max(FEWEST, int((objectness_l[kept] >= least).sum()))
+    kept = best[suppress(boxes_l4[best], objectness_l[best], choice.overlap, choice.limit)]
+    enough = max(FEWEST, int((objectness_l[kept] >= choice.least).sum()))
     return boxes_l4[kept[:enough]], objectness_l[kept[:enough]]
 
 

@@ -122,7 +122,7 @@ def test_half_the_precision_finds_the_same_drawings(language: int) -> None:
     scene, truth = compose()
     found = best_boxes(head, scene, [str(thing[language]) for thing in THINGS])
     assert (np.diag(overlaps(found, truth)) >= 0.5).all()
-    exact = load_head(load_encoder(ModelName("emoji"), CPU), EMOJI_DIRECTORY).propose(scene, 3)
-    halved = head.propose(scene, 3)
-    assert not np.array_equal(halved.boxes_n4, exact.boxes_n4), "bf16 was not used"
-    np.testing.assert_allclose(halved.boxes_n4, exact.boxes_n4, atol=0.02)
+    exact = load_head(load_encoder(ModelName("emoji"), CPU), EMOJI_DIRECTORY).propose(scene, len(THINGS)).boxes_n4
+    halved = head.propose(scene, len(THINGS)).boxes_n4
+    assert not np.isin(halved, exact).any(), "bf16 was not used"
+    assert (overlaps(halved, exact).max(axis=1) > 0.95).all()  # in another order: all are sure to be things
