@@ -24,7 +24,7 @@ from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_enco
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.grounder import Grounder
-from clip_vectorizer.models.grounding.head import CROPS, HeadGrounder
+from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.head_file import load_head
 from clip_vectorizer.query.evaluation.grounding import (
     PhraseResult,
@@ -123,7 +123,7 @@ def main(
     first = next(iter(questions.values()))
     report.note(f"{HELD_OUT_SET}, {scenes} scenes a seed, {absent} absent phrases a scene, {language}, {precision}")
     report.note(HEADING)
-    heads = {"head": load_head(encoder, model, 0), "head + crop": load_head(encoder, model, CROPS)}
+    heads = {"head": load_head(encoder, model, crops=False), "head + crop": load_head(encoder, model)}
     for name, head in heads.items():
         for seed, asked in questions.items():
             for line in measure(f"{name}, seed {seed}", find_by(head), asked, concepts, language):

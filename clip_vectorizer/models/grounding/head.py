@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from clip_vectorizer.boxes import BoxArray, ScoreArray, suppress
-from clip_vectorizer.models.devices import hash_weights
+from clip_vectorizer.models.devices import has_fast_bf16, hash_weights
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, Comparison, HeadParts
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
@@ -33,7 +33,7 @@ MEAN = STD = 0.5  # of every channel of `emoji`
 MOST_OVERLAP = 0.5  # of two regions that are proposed without phrases
 MOST_PHRASE_OVERLAP = 0.6  # of two regions that are compared with phrases, which suppress further on their own
 CONSIDERED = 150  # best places, before suppression
-CROPS = 16  # best regions of a picture that are embedded and compared, at most
+MOST_COMPARED = 16  # best regions of a picture that are compared with phrases
 LEAST_OBJECTNESS = 0.25  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
 FEWEST = 3  # regions that are kept whatever their objectness is
 
@@ -48,13 +48,19 @@ class RegionChoice:
 
 
 class HeadGrounder:
-    """`crops`: most regions of a picture whose crops are embedded; 0: the head's own vectors alone."""
+    """Runs in bf16, the precision of its training, where the device is fast at it: boxes differ by less than a pixel.
 
-    def __init__(self, network: RegionNetwork, encoder: Encoder, parts: HeadParts, crops: int = CROPS) -> None:
+    `crops`: whether regions are also embedded by the encoder, and compared by the mean of both vectors.
+    """
+
+    def __init__(self, network: RegionNetwork, encoder: Encoder, parts: HeadParts, crops: bool = True) -> None:
         self._encoder, self._parts, self._crops = encoder, parts, crops
         self._scorer = PhraseScorer(encoder)
         self._info = GrounderInfo(NAME, hash_weights(network), fused=False)
-        self._network = fold_norms(network).to(memory_format=torch.channels_last)
+        self._device = torch.device(encoder.info.device)
+        self._lowered = self._device.type != "cpu" or has_fast_bf16()
+        folded = fold_norms(network).to(memory_format=torch.channels_last)
+        self._network = lower_products(folded) if self._lowered else folded
 
     @property
     def info(self) -> GrounderInfo:
@@ -64,18 +70,15 @@ class HeadGrounder:
         return self._find(image, RegionChoice(limit, MOST_OVERLAP))
 
     def _find(self, image: Image.Image, choice: RegionChoice) -> Regions:
-        pixels, device = prepare_scene(image), torch.device(self._encoder.info.device)
+        pixels = prepare_scene(image)
         scale = np.array([pixels.shape[3], pixels.shape[2]] * 2, dtype=np.float32)
-        with torch.inference_mode(), self._lower_precision():
-            maps = self._network(pixels.to(device))
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._lowered):
+            maps = self._network(pixels.to(self._device))
             boxes_n4, objectness_n = choose_best(maps, scale, choice)
-            vectors_nd = self._network.embed(maps, torch.from_numpy(boxes_n4 * scale).to(device)[None])[0].cpu().numpy()
+            vectors_nd = (
+                self._network.embed(maps, torch.from_numpy(boxes_n4 * scale).to(self._device)[None])[0].cpu().numpy()
+            )
         return Regions(boxes_n4, objectness_n, vectors_nd)
-
-    def _lower_precision(self) -> torch.autocast:
-        """Return the context in which products are those of the encoder's precision: bf16, or nothing changes."""
-        info = self._encoder.info
-        return torch.autocast(torch.device(info.device).type, torch.bfloat16, enabled=info.precision == "bf16")
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         prepared = self._scorer.prepare(phrases)
@@ -88,8 +91,7 @@ class HeadGrounder:
 
     def compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
         """`phrases_pd`: as `encode_phrases` returns them."""
-        limit, least = (self._crops, LEAST_OBJECTNESS) if self._crops else (CONSIDERED, 0.0)
-        regions = self._find(image, RegionChoice(limit, MOST_PHRASE_OVERLAP, least))
+        regions = self._find(image, RegionChoice(MOST_COMPARED, MOST_PHRASE_OVERLAP, LEAST_OBJECTNESS))
         vectors_nd = regions.vectors_nd
         assert vectors_nd is not None
         if self._crops:
@@ -109,6 +111,14 @@ class HeadGrounder:
         """Return (N, D) unit rows."""
         crops = [self._encoder.prepare_image(cut_region(image, box)) for box in boxes_n4.tolist()]
         return unit(self._encoder.encode_images(crops))
+
+
+def lower_products(network: RegionNetwork) -> RegionNetwork:
+    """Convert the weights of products to bf16, once; torch's autocast would convert them in each pass."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(torch.bfloat16)
+    return network
 
 
 def choose_best(maps: RegionMaps, scale: ScoreArray, choice: RegionChoice) -> tuple[BoxArray, ScoreArray]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.comparison import Calibration, HeadParts, Vocabulary
-from clip_vectorizer.models.grounding.head import CROPS, HeadGrounder
+from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.network import RegionNetwork
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
 from clip_vectorizer.models.plain import ResNetTower
@@ -27,7 +27,7 @@ WEIGHTS_FILE, FACTS = "grounding.safetensors", "head"
 NAMES = "names"  # the tensor of the vocabulary: int8, whose rows are unit vectors once divided by their length
 
 
-def load_head(encoder: Encoder, folder: Path, crops: int = CROPS) -> HeadGrounder:
+def load_head(encoder: Encoder, folder: Path, crops: bool = True) -> HeadGrounder:
     """Return the head in `folder`, which has the weights of `encoder`, too. Raises ModelUnavailable."""
     file = folder / WEIGHTS_FILE
     if not file.exists():

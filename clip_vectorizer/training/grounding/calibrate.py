@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clip_vectorizer.boxes import overlaps
 from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
 from clip_vectorizer.models.grounding.grounder import Regions
-from clip_vectorizer.models.grounding.head import CONSIDERED, CROPS, HeadGrounder
+from clip_vectorizer.models.grounding.head import MOST_COMPARED, HeadGrounder
 from clip_vectorizer.training.drawings import Concept
 from clip_vectorizer.training.grounding.captions import Thing, name_things
 from clip_vectorizer.training.grounding.plan import ScenePlan
@@ -68,13 +68,13 @@ def compare_scene(
 
 
 def embed_scene(grounder: HeadGrounder, scene: Scene) -> Iterator[tuple[str, Regions, Vectors]]:
-    """Yield the regions of a scene with each kind of vectors: all by the head alone, the best ones also by crops."""
-    everywhere, best = (grounder.propose(scene.image, limit) for limit in (CONSIDERED, CROPS))
-    assert everywhere.vectors_nd is not None and best.vectors_nd is not None
-    crops_nd = grounder.encode_crops(scene.image, best.boxes_n4)
-    yield ALONE, everywhere, everywhere.vectors_nd
-    yield BOTH, best, unit(best.vectors_nd + crops_nd)
-    yield CROPPED, best, crops_nd
+    """Yield the regions of a scene with each kind of vectors."""
+    regions = grounder.propose(scene.image, MOST_COMPARED)
+    assert regions.vectors_nd is not None
+    crops_nd = grounder.encode_crops(scene.image, regions.boxes_n4)
+    yield ALONE, regions, regions.vectors_nd
+    yield BOTH, regions, unit(regions.vectors_nd + crops_nd)
+    yield CROPPED, regions, crops_nd
 
 
 def fit_logistic(features_nf: FeatureMatrix, truth_n: FeatureMatrix) -> list[float]:

@@ -112,7 +112,7 @@ def test_more_phrases_than_one_pass_keep_their_order(head: HeadGrounder) -> None
 
 def test_the_head_alone_has_a_calibration_of_its_own(encoder: Encoder) -> None:
     scene, truth = compose()
-    alone = load_head(encoder, EMOJI_DIRECTORY, crops=0)
+    alone = load_head(encoder, EMOJI_DIRECTORY, crops=False)
     assert (overlaps(best_boxes(alone, scene, ["a red apple"]), truth[:1]) >= 0.5).all()
 
 
