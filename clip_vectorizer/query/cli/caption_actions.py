@@ -12,7 +12,7 @@ from clip_vectorizer.progress import count_items
 from clip_vectorizer.query.captions.choose import CaptionArguments
 from clip_vectorizer.query.captions.writing import Caption, CaptionCounts
 from clip_vectorizer.query.choices import CAPTION_LABELS, CAPTION_REGIONS
-from clip_vectorizer.query.cli.classify_actions import parse_all_labels
+from clip_vectorizer.query.cli.label_names import parse_all_labels
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.terminal import escape_line

@@ -1,8 +1,7 @@
 """What `clip-classify` does: read the options, choose a threshold with --other-from, classify, print."""
 
-import re
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,19 +18,16 @@ from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_me
 from clip_vectorizer.query.adapt.probe_file import TrainedProbe
 from clip_vectorizer.query.adapt.threshold import Threshold
 from clip_vectorizer.query.choices import AUTO, PROBE_SUFFIX
+from clip_vectorizer.query.cli.label_names import parse_all_labels
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.labels.label_store import parse_label
-from clip_vectorizer.query.prompts import normalize_text, read_lines, select_prompt_set
+from clip_vectorizer.query.prompts import normalize_text, select_prompt_set
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
 from clip_vectorizer.query.zeroshot.scores import Boost, Classification
 from clip_vectorizer.terminal import escape_line
 
 QUERY_LIMIT = 10  # images of --query, without --limit
-FILE_MARK = "@"
-# A name in quotes, or everything before the next comma; two of the commas are Chinese.
-LABEL_NAME = re.compile('\\s*"([^"]*)"\\s*(?=[,\uff0c\u3001]|$)|[^,\uff0c\u3001]*')
-TABLE_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 COLUMN_NAMES = ("path", "label", "score", "margin", "runner-up")
 LEAST_FIXED_SCORE = 0.0005  # a lower one would be 0.000
 
@@ -191,30 +187,6 @@ def build_boost(values: Mapping[str, Any]) -> Boost | None:
     if values["linear_probe"]:
         return linear_probe(values["linear_probe"], values["shots"])
     return remove_means() if values["remove_means"] else None
-
-
-def parse_all_labels(options: Sequence[str]) -> list[str]:
-    """The labels of all `--labels`: comma-separated names, or the lines of a file. Raises InputError."""
-    return [label for option in options for label in parse_labels(option)]
-
-
-def parse_labels(option: str) -> list[str]:
-    if not option.startswith(FILE_MARK):
-        return split_names(option)
-    file = Path(option.removeprefix(FILE_MARK))
-    lines = read_lines(file, f"--labels {option}", "one label per line")
-    separator = TABLE_SEPARATORS.get(file.suffix.lower())
-    if separator and any(separator in line for line in lines):
-        raise InputError(f"--labels {option} is a table of several columns; name a text file with one label per line")
-    return lines
-
-
-def split_names(text: str) -> list[str]:
-    names, at = [], 0
-    while at <= len(text) and (match := LABEL_NAME.match(text, at)):
-        names.append(match[0] if match[1] is None else match[1])
-        at = match.end() + 1
-    return names
 
 
 def show_classifications(results: Generator[Classification], as_json: bool, why_nothing: str) -> int:

@@ -114,7 +114,7 @@ ground_options = combine_options(
 
 
 def is_stored(values: Values) -> bool:
-    from clip_vectorizer.query.grounding.ground import find_stored_key
+    from clip_vectorizer.query.grounding.image_names import find_stored_key
 
     return find_stored_key(values["image"], values["stored"]) is not None
 
@@ -146,6 +146,6 @@ RULES = (
 @vectorizer_option
 @vectorizer_key_option
 def main(**values: Any) -> None:
-    from clip_vectorizer.query.cli.ground_actions import run  # imports weaviate-client, which takes a second
+    from clip_vectorizer.query.cli.ground_actions import run  # imports numpy and Pillow
 
     run(values)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from PIL import Image
@@ -13,21 +13,18 @@ from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import ImageRefused, InputError, WeaviateUnreachable
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.near_strings import did_you_mean
-from clip_vectorizer.query.cli.classify_actions import split_names
+from clip_vectorizer.query.cli.label_names import split_names
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.grounding.coco import build_coco
-from clip_vectorizer.query.grounding.ground import (
-    GroundContext,
-    GroundOptions,
-    find_stored_key,
-    ground_picture,
-)
+from clip_vectorizer.query.grounding.ground import GroundContext, GroundOptions, ground_picture
 from clip_vectorizer.query.grounding.groundings import Grounding, PhraseBox, PictureGroundings
+from clip_vectorizer.query.grounding.image_names import find_stored_key, list_near_files
 from clip_vectorizer.query.grounding.page import list_places, render_page
 from clip_vectorizer.query.grounding.picture import can_draw, encode_picture
-from clip_vectorizer.query.grounding.stored_regions import list_near_files
-from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.terminal import escape_line
+
+if TYPE_CHECKING:
+    from clip_vectorizer.query.image_search import ImageSearch
 
 
 def run(values: Mapping[str, Any]) -> None:
@@ -73,7 +70,7 @@ def open_context(values: Mapping[str, Any]) -> Iterator[GroundContext]:
         yield GroundContext(sidecar.meta(), sidecar, None, guard)
 
 
-def connect_collection(values: Mapping[str, Any]) -> ImageSearch:
+def connect_collection(values: Mapping[str, Any]) -> "ImageSearch":
     """Raises WeaviateUnreachable that begins with the file's name if it was probably meant to be a file."""
     try:
         return open_search(values)
@@ -86,7 +83,9 @@ def connect_collection(values: Mapping[str, Any]) -> ImageSearch:
         ) from error
 
 
-def open_search(values: Mapping[str, Any]) -> ImageSearch:
+def open_search(values: Mapping[str, Any]) -> "ImageSearch":
+    from clip_vectorizer.query.image_search import ImageSearch  # imports weaviate-client, which takes a second
+
     return ImageSearch.connect(
         values["weaviate_url"],
         grpc_port=values["weaviate_grpc_port"],

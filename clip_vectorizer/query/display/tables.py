@@ -13,7 +13,6 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from weaviate.collections.classes.types import GeoCoordinate
 
 from clip_vectorizer.terminal import escape_line, escape_text
 from clip_vectorizer.vectors import Box
@@ -52,6 +51,8 @@ def to_json_value(value: object) -> object:
     """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    from weaviate.collections.classes.types import GeoCoordinate  # takes a second, and few values get here
+
     if isinstance(value, GeoCoordinate):
         return {"latitude": value.latitude, "longitude": value.longitude}
     return str(value)
