@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,10 @@ from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_me
 from clip_vectorizer.query.adapt.probe_file import TrainedProbe
 from clip_vectorizer.query.adapt.threshold import Threshold
 from clip_vectorizer.query.choices import AUTO, PROBE_SUFFIX
+from clip_vectorizer.query.cli.connection import open_search
+from clip_vectorizer.query.cli.image_results import ResultCounts, ResultFormat, print_results
 from clip_vectorizer.query.cli.label_names import parse_all_labels
-from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
+from clip_vectorizer.query.display.tables import prepare_streams
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.labels.label_store import parse_label
 from clip_vectorizer.query.prompts import normalize_text, select_prompt_set
@@ -63,7 +64,8 @@ def run(values: Mapping[str, Any]) -> None:
     """`values`: the command's parameters. Exits with 3 if some images could not be classified."""
     prepare_streams()
     request = build_request(values)
-    with open_search(request, values) as search:
+    collection = values["collection"] if request.needs_collection else None
+    with open_search({**values, "collection": collection}) as search:
         if request.probe:
             request.probe.check_model(search.info)
         arguments = request.arguments
@@ -73,20 +75,6 @@ def run(values: Mapping[str, Any]) -> None:
         counted = count_items(results, streaming=request.as_json)
         failed = show_classifications(counted, request.as_json, request.why_nothing)
     sys.exit(SOME_FAILED if failed else 0)
-
-
-def open_search(request: ClassifyRequest, values: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
-    return ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"] if request.needs_collection else None,
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-        allow_addresses=values["allow_addresses"],
-    )
 
 
 def select_images(request: ClassifyRequest, search: ImageSearch) -> ClassifyInput:
@@ -190,29 +178,15 @@ def build_boost(values: Mapping[str, Any]) -> Boost | None:
 
 
 def show_classifications(results: Generator[Classification], as_json: bool, why_nothing: str) -> int:
-    """Print all results, JSON lines as they come; the table also when an error or Ctrl-C ends the run early.
-
-    Returns how many images could not be classified.
-    """
-    done: list[Classification] = []
-    try:
-        with closing(results):
-            for result in results:
-                done.append(result)
-                if as_json:
-                    print_json(to_json(result))
-                if result.error:
-                    click.echo(escape_line(f"{result.path}: {result.error}"), err=True)
-    finally:
-        good = [result for result in done if not result.error]
-        if good and not as_json:
-            print_table(COLUMN_NAMES, [format_cells(each) for each in good])
-    failed = len(done) - len(good)
-    if failed:
-        click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
-    if not done:
+    """Print all results, see print_results. Returns how many images could not be classified."""
+    counts = ResultCounts()
+    print_results(results, ResultFormat(COLUMN_NAMES, format_cells, to_json), as_json, counts)
+    total = counts.good + counts.failed
+    if counts.failed:
+        click.echo(f"{counts.failed} of {total} images could not be classified", err=True)
+    if not total:
         click.echo(f"nothing to classify: {why_nothing}", err=True)
-    return failed
+    return counts.failed
 
 
 def format_cells(result: Classification) -> tuple[str, ...]:

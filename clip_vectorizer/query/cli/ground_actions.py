@@ -13,6 +13,7 @@ from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.errors import ImageRefused, InputError, WeaviateUnreachable
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.query.cli.connection import open_search
 from clip_vectorizer.query.cli.label_names import split_names
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.grounding.coco import build_coco
@@ -81,21 +82,6 @@ def connect_collection(values: Mapping[str, Any]) -> "ImageSearch":
         raise WeaviateUnreachable(
             f"no file is called {values['image']}; {meant}looked for it in the collection: {error}"
         ) from error
-
-
-def open_search(values: Mapping[str, Any]) -> "ImageSearch":
-    from clip_vectorizer.query.image_search import ImageSearch  # imports weaviate-client, which takes a second
-
-    return ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-    )
 
 
 def choose_pixels(found: PictureGroundings, decoded: DecodedImage | None, context: GroundContext) -> Image.Image:

@@ -2,8 +2,7 @@
 
 import base64
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.choices import PROPERTY_MARK
+from clip_vectorizer.query.cli.connection import open_search
 from clip_vectorizer.query.cli.search_request import (
     STDOUT,
     HitFields,
@@ -68,22 +68,6 @@ def run(values: Mapping[str, Any]) -> None:
                     return
                 sections = search(images, request)
             show(sections, request, values["collection"])
-
-
-@contextmanager
-def open_search(values: Mapping[str, Any]) -> Iterator[ImageSearch]:
-    with ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-        allow_addresses=values["allow_addresses"],
-    ) as images:
-        yield images
 
 
 def search(images: ImageSearch, request: SearchCommandRequest) -> list[Group]:
