@@ -64,9 +64,8 @@ def owls(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owl
 def test_regions_are_those_of_the_sidecar_with_its_vectors(stack: Stack, owls: OwlCollection) -> None:
     assert (owls.ingested["updated"], owls.ingested["failed"]) == (3, 0)
     stored = rows(stack, f"{owls.name}Region")
-    assert len(stored) == owls.ingested["regions"] > 0 and {each["properties"]["method"] for each in stored} == {
-        "owlv2"
-    }
+    assert len(stored) == owls.ingested["regions"] > 0
+    assert {each["properties"]["method"] for each in stored} == {"owlv2"}
     for name in SIZES:
         picture = base64_of((owls.folder / name).read_bytes())
         [found] = owls.send("/regions", images=[picture], limit=LIMIT, vectors=True)["regions"]
