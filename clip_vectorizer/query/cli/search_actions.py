@@ -48,6 +48,7 @@ from clip_vectorizer.terminal import escape_line
 
 HIT_FIELDS = ("path", "similarity", "distance", "id", "label", "caption")
 LIST_COLUMNS = ("path", "id", "label", "caption")
+CUT_COLUMNS = ("caption", "label")  # where a terminal is too narrow
 NO_VALUE = "(none)"  # name of the group of images without the property
 NUL = b"\0"
 
@@ -207,7 +208,7 @@ def format_heading(section: Group) -> str:
 
 def show_section(hits: Sequence[Hit], fields: HitFields, method: DrawingMethod | None) -> None:
     if method is None:
-        print_table(column_names(fields), [format_row(hit, fields) for hit in hits])
+        print_table(column_names(fields), [format_row(hit, fields) for hit in hits], CUT_COLUMNS)
     else:
         check_stdout()
         console = Console(force_terminal=True, color_system="truecolor", highlight=False)
@@ -278,7 +279,7 @@ def show_list_as_json(images: Iterable[StoredImage], fields: HitFields) -> None:
 def show_list(images: Iterable[StoredImage], fields: HitFields) -> None:
     rows = [[*(getattr(image, name) for name in LIST_COLUMNS), *format_properties(image, fields)] for image in images]
     if rows:
-        print_table([*LIST_COLUMNS, *fields.properties], rows)
+        print_table([*LIST_COLUMNS, *fields.properties], rows, CUT_COLUMNS)
     else:
         click.echo("no images: the collection is empty, or no image is left by --where or --after", err=True)
 
