@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.exit_codes import SOME_FAILED
 from clip_vectorizer.progress import count_items
 from clip_vectorizer.query.captions.choose import CaptionArguments
@@ -65,13 +66,16 @@ def format_counts(written: int, failed: int, counts: CaptionCounts) -> str:
     """
     >>> format_counts(3, 0, CaptionCounts(given=2, done=5))
     '3 captions written; 2 images have their own; 5 were captioned before'
+    >>> format_counts(1, 1, CaptionCounts(given=1, done=1))
+    '1 caption written; 1 image got none; 1 image has its own; 1 was captioned before'
     """
+    own, before = ("has its own" if counts.given == 1 else "have their own"), ("was" if counts.done == 1 else "were")
     others = (
-        (failed, f"{failed} images got none"),
-        (counts.given, f"{counts.given} images have their own"),
-        (counts.done, f"{counts.done} were captioned before"),
+        (failed, f"{format_count(failed, 'image')} got none"),
+        (counts.given, f"{format_count(counts.given, 'image')} {own}"),
+        (counts.done, f"{counts.done} {before} captioned before"),
     )
-    return "; ".join([f"{written} captions written", *(text for count, text in others if count)])
+    return "; ".join([f"{format_count(written, 'caption')} written", *(text for count, text in others if count)])
 
 
 def format_cells(caption: Caption) -> tuple[str, ...]:

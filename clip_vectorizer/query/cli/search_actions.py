@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
@@ -257,7 +258,7 @@ def build_card(hit: Hit, fields: HitFields) -> Text:
 def write_sheet(file: Path, title: str, collection: str, sections: Sequence[Group], grouped: bool) -> None:
     """A contact sheet, to standard output or to a file, which is then named on stderr."""
     count = sum(len(section.hits) for section in sections)
-    images = f"{count} image{'s' * (count != 1)}"
+    images = format_count(count, "image")
     pieces = render_contact_sheet(title, f"{images} of the collection {collection}, best first", sections, grouped)
     if file == STDOUT:
         for piece in pieces:
