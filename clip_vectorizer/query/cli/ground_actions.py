@@ -10,7 +10,7 @@ from PIL import Image
 
 from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import ImageRefused, InputError, WeaviateUnreachable
+from clip_vectorizer.errors import ImageRefused, InputError, Unreachable
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.cli.connection import open_search
@@ -22,6 +22,7 @@ from clip_vectorizer.query.grounding.groundings import Grounding, PhraseBox, Pic
 from clip_vectorizer.query.grounding.image_names import find_stored_key, list_near_files
 from clip_vectorizer.query.grounding.page import list_places, render_page
 from clip_vectorizer.query.grounding.picture import can_draw, encode_picture
+from clip_vectorizer.query.image_inputs import shorten_name
 from clip_vectorizer.terminal import escape_line
 
 if TYPE_CHECKING:
@@ -72,16 +73,20 @@ def open_context(values: Mapping[str, Any]) -> Iterator[GroundContext]:
 
 
 def connect_collection(values: Mapping[str, Any]) -> "ImageSearch":
-    """Raises WeaviateUnreachable that begins with the file's name if it was probably meant to be a file."""
+    """Raises InputError and Unreachable that begin with the file's name if it was probably meant to be a file."""
     try:
         return open_search(values)
-    except WeaviateUnreachable as error:
+    except (InputError, Unreachable) as error:
         if values["stored"]:
             raise
-        meant = did_you_mean(values["image"], list_near_files(values["image"]))
-        raise WeaviateUnreachable(
-            f"no file is called {values['image']}; {meant}looked for it in the collection: {error}"
-        ) from error
+        raise explain_missing_file(values["image"], error) from error
+
+
+def explain_missing_file(name: str, error: InputError | Unreachable) -> InputError | Unreachable:
+    """`error`: why it could not be looked for in the collection, either."""
+    meant = did_you_mean(name, list_near_files(name)) or "check the name. "
+    sentence = f"no file is called {shorten_name(name)}; {meant}As a stored image it cannot be looked up: {error}"
+    return InputError(sentence) if isinstance(error, InputError) else Unreachable(sentence)
 
 
 def choose_pixels(found: PictureGroundings, decoded: DecodedImage | None, context: GroundContext) -> Image.Image:

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import find_near_name
 from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput, is_http_url
 
@@ -37,9 +38,13 @@ def exists(name: str) -> bool:
 
 
 def list_near_files(key: str) -> list[str]:
-    """The files in the folder that `key` names a file of, as paths of the same kind; none where there is no folder."""
-    folder = Path(key).parent
+    """The file that `key` was probably meant to name, a path of the same kind; none where none in its folder is near.
+
+    Names are compared without the folder, for in a long path almost all letters of any two files are the same.
+    """
+    path = Path(key)
     try:
-        return [str(folder / each.name) for each in islice(folder.iterdir(), MAX_NEAR_FILES)]
+        near = find_near_name(path.name, [each.name for each in islice(path.parent.iterdir(), MAX_NEAR_FILES)])
     except (OSError, ValueError):
         return []
+    return [] if near is None else [str(path.parent / near)]

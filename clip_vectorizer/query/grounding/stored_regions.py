@@ -17,7 +17,7 @@ from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import did_you_mean
-from clip_vectorizer.query.grounding.image_names import list_near_files
+from clip_vectorizer.query.grounding.image_names import exists, list_near_files
 from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.image_inputs import shorten_name
 from clip_vectorizer.query.search.calls import SearchableCollection, SearchTarget, WeaviateCall
@@ -91,10 +91,16 @@ class CollectionRegionReader:
 
     def _build_missing_error(self, key: str) -> InputError:
         stored = [read_text(each, PATH) for each in self._fetch_objects(return_properties=[PATH])]
+        collection, name = self._images.target.collection, shorten_name(key)
+        if exists(key):
+            return InputError(
+                f"no image of the collection {collection} is called {name}; {did_you_mean(key, stored)}"
+                "it is a file: remove --stored, or give a path as `clip-search --list` prints it"
+            )
         meant = did_you_mean(key, [*stored, *list_near_files(key)])
         return InputError(
-            f"no file and no image of the collection {self._images.target.collection} is called "
-            f"{shorten_name(key)}; {meant}give a file, or a path as clip-search prints it"
+            f"no file and no image of the collection {collection} is called {name}; {meant}"
+            "give a file, or a path as `clip-search --list` prints it"
         )
 
     def _fetch_objects(self, collection: str = "", **arguments: Any) -> Sequence[WeaviateObject]:
