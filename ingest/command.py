@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.exit_codes import FATAL, USAGE
 from clip_vectorizer.images.pillow import lift_pillow_limit
@@ -174,7 +175,7 @@ class RateMeter:
 
 def format_progress(report: IngestReport, rate: float) -> str:
     failed = f", {report.failed} failed" if report.failed else ""
-    regions = f", {report.regions} regions" if report.regions else ""
+    regions = f", {format_count(report.regions, 'region')}" if report.regions else ""
     return (
         f"{report.done} of {format_total(report)}, {rate:.0f}/s{regions}{failed}{', waiting' if report.waiting else ''}"
     )

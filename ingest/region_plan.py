@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.images.settings import DecodeSettings
@@ -13,7 +14,7 @@ from ingest.embed import Embedder
 from ingest.proposals import SidecarProposer, find_grounder
 from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe, parse_method
 from ingest.regions import RegionMaker
-from ingest.report import IngestReport, format_count
+from ingest.report import IngestReport
 from ingest.store.base import ImageStore, NoRegionStore
 
 

@@ -21,6 +21,7 @@ from clip_vectorizer.vectors import Vectors
 from ingest.embed import Embedder, StoreChange, describe_refusal
 from ingest.items import ItemOutcome, RegionResult, RegionTask, Status
 from ingest.region_boxes import PlacedBox, PlacedBoxes, place_given, place_grid, place_shares
+from ingest.region_memory import RegionMemory
 from ingest.region_methods import RegionMethod, RegionRecipe
 from ingest.retry import Patience
 from ingest.store.base import ImageRegionStore, Refusal, RegionObject
@@ -63,13 +64,21 @@ class RegionMaker:
     embedder: Embedder | None
     proposer: RegionProposer | None = None
     decode: DecodeSettings = field(default_factory=DecodeSettings)
+    memory: RegionMemory = field(default_factory=RegionMemory)
 
     @property
     def method(self) -> RegionMethod:
         return self.recipe.method
 
     def make(self, changes: Sequence[StoreChange], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
-        """Yield each change, with a RegionResult in place of its RegionTask, or a failed outcome. Raises Unreachable"""
+        """Yield each change, with a RegionResult in place of its RegionTask, or a failed outcome. Raises Unreachable.
+
+        Equal pictures come after the first of them, whose regions they take over.
+        """
+        for group in separate_equal(changes):
+            yield from self._make_distinct(group, patience)
+
+    def _make_distinct(self, changes: Sequence[StoreChange], patience: Patience) -> Iterator[StoreChange | ItemOutcome]:
         waiting: list[CutRegions] = []
         for cut in self._cut_all(changes, patience):
             if not isinstance(cut, CutRegions):
@@ -89,10 +98,16 @@ class RegionMaker:
     def _cut_all(
         self, changes: Sequence[StoreChange], patience: Patience
     ) -> Iterator[StoreChange | ItemOutcome | CutRegions]:
-        with_task = [change for change in changes if isinstance(change.regions, RegionTask)]
-        yield from (change for change in changes if not isinstance(change.regions, RegionTask))
-        found = self._propose(with_task, patience) if self.method.is_proposal else [None] * len(with_task)
-        for change, proposals in zip(with_task, found, strict=True):
+        new: list[StoreChange] = []
+        for change in changes:
+            if not isinstance(change.regions, RegionTask):
+                yield change
+            elif made := self.memory.find(change.regions.stamp):
+                yield CutRegions(change, change.regions, made, ())
+            else:
+                new.append(change)
+        found = self._propose(new, patience) if self.method.is_proposal else [None] * len(new)
+        for change, proposals in zip(new, found, strict=True):
             if isinstance(proposals, SidecarRefused):
                 yield fail_change(change, f"its regions: {describe_refusal(proposals)}")
             else:
@@ -143,12 +158,15 @@ class RegionMaker:
         refused: dict[str, Refusal] = {}
         for cut in cuts:
             own = [each.vector_d for each in cut.placed.boxes]
-            vectors = [next(outcomes) if vector_d is None else vector_d for vector_d in own]
-            if bad := next((each for each in vectors if isinstance(each, SidecarRefused)), None):
+            outcomes_k = [next(outcomes) if vector_d is None else vector_d for vector_d in own]
+            vectors = [each for each in outcomes_k if not isinstance(each, SidecarRefused)]
+            if bad := next((each for each in outcomes_k if isinstance(each, SidecarRefused)), None):
                 refused[cut.change.key] = Refusal(describe_refusal(bad))
             else:
-                made = (build_region(cut, rank, vector, self.method) for rank, vector in enumerate(vectors))
-                objects[cut.change.key] = [each for each in made if each]
+                self.memory.remember(cut.task.stamp, add_region_vectors(cut.placed, vectors))
+                objects[cut.change.key] = [
+                    build_region(cut, rank, vector_d, self.method) for rank, vector_d in enumerate(vectors)
+                ]
         stamped = [cut.change.key for cut in cuts if cut.task.was_stamped and cut.change.key in objects]
         return refused | dict(patience.call(lambda: self.store.replace(objects, stamped)))
 
@@ -158,12 +176,23 @@ def require_task(change: StoreChange) -> RegionTask:
     return change.regions
 
 
-def build_region(
-    cut: CutRegions, rank: int, vector: Vectors | SidecarRefused, method: RegionMethod
-) -> RegionObject | None:
-    """Return the object of a box; None without a vector."""
-    if isinstance(vector, SidecarRefused):
-        return None
+def separate_equal(changes: Sequence[StoreChange]) -> tuple[Sequence[StoreChange], Sequence[StoreChange]]:
+    """Return the changes with the first picture of each stamp, or none, and those with an equal picture."""
+    first: dict[str, StoreChange] = {}
+    again: list[StoreChange] = []
+    for change in changes:
+        stamp = change.regions.stamp if isinstance(change.regions, RegionTask) else f"no task {change.key}"
+        if first.setdefault(stamp, change) is not change:
+            again.append(change)
+    return list(first.values()), again
+
+
+def add_region_vectors(placed: PlacedBoxes, vectors: Sequence[Vectors]) -> PlacedBoxes:
+    boxes = zip(placed.boxes, vectors, strict=True)
+    return replace(placed, boxes=tuple(replace(box, vector_d=vector_d) for box, vector_d in boxes))
+
+
+def build_region(cut: CutRegions, rank: int, vector_d: Vectors, method: RegionMethod) -> RegionObject:
     placed, change, facts = cut.placed.boxes[rank], cut.change, cut.task.facts
     return RegionObject(
         key=change.key,
@@ -174,7 +203,7 @@ def build_region(
         label=facts.label,
         caption=facts.caption,
         source=change.source,
-        vector_d=vector,
+        vector_d=vector_d,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
 from ingest.items import ItemOutcome, SourceItem, Status
@@ -144,7 +145,7 @@ class IngestReport:
         >>> IngestReport(seen=3, added=2, failures=[ItemOutcome("a.png", Status.FAILED)]).summary()
         '3 images: 2 added, 0 updated, 0 unchanged, 1 failed, in 0.0 s'
         """
-        images = "1 image" if self.seen == 1 else f"{self.seen} images"
+        images = format_count(self.seen, "image")
         others = "1 other file" if self.skipped == 1 else f"{self.skipped} other files"
         dropped = (
             f", {self.dropped} of them text that no image uses ({self.first_dropped}{', ...' * (self.dropped > 1)})"
@@ -168,15 +169,6 @@ class IngestReport:
             f"{images}: {self.added} added, {self.updated} updated, {self.unchanged} unchanged, "
             f"{self.failed} failed, in {self.seconds:.1f} s{''.join(extras)}"
         )
-
-
-def format_count(count: int, noun: str) -> str:
-    """The number with its noun.
-
-    >>> format_count(1, "region"), format_count(2, "region")
-    ('1 region', '2 regions')
-    """
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 class ReportFile:

@@ -1,10 +1,14 @@
-"""`--help` of every command is fast: it imports no library that takes long."""
+"""`--help` of every command is fast: it imports no library that takes long. Nor does a run that does not need it."""
 
+import ast
 import subprocess
 import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
+
+from tests.server.clients import RED, serving
 
 SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starlette", "pypdfium2", "fsspec")
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
@@ -31,9 +35,25 @@ print([name for name in {slow} if name in sys.modules])
 
 @pytest.mark.parametrize("line", LINES)
 def test_help_imports_no_slow_library(line: str) -> None:
-    command, *words = line.split()
+    output, slow = run_entrance(*line.split(), "--help")
+    assert output.startswith("Usage:") and slow == []
+
+
+def test_a_file_is_grounded_without_importing_the_client_of_the_database(tmp_path: Path) -> None:
+    (picture := tmp_path / "red.png").write_bytes(RED)
+    files = {option: tmp_path / f"found{option}" for option in ("--png", "--html", "--coco")}
+    words = [str(word) for pair in files.items() for word in pair]
+    with serving() as sidecar:
+        output, slow = run_entrance("clip-ground", str(picture), "a red apple", "--vectorizer-url", sidecar.url, *words)
+    assert "red apple" in output and all(file.stat().st_size for file in files.values())
+    assert "httpx" in slow and "weaviate" not in slow
+
+
+def run_entrance(command: str, *words: str) -> tuple[str, list[str]]:
+    """What the command printed, and which of `SLOW` it imported."""
     program = PROGRAM.format(function=SCRIPTS[command].value.partition(":")[2], slow=SLOW)
     ran = subprocess.run(
-        [sys.executable, "-c", program, *words, "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60, check=True
     )
-    assert ran.stdout.startswith("Usage:") and ran.stdout.splitlines()[-1] == "[]"
+    output, _, last = ran.stdout.rstrip().rpartition("\n")
+    return output, list(ast.literal_eval(last))

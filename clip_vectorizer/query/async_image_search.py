@@ -21,8 +21,9 @@ from clip_vectorizer.query.captions.writing import Caption
 from clip_vectorizer.query.connect import select_partition
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
-from clip_vectorizer.query.grounding.ground import GroundArguments, GroundInput
+from clip_vectorizer.query.grounding.ground import GroundArguments
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
+from clip_vectorizer.query.grounding.image_names import GroundInput
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch

@@ -31,14 +31,9 @@ from clip_vectorizer.query.captions.writing import CaptionRun
 from clip_vectorizer.query.connect import WeaviateImages, open_connection
 from clip_vectorizer.query.explain import Explanation, build_explanation
 from clip_vectorizer.query.filters.where import FilterInput
-from clip_vectorizer.query.grounding.ground import (
-    GroundArguments,
-    GroundContext,
-    GroundInput,
-    GroundOptions,
-    ground,
-)
+from clip_vectorizer.query.grounding.ground import GroundArguments, GroundContext, GroundOptions, ground
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
+from clip_vectorizer.query.grounding.image_names import GroundInput
 from clip_vectorizer.query.grounding.stored_regions import CollectionRegionReader
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput

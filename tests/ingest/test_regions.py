@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from ingest.choices import MAX_REGIONS
 from ingest.items import Facts, GivenBox, GivenBoxes, ImageObject, RegionResult
 from ingest.pipeline import IngestSettings, ingest
 from ingest.prepare import PrepareSettings
-from ingest.region_boxes import PlacedBox
+from ingest.region_boxes import PlacedBox, PlacedBoxes
+from ingest.region_memory import RegionMemory
 from ingest.region_methods import RegionRecipe, parse_method
 from ingest.regions import RegionMaker
 from ingest.report import IngestReport
+from ingest.stages import SizeLimit
 from ingest.store.base import NoRegionStore, ReadOnlyStore, Refusal
 from tests.ingest.fakes import (
     BLUE,
@@ -63,11 +66,11 @@ class World:
         self.regions = FakeRegionStore(self.store)
         self.embedder, self.proposer = FakeEmbedder(), FakeProposer()
 
-    def run(self, method: str | None = HALVES, limit: int = 10) -> IngestReport:
+    def run(self, method: str | None = HALVES, limit: int = 10, **settings: Any) -> IngestReport:
         maker = self.maker(method, limit) if method else None
         prepare = PrepareSettings(regions=maker.recipe if maker else None)
-        settings = IngestSettings(workers=2, patience_seconds=0, requests=1, prepare=prepare)
-        return ingest([self.source], self.store, self.embedder, settings=settings, regions=maker)
+        wanted = IngestSettings(workers=2, patience_seconds=0, requests=1, prepare=prepare, **settings)
+        return ingest([self.source], self.store, self.embedder, settings=wanted, regions=maker)
 
     def maker(self, method: str, limit: int = 10) -> RegionMaker:
         recipe = RegionRecipe.build(parse_method(method, limit), MODEL, self.regions.born, "grounder-1")
@@ -301,3 +304,38 @@ def test_a_renamed_file_has_regions_under_its_new_path() -> None:
     world.run()
     assert world.boxes("new.png") == world.boxes("old.png") == [LEFT, RIGHT]
     assert all(isinstance(item, ImageObject) and item.regions for item in world.store.objects.values())
+
+
+@pytest.mark.parametrize(("method", "boxes"), [(HALVES, [LEFT, RIGHT]), ("objects", [RIGHT])])
+@pytest.mark.parametrize("pictures", [1, 16])
+def test_equal_pictures_are_looked_through_and_embedded_once(
+    method: str, boxes: list[tuple[float, ...]], pictures: int
+) -> None:
+    """In one batch, where the second waits for the first, and in two."""
+    world, crops = World({"x.png": File(flag(), Facts("one")), "y.png": File(flag(), Facts("two"))}), list[bytes]()
+    world.embedder = FakeEmbedder(crops.extend)
+    world.run(method, region_batch=SizeLimit(pictures, 1_000_000))
+    assert len([each for each in crops if each != flag()]) == len(boxes)
+    assert world.proposer.limits == ([10] if method == "objects" else [])
+    assert world.boxes("x.png") == world.boxes("y.png") == boxes
+    first, second = (world.regions.regions[key] for key in ("x.png", "y.png"))
+    assert [each.label for each in [*first, *second]] == ["one"] * len(boxes) + ["two"] * len(boxes)
+    np.testing.assert_array_equal([each.vector_d for each in second], [each.vector_d for each in first])
+    assert world.stamp("x.png") == world.stamp("y.png") != ""
+
+
+def test_a_picture_whose_regions_are_refused_is_tried_again_for_its_copy() -> None:
+    world = World({"x.png": flag(), "y.png": flag()})
+    world.proposer.refused = SidecarRefused(422, "too strange")
+    assert {failure.key for failure in world.run("objects").failures} == {"x.png", "y.png"}
+    assert world.proposer.limits == [10, 10]
+
+
+def test_the_memory_of_regions_is_limited() -> None:
+    memory, none = RegionMemory(most=3), PlacedBoxes()
+    two = PlacedBoxes((PlacedBox(LEFT), PlacedBox(RIGHT)))
+    memory.remember("two", two)
+    memory.remember("none", none)
+    assert memory.find("two") is two
+    memory.remember("more", none)  # "none" was used longest ago
+    assert memory.find("none") is None and memory.find("two") is two and memory.find("more") is none

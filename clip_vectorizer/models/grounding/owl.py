@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from clip_vectorizer.boxes import BoxArray, suppress
+from clip_vectorizer.boxes import BoxArray, areas, suppress
 from clip_vectorizer.models.grounding.answers import enlarge_tiny, select_best, to_corners
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
 from clip_vectorizer.models.owl import OwlPatches, OwlTowers
@@ -31,10 +31,11 @@ class OwlGrounder:
         return GrounderInfo(detector.name, detector.revision, fused=False, own_vectors=self._own_vectors)
 
     def propose(self, image: Image.Image, limit: int) -> Regions:
-        """Return the boxes of the highest objectness that overlap little."""
+        """Return the boxes of the highest objectness that overlap little, none in the padding."""
         regions, _ = self._read(image)
         assert regions.vectors_nd is not None
-        order = np.argsort(-regions.objectness_n, kind="stable")[:CANDIDATES]
+        order = np.argsort(-regions.objectness_n, kind="stable")
+        order = order[areas(regions.boxes_n4[order]) > 0][:CANDIDATES]
         kept = order[suppress(regions.boxes_n4[order], regions.objectness_n[order], MOST_OVERLAP)][:limit]
         return Regions(regions.boxes_n4[kept], regions.objectness_n[kept], regions.vectors_nd[kept])
 

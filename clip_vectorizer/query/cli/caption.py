@@ -6,14 +6,6 @@ from typing import Any
 import click
 
 from clip_vectorizer.cli_common import Exclusion, GroupedCommand, Values, combine_options, grouped_option
-from clip_vectorizer.common_options import (
-    collection_option,
-    consistency_option,
-    tenant_option,
-    vectorizer_key_option,
-    vectorizer_option,
-    weaviate_options,
-)
 from clip_vectorizer.query.choices import (
     CAPTION_LABELS,
     CAPTION_LEAST,
@@ -23,6 +15,7 @@ from clip_vectorizer.query.choices import (
     CAPTION_WAYS,
     PROMPT_SETS,
 )
+from clip_vectorizer.query.cli.connection import collection_options
 
 HELP = """Write captions for the stored images, which word searches then find.
 
@@ -154,12 +147,7 @@ RULES = (
 
 @click.command("clip-caption", cls=GroupedCommand, rules=RULES, help=HELP)
 @caption_options
-@collection_option
-@tenant_option
-@consistency_option
-@weaviate_options
-@vectorizer_option
-@vectorizer_key_option
+@collection_options
 def main(**values: Any) -> None:
     from clip_vectorizer.query.cli.caption_actions import run  # imports weaviate-client, which takes a second
 

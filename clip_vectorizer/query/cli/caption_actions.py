@@ -1,21 +1,22 @@
 """What `clip-caption` does: read the options, write captions, print them."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.exit_codes import SOME_FAILED
 from clip_vectorizer.progress import count_items
 from clip_vectorizer.query.captions.choose import CaptionArguments
 from clip_vectorizer.query.captions.writing import Caption, CaptionCounts
 from clip_vectorizer.query.choices import CAPTION_LABELS, CAPTION_REGIONS
-from clip_vectorizer.query.cli.classify_actions import parse_all_labels
-from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
-from clip_vectorizer.query.image_search import ImageSearch
-from clip_vectorizer.terminal import escape_line
+from clip_vectorizer.query.cli.connection import open_search
+from clip_vectorizer.query.cli.image_results import ResultCounts, ResultFormat, print_results
+from clip_vectorizer.query.cli.label_names import parse_all_labels
+from clip_vectorizer.query.display.tables import prepare_streams
 
 COLUMN_NAMES = ("path", "caption")
 
@@ -24,16 +25,7 @@ def run(values: Mapping[str, Any]) -> None:
     """`values`: the command's parameters. Exits with 3 if some images got no caption."""
     prepare_streams()
     arguments = build_arguments(values)
-    with ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        collection=values["collection"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-    ) as search:
+    with open_search(values) as search:
         captions = search.write_captions(values["by"], **arguments)
         failed = show_captions(count_items(captions, streaming=values["as_json"]), values["as_json"], captions.counts)
     sys.exit(SOME_FAILED if failed else 0)
@@ -57,38 +49,37 @@ def build_arguments(values: Mapping[str, Any]) -> CaptionArguments:
     )
 
 
-def show_captions(captions: Iterable[Caption], as_json: bool, counts: CaptionCounts) -> int:
-    """Print all captions, JSON lines as they come; the table and the counts also when the run ends early.
+def show_captions(captions: Generator[Caption], as_json: bool, left_out: CaptionCounts) -> int:
+    """Print all captions, see print_results, then the counts, also when the run ends early.
 
     Returns how many images got none.
     """
-    done: list[Caption] = []
+    counts = ResultCounts()
     try:
-        for caption in captions:
-            done.append(caption)
-            if as_json:
-                print_json(to_json(caption))
-            if caption.error:
-                click.echo(escape_line(f"{caption.path}: {caption.error}"), err=True)
+        print_results(captions, ResultFormat(COLUMN_NAMES, format_cells, to_json), as_json, counts)
     finally:
-        good = [each for each in done if not each.error]
-        if good and not as_json:
-            print_table(COLUMN_NAMES, [(each.path, each.caption) for each in good])
-        click.echo(format_counts(len(good), len(done) - len(good), counts), err=True)
-    return len(done) - len(good)
+        click.echo(format_counts(counts.good, counts.failed, left_out), err=True)
+    return counts.failed
 
 
 def format_counts(written: int, failed: int, counts: CaptionCounts) -> str:
     """
     >>> format_counts(3, 0, CaptionCounts(given=2, done=5))
     '3 captions written; 2 images have their own; 5 were captioned before'
+    >>> format_counts(1, 1, CaptionCounts(given=1, done=1))
+    '1 caption written; 1 image got none; 1 image has its own; 1 was captioned before'
     """
+    own, before = ("has its own" if counts.given == 1 else "have their own"), ("was" if counts.done == 1 else "were")
     others = (
-        (failed, f"{failed} images got none"),
-        (counts.given, f"{counts.given} images have their own"),
-        (counts.done, f"{counts.done} were captioned before"),
+        (failed, f"{format_count(failed, 'image')} got none"),
+        (counts.given, f"{format_count(counts.given, 'image')} {own}"),
+        (counts.done, f"{counts.done} {before} captioned before"),
     )
-    return "; ".join([f"{written} captions written", *(text for count, text in others if count)])
+    return "; ".join([f"{format_count(written, 'caption')} written", *(text for count, text in others if count)])
+
+
+def format_cells(caption: Caption) -> tuple[str, ...]:
+    return caption.path, caption.caption
 
 
 def to_json(caption: Caption) -> dict[str, object]:

@@ -14,17 +14,9 @@ from clip_vectorizer.cli_common import (
     combine_options,
     grouped_option,
 )
-from clip_vectorizer.common_options import (
-    ALLOW_ADDRESS,
-    ALLOW_ADDRESS_ATTRIBUTES,
-    collection_option,
-    consistency_option,
-    tenant_option,
-    vectorizer_key_option,
-    vectorizer_option,
-    weaviate_options,
-)
+from clip_vectorizer.common_options import ALLOW_ADDRESS, ALLOW_ADDRESS_ATTRIBUTES
 from clip_vectorizer.query.choices import AUTO, DEFAULT_SHOTS, IMAGES, LABELS, PROBE_SUFFIX, PROMPT_SETS, STRATEGIES
+from clip_vectorizer.query.cli.connection import collection_options
 
 HELP = """Classify images by the labels that you name: FILES, the hits of --query, or the whole collection.
 
@@ -186,12 +178,7 @@ RULES = (
 @click.command("clip-classify", cls=GroupedCommand, rules=RULES, help=HELP)
 @click.argument("files", nargs=-1, type=click.Path())
 @classify_options
-@collection_option
-@tenant_option
-@consistency_option
-@weaviate_options
-@vectorizer_option
-@vectorizer_key_option
+@collection_options
 def main(**values: Any) -> None:
     from clip_vectorizer.query.cli.classify_actions import run  # imports weaviate-client, which takes a second
 

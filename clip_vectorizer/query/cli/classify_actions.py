@@ -1,9 +1,7 @@
 """What `clip-classify` does: read the options, choose a threshold with --other-from, classify, print."""
 
-import re
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,18 @@ from clip_vectorizer.query.adapt.boosts import few_shot, linear_probe, remove_me
 from clip_vectorizer.query.adapt.probe_file import TrainedProbe
 from clip_vectorizer.query.adapt.threshold import Threshold
 from clip_vectorizer.query.choices import AUTO, PROBE_SUFFIX
-from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
+from clip_vectorizer.query.cli.connection import open_search
+from clip_vectorizer.query.cli.image_results import ResultCounts, ResultFormat, print_results
+from clip_vectorizer.query.cli.label_names import parse_all_labels
+from clip_vectorizer.query.display.tables import prepare_streams
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.labels.label_store import parse_label
-from clip_vectorizer.query.prompts import normalize_text, read_lines, select_prompt_set
+from clip_vectorizer.query.prompts import normalize_text, select_prompt_set
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
 from clip_vectorizer.query.zeroshot.scores import Boost, Classification
 from clip_vectorizer.terminal import escape_line
 
 QUERY_LIMIT = 10  # images of --query, without --limit
-FILE_MARK = "@"
-# A name in quotes, or everything before the next comma; two of the commas are Chinese.
-LABEL_NAME = re.compile('\\s*"([^"]*)"\\s*(?=[,\uff0c\u3001]|$)|[^,\uff0c\u3001]*')
-TABLE_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 COLUMN_NAMES = ("path", "label", "score", "margin", "runner-up")
 LEAST_FIXED_SCORE = 0.0005  # a lower one would be 0.000
 
@@ -67,7 +64,8 @@ def run(values: Mapping[str, Any]) -> None:
     """`values`: the command's parameters. Exits with 3 if some images could not be classified."""
     prepare_streams()
     request = build_request(values)
-    with open_search(request, values) as search:
+    collection = values["collection"] if request.needs_collection else None
+    with open_search({**values, "collection": collection}) as search:
         if request.probe:
             request.probe.check_model(search.info)
         arguments = request.arguments
@@ -77,20 +75,6 @@ def run(values: Mapping[str, Any]) -> None:
         counted = count_items(results, streaming=request.as_json)
         failed = show_classifications(counted, request.as_json, request.why_nothing)
     sys.exit(SOME_FAILED if failed else 0)
-
-
-def open_search(request: ClassifyRequest, values: Mapping[str, Any]) -> AbstractContextManager[ImageSearch]:
-    return ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"] if request.needs_collection else None,
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-        allow_addresses=values["allow_addresses"],
-    )
 
 
 def select_images(request: ClassifyRequest, search: ImageSearch) -> ClassifyInput:
@@ -193,54 +177,16 @@ def build_boost(values: Mapping[str, Any]) -> Boost | None:
     return remove_means() if values["remove_means"] else None
 
 
-def parse_all_labels(options: Sequence[str]) -> list[str]:
-    """The labels of all `--labels`: comma-separated names, or the lines of a file. Raises InputError."""
-    return [label for option in options for label in parse_labels(option)]
-
-
-def parse_labels(option: str) -> list[str]:
-    if not option.startswith(FILE_MARK):
-        return split_names(option)
-    file = Path(option.removeprefix(FILE_MARK))
-    lines = read_lines(file, f"--labels {option}", "one label per line")
-    separator = TABLE_SEPARATORS.get(file.suffix.lower())
-    if separator and any(separator in line for line in lines):
-        raise InputError(f"--labels {option} is a table of several columns; name a text file with one label per line")
-    return lines
-
-
-def split_names(text: str) -> list[str]:
-    names, at = [], 0
-    while at <= len(text) and (match := LABEL_NAME.match(text, at)):
-        names.append(match[0] if match[1] is None else match[1])
-        at = match.end() + 1
-    return names
-
-
 def show_classifications(results: Generator[Classification], as_json: bool, why_nothing: str) -> int:
-    """Print all results, JSON lines as they come; the table also when an error or Ctrl-C ends the run early.
-
-    Returns how many images could not be classified.
-    """
-    done: list[Classification] = []
-    try:
-        with closing(results):
-            for result in results:
-                done.append(result)
-                if as_json:
-                    print_json(to_json(result))
-                if result.error:
-                    click.echo(escape_line(f"{result.path}: {result.error}"), err=True)
-    finally:
-        good = [result for result in done if not result.error]
-        if good and not as_json:
-            print_table(COLUMN_NAMES, [format_cells(each) for each in good])
-    failed = len(done) - len(good)
-    if failed:
-        click.echo(f"{failed} of {len(done)} images could not be classified", err=True)
-    if not done:
+    """Print all results, see print_results. Returns how many images could not be classified."""
+    counts = ResultCounts()
+    print_results(results, ResultFormat(COLUMN_NAMES, format_cells, to_json), as_json, counts)
+    total = counts.good + counts.failed
+    if counts.failed:
+        click.echo(f"{counts.failed} of {total} images could not be classified", err=True)
+    if not total:
         click.echo(f"nothing to classify: {why_nothing}", err=True)
-    return failed
+    return counts.failed
 
 
 def format_cells(result: Classification) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from clip_vectorizer.common_options import (
     json_option,
     tenant_option,
     vectorizer_key_option,
-    vectorizer_option,
     weaviate_options,
 )
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
 from clip_vectorizer.query.choices import DIGITS, LIMIT_LANGUAGES, LIMIT_TASKS, MAX_DRAWINGS, MIN_VECTORS
+from clip_vectorizer.query.cli.connection import service_options
 
 RUN = "run"
 
@@ -66,9 +66,7 @@ RUN_RULES = (
 )
 @json_option
 @tenant_option
-@weaviate_options
-@vectorizer_option
-@vectorizer_key_option
+@service_options
 def run(**values: Any) -> None:
     """Evaluate the sidecar's model on FOLDER, where each subfolder of images is a class, or on a collection.
 

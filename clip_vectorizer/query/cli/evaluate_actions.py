@@ -14,6 +14,7 @@ import numpy as np
 from weaviate import WeaviateClient
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.collections import read_collection
 from clip_vectorizer.database.connection import connect_weaviate, weaviate_errors
 from clip_vectorizer.defaults import MEASURED_QUANTIZERS
@@ -147,7 +148,8 @@ def split_vectors(stored: list[Vectors], count: int | None, queries: int) -> tup
     """The vectors (N, D) to index, and others (Q, D) of the same kind as queries. Raises InputError for too few."""
     if count is None and len(stored) < MIN_VECTORS:
         raise InputError(
-            f"{len(stored)} vectors are stored, too few to measure; --vectors {MIN_VECTORS} generates more from them"
+            f"{format_count(len(stored), 'vector')} stored, too few to measure; --vectors {MIN_VECTORS} generates "
+            "more from them"
         )
     vectors_nd = unit(np.stack(stored)) if stored else np.empty((0, 0), dtype=np.float32)
     if count is not None:

@@ -13,18 +13,9 @@ from clip_vectorizer.cli_common import (
     combine_options,
     grouped_option,
 )
-from clip_vectorizer.common_options import (
-    ALLOW_ADDRESS,
-    ALLOW_ADDRESS_ATTRIBUTES,
-    WEAVIATE_OPTIONS,
-    collection_option,
-    consistency_option,
-    tenant_option,
-    vectorizer_key_option,
-    vectorizer_option,
-    weaviate_options,
-)
+from clip_vectorizer.common_options import ALLOW_ADDRESS, ALLOW_ADDRESS_ATTRIBUTES, WEAVIATE_OPTIONS
 from clip_vectorizer.query.choices import GROUND_NMS, GROUND_THRESHOLD, GROUND_TOP, PROMPT_SETS
+from clip_vectorizer.query.cli.connection import collection_options
 
 HELP = """Find where in IMAGE the things are that SENTENCE names, or that they are not in it.
 
@@ -114,7 +105,7 @@ ground_options = combine_options(
 
 
 def is_stored(values: Values) -> bool:
-    from clip_vectorizer.query.grounding.ground import find_stored_key
+    from clip_vectorizer.query.grounding.image_names import find_stored_key
 
     return find_stored_key(values["image"], values["stored"]) is not None
 
@@ -139,13 +130,8 @@ RULES = (
 @click.argument("image")
 @click.argument("sentence", nargs=-1)
 @ground_options
-@collection_option
-@tenant_option
-@consistency_option
-@weaviate_options
-@vectorizer_option
-@vectorizer_key_option
+@collection_options
 def main(**values: Any) -> None:
-    from clip_vectorizer.query.cli.ground_actions import run  # imports weaviate-client, which takes a second
+    from clip_vectorizer.query.cli.ground_actions import run  # imports numpy and Pillow
 
     run(values)

@@ -3,31 +3,30 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from PIL import Image
 
 from clip_vectorizer.address_guard import AddressGuard
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import ImageRefused, InputError, WeaviateUnreachable
+from clip_vectorizer.errors import ImageRefused, InputError, Unreachable
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.near_strings import did_you_mean
-from clip_vectorizer.query.cli.classify_actions import split_names
+from clip_vectorizer.query.cli.connection import open_search
+from clip_vectorizer.query.cli.label_names import split_names
 from clip_vectorizer.query.display.tables import prepare_streams, print_json, print_table
 from clip_vectorizer.query.grounding.coco import build_coco
-from clip_vectorizer.query.grounding.ground import (
-    GroundContext,
-    GroundOptions,
-    find_stored_key,
-    ground_picture,
-)
+from clip_vectorizer.query.grounding.ground import GroundContext, GroundOptions, ground_picture
 from clip_vectorizer.query.grounding.groundings import Grounding, PhraseBox, PictureGroundings
+from clip_vectorizer.query.grounding.image_names import find_stored_key, list_near_files
 from clip_vectorizer.query.grounding.page import list_places, render_page
 from clip_vectorizer.query.grounding.picture import can_draw, encode_picture
-from clip_vectorizer.query.grounding.stored_regions import list_near_files
-from clip_vectorizer.query.image_search import ImageSearch
+from clip_vectorizer.query.image_inputs import shorten_name
 from clip_vectorizer.terminal import escape_line
+
+if TYPE_CHECKING:
+    from clip_vectorizer.query.image_search import ImageSearch
 
 
 def run(values: Mapping[str, Any]) -> None:
@@ -73,30 +72,21 @@ def open_context(values: Mapping[str, Any]) -> Iterator[GroundContext]:
         yield GroundContext(sidecar.meta(), sidecar, None, guard)
 
 
-def connect_collection(values: Mapping[str, Any]) -> ImageSearch:
-    """Raises WeaviateUnreachable that begins with the file's name if it was probably meant to be a file."""
+def connect_collection(values: Mapping[str, Any]) -> "ImageSearch":
+    """Raises InputError and Unreachable that begin with the file's name if it was probably meant to be a file."""
     try:
         return open_search(values)
-    except WeaviateUnreachable as error:
+    except (InputError, Unreachable) as error:
         if values["stored"]:
             raise
-        meant = did_you_mean(values["image"], list_near_files(values["image"]))
-        raise WeaviateUnreachable(
-            f"no file is called {values['image']}; {meant}looked for it in the collection: {error}"
-        ) from error
+        raise explain_missing_file(values["image"], error) from error
 
 
-def open_search(values: Mapping[str, Any]) -> ImageSearch:
-    return ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-    )
+def explain_missing_file(name: str, error: InputError | Unreachable) -> InputError | Unreachable:
+    """`error`: why it could not be looked for in the collection, either."""
+    meant = did_you_mean(name, list_near_files(name)) or "check the name. "
+    sentence = f"no file is called {shorten_name(name)}; {meant}As a stored image it cannot be looked up: {error}"
+    return InputError(sentence) if isinstance(error, InputError) else Unreachable(sentence)
 
 
 def choose_pixels(found: PictureGroundings, decoded: DecodedImage | None, context: GroundContext) -> Image.Image:

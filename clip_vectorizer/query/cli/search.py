@@ -20,15 +20,10 @@ from clip_vectorizer.common_options import (
     ALLOW_ADDRESS_ATTRIBUTES,
     VECTORIZER_OPTIONS,
     WEAVIATE_OPTIONS,
-    collection_option,
-    consistency_option,
-    tenant_option,
-    vectorizer_key_option,
-    vectorizer_option,
-    weaviate_options,
 )
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.query.choices import FORCE, PROPERTY_MARK
+from clip_vectorizer.query.cli.connection import collection_options
 
 HELP = """Find the images nearest to TEXT, to an image, or to a sum of several; best first.
 
@@ -227,12 +222,7 @@ RULES = (
 @click.command("clip-search", cls=GroupedCommand, rules=RULES, help=HELP)
 @click.argument("text", nargs=-1)
 @search_options
-@collection_option
-@tenant_option
-@consistency_option
-@weaviate_options
-@vectorizer_option
-@vectorizer_key_option
+@collection_options
 def main(**values: Any) -> None:
     from clip_vectorizer.query.cli.search_actions import run  # imports weaviate-client, which takes a second
 

@@ -2,8 +2,7 @@
 
 import base64
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -14,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.choices import PROPERTY_MARK
+from clip_vectorizer.query.cli.connection import open_search
 from clip_vectorizer.query.cli.search_request import (
     STDOUT,
     HitFields,
@@ -48,6 +49,7 @@ from clip_vectorizer.terminal import escape_line
 
 HIT_FIELDS = ("path", "similarity", "distance", "id", "label", "caption")
 LIST_COLUMNS = ("path", "id", "label", "caption")
+CUT_COLUMNS = ("caption", "label")  # where a terminal is too narrow
 NO_VALUE = "(none)"  # name of the group of images without the property
 NUL = b"\0"
 
@@ -68,22 +70,6 @@ def run(values: Mapping[str, Any]) -> None:
                     return
                 sections = search(images, request)
             show(sections, request, values["collection"])
-
-
-@contextmanager
-def open_search(values: Mapping[str, Any]) -> Iterator[ImageSearch]:
-    with ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        collection=values["collection"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-        allow_addresses=values["allow_addresses"],
-    ) as images:
-        yield images
 
 
 def search(images: ImageSearch, request: SearchCommandRequest) -> list[Group]:
@@ -223,7 +209,7 @@ def format_heading(section: Group) -> str:
 
 def show_section(hits: Sequence[Hit], fields: HitFields, method: DrawingMethod | None) -> None:
     if method is None:
-        print_table(column_names(fields), [format_row(hit, fields) for hit in hits])
+        print_table(column_names(fields), [format_row(hit, fields) for hit in hits], CUT_COLUMNS)
     else:
         check_stdout()
         console = Console(force_terminal=True, color_system="truecolor", highlight=False)
@@ -272,7 +258,7 @@ def build_card(hit: Hit, fields: HitFields) -> Text:
 def write_sheet(file: Path, title: str, collection: str, sections: Sequence[Group], grouped: bool) -> None:
     """A contact sheet, to standard output or to a file, which is then named on stderr."""
     count = sum(len(section.hits) for section in sections)
-    images = f"{count} image{'s' * (count != 1)}"
+    images = format_count(count, "image")
     pieces = render_contact_sheet(title, f"{images} of the collection {collection}, best first", sections, grouped)
     if file == STDOUT:
         for piece in pieces:
@@ -294,7 +280,7 @@ def show_list_as_json(images: Iterable[StoredImage], fields: HitFields) -> None:
 def show_list(images: Iterable[StoredImage], fields: HitFields) -> None:
     rows = [[*(getattr(image, name) for name in LIST_COLUMNS), *format_properties(image, fields)] for image in images]
     if rows:
-        print_table([*LIST_COLUMNS, *fields.properties], rows)
+        print_table([*LIST_COLUMNS, *fields.properties], rows, CUT_COLUMNS)
     else:
         click.echo("no images: the collection is empty, or no image is left by --where or --after", err=True)
 

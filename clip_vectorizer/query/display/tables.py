@@ -13,12 +13,13 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from weaviate.collections.classes.types import GeoCoordinate
 
 from clip_vectorizer.terminal import escape_line, escape_text
 from clip_vectorizer.vectors import Box
 
 COLUMN_GAP = "  "
+PATH_COLUMN = "path"
+LEAST_WIDTH = 8  # terminal cells of a column that is cut or folded
 
 TableCells = Sequence[str]
 
@@ -52,6 +53,8 @@ def to_json_value(value: object) -> object:
     """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    from weaviate.collections.classes.types import GeoCoordinate  # takes a second, and few values get here
+
     if isinstance(value, GeoCoordinate):
         return {"latitude": value.latitude, "longitude": value.longitude}
     return str(value)
@@ -88,10 +91,12 @@ def check_stdout() -> None:
         raise OSError(errno.EBADF, "standard output is closed")
 
 
-def print_table(head: TableCells, rows: Sequence[TableCells]) -> None:
+def print_table(head: TableCells, rows: Sequence[TableCells], cut: TableCells = ()) -> None:
+    """`cut`: columns that a terminal cuts off where the table is too wide, the first of them first."""
     rows = [[escape_line(cell) for cell in row] for row in rows]
     if is_terminal():
-        Console().print(build_table(head, rows))
+        console = Console()
+        console.print(build_table(head, rows, fit_widths(head, rows, cut, console.width), cut))
         return
     for line in align_columns([head, *rows]):
         print_output(line)
@@ -101,14 +106,47 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def build_table(head: TableCells, rows: Sequence[TableCells]) -> Table:
-    """Fold long cells: a truncated path cannot be copied."""
+def build_table(
+    head: TableCells, rows: Sequence[TableCells], widths: Sequence[int | None], cut: TableCells = ()
+) -> Table:
+    """Fold long cells, for a truncated path cannot be copied; only the columns of `cut` end in "..."."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    for name, width in zip(head, widths, strict=True):
+        is_cut = name in cut
+        table.add_column(name, width=width, no_wrap=is_cut, overflow="ellipsis" if is_cut else "fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: brackets in a path are not markup
     return table
+
+
+def fit_widths(head: TableCells, rows: Sequence[TableCells], cut: TableCells, room: int) -> Sequence[int | None]:
+    """The widths of columns, in terminal cells. None: rich chooses, for no column may be cut.
+
+    What is too wide is taken from the columns of `cut`, then from others as far as no word breaks, and last from the
+    path.
+
+    >>> row = ("apple.png", "0.308 at 0,0,1,1", "a red apple · 红苹果")
+    >>> fit_widths(("path", "region", "caption"), [row], ["caption"], 40)
+    [9, 16, 11]
+    >>> fit_widths(("path", "region", "caption"), [row], ["caption"], 30)
+    [9, 9, 8]
+    """
+    if not cut:
+        return [None] * len(head)
+    columns = [*zip(head, *rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in columns]
+    excess = sum(widths) + len(COLUMN_GAP) * (len(widths) - 1) - room
+    for index in sorted(range(len(head)), key=lambda index: rank_column(head[index], cut)):
+        is_foldable = head[index] == PATH_COLUMN or head[index] in cut
+        least = LEAST_WIDTH if is_foldable else max(cell_len(word) for cell in columns[index] for word in cell.split())
+        taken = max(0, min(excess, widths[index] - least))
+        widths[index], excess = widths[index] - taken, excess - taken
+    return widths
+
+
+def rank_column(name: str, cut: TableCells) -> int:
+    """The order in which columns become narrower."""
+    return cut.index(name) if name in cut else len(cut) + (name == PATH_COLUMN)
 
 
 def align_columns(rows: Sequence[TableCells]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from weaviate import WeaviateClient
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import CAPTION, LABEL, PATH
 from clip_vectorizer.errors import InputError, SidecarRefused
@@ -152,7 +153,7 @@ def list_folder_images(folder: Path) -> list[LabelledImage]:
     items = [LabelledImage(file.relative_to(folder).as_posix(), file.parent.name, read_caption(file)) for file in files]
     in_folders = [item for item in items if "/" in item.path]
     if not in_folders:
-        found = f"it contains {len(items)} images, but" if items else "it contains no images, and"
+        found = f"it contains {format_count(len(items), 'image')}, but" if items else "it contains no images, and"
         raise InputError(
             f"{folder}: {found} no folder for a class; sort them into folders such as {folder}/cat and {folder}/dog"
         )

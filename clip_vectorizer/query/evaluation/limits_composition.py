@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.limits_choices import (
@@ -64,8 +65,8 @@ def select_countable(drawings: Sequence[NamedDrawing], phrases: LimitPhrases, ta
     countable = [each for each in drawings if phrases.is_countable(each.name)]
     if len(countable) < LEAST_DRAWINGS:
         raise InputError(
-            f"{task}: {len(countable)} images have a short name of one thing, such as `cat`, as their caption in "
-            f"{phrases.language!r}; at least {LEAST_DRAWINGS} are needed"
+            f"{task}: {format_count(len(countable), 'image')} with a short name of one thing, such as `cat`, as "
+            f"caption in {phrases.language!r}; at least {LEAST_DRAWINGS} are needed"
         )
     return countable
 

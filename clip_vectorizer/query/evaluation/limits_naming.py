@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.limits_choices import (
@@ -84,8 +85,8 @@ def measure_look_alikes(
             unlike.append(build_naming_choice(drawing, others, phrases))
     if len(alike) < LEAST_DRAWINGS:
         raise InputError(
-            f"look-alikes: {len(alike)} images share a word of their caption with another one of their folder, as "
-            f"`red apple` and `green apple` do; at least {LEAST_DRAWINGS} are needed"
+            f"look-alikes: {format_count(len(alike), 'image')} with a word of the caption of another one of the "
+            f"folder, as `red apple` and `green apple` do; at least {LEAST_DRAWINGS} are needed"
         )
     return LookAlikeResult(
         run_choices(alike, encoder, progress, "look-alikes"), run_choices(unlike, encoder, progress, "look-alikes")

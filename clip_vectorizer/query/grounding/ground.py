@@ -7,10 +7,8 @@ A file goes to the sidecar, whose model finds regions for it; the regions of a s
 P phrases · N regions · B background prompts · D dimensions
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, TypedDict
 
 import numpy as np
@@ -22,16 +20,16 @@ from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.phrase_probability import BACKGROUND, calibrate
 from clip_vectorizer.query.choices import GROUND_NMS, GROUND_THRESHOLD, GROUND_TOP
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
+from clip_vectorizer.query.grounding.image_names import GroundInput, find_stored_key
 from clip_vectorizer.query.grounding.phrases import Phrase, find_phrases, locate_phrases
 from clip_vectorizer.query.grounding.plurals import find_singular
+from clip_vectorizer.query.grounding.region_reader import RegionReader, StoredRegions
 from clip_vectorizer.query.grounding.selection import BoxSelection, RegionScores, select_boxes
-from clip_vectorizer.query.grounding.stored_regions import RegionReader, StoredRegions
 from clip_vectorizer.query.hits import Hit, StoredImage
-from clip_vectorizer.query.image_inputs import ImageInput, is_http_url, name_image, read_or_error, shorten_name
+from clip_vectorizer.query.image_inputs import name_image, read_or_error, shorten_name
 from clip_vectorizer.query.prompts import PromptSet, fill_templates, select_prompt_set
 from clip_vectorizer.vectors import Vectors, ensemble
 
-GroundInput = ImageInput | Hit | StoredImage
 NO_GROUNDER, NO_ROUTE = 501, (404, 405)
 
 
@@ -119,30 +117,6 @@ def choose_phrases(sentence: str, listed: Sequence[str] | None) -> list[Phrase]:
 def fill_prompts(text: str, prompts: PromptSet, model: str) -> tuple[str, ...]:
     """The prompts of a phrase, in the singular: a region shows one thing."""
     return fill_templates(prompts.for_label(text, model).templates, find_singular(text))
-
-
-def find_stored_key(image: GroundInput, stored: bool) -> str | None:
-    """The path or id of a stored image; None for a picture to send to the sidecar.
-
-    A name is a file's where there is such a file, or an address, and not `stored`; else it is a stored image's.
-    Raises InputError for `stored` with a picture that has no name.
-    """
-    if isinstance(image, Hit | StoredImage):
-        return image.id
-    if not isinstance(image, str | os.PathLike):
-        if stored:
-            raise InputError("stored images have a path or an id; this picture has no name, so remove stored")
-        return None
-    name = os.fspath(image)
-    is_file = not stored and (is_http_url(name) or exists(name))
-    return None if is_file else name
-
-
-def exists(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):  # a name that is too long, or with NUL in it
-        return False
 
 
 def fetch_regions(key: str, regions: RegionReader | None) -> StoredRegions:

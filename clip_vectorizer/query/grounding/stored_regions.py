@@ -5,50 +5,27 @@ N regions · D dimensions
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
 
-from clip_vectorizer.boxes import BoxArray
 from clip_vectorizer.client import ModelInfo
 from clip_vectorizer.database.regions import BOX
 from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.query.grounding.image_names import exists, list_near_files
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.image_inputs import shorten_name
 from clip_vectorizer.query.search.calls import SearchableCollection, SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.results import WeaviateObject, read_text
 from clip_vectorizer.query.search.stored_images import find_object, is_uuid
-from clip_vectorizer.vectors import Vectors, unit
+from clip_vectorizer.vectors import unit
 
-MAX_NEAR_FILES = 10_000  # that a mistyped name is compared with
 MAKE_REGIONS = "make them with `clip-ingest SOURCE --regions grid`"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRegions:
-    """The regions of one stored image."""
-
-    path: str
-    boxes_n4: BoxArray
-    vectors_nd: Vectors  # unit rows
-
-
-class RegionReader(Protocol):
-    def fetch(self, key: str) -> StoredRegions:
-        """The regions of the image with this path or id.
-
-        Raises InputError: no such image, or none of its regions; Mismatch: they have vectors of another model.
-        """
-
-    def fetch_picture(self, path: str) -> bytes:
-        """The file of the image at `path`, or its thumbnail. Raises InputError where neither is stored."""
 
 
 class CollectionRegionReader:
@@ -114,10 +91,16 @@ class CollectionRegionReader:
 
     def _build_missing_error(self, key: str) -> InputError:
         stored = [read_text(each, PATH) for each in self._fetch_objects(return_properties=[PATH])]
+        collection, name = self._images.target.collection, shorten_name(key)
+        if exists(key):
+            return InputError(
+                f"no image of the collection {collection} is called {name}; {did_you_mean(key, stored)}"
+                "it is a file: remove --stored, or give a path as `clip-search --list` prints it"
+            )
         meant = did_you_mean(key, [*stored, *list_near_files(key)])
         return InputError(
-            f"no file and no image of the collection {self._images.target.collection} is called "
-            f"{shorten_name(key)}; {meant}give a file, or a path as clip-search prints it"
+            f"no file and no image of the collection {collection} is called {name}; {meant}"
+            "give a file, or a path as `clip-search --list` prints it"
         )
 
     def _fetch_objects(self, collection: str = "", **arguments: Any) -> Sequence[WeaviateObject]:
@@ -127,15 +110,6 @@ class CollectionRegionReader:
 
 def build_no_regions_error(path: str) -> InputError:
     return InputError(f"{path}: no regions are stored; {MAKE_REGIONS}, or give a file")
-
-
-def list_near_files(key: str) -> list[str]:
-    """The files in the folder that `key` names a file of, as paths of the same kind; none where there is no folder."""
-    folder = Path(key).parent
-    try:
-        return [str(folder / each.name) for each in islice(folder.iterdir(), MAX_NEAR_FILES)]
-    except (OSError, ValueError):
-        return []
 
 
 def read_regions(path: str, objects: Sequence[WeaviateObject], vector: str, dimension: int) -> StoredRegions:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from clip_vectorizer.boxes import areas
 from clip_vectorizer.errors import ModelUnavailable, NoGrounder
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.detectors import Detector, load_detector
@@ -191,6 +192,15 @@ def test_owl_finds_regions_before_any_phrase(detector: Load, kind: str) -> None:
     found = grounder.ground(noise(), [["a cat"]])
     for box, cosine in zip(regions.boxes_n4, cosines[0], strict=True):
         assert found.similarities_pn[0, nearest(found.regions.boxes_n4, box)] == pytest.approx(cosine, abs=CLOSE)
+
+
+def test_regions_in_the_padding_of_owlv2_take_no_place(detector: Load) -> None:
+    """Where their boxes are cut off at the picture's sides, nothing is left of them."""
+    grounder, image = OwlGrounder(OwlTowers(detector("owlv2:"))), noise(96, 32)
+    everywhere = grounder.ground(image, [["a cat"]]).regions.boxes_n4
+    assert (areas(everywhere) == 0).any()
+    found = grounder.propose(image, len(everywhere)).boxes_n4
+    assert len(found) > 0 and (areas(found) > 0).all()
 
 
 @pytest.mark.parametrize("kind", FUSED)

@@ -8,8 +8,16 @@ import click
 import pytest
 from PIL import Image
 
+from clip_vectorizer.errors import InputError, Unreachable
 from clip_vectorizer.query.cli.ground import main
-from clip_vectorizer.query.cli.ground_actions import build_request, choose_pixels, show, write_files
+from clip_vectorizer.query.cli.ground_actions import (
+    build_request,
+    choose_pixels,
+    connect_collection,
+    explain_missing_file,
+    show,
+    write_files,
+)
 from clip_vectorizer.query.grounding.groundings import Grounding, PhraseBox, PictureGroundings
 from clip_vectorizer.query.grounding.phrases import Phrase
 from tests.query.grounding.fakes import FakeRegions, build_context
@@ -83,3 +91,19 @@ def test_a_phrase_that_no_font_has_is_numbered_in_the_png(tmp_path: Path, capsys
 def test_a_stored_image_is_drawn_on_the_picture_that_is_stored() -> None:
     found = PictureGroundings("scene.png", "", (), 0.5, None, stored=True)
     assert choose_pixels(found, None, build_context(regions=FakeRegions())).size == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("scenes.png", r"did you mean .*/scene\.png\?"), ("x" * 30, "check the name.")]
+)
+def test_a_missing_file_is_named_where_no_database_can_be_searched(tmp_path: Path, name: str, meant: str) -> None:
+    (tmp_path / "scene.png").touch()
+    values = read_values(str(tmp_path / name), "a cat", "--weaviate-url", "http://127.0.0.1:1")
+    with pytest.raises(Unreachable, match=f"^no file is called .*{name}; {meant} As a stored image it .* no Weaviate"):
+        connect_collection(values)
+
+
+def test_a_missing_file_is_named_where_there_is_no_such_collection() -> None:
+    explained = explain_missing_file("nowhere.png", InputError("Weaviate holds no collection of images called Mine"))
+    assert isinstance(explained, InputError) and explained.exit_code == 2
+    assert str(explained).startswith("no file is called nowhere.png; ") and str(explained).endswith("called Mine")

@@ -15,6 +15,7 @@ from clip_vectorizer.query.cli.search_actions import write_sheet
 from clip_vectorizer.query.display.tables import (
     align_columns,
     build_table,
+    fit_widths,
     format_value,
     prepare_streams,
     print_json,
@@ -51,16 +52,35 @@ def test_wide_characters_take_two_cells() -> None:
     assert lines == ["标签  x", "cat   y"]
 
 
-def test_a_terminal_of_80_columns_shows_every_character_of_a_path() -> None:
-    path = "a-very-long-folder-name/" * 4 + "[bold]红苹果.png"
-    console = Console(width=80)
+HEAD, CUT = ("similarity", "path", "label", "caption", "region"), ("caption", "label")
+REGION, CAPTION = "0.308 at 0.00,0.25,0.33,1.00", "a red apple next to a watermelon · 西瓜旁边的红苹果"
+
+
+def draw(path: str, cut: tuple[str, ...] = CUT) -> list[str]:
+    """The lines of a table in a terminal of 80 columns."""
+    rows, console = [["0.308", path, "fruits", CAPTION, REGION]], Console(width=80)
     with console.capture() as capture:
-        console.print(build_table(("similarity", "path", "label", "caption"), [("0.3", path, "food", "红苹果")]))
+        console.print(build_table(HEAD, rows, fit_widths(HEAD, rows, cut, 80), cut))
     lines = capture.get().splitlines()
     assert max(map(cell_len, lines)) <= 80
-    assert all(part in capture.get() for part in ("[bold]", "similarity"))
-    shown = "".join(line[12:].split("  ")[0].strip() for line in lines[1:])
-    assert shown == path
+    return lines
+
+
+@pytest.mark.parametrize("cut", [CUT, ()])
+def test_a_terminal_of_80_columns_shows_every_character_of_a_path(cut: tuple[str, ...]) -> None:
+    path = "a-very-long-folder-name/" * 4 + "[bold]红苹果.png"
+    head, *lines = draw(path, cut)
+    assert head.startswith("similarity  path")
+    assert "".join(line[12:].split("  ")[0].strip() for line in lines) == path
+
+
+def test_a_caption_is_cut_before_a_path_or_a_region_breaks() -> None:
+    path = "scenes/scene-21.jpg"
+    _, line = draw(path)
+    assert line.split()[:3] == ["0.308", path, "fruits"] and line.rstrip().endswith(REGION) and "…" in line
+    head, *lines = draw("scenes/2024/01/scene-21.jpg")
+    assert "scenes/2024/01/scene-21.jpg" in lines[0] and lines[1].strip() == "0.00,0.25,0.33,1.00"
+    assert head.split() == list(HEAD)
 
 
 def test_control_characters_from_the_database_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_images_outside_of_subfolders_have_no_class(tmp_path: Path) -> None:
     ("counts", "loose", "message"),
     [
         ({}, False, "it contains no images"),
-        ({}, True, "it contains 1 images, but no folder for a class"),
+        ({}, True, "it contains 1 image, but no folder for a class"),
         ({"red": 3}, False, "all images are of one class, 'red'"),
     ],
     ids=["empty", "no folders", "one class"],

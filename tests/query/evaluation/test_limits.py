@@ -135,7 +135,7 @@ def test_an_impossible_task_is_a_note_and_an_error_where_it_was_wanted(folder: P
         file.parent.mkdir(exist_ok=True)
         file.write_bytes((next(folder.rglob(f"{colour}.png"))).read_bytes())
         file.with_suffix(".txt").write_text(f"a very long sentence about {colour} and more of it")
-    with pytest.raises(InputError, match="counting: 0 images have a short name of one thing"):
+    with pytest.raises(InputError, match="counting: 0 images with a short name of one thing"):
         measure_folder(tmp_path, SquareReader(), (COUNTING,))
     findings = measure_folder(tmp_path, ConstantEncoder())
     assert {table.name for table in findings.tables} == {"wording", "wording-spread", "digits", "differences"}

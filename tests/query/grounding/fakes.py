@@ -13,7 +13,7 @@ from clip_vectorizer.boxes import ScoreArray
 from clip_vectorizer.client import Groundings, Regions
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.query.grounding.ground import GroundContext
-from clip_vectorizer.query.grounding.stored_regions import StoredRegions
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.vectors import Vectors, ensemble
 from tests.query.fakes import INFO, FakeSidecar, picture, vector_of
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from clip_vectorizer.errors import InputError, SidecarRefused, VectorizerError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch
-from clip_vectorizer.query.grounding.ground import GroundArguments, GroundInput
+from clip_vectorizer.query.grounding.ground import GroundArguments
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
+from clip_vectorizer.query.grounding.image_names import GroundInput
 from clip_vectorizer.query.grounding.phrases import MAX_PHRASES
 from clip_vectorizer.query.hits import Hit
 from tests.query.fakes import INFO, FakeImages, picture

@@ -93,6 +93,19 @@ def test_a_file_may_have_the_nearest_name(tmp_path: Path) -> None:
         CollectionRegionReader(Pictures(), INFO).fetch(str(tmp_path / "scenes.png"))
 
 
+def test_a_name_that_is_nowhere_near_has_the_ways_out(tmp_path: Path) -> None:
+    """Although in the folder of a long path another file is."""
+    (tmp_path / "scene.png").touch()
+    with pytest.raises(InputError, match=r"no file and no image of .*/quite-another\.png; give a file, or a path as"):
+        CollectionRegionReader(Pictures(), INFO).fetch(str(tmp_path / "quite-another.png"))
+
+
+def test_a_file_that_is_not_stored_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (file := tmp_path / "scene.png").touch()
+    with pytest.raises(InputError, match=r"^no image of .* called .*/scene\.png; it is a file: remove --stored, or"):
+        CollectionRegionReader(Pictures(), INFO).fetch(str(file))
+
+
 @pytest.mark.parametrize("vector", [None, [1.0, 0.0]])
 def test_a_region_of_another_model_is_a_mismatch(vector: list[float] | None) -> None:
     with pytest.raises(Mismatch, match=r"owl\.png: a region has a vector of [02] dimensions, and the model 3"):
