@@ -95,26 +95,29 @@ class SelfTrainingBench:
         """Return the trained head of an arm, after the teacher of its seed."""
         stage = replace(self.stage, seed=seed + STUDENTS * (arm != TEACHER))
         network, file = build_network(EMOJI_DIRECTORY, stage), self.folder / f"{arm}-{seed}.safetensors"
-        if arm != TEACHER and not file.exists():
-            network.load_state_dict(self.train(TEACHER, seed).state_dict())
-
-        def learn() -> Mapping[str, Tensor]:
-            logging.info("%s, seed %d", ARMS[arm], seed)
-            return train_head(network, self.open_pool(arm, seed), self.phrases, stage, file.with_suffix(".checkpoint"))
-
-        network.load_state_dict(load_or_train(file, stage.steps, learn))
-        file.with_suffix(".checkpoint").unlink(missing_ok=True)
+        teach = self.learn if arm == TEACHER else self.continue_teacher
+        network.load_state_dict(load_or_train(file, stage.steps, lambda: teach(network, stage, arm, seed)))
         return network.eval()
 
-    def open_pool(self, arm: str, seed: int) -> ScenePool:
+    def continue_teacher(self, network: RegionNetwork, stage: HeadStage, arm: str, seed: int) -> Mapping[str, Tensor]:
+        """Return the weights of a student, and store the counts of the teacher's labels, if it has any."""
+        first = self.train(TEACHER, seed)
+        network.load_state_dict(first.state_dict())
         if arm != WITH:
-            pool = replace(self.pool, labels_share=1.0) if arm == ALL else self.pool
-            return ScenePool(self.art, self.stage.scenes, pool, None)
-        teacher = Teacher(self.train(TEACHER, seed), self.phrases, self.pool.threshold)
-        scenes = ScenePool(self.art, self.stage.scenes, self.pool, teacher)
-        scenes.label_all()
+            return self.learn(network, stage, arm, seed)
+        teacher = Teacher(first, self.phrases, self.pool.threshold)
+        state = self.learn(network, stage, arm, seed, teacher)
         self.labels_file(seed).write_text(json.dumps(teacher.labels))
-        return scenes
+        return state
+
+    def learn(
+        self, network: RegionNetwork, stage: HeadStage, arm: str, seed: int, teacher: Teacher | None = None
+    ) -> Mapping[str, Tensor]:
+        logging.info("%s, seed %d", ARMS[arm], seed)
+        share = 1.0 if arm == ALL else self.pool.labels_share
+        pool = replace(self.pool, labels_share=share, first=seed * self.pool.scenes)
+        scenes = ScenePool(self.art, stage.scenes, pool, teacher)
+        return train_head(network, scenes, self.phrases, stage, self.folder / f"{arm}-{seed}.checkpoint")
 
     def labels_file(self, seed: int) -> Path:
         return self.folder / f"labels-{seed}.json"
@@ -147,7 +150,7 @@ class SelfTrainingBench:
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), required=True, help="Packages and drawings.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Of the trainings, separated by commas.")
-@click.option("--steps", default=300, show_default=True, type=click.IntRange(1), help="Of each training.")
+@click.option("--steps", default=600, show_default=True, type=click.IntRange(1), help="Of each training.")
 @click.option("--pool", default=2000, show_default=True, type=click.IntRange(2), help="Scenes that there are.")
 @click.option("--labels-share", default=0.1, show_default=True, type=click.FloatRange(0, 1, True), help="With boxes.")
 @click.option("--threshold", default=0.1, show_default=True, help="Score from which a teacher's box is a label.")
@@ -193,9 +196,12 @@ def main(
 
 
 def plan_stage(steps: int, side: int) -> HeadStage:
-    """Return the stage of all trainings: short steps, and a trunk that does not forget names for few scenes."""
+    """Return the stage of all trainings: short steps, and a trunk that does not forget names for few scenes.
+
+    It makes no checkpoint: a training in two parts would count labels twice.
+    """
     scenes = replace(TRAINING_SCENES, size=(side, side), counts=(2, 6), sizes=(16.0, 0.7 * side))
-    return HeadStage(steps=steps, batch=4, tuned=(), checkpoint_steps=100, scenes=scenes)
+    return HeadStage(steps=steps, batch=4, tuned=(), checkpoint_steps=steps + 1, scenes=scenes)
 
 
 def prepare_bench(

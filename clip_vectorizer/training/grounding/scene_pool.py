@@ -135,7 +135,9 @@ class ScenePool:
         self._labelled = max(1, round(pool.scenes * pool.labels_share))
         self._used = pool.scenes if teacher else self._labelled
         self._labels: dict[int, TeacherLabels] = {}
-        self._compose = lru_cache(KEPT)(lambda number: compose_scene(art, plan, random.Random(f"scene {number}")))
+        self._compose = lru_cache(KEPT)(
+            lambda number: compose_scene(art, plan, random.Random(f"scene {pool.first + number}"))
+        )
 
     def draw(self, count: int, rng: random.Random) -> list[Scene]:
         scenes: list[Scene] = []
@@ -143,11 +145,6 @@ class ScenePool:
             scene = self._open(rng.randrange(self._used))
             scenes += [scene] if scene.concepts else []
         return scenes
-
-    def label_all(self) -> None:
-        """Label all scenes without boxes now, so that the teacher's counts are of the whole pool."""
-        for number in range(self._labelled, self._used):
-            self._open(number)
 
     def _open(self, number: int) -> Scene:
         """Return a scene with true boxes, or with those of the teacher."""

@@ -73,11 +73,9 @@ def test_a_scene_is_labelled_once(art: SceneArt, phrases: PhraseVectors) -> None
     """So a phrase has the same box in every epoch, and the counts are of different labels."""
     teacher = make_teacher(phrases, threshold=0.0)
     pool = ScenePool(art, PLAN, SelfTraining(4, 0.25), teacher)
-    pool.label_all()
-    counted = Counter(teacher.labels)
-    assert sum(counted.values()) == sum(len(compose(art, number).concepts) for number in (1, 2, 3))
     boxes = {(each.image.tobytes(), each.boxes_n4.tobytes()) for each in pool.draw(40, random.Random(0))}
-    assert len(boxes) == 4 and teacher.labels == counted
+    assert len(boxes) == 4
+    assert sum(teacher.labels.values()) == sum(len(compose(art, number).concepts) for number in (1, 2, 3))
 
 
 def test_a_score_below_the_threshold_is_no_label(art: SceneArt, phrases: PhraseVectors) -> None:
