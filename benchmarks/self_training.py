@@ -3,9 +3,9 @@
     python benchmarks/self_training.py --work WORK_FOLDER
 
 WORK_FOLDER is that of `clip-vectorizer train grounding`; its folder `self-training` gets heads and results, and what is
-there is not done again. A teacher learns from the scenes with boxes. Three students continue from it, for as many steps
-at the same rates, and differ in their scenes alone: again those of the teacher, these and all others with the teacher's
-boxes, and all scenes with their true boxes. So the first student is what the steps alone bring.
+there is not done again. A teacher learns from the scenes with boxes. Three students continue from it, all for as many
+steps at the same rates, and differ in their scenes alone: again those of the teacher, these and all others with the
+teacher's boxes, and all scenes with their true boxes. So the first student is what the steps alone bring.
 
 All are measured on scenes of drawings that are in no training, by the head alone: alignment and objectness as it has
 learned them, without crops and without a calibration, which would need boxes of its own. Intervals are over scenes.
@@ -54,6 +54,7 @@ from clip_vectorizer.vectors import Vectors
 
 REGIONS = 30  # of a held-out scene: the ten best have nine of ten things
 RESAMPLES = 300  # of an interval
+NEVER = 1 << 30  # steps until the first checkpoint
 STUDENTS = 1000  # added to a seed: students draw their scenes in another order than their teacher
 TEACHER, WITHOUT, WITH, ALL = "teacher", "without", "with", "all"
 ARMS = {
@@ -88,12 +89,14 @@ class SelfTrainingBench:
     phrases: PhraseVectors
     questions: Sequence[Question]
     names_nd: Vectors  # of all concepts, as a phrase names one of them
-    stage: HeadStage
     pool: SelfTraining
+    stage: HeadStage  # of the teacher
+    student_steps: int
 
     def train(self, arm: str, seed: int) -> RegionNetwork:
         """Return the trained head of an arm, after the teacher of its seed."""
-        stage = replace(self.stage, seed=seed + STUDENTS * (arm != TEACHER))
+        student = replace(self.stage, seed=seed + STUDENTS, steps=self.student_steps)
+        stage = replace(self.stage, seed=seed) if arm == TEACHER else student
         network, file = build_network(EMOJI_DIRECTORY, stage), self.folder / f"{arm}-{seed}.safetensors"
         teach = self.learn if arm == TEACHER else self.continue_teacher
         network.load_state_dict(load_or_train(file, stage.steps, lambda: teach(network, stage, arm, seed)))
@@ -150,7 +153,8 @@ class SelfTrainingBench:
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), required=True, help="Packages and drawings.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Of the trainings, separated by commas.")
-@click.option("--steps", default=600, show_default=True, type=click.IntRange(1), help="Of each training.")
+@click.option("--steps", default=600, show_default=True, type=click.IntRange(1), help="Of a teacher.")
+@click.option("--student-steps", default=300, show_default=True, type=click.IntRange(1), help="Of a student.")
 @click.option("--pool", default=2000, show_default=True, type=click.IntRange(2), help="Scenes that there are.")
 @click.option("--labels-share", default=0.1, show_default=True, type=click.FloatRange(0, 1, True), help="With boxes.")
 @click.option("--threshold", default=0.1, show_default=True, help="Score from which a teacher's box is a label.")
@@ -163,6 +167,7 @@ def main(
     work: Path,
     seeds: str,
     steps: int,
+    student_steps: int,
     pool: int,
     labels_share: float,
     threshold: float,
@@ -183,13 +188,14 @@ def main(
     report = Report("Self-training: boxes for some scenes, captions for the others")
     report.begin()
     report.note(
-        f"{pool} scenes of {side} pixels, {round(pool * labels_share)} with boxes; {steps} steps a training; "
+        f"{pool} scenes of {side} pixels, {round(pool * labels_share)} with boxes; {steps} steps of a teacher, then "
+        f"{student_steps} of a student; "
         f"{scenes} scenes of {HELD_OUT_SET}, {absent} absent phrases each; means over seeds {seeds} (least-most)"
     )
-    folder = work / "self-training" / f"{pool}-{labels_share:g}-{threshold:g}-{side}-{steps}"
+    folder = work / "self-training" / f"{pool}-{labels_share:g}-{threshold:g}-{side}-{steps}-{student_steps}"
     experiment = SelfTraining(pool, labels_share, threshold=threshold)
     with flush_denormals():
-        bench = prepare_bench(work, folder, plan_stage(steps, side), experiment, scenes, absent)
+        bench = prepare_bench(work, folder, experiment, scenes, absent, plan_stage(steps, side), student_steps)
         for line in compare_arms(bench, [int(seed) for seed in seeds.split(",")]):
             report.note(line)
     report.write(json_file)
@@ -201,11 +207,11 @@ def plan_stage(steps: int, side: int) -> HeadStage:
     It makes no checkpoint: a training in two parts would count labels twice.
     """
     scenes = replace(TRAINING_SCENES, size=(side, side), counts=(2, 6), sizes=(16.0, 0.7 * side))
-    return HeadStage(steps=steps, batch=4, tuned=(), checkpoint_steps=steps + 1, scenes=scenes)
+    return HeadStage(steps=steps, batch=4, tuned=(), checkpoint_steps=NEVER, scenes=scenes)
 
 
 def prepare_bench(
-    work: Path, folder: Path, stage: HeadStage, pool: SelfTraining, scenes: int, absent: int
+    work: Path, folder: Path, pool: SelfTraining, scenes: int, absent: int, stage: HeadStage, student_steps: int
 ) -> SelfTrainingBench:
     folder.mkdir(parents=True, exist_ok=True)
     packages = fetch_packages(work / "packages")
@@ -215,7 +221,7 @@ def prepare_bench(
     art = map_art(work, packages, concepts, TRAINING_SETS, SCENE_STYLES, TURN)
     _, ask = load_scenes(work, absent)
     names_nd = encode_names(encoder, concepts)
-    return SelfTrainingBench(folder, encoder, art, phrases, ask(scenes, 1), names_nd, stage, pool)
+    return SelfTrainingBench(folder, encoder, art, phrases, ask(scenes, 1), names_nd, pool, stage, student_steps)
 
 
 def encode_names(encoder: Encoder, concepts: Sequence[Concept]) -> Vectors:

@@ -34,7 +34,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> SelfTrainingBench:
     work = tmp_path_factory.mktemp("self-training")
     write_packages(work / "packages")
     stage = replace(plan_stage(steps=2, side=64), batch=2, absent=4, warmup=1, channels=16)
-    return prepare_bench(work, work / "bench", stage, SelfTraining(6, 0.5, threshold=0.0), SCENES, absent=2)
+    pool = SelfTraining(6, 0.5, threshold=0.0)
+    return prepare_bench(work, work / "bench", pool, SCENES, 2, stage, student_steps=1)
 
 
 @pytest.fixture(scope="module")
