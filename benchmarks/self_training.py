@@ -28,7 +28,8 @@ from benchmarks.grounding import Answer, Question, collect_results, encode_promp
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.head import UNCALIBRATED, Calibration, Comparison, HeadGrounder
+from clip_vectorizer.models.grounding.comparison import Calibration, Comparison, HeadParts, Vocabulary
+from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.network import RegionNetwork
 from clip_vectorizer.phrase_probability import sigmoid
 from clip_vectorizer.query.evaluation.grounding import (
@@ -140,14 +141,14 @@ class SelfTrainingBench:
 
     def find(self, network: RegionNetwork) -> Iterator[PhraseResult]:
         """Yield what the head finds for each phrase of the held-out scenes."""
-        head = HeadGrounder(network, self.encoder, UNCALIBRATED, crops=0)
+        head = HeadGrounder(network, self.encoder, HeadParts(Vocabulary(self.names_nd), {}), crops=0)
         own = Calibration((network.log_scale.exp().item(), 0.0, 1.0), network.shift.item())
         for number, question in enumerate(self.questions):
             regions = head.propose(question.scene.image, REGIONS)
             assert regions.vectors_nd is not None
             cosines_pn = self.names_nd[[*question.present, *question.absent]] @ regions.vectors_nd.T
-            logits_pn = own.compute_logits(Comparison(regions, cosines_pn, np.zeros_like(cosines_pn)))
-            yield from collect_results(number, question, Answer(regions.boxes_n4, sigmoid(logits_pn)))
+            logits_pn = own.compute_logits(Comparison(regions, cosines_pn, np.zeros_like(regions.objectness_n)))
+            yield from collect_results(number, question, Answer(regions.boxes_n4, sigmoid(logits_pn), 0.0))
 
 
 @click.command()
