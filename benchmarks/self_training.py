@@ -141,7 +141,7 @@ class SelfTrainingBench:
 
     def find(self, network: RegionNetwork) -> Iterator[PhraseResult]:
         """Yield what the head finds for each phrase of the held-out scenes."""
-        head = HeadGrounder(network, self.encoder, HeadParts(Vocabulary(self.names_nd), {}), crops=0)
+        head = HeadGrounder(network, self.encoder, HeadParts(Vocabulary(self.names_nd), {}), crops=False)
         own = Calibration((network.log_scale.exp().item(), 0.0, 1.0), network.shift.item())
         for number, question in enumerate(self.questions):
             regions = head.propose(question.scene.image, REGIONS)
