@@ -23,7 +23,7 @@ from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
 from clip_vectorizer.training.grounding.plan import LossWeights
 from clip_vectorizer.training.grounding.regions import choose_regions
 from clip_vectorizer.training.grounding.scenes import Scene
-from clip_vectorizer.training.grounding.targets import NOTHING, SceneTargets, assign_places
+from clip_vectorizer.training.grounding.targets import NOTHING, UNSURE, SceneTargets, assign_places
 from clip_vectorizer.training.tower_training import StepLoss
 from clip_vectorizer.training.towers import MEAN, STD
 
@@ -51,7 +51,10 @@ class SceneBatch:
 def make_batch(scenes: Sequence[Scene]) -> SceneBatch:
     """Return scenes of one size with their targets."""
     wide, high = (side // STRIDE for side in scenes[0].image.size)
-    targets = [assign_places(torch.from_numpy(scene.boxes_n4), high, wide) for scene in scenes]
+    targets = [
+        assign_places(torch.from_numpy(scene.boxes_n4), torch.from_numpy(scene.unsure_m4), high, wide)
+        for scene in scenes
+    ]
     return SceneBatch(normalise_scenes(scenes), scenes, targets)
 
 
@@ -72,16 +75,19 @@ def compute_lesson(
     """Return the loss of a batch. `absent`: concepts beside those of the batch."""
     with torch.autocast("cpu", torch.bfloat16):
         maps = network(batch.pixels_b3hw)
-        regions = choose_regions(maps, [torch.from_numpy(scene.boxes_n4) for scene in batch.scenes])
+        truths, unsure = (
+            [torch.from_numpy(getattr(scene, name)) for scene in batch.scenes] for name in ("boxes_n4", "unsure_m4")
+        )
+        regions = choose_regions(maps, truths, unsure)
         vectors_bkd = network.embed(maps, regions.boxes_bk4)
-    concepts_bk = torch.where(regions.things_bk == NOTHING, NOTHING, batch.concepts_n[regions.things_bk])
+    named, sure = regions.things_bk >= 0, regions.things_bk != UNSURE
+    concepts_bk = torch.where(named, batch.concepts_n[regions.things_bk.clamp(min=0)], NOTHING)
     asked = choose_phrases(batch, phrases.concepts, absent, rng)
     truth_bkp = (concepts_bk[..., None] == torch.tensor(asked)).float()
     logits_bkp = network.compare(vectors_bkd @ phrases.draw(asked, rng).T)
-    named = regions.things_bk != NOTHING
     return weigh(
         {
-            "align": align_loss(logits_bkp, truth_bkp, int(named.sum())),
+            "align": align_loss(logits_bkp[sure], truth_bkp[sure], int(named.sum())),
             "naming": name_loss(vectors_bkd[named], phrases.draw_all(rng), concepts_bk[named], NAMING_SCALE),
             **compute_box_losses(maps, batch),
         },
@@ -90,14 +96,14 @@ def compute_lesson(
 
 
 def compute_box_losses(maps: RegionMaps, batch: SceneBatch) -> dict[str, Tensor]:
-    answers_bl = batch.things_bl != NOTHING
+    answers_bl, sure_bl = batch.things_bl >= 0, batch.things_bl != UNSURE
     overlap_k, generalized_k = measure_overlaps(maps.boxes_bl4[answers_bl], batch.boxes_bl4[answers_bl])
     overlaps_bl = torch.zeros_like(maps.objectness_bl)
     overlaps_bl[answers_bl] = overlap_k.detach()
     count = int(answers_bl.sum())
     return {
         "box": (1 - generalized_k).mean(),
-        "objectness": objectness_loss(maps.objectness_bl, overlaps_bl, count),
+        "objectness": objectness_loss(maps.objectness_bl[sure_bl], overlaps_bl[sure_bl], count),
     }
 
 

@@ -12,11 +12,11 @@ OBJECTNESS_POWER = 2.0  # beta of quality focal loss, Li et al. 2020, "Generaliz
 SMALLEST = 1e-6
 
 
-def align_loss(logits_bkp: Tensor, truth_bkp: Tensor, count: int) -> Tensor:
+def align_loss(logits_kp: Tensor, truth_kp: Tensor, count: int) -> Tensor:
     """Return the sigmoid focal loss of all regions and phrases, a share of `count`, as in RetinaNet and GLIP."""
-    missed = F.binary_cross_entropy_with_logits(logits_bkp, truth_bkp, reduction="none")
+    missed = F.binary_cross_entropy_with_logits(logits_kp, truth_kp, reduction="none")
     right = torch.exp(-missed)  # probability of what is true
-    share = FOCAL_SHARE * truth_bkp + (1 - FOCAL_SHARE) * (1 - truth_bkp)
+    share = FOCAL_SHARE * truth_kp + (1 - FOCAL_SHARE) * (1 - truth_kp)
     return (share * (1 - right) ** FOCAL_POWER * missed).sum() / count
 
 
@@ -44,7 +44,7 @@ def area(left_top_k2: Tensor, right_bottom_k2: Tensor) -> Tensor:
     return (right_bottom_k2 - left_top_k2).clamp(min=0).prod(-1)
 
 
-def objectness_loss(logits_bl: Tensor, overlaps_bl: Tensor, count: int) -> Tensor:
+def objectness_loss(logits_l: Tensor, overlaps_l: Tensor, count: int) -> Tensor:
     """Return the quality focal loss: the target of a place is the overlap of its box, 0 where there is nothing."""
-    missed = F.binary_cross_entropy_with_logits(logits_bl, overlaps_bl, reduction="none")
-    return ((logits_bl.sigmoid() - overlaps_bl).abs() ** OBJECTNESS_POWER * missed).sum() / count
+    missed = F.binary_cross_entropy_with_logits(logits_l, overlaps_l, reduction="none")
+    return ((logits_l.sigmoid() - overlaps_l).abs() ** OBJECTNESS_POWER * missed).sum() / count

@@ -43,6 +43,7 @@ class SelfTraining:
     labels_share: float = 0.1  # of the scenes with boxes
     teacher: Path | None = None  # weights of a head in a work folder; None: scenes without boxes are left out
     threshold: float = 0.3  # score from which a box of the teacher is a label
+    first: int = 0  # number of the first scene: each number is another scene
 
 
 @dataclass(frozen=True, slots=True)

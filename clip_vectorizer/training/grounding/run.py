@@ -70,7 +70,7 @@ def train_grounding(plan: GroundingPlan) -> None:
             scenes, teacher = open_scenes(art, phrases, model, plan.stage)
             state = train_head(network, scenes, phrases, plan.stage, plan.work / f"{name}.checkpoint")
             if teacher:
-                log.info("labels of the teacher: %d right, %d wrong", teacher.labels["right"], teacher.labels["wrong"])
+                log.info("labels of the teacher: %s", ", ".join(f"{n} {kind}" for kind, n in teacher.labels.items()))
             return state
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))

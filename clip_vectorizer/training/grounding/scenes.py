@@ -1,13 +1,13 @@
 """Scenes composed of drawings, with boxes and captions that are known: whatever they show, a seed gives the same one.
 
-N things in a scene
+N things in a scene · M boxes of which nothing is known
 """
 
 import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -21,18 +21,23 @@ from clip_vectorizer.training.grounding.scene_art import SceneArt, resize_drawin
 from clip_vectorizer.training.knowledge import LANGUAGES
 
 DrawingBox = tuple[int, int, int, int]  # left, top, right, bottom
+NO_BOXES: BoxArray = np.zeros((0, 4), dtype=np.float32)
 
 PLACES = 30  # tries to place a drawing before the scene goes without it
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One composed picture. Boxes are in pixels; `concepts` has the number of each thing's concept."""
+    """One composed picture. Boxes are in pixels; `concepts` has the number of each thing's concept.
+
+    `unsure_m4`: where there may be a thing, or not: neither is learned from them.
+    """
 
     image: Image.Image
     ground: str
     boxes_n4: BoxArray
     concepts: tuple[int, ...]
+    unsure_m4: BoxArray = field(default_factory=lambda: NO_BOXES)
 
     @property
     def shares_n4(self) -> BoxArray:

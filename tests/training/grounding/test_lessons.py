@@ -1,12 +1,19 @@
 """Targets and losses of the head."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from clip_vectorizer.models.grounding.network import BINS, STRIDE, RegionNetwork, locate_places, pool
+from clip_vectorizer.training.grounding.lessons import compute_box_losses, make_batch
 from clip_vectorizer.training.grounding.losses import align_loss, measure_overlaps, objectness_loss
-from clip_vectorizer.training.grounding.targets import NOTHING, assign_places
+from clip_vectorizer.training.grounding.regions import REGIONS, choose_regions
+from clip_vectorizer.training.grounding.scenes import Scene
+from clip_vectorizer.training.grounding.targets import NOTHING, UNSURE, assign_places
+
+NONE = torch.zeros(0, 4)
 
 
 def boxes(*rows: tuple[float, ...]) -> Tensor:
@@ -14,7 +21,7 @@ def boxes(*rows: tuple[float, ...]) -> Tensor:
 
 
 def test_places_near_the_centre_answer_for_a_thing() -> None:
-    targets = assign_places(boxes((32, 32, 64, 64)), 12, 12)
+    targets = assign_places(boxes((32, 32, 64, 64)), NONE, 12, 12)
     places = locate_places(12, 12, torch.device("cpu"))[targets.things_l == 0]
     assert 9 <= len(places) <= 16 and ((places - 48).abs() <= 1.5 * STRIDE).all()
     assert (targets.boxes_l4[targets.things_l == 0] == boxes((32, 32, 64, 64))).all()
@@ -22,12 +29,41 @@ def test_places_near_the_centre_answer_for_a_thing() -> None:
 
 
 def test_the_smallest_thing_has_a_place() -> None:
-    assert (assign_places(boxes((1, 1, 2, 2)), 4, 4).things_l == 0).sum() == 1
+    assert (assign_places(boxes((1, 1, 2, 2)), NONE, 4, 4).things_l == 0).sum() == 1
 
 
 def test_the_thing_on_top_answers() -> None:
     below, above = (0, 0, 64, 64), (16, 16, 48, 48)
-    assert set(assign_places(boxes(below, above), 8, 8).things_l.tolist()) == {NOTHING, 1}
+    assert set(assign_places(boxes(below, above), NONE, 8, 8).things_l.tolist()) == {NOTHING, 1}
+
+
+def test_places_of_what_is_unsure_are_neither_thing_nor_ground() -> None:
+    thing, unsure = (0, 0, 32, 32), boxes((0, 0, 32, 32), (64, 64, 96, 96))
+    targets = assign_places(boxes(thing), unsure, 12, 12)
+    without = assign_places(boxes(thing), NONE, 12, 12)
+    assert (targets.things_l[without.things_l == 0] == 0).all()  # the thing goes first
+    places = locate_places(12, 12, torch.device("cpu"))[targets.things_l == UNSURE]
+    assert 9 <= len(places) <= 16 and ((places - 80).abs() <= 1.5 * STRIDE).all()
+
+
+def test_regions_of_what_is_unsure_are_known() -> None:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        maps = RegionNetwork(16, channels=16).eval()(torch.rand(2, 3, 64, 64))
+    truths, unsure = [boxes((0, 0, 16, 16))] * 2, [NONE, maps.boxes_bl4[1]]
+    sure, other = choose_regions(maps, truths, unsure).things_bk
+    assert sure.tolist()[0] == 0 and set(sure.tolist()[1:]) <= {0, NOTHING}
+    assert other.tolist()[0] == 1 and other.tolist()[1:] == [UNSURE] * (REGIONS - 1)
+
+
+def test_objectness_is_not_learned_where_nothing_is_known() -> None:
+    image = Image.new("RGB", (64, 64), "white")
+    thing, unsure = (np.array([box], np.float32) for box in ((0, 0, 24, 24), (32, 32, 64, 64)))
+    batch = make_batch([Scene(image, "white", thing, (0,), unsure)])
+    maps = RegionNetwork(16, channels=16).eval()(batch.pixels_b3hw)
+    (slope_bl,) = torch.autograd.grad(compute_box_losses(maps, batch)["objectness"], maps.objectness_bl)
+    unsure_bl = batch.things_bl == UNSURE
+    assert unsure_bl.any() and (slope_bl[unsure_bl] == 0).all() and (slope_bl[~unsure_bl] != 0).all()
 
 
 def test_overlaps_are_those_that_can_be_worked_out() -> None:
@@ -67,7 +103,7 @@ def test_a_network_learns_one_scene() -> None:
     torch.manual_seed(0)
     network = RegionNetwork(8, channels=16).eval()
     pixels, truth = torch.rand(1, 3, 64, 64), boxes((8, 8, 40, 40))
-    targets = assign_places(truth, 8, 8)
+    targets = assign_places(truth, NONE, 8, 8)
     answers = (targets.things_l != NOTHING)[None]
     asked = torch.eye(8)[:4]
     optimizer = torch.optim.Adam([*network.parameters()][-20:], lr=1e-2)  # the neck and what follows
