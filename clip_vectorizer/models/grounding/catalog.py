@@ -6,7 +6,7 @@ from pathlib import Path
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.catalog import find_local_folder
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.grounder import Grounder
+from clip_vectorizer.models.grounding.grounder import Grounder, RegionScorer
 from clip_vectorizer.models.grounding.names import AUTO, DENSE, HEAD, NONE, TILES, explain_grounder
 from clip_vectorizer.models.names import DETECTORS, OWL
 
@@ -44,6 +44,16 @@ def load_grounder(name: str, encoder: Encoder) -> Grounder | None:
 
         return DenseGrounder(encoder)
     raise ModelUnavailable(f"no grounder is called {name!r}: {explain_grounder(name)}")
+
+
+def choose_scorer(grounder: Grounder | None, encoder: Encoder) -> RegionScorer:
+    """What compares phrases with stored regions. Their vectors are the model's, whatever finds regions in pictures.
+
+    A trained head has a calibration for them; else the model's own scale and a background decide.
+    """
+    from clip_vectorizer.models.grounding.phrases import PhraseScorer
+
+    return grounder if isinstance(grounder, RegionScorer) else PhraseScorer(encoder)
 
 
 def load_transformers(name: str, encoder: Encoder) -> Grounder:

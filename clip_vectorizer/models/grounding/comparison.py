@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip_vectorizer.boxes import ScoreArray
-from clip_vectorizer.models.grounding.grounder import Regions
 from clip_vectorizer.models.grounding.scores import compute_logits
 from clip_vectorizer.vectors import Vectors
 
@@ -38,16 +37,16 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Phrases against the regions of one picture."""
+    """Phrases against the regions of one picture, whose objectness is known."""
 
-    regions: Regions
+    objectness_n: ScoreArray
     cosines_pn: ScoreArray
     names_n: ScoreArray  # as `Vocabulary.measure` returns it
 
     @property
     def features_pn3(self) -> ScoreArray:
         """Return the cosine, what other names reach at the region, and the logit of its objectness."""
-        odds_n = compute_logits(self.regions.objectness_n)
+        odds_n = compute_logits(self.objectness_n)
         joined = np.stack(np.broadcast_arrays(self.cosines_pn, self.names_n, odds_n), axis=-1)
         return joined.astype(np.float32)
 

@@ -5,7 +5,7 @@ N regions · P phrases · D dimensions
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -40,6 +40,31 @@ class Groundings:
     similarities_pn: ScoreArray  # what the model compares: cosines, or logits of a fused model
     probabilities_pn: ScoreArray  # 0..1: the box is of the phrase
     truncated: Mapping[int, int] = field(default_factory=dict)  # phrases that were cut: tokens read, by index
+
+
+@dataclass(frozen=True, slots=True)
+class RegionVectors:
+    """Regions that were found before, without their picture, as a database has them."""
+
+    vectors_nd: Vectors  # unit rows, in the space of the sidecar's model: those of crops
+    objectness_n: ScoreArray  # 0..1; NaN where it is not known, as of the cells of a grid
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseScores:
+    """As `Groundings`, of regions that were found before."""
+
+    similarities_pn: ScoreArray
+    probabilities_pn: ScoreArray
+    truncated: Mapping[int, int] = field(default_factory=dict)
+
+
+@runtime_checkable
+class RegionScorer(Protocol):
+    """Compares phrases with regions that were found before. It may run in one thread at a time."""
+
+    def score(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
+        """All regions against all phrases, which are as in `Grounder.ground`. No picture is read."""
 
 
 class Grounder(Protocol):

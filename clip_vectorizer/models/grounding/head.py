@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from clip_vectorizer.boxes import BoxArray, ScoreArray, suppress
 from clip_vectorizer.models.devices import has_fast_bf16, hash_weights
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, Comparison, HeadParts
-from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Comparison, HeadParts
+from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.models.grounding.network import RegionMaps, RegionNetwork
 from clip_vectorizer.models.grounding.phrases import PhraseScorer, find_cut_phrases
 from clip_vectorizer.models.pauses import run_break_work
@@ -35,6 +35,8 @@ MOST_PHRASE_OVERLAP = 0.6  # of two regions that are compared with phrases, whic
 CONSIDERED = 150  # best places, before suppression
 MOST_COMPARED = 16  # best regions of a picture that are compared with phrases
 LEAST_OBJECTNESS = 0.25  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
+# Of a region whose objectness is not known. Its logit is the mean, -.85, of the regions that CROPPED was fitted on.
+USUAL_OBJECTNESS = 0.3
 FEWEST = 3  # regions that are kept whatever their objectness is
 
 
@@ -82,14 +84,25 @@ class HeadGrounder:
 
     def ground(self, image: Image.Image, phrases: Sequence[Sequence[str]]) -> Groundings:
         prepared = self._scorer.prepare(phrases)
-        found = self.compare(image, self._scorer.encode(prepared))
-        return Groundings(found.regions, found.cosines_pn, self.estimate(found), find_cut_phrases(prepared))
+        regions, found = self.compare(image, self._scorer.encode(prepared))
+        return Groundings(regions, found.cosines_pn, self.estimate(found), find_cut_phrases(prepared))
 
-    def estimate(self, found: Comparison) -> ScoreArray:
-        """Return (P, N): the probability that the region is of the phrase."""
-        return sigmoid(self._parts.calibrations[BOTH if self._crops else ALONE].compute_logits(found))
+    def score(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
+        """See RegionScorer: a stored vector is that of a crop."""
+        prepared = self._scorer.prepare(phrases)
+        found = self.compare_stored(regions, self._scorer.encode(prepared))
+        return PhraseScores(found.cosines_pn, self.estimate(found, CROPPED), find_cut_phrases(prepared))
 
-    def compare(self, image: Image.Image, phrases_pd: Vectors) -> Comparison:
+    def compare_stored(self, regions: RegionVectors, phrases_pd: Vectors) -> Comparison:
+        """As `compare`, of regions that were found before, for the calibration CROPPED."""
+        known_n = np.where(np.isnan(regions.objectness_n), np.float32(USUAL_OBJECTNESS), regions.objectness_n)
+        return self.compare_regions(known_n, regions.vectors_nd, phrases_pd)
+
+    def estimate(self, found: Comparison, kind: str | None = None) -> ScoreArray:
+        """Return (P, N): the probability that the region is of the phrase. `kind`: that of `ground`, or CROPPED."""
+        return sigmoid(self._parts.calibrations[kind or (BOTH if self._crops else ALONE)].compute_logits(found))
+
+    def compare(self, image: Image.Image, phrases_pd: Vectors) -> tuple[Regions, Comparison]:
         """`phrases_pd`: as `encode_phrases` returns them."""
         regions = self._find(image, RegionChoice(MOST_COMPARED, MOST_PHRASE_OVERLAP, LEAST_OBJECTNESS))
         vectors_nd = regions.vectors_nd
@@ -97,11 +110,11 @@ class HeadGrounder:
         if self._crops:
             run_break_work()
             vectors_nd = unit(vectors_nd + self.encode_crops(image, regions.boxes_n4))
-        return self.compare_regions(regions, vectors_nd, phrases_pd)
+        return regions, self.compare_regions(regions.objectness_n, vectors_nd, phrases_pd)
 
-    def compare_regions(self, regions: Regions, vectors_nd: Vectors, phrases_pd: Vectors) -> Comparison:
+    def compare_regions(self, objectness_n: ScoreArray, vectors_nd: Vectors, phrases_pd: Vectors) -> Comparison:
         """Compare unit rows; `vectors_nd`: of the regions, by the head, by crops, or the mean of both."""
-        return Comparison(regions, phrases_pd @ vectors_nd.T, self._parts.vocabulary.measure(vectors_nd))
+        return Comparison(objectness_n, phrases_pd @ vectors_nd.T, self._parts.vocabulary.measure(vectors_nd))
 
     def encode_phrases(self, phrases: Sequence[Sequence[str]]) -> Vectors:
         """Return (P, D) unit rows: the mean over the prompts of each phrase."""

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from clip_vectorizer.models.encoder import Encoder, PreparedText
-from clip_vectorizer.models.grounding.grounder import Groundings, Regions
+from clip_vectorizer.models.grounding.grounder import Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.models.pauses import run_break_work
 from clip_vectorizer.phrase_probability import BACKGROUND, calibrate
 from clip_vectorizer.vectors import Vectors, ensemble
@@ -18,7 +18,10 @@ PASS_TEXTS = 64
 
 
 class PhraseScorer:
-    """Compares phrases with regions by the text tower of an encoder, which must not run elsewhere meanwhile."""
+    """Compares phrases with regions by the text tower of an encoder, which must not run elsewhere meanwhile.
+
+    A RegionScorer for the vectors of any model; it needs no objectness.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -30,15 +33,19 @@ class PhraseScorer:
     def compare(self, regions: Regions, phrases: Sequence[Sequence[str]]) -> Groundings:
         """`regions` must have vectors; a phrase's vector is the mean of its prompts'."""
         assert regions.vectors_nd is not None
+        scores = self._score(regions.vectors_nd, phrases)
+        return Groundings(regions, scores.similarities_pn, scores.probabilities_pn, scores.truncated)
+
+    def score(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
+        """See RegionScorer."""
+        return self._score(regions.vectors_nd, phrases)
+
+    def _score(self, vectors_nd: Vectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
         prepared = self.prepare(phrases)
-        similarities_pn = self.encode(prepared) @ regions.vectors_nd.T
-        background_bn, info = self._background_bd @ regions.vectors_nd.T, self._encoder.info
-        return Groundings(
-            regions,
-            similarities_pn,
-            calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias),
-            find_cut_phrases(prepared),
-        )
+        similarities_pn = self.encode(prepared) @ vectors_nd.T
+        background_bn, info = self._background_bd @ vectors_nd.T, self._encoder.info
+        probabilities_pn = calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias)
+        return PhraseScores(similarities_pn, probabilities_pn, find_cut_phrases(prepared))
 
     def prepare(self, phrases: Sequence[Sequence[str]]) -> list[list[PreparedText]]:
         """The tokens of each phrase's prompts."""

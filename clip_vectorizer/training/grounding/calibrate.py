@@ -61,7 +61,7 @@ def compare_scene(
     )
     owned_pm = np.array(asked)[:, None] == np.array(scene.concepts)
     for kind, regions, vectors_nd in embed_scene(grounder, scene):
-        found = grounder.compare_regions(regions, vectors_nd, phrases_pd)
+        found = grounder.compare_regions(regions.objectness_n, vectors_nd, phrases_pd)
         right_nm = overlaps(regions.boxes_n4, scene.shares_n4) >= ENOUGH
         right_pn = (right_nm[None] & owned_pm[:, None]).any(-1)
         yield kind, (found.features_pn3.reshape(-1, 3).astype(np.float64), right_pn.reshape(-1).astype(np.float64))

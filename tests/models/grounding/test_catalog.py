@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.catalog import HEAD_FILE, load_grounder
+from clip_vectorizer.models.grounding.catalog import HEAD_FILE, choose_scorer, load_grounder
 from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
 from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.head_file import (
@@ -20,6 +20,7 @@ from clip_vectorizer.models.grounding.head_file import (
     select_own_weights,
     start_network,
 )
+from clip_vectorizer.models.grounding.phrases import PhraseScorer
 from clip_vectorizer.models.grounding.tiles import TileGrounder
 from tests.models.small import CPU
 
@@ -51,6 +52,15 @@ def test_a_model_with_a_trained_head_has_it_by_itself_and_tiles_by_name(folder: 
     assert isinstance(load_grounder("auto", encoder), HeadGrounder)
     assert isinstance(load_grounder("head", encoder), HeadGrounder)
     assert isinstance(load_grounder("tiles", encoder), TileGrounder)
+
+
+def test_a_trained_head_scores_stored_regions_and_the_model_itself_where_there_is_none(folder: Path) -> None:
+    encoder = load(folder)
+    for name in ("none", "tiles"):
+        assert isinstance(choose_scorer(load_grounder(name, encoder), encoder), PhraseScorer)
+    save_random_head(folder, encoder)
+    grounder = load_grounder("head", encoder)
+    assert choose_scorer(grounder, encoder) is grounder
 
 
 def test_the_head_lists_a_phrase_that_is_longer_than_the_context(folder: Path) -> None:

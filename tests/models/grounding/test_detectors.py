@@ -14,9 +14,9 @@ from clip_vectorizer.errors import ModelUnavailable, NoGrounder
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.detectors import Detector, load_detector
 from clip_vectorizer.models.devices import Placement
-from clip_vectorizer.models.grounding.catalog import load_grounder
+from clip_vectorizer.models.grounding.catalog import choose_scorer, load_grounder
 from clip_vectorizer.models.grounding.fused import CaptionReader, ClassReader, FusedGrounder
-from clip_vectorizer.models.grounding.grounder import Groundings
+from clip_vectorizer.models.grounding.grounder import Groundings, RegionVectors
 from clip_vectorizer.models.grounding.owl import OwlGrounder
 from clip_vectorizer.models.names import DETECTORS, OWL
 from clip_vectorizer.models.owl import OwlTowers
@@ -287,6 +287,9 @@ def test_owl_is_a_model_of_the_sidecar_whose_regions_are_in_the_space_of_its_tex
     found = grounder.ground(noise(), singles(PHRASES))
     assert found.regions.vectors_nd is not None
     np.testing.assert_allclose(found.similarities_pn, vectors_nd[:3] @ found.regions.vectors_nd.T, atol=CLOSE)
+    stored = RegionVectors(found.regions.vectors_nd, found.regions.objectness_n)
+    scores = choose_scorer(grounder, encoder).score(stored, singles(PHRASES))
+    np.testing.assert_allclose(scores.similarities_pn, found.similarities_pn, atol=CLOSE)
     [vector_d] = encoder.encode_images([encoder.prepare_image(noise(32, 32))])
     best = grounder.propose(noise(32, 32), 1).vectors_nd
     assert best is not None and float(vector_d @ best[0]) > 0.999

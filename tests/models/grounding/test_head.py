@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_vectorizer.boxes import BoxArray, areas, overlaps
+from clip_vectorizer.boxes import BoxArray, ScoreArray, areas, overlaps
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.grounding.grounder import RegionVectors
 from clip_vectorizer.models.grounding.head import STEP, HeadGrounder, prepare_scene
 from clip_vectorizer.models.grounding.head_file import load_head
 from tests.models.small import CPU
@@ -81,6 +82,30 @@ def test_boxes_are_shares_of_a_picture_of_any_shape(head: HeadGrounder) -> None:
     scene, truth = compose(480, SIDE)
     assert (overlaps(head.propose(scene, 8).boxes_n4, truth).max(axis=0) >= 0.5).all()
     assert [side % STEP for side in prepare_scene(scene).shape[2:]] == [0, 0]
+
+
+def score_crops(head: HeadGrounder, phrases: Sequence[str], objectness: float | None = None) -> ScoreArray:
+    """Probabilities of the drawings' own boxes as they are stored: by the vectors of their crops."""
+    scene, truth = compose()
+    objectness_n = np.full(len(truth), np.nan if objectness is None else objectness, dtype=np.float32)
+    regions = RegionVectors(head.encode_crops(scene, truth), objectness_n)
+    return head.score(regions, [[phrase] for phrase in phrases]).probabilities_pn
+
+
+@pytest.mark.parametrize("language", [1, 2], ids=["English", "Chinese"])
+@pytest.mark.parametrize("objectness", [None, 0.8], ids=["unknown", "known"])
+def test_stored_regions_are_compared_without_a_picture(
+    head: HeadGrounder, language: int, objectness: float | None
+) -> None:
+    present = score_crops(head, [str(thing[language]) for thing in THINGS], objectness)
+    assert present.argmax(axis=1).tolist() == list(range(len(THINGS)))
+    assert (np.diag(present) >= 0.5).sum() >= 2 and (present[~np.eye(len(THINGS), dtype=bool)] < 0.5).all()
+    assert (score_crops(head, ABSENT, objectness) < 0.5).all()
+
+
+def test_a_stored_region_is_the_more_likely_the_more_it_is_an_object(head: HeadGrounder) -> None:
+    unlikely, unknown, likely = (score_crops(head, ["a red apple"], each)[0, 0] for each in (0.05, None, 0.9))
+    assert unlikely < unknown < likely
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (4000, 20)])
