@@ -20,6 +20,9 @@ first; with `vectors` also `"vectors": [[...]]`, those of the crops in the space
 `POST /ground` with `{"image": "...", "phrases": [["a prompt", "another"]]}` returns `{"boxes": [...], "objectness":
 [...], "similarities": [[...]], "probabilities": [[...]]}`, one row for each phrase, with `warnings` and `truncated` for
 phrases that were truncated. Both answer 501 where the sidecar has no grounder for them.
+Instead of `image`, `POST /ground` accepts regions that were found before: `"regions": {"vectors": [[...]],
+"objectness": [...]}`, vectors of crops in the space of the images, of any length, and the objectness of each, or null
+where it is not known; without the field none is. The response has no `boxes` and no `objectness`. It needs no grounder.
 
 `POST /caption` with `{"images": [...]}` returns `{"captions": ["..."]}`, a sentence for each image, and 501 where the
 sidecar has no captioner.
@@ -42,6 +45,7 @@ TEXTS, IMAGES = "texts", "images"
 IMAGE, PHRASES, LIMIT, VECTORS = "image", "phrases", "limit", "vectors"
 TEXT_VECTORS, IMAGE_VECTORS = "textVectors", "imageVectors"
 REGION_LISTS, BOXES, OBJECTNESS = "regions", "boxes", "objectness"
+GIVEN_REGIONS = "regions"  # of a request: vectors and objectness
 SIMILARITIES, PROBABILITIES = "similarities", "probabilities"
 CAPTIONS = "captions"
 GROUNDER = "grounder"  # of /meta: what finds regions, or null

@@ -21,7 +21,7 @@ from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
 from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.server.captioning import CaptioningBackend
 from clip_vectorizer.server.decode import count_pixels, decode_pixels
-from clip_vectorizer.server.grounding import GroundingBackend, open_picture
+from clip_vectorizer.server.grounding import GroundingBackend, ScoringBackend, open_picture
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.queues import EmbeddingResult, FairPool, ItemKind
 from clip_vectorizer.threads import DaemonThreads
@@ -70,8 +70,9 @@ class Engine:
         decode_threads: int,
         grounding: GroundingBackend | None = None,
         captioning: CaptioningBackend | None = None,
+        scoring: ScoringBackend | None = None,
     ) -> None:
-        self.grounding, self.captioning = grounding, captioning
+        self.grounding, self.captioning, self.scoring = grounding, captioning, scoring
         self._encoder, self._backend, self._limits = encoders[0], backend, limits
         self.cache = VectorCache(limits.cache_bytes)
         self._flights: SingleFlight[EmbeddedItem] = SingleFlight()

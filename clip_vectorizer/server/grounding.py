@@ -1,7 +1,8 @@
 """Regions and phrases of one picture: the decoded picture, the grounder on its device, and what it returns, checked.
 
-The grounder runs on the thread of the model's first device, one picture at a time, so it and the model never run at
-once; batches of texts and images run in its breaks (`models.pauses`). Requests take turns picture by picture.
+Regions that were found before need no picture: a scorer compares them. Grounder and scorer run on the thread of the
+model's first device, one picture at a time, so they and the model never run at once; batches of texts and images run in
+their breaks (`models.pauses`). Requests take turns picture by picture.
 
 N regions · P phrases · D dimensions
 """
@@ -18,7 +19,15 @@ from PIL import Image
 from clip_vectorizer.errors import EncoderFailed, ImageRefused
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.settings import DecodeSettings
-from clip_vectorizer.models.grounding.grounder import Grounder, GrounderInfo, Groundings, Regions
+from clip_vectorizer.models.grounding.grounder import (
+    Grounder,
+    GrounderInfo,
+    Groundings,
+    PhraseScores,
+    Regions,
+    RegionScorer,
+    RegionVectors,
+)
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.decode import add_hint
 
@@ -39,27 +48,19 @@ class GroundingBackend(Protocol):
     async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings: ...
 
 
-class DeviceGrounding:
-    """Runs `grounder` on the first device of `batcher`. `observe` gets the name and the seconds of each call."""
+class ScoringBackend(Protocol):
+    """Runs a RegionScorer: a `DeviceScoring`, or the connection to the process that has one. Raises EncoderFailed."""
 
-    def __init__(self, grounder: Grounder, batcher: Batcher, observe: Callable[[str, float], None]) -> None:
-        self._grounder, self._batcher, self._observe = grounder, batcher, observe
+    async def score(self, owner: object, regions: RegionVectors, phrases: Phrases) -> PhraseScores: ...
 
-    @property
-    def info(self) -> GrounderInfo:
-        return self._grounder.info
 
-    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
-        regions = await self._run("propose", owner, partial(self._grounder.propose, picture, limit))
-        check_regions(regions)
-        return regions
+class DeviceRunner:
+    """Runs calls on the first device of `batcher`. `observe` gets the name and the seconds of each."""
 
-    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
-        groundings = await self._run("ground", owner, partial(self._grounder.ground, picture, phrases))
-        check_groundings(groundings, len(phrases))
-        return groundings
+    def __init__(self, batcher: Batcher, observe: Callable[[str, float], None]) -> None:
+        self._batcher, self._observe = batcher, observe
 
-    async def _run(self, operation: str, owner: object, work: Callable[[], ResultT]) -> ResultT:
+    async def run(self, operation: str, owner: object, work: Callable[[], ResultT]) -> ResultT:
         """Raises EncoderFailed for every error of the grounder: it may raise anything."""
         timed = partial(measure_seconds, work)
         try:
@@ -70,6 +71,39 @@ class DeviceGrounding:
             raise EncoderFailed(f"the grounder failed: {error or type(error).__name__}") from error
         self._observe(operation, seconds)
         return result
+
+
+class DeviceGrounding:
+    """Runs `grounder`."""
+
+    def __init__(self, grounder: Grounder, runner: DeviceRunner) -> None:
+        self._grounder, self._runner = grounder, runner
+
+    @property
+    def info(self) -> GrounderInfo:
+        return self._grounder.info
+
+    async def propose(self, owner: object, picture: Image.Image, limit: int) -> Regions:
+        regions = await self._runner.run("propose", owner, partial(self._grounder.propose, picture, limit))
+        check_regions(regions)
+        return regions
+
+    async def ground(self, owner: object, picture: Image.Image, phrases: Phrases) -> Groundings:
+        groundings = await self._runner.run("ground", owner, partial(self._grounder.ground, picture, phrases))
+        check_groundings(groundings, len(phrases))
+        return groundings
+
+
+class DeviceScoring:
+    """Runs `scorer`."""
+
+    def __init__(self, scorer: RegionScorer, runner: DeviceRunner) -> None:
+        self._scorer, self._runner = scorer, runner
+
+    async def score(self, owner: object, regions: RegionVectors, phrases: Phrases) -> PhraseScores:
+        scores = await self._runner.run("score", owner, partial(self._scorer.score, regions, phrases))
+        check_scores(scores, (len(phrases), len(regions.objectness_n)))
+        return scores
 
 
 def measure_seconds(work: Callable[[], ResultT]) -> tuple[ResultT, float]:
@@ -88,11 +122,15 @@ def check_regions(regions: Regions) -> None:
 def check_groundings(groundings: Groundings, phrases: int) -> None:
     """As `check_regions`, for a similarity and a probability of each phrase and region."""
     check_regions(groundings.regions)
-    expected = (phrases, len(groundings.regions.objectness_n))
-    for scores_pn in (groundings.similarities_pn, groundings.probabilities_pn):
+    check_scores(groundings, (phrases, len(groundings.regions.objectness_n)))
+
+
+def check_scores(scores: Groundings | PhraseScores, expected: tuple[int, int]) -> None:
+    """Raises EncoderFailed unless there is a finite similarity and probability for each phrase and region."""
+    for scores_pn in (scores.similarities_pn, scores.probabilities_pn):
         if scores_pn.shape != expected:
             raise EncoderFailed(f"the grounder returned {scores_pn.shape} scores for {expected} phrases and regions")
-    check_finite(groundings.similarities_pn, groundings.probabilities_pn)
+    check_finite(scores.similarities_pn, scores.probabilities_pn)
 
 
 def check_finite(*arrays: np.ndarray | None) -> None:

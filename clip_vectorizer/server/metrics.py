@@ -76,7 +76,10 @@ class Metrics:
         self._sizes = histogram("clip_batch_size", "Items in one pass.", SIZE_BUCKETS, "kind")
         self._passes = histogram("clip_pass_seconds", "Of one pass of the model.", SECONDS_BUCKETS, "kind")
         self._grounder = histogram(
-            "clip_grounder_seconds", "Of one picture, breaks for batches included.", SECONDS_BUCKETS, "operation"
+            "clip_grounder_seconds",
+            "Of one picture or its stored regions, breaks for batches included.",
+            SECONDS_BUCKETS,
+            "operation",
         )
         self._captioner = histogram(
             "clip_captioner_seconds", "Of one pass, breaks for batches included.", SECONDS_BUCKETS
@@ -121,7 +124,7 @@ class Metrics:
             wait.observe(seconds)
 
     def grounding(self, operation: str, seconds: float) -> None:
-        """Count one picture: `propose` or `ground`."""
+        """Count one picture, `propose` or `ground`, or the stored regions of one, `score`."""
         self._grounder(operation).observe(seconds)
 
     def captioning(self, pictures: int, seconds: float) -> None:

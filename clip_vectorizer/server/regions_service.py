@@ -1,4 +1,4 @@
-"""Finds regions for one request: in each of its images, or those of its phrases in one image.
+"""Finds regions for one request: in each of its images, or those of its phrases, in one image or among given ones.
 
 N regions
 """
@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from clip_vectorizer.boxes import BoxArray
-from clip_vectorizer.errors import ImageRefused, NoGrounder
-from clip_vectorizer.models.grounding.grounder import Groundings, Regions
+from clip_vectorizer.errors import BadRequest, ImageRefused, NoGrounder
+from clip_vectorizer.models.encoder import ModelInfo
+from clip_vectorizer.models.grounding.grounder import Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.protocol import IMAGES
 from clip_vectorizer.server.engine import Engine
 from clip_vectorizer.server.grounding import GroundingBackend, Phrases
@@ -34,7 +35,7 @@ class RegionInputs:
 
 @dataclass(frozen=True, slots=True)
 class GroundInputs:
-    image: PictureInput
+    subject: PictureInput | RegionVectors  # a picture, or regions that were found before
     phrases: Phrases
 
     def count_prompts(self) -> int:
@@ -74,17 +75,39 @@ async def propose_regions(service: Service, inputs: RegionInputs, times: Request
     return [item for item in items if isinstance(item, Regions)]
 
 
-async def ground_phrases(service: Service, inputs: GroundInputs, times: RequestTimes) -> Groundings:
-    """All regions against all phrases. Raises ImageRefused, EncoderFailed, NoGrounder, Overloaded."""
-    engine, owner = service.ready_engine(), object()
-    grounding = require_grounding(engine)
-    times.images, times.texts = 1, inputs.count_prompts()
+async def ground_phrases(service: Service, inputs: GroundInputs, times: RequestTimes) -> Groundings | PhraseScores:
+    """All regions against all phrases. Raises ImageRefused, EncoderFailed, NoGrounder, BadRequest, Overloaded."""
+    engine, owner, times.texts = service.ready_engine(), object(), inputs.count_prompts()
+    if isinstance(inputs.subject, RegionVectors):
+        check_dimension(inputs.subject, engine.info)
+        with service.items.enter(count_places(times.texts, 0)):
+            return await score_regions(engine, owner, inputs.subject, inputs.phrases, times)
+    grounding, times.images = require_grounding(engine), 1
     with service.items.enter(count_places(times.texts, 1)):
-        picture = await open_input(engine, owner, inputs.image, times)
+        picture = await open_input(engine, owner, inputs.subject, times)
         start = times.since_start()
         groundings = await grounding.ground(owner, picture, inputs.phrases)
         times.encode = times.since_start() - start
     return groundings
+
+
+def check_dimension(regions: RegionVectors, info: ModelInfo) -> None:
+    dimension = regions.vectors_nd.shape[1]
+    if dimension != info.dimension:
+        raise BadRequest(
+            f"regions.vectors: {dimension} numbers each, and {info.model} has {info.dimension} dimensions; "
+            "send vectors of the same model"
+        )
+
+
+async def score_regions(
+    engine: Engine, owner: object, regions: RegionVectors, phrases: Phrases, times: RequestTimes
+) -> PhraseScores:
+    assert engine.scoring is not None, "a sidecar has one beside every model"
+    start = times.since_start()
+    scores = await engine.scoring.score(owner, regions, phrases)
+    times.encode = times.since_start() - start
+    return scores
 
 
 def require_grounding(engine: Engine) -> GroundingBackend:

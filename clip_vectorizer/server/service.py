@@ -13,13 +13,14 @@ from typing import Any
 from clip_vectorizer.errors import EncoderFailed, ImageRefused, ItemRefused, Overloaded
 from clip_vectorizer.models.captioning.captioner import Captioner, CaptionerInfo
 from clip_vectorizer.models.encoder import Encoder, ModelInfo, PreparedText
+from clip_vectorizer.models.grounding.catalog import choose_scorer
 from clip_vectorizer.models.grounding.grounder import Grounder, GrounderInfo
 from clip_vectorizer.protocol import IMAGES, TEXTS
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.captioning import DeviceCaptioning
 from clip_vectorizer.server.codec import EmbedInputs
 from clip_vectorizer.server.engine import EmbeddedItem, Engine
-from clip_vectorizer.server.grounding import DeviceGrounding
+from clip_vectorizer.server.grounding import DeviceGrounding, DeviceRunner, DeviceScoring
 from clip_vectorizer.server.limits import Gate, Limits, count_places
 from clip_vectorizer.server.metrics import Metrics, RequestTimes
 from clip_vectorizer.vectors import Vectors
@@ -60,9 +61,11 @@ class Service:
         """Start with one encoder per device, all of the same weights; the other two run on the first."""
         limits = self.limits
         batcher = Batcher(encoders, limits.max_batch, self.metrics.batch, self._stop_after, limits.hang_seconds)
-        grounding = DeviceGrounding(grounder, batcher, self.metrics.grounding) if grounder else None
+        runner = DeviceRunner(batcher, self.metrics.grounding)
+        grounding = DeviceGrounding(grounder, runner) if grounder else None
+        scoring = DeviceScoring(choose_scorer(grounder, encoders[0]), runner)
         captioning = DeviceCaptioning(captioner, batcher, self.metrics.captioning) if captioner else None
-        engine = Engine(encoders, batcher, limits, self._decode_threads, grounding, captioning)
+        engine = Engine(encoders, batcher, limits, self._decode_threads, grounding, captioning, scoring)
         self.metrics.watch_model(batcher, engine.cache, engine.info)
         self.open(engine)
 

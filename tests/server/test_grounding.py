@@ -21,7 +21,7 @@ from clip_vectorizer.models.pauses import run_break_work
 from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.server.app import build_app
 from clip_vectorizer.server.batcher import Batcher
-from clip_vectorizer.server.grounding import DeviceGrounding, open_picture
+from clip_vectorizer.server.grounding import DeviceGrounding, DeviceRunner, open_picture
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.service import Service
 from clip_vectorizer.server.settings import Settings
@@ -80,7 +80,7 @@ def ignore(_operation: str, _seconds: float) -> None:
 
 def prepared(grounder: StepGrounder) -> tuple[DeviceGrounding, Batcher]:
     batcher = Batcher([ListedEncoder(grounder.log)], 8)
-    return DeviceGrounding(grounder, batcher, ignore), batcher
+    return DeviceGrounding(grounder, DeviceRunner(batcher, ignore)), batcher
 
 
 def test_batches_of_texts_and_images_run_in_the_breaks_of_a_picture_on_the_same_thread() -> None:
@@ -175,7 +175,7 @@ def test_a_lost_device_ends_the_sidecar() -> None:
 
     async def run() -> None:
         batcher = Batcher([HashEncoder()], 8, on_death=deaths.append)
-        grounding = DeviceGrounding(StepGrounder(steps=1, spoil=lose_device), batcher, ignore)
+        grounding = DeviceGrounding(StepGrounder(steps=1, spoil=lose_device), DeviceRunner(batcher, ignore))
         for _ in range(2):
             with pytest.raises(EncoderFailed, match="this sidecar ends"):
                 await grounding.ground(object(), SMALL, [["cat"]])

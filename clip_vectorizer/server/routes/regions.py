@@ -13,9 +13,10 @@ import orjson
 from starlette.responses import Response
 
 from clip_vectorizer.errors import BadRequest, EncoderFailed, ImageRefused, ItemProblem, TooLarge, UnreadableImage
-from clip_vectorizer.models.grounding.grounder import Groundings, Regions
+from clip_vectorizer.models.grounding.grounder import Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.protocol import (
     BOXES,
+    GIVEN_REGIONS,
     IMAGE,
     OBJECTNESS,
     PHRASES,
@@ -32,14 +33,22 @@ from clip_vectorizer.server.codec import check_body_size, check_item_count, deco
 from clip_vectorizer.server.limits import Limits
 from clip_vectorizer.server.metrics import RequestTimes
 from clip_vectorizer.server.middleware import JSON, RouteHandler, TrackedRequest
-from clip_vectorizer.server.regions_service import GroundInputs, RegionInputs, ground_phrases, propose_regions
+from clip_vectorizer.server.regions_service import (
+    GroundInputs,
+    PictureInput,
+    RegionInputs,
+    ground_phrases,
+    propose_regions,
+)
 from clip_vectorizer.server.routes.item_errors import item_errors
 from clip_vectorizer.server.routes.vectorize import BASE64_IMAGE
 from clip_vectorizer.server.service import Service
+from clip_vectorizer.vectors import Vectors
 
 MOST_REGIONS = 1000  # of one image
 REGIONS_HINT = 'send {"images": [...], "limit": 10, "vectors": false}'
 GROUND_HINT = 'send {"image": "...", "phrases": [["a prompt", "another"]]}'
+STORED_HINT = 'send {"regions": {"vectors": [[...]], "objectness": [...]}, "phrases": [["a prompt", "another"]]}'
 BodyT = TypeVar("BodyT")
 
 
@@ -49,8 +58,14 @@ class RegionsBody(msgspec.Struct):
     vectors: bool = False
 
 
+class RegionsField(msgspec.Struct):
+    vectors: list[list[float]] | None = None
+    objectness: list[float | None] | None = None
+
+
 class GroundBody(msgspec.Struct):
     image: str | None = None
+    regions: RegionsField | None = None
     phrases: list[list[str]] | None = None
 
 
@@ -75,7 +90,7 @@ def regions_handler(service: Service) -> RouteHandler:
 
 
 def ground_handler(service: Service) -> RouteHandler:
-    """`POST /ground`: an image and phrases in, all regions against all phrases out."""
+    """`POST /ground`: an image or its regions, and phrases in; all regions against all phrases out."""
 
     async def respond(body: bytes, times: RequestTimes) -> Response:
         inputs = await parse_body(lambda body: parse_ground(body, service.limits), body)
@@ -86,7 +101,8 @@ def ground_handler(service: Service) -> RouteHandler:
             kind = TooLarge if error.status == TooLarge.status else UnreadableImage
             raise kind(f"{IMAGE}: {error.explain(BASE64_IMAGE)}") from error
         except EncoderFailed as error:
-            raise EncoderFailed(f"{IMAGE}: {error}") from error
+            subject = GIVEN_REGIONS if isinstance(inputs.subject, RegionVectors) else IMAGE
+            raise EncoderFailed(f"{subject}: {error}") from error
         return encode_response(describe_groundings(groundings), times)
 
     async def ground(request: TrackedRequest) -> Response:
@@ -107,14 +123,60 @@ def parse_regions(body: bytes, limits: Limits) -> RegionInputs:
 
 def parse_ground(body: bytes, limits: Limits) -> GroundInputs:
     """Raises BadRequest for a body that does not follow the protocol or an empty phrase, TooLarge for many phrases."""
-    fields = decode_body(GROUND_DECODER.decode, body, limits, GROUND_HINT)
-    if fields.image is None:
-        raise BadRequest(f"image is missing; {GROUND_HINT}")
+    hint = STORED_HINT if b'"regions"' in body else GROUND_HINT
+    fields = decode_body(GROUND_DECODER.decode, body, limits, hint)
+    if fields.image is not None and fields.regions is not None:
+        raise BadRequest(f"image and regions are both there; send one of them: {GROUND_HINT}, or {STORED_HINT}")
+    if fields.image is None and fields.regions is None:
+        raise BadRequest(f"image and regions are both missing; {GROUND_HINT}, or {STORED_HINT}")
     phrases = fields.phrases or []
     if not phrases:
-        raise BadRequest(f"phrases is empty; {GROUND_HINT}")
+        raise BadRequest(f"phrases is empty; {hint}")
     check_phrases(phrases, limits)
-    return GroundInputs(decode_image_field(fields.image), phrases)
+    return GroundInputs(read_subject(fields), phrases)
+
+
+def read_subject(fields: GroundBody) -> PictureInput | RegionVectors:
+    """Raises BadRequest for regions that cannot be used."""
+    if fields.regions is not None:
+        return read_region_vectors(fields.regions)
+    assert fields.image is not None
+    return decode_image_field(fields.image)
+
+
+def read_region_vectors(fields: RegionsField) -> RegionVectors:
+    """Unit rows, and NaN for each objectness that is not known. Raises BadRequest."""
+    rows = fields.vectors or []
+    if not 1 <= len(rows) <= MOST_REGIONS:
+        raise BadRequest(f"regions.vectors: {len(rows)} regions; send 1 to {MOST_REGIONS}; {STORED_HINT}")
+    objectness = fields.objectness if fields.objectness is not None else [None] * len(rows)
+    if len(objectness) != len(rows):
+        raise BadRequest(
+            f"regions.objectness: {len(objectness)} numbers for {len(rows)} vectors; send as many, null where it is "
+            "not known"
+        )
+    for index, each in enumerate(objectness):
+        if each is not None and not 0 <= each <= 1:
+            raise BadRequest(f"regions.objectness[{index}] is {each:g}; send 0 to 1, or null where it is not known")
+    return RegionVectors(read_unit_rows(rows), np.array(objectness, np.float32))
+
+
+def read_unit_rows(rows: Sequence[Sequence[float]]) -> Vectors:
+    """(N, D) float32. Raises BadRequest for rows of different lengths, or whose direction is not known."""
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise BadRequest(
+                f"regions.vectors[{index}]: {len(row)} numbers after {len(rows[0])}; send as many for each"
+            )
+    vectors_nd = np.array(rows, np.float64)
+    with np.errstate(over="ignore"):  # too large for a length becomes infinity, which is refused
+        lengths_n = np.linalg.norm(vectors_nd, axis=1)
+    if len(wrong := np.flatnonzero(~np.isfinite(lengths_n) | (lengths_n == 0))):
+        raise BadRequest(
+            f"regions.vectors[{wrong[0]}]: all numbers are 0, or one is too large; send the vector of a region"
+        )
+    unit_nd: Vectors = (vectors_nd / lengths_n[:, None]).astype(np.float32)
+    return unit_nd
 
 
 def decode_body(decode: Callable[[bytes], BodyT], body: bytes, limits: Limits, hint: str) -> BodyT:
@@ -146,14 +208,11 @@ def describe_regions(regions: Regions, vectors: bool) -> dict[str, Any]:
     return {**fields, VECTORS: regions.vectors_nd} if vectors else fields
 
 
-def describe_groundings(groundings: Groundings) -> dict[str, Any]:
-    """The fields of a response; those about phrases that were cut only where there are any."""
-    fields = {
-        **describe_regions(groundings.regions, vectors=False),
-        SIMILARITIES: groundings.similarities_pn,
-        PROBABILITIES: groundings.probabilities_pn,
-    }
-    if cut := groundings.truncated:
+def describe_groundings(found: Groundings | PhraseScores) -> dict[str, Any]:
+    """The fields of a response: boxes of a picture only, and those about phrases that were cut only for such."""
+    boxes = describe_regions(found.regions, vectors=False) if isinstance(found, Groundings) else {}
+    fields = {**boxes, SIMILARITIES: found.similarities_pn, PROBABILITIES: found.probabilities_pn}
+    if cut := found.truncated:
         fields[WARNINGS] = [format_truncated(PHRASES, index, tokens) for index, tokens in cut.items()]
         fields[TRUNCATED] = {str(index): tokens for index, tokens in cut.items()}
     return fields

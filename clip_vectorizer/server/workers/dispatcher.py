@@ -9,7 +9,7 @@ from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.captioning import CaptioningBackend
 from clip_vectorizer.server.engine import Flight, SingleFlight, VectorCache
-from clip_vectorizer.server.grounding import GroundingBackend
+from clip_vectorizer.server.grounding import GroundingBackend, ScoringBackend
 from clip_vectorizer.server.queues import ITEM_KINDS, EmbeddingResult
 from clip_vectorizer.server.workers.ipc import (
     COMING_STRUCT,
@@ -39,9 +39,10 @@ class Dispatcher:
         cache: VectorCache,
         grounding: GroundingBackend | None = None,
         captioning: CaptioningBackend | None = None,
+        scoring: ScoringBackend | None = None,
     ) -> None:
         self.batcher, self.cache = batcher, cache
-        self.grounding, self.captioning = grounding, captioning
+        self.grounding, self.captioning, self.scoring = grounding, captioning, scoring
         self._flights: SingleFlight[EmbeddingResult] = SingleFlight()
 
     def encode(self, item: ItemMessage, owner: object, callback: RowCallback) -> CancelFunction | None:

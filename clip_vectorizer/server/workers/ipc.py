@@ -26,7 +26,7 @@ class MessageType(IntEnum):
     PREPARED = 4  # it has loaded what READY contained
     PAGE = 5  # its metrics
     ASK_TOTALS = 6  # number: a request for the metrics of all processes
-    GROUND = 7  # number, owner, width, height, length, JSON of that length, pixels: a picture, and what is wanted
+    GROUND = 7  # number, owner, width, height, length, JSON of that length: what is wanted; pixels, or numbers
     GROUND_GONE = 8  # number: the result is no longer needed
     # from the model's process
     START = 17  # a pickled WorkerConfig

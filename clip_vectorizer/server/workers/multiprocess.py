@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from clip_vectorizer.models.captioning.captioner import Captioner
 from clip_vectorizer.models.captioning.catalog import load_captioner
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.catalog import load_grounder
+from clip_vectorizer.models.grounding.catalog import choose_scorer, load_grounder
 from clip_vectorizer.models.grounding.grounder import Grounder
 from clip_vectorizer.server.batcher import Batcher
 from clip_vectorizer.server.captioning import DeviceCaptioning
 from clip_vectorizer.server.engine import VectorCache
-from clip_vectorizer.server.grounding import DeviceGrounding
+from clip_vectorizer.server.grounding import DeviceGrounding, DeviceRunner, DeviceScoring
 from clip_vectorizer.server.metrics import Metrics
 from clip_vectorizer.server.settings import Settings, build_worker_config, check_platform
 from clip_vectorizer.server.shutdown import EXIT_GRACE_SECONDS, FAILURE_DRAIN_SECONDS, exit_after
@@ -110,9 +110,11 @@ class MultiprocessSidecar:
     ) -> None:
         limits = self._settings.limits
         batcher = Batcher(encoders, limits.max_batch, self._metrics.batch, self._on_death, limits.hang_seconds)
-        grounding = DeviceGrounding(grounder, batcher, self._metrics.grounding) if grounder else None
+        runner = DeviceRunner(batcher, self._metrics.grounding)
+        grounding = DeviceGrounding(grounder, runner) if grounder else None
+        scoring = DeviceScoring(choose_scorer(grounder, encoders[0]), runner)
         captioning = DeviceCaptioning(captioner, batcher, self._metrics.captioning) if captioner else None
-        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes), grounding, captioning)
+        dispatcher = Dispatcher(batcher, VectorCache(limits.cache_bytes), grounding, captioning, scoring)
         self._metrics.watch_model(batcher, dispatcher.cache, encoders[0].info)
         self._pool.use(dispatcher, ready)
 

@@ -1,5 +1,5 @@
-"""Regions and captions across processes: a worker sends a decoded picture and a request, the model's process returns
-JSON.
+"""Regions and captions across processes: a worker sends a request with a decoded picture, or with the vectors of its
+regions, and the model's process returns JSON.
 
 N regions · P phrases · D dimensions
 """
@@ -15,24 +15,27 @@ from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.models.captioning.captioner import CaptionerInfo
-from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.server.captioning import CaptioningBackend
-from clip_vectorizer.server.grounding import GroundingBackend, Phrases
+from clip_vectorizer.server.grounding import GroundingBackend, Phrases, ScoringBackend
 from clip_vectorizer.server.workers.ipc import GROUND_STRUCT, NUMBER_STRUCT, FramePart, FrameStream, MessageType
+from clip_vectorizer.vectors import Vectors
+
+Payload = Image.Image | Vectors  # a picture, or a row for each of its regions
 
 
 class PictureRequests:
-    """Pictures that a worker sends to the model's process. Each gets one result as long as the connection holds."""
+    """Payloads that a worker sends to the model's process. Each gets one result as long as the connection holds."""
 
     def __init__(self, stream: FrameStream) -> None:
         self._stream, self._numbers = stream, itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    async def send(self, owner: object, picture: Image.Image, request: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, owner: object, payload: Payload, request: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
         fields: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = fields
-        self._stream.send(MessageType.GROUND, *pack_request(number, id(owner), picture, request))
+        self._stream.send(MessageType.GROUND, *pack_request(number, id(owner), payload, request))
         try:
             await self._stream.room()
             return await fields
@@ -67,6 +70,18 @@ class RemoteGrounding:
         return unpack_groundings(await self._requests.send(owner, picture, {"phrases": phrases}))
 
 
+class RemoteScoring:
+    """The `ScoringBackend` of a worker."""
+
+    def __init__(self, requests: PictureRequests) -> None:
+        self._requests = requests
+
+    async def score(self, owner: object, regions: RegionVectors, phrases: Phrases) -> PhraseScores:
+        request = {"phrases": phrases, "objectness": regions.objectness_n}
+        fields = await self._requests.send(owner, regions.vectors_nd, request)
+        return unpack_scores(fields, len(phrases), len(regions.objectness_n))
+
+
 class RemoteCaptioning:
     """The `CaptioningBackend` of a worker."""
 
@@ -81,13 +96,17 @@ class PictureSession:
     """The pictures of one worker that are in progress. When the worker is gone, none of them waits any more."""
 
     def __init__(
-        self, stream: FrameStream, grounding: GroundingBackend | None, captioning: CaptioningBackend | None
+        self,
+        stream: FrameStream,
+        grounding: GroundingBackend | None,
+        captioning: CaptioningBackend | None,
+        scoring: ScoringBackend | None,
     ) -> None:
-        self._stream, self._grounding, self._captioning = stream, grounding, captioning
+        self._stream, self._grounding, self._captioning, self._scoring = stream, grounding, captioning, scoring
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def start(self, body: bytearray) -> None:
-        """A picture and what is wanted of it; that or an error is sent back."""
+        """A picture or its regions, and what is wanted of it; that or an error is sent back."""
         number, owner, _, _, _ = GROUND_STRUCT.unpack_from(body)
         task = self._tasks[number] = asyncio.create_task(self._answer(number, owner, body))
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
@@ -109,7 +128,12 @@ class PictureSession:
         self._stream.send(MessageType.GROUNDED, NUMBER_STRUCT.pack(number), content)
 
     async def _run(self, owner: object, body: bytearray) -> dict[str, Any]:
-        picture, request = unpack_request(body)
+        request, shape, content = unpack_request(body)
+        if "objectness" in request:
+            assert self._scoring is not None, "a sidecar has one beside every model"
+            regions = unpack_vectors(request, shape, content)
+            return score_fields(await self._scoring.score(owner, regions, request["phrases"]))
+        picture = Image.frombytes("RGB", shape, content)
         if "caption" in request:
             assert self._captioning is not None, "a worker without a captioner sends none"
             return {"caption": await self._captioning.caption(owner, picture)}
@@ -119,16 +143,24 @@ class PictureSession:
         return grounding_fields(await self._grounding.ground(owner, picture, request["phrases"]))
 
 
-def pack_request(number: int, owner: int, picture: Image.Image, request: dict[str, Any]) -> Sequence[FramePart]:
-    content = orjson.dumps(request)
-    return GROUND_STRUCT.pack(number, owner, *picture.size, len(content)), content, picture.tobytes()
+def pack_request(number: int, owner: int, payload: Payload, request: dict[str, Any]) -> Sequence[FramePart]:
+    width, height = payload.size if isinstance(payload, Image.Image) else payload.shape[::-1]
+    content = pack_fields(request)
+    return GROUND_STRUCT.pack(number, owner, width, height, len(content)), content, payload.tobytes()
 
 
-def unpack_request(body: bytearray) -> tuple[Image.Image, dict[str, Any]]:
+def unpack_request(body: bytearray) -> tuple[dict[str, Any], tuple[int, int], memoryview]:
+    """The request, width and height of the payload, and its bytes."""
     _, _, width, height, length = GROUND_STRUCT.unpack_from(body)
     start = GROUND_STRUCT.size + length
     request: dict[str, Any] = orjson.loads(memoryview(body)[GROUND_STRUCT.size : start])
-    return Image.frombytes("RGB", (width, height), memoryview(body)[start:]), request
+    return request, (width, height), memoryview(body)[start:]
+
+
+def unpack_vectors(request: dict[str, Any], shape: tuple[int, int], content: memoryview) -> RegionVectors:
+    """JSON has null for a NaN, and float32 takes it for one."""
+    rows: Vectors = np.frombuffer(content, np.float32)  # not aligned; the copy is
+    return RegionVectors(rows.reshape(shape[::-1]).copy(), np.array(request["objectness"], np.float32))
 
 
 def pack_fields(fields: dict[str, Any]) -> bytes:
@@ -152,19 +184,26 @@ def unpack_regions(fields: dict[str, Any]) -> Regions:
 
 def grounding_fields(groundings: Groundings) -> dict[str, Any]:
     """Without the vectors of the regions: no route returns them with phrases."""
+    return {**region_fields(groundings.regions), "vectors": None, **score_fields(groundings)}
+
+
+def score_fields(scores: Groundings | PhraseScores) -> dict[str, Any]:
     return {
-        **region_fields(groundings.regions),
-        "vectors": None,
-        "similarities": groundings.similarities_pn,
-        "probabilities": groundings.probabilities_pn,
-        "truncated": {str(index): tokens for index, tokens in groundings.truncated.items()},
+        "similarities": scores.similarities_pn,
+        "probabilities": scores.probabilities_pn,
+        "truncated": {str(index): tokens for index, tokens in scores.truncated.items()},
     }
 
 
 def unpack_groundings(fields: dict[str, Any]) -> Groundings:
     regions = unpack_regions(fields)
-    scores = (np.array(fields[name], np.float32) for name in ("similarities", "probabilities"))
-    shape = (-1, len(regions.objectness_n)) if len(regions.objectness_n) else (len(fields["similarities"]), 0)
-    similarities_pn, probabilities_pn = (each.reshape(shape) for each in scores)
+    scores = unpack_scores(fields, len(fields["similarities"]), len(regions.objectness_n))
+    return Groundings(regions, scores.similarities_pn, scores.probabilities_pn, scores.truncated)
+
+
+def unpack_scores(fields: dict[str, Any], phrases: int, regions: int) -> PhraseScores:
+    similarities_pn, probabilities_pn = (
+        np.array(fields[name], np.float32).reshape(phrases, regions) for name in ("similarities", "probabilities")
+    )
     truncated = {int(index): tokens for index, tokens in fields["truncated"].items()}
-    return Groundings(regions, similarities_pn, probabilities_pn, truncated)
+    return PhraseScores(similarities_pn, probabilities_pn, truncated)

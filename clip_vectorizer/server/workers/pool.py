@@ -195,8 +195,10 @@ class WorkerProcess:
 
     def use(self, dispatcher: Dispatcher, preparer: bytes) -> None:
         self._session = WorkerSession(self.stream, dispatcher)
-        if dispatcher.grounding or dispatcher.captioning:
-            self._pictures = PictureSession(self.stream, dispatcher.grounding, dispatcher.captioning)
+        if dispatcher.grounding or dispatcher.captioning or dispatcher.scoring:
+            self._pictures = PictureSession(
+                self.stream, dispatcher.grounding, dispatcher.captioning, dispatcher.scoring
+            )
         self.stream.send(MessageType.READY, preparer)
 
     async def refresh(self) -> None:

@@ -39,7 +39,12 @@ from clip_vectorizer.server.workers.ipc import (
     pack_item,
     unpack_row,
 )
-from clip_vectorizer.server.workers.picture_frames import PictureRequests, RemoteCaptioning, RemoteGrounding
+from clip_vectorizer.server.workers.picture_frames import (
+    PictureRequests,
+    RemoteCaptioning,
+    RemoteGrounding,
+    RemoteScoring,
+)
 from clip_vectorizer.server.workers.socket_passing import HandoffListener
 from clip_vectorizer.threads import DaemonThreads
 from clip_vectorizer.vectors import Pixels
@@ -137,8 +142,9 @@ class Worker:
         settings = self.started.result().settings
         grounding = RemoteGrounding(self._pictures, grounder) if grounder else None
         captioning = RemoteCaptioning(self._pictures, captioner) if captioner else None
+        scoring = RemoteScoring(self._pictures)
         self._engine = Engine(
-            [preparer], self._backend, settings.limits, settings.decode_threads, grounding, captioning
+            [preparer], self._backend, settings.limits, settings.decode_threads, grounding, captioning, scoring
         )
         self.stream.send(MessageType.PREPARED)
 

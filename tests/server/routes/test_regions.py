@@ -20,7 +20,7 @@ from clip_vectorizer.server.settings import Settings
 from tests.fakes import CONTEXT, DIMENSION, HashEncoder, vectors_of
 from tests.server.clients import RED, base64_of, file_of, send
 
-FIELDS = ("images", "image", "phrases", "limit", "vectors")
+FIELDS = ("images", "image", "phrases", "limit", "vectors", "regions", "objectness")
 PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")
 FILE = file_of(PICTURE)
 
@@ -135,7 +135,7 @@ def test_an_unreadable_image_of_ground_is_a_sentence() -> None:
     answer = ground(b"no image", [["a cat"]])
     assert answer.status_code == 422 and answer.json()["error"].startswith("image: ")
     missing = send("POST", "/ground", json={"phrases": [["a cat"]]})
-    assert missing.json()["error"].startswith("image is missing; send ")
+    assert missing.json()["error"].startswith('image and regions are both missing; send {"image": "..."')
 
 
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded() -> None:
@@ -157,6 +157,72 @@ def test_any_body_is_read_or_refused_with_a_sentence(body: bytes) -> None:
             parse(body, Limits())
         except RequestRefused as error:
             assert len(str(error)) > 10
+
+
+def score(regions: Any, phrases: Any = (["a cat"], ["a red apple", "an apple"]), **request: Any) -> httpx.Response:
+    return send("POST", "/ground", json={"regions": regions, "phrases": phrases}, **request)
+
+
+def test_regions_that_were_found_before_are_compared_without_a_picture() -> None:
+    found = ground(FILE, [["a cat"], ["a red apple", "an apple"]]).json()
+    crops = [HashEncoder().prepare_image(PICTURE, place(box, 64, 48)) for box in found["boxes"]]
+    vectors_nd = 3 * vectors_of([crop.tobytes() for crop in crops])  # of any length
+    answer = score({"vectors": vectors_nd.tolist(), "objectness": [0.5, *[None] * (len(crops) - 1)]})
+    assert answer.status_code == 200 and set(answer.json()) == {"similarities", "probabilities"}
+    for name in ("similarities", "probabilities"):
+        np.testing.assert_allclose(answer.json()[name], found[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("grounder", ["none", "tiles"])
+def test_regions_that_were_found_before_need_no_grounder(grounder: str) -> None:
+    vectors_nd = vectors_of([b"a", b"b"])
+    answer = score({"vectors": vectors_nd.tolist()}, [["a cat"]], settings=Settings(grounder=grounder))
+    np.testing.assert_allclose(answer.json()["similarities"], vectors_of([b"a cat"]) @ vectors_nd.T, atol=1e-6)
+
+
+def test_a_phrase_that_was_cut_is_a_warning_with_regions_too() -> None:
+    answer = score({"vectors": vectors_of([b"a"]).tolist()}, [["a" * 99]]).json()
+    assert answer["truncated"] == {"0": CONTEXT} and answer["warnings"][0].startswith("phrases[0]: longer than")
+
+
+ROW = [1.0] * DIMENSION
+
+
+@pytest.mark.parametrize(
+    ("regions", "sentence"),
+    [
+        ({}, "regions.vectors: 0 regions; send 1 to 1000"),
+        ({"vectors": [ROW] * 1001}, "regions.vectors: 1001 regions; send 1 to 1000"),
+        (
+            {"vectors": [[1.0, 2.0]]},
+            f"regions.vectors: 2 numbers each, and hash has {DIMENSION} dimensions; send vectors",
+        ),
+        ({"vectors": [[]]}, "regions.vectors[0]: all numbers are 0, or one is too large"),
+        ({"vectors": [ROW, ROW[:3]]}, f"regions.vectors[1]: 3 numbers after {DIMENSION}; send as many for each"),
+        ({"vectors": [ROW, [0.0] * DIMENSION]}, "regions.vectors[1]: all numbers are 0, or one is too large"),
+        ({"vectors": [[1e300] * DIMENSION]}, "regions.vectors[0]: all numbers are 0, or one is too large"),
+        ({"vectors": [ROW], "objectness": [0.5, 0.5]}, "regions.objectness: 2 numbers for 1 vectors; send as many"),
+        ({"vectors": [ROW], "objectness": [1.5]}, "regions.objectness[0] is 1.5; send 0 to 1, or null where it is not"),
+        ({"vectors": [["x"]]}, 'regions.vectors[0][0] is a string; send {"regions": {"vectors": [[...]]'),
+        ("x", 'regions is a string; send {"regions": {"vectors": [[...]]'),
+    ],
+)
+def test_regions_that_cannot_be_used_are_named(regions: Any, sentence: str) -> None:
+    answer = score(regions)
+    assert answer.status_code == 400 and answer.json()["error"].startswith(sentence)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_of_a_region_that_is_none_is_refused(number: str) -> None:
+    answer = send("POST", "/ground", content=b'{"phrases": [["a"]], "regions": {"vectors": [[%s]]}}' % number.encode())
+    assert answer.status_code == 400 and len(answer.json()["error"]) > 10
+
+
+def test_an_image_and_regions_are_refused_together() -> None:
+    both = {"image": base64_of(FILE), "regions": {"vectors": [ROW]}, "phrases": [["a"]]}
+    answer = send("POST", "/ground", json=both)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("image and regions are both there; send one of them: ")
 
 
 def test_without_a_grounder_both_routes_name_the_way_out() -> None:

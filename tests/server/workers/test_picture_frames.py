@@ -11,7 +11,7 @@ from PIL import Image
 
 from clip_vectorizer.errors import EncoderFailed
 from clip_vectorizer.models.captioning.captioner import CaptionerInfo
-from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, Regions
+from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.server.grounding import Phrases
 from clip_vectorizer.server.workers.ipc import FramePart, MessageType
 from clip_vectorizer.server.workers.picture_frames import (
@@ -19,6 +19,7 @@ from clip_vectorizer.server.workers.picture_frames import (
     PictureSession,
     RemoteCaptioning,
     RemoteGrounding,
+    RemoteScoring,
 )
 
 INFO = GrounderInfo("rows", "1", fused=False)
@@ -57,6 +58,20 @@ class RandomGrounding:
             raise
 
 
+class KeptScoring:
+    """Keeps the regions that it gets; their scores are random numbers. It fails for no objectness at all."""
+
+    def __init__(self) -> None:
+        self.regions: list[RegionVectors] = []
+
+    async def score(self, owner: object, regions: RegionVectors, phrases: Phrases) -> PhraseScores:
+        if np.isnan(regions.objectness_n).all():
+            raise EncoderFailed("the grounder failed: nothing is known")
+        self.regions.append(regions)
+        scores = np.random.default_rng(3).random((2, len(phrases), len(regions.objectness_n)), np.float32)
+        return PhraseScores(scores[0], scores[1], {1: 7})
+
+
 class SizeCaptioning:
     """The caption of a picture is its size; a picture of one pixel gets none."""
 
@@ -72,9 +87,11 @@ class Wire:
     """Both ends of a stream, without a socket between."""
 
     def __init__(self, grounding: RandomGrounding) -> None:
-        self.session = PictureSession(self, grounding, SizeCaptioning())  # type: ignore[arg-type]
+        self.kept = KeptScoring()
+        self.session = PictureSession(self, grounding, SizeCaptioning(), self.kept)  # type: ignore[arg-type]
         self.requests = PictureRequests(self)  # type: ignore[arg-type]
         self.worker = RemoteGrounding(self.requests, INFO)
+        self.scoring = RemoteScoring(self.requests)
         self.captioning = RemoteCaptioning(self.requests, SizeCaptioning.info)
 
     def send(self, message: int, *parts: FramePart) -> None:
@@ -110,6 +127,28 @@ def test_what_the_model_returns_is_what_the_worker_gets(count: int, phrases: int
 
     asyncio.run(run())
     assert backend.pictures[-1].tobytes() == picture.tobytes() and backend.pictures[-1].size == picture.size
+
+
+@given(count=st.integers(1, 5), phrases=st.integers(1, 3))
+def test_vectors_of_regions_and_their_scores_arrive_with_every_bit(count: int, phrases: int) -> None:
+    random = np.random.default_rng(count)
+    objectness_n = np.array([0.25, *[np.nan] * (count - 1)], np.float32)
+    regions = RegionVectors(random.random((count, 3), np.float32), objectness_n)
+
+    async def run() -> None:
+        wire = Wire(RandomGrounding(1))
+        found = await wire.scoring.score(object(), regions, [["a", "b"]] * phrases)
+        [kept] = wire.kept.regions
+        assert np.array_equal(kept.vectors_nd, regions.vectors_nd)
+        assert np.array_equal(kept.objectness_n, objectness_n, equal_nan=True)
+        expected = await wire.kept.score(object(), regions, [["a", "b"]] * phrases)
+        assert np.array_equal(found.similarities_pn, expected.similarities_pn)
+        assert np.array_equal(found.probabilities_pn, expected.probabilities_pn) and found.truncated == {1: 7}
+        unknown = RegionVectors(regions.vectors_nd, np.full(count, np.nan, np.float32))
+        with pytest.raises(EncoderFailed, match="nothing is known"):
+            await wire.scoring.score(object(), unknown, [["a"]])
+
+    asyncio.run(run())
 
 
 def test_an_error_is_the_models_sentence() -> None:

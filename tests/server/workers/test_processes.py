@@ -21,6 +21,7 @@ from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.catalog import ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.server.decode import decode_pixels
+from tests.fakes import DIMENSION
 from tests.faults.processes import Sidecar, emoji, eventually, faulty
 from tests.faults.requests import expected, fresh, held, refusal, settle, text_vectors, together
 from tests.listening import list_listeners
@@ -122,14 +123,16 @@ def test_regions_come_through_both_fronts_and_are_counted_once_each(sidecar: Sid
     asked = (
         ("/regions", {"images": [base64_of(RED)], "vectors": True}),
         ("/ground", {"image": base64_of(RED), "phrases": [["good"], ["fine"]]}),
+        ("/ground", {"regions": {"vectors": np.eye(DIMENSION).tolist()}, "phrases": [["good"]]}),
     )
     before = sidecar.request("GET", "/metrics").text
     with connections(sidecar, COUNT) as lines:
-        found, answered = ([post(line, path, body) for line in lines] for path, body in asked)
+        found, answered, scored = ([post(line, path, body) for line in lines] for path, body in asked)
     assert found[0] == found[1] and len(found[0]["regions"]) == 1
     assert answered[0] == answered[1] and len(answered[0]["probabilities"]) == 2
+    assert scored[0] == scored[1] and len(scored[0]["probabilities"][0]) == DIMENSION
     after = sidecar.request("GET", "/metrics").text
-    for operation in ("propose", "ground"):
+    for operation in ("propose", "ground", "score"):
         name = "clip_grounder_seconds_count"
         assert counted(after, name, operation=operation) - counted(before, name, operation=operation) == COUNT
     assert "images[0]" in refusal(sidecar.request("POST", "/regions", json={"images": ["?"]}), 422)
