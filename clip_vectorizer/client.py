@@ -22,7 +22,9 @@ from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contr
 from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
     GrounderInfo,
     Groundings,
+    PhraseScores,
     Regions,
+    RegionVectors,
 )
 from clip_vectorizer.vectors import Vectors
 from clip_vectorizer.wire import (
@@ -36,6 +38,7 @@ from clip_vectorizer.wire import (
     read_groundings,
     read_json_answer,
     read_model_info,
+    read_phrase_scores,
     read_refusal,
     read_region_lists,
     read_vectors,
@@ -44,7 +47,16 @@ from clip_vectorizer.wire import (
     split_batches,
 )
 
-__all__ = ["CaptionerInfo", "GrounderInfo", "Groundings", "ModelInfo", "Regions", "VectorizerClient"]
+__all__ = [
+    "CaptionerInfo",
+    "GrounderInfo",
+    "Groundings",
+    "ModelInfo",
+    "PhraseScores",
+    "RegionVectors",
+    "Regions",
+    "VectorizerClient",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -151,11 +163,25 @@ class VectorizerClient:
 
         Raises SidecarRefused with status 501 where the sidecar has no grounder.
         """
-        request = {protocol.IMAGE: encode_base64(image), protocol.PHRASES: [list(prompts) for prompts in phrases]}
+        body = self._request_phrases({protocol.IMAGE: encode_base64(image)}, phrases)
+        return read_groundings(body, len(phrases), self.url)
+
+    def score_regions(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
+        """As `ground`, of regions that were found before: no picture is read, and the sidecar needs no grounder.
+
+        A sidecar of an earlier version refuses it (`lacks_stored_regions`).
+        """
+        objectness = [None if np.isnan(each) else each for each in regions.objectness_n.tolist()]
+        given = {protocol.VECTORS: regions.vectors_nd.tolist(), protocol.OBJECTNESS: objectness}
+        body = self._request_phrases({protocol.GIVEN_REGIONS: given}, phrases)
+        return read_phrase_scores(body, len(phrases), len(objectness), self.url)
+
+    def _request_phrases(self, subject: dict[str, Any], phrases: Sequence[Sequence[str]]) -> dict[str, Any]:
+        request = {**subject, protocol.PHRASES: [list(prompts) for prompts in phrases]}
         body = read_json_answer(self._http.post(protocol.GROUND, json=request), self.url)
         for warning in read_warnings(body, 0, protocol.PHRASES):
             logger.warning("%s", warning)
-        return read_groundings(body, len(phrases), self.url)
+        return body
 
     def caption_each_image(self, images: Sequence[bytes]) -> list[str | SidecarRefused]:
         """For each file its caption, or why the sidecar rejected this one.
@@ -324,6 +350,12 @@ def describe_http_error(error: httpx.HTTPError) -> str:
 
 def encode_base64(image: bytes) -> str:
     return base64.b64encode(image).decode("ascii")
+
+
+def lacks_stored_regions(refusal: SidecarRefused) -> bool:
+    """Whether a refusal of `score_regions` is that of an earlier version, which has no such route or wants an image."""
+    wants_image = refusal.status == httpx.codes.BAD_REQUEST and str(refusal).startswith("image is missing")
+    return wants_image or refusal.status in NO_SUCH_ROUTE
 
 
 def try_each(

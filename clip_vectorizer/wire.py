@@ -23,6 +23,7 @@ from clip_vectorizer.models.encoder import ModelInfo  # noqa: TID251 - the contr
 from clip_vectorizer.models.grounding.grounder import (  # noqa: TID251 - the contract alone; it has no torch
     GrounderInfo,
     Groundings,
+    PhraseScores,
     Regions,
 )
 from clip_vectorizer.protocol import (
@@ -245,14 +246,18 @@ def read_regions(body: Mapping[str, Any], with_vectors: bool, url: str) -> Regio
 
 def read_groundings(body: Mapping[str, Any], phrases: int, url: str) -> Groundings:
     """All regions against `phrases` phrases. Raises SidecarRefused for anything else."""
-    url += GROUND
-    regions = read_regions(body, False, url)
-    shape = (phrases, len(regions.objectness_n))
+    regions = read_regions(body, False, url + GROUND)
+    scores = read_phrase_scores(body, phrases, len(regions.objectness_n), url)
+    return Groundings(regions, scores.similarities_pn, scores.probabilities_pn, scores.truncated)
+
+
+def read_phrase_scores(body: Mapping[str, Any], phrases: int, regions: int, url: str) -> PhraseScores:
+    """`regions` regions against `phrases` phrases. Raises SidecarRefused for anything else."""
     similarities_pn, probabilities_pn = (
-        read_scores(body.get(name), shape, url) for name in (SIMILARITIES, PROBABILITIES)
+        read_scores(body.get(name), (phrases, regions), url + GROUND) for name in (SIMILARITIES, PROBABILITIES)
     )
     truncated = {int(index): int(tokens) for index, tokens in numbered(body.get(TRUNCATED))}
-    return Groundings(regions, similarities_pn, probabilities_pn, truncated)
+    return PhraseScores(similarities_pn, probabilities_pn, truncated)
 
 
 def read_boxes(values: Any, count: int, url: str) -> BoxArray:

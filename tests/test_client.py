@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.client import CaptionerInfo, GrounderInfo, Regions, VectorizerClient
+from clip_vectorizer.client import (
+    CaptionerInfo,
+    GrounderInfo,
+    Regions,
+    RegionVectors,
+    VectorizerClient,
+    lacks_stored_regions,
+)
 from clip_vectorizer.errors import ItemProblem, Mismatch, SettingsError, SidecarRefused, SidecarUnreachable
 from clip_vectorizer.wire import MAX_BATCH_ITEMS, MAX_BATCH_SIZE, split_batches
 from tests.fakes import INFO
@@ -357,6 +364,43 @@ GROUNDED = {"boxes": [[0, 0, 1, 1]], "objectness": [1], "similarities": [[0.5]],
 def test_regions_of_another_shape_and_numbers_that_are_none_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SidecarRefused, match="/ground answered"):
         client(answering(200, json={**GROUNDED, **wrong})).ground(b"x", [["a cat"]])
+
+
+STORED = RegionVectors(np.array([[1, 0], [0, 1]], np.float32), np.array([0.5, np.nan], np.float32))
+
+
+def test_stored_regions_are_sent_without_a_picture_and_null_is_an_unknown_objectness() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/ground" and json.loads(request.content) == {
+            "regions": {"vectors": [[1, 0], [0, 1]], "objectness": [0.5, None]},
+            "phrases": [["a cat"]],
+        }
+        return httpx.Response(200, json={"similarities": [[0.5, -1]], "probabilities": [[0.75, 0]]})
+
+    found = client(answer).score_regions(STORED, [["a cat"]])
+    assert (found.similarities_pn.tolist(), found.probabilities_pn.tolist()) == ([[0.5, -1]], [[0.75, 0]])
+    assert found.truncated == {}
+
+
+def test_scores_of_another_number_of_stored_regions_are_refused() -> None:
+    with pytest.raises(SidecarRefused, match="/ground answered numbers of shape"):
+        client(answering(200, json=GROUNDED)).score_regions(STORED, [["a cat"]])
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence", "older"),
+    [
+        (404, "no such path", True),
+        (405, "POST is not allowed", True),
+        (400, 'image is missing; send {"image": "..."', True),
+        (400, "regions.vectors: 0 regions", False),
+        (503, "the queue is full", False),
+    ],
+)
+def test_a_refusal_of_an_earlier_version_is_told_from_others(status: int, sentence: str, older: bool) -> None:
+    with pytest.raises(SidecarRefused) as caught:
+        client(answering(status, json={"error": sentence})).score_regions(STORED, [["a cat"]])
+    assert lacks_stored_regions(caught.value) is older
 
 
 @pytest.mark.parametrize("lists", [None, [], [1], [{}, {}]])

@@ -4,7 +4,7 @@ phrases -> prompts -> S = O P^T -> probability -> threshold, suppression, the be
 not in the picture.
 A file goes to the sidecar, whose model finds regions for it; the regions of a stored image come from the database.
 
-P phrases · N regions · B background prompts · D dimensions
+P phrases · N regions · B background prompts · M texts · D dimensions
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Protocol, TypedDict
 import numpy as np
 
 from clip_vectorizer.address_guard import AddressGuard
-from clip_vectorizer.client import Groundings, ModelInfo
+from clip_vectorizer.client import Groundings, ModelInfo, PhraseScores, RegionVectors, lacks_stored_regions
 from clip_vectorizer.errors import ImageRefused, InputError, SidecarRefused
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from clip_vectorizer.phrase_probability import BACKGROUND, calibrate
@@ -73,6 +73,7 @@ class PictureGrounder(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
     def ground(self, image: bytes, phrases: Sequence[Sequence[str]]) -> Groundings: ...
+    def score_regions(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +131,24 @@ def fetch_regions(key: str, regions: RegionReader | None) -> StoredRegions:
 
 def compare_stored(stored: StoredRegions, prompts: Sequence[Sequence[str]], context: GroundContext) -> RegionScores:
     """S = O P^T, with no pass over the picture: its regions have vectors."""
+    try:
+        found = context.sidecar.score_regions(stored.vectors, prompts)
+    except SidecarRefused as refusal:
+        if not lacks_stored_regions(refusal):
+            raise
+        found = compare_vectors(stored.vectors.vectors_nd, prompts, context)
+    return RegionScores(stored.boxes_n4, found.similarities_pn, found.probabilities_pn)
+
+
+def compare_vectors(vectors_nd: Vectors, prompts: Sequence[Sequence[str]], context: GroundContext) -> PhraseScores:
+    """As the sidecar does where no head was trained for its model; an older one does it for pictures only."""
     info, texts = context.info, [prompt for each in prompts for prompt in each]
-    vectors_nd = context.sidecar.embed_texts([*texts, *BACKGROUND])
+    texts_md = context.sidecar.embed_texts([*texts, *BACKGROUND])
     ends = np.cumsum([len(each) for each in prompts])
-    phrases_pd = np.stack([ensemble(rows_nd) for rows_nd in np.split(vectors_nd[: len(texts)], ends[:-1])])
-    similarities_pn = phrases_pd @ stored.vectors_nd.T
-    background_bn = vectors_nd[len(texts) :] @ stored.vectors_nd.T
-    probabilities_pn = calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias)
-    return RegionScores(stored.boxes_n4, similarities_pn, probabilities_pn)
+    phrases_pd = np.stack([ensemble(rows_nd) for rows_nd in np.split(texts_md[: len(texts)], ends[:-1])])
+    similarities_pn = phrases_pd @ vectors_nd.T
+    background_bn = texts_md[len(texts) :] @ vectors_nd.T
+    return PhraseScores(similarities_pn, calibrate(similarities_pn, background_bn, info.logit_scale, info.logit_bias))
 
 
 def name_picture(image: GroundInput) -> str:

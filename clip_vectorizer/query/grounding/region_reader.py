@@ -1,13 +1,13 @@
 """What grounding needs of stored regions, without weaviate-client, which takes a second to import.
 
-N regions · D dimensions
+N regions
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from clip_vectorizer.boxes import BoxArray
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.client import RegionVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class StoredRegions:
 
     path: str
     boxes_n4: BoxArray
-    vectors_nd: Vectors  # unit rows
+    vectors: RegionVectors
 
 
 class RegionReader(Protocol):

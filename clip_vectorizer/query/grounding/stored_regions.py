@@ -11,8 +11,8 @@ import numpy as np
 from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter
 
-from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.database.regions import BOX
+from clip_vectorizer.client import ModelInfo, RegionVectors
+from clip_vectorizer.database.regions import BOX, OBJECTNESS
 from clip_vectorizer.database.schema import DUPLICATE_OF, IMAGE, PATH, THUMBNAIL, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, Mismatch
@@ -71,7 +71,7 @@ class CollectionRegionReader:
             regions.collection,
             filters=Filter.by_property(PATH).equal(path),
             include_vector=[regions.vector],
-            return_properties=list(BOX),
+            return_properties=[*BOX, OBJECTNESS],
         )
 
     def _find_image(self, key: str) -> tuple[str, str]:
@@ -113,12 +113,20 @@ def build_no_regions_error(path: str) -> InputError:
 
 
 def read_regions(path: str, objects: Sequence[WeaviateObject], vector: str, dimension: int) -> StoredRegions:
-    """Raises Mismatch for vectors of another dimension, or none."""
+    """Raises Mismatch for vectors of another dimension, of zeros or NaN, or none.
+
+    The objectness of a region that has none, as of a grid, is NaN.
+    """
     rows = [each.vector.get(vector) or () for each in objects]
     if any(len(row) != dimension for row in rows):
         raise Mismatch(
             f"{path}: a region has a vector of {min(map(len, rows))} dimensions, and the model {dimension}; "
             f"{MAKE_REGIONS}"
         )
+    vectors_nd = np.array(rows, dtype=np.float32)
+    if not (np.isfinite(vectors_nd).all() and vectors_nd.any(axis=1).all()):
+        raise Mismatch(f"{path}: a region has a vector of zeros or NaN; {MAKE_REGIONS}")
     boxes_n4 = np.array([[each.properties[name] for name in BOX] for each in objects], dtype=np.float32)
-    return StoredRegions(path, boxes_n4, unit(np.array(rows, dtype=np.float32)))
+    scores = [each.properties.get(OBJECTNESS) for each in objects]
+    objectness_n = np.array([np.nan if each is None else each for each in scores], dtype=np.float32).clip(0, 1)
+    return StoredRegions(path, boxes_n4, RegionVectors(unit(vectors_nd), objectness_n))

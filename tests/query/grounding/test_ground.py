@@ -71,7 +71,26 @@ def test_a_stored_image_needs_no_pass_over_the_picture() -> None:
     found = build_search(sidecar, regions).ground("scene.png", "a green leaf and a blue car")
     assert [[box.box for box in each.boxes] for each in found] == [[RIGHT], []]
     assert found.stored and found.size is None and found[0].boxes[0].pixels is None
-    assert regions.keys == ["scene.png"] and sidecar.batches == [] and sidecar.phrases == []
+    assert regions.keys == ["scene.png"] and sidecar.batches == [] and sidecar.texts == []
+    assert len(sidecar.phrases) == 2 and sidecar.stored[0].vectors_nd is regions.vectors_nd
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [(404, "no such route"), (405, "POST is not allowed"), (400, 'image is missing; send {"image": "..."}')],
+)
+def test_a_sidecar_of_an_earlier_version_gives_vectors_that_are_compared_here(status: int, sentence: str) -> None:
+    sidecar = FakeGroundingSidecar(stored_refusal=SidecarRefused(status, sentence))
+    found = build_search(sidecar).ground("scene.png", "a green leaf and a blue car")
+    assert [[box.box for box in each.boxes] for each in found] == [[RIGHT], []]
+    assert "itap of a green leaf." in sidecar.texts and "nothing" in sidecar.texts
+
+
+def test_regions_that_the_sidecar_refuses_are_an_error() -> None:
+    refusal = SidecarRefused(400, "regions.vectors: 3 numbers each, and emoji has 192 dimensions")
+    with pytest.raises(SidecarRefused, match="3 numbers each") as caught:
+        build_search(FakeGroundingSidecar(stored_refusal=refusal)).ground("scene.png", "a red apple")
+    assert caught.value is refusal
 
 
 def test_a_hit_of_a_search_is_a_stored_image() -> None:

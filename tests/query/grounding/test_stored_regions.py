@@ -36,6 +36,7 @@ class Pictures:
 
     images: list[Mapping[str, object]] = field(default_factory=lambda: [OWL, COPY])
     vector: list[float] | None = field(default_factory=lambda: [0.0, 3.0, 4.0])
+    box: Mapping[str, object] = field(default_factory=lambda: BOX)
     has_regions: bool = True
     target: SearchTarget = TARGET
     queries: list[str] = field(default_factory=list)  # the collections
@@ -49,7 +50,7 @@ class Pictures:
         self.queries.append(call.collection or "Pictures")
         if call.collection:
             wanted = call.arguments["filters"].value
-            return QueryReturn([build_object(BOX, self.vector)] if wanted == "owl.png" else [])
+            return QueryReturn([build_object(self.box, self.vector)] if wanted == "owl.png" else [])
         return QueryReturn([build_object(each) for each in self.images])
 
 
@@ -60,7 +61,14 @@ def test_an_image_is_one_query() -> None:
         found = reader.fetch("owl.png")
     assert pictures.queries == ["PicturesRegion", "PicturesRegion"]
     assert found.path == "owl.png" and found.boxes_n4.tolist() == [[0.0, 0.25, 0.5, 1.0]]
-    np.testing.assert_allclose(found.vectors_nd, [[0, 0.6, 0.8]], atol=1e-6)  # stored vectors may have any length
+    np.testing.assert_allclose(found.vectors.vectors_nd, [[0, 0.6, 0.8]], atol=1e-6)  # stored ones may have any length
+
+
+def test_objectness_is_read_where_there_is_any() -> None:
+    found = [
+        CollectionRegionReader(Pictures(box=box), INFO).fetch("owl.png") for box in (BOX, {**BOX, "objectness": 0.5})
+    ]
+    np.testing.assert_array_equal([each.vectors.objectness_n for each in found], [[np.nan], [0.5]])
 
 
 def test_an_id_is_looked_up_first() -> None:
@@ -110,6 +118,12 @@ def test_a_file_that_is_not_stored_is_not_said_to_be_missing(tmp_path: Path) -> 
 def test_a_region_of_another_model_is_a_mismatch(vector: list[float] | None) -> None:
     with pytest.raises(Mismatch, match=r"owl\.png: a region has a vector of [02] dimensions, and the model 3"):
         CollectionRegionReader(Pictures(vector=vector), INFO).fetch("owl.png")
+
+
+@pytest.mark.parametrize("number", [0.0, float("nan"), float("inf")])
+def test_a_region_whose_vector_has_no_direction_is_a_mismatch(number: float) -> None:
+    with pytest.raises(Mismatch, match=r"owl\.png: a region has a vector of zeros or NaN; make them with"):
+        CollectionRegionReader(Pictures(vector=[number] * 3), INFO).fetch("owl.png")
 
 
 def test_the_picture_is_the_file_or_else_the_thumbnail() -> None:
