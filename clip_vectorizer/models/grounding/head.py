@@ -35,8 +35,8 @@ MOST_PHRASE_OVERLAP = 0.6  # of two regions that are compared with phrases, whic
 CONSIDERED = 150  # best places, before suppression
 MOST_COMPARED = 16  # best regions of a picture that are compared with phrases
 LEAST_OBJECTNESS = 0.25  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
-# Of a region whose objectness is not known. Its logit is the mean, -.85, of the regions that CROPPED was fitted on.
-USUAL_OBJECTNESS = 0.3
+# Of a region whose objectness is not known: of all values that of the least log loss, on scenes of the training.
+USUAL_OBJECTNESS = 0.33
 FEWEST = 3  # regions that are kept whatever their objectness is
 
 
