@@ -23,7 +23,8 @@ from clip_vectorizer.boxes import WHOLE, BoxArray, ScoreArray, grid, suppress
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.grounder import Grounder
+from clip_vectorizer.models.grounding.comparison import CROPPED
+from clip_vectorizer.models.grounding.grounder import Grounder, RegionVectors
 from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.head_file import load_head
 from clip_vectorizer.query.evaluation.grounding import (
@@ -52,6 +53,7 @@ from clip_vectorizer.vectors import Vectors, unit
 DRAWING_SIDE = 128  # pixels of a rendered drawing: more than the largest in a scene
 PHRASE_OVERLAP = 0.5  # most of two boxes of a phrase
 THRESHOLD = 0.5  # probability from which a box is an answer; of cosines it means little
+STORED_REGIONS = 10  # of a scene: as many as `clip-ingest --regions objects` stores
 SMALL = 32.0  # pixels of the longer side: smaller things are small
 TILE_SCALES = (2, 3, 4, 6, 8)  # tiles along a side; neighbours overlap by half
 GROUND_DISTANCE = 24  # grey levels from the colour of the ground, from which a pixel is no ground
@@ -108,7 +110,7 @@ def main(
     precision: str,
     json_file: Path | None,
 ) -> None:
-    """Measure the head, the head with crops, tiles, connected components and random boxes.
+    """Measure the head, the head with crops, stored regions, tiles, connected components and random boxes.
 
     \b
     Example:
@@ -123,10 +125,11 @@ def main(
     first = next(iter(questions.values()))
     report.note(f"{HELD_OUT_SET}, {scenes} scenes a seed, {absent} absent phrases a scene, {language}, {precision}")
     report.note(HEADING)
-    heads = {"head": load_head(encoder, model, crops=False), "head + crop": load_head(encoder, model)}
-    for name, head in heads.items():
+    head, with_crops = (load_head(encoder, model, crops=crops) for crops in (False, True))
+    finders = {"head": find_by(head), "head + crop": find_by(with_crops), "stored crops": find_by_stored(head)}
+    for name, finder in finders.items():
         for seed, asked in questions.items():
-            for line in measure(f"{name}, seed {seed}", find_by(head), asked, concepts, language):
+            for line in measure(f"{name}, seed {seed}", finder, asked, concepts, language):
                 report.note(line)
     baselines: dict[str, Finder] = {
         "tiles": find_by_crops(encoder, lambda image: cut_tiles()),
@@ -137,8 +140,8 @@ def main(
     for name, finder in baselines.items():
         for line in measure(name, finder, first[:baseline_scenes], concepts, language):
             report.note(line)
-    report.note(measure_proposals(heads["head"], first))
-    for line in measure_retrieval(encoder, heads["head"], first[:RETRIEVAL_SCENES], concepts, language):
+    report.note(measure_proposals(head, first))
+    for line in measure_retrieval(encoder, head, first[:RETRIEVAL_SCENES], concepts, language):
         report.note(line)
     report.write(json_file)
 
@@ -222,9 +225,22 @@ def collect_results(number: int, question: Question, answer: Answer) -> Iterator
 def find_by(head: HeadGrounder) -> Finder:
     def find(image: Image.Image, phrases: Sequence[Sequence[str]]) -> Answer:
         phrases_pd, started = head.encode_phrases(phrases), time.perf_counter()
-        found = head.compare(image, phrases_pd)
+        regions, found = head.compare(image, phrases_pd)
         probabilities_pn = head.estimate(found)
-        return Answer(found.regions.boxes_n4, probabilities_pn, time.perf_counter() - started)
+        return Answer(regions.boxes_n4, probabilities_pn, time.perf_counter() - started)
+
+    return find
+
+
+def find_by_stored(head: HeadGrounder) -> Finder:
+    """Return a finder in regions as `clip-ingest --regions objects` stores them; its time is that of the question."""
+
+    def find(image: Image.Image, phrases: Sequence[Sequence[str]]) -> Answer:
+        regions = head.propose(image, STORED_REGIONS)
+        stored = RegionVectors(head.encode_crops(image, regions.boxes_n4), regions.objectness_n)
+        phrases_pd, started = head.encode_phrases(phrases), time.perf_counter()
+        probabilities_pn = head.estimate(head.compare_stored(stored, phrases_pd), CROPPED)
+        return Answer(regions.boxes_n4, probabilities_pn, time.perf_counter() - started)
 
     return find
 
