@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from clip_vectorizer.boxes import BoxArray, overlaps
 from clip_vectorizer.database.regions import name_region_collection
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch
@@ -88,8 +90,30 @@ def test_a_stored_image_is_grounded_by_its_regions(stored: ImageSearch) -> None:
     assert [best_quarter(found, phrase) for phrase in PHRASES] == [2, 0, 1]
 
 
+def test_a_stored_watermelon_is_no_red_apple(run: Run, stored: ImageSearch, scenes: str, tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "examples" / "scenes" / "scene-01.jpg", tmp_path)
+    run("clip-ingest", tmp_path, "--collection", scenes, "--regions", "objects")
+    found = stored.ground("scene-01.jpg", "a red apple, a watermelon and a panda", threshold=0.5, stored=True)
+    [apple], watermelons = found["red apple"].boxes, found["watermelon"].boxes
+    true_nd = read_boxes("scene-01.jpg", ["red apple", "watermelon"])
+    shared = overlaps(np.array([apple.box, watermelons[0].box], np.float32), true_nd)
+    assert (np.diag(shared) >= 0.5).all() and not found["panda"].present
+
+
+def read_boxes(name: str, things: list[str]) -> BoxArray:
+    """The true boxes of things in a scene of examples/scenes."""
+    coco = json.loads((REPOSITORY / "examples" / "scenes" / "scenes.json").read_text())
+    [image] = [each for each in coco["images"] if each["file_name"] == name]
+    names = {each["id"]: each["name"] for each in coco["categories"]}
+    boxes = {
+        names[each["category_id"]]: each["bbox"] for each in coco["annotations"] if each["image_id"] == image["id"]
+    }
+    corners = [[x, y, x + width, y + height] for x, y, width, height in map(boxes.__getitem__, things)]
+    return np.array(corners, np.float32) / np.array([image["width"], image["height"]] * 2, np.float32)
+
+
 def test_boxes_count_what_is_there(stored: ImageSearch) -> None:
-    found = stored.ground("pandas.png", "pandas", threshold=0.5)
+    found = stored.ground("pandas.png", "pandas", threshold=0.4)
     assert list_quarters(found, "pandas") == {0, 2} and len(found["pandas"].boxes) == 2
 
 
