@@ -23,7 +23,6 @@ from clip_vectorizer.boxes import WHOLE, BoxArray, ScoreArray, grid, suppress
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.comparison import CROPPED
 from clip_vectorizer.models.grounding.grounder import Grounder, RegionVectors
 from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.head_file import load_head
@@ -239,7 +238,7 @@ def find_by_stored(head: HeadGrounder) -> Finder:
         regions = head.propose(image, STORED_REGIONS)
         stored = RegionVectors(head.encode_crops(image, regions.boxes_n4), regions.objectness_n)
         phrases_pd, started = head.encode_phrases(phrases), time.perf_counter()
-        probabilities_pn = head.estimate(head.compare_stored(stored, phrases_pd), CROPPED)
+        _, probabilities_pn = head.compare_stored(stored, phrases_pd)
         return Answer(regions.boxes_n4, probabilities_pn, time.perf_counter() - started)
 
     return find

@@ -62,7 +62,9 @@ class Calibration:
         return np.asarray(found.features_pn3 @ np.array(self.weights) + self.shift, dtype=np.float32)
 
 
-BOTH, ALONE, CROPPED = "both", "alone", "cropped"  # vectors of regions: the head's and the crops', or one of them
+# Vectors of regions: the head's and the crops', or one of them; the last without objectness, whose feature is then 0.
+BOTH, ALONE, CROPPED, UNRATED = KINDS = ("both", "alone", "cropped", "unrated")
+UNKNOWN_OBJECTNESS = 0.5  # of which the logit is 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from clip_vectorizer.boxes import BoxArray, ScoreArray, suppress
 from clip_vectorizer.models.devices import has_fast_bf16, hash_weights
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Comparison, HeadParts
+from clip_vectorizer.models.grounding.comparison import (
+    ALONE,
+    BOTH,
+    CROPPED,
+    UNKNOWN_OBJECTNESS,
+    UNRATED,
+    Comparison,
+    HeadParts,
+)
 from clip_vectorizer.models.grounding.grounder import GrounderInfo, Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.models.grounding.network import RegionMaps, RegionNetwork
 from clip_vectorizer.models.grounding.phrases import PhraseScorer, find_cut_phrases
@@ -35,8 +43,6 @@ MOST_PHRASE_OVERLAP = 0.6  # of two regions that are compared with phrases, whic
 CONSIDERED = 150  # best places, before suppression
 MOST_COMPARED = 16  # best regions of a picture that are compared with phrases
 LEAST_OBJECTNESS = 0.25  # of them: of parts and pairs of things, a crop may look more like a phrase than the thing does
-# Of a region whose objectness is not known: of all values that of the least log loss, on scenes of the training.
-USUAL_OBJECTNESS = 0.33
 FEWEST = 3  # regions that are kept whatever their objectness is
 
 
@@ -90,17 +96,23 @@ class HeadGrounder:
     def score(self, regions: RegionVectors, phrases: Sequence[Sequence[str]]) -> PhraseScores:
         """See RegionScorer: a stored vector is that of a crop."""
         prepared = self._scorer.prepare(phrases)
-        found = self.compare_stored(regions, self._scorer.encode(prepared))
-        return PhraseScores(found.cosines_pn, self.estimate(found, CROPPED), find_cut_phrases(prepared))
+        cosines_pn, probabilities_pn = self.compare_stored(regions, self._scorer.encode(prepared))
+        return PhraseScores(cosines_pn, probabilities_pn, find_cut_phrases(prepared))
 
-    def compare_stored(self, regions: RegionVectors, phrases_pd: Vectors) -> Comparison:
-        """As `compare`, of regions that were found before, for the calibration CROPPED."""
-        known_n = np.where(np.isnan(regions.objectness_n), np.float32(USUAL_OBJECTNESS), regions.objectness_n)
-        return self.compare_regions(known_n, regions.vectors_nd, phrases_pd)
+    def compare_stored(self, regions: RegionVectors, phrases_pd: Vectors) -> tuple[ScoreArray, ScoreArray]:
+        """Return the cosines and the probabilities, each (P, N), of regions that were found before."""
+        unknown_n = np.isnan(regions.objectness_n)
+        objectness_n = np.where(unknown_n, np.float32(UNKNOWN_OBJECTNESS), regions.objectness_n)
+        found = self.compare_regions(objectness_n, regions.vectors_nd, phrases_pd)
+        rated_pn, unrated_pn = (self._calibrate(found, kind) for kind in (CROPPED, UNRATED))
+        return found.cosines_pn, np.where(unknown_n, unrated_pn, rated_pn)
 
-    def estimate(self, found: Comparison, kind: str | None = None) -> ScoreArray:
-        """Return (P, N): the probability that the region is of the phrase. `kind`: that of `ground`, or CROPPED."""
-        return sigmoid(self._parts.calibrations[kind or (BOTH if self._crops else ALONE)].compute_logits(found))
+    def estimate(self, found: Comparison) -> ScoreArray:
+        """Return (P, N): the probability that the region is of the phrase; `found` is what `compare` returned."""
+        return self._calibrate(found, BOTH if self._crops else ALONE)
+
+    def _calibrate(self, found: Comparison, kind: str) -> ScoreArray:
+        return sigmoid(self._parts.calibrations[kind].compute_logits(found))
 
     def compare(self, image: Image.Image, phrases_pd: Vectors) -> tuple[Regions, Comparison]:
         """`phrases_pd`: as `encode_phrases` returns them."""

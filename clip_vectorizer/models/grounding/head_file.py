@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.encoder import Encoder
-from clip_vectorizer.models.grounding.comparison import Calibration, HeadParts, Vocabulary
+from clip_vectorizer.models.grounding.comparison import KINDS, Calibration, HeadParts, Vocabulary
 from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.network import RegionNetwork
 from clip_vectorizer.models.local_dir import load_plain_towers, read_config
@@ -43,7 +43,7 @@ def load_head(encoder: Encoder, folder: Path, crops: bool = True) -> HeadGrounde
         )
     network = start_network(load_tower(folder), facts["channels"])
     own = {NAMES, *(name for name in network.state_dict() if not name.startswith("trunk."))}
-    if missing := own - set(weights):
+    if missing := (own - set(weights)) | (set(KINDS) - set(facts["calibrations"])):
         raise ModelUnavailable(f"{file} has no {', '.join(sorted(missing)[:3])}: it is no head of this version")
     network.load_state_dict(weights, strict=False)
     placed = network.eval().requires_grad_(False).to(encoder.info.device)

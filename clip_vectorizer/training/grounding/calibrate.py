@@ -5,12 +5,21 @@ P phrases · N regions · F features
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.boxes import overlaps
-from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
+from clip_vectorizer.models.grounding.comparison import (
+    ALONE,
+    BOTH,
+    CROPPED,
+    KINDS,
+    UNKNOWN_OBJECTNESS,
+    UNRATED,
+    Calibration,
+)
 from clip_vectorizer.models.grounding.grounder import Regions
 from clip_vectorizer.models.grounding.head import MOST_COMPARED, HeadGrounder
 from clip_vectorizer.training.drawings import Concept
@@ -36,7 +45,7 @@ def fit_calibrations(
 ) -> dict[str, Calibration]:
     """Return the logistic regression of all regions and phrases of random scenes, for each kind of vectors."""
     rng = random.Random(SEED)
-    examples: dict[str, list[Examples]] = {kind: [] for kind in (BOTH, ALONE, CROPPED)}
+    examples: dict[str, list[Examples]] = {kind: [] for kind in KINDS}
     for _ in range(scenes):
         for kind, found in compare_scene(grounder, compose_scene(art, plan, rng), concepts, rng):
             examples[kind].append(found)
@@ -75,6 +84,7 @@ def embed_scene(grounder: HeadGrounder, scene: Scene) -> Iterator[tuple[str, Reg
     yield ALONE, regions, regions.vectors_nd
     yield BOTH, regions, unit(regions.vectors_nd + crops_nd)
     yield CROPPED, regions, crops_nd
+    yield UNRATED, replace(regions, objectness_n=np.full_like(regions.objectness_n, UNKNOWN_OBJECTNESS)), crops_nd
 
 
 def fit_logistic(features_nf: FeatureMatrix, truth_n: FeatureMatrix) -> list[float]:

@@ -1,16 +1,18 @@
 """Which grounder a name loads."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.models.grounding.catalog import HEAD_FILE, choose_scorer, load_grounder
-from clip_vectorizer.models.grounding.comparison import ALONE, BOTH, CROPPED, Calibration
+from clip_vectorizer.models.grounding.comparison import KINDS, Calibration
 from clip_vectorizer.models.grounding.head import HeadGrounder
 from clip_vectorizer.models.grounding.head_file import (
     NAMES,
@@ -37,11 +39,11 @@ def load(folder: Path) -> Encoder:
     return load_encoder(ModelName(f"local-dir:{folder}"), CPU)
 
 
-def save_random_head(folder: Path, encoder: Encoder) -> None:
+def save_random_head(folder: Path, encoder: Encoder, kinds: Sequence[str] = KINDS) -> None:
     network = start_network(load_tower(folder), CHANNELS)
     weights = select_own_weights(network, network.state_dict(), ())
     weights[NAMES] = quantize_names(encoder.encode_texts([encoder.prepare_text(name) for name in ("a cat", "an owl")]))
-    calibrations = dict.fromkeys((BOTH, ALONE, CROPPED), Calibration((20.0, -20.0, 0.5), 0.0))
+    calibrations = dict.fromkeys(kinds, Calibration((20.0, -20.0, 0.5), 0.0))
     save_file(weights, folder / HEAD_FILE, dict(describe_head(encoder, CHANNELS, calibrations)))
 
 
@@ -61,6 +63,13 @@ def test_a_trained_head_scores_stored_regions_and_the_model_itself_where_there_i
     save_random_head(folder, encoder)
     grounder = load_grounder("head", encoder)
     assert choose_scorer(grounder, encoder) is grounder
+
+
+def test_a_head_without_a_calibration_is_of_another_version(folder: Path) -> None:
+    encoder = load(folder)
+    save_random_head(folder, encoder, KINDS[:3])
+    with pytest.raises(ModelUnavailable, match="has no unrated: it is no head of this version"):
+        load_grounder("head", encoder)
 
 
 def test_the_head_lists_a_phrase_that_is_longer_than_the_context(folder: Path) -> None:
