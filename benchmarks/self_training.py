@@ -147,7 +147,8 @@ class SelfTrainingBench:
             regions = head.propose(question.scene.image, REGIONS)
             assert regions.vectors_nd is not None
             cosines_pn = self.names_nd[[*question.present, *question.absent]] @ regions.vectors_nd.T
-            logits_pn = own.compute_logits(Comparison(regions, cosines_pn, np.zeros_like(regions.objectness_n)))
+            objectness_n = regions.objectness_n
+            logits_pn = own.compute_logits(Comparison(objectness_n, cosines_pn, np.zeros_like(objectness_n)))
             yield from collect_results(number, question, Answer(regions.boxes_n4, sigmoid(logits_pn), 0.0))
 
 
