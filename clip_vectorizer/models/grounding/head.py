@@ -22,6 +22,7 @@ from clip_vectorizer.models.grounding.comparison import (
     CROPPED,
     UNKNOWN_OBJECTNESS,
     UNRATED,
+    Calibration,
     Comparison,
     HeadParts,
 )
@@ -109,20 +110,30 @@ class HeadGrounder:
 
     def estimate(self, found: Comparison) -> ScoreArray:
         """Return (P, N): the probability that the region is of the phrase; `found` is what `compare` returned."""
-        return self._calibrate(found, BOTH if self._crops else ALONE)
+        return sigmoid(self.calibration.compute_logits(found))
+
+    @property
+    def calibration(self) -> Calibration:
+        """Return the one for what `compare` returns."""
+        return self._parts.calibrations[BOTH if self._crops else ALONE]
 
     def _calibrate(self, found: Comparison, kind: str) -> ScoreArray:
         return sigmoid(self._parts.calibrations[kind].compute_logits(found))
 
     def compare(self, image: Image.Image, phrases_pd: Vectors) -> tuple[Regions, Comparison]:
         """`phrases_pd`: as `encode_phrases` returns them."""
+        regions, vectors_nd = self.embed_best(image)
+        return regions, self.compare_regions(regions.objectness_n, vectors_nd, phrases_pd)
+
+    def embed_best(self, image: Image.Image) -> tuple[Regions, Vectors]:
+        """Return the regions that are compared with phrases, and the vectors for it: unit rows."""
         regions = self._find(image, RegionChoice(MOST_COMPARED, MOST_PHRASE_OVERLAP, LEAST_OBJECTNESS))
         vectors_nd = regions.vectors_nd
         assert vectors_nd is not None
         if self._crops:
             run_break_work()
             vectors_nd = unit(vectors_nd + self.encode_crops(image, regions.boxes_n4))
-        return regions, self.compare_regions(regions.objectness_n, vectors_nd, phrases_pd)
+        return regions, vectors_nd
 
     def compare_regions(self, objectness_n: ScoreArray, vectors_nd: Vectors, phrases_pd: Vectors) -> Comparison:
         """Compare unit rows; `vectors_nd`: of the regions, by the head, by crops, or the mean of both."""

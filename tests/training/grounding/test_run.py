@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file
 
+from benchmarks.grounding_fusion import CONTROLS, FUSED, Comparison, compare_designs
 from clip_vectorizer.errors import ModelUnavailable, TrainingDataError
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.grounding.head_file import NAMES, WEIGHTS_FILE, load_head
@@ -96,6 +97,14 @@ def test_the_lines_of_the_page_train_what_they_say(
         assert done.exit_code == 0, done.output
         assert done.stdout.strip() == f"local-dir:{tmp_path / words[words.index('--output') + 1]}"
         assert (tmp_path / words[words.index("--output") + 1] / WEIGHTS_FILE).exists()
+
+
+def test_the_benchmark_of_fusion_prints_a_row_for_each_design(plan: GroundingPlan) -> None:
+    """Of the miniature head, whose regions are stored beside the packages."""
+    lines = list(compare_designs(Comparison(plan.work, plan.output, 3, 2, (0,), 2, (1, 2), 1, "en")))
+    cells = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines[2:]}
+    assert {*CONTROLS, *FUSED} < set(cells) and len({len(each) for name, each in cells.items() if name in FUSED}) == 1
+    assert len(list(plan.work.glob("regions-*.npz"))) == 3
 
 
 def test_a_teacher_must_be_the_weights_of_a_head(tmp_path: Path) -> None:
