@@ -1,0 +1,244 @@
+"""Sheets of paper and the pen that draws on them: millimetres from the lower left corner, y upwards.
+
+Line widths are those of ISO 128-20, group 0.5: wide lines 0.5 mm, narrow lines 0.25 mm, scaled by an organisation.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import matplotlib
+from PIL import Image
+from reportlab import rl_config
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+POINTS_PER_MM = 72 / 25.4
+WIDE, NARROW = 0.5, 0.25  # mm
+HIDDEN, CENTRE = (3.0, 1.5), (8.0, 1.5, 1.0, 1.5)  # mm of dash and gap
+PROJECTED = (8.0, 1.5, 1.0, 1.5, 1.0, 1.5)
+CAP_HEIGHT = 0.7  # of a font's size, roughly, in all of these fonts
+EMBEDDED = {  # fonts that matplotlib brings along; the others are among the 14 of every PDF viewer
+    "DejaVuSans": "DejaVuSans.ttf",
+    "DejaVuSans-Bold": "DejaVuSans-Bold.ttf",
+    "DejaVuSans-Oblique": "DejaVuSans-Oblique.ttf",
+    "DejaVuSerif": "DejaVuSerif.ttf",
+    "DejaVuSansMono": "DejaVuSansMono.ttf",
+    "STIXGeneral": "STIXGeneral.ttf",
+}
+
+Point = tuple[float, float]
+Colour = tuple[float, float, float]
+BLACK: Colour = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """Left, bottom, right, top in mm."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def centre(self) -> Point:
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+    def grow(self, margin: float) -> Rectangle:
+        return Rectangle(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
+
+    def contains(self, other: Rectangle) -> bool:
+        return self.x0 <= other.x0 and self.y0 <= other.y0 and self.x1 >= other.x1 and self.y1 >= other.y1
+
+    def overlaps(self, other: Rectangle) -> bool:
+        return self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """ISO 216 paper, as it is looked at."""
+
+    name: str
+    width: float  # mm
+    height: float  # mm
+
+    @property
+    def zoom(self) -> float:
+        """How much larger everything is drawn than on A4: large sheets are read from further away."""
+        return math.sqrt(2) if max(self.width, self.height) > 500 else 1.0
+
+
+SIZES = {"A4": (210.0, 297.0), "A3": (297.0, 420.0), "A2": (420.0, 594.0), "A1": (594.0, 841.0)}  # mm, upright
+SHARES = {"A4": 0.4, "A3": 0.35, "A2": 0.15, "A1": 0.1}  # the same for every kind: paper must not give a kind away
+LANDSCAPE_SHARE = 0.6
+
+
+def choose_sheet(rng: Random) -> Sheet:
+    name = rng.choices(list(SHARES), list(SHARES.values()))[0]
+    short, long = SIZES[name]
+    return Sheet(name, long, short) if rng.random() < LANDSCAPE_SHARE else Sheet(name, short, long)
+
+
+@cache
+def register_font(name: str) -> str:
+    """Make a font known to reportlab, once, and return its name."""
+    if name in EMBEDDED:
+        folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+        pdfmetrics.registerFont(TTFont(name, str(folder / EMBEDDED[name])))
+    return name
+
+
+def measure_text(text: str, size: float, font: str) -> float:
+    """The width in mm of a text whose font size is `size` mm."""
+    return float(pdfmetrics.stringWidth(text, register_font(font), size))
+
+
+def fit_text(text: str, size: float, font: str, width: float) -> float:
+    """The font size, at most `size`, at which a text is at most `width` wide."""
+    return min(size, size * width / max(measure_text(text, size, font), 1e-6))
+
+
+def wrap_text(text: str, size: float, font: str, width: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and measure_text(longer, size, font) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+class SheetPen:
+    """Draws on one page of a canvas, in mm, times the zoom of a large sheet: its `area` is smaller than the paper then."""
+
+    def __init__(self, canvas: Canvas, sheet: Sheet) -> None:
+        self.canvas, self.sheet, self.zoom = canvas, sheet, sheet.zoom
+        self.area = Rectangle(0, 0, sheet.width / self.zoom, sheet.height / self.zoom)
+        canvas.setPageSize((sheet.width * POINTS_PER_MM, sheet.height * POINTS_PER_MM))
+        canvas.scale(POINTS_PER_MM * self.zoom, POINTS_PER_MM * self.zoom)
+        canvas.setLineCap(1)
+        canvas.setLineJoin(1)
+
+    def style(self, width: float, dash: Sequence[float] = (), colour: Colour = BLACK) -> None:
+        self.canvas.setLineWidth(width)
+        self.canvas.setDash(list(dash), 0)
+        self.canvas.setStrokeColorRGB(*colour)
+
+    def line(self, start: Point, end: Point, width: float = NARROW, dash: Sequence[float] = ()) -> None:
+        self.style(width, dash)
+        self.canvas.line(*start, *end)
+
+    def lines(
+        self,
+        pairs: Iterable[tuple[Point, Point]],
+        width: float = NARROW,
+        dash: Sequence[float] = (),
+        colour: Colour = BLACK,
+    ) -> None:
+        """Many strokes as one path."""
+        self.style(width, dash, colour)
+        path = self.canvas.beginPath()
+        for start, end in pairs:
+            path.moveTo(*start)
+            path.lineTo(*end)
+        self.canvas.drawPath(path)
+
+    def path(
+        self,
+        points: Sequence[Point],
+        width: float = NARROW,
+        dash: Sequence[float] = (),
+        closed: bool = False,
+        colour: Colour = BLACK,
+        fill: Colour | None = None,
+    ) -> None:
+        """A line through the points; `width` 0 fills without an outline."""
+        self.style(width, dash, colour)
+        path = self.canvas.beginPath()
+        path.moveTo(*points[0])
+        for point in points[1:]:
+            path.lineTo(*point)
+        if closed:
+            path.close()
+        if fill is not None:
+            self.canvas.setFillColorRGB(*fill)
+        self.canvas.drawPath(path, stroke=int(width > 0), fill=int(fill is not None))
+
+    def box(self, area: Rectangle, width: float = NARROW, fill: Colour | None = None, round: float = 0) -> None:
+        self.style(width)
+        if fill is not None:
+            self.canvas.setFillColorRGB(*fill)
+        draw = (int(width > 0), int(fill is not None))
+        if round:
+            self.canvas.roundRect(area.x0, area.y0, area.width, area.height, round, *draw)
+        else:
+            self.canvas.rect(area.x0, area.y0, area.width, area.height, *draw)
+
+    def circle(
+        self,
+        centre: Point,
+        radius: float,
+        width: float = NARROW,
+        dash: Sequence[float] = (),
+        fill: Colour | None = None,
+    ) -> None:
+        self.style(width, dash)
+        if fill is not None:
+            self.canvas.setFillColorRGB(*fill)
+        self.canvas.circle(*centre, radius, stroke=int(width > 0), fill=int(fill is not None))
+
+    def text(
+        self,
+        at: Point,
+        text: str,
+        size: float,
+        font: str,
+        anchor: str = "left",
+        angle: float = 0,
+        colour: Colour = BLACK,
+    ) -> None:
+        """`at` is on the base line, at the text's left, middle or right; `angle` in degrees."""
+        canvas = self.canvas
+        canvas.setFillColorRGB(*colour)
+        canvas.setFont(register_font(font), size)
+        draw = {"left": canvas.drawString, "middle": canvas.drawCentredString, "right": canvas.drawRightString}[anchor]
+        if not angle:
+            draw(*at, text)
+            return
+        canvas.saveState()
+        canvas.translate(*at)
+        canvas.rotate(angle)
+        draw(0, 0, text)
+        canvas.restoreState()
+
+    def picture(self, image: Image.Image, area: Rectangle, quality: int = 75) -> None:
+        """An image as JPEG, stretched to the area."""
+        rl_config.useA85 = 0  # plain bytes: a quarter smaller than as text
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality)
+        file.seek(0)
+        self.canvas.drawImage(ImageReader(file), area.x0, area.y0, area.width, area.height)
+
+
+def arc_points(centre: Point, radius: float, start: float, end: float, steps: int = 24) -> list[Point]:
+    """Points on an arc from `start` to `end` degrees, both included."""
+    angles = [math.radians(start + (end - start) * step / steps) for step in range(steps + 1)]
+    return [(centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)) for angle in angles]
