@@ -9,28 +9,29 @@ from random import Random
 
 from examples.drawings.names import make_date, make_number, make_word
 from examples.drawings.organisations import COMPANY, LOGO, ORGANISATIONS, BlockCell, Organisation
-from examples.drawings.sheets import BLACK, NARROW, Rectangle, Sheet, SheetPen, arc_points, fit_text
+from examples.drawings.sheets import BLACK, NARROW, WHITE, Rectangle, Sheet, SheetPen, arc_points, fit_text
 
 LABELS = {
     "en": {
-        "title": "Title", "number": "Drawing no.", "material": "Material", "scale": "Scale", "date": "Date", "drawn": "Drawn",
-        "checked": "Checked", "sheet": "Sheet", "revision": "Rev.", "approved": "Approved", "mass": "Mass",
-        "tolerance": "Tolerances", "format": "Size", "surface": "Finish", "project": "Project", "replaces": "Replaces",
-        "customer": "Client", "file": "File", "quantity": "Qty", "part": "Part", "item": "Item", "change": "Change",
+        "title": "Title", "number": "Drawing no.", "material": "Material", "scale": "Scale", "date": "Date",
+        "drawn": "Drawn", "checked": "Checked", "sheet": "Sheet", "revision": "Rev.", "approved": "Approved",
+        "mass": "Mass", "tolerance": "Tolerances", "format": "Size", "surface": "Finish", "project": "Project",
+        "replaces": "Replaces", "customer": "Client", "file": "File", "quantity": "Qty", "part": "Part",
+        "item": "Item", "change": "Change",
     },
     "de": {
         "title": "Benennung", "number": "Zeichnungs-Nr.", "material": "Werkstoff", "scale": "Maßstab", "date": "Datum",
-        "drawn": "Bearb.", "checked": "Gepr.", "sheet": "Blatt", "revision": "Index", "approved": "Norm", "mass": "Gewicht",
-        "tolerance": "Allgemeintoleranz", "format": "Format", "surface": "Oberfläche", "project": "Projekt",
-        "replaces": "Ersatz für", "customer": "Kunde", "file": "Datei", "quantity": "Menge", "part": "Teil",
-        "item": "Pos.", "change": "Änderung",
+        "drawn": "Bearb.", "checked": "Gepr.", "sheet": "Blatt", "revision": "Index", "approved": "Norm",
+        "mass": "Gewicht", "tolerance": "Allgemeintoleranz", "format": "Format", "surface": "Oberfläche",
+        "project": "Projekt", "replaces": "Ersatz für", "customer": "Kunde", "file": "Datei", "quantity": "Menge",
+        "part": "Teil", "item": "Pos.", "change": "Änderung",
     },
     "fr": {
         "title": "Désignation", "number": "N° de plan", "material": "Matière", "scale": "Échelle", "date": "Date",
         "drawn": "Dessiné", "checked": "Vérifié", "sheet": "Feuille", "revision": "Indice", "approved": "Approuvé",
-        "mass": "Masse", "tolerance": "Tolérances", "format": "Format", "surface": "État de surface", "project": "Affaire",
-        "replaces": "Remplace", "customer": "Client", "file": "Fichier", "quantity": "Qté", "part": "Pièce",
-        "item": "Rep.", "change": "Modification",
+        "mass": "Masse", "tolerance": "Tolérances", "format": "Format", "surface": "État de surface",
+        "project": "Affaire", "replaces": "Remplace", "customer": "Client", "file": "Fichier", "quantity": "Qté",
+        "part": "Pièce", "item": "Rep.", "change": "Modification",
     },
 }  # fmt: skip
 MATERIALS = (
@@ -91,7 +92,7 @@ def write_texts(organisation: Organisation, noun: str, scale: str, sheet: Sheet,
             "project": project,
             "replaces": make_number(rng, organisation.numbers),
             "customer": make_word(rng, 3).capitalize(),
-            "file": f"{number.lower().replace(' ', '').replace('/', '_')}.{rng.choice(('dwg', 'idw', 'slddrw', 'prt'))}",
+            "file": number.lower().replace(" ", "").replace("/", "_") + rng.choice((".dwg", ".idw", ".slddrw", ".prt")),
             LOGO: "",
             COMPANY: organisation.name,
         }
@@ -181,9 +182,7 @@ def draw_cell(pen: SheetPen, organisation: Organisation, texts: BlockTexts, fiel
     elif field == COMPANY:
         size = fit_text(organisation.name, min(6.0, area.height * 0.5), organisation.bold, area.width - 3)
         pen.text((area.centre[0], area.centre[1] - size * 0.35), organisation.name, size, organisation.bold, "middle")
-    elif field == "surface" and area.width > 24:
-        draw_field(pen, organisation, field, texts.values[field], area)
-    elif field:
+    elif (field == "surface" and area.width > 24) or field:
         draw_field(pen, organisation, field, texts.values[field], area)
 
 
@@ -225,7 +224,7 @@ def draw_logo(pen: SheetPen, organisation: Organisation, area: Rectangle) -> Non
     elif inner == "wheel":
         spokes = rng.randint(5, 9)
         pen.lines([((x, y), end) for end in arc_points((x, y), radius * 0.6, 0, 360, spokes)], radius * 0.07)
-        pen.circle((x, y), radius * 0.2, radius * 0.07, fill=BLACK if filled else (1.0, 1.0, 1.0))
+        pen.circle((x, y), radius * 0.2, radius * 0.07, fill=BLACK if filled else WHITE)
     elif inner == "steps":
         edge = radius * 0.5
         steps = [(-edge, -edge), (edge, -edge), (edge, 0), (0, 0), (0, edge), (-edge, edge)]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 
-from examples.drawings.names import make_sentence, make_word
+from examples.drawings.names import make_title, make_word
 from examples.drawings.sheets import NARROW, Colour, Point, Rectangle, SheetPen, arc_points
 
 FONT, BOLD = "Helvetica", "Helvetica-Bold"
@@ -21,7 +22,7 @@ def draw_axes(pen: SheetPen, area: Rectangle, rng: Random) -> Rectangle:
     plot = Rectangle(area.x0 + area.width * 0.1, area.y0 + area.height * 0.12, area.x1, area.y1 - area.height * 0.1)
     pen.text(
         (plot.centre[0], plot.y1 + area.height * 0.03),
-        make_sentence(rng)[:60],
+        make_title(rng),
         min(6, area.width * 0.03),
         BOLD,
         "middle",
@@ -93,11 +94,7 @@ def draw_contours(pen: SheetPen, area: Rectangle, rng: Random) -> None:
         lobes, phase, depth = rng.randint(2, 5), rng.uniform(0, 6), rng.uniform(0.05, 0.18)
         for ring in range(1, rng.randint(6, 10)):
             radius = reach * 0.028 * ring
-            bend = lambda angle: 1 + depth * math.sin(lobes * angle + phase)  # noqa: E731
-            angles = [step * math.pi / 40 for step in range(80)]
-            curve = [
-                (centre[0] + radius * bend(t) * math.cos(t), centre[1] + radius * bend(t) * math.sin(t)) for t in angles
-            ]
+            curve = polar_curve(centre, partial(bend, radius, depth, lobes, phase), 80)
             pen.path(curve, NARROW, closed=True)
 
 
@@ -145,18 +142,25 @@ def draw_guilloche(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     centre, radius = area.centre, min(area.width, area.height) * 0.38
     petals, turns = rng.randint(7, 23), rng.randint(3, 9)
     for phase in range(turns):
-        angles = [step * 2 * math.pi / 360 for step in range(360)]
-        bends = [radius * (0.65 + 0.35 * math.sin(petals * t + phase * 2 * math.pi / turns)) for t in angles]
-        pen.path(
-            [(centre[0] + r * math.cos(t), centre[1] + r * math.sin(t)) for r, t in zip(bends, angles, strict=True)],
-            0.18,
-            closed=True,
-        )
+        shift = phase * 2 * math.pi / turns
+        curve = polar_curve(centre, partial(bend, radius * 0.65, 0.54, petals, shift), 360)
+        pen.path(curve, 0.18, closed=True)
     for band in range(rng.randint(2, 6)):
         y = area.y0 + area.height * (band + 0.5) / 6
-        for phase in (0, 1.5, 3):
-            points = [(area.x0 + area.width * s / 150, y + 6 * math.sin(s * 0.4 + phase)) for s in range(151)]
+        for shift in (0.0, 1.5, 3.0):
+            points = [(area.x0 + area.width * s / 150, y + 6 * math.sin(s * 0.4 + shift)) for s in range(151)]
             pen.path(points, 0.15)
+
+
+def bend(radius: float, depth: float, lobes: int, phase: float, angle: float) -> float:
+    """The distance from the centre of a ring that is bent by a share `depth` of its radius."""
+    return radius * (1 + depth * math.sin(lobes * angle + phase))
+
+
+def polar_curve(centre: Point, radius: Callable[[float], float], steps: int) -> list[Point]:
+    """A closed curve whose distance from the centre depends on the angle in radians."""
+    angles = [2 * math.pi * step / steps for step in range(steps)]
+    return [(centre[0] + radius(t) * math.cos(t), centre[1] + radius(t) * math.sin(t)) for t in angles]
 
 
 CHARTS: Mapping[str, Callable[[SheetPen, Rectangle, Random], None]] = {

@@ -1,7 +1,7 @@
 """Which pages a corpus has, and which file each is in: kinds, families, organisations, splits, scans.
 
-Half of the pages are drawings of parts. The test pages are in two columns of equal size: those of the same families as in
-training, by other organisations, and those of other families. Half of the pages, by whole files, become scans.
+Half of the pages are drawings of parts. The test pages are in two columns of equal size: those of the same families as
+in training, by other organisations, and those of other families. Half of the pages, by whole files, become scans.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from examples.drawings.blocks import draw_table
-from examples.drawings.names import make_number, make_paragraph, make_person, make_sentence, make_word
+from examples.drawings.names import make_number, make_paragraph, make_person, make_title, make_word
 from examples.drawings.sheets import BLACK, NARROW, Rectangle, SheetPen, measure_text, wrap_text
 
 FONTS = (
@@ -23,7 +23,7 @@ def draw_columns_of_text(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     columns = max(1, min(rng.randint(1, 3), int(area.width / 55))) * (2 if area.width > 400 else 1)
     gap, size = 7.0, rng.choice((3.4, 3.8, 4.2))
     top = area.y1 - 14
-    pen.text((area.x0, area.y1 - 7), make_sentence(rng)[:50], 7, bold)
+    pen.text((area.x0, area.y1 - 7), make_title(rng), 7, bold)
     width = (area.width - gap * (columns - 1)) / columns
     for column in range(columns):
         x = area.x0 + column * (width + gap)
@@ -35,7 +35,7 @@ def fill_column(pen: SheetPen, area: Rectangle, size: float, font: str, bold: st
     y = area.y1 - size
     while y > area.y0 + size:
         if rng.random() < 0.25:
-            pen.text((area.x0, y - size * 0.6), make_sentence(rng)[: int(area.width / size * 1.4)], size * 1.25, bold)
+            pen.text((area.x0, y - size * 0.6), make_title(rng), size * 1.25, bold)
             y -= size * 2.6
         for line in wrap_text(make_paragraph(rng, rng.randint(2, 6)), size, font, area.width):
             if y < area.y0:
@@ -61,7 +61,7 @@ def draw_contents(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     y, page = area.y1 - 22, 1
     while y > area.y0 + 5:
         deep = rng.random() < 0.6
-        title = make_sentence(rng)[:38]
+        title = make_title(rng)
         start = area.x0 + (8 if deep else 0)
         pen.text((start, y), title, 4, font if deep else bold)
         pen.line((start + measure_text(title, 4, font) + 4, y), (area.x1 - 12, y), 0.3, (0.3, 1.5))
@@ -76,7 +76,7 @@ def draw_ruled_table(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     kinds = [rng.choice(("word", "number", "code")) for _ in range(columns)]
     cells = [[make_cell(kind, rng) for kind in kinds] for _ in range(rows)]
     cells.append([make_word(rng).capitalize() for _ in kinds])
-    pen.text((area.x0, area.y1 - 6), make_sentence(rng)[:60], 5.5, bold)
+    pen.text((area.x0, area.y1 - 6), make_title(rng), 5.5, bold)
     height = min(area.height - 14, (rows + 1) * rng.uniform(6, 9))
     draw_table(
         pen,
@@ -100,7 +100,7 @@ def draw_open_table(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     columns, rows, step = rng.randint(4, 9), rng.randint(8, 30), 6.5
     rows = min(rows, int((area.height - 30) / step))
     top, width = area.y1 - 18, area.width / columns
-    pen.text((area.x0, area.y1 - 6), make_sentence(rng)[:70], 4.5, bold)
+    pen.text((area.x0, area.y1 - 6), make_title(rng), 4.5, bold)
     for row in range(rows):
         y = top - (row + 1) * step
         if row % 2 and rng.random() < 0.9:
@@ -134,7 +134,7 @@ def draw_form(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     """Fields to fill in, and a box at the lower right that looks like a title block from afar."""
     font, bold = rng.choice(FONTS)
     pen.box(area, rng.choice((0.25, 0.5, 0.8)))
-    pen.text((area.centre[0], area.y1 - 10), make_sentence(rng)[:45].upper(), 6, bold, "middle")
+    pen.text((area.centre[0], area.y1 - 10), make_title(rng).upper(), 6, bold, "middle")
     box = Rectangle(
         area.x1 - min(area.width * 0.6, rng.uniform(90, 150)), area.y0, area.x1, area.y0 + rng.uniform(28, 50)
     )
@@ -167,10 +167,10 @@ def draw_office_box(pen: SheetPen, box: Rectangle, font: str, rng: Random) -> No
 
 def draw_questionnaire(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     font, bold = rng.choice(FONTS)
-    pen.text((area.x0, area.y1 - 8), make_sentence(rng)[:50], 6.5, bold)
+    pen.text((area.x0, area.y1 - 8), make_title(rng), 6.5, bold)
     y, number = area.y1 - 22, 1
     while y > area.y0 + 30:
-        pen.text((area.x0, y), f"{number}. {make_sentence(rng)[:60]}", 4, font)
+        pen.text((area.x0, y), f"{number}. {make_title(rng)}", 4, font)
         for choice in range(rng.randint(2, 5)):
             x = area.x0 + 6 + choice * area.width / 5
             pen.box(Rectangle(x, y - 8, x + 4, y - 4), 0.3)

@@ -1,4 +1,4 @@
-"""What gives drawings away without a look at them: a logistic regression on file size, page size, dpi and path segments.
+"""What gives drawings away without a look: a logistic regression on file size, page size, dpi and path segments.
 
 On scans it should do no better than chance, else a model that is tested on the corpus could win by the paper alone.
 """

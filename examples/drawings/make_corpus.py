@@ -11,7 +11,6 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -26,7 +25,7 @@ from examples.drawings.leaks import format_leaks, measure_leaks
 from examples.drawings.names import make_word
 from examples.drawings.organisations import Organisation
 from examples.drawings.part_drawings import draw_part_page
-from examples.drawings.scans import Pose, Scanner, choose_pose, choose_scanner, reduce_sheet, scan_page, write_image_pdf
+from examples.drawings.scans import Pose, Scanner, choose_pose, choose_scanner, scan_page, write_image_pdf
 from examples.drawings.sheets import Rectangle, Sheet, SheetPen, choose_sheet
 
 LIST = "pages.jsonl"
@@ -121,7 +120,8 @@ def describe(lines: list[CorpusPage]) -> str:
     splits = Counter(f"{line.split}, {line.column}" for line in lines)
     scans = sum(line.scan for line in lines)
     counts = ", ".join(f"{number} {name}" for name, number in kinds.most_common())
-    return f"{counts}\n{', '.join(f'{number} {name}' for name, number in splits.items())}\n{scans} of {len(lines)} are scans"
+    groups = ", ".join(f"{number} {name}" for name, number in splits.items())
+    return f"{counts}\n{groups}\n{scans} of {len(lines)} are scans"
 
 
 def make_file(planned: PlannedFile, seed: int) -> tuple[bytes, list[CorpusPage]]:
@@ -152,7 +152,7 @@ def draw_page(pen: SheetPen, organisation: Organisation | None, page: PlannedPag
     if page.kind == DRAWING and organisation:
         block, texts = draw_part_page(pen, organisation, page.family, rng)
         return DrawnPage(pen.sheet, zoom_box(block, pen.zoom), texts.title, texts.number)
-    drawer = (DRAWERS[page.kind] | DRAWERS_APART[page.kind])[page.family]
+    drawer = {**DRAWERS[page.kind], **DRAWERS_APART[page.kind]}[page.family]
     if page.framed and organisation:
         inside = draw_frame(pen, organisation)
         block = place_block(organisation, inside)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 import numpy as np
+import numpy.typing as npt
 
 from examples.drawings.names import make_word
-from examples.drawings.sheets import BLACK, NARROW, Point, Rectangle, SheetPen, arc_points
+from examples.drawings.sheets import BLACK, NARROW, WHITE, Point, Rectangle, SheetPen, arc_points
 
 FONT, BOLD = "Helvetica", "Helvetica-Bold"
+
+Heights = npt.NDArray[np.float64]
 
 
 def draw_streets(pen: SheetPen, area: Rectangle, rng: Random) -> None:
@@ -21,7 +24,7 @@ def draw_streets(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     for way in ways:
         pen.path(way, 2.4)
     for way in ways:
-        pen.path(way, 1.9, colour=(1.0, 1.0, 1.0))
+        pen.path(way, 1.9, colour=WHITE)
         middle = way[len(way) // 2]
         after = way[len(way) // 2 + 1]
         angle = math.degrees(math.atan2(after[1] - middle[1], after[0] - middle[0]))
@@ -68,10 +71,10 @@ def draw_terrain(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     draw_north(pen, (area.x1 - 14, area.y1 - 20))
 
 
-def make_heights(columns: int, rows: int, rng: Random) -> np.ndarray:
+def make_heights(columns: int, rows: int, rng: Random) -> Heights:
     """(rows + 1, columns + 1) float64: a sum of round hills."""
     y, x = np.mgrid[0 : rows + 1, 0 : columns + 1].astype(float)
-    heights = np.zeros_like(x)
+    heights: Heights = np.zeros(x.shape)
     for _ in range(rng.randint(4, 8)):
         width = rng.uniform(0.08, 0.3) * columns
         squares = (x - rng.uniform(0, columns)) ** 2 + (y - rng.uniform(0, rows)) ** 2
@@ -79,7 +82,7 @@ def make_heights(columns: int, rows: int, rng: Random) -> np.ndarray:
     return heights
 
 
-def march(heights: np.ndarray, level: float) -> list[tuple[Point, Point]]:
+def march(heights: Heights, level: float) -> list[tuple[Point, Point]]:
     """Segments of the line of a level: in each cell that it crosses, the crossings of the edges in pairs."""
     above = heights > level
     mixed = above[:-1, :-1].astype(int) + above[1:, :-1] + above[:-1, 1:] + above[1:, 1:]
@@ -95,7 +98,7 @@ def march(heights: np.ndarray, level: float) -> list[tuple[Point, Point]]:
     return pairs
 
 
-def cross(heights: np.ndarray, a: tuple[int, int], b: tuple[int, int], level: float) -> Point:
+def cross(heights: Heights, a: tuple[int, int], b: tuple[int, int], level: float) -> Point:
     low, high = float(heights[a[1], a[0]]), float(heights[b[1], b[0]])
     share = (level - low) / (high - low)
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
@@ -117,7 +120,7 @@ def draw_floor_plan(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     pen.box(outer, 2.4)
     for share in (0.2, 0.5, 0.8):
         x = outer.x0 + outer.width * share
-        pen.box(Rectangle(x - 6, outer.y1 - 1.2, x + 6, outer.y1 + 1.2), NARROW, fill=(1.0, 1.0, 1.0))
+        pen.box(Rectangle(x - 6, outer.y1 - 1.2, x + 6, outer.y1 + 1.2), NARROW, fill=WHITE)
     for edge in sorted({round(room.x0, 3) for room in rooms} | {outer.x1}):
         pen.line((edge, outer.y0 - 4), (edge, outer.y0 - 9))
         pen.line((edge - 1.2, outer.y0 - 8.2), (edge + 1.2, outer.y0 - 5.8), 0.5)
@@ -141,7 +144,7 @@ def divide(area: Rectangle, rng: Random, most: float) -> list[Rectangle]:
 def draw_door(pen: SheetPen, room: Rectangle, rng: Random) -> None:
     width = min(10.0, room.width * 0.3)
     x, y = room.x0 + room.width * rng.uniform(0.1, 0.6), room.y0
-    pen.box(Rectangle(x, y - 0.9, x + width, y + 0.9), 0, fill=(1.0, 1.0, 1.0))
+    pen.box(Rectangle(x, y - 0.9, x + width, y + 0.9), 0, fill=WHITE)
     pen.line((x, y), (x, y + width), 0.4)
     pen.path(arc_points((x, y), width, 0, 90, 10), NARROW)
 
@@ -160,7 +163,7 @@ def draw_network(pen: SheetPen, area: Rectangle, rng: Random) -> None:
         grey = 0.1 + 0.12 * number
         pen.path(points, 2.2, colour=(grey, grey * 0.8, 0.5))
         for point in points:
-            pen.circle(point, 2.2, 0.6, fill=(1.0, 1.0, 1.0))
+            pen.circle(point, 2.2, 0.6, fill=WHITE)
             pen.text((point[0] + 2, point[1] + 3.5), make_word(rng).capitalize(), 3.2, FONT, angle=30)
 
 

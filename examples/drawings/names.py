@@ -33,14 +33,16 @@ VOWELS = ("a", "e", "i", "o", "u", "ei", "au", "ia")
 CODAS = ("", "l", "n", "r", "s", "t", "nd", "rk", "lm", "st")
 FIRST_DAY = datetime.date(1994, 1, 3)
 DAYS = 11_000
-WORDS = (
-    "the load of each bearing was taken from the test record and compared with the value that the maker gives for "
-    "continuous use at forty degrees a second series of measurements followed after the housing had been opened cleaned "
-    "and closed again where both differ by more than a tenth the smaller one is used it is therefore advisable to order "
-    "spare seals in good time since delivery may take several weeks operators report that vibration falls when the belt "
-    "is tightened in small steps this agrees with what the model predicts for a stiff frame on soft feet all figures are "
-    "means of five runs unless the text says otherwise the method needs no special tools and can be repeated on site"
-).split()
+TEXT = (
+    "the load of each bearing was taken from the test record and compared with the value that the maker gives "
+    "for continuous use at forty degrees a second series of measurements followed after the housing had been "
+    "opened cleaned and closed again where both differ by more than a tenth the smaller one is used it is "
+    "therefore advisable to order spare seals in good time since delivery may take several weeks operators "
+    "report that vibration falls when the belt is tightened in small steps this agrees with what the model "
+    "predicts for a stiff frame on soft feet all figures are means of five runs unless the text says otherwise "
+    "the method needs no special tools and can be repeated on site "
+)
+WORDS = TEXT.split()
 
 
 def make_word(rng: Random, syllables: int = 2) -> str:
@@ -57,6 +59,12 @@ def make_sentence(rng: Random) -> str:
     words = WORDS[start : start + length]
     words.insert(rng.randrange(1, length), make_word(rng))
     return " ".join(words).capitalize() + "."
+
+
+def make_title(rng: Random) -> str:
+    """Two to five words."""
+    start = rng.randrange(len(WORDS) - 6)
+    return " ".join([make_word(rng).capitalize(), *WORDS[start : start + rng.randint(1, 4)]])
 
 
 def make_paragraph(rng: Random, sentences: int) -> str:

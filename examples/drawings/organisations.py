@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 from examples.drawings.names import make_person, make_word
@@ -180,7 +181,7 @@ def split_rows(rng: Random, area: tuple[float, float, float, float], rows: int) 
     for low, high, number in zip(borders, borders[1:], columns, strict=False):
         uprights = previous if len(previous) == number + 1 else split_span(rng, x0, x1, number, 0.4)
         previous = uprights
-        cells += [BlockCell(left, low, right, high) for left, right in zip(uprights, uprights[1:], strict=False)]
+        cells += [BlockCell(left, low, right, high) for left, right in pairwise(uprights)]
     return cells
 
 
@@ -197,7 +198,7 @@ def assign_fields(cells: list[BlockCell], rng: Random) -> tuple[BlockCell, ...]:
     """The title and the number into the two largest cells; the others in a random order of their importance."""
     free = sorted((cell for cell in cells if not cell.field), key=lambda cell: -cell.size)
     fields = [*FIELDS[:2], *rng.sample(FIELDS[2:10], 8), *rng.sample(FIELDS[10:], 8)]
-    named = {cell: field for cell, field in zip(free, fields, strict=False)}
+    named = dict(zip(free, fields, strict=False))
     return tuple(
         cell if cell.field else BlockCell(cell.x0, cell.y0, cell.x1, cell.y1, named.get(cell, "")) for cell in cells
     )

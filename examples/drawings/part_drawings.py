@@ -8,7 +8,7 @@ from random import Random
 
 from examples.drawings import parts, parts_apart
 from examples.drawings.blocks import LABELS, BlockTexts, draw_block, draw_frame, draw_table, place_block, write_texts
-from examples.drawings.names import make_date, make_word
+from examples.drawings.names import make_date, make_number, make_word
 from examples.drawings.organisations import ORGANISATIONS, Organisation
 from examples.drawings.parts import Part
 from examples.drawings.sheets import CENTRE, NARROW, Point, Rectangle, SheetPen, measure_text
@@ -76,7 +76,7 @@ def name_part(family: str, language: str) -> str:
 
 def draw_part_page(pen: SheetPen, organisation: Organisation, family: str, rng: Random) -> tuple[Rectangle, BlockTexts]:
     """Draw a page and return where its title block is and what it says."""
-    part = (FAMILIES | FAMILIES_APART)[family](rng)
+    part = {**FAMILIES, **FAMILIES_APART}[family](rng)
     inside = draw_frame(pen, organisation)
     block = place_block(organisation, inside)
     taken = reserve_block(organisation, part, block)
@@ -165,16 +165,10 @@ def stack_spans(groups: list[list[Rectangle]], axis: int) -> list[float]:
 def draw_above_block(pen: SheetPen, organisation: Organisation, part: Part, block: Rectangle, rng: Random) -> None:
     words, share = LABELS[organisation.language], organisation.index
     if part.items:
-        rows = [(words["item"], words["quantity"], words["part"], words["material"])]
-        for item, noun in enumerate(part.items, 1):
-            rows.append(
-                (
-                    str(item),
-                    str(rng.choice((1, 1, 2, 4, 8))),
-                    name_part(noun, organisation.language),
-                    make_word(rng).capitalize(),
-                )
-            )
+        rows = [(words["item"], words["quantity"], words["part"], words["number"])]
+        for item, (noun, quantity) in enumerate(part.items, 1):
+            number = make_number(rng, organisation.numbers)
+            rows.append((str(item), str(quantity), name_part(noun, organisation.language), number))
         draw_rows_above(pen, organisation, block, rows, (1, 1, 5, 4))
     elif organisation.revisions:
         rows = [("", words["change"], words["date"], words["drawn"])]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from examples.drawings.sheets import Point, arc_points
-from examples.drawings.views import Balloon, View, mirror, round_rectangle, slot
+from examples.drawings.sheets import Point, Rectangle, arc_points, round_corners
+from examples.drawings.views import Balloon, Side, View, mirror, slot
 
 FITS = ("h6", "k6", "m6", "h7", "js6")
 BORES = (" H7", " H8", " H6", "")
@@ -21,7 +21,7 @@ class Part:
 
     views: Mapping[tuple[int, int], View]
     data: tuple[tuple[str, str], ...] = ()  # a small table beside the views
-    items: tuple[str, ...] = ()  # a parts list: balloons name its rows, from 1
+    items: tuple[tuple[str, int], ...] = ()  # a parts list, with quantities: balloons name its rows, from 1
 
 
 def make_plate(rng: Random) -> Part:
@@ -30,7 +30,7 @@ def make_plate(rng: Random) -> Part:
     thickness, edge = rng.choice((6, 8, 10, 12, 15, 20)), rng.randrange(8, 16)
     bore, hole = rng.uniform(0.15, 0.3) * min(width, height), rng.choice((4.5, 5.5, 6.6, 9.0))
     front = View(cut=("x", width / 2))
-    front.outline(round_rectangle(0, 0, width, height, rng.choice((3, 5, 8))))
+    front.outline(round_corners(Rectangle(0, 0, width, height), rng.choice((3, 5, 8))))
     corners = [(x, y) for x in (edge, width - edge) for y in (edge, height - edge)]
     for corner in corners:
         front.circle(corner, hole / 2)
@@ -102,7 +102,7 @@ def make_shaft(rng: Random) -> Part:
             front.line((x, -step), (x, step))
         front.measure((x, -diameter / 2), (x + length, -diameter / 2), "bottom", 0 if number % 2 else 1)
         if number in (0, len(diameters) - 1):
-            side = "left" if number == 0 else "right"
+            side: Side = "left" if number == 0 else "right"
             end = 0 if number == 0 else total
             front.measure((end, -diameter / 2), (end, diameter / 2), side, None, "Ø", f" {rng.choice(FITS)}")
         elif number == widest:
@@ -253,7 +253,7 @@ def make_gear(rng: Random) -> Part:
     front.outline(outline_bore(bore / 2, bore * 0.3))
     front.cross((0, 0), tip / 2)
     front.point_out(arc_points((0, 0), tip / 2, 55, 55, 1)[0], (1, 1), f"Ø{tip:g}")
-    front.point_out((bore * 0.15, bore * 0.62), (1, 1), f"{bore * 0.3:.0f} JS9")
+    front.point_out((-bore * 0.15, bore * 0.62), (-1, 1), f"{bore * 0.3:.0f} JS9")
     if rng.random() < 0.6:
         draw_lightening(front, rng, (hub + root) / 4, (root - hub) / 10)
     side = View(label="A-A")
@@ -276,7 +276,7 @@ def make_gear(rng: Random) -> Part:
     data = (
         ("m", f"{module:g}"),
         ("z", f"{teeth}"),
-        ("α", "20°"),
+        ("alpha", "20°"),
         ("d", f"{pitch:g}"),
         ("x", f"{rng.uniform(-0.3, 0.4):.2f}"),
     )
@@ -464,7 +464,10 @@ def make_assembly(rng: Random) -> Part:
     view.measure((-end, -shaft), (span + end * 0.6, -shaft), "bottom", 1)
     view.measure((-cover, -outer - wall), (span + cover, -outer - wall), "bottom", 0)
     view.measure((-cover, -outer - wall), (-cover, outer + wall), "left", prefix="Ø")
-    return Part({(0, 0): view}, items=("shaft", "bearing", "housing", "cover", "screw"))
+    return Part(
+        {(0, 0): view},
+        items=(("shaft", 1), ("bearing", 2), ("housing", 1), ("cover", 2), ("screw", rng.choice((8, 12)))),
+    )
 
 
 def draw_bearing(
@@ -475,13 +478,13 @@ def draw_bearing(
     for bottom, top in ((low, low + third), (high - third, high)):
         view.section(turn([(x, bottom), (x + width, bottom), (x + width, top), (x, top)]), back=bottom == low)
     centre = turn([(x + width / 2, (low + high) / 2)])[0]
-    view.circle(centre, (high - low) * 0.3, cross=True)
+    view.circle(centre, (high - low) * 0.3, "covering")
 
 
 def draw_screw(view: View, at: Point, direction: float, length: float) -> None:
     (x, y), head = at, length * 0.35
-    view.rectangle(x - direction * head, y - head, x, y + head)
-    view.rectangle(x, y - head * 0.5, x + direction * length * 1.8, y + head * 0.5)
+    view.rectangle(x - direction * head, y - head, x, y + head, "covering")
+    view.rectangle(x, y - head * 0.5, x + direction * length * 1.8, y + head * 0.5, "covering")
     view.line((x, y - head * 0.35), (x + direction * length * 1.6, y - head * 0.35), kind="thin")
     view.line((x, y + head * 0.35), (x + direction * length * 1.6, y + head * 0.35), kind="thin")
     view.line((x - direction * head * 1.6, y), (x + direction * length * 2.1, y), kind="centre")

@@ -118,7 +118,7 @@ def make_pulley(rng: Random) -> Part:
             start = arc_points((0, 0), hub, angle + sign * 22, angle, 1)[0]
             front.line(start, arc_points((0, 0), rim, angle + sign * 6, angle, 1)[0])
     front.point_out(arc_points((0, 0), outer / 2, 48, 48, 1)[0], (1, 1), f"Ø{outer:g}")
-    front.point_out((bore * 0.15, bore * 0.62), (-1, 1), f"{bore * 0.3:.0f} JS9")
+    front.point_out((-bore * 0.15, bore * 0.62), (-1, 1), f"{bore * 0.3:.0f} JS9")
     side = View(label="A-A")
     top: list[Point] = [(0, rim), (width, rim), (width, outer / 2)]
     for groove in reversed(range(grooves)):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from examples.drawings.documents import FONTS, fill_column
-from examples.drawings.names import make_sentence
+from examples.drawings.names import make_title
 from examples.drawings.sheets import Rectangle, SheetPen
 
 PICTURES = Path(__file__).parents[1] / "images"
@@ -61,7 +61,7 @@ def draw_illustrated(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     photograph = np.asarray(Image.alpha_composite(ground, image).convert("RGB").resize((320, 320)), np.float32) / 255
     shade = 0.75 + 0.35 * make_noise(numbers, 320, 320, 4)[..., None]
     pen.picture(to_image(photograph * shade + numbers.normal(0, 0.02, photograph.shape).astype(np.float32)), place)
-    pen.text((place.x0, place.y0 - 5), make_sentence(rng)[:60], 3.4, font)
+    pen.text((place.x0, place.y0 - 5), make_title(rng), 3.4, font)
     fill_column(pen, Rectangle(area.x0, area.y0, area.x1, place.y0 - 10), 4, font, bold, rng)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from random import Random
 
 from examples.drawings.names import make_word
-from examples.drawings.parts import make_bracket, make_gear, make_crank
-from examples.drawings.sheets import BLACK, NARROW, Point, Rectangle, SheetPen, arc_points
+from examples.drawings.parts import make_bracket, make_crank, make_gear
+from examples.drawings.sheets import BLACK, NARROW, WHITE, Point, Rectangle, SheetPen, arc_points
 from examples.drawings.views import View
 
 FONT, BOLD, SERIF = "Helvetica", "Helvetica-Bold", "Times-Roman"
@@ -76,7 +77,7 @@ def draw_chip(pen: SheetPen, area: Rectangle, step: float, rng: Random) -> None:
     width, height = step * 1.2, pins * 5.0
     x = area.x0 + rng.uniform(0.1, 0.7) * max(area.width - width, 1)
     y = area.y0 + rng.uniform(0.1, 0.7) * max(area.height - height, 1)
-    pen.box(Rectangle(x, y, x + width, y + height), 0.5, fill=(1.0, 1.0, 1.0))
+    pen.box(Rectangle(x, y, x + width, y + height), 0.5, fill=WHITE)
     for pin in range(pins):
         at = y + (pin + 0.5) * 5
         pen.lines([((x - 6, at), (x, at)), ((x + width, at), (x + width + 6, at))], WIRE)
@@ -170,16 +171,16 @@ def draw_piping(pen: SheetPen, area: Rectangle, rng: Random) -> None:
     nodes = [
         (area.x0 + area.width * rng.uniform(0.1, 0.9), area.y0 + area.height * rng.uniform(0.1, 0.9)) for _ in range(9)
     ]
-    for start, end in zip(nodes, nodes[1:], strict=False):
+    for start, end in pairwise(nodes):
         pen.path([start, (end[0], start[1]), end], 0.6)
         draw_valve(pen, ((start[0] + end[0]) / 2, start[1]))
     for number, node in enumerate(nodes):
         kind = rng.choice(("tank", "pump", "gauge"))
         if kind == "tank":
             box = Rectangle(node[0] - 8, node[1] - 13, node[0] + 8, node[1] + 13)
-            pen.box(box, 0.5, fill=(1.0, 1.0, 1.0), round=7)
+            pen.box(box, 0.5, fill=WHITE, round=7)
         else:
-            pen.circle(node, 6 if kind == "pump" else 4.5, 0.5, fill=(1.0, 1.0, 1.0))
+            pen.circle(node, 6 if kind == "pump" else 4.5, 0.5, fill=WHITE)
         if kind == "pump":
             pen.path([arc_points(node, 6, angle, angle, 1)[0] for angle in (0, 120, 240)], 0.4, closed=True)
         tag = f"{kind[0].upper()}-{100 + number}"
@@ -188,7 +189,7 @@ def draw_piping(pen: SheetPen, area: Rectangle, rng: Random) -> None:
 
 def draw_valve(pen: SheetPen, at: Point) -> None:
     x, y = at
-    pen.path([(x - 3, y - 2), (x + 3, y + 2), (x + 3, y - 2), (x - 3, y + 2)], 0.4, closed=True, fill=(1.0, 1.0, 1.0))
+    pen.path([(x - 3, y - 2), (x + 3, y + 2), (x + 3, y - 2), (x - 3, y + 2)], 0.4, closed=True, fill=WHITE)
     pen.line((x, y), (x, y + 4), 0.4)
     pen.line((x - 1.5, y + 4), (x + 1.5, y + 4), 0.4)
 

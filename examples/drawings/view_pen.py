@@ -5,15 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from examples.drawings.organisations import Organisation
-from examples.drawings.sheets import BLACK, CENTRE, HIDDEN, NARROW, WIDE, Point, Rectangle, SheetPen, measure_text
+from examples.drawings.sheets import (
+    BLACK,
+    CENTRE,
+    HIDDEN,
+    NARROW,
+    WHITE,
+    WIDE,
+    Point,
+    Rectangle,
+    SheetPen,
+    measure_text,
+)
 from examples.drawings.views import (
+    CUT_ROOM,
     FIRST_LEVEL,
     LABEL_ROOM,
     NEXT_LEVEL,
     OVERHANG,
+    OVERHANG_SHARE,
     Dimension,
     Kind,
     Leader,
+    Ring,
     Side,
     Stroke,
     View,
@@ -24,11 +38,13 @@ from examples.drawings.views import (
 ARROW = 3.2  # mm, its length
 STROKES: dict[Kind, tuple[float, tuple[float, ...]]] = {
     "visible": (WIDE, ()),
+    "covering": (WIDE, ()),
     "hidden": (NARROW, HIDDEN),
     "centre": (NARROW, CENTRE),
     "thin": (NARROW, ()),
 }
 OUTWARD: dict[Side, Point] = {"left": (-1, 0), "right": (1, 0), "bottom": (0, -1), "top": (0, 1)}
+CUT_REACH = 7.0  # mm, from the outline to the ends of the section's plane
 BALLOON_RADIUS, BALLOON_HEIGHT = 4.5, 14.0  # mm
 
 
@@ -46,12 +62,13 @@ class ViewPen:
         for rings, back in self.view.hatches:
             self.draw_hatch(rings, back)
         for stroke in self.view.strokes:
-            self.draw_stroke(stroke)
+            if stroke.kind != "centre":
+                self.draw_stroke(stroke)
         for ring in self.view.rings:
-            width, dash = STROKES[ring.kind]
-            self.pen.circle(
-                self.place(ring.centre), ring.radius * self.scale, width * self.organisation.line_scale, dash
-            )
+            self.draw_ring(ring)
+        for stroke in self.view.strokes:
+            if stroke.kind == "centre":
+                self.draw_stroke(stroke)
         for dimension in self.view.dimensions:
             self.draw_dimension(dimension)
         for leader in self.view.leaders:
@@ -73,7 +90,15 @@ class ViewPen:
         points = [self.place(point) for point in stroke.points]
         if stroke.kind == "centre" and len(points) == 2:
             points = lengthen(points[0], points[1])
-        self.pen.path(points, width * self.organisation.line_scale, dash, closed=stroke.closed)
+        fill = WHITE if stroke.kind == "covering" else None
+        self.pen.path(points, width * self.organisation.line_scale, dash, closed=stroke.closed, fill=fill)
+
+    def draw_ring(self, ring: Ring) -> None:
+        width, dash = STROKES[ring.kind]
+        fill = WHITE if ring.kind == "covering" else None
+        self.pen.circle(
+            self.place(ring.centre), ring.radius * self.scale, width * self.organisation.line_scale, dash, fill
+        )
 
     def draw_hatch(self, rings: tuple[tuple[Point, ...], ...], back: bool) -> None:
         angle = self.organisation.hatch_angle + (90 if back else 0)
@@ -99,6 +124,7 @@ class ViewPen:
 
     def find_level(self, dimension: Dimension) -> float:
         bounds, reach = self.bounds, FIRST_LEVEL + NEXT_LEVEL * dimension.level
+        reach += CUT_ROOM if dimension.side in self.view.cut_sides else 0
         edges = {"left": bounds.x0, "right": bounds.x1, "bottom": bounds.y0, "top": bounds.y1}
         return edges[dimension.side] + sum(OUTWARD[dimension.side]) * reach
 
@@ -140,7 +166,7 @@ class ViewPen:
         else:
             back = (x - dx * ARROW, y - dy * ARROW)
             wings = [(back[0] - dy * half, back[1] + dx * half), tip, (back[0] + dy * half, back[1] - dx * half)]
-            fill = {"filled": BLACK, "hollow": (1.0, 1.0, 1.0)}.get(style)
+            fill = {"filled": BLACK, "hollow": WHITE}.get(style)
             self.pen.path(wings, self.narrow * 0.8, closed=style != "open", fill=fill)
 
     def draw_leader(self, leader: Leader) -> None:
@@ -179,10 +205,7 @@ class ViewPen:
         bounds, flat = self.bounds, axis == "y"
         at = self.place((value, value))[1 if flat else 0]
         low, high = (bounds.x0, bounds.x1) if flat else (bounds.y0, bounds.y1)
-        low, high = (
-            low - self.cut_reach("left" if flat else "bottom"),
-            high + self.cut_reach("right" if flat else "top"),
-        )
+        low, high = low - CUT_REACH, high + CUT_REACH
         self.pen.line(along(flat, low, at), along(flat, high, at), self.narrow, CENTRE)
         for end, inner in ((low, low + 5), (high, high - 5)):
             self.pen.line(along(flat, end, at), along(flat, inner, at), WIDE * 1.4)
@@ -192,11 +215,6 @@ class ViewPen:
             self.draw_arrow(tip, (1.0, 0.0) if not flat else (0.0, 1.0))
             corner = (at - 4.5, middle - 1.6) if not flat else (middle - 1.5, at - 5.5)
             self.pen.text(corner, "A", 4.5, self.organisation.bold)
-
-    def cut_reach(self, side: Side) -> float:
-        """Beyond the dimensions of that side."""
-        levels = [each.level for each in self.view.dimensions if each.side == side]
-        return FIRST_LEVEL + NEXT_LEVEL * max(levels) + 7 if levels else 7.0
 
     def draw_label(self) -> None:
         if self.view.label:
@@ -221,5 +239,5 @@ def lengthen(start: Point, end: Point) -> list[Point]:
     """A centre line that goes a little over the outline at any scale."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = max((dx * dx + dy * dy) ** 0.5, 1e-6)
-    over = OVERHANG / 2 / length
+    over = min(OVERHANG / length, OVERHANG_SHARE)
     return [(start[0] - dx * over, start[1] - dy * over), (end[0] + dx * over, end[1] + dy * over)]

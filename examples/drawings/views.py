@@ -1,7 +1,7 @@
-"""Views of a part: its edges in millimetres of the part, with dimensions, sections and balloons to be drawn beside them.
+"""Views of a part: its edges in millimetres of the part, with dimensions, sections and balloons.
 
-What stands beside a view (dimension lines, leaders, letters) is measured in millimetres of paper, so it keeps its size at
-any scale: `margins` says how much room it takes on each side.
+What stands beside a view (dimension lines, leaders, letters) is measured in millimetres of paper, so it keeps its size
+at any scale: `margins` is the room that it takes on each side.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 
 from examples.drawings.sheets import Point, Rectangle, arc_points
 
-Kind = Literal["visible", "hidden", "centre", "thin"]
+Kind = Literal["visible", "covering", "hidden", "centre", "thin"]  # covering: white inside, over hatching
 Side = Literal["left", "right", "bottom", "top"]
 FIRST_LEVEL, NEXT_LEVEL = 10.0, 8.0  # mm of paper from the outline to the dimension lines
-OVERHANG = 3.0  # mm of paper that a centre line goes over the outline
-LABEL_ROOM, CUT_ROOM, EDGE_ROOM = 9.0, 9.0, 4.0  # mm of paper
+OVERHANG, OVERHANG_SHARE = 3.0, 0.3  # mm of paper, or share of its length, that a centre line goes over at each end
+LABEL_ROOM, CUT_ROOM, EDGE_ROOM = 9.0, 8.0, 4.0  # mm of paper
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class View:
             self.cross(centre, radius)
 
     def cross(self, centre: Point, radius: float) -> None:
-        (x, y), reach = centre, radius * 1.25
+        (x, y), reach = centre, radius
         self.line((x - reach, y), (x + reach, y), kind="centre")
         self.line((x, y - reach), (x, y + reach), kind="centre")
 
@@ -117,6 +117,13 @@ class View:
         self.leaders.append(Leader(at, towards, level, text))
 
     @property
+    def cut_sides(self) -> tuple[Side, ...]:
+        """Where the ends of the section's plane are; dimensions are beyond them."""
+        if not self.cut:
+            return ()
+        return ("bottom", "top") if self.cut[0] == "x" else ("left", "right")
+
+    @property
     def bounds(self) -> Rectangle:
         points = [point for stroke in self.strokes if stroke.kind != "centre" for point in stroke.points]
         points += [
@@ -129,13 +136,12 @@ class View:
         return Rectangle(min(xs), min(ys), max(xs), max(ys))
 
     def margins(self, text_size: float, shelf: float) -> dict[Side, float]:
-        """The room in mm of paper that it takes beside its outline; `shelf` is the length of its longest leader text."""
+        """The room beside its outline in mm of paper; `shelf` is the length of its longest leader text."""
         room: dict[Side, float] = {"left": EDGE_ROOM, "right": EDGE_ROOM, "bottom": EDGE_ROOM, "top": EDGE_ROOM}
         for each in self.dimensions:
             room[each.side] = max(room[each.side], FIRST_LEVEL + NEXT_LEVEL * each.level + text_size + 2)
-        if self.cut:
-            for side in ("bottom", "top") if self.cut[0] == "x" else ("left", "right"):
-                room[side] += CUT_ROOM
+        for side in self.cut_sides:
+            room[side] += CUT_ROOM
         for leader in self.leaders:
             across: Side = "right" if leader.towards[0] > 0 else "left"
             along: Side = "top" if leader.towards[1] > 0 else "bottom"
@@ -172,13 +178,6 @@ def hatch(rings: Iterable[Sequence[Point]], angle: float, step: float) -> list[t
                 ((left * cos - y * sin, left * sin + y * cos), (right * cos - y * sin, right * sin + y * cos))
             )
     return strokes
-
-
-def round_rectangle(x0: float, y0: float, x1: float, y1: float, radius: float) -> list[Point]:
-    """The outline of a rectangle with round corners."""
-    corners = ((x1 - radius, y0 + radius, 270), (x1 - radius, y1 - radius, 0), (x0 + radius, y1 - radius, 90))
-    points = [point for x, y, start in corners for point in arc_points((x, y), radius, start, start + 90, 6)]
-    return [*points, *arc_points((x0 + radius, y0 + radius), radius, 180, 270, 6)]
 
 
 def slot(start: Point, end: Point, radius: float) -> list[Point]:
