@@ -26,6 +26,8 @@ MOST_PIXELS = 4_000_000  # larger sheets are scanned as reduced copies, as offic
 MOST_SKEW = 1.5  # degrees
 TURNED_SHARE = 0.06  # of the pages lie on their side
 BILEVEL_SHARE = 0.35  # of the files
+QUALITY = (40, 80)  # of JPEG, of each page anew
+NOISE = (0.5, 5.0)  # standard deviation in grey levels, of each page anew: bytes then depend less on the content
 NOISE_SIDE = 512  # pixels of the tile of noise that is laid out over a page
 
 Grey = npt.NDArray[np.uint8]  # (height, width), 255 is white
@@ -38,8 +40,6 @@ class Scanner:
 
     dpi: int
     bilevel: bool
-    quality: int  # of JPEG
-    noise: float  # standard deviation in grey levels
     paper: int  # its grey level
     blur: float  # pixels
 
@@ -82,8 +82,6 @@ def choose_scanner(rng: Random) -> Scanner:
     return Scanner(
         dpi=rng.choice(DPIS),
         bilevel=rng.random() < BILEVEL_SHARE,
-        quality=rng.randint(40, 80),
-        noise=rng.uniform(1.0, 5.0),
         paper=rng.randint(232, 252),
         blur=rng.uniform(0.0, 0.8),
     )
@@ -112,7 +110,7 @@ def scan_page(
     if pose.turned:
         image = image.transpose(Image.Transpose.ROTATE_90)
     grey = spoil(np.asarray(image), scanner, behind, rng)
-    return encode(Image.fromarray(grey), scanner), clean
+    return encode(Image.fromarray(grey), scanner, rng.randint(*QUALITY)), clean
 
 
 def render_skewed(page: pypdfium2.PdfPage, scale: float, skew: float) -> Grey:
@@ -144,7 +142,7 @@ def spoil(clean: Grey, scanner: Scanner, behind: Grey | None, rng: Random) -> Gr
         paper -= ((255 - levels) * rng.uniform(0.03, 0.1)).astype(np.int16)[back]
     paper += np.linspace(rng.uniform(-12, 4), rng.uniform(-12, 4), width).astype(np.int16)[None, :]
     fold(paper, rng)
-    add_noise(paper, scanner.noise, rng)
+    add_noise(paper, rng.uniform(*NOISE), rng)
     drop_dust(paper, rng)
     return np.clip(paper, 0, 255, out=paper).astype(np.uint8)
 
@@ -189,7 +187,7 @@ def drop_dust(paper: Levels, rng: Random) -> None:
         paper[y : y + size, x : x + size] = rng.randint(30, 200)
 
 
-def encode(image: Image.Image, scanner: Scanner) -> ScannedPage:
+def encode(image: Image.Image, scanner: Scanner, quality: int) -> ScannedPage:
     """JPEG, or the fax code of group 4 for bilevel pages."""
     file = io.BytesIO()
     if scanner.bilevel:
@@ -197,7 +195,7 @@ def encode(image: Image.Image, scanner: Scanner) -> ScannedPage:
         bits.save(file, "TIFF", compression="group4", tiffinfo={278: image.height})  # 278: one strip holds all rows
         data = read_strip(file.getvalue())
     else:
-        image.save(file, "JPEG", quality=scanner.quality)
+        image.save(file, "JPEG", quality=quality)
         data = file.getvalue()
     return ScannedPage(data, scanner.bilevel, image.width, image.height, scanner.dpi)
 
