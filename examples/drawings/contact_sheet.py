@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 import pypdfium2
-from PIL import Image
+from PIL import Image, ImageOps
 
 from examples.drawings.make_corpus import CorpusPage, read_corpus
 
 COLUMNS, ROWS = 8, 6
 CELL = (160, 124)  # pixels
 GAP = 4
-GREYS = 16  # levels: as many as thin lines need
+GREY_BITS = 5
 
 
 @click.command()
@@ -44,7 +44,7 @@ def choose_pages(lines: Sequence[CorpusPage]) -> list[CorpusPage]:
 
 def pick(lines: Sequence[CorpusPage], number: int, field: str) -> list[CorpusPage]:
     """Scans and others by turns, the least used value of the field first, then the least used family."""
-    left, chosen = list(lines), []
+    left, chosen = list(lines), list[CorpusPage]()
     while left and len(chosen) < number:
         values, families = ([getattr(line, name) for line in chosen] for name in (field, "family"))
         wanted = len(chosen) % 2 == 0
@@ -63,7 +63,7 @@ def draw_sheet(corpus: Path, lines: Sequence[CorpusPage]) -> Image.Image:
         thumbnail = draw_thumbnail(corpus, line)
         x, y = number % COLUMNS * width, number // COLUMNS * height
         sheet.paste(thumbnail, (x + (width - thumbnail.width) // 2, y + (height - thumbnail.height) // 2))
-    return sheet.quantize(GREYS)
+    return ImageOps.posterize(sheet, GREY_BITS)
 
 
 def draw_thumbnail(corpus: Path, line: CorpusPage) -> Image.Image:
@@ -72,7 +72,7 @@ def draw_thumbnail(corpus: Path, line: CorpusPage) -> Image.Image:
         page = document[line.page - 1]
         width, height = page.get_size()
         scale = min((CELL[0] - GAP) / width, (CELL[1] - GAP) / height)
-        large = page.render(scale=4 * scale, grayscale=True).to_pil()
+        large: Image.Image = page.render(scale=4 * scale, grayscale=True).to_pil()
         return large.resize((round(width * scale), round(height * scale)), Image.Resampling.BOX)
 
 

@@ -1,7 +1,7 @@
 """What gives drawings away without a look: a logistic regression on file size, page size, dpi and path segments.
 
-On scans it should do no better than chance, else a model that is tested on the corpus could win by the paper alone. Beside
-it, for comparison, boosted trees that also get the bytes of the page's own image: they see a little of the content.
+On scans it should do no better than chance, else a model that is tested on the corpus could win by the paper alone.
+Beside it, stricter, boosted trees that also get the bytes of the page's own image.
 """
 
 from __future__ import annotations

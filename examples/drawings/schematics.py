@@ -150,9 +150,12 @@ def draw_figure(pen: SheetPen, view: View, room: Rectangle, rng: Random) -> None
     for ring in view.rings:
         if ring.kind != "centre":
             pen.circle(place(ring.centre), ring.radius * scale, 0.4)
-    points = [point for stroke in view.strokes if stroke.kind == "visible" for point in stroke.points]
+    edges = [list(stroke.points) for stroke in view.strokes if stroke.kind == "visible"]
+    edges += [arc_points(ring.centre, ring.radius, 0, 360) for ring in view.rings if ring.kind == "visible"]
     for numeral in range(rng.randint(5, 9)):
-        draw_reference(pen, place(rng.choice(points)), middle, 10 + 2 * numeral, min(room.width, room.height) * 0.16)
+        draw_reference(
+            pen, place(rng.choice(rng.choice(edges))), middle, 10 + 2 * numeral, min(room.width, room.height) * 0.16
+        )
 
 
 def draw_reference(pen: SheetPen, at: Point, middle: Point, numeral: int, reach: float) -> None:

@@ -15,7 +15,6 @@ from random import Random
 
 import matplotlib
 from PIL import Image
-from reportlab import rl_config
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
@@ -227,7 +226,6 @@ class SheetPen:
 
     def picture(self, image: Image.Image, area: Rectangle, quality: int = 75) -> None:
         """An image as JPEG, stretched to the area."""
-        rl_config.useA85 = 0  # plain bytes: a quarter smaller than as text
         file = io.BytesIO()
         image.save(file, "JPEG", quality=quality)
         file.seek(0)
