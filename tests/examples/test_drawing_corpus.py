@@ -53,6 +53,14 @@ def test_eight_of_24_organisations_are_in_test_pages_only() -> None:
     assert not owners[TRAIN] & owners[TEST]
 
 
+def test_test_organisations_differ_from_the_others_by_no_one_habit() -> None:
+    for habit in ("language", "arrows", "comma", "first_angle", "text_above", "revisions", "capitals"):
+        values = [
+            {getattr(each, habit) for each in list_organisations() if each.in_test == test} for test in (True, False)
+        ]
+        assert values[0] == values[1], habit
+
+
 def test_other_families_are_in_no_training_page() -> None:
     families: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for file in plan_corpus(2000, 0.4, 1):
