@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
+from tests.examples import test_drawing_corpus
 from tests.stack import (
     test_answers,
     test_backup,
@@ -40,6 +41,7 @@ RUN = {  # every command line that a test runs
     *test_serve_recipes.COMMANDS,
     *test_train_recipes.COMMANDS,
     *test_grounding_run.COMMANDS,
+    *test_drawing_corpus.COMMANDS,
 }
 NOT_RUN = {"make", "docker", "pip", "helm", "kubectl"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}

@@ -86,11 +86,16 @@ def main(target: Path, pages: int, seed: int, test_share: float, check_leaks: bo
     """
     if (target / LIST).exists():
         raise click.UsageError(f"{target} has a corpus already; remove it or name another folder")
-    start = time.perf_counter()
-    lines = make_corpus(target, pages, seed, test_share)
-    seconds = time.perf_counter() - start
+    start, busy = time.perf_counter(), time.process_time()
+    try:
+        lines = make_corpus(target, pages, seed, test_share)
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename}: {error.strerror}; free the place or name another folder"
+        ) from error
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     click.echo(describe(lines), err=True)
-    click.echo(f"{len(lines)} pages in {seconds:.1f} s: {len(lines) / seconds:.1f} pages/s", err=True)
+    click.echo(f"{pages} pages in {seconds:.1f} s, {pages / busy:.0f} pages a second of the processor", err=True)
     if check_leaks:
         click.echo(format_leaks(measure_leaks(target, read_corpus(target))))
 

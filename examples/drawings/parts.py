@@ -28,7 +28,7 @@ def make_plate(rng: Random) -> Part:
     """A plate with holes, its section through the middle bore."""
     width, height = rng.randrange(60, 321, 5), rng.randrange(40, 201, 5)
     thickness, edge = rng.choice((6, 8, 10, 12, 15, 20)), rng.randrange(8, 16)
-    bore, hole = rng.uniform(0.15, 0.3) * min(width, height), rng.choice((4.5, 5.5, 6.6, 9.0))
+    bore, hole = round(rng.uniform(0.15, 0.3) * min(width, height)), rng.choice((4.5, 5.5, 6.6, 9.0))
     front = View(cut=("x", width / 2))
     front.outline(round_corners(Rectangle(0, 0, width, height), rng.choice((3, 5, 8))))
     corners = [(x, y) for x in (edge, width - edge) for y in (edge, height - edge)]
@@ -43,7 +43,7 @@ def make_plate(rng: Random) -> Part:
     front.measure(corners[0], corners[2], "bottom", 0)
     front.measure((0, 0), (0, height), "left", 1)
     front.measure(corners[0], corners[1], "left", 0)
-    front.point_out(corners[3], (1, 1), f"4x Ø{hole:g}")
+    front.point_out((corners[3][0] + hole * 0.35, corners[3][1] + hole * 0.35), (1, 1), f"4x Ø{hole:g}")
     front.point_out((middle[0] - bore * 0.7, middle[1] + bore * 0.7), (-1, 1), f"Ø{2 * bore:.0f}{rng.choice(BORES)}")
     if extra:
         front.point_out(extra, (1, -1), f"{rng.choice(SCREWS)} x {rng.randrange(8, 20)}")
@@ -363,11 +363,14 @@ def make_sheet_metal(rng: Random) -> Part:
     profile = bend_profile(walls, turns, gauge)
     low = min(y for _, y in profile)
     front, flat = View(), View()
-    front.outline([(x, y - low) for x, y in profile])
+    profile = [(x, y - low) for x, y in profile]
+    front.outline(profile)
     bounds = front.bounds
     front.measure((bounds.x0, bounds.y0), (bounds.x1, bounds.y0), "bottom")
     front.measure((bounds.x0, bounds.y0), (bounds.x0, bounds.y1), "left")
-    front.point_out((bounds.x1, bounds.y1), (1, 1), f"t = {gauge:g}   R{gauge * 1.5:g}")
+    front.point_out(
+        max(profile, key=lambda point: (point[0] + point[1], point[0])), (1, 1), f"t = {gauge:g}   R{gauge * 1.5:g}"
+    )
     total, x = sum(walls), 0.0
     cut = min(8.0, walls[0] * 0.3)
     outline = [(cut, 0), (total - cut, 0), (total, cut), (total, depth - cut), (total - cut, depth), (cut, depth)]

@@ -104,7 +104,7 @@ def make_pulley(rng: Random) -> Part:
     outer, grooves = float(rng.randrange(120, 321, 10)), rng.randint(1, 4)
     pitch, depth = rng.choice((12.0, 15.0, 19.0)), rng.choice((10.0, 12.0, 15.0))
     width = grooves * pitch + 6
-    bore, rim = outer * rng.uniform(0.12, 0.18), outer / 2 - depth - 7
+    bore, rim = round(outer * rng.uniform(0.12, 0.18)), outer / 2 - depth - 7
     hub = bore * 0.95
     front = View(cut=("x", 0.0))
     for radius in (outer / 2, outer / 2 - depth, rim, hub):

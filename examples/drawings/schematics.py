@@ -12,7 +12,7 @@ from examples.drawings.sheets import BLACK, NARROW, WHITE, Point, Rectangle, She
 from examples.drawings.views import View
 
 FONT, BOLD, SERIF = "Helvetica", "Helvetica-Bold", "Times-Roman"
-WIRE = 0.3  # mm
+WIRE, PIN_STEP = 0.3, 5.0  # mm
 
 
 def draw_circuit(pen: SheetPen, area: Rectangle, rng: Random) -> None:
@@ -29,8 +29,12 @@ def draw_circuit(pen: SheetPen, area: Rectangle, rng: Random) -> None:
                 draw_component(pen, at, (at[0], at[1] + step), rng, count)
             if rng.random() < 0.4:
                 pen.circle(at, 0.7, 0, fill=BLACK)
+    chips: list[Rectangle] = []
     for _ in range(rng.randint(1, 3)):
-        draw_chip(pen, area, step, rng)
+        chip = place_chip(area, step, rng)
+        if not any(chip.grow(12).overlaps(other) for other in chips):
+            draw_chip(pen, chip, rng)
+            chips.append(chip)
 
 
 def draw_component(pen: SheetPen, start: Point, end: Point, rng: Random, count: dict[str, int]) -> None:
@@ -72,18 +76,23 @@ def draw_component(pen: SheetPen, start: Point, end: Point, rng: Random, count: 
     pen.text(put(middle - 2, 3.4 if flat else -3.2), f"{kind}{count[kind]}", 2.6, FONT)
 
 
-def draw_chip(pen: SheetPen, area: Rectangle, step: float, rng: Random) -> None:
-    pins = rng.randint(4, 9)
-    width, height = step * 1.2, pins * 5.0
+def place_chip(area: Rectangle, step: float, rng: Random) -> Rectangle:
+    width, height = step * 1.2, rng.randint(4, 9) * PIN_STEP
     x = area.x0 + rng.uniform(0.1, 0.7) * max(area.width - width, 1)
     y = area.y0 + rng.uniform(0.1, 0.7) * max(area.height - height, 1)
-    pen.box(Rectangle(x, y, x + width, y + height), 0.5, fill=WHITE)
-    for pin in range(pins):
-        at = y + (pin + 0.5) * 5
-        pen.lines([((x - 6, at), (x, at)), ((x + width, at), (x + width + 6, at))], WIRE)
-        pen.text((x + 1, at - 0.8), make_word(rng, 1).upper()[:3], 2.3, FONT)
-        pen.text((x + width - 1, at - 0.8), f"P{pin}", 2.3, FONT, "right")
-    pen.text((x + width / 2, y + height + 1.5), f"U{rng.randint(1, 20)} {make_word(rng).upper()}", 3.0, BOLD, "middle")
+    return Rectangle(x, y, x + width, y + height)
+
+
+def draw_chip(pen: SheetPen, chip: Rectangle, rng: Random) -> None:
+    """A box with named pins at both sides."""
+    pen.box(chip, 0.5, fill=WHITE)
+    for pin in range(round(chip.height / PIN_STEP)):
+        at = chip.y0 + (pin + 0.5) * PIN_STEP
+        pen.lines([((chip.x0 - 6, at), (chip.x0, at)), ((chip.x1, at), (chip.x1 + 6, at))], WIRE)
+        pen.text((chip.x0 + 1, at - 0.8), make_word(rng, 1).upper()[:3], 2.3, FONT)
+        pen.text((chip.x1 - 1, at - 0.8), f"P{pin}", 2.3, FONT, "right")
+    name = f"U{rng.randint(1, 20)} {make_word(rng).upper()}"
+    pen.text((chip.centre[0], chip.y1 + 1.5), name, 3.0, BOLD, "middle")
 
 
 def draw_block_diagram(pen: SheetPen, area: Rectangle, rng: Random) -> None:

@@ -191,6 +191,12 @@ def test_a_folder_with_a_corpus_is_refused(corpus: MadeCorpus) -> None:
     assert (corpus.folder / LIST).exists()
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(main, [str(tmp_path / "file" / "corpus"), "--pages", "20"])
+    assert result.exit_code == 1 and "Not a directory; free the place or name another folder" in result.output
+
+
 def test_too_few_pages_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path / "new"), "--pages", "3"])
     assert result.exit_code == 2 and "--pages" in result.output
