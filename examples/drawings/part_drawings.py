@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from examples.drawings import parts, parts_apart
+from examples.drawings import parts, parts_apart, parts_turned
 from examples.drawings.blocks import LABELS, BlockTexts, draw_block, draw_frame, draw_table, place_block, write_texts
 from examples.drawings.names import make_date, make_number, make_word
 from examples.drawings.organisations import ORGANISATIONS, Organisation
@@ -20,13 +20,13 @@ GAP = 8.0  # mm between two views with all that is beside them
 ROW_HEIGHT = 6.0  # mm, of a parts list
 FAMILIES: Mapping[str, Callable[[Random], Part]] = {
     "plate": parts.make_plate,
-    "shaft": parts.make_shaft,
-    "flange": parts.make_flange,
+    "shaft": parts_turned.make_shaft,
+    "flange": parts_turned.make_flange,
     "bracket": parts.make_bracket,
-    "gear": parts.make_gear,
+    "gear": parts_turned.make_gear,
     "housing": parts.make_housing,
     "sheet metal": parts.make_sheet_metal,
-    "assembly": parts.make_assembly,
+    "assembly": parts_turned.make_assembly,
 }
 FAMILIES_APART: Mapping[str, Callable[[Random], Part]] = {
     "spring": parts_apart.make_spring,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from random import Random
 
-from examples.drawings.parts import BORES, Part, outline_bore
+from examples.drawings.parts import BORES, Part
+from examples.drawings.parts_turned import outline_bore
 from examples.drawings.sheets import Point, arc_points
 from examples.drawings.views import View, mirror
 

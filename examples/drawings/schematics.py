@@ -7,7 +7,8 @@ from itertools import pairwise
 from random import Random
 
 from examples.drawings.names import make_word
-from examples.drawings.parts import make_bracket, make_crank, make_gear
+from examples.drawings.parts import make_bracket, make_crank
+from examples.drawings.parts_turned import make_gear
 from examples.drawings.sheets import BLACK, NARROW, WHITE, Point, Rectangle, SheetPen, arc_points
 from examples.drawings.views import View
 
