@@ -27,6 +27,7 @@ from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.serve_cli import merge_settings
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.probe_plan import ProbePlan
+from clip_vectorizer.training.simclr.plan import SimclrPlan
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
@@ -327,6 +328,15 @@ CASES = {
             "--calibration": "9", "--pool": "50", "--labels-share": "0.2", "--teacher": "model.pt",
         },
         needs=lambda names: ("--work", "--output", *(["--pool"] if names & {"--labels-share", "--teacher"} else [])),
+    ),
+    "clip-vectorizer train simclr": Case(
+        {
+            "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
+            "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda", "--seed": "7",
+            "--checkpoint-steps": "9", "--resume": FLAG,
+        },
+        lambda values: SimclrPlan(**values),
+        needs=lambda _: ("SOURCE", "--output"),
     ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
