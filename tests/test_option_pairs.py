@@ -156,7 +156,7 @@ def needs_of_ground(names: frozenset[str]) -> tuple[str, ...]:
 def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
     source = base_of_ingest(names)
     prune = ("--prune",) if "--prune-limit" in names else ()
-    reindex = ("--reindex",) if "--inference-url" in names else ()
+    reindex = ("--reindex",) if names & {"--inference-url", "--beside"} else ()
     regions = ("--regions",) if "--region-limit" in names else ()
     return (*source, *prune, *reindex, *regions)
 
@@ -222,7 +222,7 @@ CASES = {
             "--allow-address": "localhost", "--storage": "anon=true",
             "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
-            "--inference-url": "http://i:1", "--regions": "objects", "--region-limit": "5",
+            "--beside": FLAG, "--inference-url": "http://i:1", "--regions": "objects", "--region-limit": "5",
             "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
             "--json": FLAG, **STORED, **WEAVIATE, **SIDECAR,
         },
