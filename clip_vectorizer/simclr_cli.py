@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase
-from clip_vectorizer.train_cli import device_option, output_option, seed_option, source_argument
+from clip_vectorizer.train_cli import device_option, output_option, precision_option, seed_option, source_argument
 from clip_vectorizer.training.simclr.plan import SIDES, SimclrPlan
 
 VIEWS = SimclrPlan(Path(), Path())  # the defaults
@@ -75,6 +75,7 @@ VIEWS = SimclrPlan(Path(), Path())  # the defaults
     help="Highest rate: a warm-up leads to it, a cosine from it to 0.",
 )
 @device_option("cpu, or a CUDA device: cuda:0.")
+@precision_option("bf16: autocast of the network, faster where the hardware has it; weights and loss stay in fp32.")
 @seed_option("Of random weights, order and views.")
 @click.option(
     "--checkpoint-steps",

@@ -10,6 +10,7 @@ from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page,
 from tests.stack import (
     test_answers,
     test_backup,
+    test_beside,
     test_captions,
     test_eval,
     test_ground,
@@ -38,6 +39,7 @@ RUN = {  # every command line that a test runs
     *test_captions.COMMANDS,
     *test_limits.COMMANDS,
     *test_serve_recipes.COMMANDS,
+    *test_beside.COMMANDS,
     *test_train_recipes.COMMANDS,
     *test_grounding_run.COMMANDS,
 }

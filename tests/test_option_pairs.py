@@ -332,8 +332,8 @@ CASES = {
     "clip-vectorizer train simclr": Case(
         {
             "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
-            "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda", "--seed": "7",
-            "--checkpoint-steps": "9", "--resume": FLAG,
+            "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda",
+            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--resume": FLAG,
         },
         lambda values: SimclrPlan(**values),
         needs=lambda _: ("SOURCE", "--output"),

@@ -83,6 +83,8 @@ async def ground_phrases(service: Service, inputs: GroundInputs, times: RequestT
     engine, owner, times.texts = service.ready_engine(), object(), inputs.count_prompts()
     if isinstance(inputs.subject, RegionVectors):
         check_dimension(inputs.subject, engine.info)
+        if not engine.info.texts:
+            raise NoTexts(engine.info.model)
         with service.items.enter(count_places(times.texts, 0)):
             return await score_regions(engine, owner, inputs.subject, inputs.phrases, times)
     grounding, times.images = require_grounding(engine), 1

@@ -1,7 +1,9 @@
 """Vectors of an image-only model beside those of the collection's own: both are searched, each by its sidecar."""
 
 import json
+import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,18 @@ from ingest.choices import Keep
 from ingest.embedded import LocalSidecar
 from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import IngestReport
+from tests.documents import page
 from tests.stack.conftest import New, Run
 from tests.stack.images import png
 from tests.stack.storing import Pictures, Place, many
 from tests.stack.support import EXAMPLES
+from tests.training.simclr.drawn import draw_page, save_pdf
 
 pytestmark = pytest.mark.stack
 FRUIT = sorted((EXAMPLES / "fruit").glob("*.png"))
+COMMANDS = page("docs/drawings.md").section("SimCLR").commands()
 LEMON = "lemon.png"
+SERVED_URL = "http://localhost:9191"
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +131,30 @@ def test_a_later_run_adds_what_is_missing_and_no_ingest_is_held_up(
         assert set(vectors) == set(more)
         with VectorizerClient(pages_url) as sidecar:
             np.testing.assert_allclose(vectors["p003.png"], sidecar.embed_images([more["p003.png"]])[0], atol=1e-5)
+
+
+def test_the_lines_of_the_page_work_one_after_another(
+    run: Run, new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pages of `scans.pdf` are found by both models."""
+    collection = new().collection
+    (tmp_path / "corpus" / "train").mkdir(parents=True)
+    save_pdf(tmp_path / "corpus" / "train" / "a.pdf", [draw_page(seed) for seed in range(4)])
+    save_pdf(tmp_path / "scans.pdf", [draw_page(seed) for seed in range(50, 53)])
+    monkeypatch.chdir(tmp_path)
+    pages = {f"scans.pdf#page={number}" for number in (1, 2, 3)}
+    with ExitStack() as stack:
+        url, found = "", []
+        for line in COMMANDS:
+            command, *words = shlex.split(line.replace(SERVED_URL, url))
+            if "serve" in words:
+                url = stack.enter_context(LocalSidecar(words[words.index("--model") + 1])).url
+            elif command == "clip-vectorizer":
+                run(command, *words)
+            else:
+                ran = run(command, *words, "--collection", collection, "--json")
+                found += [{hit["path"] for hit in ran.rows}] if command == "clip-search" else []
+    assert found == [pages - {"scans.pdf#page=2"}] * 2
 
 
 def add_beside(place: Place, url: str, files: dict[str, bytes], dry_run: bool = False) -> IngestReport:

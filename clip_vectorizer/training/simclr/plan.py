@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from clip_vectorizer.errors import InputError
 
@@ -22,6 +23,7 @@ class SimclrPlan:
     temperature: float = 0.2
     learning_rate: float = 1e-3  # peak
     device: str = "cpu"
+    precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
     checkpoint_steps: int = 50
     resume: bool = False
@@ -37,7 +39,7 @@ class SimclrPlan:
 
     def describe(self) -> dict[str, str]:
         """What a continued training must have in common with its start, by option."""
-        names = ("steps", "side", "batch", "temperature", "learning_rate", "seed")
+        names = ("steps", "side", "batch", "temperature", "learning_rate", "precision", "seed")
         length = {"--epochs": str(self.epochs)} if self.steps is None else {}
         return length | {f"--{name.replace('_', '-')}": str(getattr(self, name)) for name in names}
 

@@ -39,7 +39,7 @@ PANELS = (
 def train_simclr(plan: SimclrPlan, progress: StepProgress = SILENT) -> Path:
     """Train, and return the folder of the model. Raises InputError, SettingsError, TrainingDiverged, OSError."""
     plan.check_paths()
-    Placement(plan.device).check()
+    Placement(plan.device, plan.precision).check()
     if plan.steps == 0:
         network = SimclrNetwork(plan.seed)
     else:
@@ -99,7 +99,9 @@ class SimclrRun:
         rate = learning_rate(self._step, self._steps, self._warmup, self._plan.learning_rate)
         set_learning_rate(self._optimizer, rate)
         views_n1ss = self._draw_views()
-        first_bd, second_bd = self.network(views_n1ss).chunk(2)  # together: batch norms see all views
+        with torch.autocast(views_n1ss.device.type, torch.bfloat16, enabled=self._plan.precision == "bf16"):
+            projected_nd = self.network(views_n1ss)  # both views together: batch norms see all of them
+        first_bd, second_bd = projected_nd.float().chunk(2)
         loss = nt_xent(first_bd, second_bd, self._plan.temperature)
         self._step += 1
         if not math.isfinite(loss.item()):
