@@ -50,6 +50,7 @@ async def send(path: str, body: dict[str, Any]) -> httpx.Response:
         ("/vectorize", {"texts": ["a drawing"]}),
         ("/vectorize", {"texts": ["a drawing"], "images": [RED_TEXT]}),
         ("/ground", {"image": RED_TEXT, "phrases": [["a lemon"]]}),
+        ("/ground", {"regions": {"vectors": [[1.0] + [0.0] * 7], "objectness": [1.0]}, "phrases": [["a lemon"]]}),
     ],
 )
 def test_a_text_is_a_501_with_the_sentence(path: str, body: dict[str, Any]) -> None:
