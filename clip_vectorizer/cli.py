@@ -10,6 +10,7 @@ from clip_vectorizer.cli_common import ExitCodeCommand
 from clip_vectorizer.models_cli import find_model_store, models
 from clip_vectorizer.serve_cli import doctor, serve
 from clip_vectorizer.server.logs import configure_logging
+from clip_vectorizer.simclr_cli import simclr
 from clip_vectorizer.train_cli import contrastive, grounding, linear_probe
 from clip_vectorizer.training.art_sets import TRAINING_SETS
 
@@ -147,6 +148,7 @@ def emoji(work: Path, output: Path, without: tuple[str, ...], **steps: int) -> N
 train.add_command(contrastive)
 train.add_command(linear_probe)
 train.add_command(grounding)
+train.add_command(simclr)
 
 
 if __name__ == "__main__":  # ingest.embedded starts the sidecar as a module

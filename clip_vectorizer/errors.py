@@ -12,6 +12,7 @@ VectorizerError                     exit code 1
 │   ├── SlowBody                    408: the body did not arrive in time
 │   ├── NoGrounder                  501: the sidecar finds no regions, or none without phrases
 │   ├── NoCaptioner                 501: the sidecar writes no captions
+│   ├── NoTexts                     501: the sidecar's model has no text tower
 │   └── Overloaded                  503: the queue is full, or the deadline passed
 ├── ImageRefused                    422 or 413: what is wrong with one image, without its position
 ├── ItemRefused                     one item of a request has no vector, as values; a route makes its sentence
@@ -117,6 +118,16 @@ class NoGrounder(RequestRefused):
 
 class NoCaptioner(RequestRefused):
     status = 501
+
+
+class NoTexts(RequestRefused):
+    status = 501
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"{model} is an image-only model: it has vectors of images and none of texts; search by image, or start a "
+            "sidecar with a CLIP for texts"
+        )
 
 
 class ImageRefused(VectorizerError):

@@ -206,6 +206,11 @@ ACTION_OPTIONS = (
         help="Move the collection to the model behind --vectorizer-url: a new vector for every object, then a switch.",
     ),
     click.option(
+        "--beside",
+        is_flag=True,
+        help="With --reindex: no switch; each model's sidecar searches its own vectors.",
+    ),
+    click.option(
         "--inference-url",
         metavar="URL",
         show_default="Weaviate's own",
@@ -239,7 +244,7 @@ CONNECTION_OPTIONS = (
 OPTIONS = (*TARGET_OPTIONS, *SELECTION_OPTIONS, *READING_OPTIONS, *ACTION_OPTIONS, *CONNECTION_OPTIONS)
 
 REINDEX_TAKES = (
-    *("--collection", "--inference-url", "--dry-run", "--patience", "--report", "--json"),
+    *("--collection", "--beside", "--inference-url", "--dry-run", "--patience", "--report", "--json"),
     *(*WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
 )
 # They select files and the way to read them: they must be those of the ingest that brought them in.
@@ -345,7 +350,9 @@ RULES = (
     CommandMode(
         "--reindex", (*REINDEX_TAKES, *REINDEX_SOURCE_TAKES), "it gives every object a new vector and changes no other"
     ),
+    Requirement("--beside", ("--reindex",)),
     Requirement("--inference-url", ("--reindex",)),
+    Exclusion("--beside", ("--inference-url",), "Weaviate makes no vectors beside the first"),
     Exclusion("--dry-run", ("--inference-url",), "a dry run adds no vector to the collection"),
     Requirement("--region-limit", ("--regions",)),
     Requirement("--prune-limit", ("--prune",), "it removes nothing by itself"),

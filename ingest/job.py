@@ -69,6 +69,7 @@ class ReindexJob:
     tenant: str | None = None  # whose images the sources are
     inference_url: str | None = None  # that sidecar as Weaviate reaches it
     dry_run: bool = False
+    beside: bool = False  # the collection's own model stays the first
 
 
 class JobTarget(NamedTuple):
@@ -132,6 +133,7 @@ def run_reindex(job: ReindexJob, report: IngestReport, listener: IngestListener)
             job.settings,
             report,
             job.dry_run,
+            job.beside,
         )
         return sidecar.meta().model
 
@@ -216,6 +218,7 @@ def build_reindex_job(sources: Sequence[str], values: Mapping[str, Any]) -> Rein
         tenant=values["tenant"],
         inference_url=values["inference_url"],
         dry_run=values["dry_run"],
+        beside=values["beside"],
     )
 
 

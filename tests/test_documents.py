@@ -11,6 +11,7 @@ from tests.examples import test_drawing_corpus
 from tests.stack import (
     test_answers,
     test_backup,
+    test_beside,
     test_captions,
     test_eval,
     test_ground,
@@ -39,6 +40,7 @@ RUN = {  # every command line that a test runs
     *test_captions.COMMANDS,
     *test_limits.COMMANDS,
     *test_serve_recipes.COMMANDS,
+    *test_beside.COMMANDS,
     *test_train_recipes.COMMANDS,
     *test_grounding_run.COMMANDS,
     *test_drawing_corpus.COMMANDS,

@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "clip_vectorizer.cli",
             "clip_vectorizer.models_cli",
             "clip_vectorizer.serve_cli",
+            "clip_vectorizer.simclr_cli",
             "clip_vectorizer.train_cli",
         ),
         *("clip_vectorizer.query.cli", "clip_vectorizer.gallery"),

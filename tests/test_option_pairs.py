@@ -27,6 +27,7 @@ from clip_vectorizer.query.cli.search import main as search
 from clip_vectorizer.serve_cli import merge_settings
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.probe_plan import ProbePlan
+from clip_vectorizer.training.simclr.plan import SimclrPlan
 from ingest.cli import main as ingest
 from ingest.demo.cli import main as demo
 from ingest.items import ItemOutcome, Status
@@ -155,7 +156,7 @@ def needs_of_ground(names: frozenset[str]) -> tuple[str, ...]:
 def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
     source = base_of_ingest(names)
     prune = ("--prune",) if "--prune-limit" in names else ()
-    reindex = ("--reindex",) if "--inference-url" in names else ()
+    reindex = ("--reindex",) if names & {"--inference-url", "--beside"} else ()
     regions = ("--regions",) if "--region-limit" in names else ()
     return (*source, *prune, *reindex, *regions)
 
@@ -221,7 +222,7 @@ CASES = {
             "--allow-address": "localhost", "--storage": "anon=true",
             "--checksum": FLAG, "--workers": "3", "--take-over": FLAG, "--prune": FLAG,
             "--prune-limit": "5", "--near-duplicates": "4", "--ray": "local", "--watch": FLAG, "--reindex": FLAG,
-            "--inference-url": "http://i:1", "--regions": "objects", "--region-limit": "5",
+            "--beside": FLAG, "--inference-url": "http://i:1", "--regions": "objects", "--region-limit": "5",
             "--dry-run": FLAG, "--patience": "7", "--report": "r.jsonl",
             "--json": FLAG, **STORED, **WEAVIATE, **SIDECAR,
         },
@@ -327,6 +328,15 @@ CASES = {
             "--calibration": "9", "--pool": "50", "--labels-share": "0.2", "--teacher": "model.pt",
         },
         needs=lambda names: ("--work", "--output", *(["--pool"] if names & {"--labels-share", "--teacher"} else [])),
+    ),
+    "clip-vectorizer train simclr": Case(
+        {
+            "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
+            "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda",
+            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--resume": FLAG,
+        },
+        lambda values: SimclrPlan(**values),
+        needs=lambda _: ("SOURCE", "--output"),
     ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),

@@ -17,7 +17,8 @@ SUBCOMMANDS = {
     "clip-eval": ("run", "compare", "limits", "index"),
     "clip-vectorizer": (
         *("serve", "models", "models list", "models download", "doctor"),
-        *("train", "train emoji", "train contrastive", "train linear-probe", "train grounding", "completion"),
+        *("train", "train emoji", "train contrastive", "train linear-probe", "train grounding", "train simclr"),
+        "completion",
     ),
     "clip-demo": ("up", "down", "weaviate"),
 }

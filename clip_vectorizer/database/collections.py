@@ -7,7 +7,7 @@ text among images.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from weaviate import WeaviateClient
@@ -119,6 +119,19 @@ def read_quantizer(index: object) -> str:
     return f"rq-{quantizer.bits}" if isinstance(quantizer, RQConfig) else "another one"
 
 
+def select_model(stored: CollectionState, info: ModelIdentity) -> CollectionState:
+    """The collection as the model `info` searches it: by its own vector, where it is one of those beside the first.
+
+    Vectors beside are never made by Weaviate. Any other model: `stored`, which `check_model` compares.
+    """
+    first = stored.description
+    found = {name: model for name, model in first.beside.items() if model.agrees_with(info)}
+    if first.model.agrees_with(info) or not found:
+        return stored
+    [(name, model)] = found.items()
+    return replace(stored, description=replace(first, model=model, vector=name), by_module=False, inference_url=None)
+
+
 def check_model(stored: CollectionState, info: ModelIdentity, collection: str) -> None:
     """Raises Mismatch, with both models, unless `info` makes the same vectors."""
     model = stored.description.model
@@ -126,8 +139,8 @@ def check_model(stored: CollectionState, info: ModelIdentity, collection: str) -
         raise Mismatch(
             f"the collection {collection} was made with the model {model}, but the sidecar runs "
             f"{StoredModel.of(info)}; their vectors cannot be compared: start the sidecar with the first model, "
-            "move the collection to the second (clip-ingest SOURCE --reindex), or "
-            f"{format_alternatives(collection)}"
+            "move the collection to the second (clip-ingest SOURCE --reindex) or give it vectors of both (--reindex "
+            f"--beside), or {format_alternatives(collection)}"
         )
 
 

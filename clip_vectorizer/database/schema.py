@@ -275,6 +275,7 @@ class CollectionDescription:
     vector: str = VECTOR  # the named vector that is searched
     retired: Mapping[str, int] = field(default_factory=dict)  # vectors of earlier models: dimensions by name
     moving_to: StoredModel | None = None  # the model whose vectors are being added to the present ones
+    beside: Mapping[str, StoredModel] = field(default_factory=dict)  # further models, by the vectors that they made
 
     @classmethod
     def from_json(cls, text: str | None) -> "CollectionDescription | None":
@@ -288,6 +289,7 @@ class CollectionDescription:
                 str(values.get("vector", VECTOR)),
                 {str(name): int(dimension) for name, dimension in values.get("retired", {}).items()},
                 StoredModel.from_values(moving_to) if moving_to else None,
+                {str(name): StoredModel.from_values(each) for name, each in values.get("beside", {}).items()},
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

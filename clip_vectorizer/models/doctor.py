@@ -153,13 +153,19 @@ def measure_encoder(
     for size in (SMALL, LARGE):
         files = measure_rate(partial(read, make_jpeg(size)), load.seconds)
         yield from format_fact("read", f"JPEG of {size[0]} x {size[1]}: {files:.0f} images/s on one thread")
-    text, pixels = encoder.prepare_text(TEXT), encoder.prepare_image(image)
-    images = 0.0
+    pixels, images = encoder.prepare_image(image), 0.0
     for count in sorted({1, load.batch}):
-        texts = count * measure_rate(partial(encoder.encode_texts, [text] * count), load.seconds)
+        texts = measure_texts(encoder, count, load.seconds)
         images = count * measure_rate(partial(encoder.encode_images, [pixels] * count), load.seconds)
-        yield from format_fact(f"batch of {count}", f"{texts:.0f} texts/s, {images:.0f} images/s")
+        yield from format_fact(f"batch of {count}", f"{texts}, {images:.0f} images/s")
     yield from format_verdict(machine, info, precisions, images)
+
+
+def measure_texts(encoder: Encoder, count: int, seconds: float) -> str:
+    if not encoder.info.texts:
+        return "no texts (an image-only model)"
+    texts = [encoder.prepare_text(TEXT)] * count
+    return f"{count * measure_rate(partial(encoder.encode_texts, texts), seconds):.0f} texts/s"
 
 
 def make_jpeg(size: tuple[int, int]) -> bytes:

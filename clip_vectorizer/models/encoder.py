@@ -26,6 +26,7 @@ class ModelInfo:
     device: str  # `cpu`, `cuda:0`
     precision: str  # `fp32`, `bf16`, ...
     logit_bias: float | None = None  # of a sigmoid model (SigLIP): added before the sigmoid; None: a softmax model
+    texts: bool = True  # whether it has a text tower; an image-only model has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Preparer(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def prepare_text(self, text: str) -> PreparedText: ...
+    def prepare_text(self, text: str) -> PreparedText:
+        """Raises NoTexts where the model has no text tower."""
 
     def prepare_image(self, image: Image.Image, box: Box | None = None) -> Pixels:
         """Return (S, S, 3) uint8 of an upright RGB image of any size, or of `box` in it (left, top, right, bottom)."""

@@ -1,7 +1,7 @@
 """Loads a model from a folder of open_clip's layout: `open_clip_config.json`, weights, and optionally a tokenizer.
 
 The bundled `emoji` model is one. Plain CLIPs load without open_clip; all others use open_clip's `local-dir:`. A folder
-of transformers' layout is recognised by its `config.json`.
+of transformers' layout is recognised by its `config.json`, one of an image-only model by its `image_only_config.json`.
 """
 
 import json
@@ -15,6 +15,7 @@ from clip_vectorizer.models import plain
 from clip_vectorizer.models.devices import Placement, check_numbers, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.file_kinds import check_content
+from clip_vectorizer.models.image_only import is_image_only_folder, load_image_only
 from clip_vectorizer.models.name_problems import explain_folder
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
@@ -28,6 +29,8 @@ TOKENIZER_PREFIX = "clip-vectorizer/"  # prefix of `hf_tokenizer_name` where `tr
 
 def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
     """Load the model `name` from `folder`. Raises ModelUnavailable, SettingsError."""
+    if is_image_only_folder(folder):
+        return load_image_only(name, folder, placement)
     if is_transformers_folder(folder):
         from clip_vectorizer.models.transformers_models import load_transformers_folder  # takes seconds to import
 

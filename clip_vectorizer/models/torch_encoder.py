@@ -92,12 +92,14 @@ class TorchEncoder:
         )
 
     def warm_up(self, max_batch: int) -> None:
-        texts = [np.full(length, PADDING_ID, np.int64) for length in self._lengths] or self._rows(
-            [self._tokenizer("warm-up")]
-        )
         with detect_lost_device(self._device):
-            self._texts.warm_up(texts, max_batch)
+            if self._info.texts:
+                self._texts.warm_up(self._example_texts(), max_batch)
             self._images.warm_up([np.zeros((self._recipe.size, self._recipe.size, 3), np.uint8)], max_batch)
+
+    def _example_texts(self) -> list[InputRow]:
+        recorded = [np.full(length, PADDING_ID, np.int64) for length in self._lengths]
+        return recorded or self._rows([self._tokenizer("warm-up")])
 
     def prepare_text(self, text: str) -> PreparedText:
         return self._tokenizer(text)

@@ -12,7 +12,13 @@ from weaviate import WeaviateClient
 from weaviate.classes.config import ConsistencyLevel, DataType
 
 from clip_vectorizer.client import ModelInfo, VectorizerClient
-from clip_vectorizer.database.collections import VECTORIZER_MODULE, CollectionState, check_model, read_collection
+from clip_vectorizer.database.collections import (
+    VECTORIZER_MODULE,
+    CollectionState,
+    check_model,
+    read_collection,
+    select_model,
+)
 from clip_vectorizer.database.connection import ConnectionSettings, connect_weaviate, weaviate_errors
 from clip_vectorizer.database.regions import check_region_model, find_region_collection, name_region_collection
 from clip_vectorizer.database.schema import LABEL_COLLECTION, check_tenant_name
@@ -123,8 +129,13 @@ class WeaviateImages:
             found = find_region_collection(self._client, images)
             if found is None or not has_tenant(self._client, found.name, self.target.tenant):
                 raise build_no_regions_error(images)
-            model = read_collection(self._client, images).description.model
-        check_region_model(found, images, model, self.target.vector)
+            first = read_collection(self._client, images).description
+        if self.target.vector in first.beside:
+            raise Mismatch(
+                f"the regions of {images} have vectors of {found.model} alone; search them with the sidecar of that "
+                "model (--vectorizer-url), or images by this one, without regions"
+            )
+        check_region_model(found, images, first.model, self.target.vector)
         stored = found.stored
         return replace(
             self.target,
@@ -152,10 +163,15 @@ def select_partition(collection: Any, target: SearchTarget) -> Any:
 def check_search(
     client: WeaviateClient, url: str, info: ModelInfo, collection: str, tenant: str | None = None
 ) -> CollectionState:
-    """Return the state of the collection. Raises InputError (no such collection or tenant), Mismatch (other models)."""
-    stored = check_collection(client, url, collection, tenant)
+    """Return the state of the collection, with the vector of the model `info`, which may be one beside the first.
+
+    Raises InputError (no such collection or tenant), Mismatch (other models).
+    """
+    first = check_collection(client, url, collection, tenant)
+    stored = select_model(first, info)
     check_model(stored, info, collection)
-    if stored.inference_url is None:  # else Weaviate uses that one, and does not report its model
+    is_beside = stored is not first  # Weaviate makes none of these vectors
+    if stored.inference_url is None and not is_beside:  # else Weaviate uses that one, and does not report its model
         with weaviate_errors(url):
             check_weaviates_sidecar(client.get_meta(), info)
     return stored

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from clip_vectorizer.boxes import BoxArray
-from clip_vectorizer.errors import BadRequest, ImageRefused, NoGrounder
+from clip_vectorizer.errors import BadRequest, ImageRefused, NoGrounder, NoTexts
 from clip_vectorizer.models.encoder import ModelInfo
 from clip_vectorizer.models.grounding.grounder import Groundings, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.protocol import IMAGES
@@ -76,13 +76,20 @@ async def propose_regions(service: Service, inputs: RegionInputs, times: Request
 
 
 async def ground_phrases(service: Service, inputs: GroundInputs, times: RequestTimes) -> Groundings | PhraseScores:
-    """All regions against all phrases. Raises ImageRefused, EncoderFailed, NoGrounder, BadRequest, Overloaded."""
+    """All regions against all phrases.
+
+    Raises ImageRefused, EncoderFailed, NoGrounder, NoTexts, BadRequest, Overloaded.
+    """
     engine, owner, times.texts = service.ready_engine(), object(), inputs.count_prompts()
     if isinstance(inputs.subject, RegionVectors):
         check_dimension(inputs.subject, engine.info)
+        if not engine.info.texts:
+            raise NoTexts(engine.info.model)
         with service.items.enter(count_places(times.texts, 0)):
             return await score_regions(engine, owner, inputs.subject, inputs.phrases, times)
     grounding, times.images = require_grounding(engine), 1
+    if grounding.info.own_vectors and not engine.info.texts:  # phrases would go through the model itself
+        raise NoTexts(engine.info.model)
     with service.items.enter(count_places(times.texts, 1)):
         picture = await open_input(engine, owner, inputs.subject, times)
         start = times.since_start()

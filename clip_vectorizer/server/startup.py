@@ -163,7 +163,8 @@ def end_on_sigterm() -> Iterator[None]:
 def warm_up(encoder: Encoder, max_batch: int) -> None:
     """Do what makes first batches slow, and encode an item of each kind: what cannot work must fail now."""
     encoder.warm_up(max_batch)
-    encoder.encode_texts([encoder.prepare_text("warm-up")])
+    if encoder.info.texts:
+        encoder.encode_texts([encoder.prepare_text("warm-up")])
     encoder.encode_images([encoder.prepare_image(Image.new("RGB", (8, 8)))])
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ from clip_vectorizer.errors import InputError
 
 CURVE, PLOT = "curve.ndjson", "curve.png"
 DPI = 110
-CurveLine = dict[str, Any]  # `step` and `epoch`, with `loss`, `learning_rate`, `scale`, or with two recalls
+PANEL_WIDTH = 5.2  # inches
+COLOURS = ("#2171b5", "#d95f0e")
+CurveLine = dict[
+    str, Any
+]  # `step` and `epoch`, with `loss`, `learning_rate`, `scale`, or with two recalls; of SimCLR, with its measures
 
 
 class CurveFile:
@@ -39,26 +44,58 @@ def read_curve(folder: Path) -> list[CurveLine]:
 
 def draw_curve(folder: Path) -> Path:
     """Draw `curve.png` from `curve.ndjson`. Raises InputError where matplotlib is not installed."""
+    drawing = start_drawing(2)
+    lines = read_curve(folder)
+    learned = [line for line in lines if "loss" in line]
+    measured = [line for line in lines if "image_to_text" in line]
+    left, right = drawing.subplots(1, 2)
+    left.plot(pick(learned, "step"), pick(learned, "loss"), color=COLOURS[0], linewidth=1)
+    left.set(xlabel="step", ylabel="loss", title="Loss of each batch")
+    for name, colour in zip(("image_to_text", "text_to_image"), COLOURS, strict=True):
+        first = [values[0] for values in pick(measured, name)]
+        right.plot(pick(measured, "step"), first, "o-", color=colour, label=name.replace("_to_", " -> "))
+    right.set(xlabel="step", ylabel="recall@1", title="Validation", ylim=(0, 1.02))
+    if measured:
+        right.legend(loc="lower right")
+    return save_drawing(drawing, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePanel:
+    """One pair of axes with a curve for each of `names`, which are of every line of the file."""
+
+    title: str
+    unit: str
+    names: tuple[str, ...]
+    limits: tuple[float, float] | None = None
+
+
+def draw_panels(folder: Path, panels: Sequence[CurvePanel]) -> Path:
+    """Draw `curve.png` from `curve.ndjson`, panel by panel. Raises InputError where matplotlib is not installed."""
+    drawing = start_drawing(len(panels))
+    lines = read_curve(folder)
+    for axes, panel in zip(drawing.subplots(1, len(panels)), panels, strict=True):
+        for name, colour in zip(panel.names, COLOURS, strict=False):
+            axes.plot(pick(lines, "step"), pick(lines, name), color=colour, linewidth=1, label=name)
+        axes.set(xlabel="step", ylabel=panel.unit, title=panel.title, ylim=panel.limits)
+        if len(panel.names) > 1:
+            axes.legend()
+    return save_drawing(drawing, folder)
+
+
+def start_drawing(panels: int) -> Any:
+    """A figure of matplotlib for so many panels. Raises InputError where it is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError(
             f"{PLOT} is drawn by matplotlib, which is not installed; pip install 'clip-vectorizer[eval]'"
         ) from error
-    lines = read_curve(folder)
-    learned = [line for line in lines if "loss" in line]
-    measured = [line for line in lines if "image_to_text" in line]
-    drawing = Figure(figsize=(10.4, 4.2), layout="constrained")
-    left, right = drawing.subplots(1, 2)
-    left.plot(pick(learned, "step"), pick(learned, "loss"), color="#2171b5", linewidth=1)
-    left.set(xlabel="step", ylabel="loss", title="Loss of each batch")
-    for name, colour in (("image_to_text", "#2171b5"), ("text_to_image", "#d95f0e")):
-        first = [values[0] for values in pick(measured, name)]
-        right.plot(pick(measured, "step"), first, "o-", color=colour, label=name.replace("_to_", " -> "))
-    right.set(xlabel="step", ylabel="recall@1", title="Validation", ylim=(0, 1.02))
-    if measured:
-        right.legend(loc="lower right")
-    for axes in (left, right):
+    return Figure(figsize=(PANEL_WIDTH * panels, 4.2), layout="constrained")
+
+
+def save_drawing(drawing: Any, folder: Path) -> Path:
+    for axes in drawing.axes:
         axes.grid(alpha=0.3)
     drawing.savefig(folder / PLOT, dpi=DPI)
     return folder / PLOT

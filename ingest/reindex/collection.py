@@ -3,6 +3,9 @@
 The collection's description holds all of the state. From `begin_migration` on nothing else may write to the
 collection; searches use the first vector until `finish_migration`.
 
+Or it gets the vectors of another model beside its own (`beside`): the first ones stay those that are searched and
+written, so nothing has to stop meanwhile.
+
 D dimensions
 """
 
@@ -60,6 +63,7 @@ class Migration:
     stored: CollectionState
     model: StoredModel
     is_marked: bool = True  # objects have the property `reindexed`
+    beside: bool = False  # the present model stays
 
     @property
     def vector(self) -> str:
@@ -67,46 +71,75 @@ class Migration:
 
 
 def begin_migration(
-    client: WeaviateClient, collection: str, info: ModelIdentity, inference_url: str | None
+    client: WeaviateClient, collection: str, info: ModelIdentity, inference_url: str | None, beside: bool = False
 ) -> Migration | None:
     """Start the migration to the model `info`, or continue an interrupted one.
 
     Return None if the collection has this model's vectors already; an unfinished migration away from it is cancelled.
-    Raises InputError (no such collection), Mismatch (an unfinished migration to a third model).
+    `beside`: the present model stays, and vectors of `info` are added; those that are there stay, so that a later run
+    adds what is missing. Raises InputError (no such collection), Mismatch (an unfinished migration to a third model;
+    with `beside` any, or a vector that this model left behind).
     """
-    migration = plan_migration(client, collection, info)
+    migration = plan_migration(client, collection, info, beside)
     if migration is None:
-        cancel_migration(client, collection)
+        if not beside:
+            cancel_migration(client, collection)
         return None
     stored, name = migration.stored, migration.vector
-    update_description(client, collection, replace(stored.description, moving_to=migration.model))
+    if not beside:
+        update_description(client, collection, replace(stored.description, moving_to=migration.model))
     if REINDEXED not in stored.properties:
         add_property(client.collections.use(collection).config, exact_text_property(REINDEXED))
     if name not in list_vectors(client, collection):
-        add_vector(client, collection, name, stored, inference_url)
+        add_vector(client, collection, name, replace(stored, by_module=stored.by_module and not beside), inference_url)
     return replace(migration, is_marked=True)
 
 
-def plan_migration(client: WeaviateClient, collection: str, info: ModelIdentity) -> Migration | None:
+def plan_migration(
+    client: WeaviateClient, collection: str, info: ModelIdentity, beside: bool = False
+) -> Migration | None:
     """Return and raise what `begin_migration` does, and write nothing."""
     stored, model = read_collection(client, collection), StoredModel.of(info)
     before = stored.description
     if before.model.agrees_with(info):
         return None
-    if before.moving_to and not before.moving_to.agrees_with(info):
+    if beside:
+        check_beside(before, model, collection)
+    elif before.moving_to and not before.moving_to.agrees_with(info):
         raise Mismatch(
             f"the collection {collection} is on its way from {before.model} to {before.moving_to}, and the sidecar "
             f"runs {model}; start the second of them to continue, or the first one to cancel it"
         )
-    return Migration(collection, stored, model, REINDEXED in stored.properties)
+    return Migration(collection, stored, model, REINDEXED in stored.properties, beside)
+
+
+def check_beside(before: CollectionDescription, model: StoredModel, collection: str) -> None:
+    """Raises Mismatch where the vectors of `model` cannot be added beside the present ones."""
+    if before.moving_to:
+        raise Mismatch(
+            f"the collection {collection} is being moved to the model {before.moving_to}; run clip-ingest --reindex to "
+            "its end first, without --beside"
+        )
+    if model.own_vector in before.retired:
+        raise Mismatch(
+            f"the collection {collection} was once made with {model}, and its objects have stand-ins for that model's "
+            "vectors; move it back (--reindex without --beside), or use another collection "
+            f"(--collection {collection}2)"
+        )
 
 
 def finish_migration(client: WeaviateClient, migration: Migration) -> None:
-    """Switch in one request: from now on the new vector is searched and written."""
+    """Switch in one request: from now on the new vector is searched and written; or searched by its own model."""
+    if migration.beside:
+        before = read_collection(client, migration.collection).description
+        beside = {**before.beside, migration.vector: migration.model}
+        update_description(client, migration.collection, replace(before, beside=beside))
+        return
     before = migration.stored.description
     retired = {**before.retired, before.vector: before.model.dimension}
     retired.pop(migration.vector, None)  # a collection may return to a model
-    description = CollectionDescription(migration.model, before.keep, migration.vector, retired)
+    beside = {name: model for name, model in before.beside.items() if name != migration.vector}
+    description = CollectionDescription(migration.model, before.keep, migration.vector, retired, beside=beside)
     update_description(client, migration.collection, description)
 
 
@@ -204,7 +237,7 @@ class ReindexTarget:
         present: dict[str, Any] = {}
         if self._all_vectors:
             present = {get_path(row): row.vector for row in self._rows(list(vectors), [PATH], True)}
-        properties: ObjectProperties = {MODEL: model, REINDEXED: name}
+        properties: ObjectProperties = {REINDEXED: name} if self._migration.beside else {MODEL: model, REINDEXED: name}
         patches = {
             key: Patch(properties, {**present.get(key, {}), name: vector_d.tolist()})
             for key, vector_d in vectors.items()

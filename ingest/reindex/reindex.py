@@ -1,4 +1,4 @@
-"""Move a collection to another model: a second vector for every object, then one switch.
+"""Move a collection to another model: a second vector for every object, then one switch; or no switch (`beside`).
 
 An interrupted run continues when it is started again: an object that has the new vector is marked (`reindexed`).
 
@@ -71,6 +71,7 @@ def reindex(
     settings: IngestSettings | None = None,
     report: IngestReport | None = None,
     dry_run: bool = False,
+    beside: bool = False,
 ) -> IngestReport:
     """Give every object of `collection` a vector of the model that `sidecar` runs, then switch to these vectors.
 
@@ -79,6 +80,9 @@ def reindex(
     object of every tenant has its new vector; otherwise `failures` lists those without. `inference_url`: the new
     sidecar as Weaviate reaches it, if that will not be its default. With the sidecar of the first model, an unfinished
     reindex is cancelled.
+
+    With `beside` there is no switch: searches of the first model stay as they are, and those with the second model's
+    sidecar use its vectors. Weaviate never makes these; the same call adds those of objects that came later.
 
     With `dry_run` nothing is written or cancelled: `updated` counts the objects that would be embedded, `unchanged`
     those that have the new vector, and `failures` lists those whose image is not available.
@@ -92,11 +96,11 @@ def reindex(
         with weaviate_errors(url):
             info = sidecar.meta()
             if dry_run:
-                migration = plan_migration(client, collection, info)
+                migration = plan_migration(client, collection, info, beside)
             else:
-                migration = begin_migration(client, collection, info, inference_url)
+                migration = begin_migration(client, collection, info, inference_url, beside)
         if migration is None:
-            nothing = NOTHING_TO_REINDEX_DRY if dry_run else NOTHING_TO_REINDEX
+            nothing = NOTHING_TO_REINDEX_DRY if dry_run or beside else NOTHING_TO_REINDEX
             on_progress(report, InputError(f"{collection} has the vectors of {info.model}, {nothing}"))
             return report
         embedder = None if dry_run else SidecarEmbedder(sidecar, migration.model)

@@ -15,6 +15,7 @@ from clip_vectorizer.database.collections import (
     ensure_image_collection,
     ensure_label_collection,
     read_collection,
+    select_model,
 )
 from clip_vectorizer.database.schema import CollectionDescription, StoredModel, exact_text_property, image_properties
 from clip_vectorizer.errors import InputError, Mismatch
@@ -106,6 +107,19 @@ def test_another_model_is_refused_with_both_names_and_the_way_out() -> None:
         made(client, OTHER, "Photos")
     for part in ("emoji", "ViT-B-32::openai", "--collection Photos2", "/v1/schema/Photos"):
         assert part in str(raised.value)
+
+
+def test_a_model_searches_its_own_vectors_and_those_beside_are_never_made_by_weaviate() -> None:
+    description = CollectionDescription(EMOJI, "hash", "clip", {"old": 3}, beside={"clip_1": OTHER})
+    stored = CollectionState(description, {}, False, by_module=True, inference_url="http://i:1")
+    assert select_model(stored, replace(EMOJI, model="local-dir:emoji")) is stored
+    assert select_model(stored, replace(OTHER, revision="x")) is stored
+    beside = select_model(stored, OTHER)
+    assert (beside.description.vector, beside.description.model) == ("clip_1", OTHER)
+    assert (beside.by_module, beside.inference_url) == (False, None)
+    check_model(beside, OTHER, "Image")
+    with pytest.raises(Mismatch, match=r"give it vectors of both .--reindex --beside."):
+        check_model(stored, OTHER, "Image")
 
 
 def test_the_name_of_the_first_run_stays_when_the_weights_are_the_same() -> None:

@@ -17,7 +17,8 @@ EMOJI = StoredModel("emoji", "abc", 192, "shortest-48-bicubic-v1")
 
 MODELS = st.builds(StoredModel, st.text(), st.text(), st.integers(1, 4096), st.text())
 RETIRED = st.dictionaries(st.text(), st.integers(1, 4096))
-DESCRIPTIONS = st.builds(CollectionDescription, MODELS, st.text(), st.text(), RETIRED, st.none() | MODELS)
+BESIDE = st.dictionaries(st.text(), MODELS, max_size=2)
+DESCRIPTIONS = st.builds(CollectionDescription, MODELS, st.text(), st.text(), RETIRED, st.none() | MODELS, BESIDE)
 
 
 def test_the_collections_hold_the_properties_of_the_contract() -> None:

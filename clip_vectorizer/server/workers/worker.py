@@ -164,7 +164,8 @@ def warm_preparer(pickled: bytes) -> tuple[Preparer, GrounderInfo | None, Captio
     grounder: GrounderInfo | None
     captioner: CaptionerInfo | None
     preparer, grounder, captioner = pickle.loads(pickled)
-    preparer.prepare_text("warm-up")
+    if preparer.info.texts:
+        preparer.prepare_text("warm-up")
     preparer.prepare_image(Image.new("RGB", WARM_UP_SIZE))
     return preparer, grounder, captioner
 

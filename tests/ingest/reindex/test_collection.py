@@ -22,6 +22,7 @@ class FakeClient:
     def __init__(self, description: CollectionDescription = KEPT, busy: int = 0) -> None:
         self.description, self._busy = description, busy
         self.vectors = {description.vector: ""}  # inference URL by name
+        self.made_by: dict[str, str] = {}  # the module that makes an added vector, by its name
         self.properties = ["path"]
         self.collections = self.config = self
 
@@ -50,7 +51,9 @@ class FakeClient:
         self.properties.append(added.name)
 
     def add_vector(self, vector_config: Any) -> None:
-        self.vectors[vector_config.name] = vector_config.vectorizer.inferenceUrl or ""
+        made_by = vector_config.vectorizer
+        self.vectors[vector_config.name] = getattr(made_by, "inferenceUrl", None) or ""
+        self.made_by[vector_config.name] = str(made_by.vectorizer.value)
 
     def update(self, description: str) -> None:
         if self._busy:
@@ -146,3 +149,61 @@ def test_a_description_that_weaviate_refuses_while_a_property_is_added_is_sent_a
     assert client.description.moving_to == OTHER
     with pytest.raises(UnexpectedStatusCodeError):
         started(FakeClient(busy=99))
+
+
+def added_beside(client: Any, model: Any = OTHER) -> Migration:
+    move = begin_migration(client, "Image", model, None, beside=True)
+    assert move
+    finish_migration(client, move)
+    return move
+
+
+def test_vectors_beside_change_no_more_than_their_own_entry_at_the_end() -> None:
+    client: Any = FakeClient()
+    move = begin_migration(client, "Image", OTHER, None, beside=True)
+    assert move and client.description == KEPT and client.made_by == {OTHER.own_vector: "none"}
+    finish_migration(client, move)
+    assert client.description == replace(KEPT, beside={OTHER.own_vector: OTHER})
+    added_beside(client, THIRD)
+    assert client.description.beside == {OTHER.own_vector: OTHER, THIRD.own_vector: THIRD}
+
+
+def test_a_later_run_adds_what_is_missing_beside() -> None:
+    client: Any = FakeClient()
+    added_beside(client)
+    before = (client.description, dict(client.vectors))
+    assert added_beside(client).is_marked and (client.description, client.vectors) == before
+
+
+def test_a_collection_may_move_to_a_model_that_was_beside() -> None:
+    client: Any = FakeClient()
+    added_beside(client)
+    added_beside(client, THIRD)
+    move = started(client)
+    assert move
+    finish_migration(client, move)
+    assert client.description == CollectionDescription(
+        OTHER, "hash", OTHER.own_vector, {"clip": MODEL.dimension}, beside={THIRD.own_vector: THIRD}
+    )
+
+
+def test_the_models_own_vectors_are_not_added_beside_and_nothing_is_cancelled() -> None:
+    client: Any = FakeClient()
+    assert begin_migration(client, "Image", MODEL, None, beside=True) is None
+    started(client)
+    assert begin_migration(client, "Image", MODEL, None, beside=True) is None
+    assert client.description.moving_to == OTHER
+
+
+def test_nothing_is_added_beside_a_collection_that_moves_or_has_stand_ins() -> None:
+    client: Any = FakeClient()
+    move = started(client)
+    with pytest.raises(Mismatch, match=r"is being moved to the model other .* to its end first, without --beside"):
+        plan_migration(client, "Image", THIRD, beside=True)
+    assert move
+    finish_migration(client, move)
+    back = started(client, MODEL)
+    assert back
+    finish_migration(client, back)
+    with pytest.raises(Mismatch, match=r"once made with other .* stand-ins .* without --beside"):
+        begin_migration(client, "Image", OTHER, None, beside=True)

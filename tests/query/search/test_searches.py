@@ -52,6 +52,25 @@ def test_all_texts_are_embedded_by_one_request_each_once() -> None:
     assert sidecar.texts == ["red", "green", "blue"]
 
 
+@pytest.mark.parametrize(
+    ("what", "arguments"),
+    [
+        ("red", {}),
+        (Query.image(picture("green")) + "red", {}),
+        (Query.image(picture("green")), {"move_to": Move("red")}),
+        (Query.text("red"), {"alpha": 0.5}),
+    ],
+)
+def test_words_cannot_be_searched_with_an_image_only_model(what: Any, arguments: Any) -> None:
+    images = FakeImages()
+    search = ImageSearch(replace(INFO, texts=False), FakeSidecar(), images, stores)
+    sentence = "'red' cannot be searched with hash: it is an image-only model; search by image .--image FILE, --like"
+    with pytest.raises(InputError, match=sentence):
+        search.find(what, **arguments)
+    assert images.calls == []
+    assert search.find(Query.image(picture("green")))
+
+
 def test_a_move_without_force_is_not_sent() -> None:
     assert "move_to" not in last_call("red", move_to=Move("blue", 0)).arguments
 
