@@ -120,8 +120,9 @@ def check_set_name(name: str) -> str:
 
 def build_unknown_set_error(name: str, names: Sequence[str]) -> InputError:
     known = sorted({*names, *BUILT_IN_SETS})
+    existing = f"there {'are' if len(known) > 1 else 'is'} {', '.join(known)}"
     return InputError(
-        f"no label set is called {name!r}; {did_you_mean(name, known)}there are {', '.join(known)}: "
+        f"no label set is called {name!r}; {did_you_mean(name, known)}{existing}: "
         "--labels A,B with --label-set creates one"
     )
 

@@ -93,7 +93,7 @@ def test_labels_that_do_not_fit_leave_a_set_unchanged(entries: list[str], prompt
 
 def test_an_unknown_set_raises_with_a_suggestion() -> None:
     sets = FakeSets()
-    with pytest.raises(InputError, match="no label set is called 'colors'; there are none yet"):
+    with pytest.raises(InputError, match="no label set is called 'colors'; there is page-kinds: --labels"):
         use(sets, [], name="colors")
     use(sets, ["red", "blue"])
     with pytest.raises(InputError, match=r"'colors'; did you mean colours\? there are colours"):
