@@ -192,7 +192,7 @@ def separate_equal(changes: Sequence[StoreChange]) -> tuple[Sequence[StoreChange
 
 
 def add_line_grids(placed: PlacedBoxes, picture: Image.Image) -> PlacedBoxes:
-    grids = [measure_line_grid(picture.crop(place(each.box, *picture.size))) for each in placed.boxes]
+    grids = [measure_line_grid(picture.crop(place(each.box, *picture.size)), each.corner) for each in placed.boxes]
     pairs = zip(placed.boxes, grids, strict=True)
     return replace(placed, boxes=tuple(replace(box, line_grid=grid.to_text()) for box, grid in pairs))
 

@@ -1,14 +1,14 @@
 """Where the rules of a title block are: a signature of a corner of a page, and how well two of them agree.
 
-Rules are long straight lines along the sides of a page. The blocks of one form have theirs at the same places, whatever
-is written between them, so their profiles agree: how much rule there is at each height, and at each distance from the
-left. A scan may be turned by a little; that is measured on the rules themselves and undone.
+Rules are long straight lines along the sides of a page. The title blocks of one form have theirs at the same places,
+whatever is written between them. Places are measured from the frame at the corner of the page, because a block is
+equally far from it on sheets of every size; a scan may be turned by a little, which is measured on the rules and undone.
 
-H, W pixels · B bins of a profile
+H, W pixels · P pixels of rules · B bins across rules · S strips along them · N grids
 """
 
 import base64
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,144 +17,182 @@ import numpy.typing as npt
 from PIL import Image
 
 LINE_GRID_VERSION = 1  # of the signature: another one makes every corner anew
-BINS = 96  # along the longer side of a corner
-PIXELS = 768  # of the longer side, as it is measured: a rule of .35 mm on A3 is 1.3 pixels wide
-LEAST_RULE = 0.07  # length of a rule, as a share of the longer side; letters and arrows are shorter
-LEAST_CONTRAST = 40  # grey levels below the paper
-MAX_SKEW, SKEW_STEP = 0.035, 0.0025  # radians: two degrees
+BINS, STRIPS = 96, 8  # along the longer side of a corner: where a rule is to within 2 mm on A3, how long it is roughly
+LEVELS = 15  # of 4 bits: which share of a strip has a rule
+PIXELS = 640  # of the longer side, as it is measured
+LEAST_RULE = 0.06  # length of a rule, as a share of the longer side; letters and arrows are shorter
+LEAST_CONTRAST = 28  # grey levels from the paper; lines are a pixel wide, and pale then
+DARK_PAPER = 128  # a blueprint's, below
+MAX_SKEW, SKEW_STEP = 0.036, 0.003  # radians: two degrees, and what a step moves the end of a rule by: two pixels
+MAX_POINTS = 8000  # of rules, by which the skew is measured
+FRAME = (0.25, 0.2)  # least length of rules that may be the frame, horizontal and vertical, as a share of the side
+FRAME_BINS = 2  # nearest to the corner, which have the frame: all drawings have one
 SCALES = (1.0, 2**-0.5, 2**0.5, 0.5, 2.0)  # a block is equally large on A4, A3, A2: its share of a corner is not
-FREE_SCALES = tuple(2 ** (step / 8) for step in range(-20, 5))  # of a block that was cut out by hand
-MAX_SHIFT = 3  # bins by which two corners may be apart
+FREE_SCALES = tuple(2 ** (step / 8) for step in range(-16, 5))  # of a block that was cut out by hand
 
 Mask = npt.NDArray[np.bool_]  # (H, W)
-Profile = npt.NDArray[np.float32]  # (B,)
+Places = npt.NDArray[np.float32]  # (P,)
+GridMaps = npt.NDArray[np.float32]  # (2, B, S): across horizontal rules and along them, then the same of vertical ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineGrid:
-    """The profiles of a picture: length of rules in each bin, 0..1. Bins begin at the top and at the left."""
+    """Square roots of shares, 0..1: how much of a strip has a rule in this bin. Both are counted from the corner."""
 
-    rows_b: Profile  # of horizontal rules
-    columns_b: Profile  # of vertical rules
+    maps: GridMaps
 
     def to_text(self) -> str:
-        """Return it as base64 of a byte a bin."""
-        levels = np.rint(255 * np.concatenate([self.rows_b, self.columns_b])).astype(np.uint8)
-        return base64.b64encode(levels.tobytes()).decode("ascii")
+        """Return it as base64, four bits a value."""
+        levels = np.rint(LEVELS * self.maps).astype(np.uint8).ravel()
+        return base64.b64encode((levels[::2] << 4 | levels[1::2]).tobytes()).decode("ascii")
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
         """Return what `to_text` wrote; None for anything else."""
         try:
-            levels = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+            pairs = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
         except ValueError:
             return None
-        if len(levels) != 2 * BINS:
+        if len(pairs) != BINS * STRIPS:
             return None
-        rows_b, columns_b = (levels.astype(np.float32) / np.float32(255)).reshape(2, BINS)
-        return cls(rows_b, columns_b)
+        levels = np.stack([pairs >> 4, pairs & LEVELS], axis=1).astype(np.float32)
+        return cls((levels / np.float32(LEVELS)).reshape(2, BINS, STRIPS))
 
 
-def measure_line_grid(picture: Image.Image) -> LineGrid:
-    """Return the profiles of an upright picture."""
-    ink = find_ink(shrink(picture))
-    length = max(3, round(LEAST_RULE * max(ink.shape)))
-    horizontal, vertical = open_along_rows(ink, length), open_along_rows(ink.T, length)
-    skew = measure_skew(horizontal)
-    side = max(ink.shape)
-    return LineGrid(project(horizontal, skew, side), project(vertical, -skew, side))
+def measure_line_grid(picture: Image.Image, corner: str = "bottom-right") -> LineGrid:
+    """Return where the rules of this corner of an upright page are."""
+    ink = find_ink(shrink(turn_corner(picture, corner)))
+    length = round(LEAST_RULE * PIXELS)
+    (ys, xs), (columns, rows) = (np.nonzero(find_runs(mask, length)) for mask in (ink, np.ascontiguousarray(ink.T)))
+    height, width = ink.shape
+    skew = measure_skew(np.concatenate([ys, columns + 4 * PIXELS]), np.concatenate([xs, -rows]))
+    heights = ys - skew * (xs - width)  # as if the page was turned about its lower right
+    sides = columns + skew * (rows - height)
+    bottom, right = find_frame(heights, height, FRAME[0]), find_frame(sides, width, FRAME[1])
+    maps = count_rules(bottom - heights, right - xs), count_rules(right - sides, bottom - rows)
+    return LineGrid(np.sqrt(np.stack(maps)))
+
+
+def turn_corner(picture: Image.Image, corner: str) -> Image.Image:
+    """Return it mirrored so that the corner of the page is at the lower right."""
+    if corner.endswith("left"):
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if corner.startswith("top") else picture
 
 
 def shrink(picture: Image.Image) -> Image.Image:
     """Return it in grey with PIXELS on its longer side, however large it is: rules of a form become equally thick."""
-    grey = picture.convert("L")
-    factor = PIXELS / max(grey.size)
-    size = max(1, round(grey.width * factor)), max(1, round(grey.height * factor))
-    return grey.resize(size, Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR, reducing_gap=None)
+    factor = PIXELS / max(picture.size)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    return picture.convert("L").resize(size, Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR)
 
 
 def find_ink(grey: Image.Image) -> Mask:
-    """Return what is darker than the paper, which is the median."""
-    levels = np.asarray(grey, dtype=np.int16)
-    return np.asarray(levels < np.median(levels) - LEAST_CONTRAST, dtype=np.bool_)
+    """Return what is darker than the paper, whose level is the median; on dark paper what is brighter."""
+    counts = np.cumsum(grey.histogram())
+    paper = int(np.searchsorted(counts, counts[-1] / 2))
+    levels = np.asarray(grey)
+    if paper < DARK_PAPER:
+        return np.asarray(levels > min(254, paper + LEAST_CONTRAST), dtype=np.bool_)
+    return np.asarray(levels < paper - LEAST_CONTRAST, dtype=np.bool_)
 
 
-def open_along_rows(ink: Mask, length: int) -> Mask:
-    """Return the pixels of ink that are part of a run of `length` along their row; runs may climb by a pixel or two."""
+def find_runs(ink: Mask, length: int) -> Mask:
+    """Return the pixels of ink that are in a run of `length` along their row; a run may climb by a pixel or two."""
     thick = ink.copy()
     thick[1:] |= ink[:-1]
     thick[:-1] |= ink[1:]
     if thick.shape[1] < length:
         return np.zeros_like(ink)
-    sums = np.cumsum(np.pad(thick, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
-    starts = sums[:, length:] - sums[:, :-length] == length  # (H, W - length + 1): a run begins here
-    marks = np.cumsum(np.pad(starts, ((0, 0), (length, length - 1))), axis=1, dtype=np.int32)
-    return np.asarray(ink & (marks[:, length:] - marks[:, :-length] > 0), dtype=np.bool_)
+    return ink & dilate(erode(thick, length), length)
 
 
-def measure_skew(horizontal: Mask) -> float:
-    """Return the slope of the rules: the one for which their profile is sharpest."""
-    slopes = np.arange(-MAX_SKEW, MAX_SKEW + SKEW_STEP / 2, SKEW_STEP)
-    ys, xs = np.nonzero(horizontal)
+def erode(mask: Mask, length: int) -> Mask:
+    """(H, W - length + 1): where a run of `length` begins. Runs are doubled, as sums would take ten times as long."""
+    done = 1
+    while done < length:
+        step = min(done, length - done)
+        mask = mask[:, :-step] & mask[:, step:]
+        done += step
+    return mask
+
+
+def dilate(starts: Mask, length: int) -> Mask:
+    """(H, W): what is in a run that begins in `starts`."""
+    return ~erode(np.pad(~starts, ((0, 0), (length - 1, length - 1)), constant_values=True), length)
+
+
+def measure_skew(ys: npt.NDArray[np.intp], xs: npt.NDArray[np.intp]) -> float:
+    """Return the slope of rules: the one for which their profile is sharpest."""
     if not len(ys):
         return 0.0
-    sharpness = [float(np.square(count_rows(ys - slope * xs).astype(np.float64)).sum()) for slope in slopes]
-    best = int(np.argmax(np.asarray(sharpness) - 1e-9 * np.abs(slopes)))
-    return float(slopes[best])
+    step = -(-len(ys) // MAX_POINTS)
+    heights, lengths = ys[::step].astype(np.float32), xs[::step].astype(np.float32)
+    slopes = np.arange(-round(MAX_SKEW / SKEW_STEP), round(MAX_SKEW / SKEW_STEP) + 1) * SKEW_STEP
+    sharpness = [measure_sharpness(heights - np.float32(slope) * lengths) for slope in slopes]
+    return float(slopes[int(np.argmax(sharpness))])
 
 
-def count_rows(ys: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    return np.bincount(np.rint(ys - ys.min()).astype(np.intp))
+def measure_sharpness(heights: Places) -> float:
+    counts = np.bincount((heights - heights.min()).astype(np.intp)).astype(np.float64)
+    return float(counts @ counts)
 
 
-def project(rules: Mask, slope: float, side: int) -> Profile:
-    """Return (B,): the length of rules at each height, as a share of `side`, straightened by `slope` about the middle.
+def find_frame(places: npt.NDArray[np.floating], size: int, least: float) -> int:
+    """Return the last row that has a long rule: the frame or the block's own edge; without one that of the picture."""
+    counts = np.bincount(np.clip(places, 0, size - 1).astype(np.intp), minlength=size)
+    long = np.flatnonzero(counts + np.roll(counts, 1) > least * PIXELS)
+    return int(long[-1]) if len(long) else size - 1
 
-    A rule that is thick counts once.
+
+def count_rules(across: npt.NDArray[np.floating], along: npt.NDArray[np.integer]) -> GridMaps:
+    """(B, S): the share of each strip that has a rule in each bin; both are distances from the corner in pixels."""
+    bins = np.rint(across * (BINS / PIXELS)).astype(np.intp)
+    inside = (bins >= 0) & (bins < BINS) & (along >= 0) & (along < PIXELS)
+    covered = np.zeros((BINS, PIXELS), dtype=np.bool_)
+    covered[bins[inside], along[inside]] = True
+    shares = covered.reshape(BINS, STRIPS, PIXELS // STRIPS).mean(axis=2, dtype=np.float32)
+    return np.asarray(shares, dtype=np.float32)
+
+
+def compare_line_grids(query: LineGrid, others: Sequence[LineGrid], free: bool = False) -> npt.NDArray[np.float32]:
+    """(N,): how well the rules of each of the others agree with the query's, 0..1.
+
+    The geometric mean of the correlations of horizontal and of vertical rules, for the size of the sheet where it is
+    largest. `free`: the query was cut out by hand, so its share of a corner may be any.
     """
-    ys, xs = np.nonzero(rules)
-    heights = ys - slope * (xs - rules.shape[1] / 2)
-    bins = np.clip((heights * BINS / side).astype(np.intp), 0, BINS - 1)
-    covered = np.zeros((BINS, rules.shape[1]), dtype=np.bool_)
-    covered[bins, xs] = True
-    return np.asarray(covered.sum(axis=1) / side, dtype=np.float32)
+    if not others:
+        return np.zeros(0, dtype=np.float32)
+    stored_n2d = normalise(np.stack([each.maps for each in others]))
+    best_n = np.zeros(len(others), dtype=np.float32)
+    for scale in FREE_SCALES if free else SCALES:
+        query_2d = normalise(scale_maps(query.maps, scale)[None])[0]
+        rows_n, columns_n = (np.clip(stored_n2d[:, axis] @ query_2d[axis], 0, 1) for axis in (0, 1))
+        best_n = np.maximum(best_n, np.sqrt(rows_n * columns_n))
+    return np.asarray(best_n, dtype=np.float32)
 
 
-def compare_line_grids(one: LineGrid, other: LineGrid, corner: str = "") -> float:
-    """Return how well the rules of two corners agree, 0..1.
-
-    `corner`: which one both are cut from, such as bottom-right, so that what is in the corner lies at the same place;
-    "": one of them was cut out in another way, and may lie anywhere.
-    """
-    scales, shift = (SCALES, MAX_SHIFT) if corner else (FREE_SCALES, BINS)
-    ends = (corner.startswith("bottom"), corner.endswith("right"))
-    axes = ((one.rows_b, other.rows_b, ends[0]), (one.columns_b, other.columns_b, ends[1]))
-    found: list[float] = []
-    for scale in scales:
-        rows, columns = (correlate(first, stretch(second, scale, end), shift) for first, second, end in axes)
-        found.append(math.sqrt(max(0.0, rows) * max(0.0, columns)))
-    return max(found)
+def normalise(maps: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, 2, B x S): each map without the frame and without its mean, of length 1; zeros stay zeros."""
+    inner = maps.copy()
+    inner[:, :, :FRAME_BINS] = 0
+    flat = inner.reshape(len(maps), 2, -1)
+    flat = flat - flat.mean(axis=2, keepdims=True)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-6), dtype=np.float32)
 
 
-def stretch(profile_b: Profile, scale: float, from_end: bool) -> Profile:
-    """Return it larger by `scale`; its end stays where it is with `from_end`, else its beginning."""
-    places = (np.arange(BINS) + 0.5) / scale - 0.5
-    values = profile_b[::-1] if from_end else profile_b
-    stretched = np.interp(places, np.arange(BINS), values, left=0.0, right=0.0).astype(np.float32)
-    return np.asarray(stretched[::-1] if from_end else stretched, dtype=np.float32)
+def scale_maps(maps: GridMaps, scale: float) -> GridMaps:
+    """Return the maps of the same block on a sheet on which it takes `scale` times as much of a corner."""
+    across = interpolate(maps, np.arange(BINS) / scale, axis=1)
+    return interpolate(across, (np.arange(STRIPS) + 0.5) / scale - 0.5, axis=2)
 
 
-def correlate(one_b: Profile, other_b: Profile, shift: int) -> float:
-    """Return the largest normalised correlation of two profiles, moved by up to `shift` bins against each other."""
-    first, second = normalise(one_b), normalise(other_b)
-    products = np.correlate(first, second, "full")
-    middle = BINS - 1
-    return float(products[max(0, middle - shift) : middle + shift + 1].max())
-
-
-def normalise(profile_b: Profile) -> Profile:
-    """Return it blurred over three bins, without its mean, of length 1; zeros stay zeros."""
-    blurred = np.convolve(np.sqrt(profile_b), (0.25, 0.5, 0.25), "same")
-    centred = blurred - blurred.mean()
-    length = float(np.linalg.norm(centred))
-    return np.asarray(centred / length if length > 1e-6 else np.zeros(BINS), dtype=np.float32)
+def interpolate(maps: GridMaps, places: npt.NDArray[np.floating], axis: int) -> GridMaps:
+    """Return the maps at these places along an axis; 0 beyond its end, and before its beginning as it begins."""
+    size = maps.shape[axis]
+    ended = np.concatenate([maps, np.zeros_like(maps)[:, : 1 if axis == 1 else None, : 1 if axis == 2 else None]], axis)
+    low = np.clip(np.floor(places).astype(np.intp), 0, size)
+    share = np.clip(places - low, 0, 1).astype(np.float32)
+    share = share[:, None] if axis == 1 else share
+    mixed = ended.take(low, axis) * (1 - share) + ended.take(np.minimum(low + 1, size), axis) * share
+    return np.asarray(mixed, dtype=np.float32)

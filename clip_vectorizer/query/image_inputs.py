@@ -78,7 +78,7 @@ class CornerPicture:
     line_grid: LineGrid
 
 
-def read_corner(image: ImageInput, guard: AddressGuard = PUBLIC_ONLY) -> CornerPicture:
+def read_corner(image: ImageInput, corner: str, guard: AddressGuard = PUBLIC_ONLY) -> CornerPicture:
     """Read an image that is a corner of a page. Raises InputError that names the image."""
     try:
         data = read_or_error(image, guard)
@@ -87,7 +87,7 @@ def read_corner(image: ImageInput, guard: AddressGuard = PUBLIC_ONLY) -> CornerP
         pixels = decode_image(data).pixels
     except (InputError, ImageRefused) as error:
         raise InputError(f"{shorten_name(name_image(image, 0))}: {error}") from error
-    return CornerPicture(encode_plain(cut_region(pixels, WHOLE)), measure_line_grid(pixels))
+    return CornerPicture(encode_plain(cut_region(pixels, WHOLE)), measure_line_grid(pixels, corner))
 
 
 def shorten_name(name: str) -> str:

@@ -135,7 +135,7 @@ def describe_step(step: SearchStep) -> str:
             return f"the sidecar embeds: {', '.join(repr(text) for text in texts)}"
         case EmbedImage(image):
             return f"the sidecar embeds {describe_image(image)}"
-        case CutCorner(image):
+        case CutCorner(image, _):
             return f"the rules of {describe_image(image)} are measured"
         case OpenRegions():
             return "Weaviate returns the schema of the regions"

@@ -51,6 +51,7 @@ class CutCorner:
     """A step whose result is a CornerPicture: an image that is a corner of a page, such as a title block."""
 
     image: ImageInput
+    corner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def embed_step(
 ) -> Vectors | CornerPicture:
     """Return (N, D) for texts, (D,) for an image. Raises InputError for an image that cannot be read."""
     match step:
-        case CutCorner(image):
-            return read_corner(image, guard)
+        case CutCorner(image, corner):
+            return read_corner(image, corner, guard)
         case EmbedTexts(texts):
             return encoder.embed_texts(texts)
         case EmbedImage(image):
@@ -178,8 +179,8 @@ class RegionPlan:
     only: bool  # a filter is about regions alone, so that whole pictures do not count
     has_filters: bool
     corner: str = ""  # only this corner of pages is searched
-    place: str = ""  # the same, where the query is this corner of a page too; "": it was cut out by hand
     line_grid: LineGrid | None = None  # of the query's corner, to order the nearest ones by
+    is_cut: bool = False  # that corner was cut out by hand
 
 
 def plan_near_text(text: str, request: SearchRequest, target: SearchTarget) -> SearchPlan:

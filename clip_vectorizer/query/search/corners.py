@@ -20,8 +20,10 @@ from clip_vectorizer.query.search.query import ImagePart, Query, QueryPart, Stor
 from clip_vectorizer.query.search.results import WeaviateObject, read_text
 from clip_vectorizer.query.search.stored_images import fetch_stored_images, read_stored_vector
 
-RERANKED = 50  # pages, nearest first, that are put in order by their rules
-LINES_SHARE = 0.5  # of a page's score; the rest is the cosine
+# Pages, nearest first, that are put in order by their rules. Of 300 pages of examples/drawings, the 50 nearest by the
+# vectors of `emoji` have 45 % of those with the same block; a line grid is a kilobyte, and 500 are compared in 25 ms.
+RERANKED = 500
+LINES_SHARE = 0.9  # of a page's score; the rest is the cosine, which decides between pages without rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def read_corner_query(
             parts.append((weight, VectorPart(read_stored_vector(found, regions, part.key))))
             grids.append(LineGrid.from_text(read_text(found, LINE_GRID)))
         elif isinstance(part, ImagePart):
-            picture = yield CutCorner(part.image)
+            picture = yield CutCorner(part.image, corner)
             parts.append((weight, ImagePart(picture.file)))
             grids.append(picture.line_grid)
         else:
@@ -91,18 +93,18 @@ def find_corner(corners: Mapping[str, WeaviateObject], path: str) -> WeaviateObj
     return corners[path]
 
 
-def order_by_lines(hits: Sequence[Hit], query: LineGrid, texts: Mapping[str, str], corner: str) -> list[Hit]:
-    """Return the hits with a `score`, the first RERANKED of them by it; `texts`: the stored line grids by path.
+def order_by_lines(hits: Sequence[Hit], query: LineGrid, texts: Mapping[str, str], free: bool) -> list[Hit]:
+    """Return the hits, the first RERANKED of them with a `score` and in its order.
 
-    `corner`: "" for a query that was cut out by hand.
+    `texts`: the stored line grids by path. `free`: the query was cut out by hand.
     """
-    nearest = [score_hit(hit, query, texts.get(hit.path, ""), corner) for hit in hits[:RERANKED]]
-    nearest.sort(key=lambda hit: -(hit.score or 0.0))
-    return [*nearest, *hits[RERANKED:]]
+    nearest = hits[:RERANKED]
+    grids = [LineGrid.from_text(texts.get(hit.path, "")) for hit in nearest]
+    agreements = iter(compare_line_grids(query, [grid for grid in grids if grid], free).tolist())
+    scored = [score_hit(hit, next(agreements) if grid else 0.0) for hit, grid in zip(nearest, grids, strict=True)]
+    return [*sorted(scored, key=lambda hit: (-(hit.score or 0.0), hit.path)), *hits[RERANKED:]]
 
 
-def score_hit(hit: Hit, query: LineGrid, text: str, corner: str) -> Hit:
-    stored = LineGrid.from_text(text)
-    lines = compare_line_grids(query, stored, corner) if stored else 0.0
+def score_hit(hit: Hit, lines: float) -> Hit:
     regions = tuple(replace(region, lines=lines) for region in hit.regions)
     return replace(hit, score=LINES_SHARE * lines + (1 - LINES_SHARE) * hit.similarity, regions=regions)

@@ -85,8 +85,8 @@ def plan_regions(query: Query, request: SearchRequest, target: SearchTarget, inf
     more = [CORNER, LINE_GRID] if request.corner else []
     arguments = {"return_properties": [*REGION_PROPERTIES, *more]}
     call = replace(found.call, collection=regions.collection).with_arguments(**arguments)
-    place = "" if corner.is_file else request.corner
-    return replace(plan, regions=RegionPlan(call, regions, only, has_filters, request.corner, place, corner.line_grid))
+    of_corner = request.corner, corner.line_grid, corner.is_file
+    return replace(plan, regions=RegionPlan(call, regions, only, has_filters, *of_corner))
 
 
 def exclude_images(plan: SearchPlan, ids: Sequence[str]) -> SearchPlan:
@@ -163,7 +163,7 @@ def order_corners(hits: Sequence[Hit], ranking: "ImageRanking", regions: RegionP
     framed = [replace(hit, regions=tuple(ranking.regions.get(hit.path, ())[:1])) for hit in hits]
     if regions.line_grid is None:
         return framed
-    return order_by_lines(framed, regions.line_grid, ranking.line_grids, regions.place)
+    return order_by_lines(framed, regions.line_grid, ranking.line_grids, regions.is_cut)
 
 
 @dataclass(slots=True)
