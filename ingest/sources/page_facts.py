@@ -18,7 +18,7 @@ from clip_vectorizer.database import schema
 from ingest.items import MetadataValue
 
 DARK = 128  # of 255, of the green that is most of what is seen as bright
-INK_STEP = 2  # every second pixel of every second row is counted
+INK_STEP = 4  # every fourth pixel of every fourth row is counted: all of them take as long as a tenth of the drawing
 MAX_OBJECTS = 20_000  # that are counted: what is more takes PDFium seconds to draw
 MAX_NESTING = 12  # of forms within forms
 MAX_BLOCK_CHARACTERS = 2000

@@ -32,7 +32,7 @@ def test_a_page_has_its_facts_as_metadata_once_it_was_read() -> None:
     content = LINES + say("Motor Shaft", 130, 12) + say("elsewhere", 10, 80) + filled("0 0 0", 0, 0, 50, 50)
     [item] = items(expanded("x.pdf", pdf(content)))
     assert item.facts(b"").metadata == {"page": 1}
-    found = item.facts(item.read()).metadata
+    found = dict(item.facts(item.read()).metadata)
     ink = found.pop("ink")
     assert isinstance(ink, float) and 0.12 < ink < 0.16  # an eighth is filled, and there are words
     assert found == {
