@@ -1,7 +1,6 @@
 """The command `clip-search`: its options, which of them work together, its help."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -196,19 +195,18 @@ def join_corner(args: Sequence[str]) -> Iterator[str]:
     >>> list(join_corner(["--regions", "corner:top-left", "owl", "--regions", "owl"]))
     ['--regions=corner:top-left', 'owl', '--regions=all', 'owl']
     """
-    rest = iter(args)
-    for each in rest:
-        if each == "--":
-            yield from (each, *rest)
-            return
-        if each != "--regions":
+    end = list(args).index("--") if "--" in args else len(args)
+    taken = False
+    for place, each in enumerate(args):
+        following = args[place + 1] if place + 1 < end else ""
+        is_corner = following.partition(":")[0].partition("=")[0] == CORNER_MARK
+        if taken:
+            taken = False
+        elif each == "--regions" and place < end:
+            taken = is_corner
+            yield f"--regions={following if is_corner else ALL_REGIONS}"
+        else:
             yield each
-            continue
-        following = next(rest, None)
-        is_corner = following is not None and following.partition(":")[0].partition("=")[0] == CORNER_MARK
-        yield f"--regions={following if is_corner else ALL_REGIONS}"
-        if following is not None and not is_corner:
-            rest = chain([following], rest)
 
 
 RULES = (
