@@ -30,7 +30,7 @@ FRAME_BINS = 2  # nearest to the corner, which have the frame: all drawings have
 SCALES = (1.0, 2**-0.5, 2**0.5, 0.5, 2.0)  # a block is equally large on A4, A3, A2: its share of a corner is not
 FREE_SCALES = tuple(2 ** (step / 48) for step in range(-96, 25))  # of a block that was cut out by hand, in 1.5 %
 
-Mask = npt.NDArray[np.bool_]  # (H, W)
+InkMask = npt.NDArray[np.bool_]  # (H, W)
 Places = npt.NDArray[np.float32]  # (P,)
 GridMaps = npt.NDArray[np.float32]  # (2, B, S): across horizontal rules and along them, then the same of vertical ones
 
@@ -87,7 +87,7 @@ def shrink(picture: Image.Image) -> Image.Image:
     return picture.convert("L").resize(size, Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR)
 
 
-def find_ink(grey: Image.Image) -> Mask:
+def find_ink(grey: Image.Image) -> InkMask:
     """Return what is darker than the paper, whose level is the median; on dark paper what is brighter."""
     counts = np.cumsum(grey.histogram())
     paper = int(np.searchsorted(counts, counts[-1] / 2))
@@ -97,7 +97,7 @@ def find_ink(grey: Image.Image) -> Mask:
     return np.asarray(levels < paper - LEAST_CONTRAST, dtype=np.bool_)
 
 
-def find_runs(ink: Mask, length: int) -> Mask:
+def find_runs(ink: InkMask, length: int) -> InkMask:
     """Return the pixels of ink that are in a run of `length` along their row; a run may climb by a pixel or two."""
     thick = ink.copy()
     thick[1:] |= ink[:-1]
@@ -107,7 +107,7 @@ def find_runs(ink: Mask, length: int) -> Mask:
     return ink & dilate(erode(thick, length), length)
 
 
-def erode(mask: Mask, length: int) -> Mask:
+def erode(mask: InkMask, length: int) -> InkMask:
     """(H, W - length + 1): where a run of `length` begins. Runs are doubled, as sums would take ten times as long."""
     done = 1
     while done < length:
@@ -117,7 +117,7 @@ def erode(mask: Mask, length: int) -> Mask:
     return mask
 
 
-def dilate(starts: Mask, length: int) -> Mask:
+def dilate(starts: InkMask, length: int) -> InkMask:
     """(H, W): what is in a run that begins in `starts`."""
     return ~erode(np.pad(~starts, ((0, 0), (length - 1, length - 1)), constant_values=True), length)
 

@@ -25,7 +25,7 @@ MAX_BLOCK_CHARACTERS = 2000
 MAX_TEXT_CHARACTERS = 200_000  # of a page whose words are looked for
 GRID = 10_000  # steps of a side of the page, for PDFium's conversion of places
 
-Pixels = npt.NDArray[np.uint8]
+PageRows = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def read_page_facts(page: pypdfium2.PdfPage) -> PageFacts:
     return PageFacts(counts.segments, counts.images, characters, block_text, round(width, 1), round(height, 1))
 
 
-def measure_ink(pixels_hs: Pixels, width: int) -> float:
+def measure_ink(pixels_hs: PageRows, width: int) -> float:
     """Return the share of dark pixels of a drawn page, 0..1; (H, S): rows of S bytes, four a pixel, R G B X."""
     green = pixels_hs[::INK_STEP, 1 : 4 * width : 4 * INK_STEP]
     return round(int(np.count_nonzero(green < DARK)) / int(green.size), 6)

@@ -22,7 +22,7 @@ from PIL import Image
 from clip_vectorizer.images.formats import UNKNOWN, describe_content
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry, PdfPassword
-from ingest.sources.page_facts import PageFacts, Pixels, measure_ink, read_page_facts
+from ingest.sources.page_facts import PageFacts, PageRows, measure_ink, read_page_facts
 from ingest.sources.pdf_repair import HEADER, HEADER_BYTES, repair_pdf
 from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, read_errors
 
@@ -83,7 +83,7 @@ class PageBitmap:
 
     width: int
     height: int
-    pixels_hs: Pixels  # (H, S): rows of S bytes, R G B X; the memory is Python's and outlives PDFium's bitmap
+    pixels_hs: PageRows  # (H, S): rows of S bytes, R G B X; the memory is Python's and outlives PDFium's bitmap
     facts: PageFacts
 
     def encode(self) -> DrawnPage:
