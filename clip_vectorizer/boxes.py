@@ -15,6 +15,9 @@ ScoreArray = npt.NDArray[np.float32]
 Indexes = npt.NDArray[np.int64]
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")  # in the order of `corners`
+# A title block is at most 180 mm wide and some 60 mm high (ISO 7200), in the corner of a sheet of 297 x 210 mm or more.
+CORNER_WIDTH, CORNER_HEIGHT = 0.5, 0.35
 
 
 def areas(boxes_n4: BoxArray) -> ScoreArray:
@@ -67,6 +70,16 @@ def place(box: Iterable[float], width: int, height: int) -> Box:
 def grid(columns: int, rows: int, overlap: float = 0.0) -> BoxArray:
     """(columns * rows, 4), row by row, evenly spaced; sides are longer by `overlap` than an exact tiling needs."""
     xs, ys = spans(columns, overlap), spans(rows, overlap)
+    return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], dtype=np.float32)
+
+
+def corners(width: float = CORNER_WIDTH, height: float = CORNER_HEIGHT) -> BoxArray:
+    """(4, 4): the corners of a picture in the order of CORNERS; `width` and `height` are shares of its sides.
+
+    >>> corners(0.5, 0.25)[3].tolist()
+    [0.5, 0.75, 1.0, 1.0]
+    """
+    xs, ys = ((0, width), (1 - width, 1)), ((0, height), (1 - height, 1))
     return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], dtype=np.float32)
 
 

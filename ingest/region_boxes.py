@@ -23,6 +23,8 @@ class PlacedBox:
     box: Box
     objectness: float | None = None  # 0..1; None where the method knows none
     vector_d: Vectors | None = None  # (D,) of the model that found it; None: that of its crop
+    corner: str = ""  # which one of the picture
+    line_grid: str = ""  # of a corner: where its rules are, as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ def place_grid(method: RegionMethod, size: tuple[int, int]) -> PlacedBoxes:
         return PlacedBoxes(remark=f"{size[0]} x {size[1]} pixels, too few for a grid of {method.columns}x{method.rows}")
     cells = boxes.grid(method.columns, method.rows, method.overlap)
     return place_shares([PlacedBox(to_box(cell)) for cell in cells.tolist()], method.limit)
+
+
+def place_corners(method: RegionMethod) -> PlacedBoxes:
+    """The four corners of a picture, in the order of `boxes.CORNERS`."""
+    shares = boxes.corners(method.width, method.height).tolist()
+    named = zip(boxes.CORNERS, shares, strict=True)
+    return place_shares([PlacedBox(to_box(share), corner=name) for name, share in named], method.limit)
 
 
 def place_given(given: GivenBoxes, size: tuple[int, int], limit: int) -> PlacedBoxes:

@@ -4,8 +4,10 @@ import re
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
+from clip_vectorizer.boxes import CORNER_HEIGHT, CORNER_WIDTH, CORNERS
 from clip_vectorizer.database.schema import StoredModel
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.line_grid import LINE_GRID_VERSION
 from ingest.choices import MAX_REGIONS
 from ingest.coco import BoxFile, read_box_file
 from ingest.items import GivenBoxes, StoredState
@@ -13,10 +15,16 @@ from ingest.sources.base import make_stamp
 
 GRID = re.compile(r"(\d+)x(\d+)(?:,(.*))?")
 DEFAULT_GRID = "3x3"
+CORNER_SIZE = re.compile(r"(0?\.\d+)x(0?\.\d+)")
+DEFAULT_CORNERS = f"{CORNER_WIDTH}x{CORNER_HEIGHT}"
+LEAST_CORNER = 0.05  # of a side
 BOX_FIELD = "boxes"  # of photo.json, unless the option names another
 MAX_OVERLAP = 1.0
 VERSION = 1  # of how crops are cut: another one makes every region anew
-EXAMPLES = "write none, grid, grid=4x2, grid=3x3,0.2, objects, boxes, boxes=FILE.json, boxes=FIELD or owlv2:MODEL"
+EXAMPLES = (
+    "write none, grid, grid=4x2, grid=3x3,0.2, corners, corners=0.5x0.35, objects, boxes, boxes=FILE.json, "
+    "boxes=FIELD or owlv2:MODEL"
+)
 
 
 class RegionKind(StrEnum):
@@ -24,6 +32,7 @@ class RegionKind(StrEnum):
 
     NONE = "none"  # regions that an image has are removed
     GRID = "grid"
+    CORNERS = "corners"
     OBJECTS = "objects"
     BOXES = "boxes"
     OWLV2 = "owlv2"
@@ -38,6 +47,8 @@ class RegionMethod:
     columns: int = 0
     rows: int = 0
     overlap: float = 0.0  # how much longer the sides of a grid's cells are, as a share
+    width: float = 0.0  # of a corner, as a share of the picture's
+    height: float = 0.0
     box_file: str = ""  # COCO detections
     field: str = ""  # of photo.json
     grounder: str = ""  # the model that the sidecar must find regions with
@@ -50,7 +61,8 @@ class RegionMethod:
     @property
     def parameters(self) -> tuple[object, ...]:
         """All that boxes and crops depend on, besides the picture, its given boxes and the models."""
-        return VERSION, str(self.kind), self.limit, self.columns, self.rows, self.overlap
+        common = VERSION, str(self.kind), self.limit, self.columns, self.rows, self.overlap
+        return (*common, self.width, self.height, LINE_GRID_VERSION) if self.kind is RegionKind.CORNERS else common
 
 
 def parse_method(text: str, limit: int) -> RegionMethod:
@@ -65,6 +77,8 @@ def parse_method(text: str, limit: int) -> RegionMethod:
         return RegionMethod(RegionKind.OWLV2, limit, grounder=check_grounder(text))
     if name == RegionKind.GRID and (value or not equals):
         return parse_grid(text, value or DEFAULT_GRID)
+    if name == RegionKind.CORNERS and (value or not equals):
+        return parse_corners(text, value or DEFAULT_CORNERS)
     if name == RegionKind.BOXES and (value or not equals):
         return parse_boxes(value or BOX_FIELD, limit)
     if text in (RegionKind.NONE, RegionKind.OBJECTS):
@@ -96,6 +110,18 @@ def parse_grid(text: str, value: str) -> RegionMethod:
             "for example grid=3x3"
         )
     return RegionMethod(RegionKind.GRID, columns * rows, columns, rows, overlap)
+
+
+def parse_corners(text: str, value: str) -> RegionMethod:
+    """Raises InputError for anything but two shares below 1."""
+    parts = CORNER_SIZE.fullmatch(value)
+    width, height = (float(parts[1]), float(parts[2])) if parts else (0.0, 0.0)
+    if min(width, height) < LEAST_CORNER:
+        raise InputError(
+            f"--regions {text!r}: corners are WIDTHxHEIGHT, shares of the picture's sides from "
+            f"{LEAST_CORNER:g} to below 1, for example corners=0.5x0.35"
+        )
+    return RegionMethod(RegionKind.CORNERS, len(CORNERS), width=width, height=height)
 
 
 def parse_overlap(text: str, value: str | None) -> float:

@@ -25,7 +25,7 @@ def parse_regions(values: Mapping[str, Any]) -> RegionMethod | None:
         return None
     default = MAX_REGIONS if text.startswith(str(RegionKind.BOXES)) else REGION_LIMIT
     method = parse_method(text, limit or default)
-    if limit and method.kind in (RegionKind.NONE, RegionKind.GRID):
+    if limit and method.kind in (RegionKind.NONE, RegionKind.GRID, RegionKind.CORNERS):
         raise InputError(f"--region-limit: --regions {text} has no regions to choose from; remove it")
     return method
 

@@ -13,16 +13,18 @@ from typing import Protocol
 
 from PIL import Image
 
+from clip_vectorizer.boxes import place
 from clip_vectorizer.errors import ImageRefused, SidecarRefused
+from clip_vectorizer.images.line_grid import measure_line_grid
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.vectors import Vectors
 from ingest.embed import Embedder, StoreChange, describe_refusal
 from ingest.items import ItemOutcome, RegionResult, RegionTask, Status
-from ingest.region_boxes import PlacedBox, PlacedBoxes, place_given, place_grid, place_shares
+from ingest.region_boxes import PlacedBox, PlacedBoxes, place_corners, place_given, place_grid, place_shares
 from ingest.region_memory import RegionMemory
-from ingest.region_methods import RegionMethod, RegionRecipe
+from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe
 from ingest.retry import Patience
 from ingest.store.base import ImageRegionStore, Refusal, RegionObject
 
@@ -134,6 +136,8 @@ class RegionMaker:
             placed = place_shares(proposals, self.method.limit)
         elif task.boxes is not None:
             placed = place_given(task.boxes, pixels.size, self.method.limit)
+        elif self.method.kind is RegionKind.CORNERS:
+            placed = add_line_grids(place_corners(self.method), pixels)
         else:
             placed = place_grid(self.method, pixels.size)
         cut = [each for each in placed.boxes if each.vector_d is None] if self.embedder else []
@@ -187,6 +191,12 @@ def separate_equal(changes: Sequence[StoreChange]) -> tuple[Sequence[StoreChange
     return list(first.values()), again
 
 
+def add_line_grids(placed: PlacedBoxes, picture: Image.Image) -> PlacedBoxes:
+    grids = [measure_line_grid(picture.crop(place(each.box, *picture.size)), each.corner) for each in placed.boxes]
+    pairs = zip(placed.boxes, grids, strict=True)
+    return replace(placed, boxes=tuple(replace(box, line_grid=grid.to_text()) for box, grid in pairs))
+
+
 def add_region_vectors(placed: PlacedBoxes, vectors: Sequence[Vectors]) -> PlacedBoxes:
     boxes = zip(placed.boxes, vectors, strict=True)
     return replace(placed, boxes=tuple(replace(box, vector_d=vector_d) for box, vector_d in boxes))
@@ -204,6 +214,8 @@ def build_region(cut: CutRegions, rank: int, vector_d: Vectors, method: RegionMe
         caption=facts.caption,
         source=change.source,
         vector_d=vector_d,
+        corner=placed.corner,
+        line_grid=placed.line_grid,
     )
 
 

@@ -16,6 +16,7 @@ from weaviate.util import generate_uuid5
 
 from clip_vectorizer.database.collections import (
     CollectionState,
+    add_missing_properties,
     build_index,
     build_state,
     create_collection,
@@ -39,7 +40,9 @@ X0, Y0, X1, Y1 = BOX = ("x0", "y0", "x1", "y1")  # shares of the upright picture
 AREA = "area"  # share of the picture's area
 OBJECTNESS = "objectness"  # 0..1: how likely the box has one whole thing; none for a grid
 RANK = "rank"  # from 0: the order in which the method gave them
-METHOD = "method"  # grid, objects, boxes, owlv2
+METHOD = "method"  # grid, corners, objects, boxes, owlv2
+CORNER = "corner"  # of the method corners: top-left, top-right, bottom-left, bottom-right
+LINE_GRID = "line_grid"  # of the method corners: where its rules are (images/line_grid.py), as text
 CROP = "crop"  # blob, always empty: what Weaviate's module would embed, if it were not given a vector
 NUMBERS = (*BOX, AREA, OBJECTNESS)
 COPIED = (LABEL, CAPTION, SOURCE)  # from the image, so that a filter needs no join
@@ -108,8 +111,20 @@ def region_properties() -> list[Property]:
         Property(name=RANK, data_type=DataType.INT, index_range_filters=True),
         Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
         Property(name=METHOD, data_type=DataType.TEXT, tokenization=Tokenization.WORD, index_searchable=False),
-        *(exact_text_property(name) for name in (PATH, LABEL, SOURCE, MODEL)),
+        *(exact_text_property(name) for name in (PATH, LABEL, SOURCE, MODEL, CORNER)),
+        line_grid_property(),
     ]
+
+
+def line_grid_property() -> Property:
+    """Read and compared by this project; never in a filter."""
+    return Property(
+        name=LINE_GRID,
+        data_type=DataType.TEXT,
+        tokenization=Tokenization.FIELD,
+        index_searchable=False,
+        index_filterable=False,
+    )
 
 
 def write_description(images: str, model: StoredModel, vector: str) -> str:
@@ -172,7 +187,8 @@ def ensure_region_collection(client: WeaviateClient, images: str, stored: Collec
     if found is None:
         raise InputError(f"the collection {name_region_collection(images)} was removed meanwhile; run this again")
     check_region_model(found, images, model, vector)
-    return found
+    added = add_missing_properties(client, found.name, found.stored, region_properties())  # of an earlier version
+    return (find_region_collection(client, images) or found) if added else found
 
 
 def configure_vector(stored: CollectionState) -> VectorConfigCreate:

@@ -59,6 +59,14 @@ TAKEN_AT = "taken_at"
 CAMERA = "camera"
 LOCATION = "location"
 
+# Of pages of PDF files (ingest/sources/page_facts.py). They become properties with the first page.
+INK = "ink"  # share of dark pixels, 0..1
+PATH_SEGMENTS = "path_segments"  # lines and curves that are drawn as such; none on a scan
+CHARACTERS = "characters"  # of the text layer
+EMBEDDED_IMAGES = "embedded_images"
+PAGE_WIDTH, PAGE_HEIGHT = "page_width", "page_height"  # points, 1/72 inch, as the page is seen
+BLOCK_TEXT = "block_text"  # words of the text layer at the lower right, where drawings have their title block
+
 EXACT_TEXT_PROPERTIES = (
     PATH,
     FILENAME,
@@ -75,6 +83,7 @@ EXACT_TEXT_PROPERTIES = (
     REINDEXED,
     REGIONS,
 )
+PAGE_FACT_PROPERTIES = (INK, PATH_SEGMENTS, CHARACTERS, EMBEDDED_IMAGES, PAGE_WIDTH, PAGE_HEIGHT, BLOCK_TEXT)
 METADATA_PROPERTIES = (PAGE, TAKEN_AT, CAMERA, LOCATION)
 PREDICTION_PROPERTIES = (PREDICTED_LABEL, PREDICTED_SCORE, PREDICTED_MARGIN, PREDICTED_RUNNER_UP, PREDICTED_BY)
 CAPTION_PROPERTIES = (PREDICTED_CAPTION, CAPTION_BY)

@@ -5,7 +5,7 @@ STRATEGIES = (AUTO, IMAGES, LABELS, MATMUL)  # of a classification: where simila
 DEFAULT_SHOTS = 16  # as in the papers; more improve it further
 # The keys of `prompts.PROMPTS`
 PROMPT_SETS = (
-    *("word", "photo", "photo-7", "photo-80", "drawing", "drawing-7"),
+    *("word", "photo", "photo-7", "photo-80", "drawing", "drawing-7", "page-6"),
     *("zh-photo", "zh-photo-7", "zh-photo-80", "zh-drawing", "zh-drawing-7"),
 )
 PROBE_SUFFIX = ".npz"  # of a linear probe in a file, where the name of a property is possible too
@@ -21,3 +21,5 @@ CAPTION_LEAST = 0.3  # probability of a thing in a region: benchmarks/captions.p
 CAPTION_WAYS = (CAPTION_LABELS, CAPTION_NEIGHBOURS, CAPTION_REGIONS, CAPTION_MODEL)
 MAX_DRAWINGS = 400  # of a folder: more narrow the intervals by little
 GROUND_THRESHOLD, GROUND_NMS, GROUND_TOP = 0.5, 0.5, 10  # least probability, most overlap, most boxes of a phrase
+CORNER_MARK = "corner"  # of --regions corner:bottom-right
+ALL_REGIONS = "all"  # --regions alone

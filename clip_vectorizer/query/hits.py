@@ -16,10 +16,12 @@ class RegionHit:
 
     box: Box  # x0, y0, x1, y1: shares of the upright picture's width and height, from its top left
     similarity: float  # cosine of its crop
-    method: str  # how the box was found: grid, objects, boxes, owlv2
+    method: str  # how the box was found: grid, corners, objects, boxes, owlv2
     rank: int  # from 0, in the order of that method
     objectness: float | None  # 0..1; None where the method knows none
     id: str  # UUID of the region's object
+    corner: str = ""  # of a page, such as bottom-right, in a search by a corner
+    lines: float | None = None  # how well its rules agree with those of the query's corner, 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Hit:
     id: str  # UUID of the object
     label: str
     caption: str
-    score: float | None = None  # of a hybrid search: Weaviate's, words and vector together; larger is better
+    # Of a hybrid search: Weaviate's, words and vector together; of a search by a corner: its vector and its rules
+    # together. Larger is better.
+    score: float | None = None
     copies: tuple[str, ...] = ()  # paths of equal images, with `deduplicate`
     properties: Mapping[str, Any] = field(default_factory=dict)  # those of `return_properties`
     vector: Vectors | None = None  # (D,) float32, as stored; with `include_vector`

@@ -15,10 +15,13 @@ import httpx
 from PIL import Image
 
 from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
-from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.boxes import WHOLE
+from clip_vectorizer.errors import ImageRefused, InputError, SidecarRefused
 from clip_vectorizer.guarded_http import GuardedTransport
-from clip_vectorizer.images.opener import encode_plain, make_plain, make_upright
+from clip_vectorizer.images.line_grid import LineGrid, measure_line_grid
+from clip_vectorizer.images.opener import decode_image, encode_plain, make_plain, make_upright
 from clip_vectorizer.public_urls import mask_user, strip_secrets
+from clip_vectorizer.region_crops import cut_region
 from clip_vectorizer.vectors import Vectors
 
 MAX_BODY_BYTES = 112 * 1024 * 1024  # a sidecar's default limit of a request
@@ -65,6 +68,26 @@ def embed_image(image: ImageInput, encoder: ImageBatchEncoder, guard: AddressGua
     if embedded.vector is None:
         raise InputError(f"{shorten_name(embedded.path)}: {embedded.error}")
     return embedded.vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CornerPicture:
+    """A corner of a page: the file that is embedded, as regions are cut, and where its rules are."""
+
+    file: bytes
+    line_grid: LineGrid
+
+
+def read_corner(image: ImageInput, corner: str, guard: AddressGuard = PUBLIC_ONLY) -> CornerPicture:
+    """Read an image that is a corner of a page. Raises InputError that names the image."""
+    try:
+        data = read_or_error(image, guard)
+        if isinstance(data, InputError):
+            raise data
+        pixels = decode_image(data).pixels
+    except (InputError, ImageRefused) as error:
+        raise InputError(f"{shorten_name(name_image(image, 0))}: {error}") from error
+    return CornerPicture(encode_plain(cut_region(pixels, WHOLE)), measure_line_grid(pixels, corner))
 
 
 def shorten_name(name: str) -> str:

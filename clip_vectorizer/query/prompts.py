@@ -20,6 +20,7 @@ BLANK = "{}"  # where the label goes
 
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 DRAWING_MODELS = ("emoji",)  # learned from drawings and their names, not from photographs
+PAGE_PROMPTS = "page-6"
 FILE_PREFIX = "@"
 OWN_SET = "own"  # name of templates that were given as a list
 AUTOMATIC = "auto"  # each label gets the set for its language and the model
@@ -54,6 +55,15 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "a picture of {}",
         "an icon of {}",
         "a {}",
+    ),
+    # Of kinds of pages, which have descriptions: what is in a document, not what a camera sees.
+    PAGE_PROMPTS: (
+        "{}",
+        "{}.",
+        "a page of a document: {}",
+        "a scan of {}",
+        "a PDF page that shows {}",
+        "a picture of {}",
     ),
     "zh-photo": ("一张{}的照片。",),
     "zh-photo-7": (

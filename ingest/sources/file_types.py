@@ -6,13 +6,15 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
+from clip_vectorizer.database.schema import PAGE
 from clip_vectorizer.image_files import IMAGE_SUFFIXES
 from ingest.choices import Fit
 from ingest.items import Facts, ItemOutcome, MetadataValue, SourceItem, Status, UnusableFile
 from ingest.sources.base import FileEntry, SourceOptions, SourceResult, make_stamp
 from ingest.sources.exif import read_exif
 from ingest.sources.frames import MAX_FRAMES, FrameReader, count_frames
-from ingest.sources.pdf import count_pdf_pages, read_page
+from ingest.sources.page_facts import PageFacts
+from ingest.sources.pdf import DrawnPage, count_pdf_pages, read_page
 from ingest.sources.reading import read_whole
 
 PDF_EXTENSION = ".pdf"
@@ -47,8 +49,25 @@ def build_image_item(entry: FileEntry, options: SourceOptions) -> SourceItem:
 def expand_pages(entry: FileEntry, options: SourceOptions) -> Iterator[SourceResult]:
     fit = options.fit or Fit.PAD
     for number in range(1, count_pdf_pages(entry, options.pdf_passwords) + 1):
-        read = partial(read_page, entry, number, options.dpi, options.pdf_passwords)
-        yield build_item(entry, options, read, fit, f"#page={number}", {"page": number}, dpi=options.dpi)
+        page = PageReader(partial(read_page, entry, number, options.dpi, options.pdf_passwords), number)
+        yield build_item(entry, options, page.read, fit, f"#page={number}", page.list_facts, dpi=options.dpi)
+
+
+class PageReader:
+    """A page of a PDF file, drawn once; what was found on it besides the picture is kept for the item's facts."""
+
+    def __init__(self, draw: Callable[[], DrawnPage], number: int) -> None:
+        self._draw, self._number = draw, number
+        self._facts: PageFacts | None = None
+
+    def read(self) -> bytes:
+        drawn = self._draw()
+        self._facts = drawn.facts
+        return drawn.data
+
+    def list_facts(self) -> dict[str, MetadataValue]:
+        """Return the number of the page and, once it was read, what is on it."""
+        return {PAGE: self._number, **(self._facts.to_metadata() if self._facts else {})}
 
 
 def expand_frames(entry: FileEntry, options: SourceOptions, most: int = MAX_FRAMES) -> Iterator[SourceResult]:
@@ -60,7 +79,8 @@ def expand_frames(entry: FileEntry, options: SourceOptions, most: int = MAX_FRAM
     count_used = min(count, most)
     read_frame = FrameReader(entry, count_used).read
     for number in range(1, count_used + 1):
-        yield build_item(entry, options, partial(read_frame, number), fit, f"#frame={number}", {"page": number})
+        facts = partial(dict[str, MetadataValue], {PAGE: number})
+        yield build_item(entry, options, partial(read_frame, number), fit, f"#frame={number}", facts)
     if count > most:
         yield fail_entry(entry, f"more than {most} frames; only the first {most} are ingested; split the file")
 
@@ -71,15 +91,18 @@ def build_item(
     read: Callable[[], bytes],
     fit: Fit,
     part: str = "",
-    metadata: Mapping[str, MetadataValue] | None = None,
+    list_facts: Callable[[], Mapping[str, MetadataValue]] | None = None,
     dpi: int = 0,
 ) -> SourceItem:
-    """Build the item of one `part` of the entry, such as `#page=3`, with additional `metadata` for this part."""
+    """Build the item of one `part` of the entry, such as `#page=3`.
+
+    `list_facts`: metadata of this part, called after it was read.
+    """
 
     def facts(data: bytes) -> Facts:
         found = read_exif(data) if options.exif else {}
         own = entry.facts()
-        return replace(own, metadata={**found, **(metadata or {}), **own.metadata})
+        return replace(own, metadata={**found, **(list_facts() if list_facts else {}), **own.metadata})
 
     stamp = make_stamp(entry.stamp, part, fit, dpi, options.exif) if entry.stamp else ""
     return SourceItem(entry.key + part, entry.source, stamp, read, facts, fit, entry.held_bytes)

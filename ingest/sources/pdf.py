@@ -11,8 +11,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 from PIL import Image
@@ -20,6 +22,7 @@ from PIL import Image
 from clip_vectorizer.images.formats import UNKNOWN, describe_content
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry, PdfPassword
+from ingest.sources.page_facts import PageFacts, PageRows, measure_ink, read_page_facts
 from ingest.sources.pdf_repair import HEADER, HEADER_BYTES, repair_pdf
 from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, read_errors
 
@@ -54,16 +57,40 @@ def count_pdf_pages(entry: FileEntry, passwords: Passwords = ()) -> int:
         return len(opened.pdf)
 
 
-def read_page(entry: FileEntry, number: int, dpi: int, passwords: Passwords = ()) -> bytes:
+@dataclass(frozen=True, slots=True)
+class DrawnPage:
+    """A page as a JPEG file, and what else PDFium found on it."""
+
+    data: bytes
+    facts: PageFacts
+
+
+def read_page(entry: FileEntry, number: int, dpi: int, passwords: Passwords = ()) -> DrawnPage:
     """Draw page `number`, counted from 1, as a JPEG file: upright, on white, with filled form fields and annotations.
 
     A page that would have more than MAX_PIXELS is drawn at fewer dots per inch. Raises UnusableFile.
     """
     with borrow_document(entry, passwords) as opened:
-        image = draw_page(opened, number, dpi)
-        if image.width * image.height > LARGE_PIXELS:
-            return encode_jpeg(image)
-    return encode_jpeg(image)
+        bitmap = draw_page(opened, number, dpi)
+        if bitmap.width * bitmap.height > LARGE_PIXELS:
+            return bitmap.encode()
+    return bitmap.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class PageBitmap:
+    """A drawn page, not encoded."""
+
+    width: int
+    height: int
+    pixels_hs: PageRows  # (H, S): rows of S bytes, R G B X; the memory is Python's and outlives PDFium's bitmap
+    facts: PageFacts
+
+    def encode(self) -> DrawnPage:
+        size, stride = (self.width, self.height), self.pixels_hs.shape[1]
+        image = Image.frombuffer("RGBX", size, self.pixels_hs, "raw", "RGBX", stride, 1)
+        ink = measure_ink(self.pixels_hs, self.width)
+        return DrawnPage(encode_jpeg(image), replace(self.facts, ink=ink))
 
 
 @contextmanager
@@ -210,19 +237,19 @@ def without_warnings() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def draw_page(opened: OpenDocument, number: int, dpi: int) -> Image.Image:
+def draw_page(opened: OpenDocument, number: int, dpi: int) -> PageBitmap:
     page = opened.pdf[number - 1]
     try:
         if opened.repaired and is_blank(page):
             raise UnusableFile("its content is lost: the PDF file is damaged")
         bitmap = page.render(scale=compute_scale(page.get_size(), dpi), rev_byteorder=True, prefer_bgrx=True)
-        try:  # the pixels belong to Python and outlive PDFium's bitmap
-            size, pixels, stride = (bitmap.width, bitmap.height), bitmap.buffer, bitmap.stride
+        try:
+            pixels_hs = np.frombuffer(memoryview(bitmap.buffer), np.uint8).reshape(bitmap.height, bitmap.stride)
+            return PageBitmap(bitmap.width, bitmap.height, pixels_hs, read_page_facts(page))
         finally:
             bitmap.close()
     finally:
         page.close()
-    return Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", stride, 1)
 
 
 def is_blank(page: pypdfium2.PdfPage) -> bool:

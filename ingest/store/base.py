@@ -40,6 +40,8 @@ class RegionObject:
     caption: str
     source: str
     vector_d: Vectors  # (D,) of its crop
+    corner: str = ""  # which one of its picture
+    line_grid: str = ""  # of a corner: where its rules are, as text
 
 
 class ImageRegionStore(Protocol):

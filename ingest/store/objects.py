@@ -22,6 +22,7 @@ from clip_vectorizer.database import schema
 from clip_vectorizer.database.collections import add_property
 from clip_vectorizer.database.schema import (
     METADATA_PROPERTIES,
+    PAGE_FACT_PROPERTIES,
     PATH,
     CollectionDescription,
     property_name,
@@ -94,6 +95,8 @@ class CollectionProperties:
         found: dict[str, WeaviateField] = {}
         for column, value in metadata.items():
             name = choose_property_name(column)
+            if name in PAGE_FACT_PROPERTIES and not self._accepts(name, value):
+                continue  # a collection of an earlier version may have a column of that name
             if name in found:
                 raise UnusableFile(f"two of its columns are called {name}; rename one, --property {column}=my_{name}")
             found[name] = self._convert(column, name, value)
@@ -102,6 +105,10 @@ class CollectionProperties:
     def own(self, name: str, value: MetadataValue) -> WeaviateField:
         """Return the value of a property of this project, which a collection of an earlier version may lack."""
         return self._convert(name, name, value)
+
+    def _accepts(self, name: str, value: MetadataValue) -> bool:
+        given, present = infer_data_type(value), self._type(name, value)
+        return present is given or (present, given) == (DataType.NUMBER, DataType.INT)
 
     def _convert(self, column: str, name: str, value: MetadataValue) -> WeaviateField:
         given, present = infer_data_type(value), self._type(name, value)
@@ -214,7 +221,7 @@ def encode_base64(data: bytes) -> str:
 
 def choose_property_name(column: str) -> str:
     """Return the property of a metadata column. Raises UnusableFile if its name cannot be one."""
-    if column in METADATA_PROPERTIES:
+    if column in METADATA_PROPERTIES or column in PAGE_FACT_PROPERTIES:
         return column
     try:
         return property_name(column)

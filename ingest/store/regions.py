@@ -15,6 +15,8 @@ from clip_vectorizer.database.regions import (
     AREA,
     BOX,
     COPIED,
+    CORNER,
+    LINE_GRID,
     METHOD,
     OBJECTNESS,
     RANK,
@@ -169,6 +171,7 @@ class WeaviateRegionStore:
         }
         if region.objectness is not None:
             properties[OBJECTNESS] = region.objectness
+        properties |= {CORNER: region.corner, LINE_GRID: region.line_grid} if region.corner else {}
         return DataObject(uuid=id, properties=properties, vector={self.state.vector: region.vector_d.tolist()})
 
     def _find_lost(self, regions: Mapping[str, RegionObject]) -> dict[str, RegionObject]:

@@ -13,6 +13,8 @@ from tests.ingest.fakes import MODEL
         ("grid", RegionMethod(RegionKind.GRID, 9, 3, 3)),
         ("grid=4x2", RegionMethod(RegionKind.GRID, 8, 4, 2)),
         ("grid=3x3,0.2", RegionMethod(RegionKind.GRID, 9, 3, 3, 0.2)),
+        ("corners", RegionMethod(RegionKind.CORNERS, 4, width=0.5, height=0.35)),
+        ("corners=0.9x.2", RegionMethod(RegionKind.CORNERS, 4, width=0.9, height=0.2)),
         ("objects", RegionMethod(RegionKind.OBJECTS, 10)),
         ("boxes", RegionMethod(RegionKind.BOXES, 10, field="boxes")),
         ("boxes=things", RegionMethod(RegionKind.BOXES, 10, field="things")),
@@ -40,13 +42,22 @@ def test_every_method_is_read(text: str, expected: RegionMethod) -> None:
         ("grid=3x3,nan", "the overlap is a share from 0 to 1"),
         ("grid=3x3,2", "the overlap is a share from 0 to 1"),
         ("grid=3x3,", "the overlap is a share from 0 to 1"),
+        ("corners=", "no such method"),
+        ("corners=0.5", "corners are WIDTHxHEIGHT"),
+        ("corners=1x0.35", "shares of the picture's sides from 0.05 to below 1, for example corners=0.5x0.35"),
+        ("corners=0.5x0.01", "corners are WIDTHxHEIGHT"),
+        ("corners=0.5x1.2", "corners are WIDTHxHEIGHT"),
     ],
 )
 def test_a_method_that_cannot_be_used_is_refused_with_its_text_and_an_example(text: str, words: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_method(text, 10)
     message = str(refused.value)
-    assert words in message and repr(text) in message and ("grid=3x3" in message or "owlv2:" in message)
+    assert (
+        words in message
+        and repr(text) in message
+        and any(each in message for each in ("grid=3x3", "owlv2:", "corners=0.5x0.35"))
+    )
 
 
 def state(regions: str, sha256: str = "ab") -> StoredState:
@@ -79,3 +90,9 @@ def test_boxes_of_a_field_are_part_of_the_stamp() -> None:
     assert ours.build_stamp("ab", one) != ours.build_stamp("ab", other)
     assert ours.find_boxes("x", one) == one and ours.find_boxes("x") == GivenBoxes()
     assert recipe("grid").find_boxes("x", one) is None
+
+
+def test_the_stamps_of_other_methods_are_those_of_before_there_were_corners() -> None:
+    assert parse_method("grid", 10).parameters == (1, "grid", 9, 3, 3, 0.0)
+    sizes = {parse_method(text, 10).parameters for text in ("corners", "corners=0.5x0.4", "corners=0.4x0.35")}
+    assert len(sizes) == 3

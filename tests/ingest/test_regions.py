@@ -129,7 +129,7 @@ def test_a_run_without_the_option_leaves_regions_as_they_are() -> None:
     assert world.run(None).unchanged == 1 and world.boxes() == [LEFT, RIGHT] and world.stamp() == stamp
 
 
-@pytest.mark.parametrize("other", ["grid=1x2", "grid=2x1,0.5", "objects"])
+@pytest.mark.parametrize("other", ["grid=1x2", "grid=2x1,0.5", "corners", "objects"])
 def test_other_options_replace_the_regions_of_every_image(other: str) -> None:
     world = World({"x.png": flag()})
     world.run()

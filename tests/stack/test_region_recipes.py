@@ -24,7 +24,7 @@ START = PAGE.section("Start").commands()
 INGEST = PAGE.section("Index").commands("clip-ingest")
 SEARCH = PAGE.section("Search").commands("clip-search")
 COMMANDS = [*START, *INGEST, *SEARCH]
-[HELPED] = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-search") and "--regions" in line]
+[HELPED] = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-search") and '" --regions' in line]
 APPLE = [92, 56, 72, 71]  # x, y, width, height
 FIGURES = re.compile(r"\d[\d.,]*")
 

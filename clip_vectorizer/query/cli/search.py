@@ -1,5 +1,6 @@
 """The command `clip-search`: its options, which of them work together, its help."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from clip_vectorizer.common_options import (
     WEAVIATE_OPTIONS,
 )
 from clip_vectorizer.defaults import MAX_RESULTS
-from clip_vectorizer.query.choices import FORCE, PROPERTY_MARK
+from clip_vectorizer.query.choices import ALL_REGIONS, CORNER_MARK, FORCE, PROPERTY_MARK
 from clip_vectorizer.query.cli.connection import collection_options
 
 HELP = """Find the images nearest to TEXT, to an image, or to a sum of several; best first.
@@ -37,6 +38,7 @@ Examples:
   clip-search animal --group-by label --limit 3 --per-group 2
   clip-search fruit --dedupe --diversity 0.5 --html sheet.html
   clip-search "a red apple" --regions --where "area<0.2"
+  clip-search --like 'scans.pdf#page=7' --regions corner:bottom-right
   clip-search music --captions 0.5 --min-similarity 0.2 --property filename
   clip-search "a red apple" --explain
   clip-search --list --where label=fruit
@@ -87,9 +89,12 @@ search_options = combine_options(
         grouped_option(
             FILTER,
             "--regions",
-            is_flag=True,
-            help="Search the parts of images too (clip-ingest --regions), and show the best boxes. --where knows "
-            "area, x0, y0, x1, y1, method, ...",
+            flag_value=ALL_REGIONS,
+            is_flag=False,
+            metavar="[corner:NAME]",
+            help="Search the parts of images too (clip-ingest --regions), and show the best boxes; --where knows "
+            "area, x0, y0, x1, y1, method, ... With corner:bottom-right and so on: pages with the same title block in "
+            "that corner as --like or --image.",
         ),
         grouped_option(
             FILTER, "--min-similarity", type=click.FloatRange(-1, 1), metavar="COSINE", help="Least similarity."
@@ -177,6 +182,33 @@ def prints_no_thumbnails(values: Values) -> bool:
     return bool(values["list_all"] and values["thumbnails"] and not values["as_json"])
 
 
+class SearchCommand(GroupedCommand):
+    """`--regions` takes the word after it only if that names a corner: else it is the text of the search."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(join_corner(args)))
+
+
+def join_corner(args: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments, with the value of each `--regions` in one word with it.
+
+    >>> list(join_corner(["--regions", "corner:top-left", "owl", "--regions", "owl"]))
+    ['--regions=corner:top-left', 'owl', '--regions=all', 'owl']
+    """
+    end = list(args).index("--") if "--" in args else len(args)
+    taken = False
+    for place, each in enumerate(args):
+        following = args[place + 1] if place + 1 < end else ""
+        is_corner = following.partition(":")[0].partition("=")[0] == CORNER_MARK
+        if taken:
+            taken = False
+        elif each == "--regions" and place < end:
+            taken = is_corner
+            yield f"--regions={following if is_corner else ALL_REGIONS}"
+        else:
+            yield each
+
+
 RULES = (
     CommandMode(
         "--list",
@@ -219,7 +251,7 @@ RULES = (
 )
 
 
-@click.command("clip-search", cls=GroupedCommand, rules=RULES, help=HELP)
+@click.command("clip-search", cls=SearchCommand, rules=RULES, help=HELP)
 @click.argument("text", nargs=-1)
 @search_options
 @collection_options

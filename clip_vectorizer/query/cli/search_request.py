@@ -17,6 +17,7 @@ from clip_vectorizer.database.schema import IMAGE, THUMBNAIL
 from clip_vectorizer.defaults import STDIN
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.public_urls import mask_user
+from clip_vectorizer.query.choices import ALL_REGIONS
 from clip_vectorizer.query.display.tables import is_terminal
 from clip_vectorizer.query.display.thumbnails import DrawingMethod, choose_method
 from clip_vectorizer.query.image_inputs import hide_secrets, read_limited
@@ -150,7 +151,7 @@ def build_arguments(values: Mapping[str, Any]) -> SearchArguments:
         arguments["alpha"] = 1 - values["captions"]
     moves = {name: Move(values[name], values["force"]) for name in ("move_to", "move_away") if values[name] is not None}
     more = {"limit": values["limit"] or LIMIT, "include_thumbnail": needs_thumbnails(values)}
-    more |= {"regions": True} if values["regions"] else {}
+    more |= {"regions": values["regions"] == ALL_REGIONS or values["regions"]} if values["regions"] else {}
     return cast(SearchArguments, arguments | moves | more)
 
 
@@ -171,12 +172,12 @@ def choose_thumbnail_method(thumbnails: bool | None) -> DrawingMethod | None:
 def build_hit_fields(values: Mapping[str, Any]) -> HitFields:
     return HitFields(
         group=values["group_by"] is not None,
-        score=bool(values["captions"]),
+        score=bool(values["captions"]) or values["regions"] not in (None, ALL_REGIONS),
         copies=values["dedupe"],
         properties=values["properties"],
         vector=values["vectors"],
         thumbnail=bool(values["as_json"] and values["thumbnails"]),
-        regions=values["regions"],
+        regions=bool(values["regions"]),
     )
 
 

@@ -20,6 +20,7 @@ from clip_vectorizer.query.explain.source_code import (
 )
 from clip_vectorizer.query.image_inputs import ImageInput, hide_secrets
 from clip_vectorizer.query.search.calls import (
+    CutCorner,
     EmbedImage,
     EmbedTexts,
     OpenRegions,
@@ -29,6 +30,7 @@ from clip_vectorizer.query.search.calls import (
     SearchTarget,
     WeaviateCall,
 )
+from clip_vectorizer.query.search.corners import RERANKED
 from clip_vectorizer.query.search.results import needs_similarity_filter
 from clip_vectorizer.query.search.searches import PlannedSearch
 
@@ -101,7 +103,9 @@ def list_region_notes(regions: RegionPlan) -> list[str]:
     score = (
         "its best region's similarity" if regions.only else "the larger of the whole picture's and its best region's"
     )
+    ordered = [f"the client puts the nearest {RERANKED} in order by their rules too"] if regions.line_grid else []
     return [
+        *ordered,
         f"{first}; an image's similarity is {score}",
         f"the client fetches more regions until enough images have one (up to {MAX_RESULTS:,}), then by the same "
         "search, filtered by ids and paths, the images of these regions and the best boxes of each hit",
@@ -131,6 +135,8 @@ def describe_step(step: SearchStep) -> str:
             return f"the sidecar embeds: {', '.join(repr(text) for text in texts)}"
         case EmbedImage(image):
             return f"the sidecar embeds {describe_image(image)}"
+        case CutCorner(image, _):
+            return f"the rules of {describe_image(image)} are measured"
         case OpenRegions():
             return "Weaviate returns the schema of the regions"
     return "Weaviate returns the vectors of the stored images"

@@ -33,6 +33,7 @@ from clip_vectorizer.database.schema import (
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.labels.label_store import Label, build_labels, parse_label
+from clip_vectorizer.query.labels.page_kinds import BUILT_IN_SETS
 from clip_vectorizer.query.prompts import PromptSet, normalize_text
 
 MAX_PARTS = 10_000  # Weaviate's limit for one answer; also the largest number of labels in a set
@@ -67,15 +68,28 @@ def resolve_label_set(
     """
     name = check_set_name(name)
     stored = sets.get(name)
-    if stored is None and not entries:
+    before = stored or build_built_in(name, prompts, info)
+    if before is None and not entries:
         raise build_unknown_set_error(name, sets.names())
-    before = stored or LabelSet(name, info.model, info.revision, prompts, ())
+    before = before or LabelSet(name, info.model, info.revision, prompts, ())
     check_set_matches(before, prompts, info)
     new = find_new_labels(before, entries)
     labels = build_labels((*before.entries, *new), before.prompts, info)
     if not new:
         return labels, None
-    return labels, replace(before, entries=tuple(new), label_ids=tuple(label.id for label in labels[-len(new) :]))
+    added = labels[-len(new) :] if stored else labels  # the first part of a set has all of its labels
+    return labels, replace(
+        before, entries=tuple(label.entry for label in added), label_ids=tuple(label.id for label in added)
+    )
+
+
+def build_built_in(name: str, prompts: PromptSet, info: ModelInfo) -> LabelSet | None:
+    """Return the set that comes with the project under this name, with its prompts unless others are given."""
+    built_in = BUILT_IN_SETS.get(name)
+    if built_in is None:
+        return None
+    chosen = built_in.prompts if prompts.is_automatic else prompts
+    return LabelSet(name, info.model, info.revision, chosen, built_in.entries)
 
 
 def store_part(part: LabelSet, sets: LabelSetStore) -> None:
@@ -90,10 +104,11 @@ def store_part(part: LabelSet, sets: LabelSetStore) -> None:
 
 def list_set_labels(name: str, sets: LabelSetStore) -> list[str]:
     """Return the labels of a set as the user wrote them, with descriptions. Raises InputError for an unknown set."""
-    stored = sets.get(check_set_name(name))
-    if stored is None:
+    name = check_set_name(name)
+    found = sets.get(name) or BUILT_IN_SETS.get(name)
+    if found is None:
         raise build_unknown_set_error(name, sets.names())
-    return list(stored.entries)
+    return list(found.entries)
 
 
 def check_set_name(name: str) -> str:
@@ -104,10 +119,11 @@ def check_set_name(name: str) -> str:
 
 
 def build_unknown_set_error(name: str, names: Sequence[str]) -> InputError:
-    existing = f"there are {', '.join(sorted(names))}" if names else "there are none yet"
-    suggestion = did_you_mean(name, names)
+    known = sorted({*names, *BUILT_IN_SETS})
+    existing = f"there {'are' if len(known) > 1 else 'is'} {', '.join(known)}"
     return InputError(
-        f"no label set is called {name!r}; {suggestion}{existing}: --labels A,B with --label-set creates one"
+        f"no label set is called {name!r}; {did_you_mean(name, known)}{existing}: "
+        "--labels A,B with --label-set creates one"
     )
 
 

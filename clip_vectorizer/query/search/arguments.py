@@ -7,8 +7,11 @@ from typing import TypedDict
 
 import numpy as np
 
+from clip_vectorizer.boxes import CORNERS
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.query.choices import CORNER_MARK
 from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.prompts import normalize_text
 
@@ -52,7 +55,9 @@ class SearchOptions(TypedDict, total=False):
     return_properties: Iterable[str]  # properties to return in Hit.properties
     include_vector: bool  # return Hit.vector
     include_thumbnail: bool  # return Hit.thumbnail
-    regions: bool  # search the parts of images too (`clip-ingest --regions`), and return Hit.regions
+    # True: search the parts of images too (`clip-ingest --regions`), and return Hit.regions. "corner:bottom-right": the
+    # query is a corner of a page, and is compared with the same corner of all others (`--regions corners`)
+    regions: bool | str
 
 
 class SearchArguments(SearchOptions, total=False):
@@ -78,7 +83,7 @@ class SearchRequest:
     return_properties: Iterable[str] = ()
     include_vector: bool = False
     include_thumbnail: bool = False
-    regions: bool = False
+    regions: bool | str = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limit", parse_integer("limit", self.limit, 1))  # numpy's numbers become Python's
@@ -99,11 +104,31 @@ class SearchRequest:
             raise InputError(f"force {self.move_to.force:g}: towards a text it is 0 to 1; 1 goes half the way")
         if self.regions:
             check_regions(self)
+        if isinstance(self.regions, str):
+            parse_corner(self.regions)
+
+    @property
+    def corner(self) -> str:
+        """The corner of pages that is searched, "" for other searches."""
+        return parse_corner(self.regions) if isinstance(self.regions, str) else ""
 
     @property
     def is_hybrid(self) -> bool:
         """Whether keywords count, next to the vector or alone."""
         return self.alpha < VECTOR_ONLY
+
+
+def parse_corner(text: str) -> str:
+    """Return the name in `corner:bottom-right`. Raises InputError.
+
+    >>> parse_corner("corner:top-left")
+    'top-left'
+    """
+    mark, _, name = text.partition(":")
+    if mark != CORNER_MARK or name not in CORNERS:
+        meant = did_you_mean(name or mark, CORNERS)
+        raise InputError(f"regions {text!r}: {meant}write {', '.join(f'{CORNER_MARK}:{each}' for each in CORNERS)}")
+    return name
 
 
 def check_regions(request: SearchRequest) -> None:

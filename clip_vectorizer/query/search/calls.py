@@ -19,9 +19,10 @@ from clip_vectorizer.database.collections import FULL
 from clip_vectorizer.database.schema import CAPTION, DUPLICATE_OF, LABEL, PATH, SHA256, THUMBNAIL, VECTOR
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, SidecarRefused
+from clip_vectorizer.images.line_grid import LineGrid
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.filters.where import build_filter
-from clip_vectorizer.query.image_inputs import ImageInput, embed_image
+from clip_vectorizer.query.image_inputs import CornerPicture, ImageInput, embed_image, read_corner
 from clip_vectorizer.query.search.arguments import Move, SearchRequest
 from clip_vectorizer.vectors import Vectors
 
@@ -46,6 +47,14 @@ class EmbedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class CutCorner:
+    """A step whose result is a CornerPicture: an image that is a corner of a page, such as a title block."""
+
+    image: ImageInput
+    corner: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeaviateCall:
     """A step that calls a method of weaviate-client's `collection.query`; its result is what that returns."""
 
@@ -67,7 +76,7 @@ class OpenRegions:
     """A step whose result is the SearchTarget of the images' regions."""
 
 
-SearchStep = EmbedTexts | EmbedImage | WeaviateCall | OpenRegions
+SearchStep = EmbedTexts | EmbedImage | CutCorner | WeaviateCall | OpenRegions
 SearchFlow = Generator[SearchStep, Any, ResultT]
 
 
@@ -100,9 +109,13 @@ async def run_flow_async(flow: SearchFlow[ResultT], run_step: Callable[[SearchSt
         return result
 
 
-def embed_step(step: EmbedTexts | EmbedImage, encoder: QueryEncoder, guard: AddressGuard = PUBLIC_ONLY) -> Vectors:
+def embed_step(
+    step: EmbedTexts | EmbedImage | CutCorner, encoder: QueryEncoder, guard: AddressGuard = PUBLIC_ONLY
+) -> Vectors | CornerPicture:
     """Return (N, D) for texts, (D,) for an image. Raises InputError for an image that cannot be read."""
     match step:
+        case CutCorner(image, corner):
+            return read_corner(image, corner, guard)
         case EmbedTexts(texts):
             return encoder.embed_texts(texts)
         case EmbedImage(image):
@@ -165,6 +178,9 @@ class RegionPlan:
     target: SearchTarget
     only: bool  # a filter is about regions alone, so that whole pictures do not count
     has_filters: bool
+    corner: str = ""  # only this corner of pages is searched
+    line_grid: LineGrid | None = None  # of the query's corner, to order the nearest ones by
+    is_cut: bool = False  # that corner was cut out by hand
 
 
 def plan_near_text(text: str, request: SearchRequest, target: SearchTarget) -> SearchPlan:

@@ -18,7 +18,7 @@ from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter, FilterReturn
 
 from clip_vectorizer.client import ModelInfo
-from clip_vectorizer.database.regions import BOX, METHOD, OBJECTNESS, RANK
+from clip_vectorizer.database.regions import BOX, CORNER, LINE_GRID, METHOD, OBJECTNESS, RANK
 from clip_vectorizer.database.schema import PATH, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError
@@ -34,6 +34,13 @@ from clip_vectorizer.query.search.calls import (
     WeaviateCall,
     combine_filters,
     plan_near_vector,
+)
+from clip_vectorizer.query.search.corners import (
+    RERANKED,
+    CornerQuery,
+    build_no_corners_error,
+    order_by_lines,
+    read_corner_query,
 )
 from clip_vectorizer.query.search.plan import plan_search
 from clip_vectorizer.query.search.query import Query
@@ -62,16 +69,33 @@ def plan_regions(query: Query, request: SearchRequest, target: SearchTarget, inf
     """Plan the search of whole pictures and that of regions. Raises InputError for a filter that neither has."""
     regions: SearchTarget = yield OpenRegions()
     ours, theirs, only = split_filters(request.filters, target.properties, regions.properties)
+    has_filters = bool(theirs)
+    corner = CornerQuery(query)
+    if request.corner:
+        corner = yield from read_corner_query(query, request.corner, target, regions)
+        query, theirs, only = corner.query, [*theirs, f"{CORNER}={request.corner}"], True
     plan = yield from plan_search(query, replace(request, filters=ours), target, info)
+    plan = exclude_images(plan, corner.excluded_ids)
     region_request = SearchRequest(filters=theirs, min_similarity=request.min_similarity, regions=True)
     region_request = replace(region_request, move_to=request.move_to, move_away=request.move_away)
     if plan.vector is None:
         found = yield from plan_search(query, region_request, regions, info)
     else:
         found = plan_near_vector(plan.vector, region_request, regions)
-    arguments = {"return_properties": REGION_PROPERTIES}
+    more = [CORNER, LINE_GRID] if request.corner else []
+    arguments = {"return_properties": [*REGION_PROPERTIES, *more]}
     call = replace(found.call, collection=regions.collection).with_arguments(**arguments)
-    return replace(plan, regions=RegionPlan(call, regions, only, bool(theirs)))
+    of_corner = request.corner, corner.line_grid, corner.is_file
+    return replace(plan, regions=RegionPlan(call, regions, only, has_filters, *of_corner))
+
+
+def exclude_images(plan: SearchPlan, ids: Sequence[str]) -> SearchPlan:
+    excluded = [Filter.by_id().not_equal(id) for id in ids]
+    if not excluded:
+        return plan
+    return replace(
+        plan, call=plan.call.with_arguments(filters=combine_filters([plan.call.arguments.get("filters"), *excluded]))
+    )
 
 
 def split_filters(
@@ -99,7 +123,7 @@ def split_filters(
 
 def list_region_calls(plan: SearchPlan, regions: RegionPlan) -> list[WeaviateCall]:
     """The calls of a search that are known before its first result."""
-    wanted = plan.request.offset + plan.request.limit
+    wanted = count_wanted(plan.request.offset + plan.request.limit, regions)
     whole = [] if regions.only else [plan.call.with_arguments(limit=wanted)]
     return [*whole, regions.call.with_arguments(limit=choose_first_size(wanted))]
 
@@ -115,15 +139,31 @@ def fetch_region_hits(
 
     Raises InputError if no regions are stored at all.
     """
-    wanted = offset + limit
+    wanted = count_wanted(offset + limit, regions)
     ranking = ImageRanking()
     if not regions.only:
         answer = yield plan.call.with_arguments(limit=wanted)
         ranking.add_images(answer.objects, plan, target)
     least = yield from add_regions(ranking, plan, regions, target, wanted)
-    hits = ranking.list_best(least)[offset:wanted]
+    hits = ranking.list_best(least)
+    if regions.corner:
+        return order_corners(hits, ranking, regions)[offset : offset + limit]
+    hits = hits[offset:wanted]
     boxes = yield from fetch_boxes([hit.path for hit in hits], ranking, regions)
     return [replace(hit, regions=tuple(boxes.get(hit.path, ())[:BOXES])) for hit in hits]
+
+
+def count_wanted(hits: int, regions: RegionPlan) -> int:
+    """Return how many of the nearest images are needed to know the first `hits`."""
+    return max(hits, RERANKED) if regions.line_grid else hits
+
+
+def order_corners(hits: Sequence[Hit], ranking: "ImageRanking", regions: RegionPlan) -> list[Hit]:
+    """Return the pages with their corner, by their rules too if those of the query are known."""
+    framed = [replace(hit, regions=tuple(ranking.regions.get(hit.path, ())[:1])) for hit in hits]
+    if regions.line_grid is None:
+        return framed
+    return order_by_lines(framed, regions.line_grid, ranking.line_grids, regions.is_cut)
 
 
 @dataclass(slots=True)
@@ -132,6 +172,7 @@ class ImageRanking:
 
     images: dict[str, Hit] = field(default_factory=dict)  # with the similarity of the whole picture
     regions: dict[str, list[RegionHit]] = field(default_factory=dict)
+    line_grids: dict[str, str] = field(default_factory=dict)  # of corners, by the path of their page
     absent: set[str] = field(default_factory=set)  # images of regions that a filter leaves out, or that are gone
 
     def add_images(self, objects: Iterable[WeaviateObject], plan: SearchPlan, target: SearchTarget) -> None:
@@ -139,8 +180,9 @@ class ImageRanking:
             hit = read_hit(found, plan, target)
             self.images.setdefault(hit.path, replace(hit, whole=hit.similarity))
 
-    def set_regions(self, objects: Iterable[WeaviateObject]) -> None:
+    def set_regions(self, objects: Sequence[WeaviateObject]) -> None:
         self.regions = group_regions(objects)
+        self.line_grids = {read_text(each, PATH): read_text(each, LINE_GRID) for each in objects}
 
     def list_paths(self) -> list[str]:
         """Return the images of the regions, best first, that may be hits."""
@@ -170,7 +212,11 @@ def add_regions(
         answer = yield regions.call.with_arguments(limit=size)
         objects = answer.objects
         if not objects and not regions.has_filters and plan.request.min_similarity is None:
-            raise build_no_regions_error(target.collection)
+            raise (
+                build_no_corners_error(f"the collection {target.collection}")
+                if regions.corner
+                else build_no_regions_error(target.collection)
+            )
         ranking.set_regions(objects)
         yield from look_up_images(ranking, plan, regions, target)
         if len(ranking.list_paths()) >= wanted or len(objects) < size:
@@ -242,4 +288,5 @@ def read_region(found: WeaviateObject) -> RegionHit:
         int(values.get(RANK) or 0),
         None if objectness is None else float(objectness),
         str(found.uuid),
+        read_text(found, CORNER),
     )

@@ -29,6 +29,24 @@ def test_a_new_set_is_used_by_its_name_with_its_prompts() -> None:
     assert list_set_labels("colours", sets) == ["red", "blue: the sky / the sea"]
 
 
+def test_kinds_of_pages_come_with_the_project_and_need_no_set_in_the_database() -> None:
+    sets = FakeSets()
+    labels = use(sets, [], name="page-kinds")
+    kinds = ["drawing", "schematic", "chart", "table", "text", "photograph", "form", "map", "empty"]
+    assert [label.text for label in labels] == kinds and sets.names() == []
+    assert "a scan of a blueprint of a mechanical part" in labels[0].prompts
+    assert not any(" a a " in prompt or "{}" in prompt for label in labels for prompt in label.prompts)
+    assert list_set_labels("page-kinds", sets)[8] == "empty: an empty white page / a blank sheet of paper"
+    assert [label.prompts[0] for label in use(sets, [], WORD, "page-kinds")][5] == "a photograph"
+
+
+def test_a_label_added_to_the_kinds_of_pages_makes_a_set_with_all_of_them() -> None:
+    sets = FakeSets()
+    extended = use(sets, ["cover: the cover of a book"], name="page-kinds")
+    assert [label.text for label in extended][-2:] == ["empty", "cover"] and len(extended) == 10
+    assert use(sets, [], name="page-kinds") == extended and len(list_set_labels("page-kinds", sets)) == 10
+
+
 def test_a_set_grows_and_keeps_the_order() -> None:
     sets = FakeSets()
     use(sets, ["red", "blue"], WORD)
@@ -93,7 +111,7 @@ def test_labels_that_do_not_fit_leave_a_set_unchanged(entries: list[str], prompt
 
 def test_an_unknown_set_raises_with_a_suggestion() -> None:
     sets = FakeSets()
-    with pytest.raises(InputError, match="no label set is called 'colors'; there are none yet"):
+    with pytest.raises(InputError, match="no label set is called 'colors'; there is page-kinds: --labels"):
         use(sets, [], name="colors")
     use(sets, ["red", "blue"])
     with pytest.raises(InputError, match=r"'colors'; did you mean colours\? there are colours"):

@@ -75,8 +75,8 @@ def matches(condition: Any, row: Row) -> bool:
     if condition is None:
         return True
     if not isinstance(condition, _FilterValue):
-        assert condition.operator.value == "And"
-        return all(matches(each, row) for each in condition.filters)
+        combine = {"And": all, "Or": any}[condition.operator.value]
+        return combine(matches(each, row) for each in condition.filters)
     value, wanted = row.id if condition.target == "_id" else row.properties[str(condition.target)], condition.value
     compared: dict[str, Callable[[Any, Any], bool]] = {
         "ContainsAny": lambda one, other: one in other,
