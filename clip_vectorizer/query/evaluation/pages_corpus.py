@@ -45,7 +45,8 @@ def read_corpus(corpus: Path, limit: int | None = None) -> list[PageRecord]:
     records = read_lines(corpus / PAGES_FILE)
     for split in (TRAIN, TEST):
         counts = [
-            sum((each.kind == DRAWING) is drawing for each in records if each.split == split) for drawing in (0, 1)
+            sum((each.kind == DRAWING) == drawing for each in records if each.split == split)
+            for drawing in (False, True)
         ]
         if min(counts) < LEAST_PAGES:
             raise InputError(

@@ -122,8 +122,8 @@ def draw_page(pdf: pypdfium2.PdfDocument, record: PageRecord, stem: Path) -> Pag
         page.close()
     corner = cut_corner(picture)
     squares = {CENTRE: cut_centre(picture), PADDED: pad(picture), CORNER: pad(corner)}
-    for view, square in squares.items():
-        find_square(stem, view).write_bytes(encode_jpeg(square))
+    for name, square in squares.items():
+        find_square(stem, name).write_bytes(encode_jpeg(square))
     view = PageView(record, stem, facts, measure_line_grid(corner))
     text = json.dumps({"facts": facts, "line_grid": view.line_grid.to_text(), "page": asdict(record)})
     stem.with_name(f"{stem.name}.json").write_text(text, encoding="utf-8")  # last: the page is complete
@@ -183,7 +183,7 @@ def count_objects(page: pypdfium2.PdfPage) -> tuple[int, int]:
 def stack_facts(pages: Sequence[PageView], names: Sequence[str]) -> Vectors:
     """(N, D): the facts by name, as logarithms, since a count of 1,000 is to 100 as 100 is to 10."""
     rows = [[page.facts[name] for name in names] for page in pages]
-    return np.log(np.asarray(rows, dtype=np.float32) + np.float32(1e-3))
+    return np.asarray(np.log(np.asarray(rows) + 1e-3), dtype=np.float32)
 
 
 def measure_pixels(square: bytes) -> Vectors:
