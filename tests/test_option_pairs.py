@@ -486,7 +486,7 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-eval limits emoji f --vectorizer-api-key k", "remove it"),
-        ("clip-eval pages corpus emoji --vectorizer-api-key k", "no MODEL is an address; remove it"),
+        ("clip-eval pages corpus emoji --vectorizer-api-key k", "none of MODELS is an address; remove it"),
         ("clip-eval limits emoji f --task digits", "FOLDER is not used"),
         ("clip-eval limits emoji --task digits --images 3", "--images is about the images of a folder"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),

@@ -277,14 +277,14 @@ PAGES_RULES = (
     SpecialCase(
         "--vectorizer-api-key",
         starts_every_sidecar,
-        "is for a sidecar that already runs, and no MODEL is an address; remove it",
+        "is for a sidecar that already runs, and none of MODELS is an address; remove it",
     ),
 )
 
 
 @main.command(PAGES, cls=ExitCodeCommand, rules=PAGES_RULES, short_help="Compare models on pages of drawings.")
 @click.argument("corpus", type=click.Path(path_type=Path))
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1)
 @click.option(
     "--limit",
     type=click.IntRange(20),
@@ -308,9 +308,9 @@ def pages(**values: Any) -> None:
       clip-eval --pages corpus emoji local-dir:pages-model --cache kept
       clip-eval --pages corpus emoji http://localhost:9191 --limit 600 --json
 
-    CORPUS is a folder with pages.jsonl, as examples/drawings/make_corpus.py makes it. MODEL is the address of a running
+    CORPUS is a folder with pages.jsonl, as examples/drawings/make_corpus.py makes it. Each of MODELS is the address of a running
     sidecar, or a model as `clip-vectorizer serve --model` takes it; without one only what needs no model is measured.
-    Intervals are of 95 %, from 2,000 resamples of files; `less first` is the difference to the first MODEL over the
+    Intervals are of 95 %, from 2,000 resamples of files; `less first` is the difference to the first model over the
     same resamples. Exit code 3: some pages could not be read; each is named on stderr.
     """
     from clip_vectorizer.query.cli.evaluate_pages import run_pages

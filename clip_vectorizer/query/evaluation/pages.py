@@ -13,7 +13,7 @@ from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.pages_corpus import DRAWING, TEST, TRAIN
 from clip_vectorizer.query.evaluation.pages_measures import (
     Estimate,
-    Numbers,
+    FigureArray,
     Ranking,
     average_precision,
     balanced_accuracy,
@@ -34,12 +34,11 @@ from clip_vectorizer.query.evaluation.pages_views import (
     stack_facts,
 )
 from clip_vectorizer.query.evaluation.statistics import SEED, BooleanArray
+from clip_vectorizer.query.search.corners import LINES_SHARE, RERANKED
 from clip_vectorizer.vectors import Vectors, unit
 
 KIND, ORGANISATION, FAMILY = "drawing against the rest", "same organisation", "same part family"
 NEIGHBOURS = (20, 200)
-RERANKED = 50  # nearest corners that are put in order by their rules
-LINES_SHARE = 0.9  # of their score, as in clip-search --regions corner:bottom-right; the rest is the cosine
 PAGE_AND_CORNER, RERANK = "page + corner", "corner, re-ranked"
 NONE = "-"  # way of looking of what does not look
 FACTS = ("ink", "path_segments", "characters", "embedded_images", "page_width", "page_height")
@@ -65,9 +64,9 @@ class FirstEncoder:
     """Resampled figures of the first encoder, by (task, looking, column), from which others are subtracted."""
 
     name: str
-    figures: dict[tuple[str, str, str], Numbers] = field(default_factory=dict)
+    figures: dict[tuple[str, str, str], FigureArray] = field(default_factory=dict)
 
-    def compare(self, encoder: str, place: tuple[str, str, str], values_r: Numbers) -> Estimate | None:
+    def compare(self, encoder: str, place: tuple[str, str, str], values_r: FigureArray) -> Estimate | None:
         """Return the difference to the first encoder, over the same resamples of files: it is paired."""
         if encoder == self.name:
             self.figures[place] = values_r
@@ -184,7 +183,7 @@ def compare_labels(
 
 def list_scores(
     task: str, queries: Sequence[PageView], pool: Sequence[PageView], encoders: Sequence[EncodedPages]
-) -> Iterator[tuple[str, str, Numbers]]:
+) -> Iterator[tuple[str, str, FigureArray]]:
     """Yield encoder, way of looking and (Q, M) scores."""
     if not queries:
         return
@@ -202,17 +201,19 @@ def list_scores(
     yield "random order", NONE, np.random.default_rng(SEED).random((len(queries), len(pool)))
 
 
-def compare_views(encoder: EncodedPages, view: str, queries: Sequence[PageView], pool: Sequence[PageView]) -> Numbers:
+def compare_views(
+    encoder: EncodedPages, view: str, queries: Sequence[PageView], pool: Sequence[PageView]
+) -> FigureArray:
     return (encoder.stack(view, queries) @ encoder.stack(view, pool).T).astype(np.float64)
 
 
-def compare_lines(queries: Sequence[PageView], pool: Sequence[PageView]) -> Numbers:
+def compare_lines(queries: Sequence[PageView], pool: Sequence[PageView]) -> FigureArray:
     grids = [page.line_grid for page in pool]
     return np.stack([compare_line_grids(page.line_grid, grids) for page in queries]).astype(np.float64)
 
 
-def rerank(cosines_qm: Numbers, lines_qm: Numbers, candidate_qm: BooleanArray) -> Numbers:
-    """(Q, M): scores that put the RERANKED nearest candidates first, by rules and cosine, and the others as before."""
+def rerank(cosines_qm: FigureArray, lines_qm: FigureArray, candidate_qm: BooleanArray) -> FigureArray:
+    """(Q, M): scores that put the RERANKED nearest candidates first, as clip-search does; then the others."""
     scores_qm = cosines_qm - 4.0  # below every score of the first
     for row, cosines_m in enumerate(cosines_qm):
         nearest = np.argsort(-np.where(candidate_qm[row], cosines_m, -np.inf), kind="stable")[:RERANKED]

@@ -13,8 +13,8 @@ from clip_vectorizer.query.adapt.linear_probe import import_regression
 from clip_vectorizer.query.evaluation.statistics import SEED, BooleanArray
 from clip_vectorizer.vectors import Vectors, unit
 
-Numbers = npt.NDArray[np.float64]
-Measure = Callable[[Numbers], Numbers]  # (R, N) weights of pages -> (R,) figures
+FigureArray = npt.NDArray[np.float64]
+Measure = Callable[[FigureArray], FigureArray]  # (R, N) weights of pages -> (R,) figures
 FILE_RESAMPLES = 2000
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the probe, of standardised dimensions
 FOLDS = 5
@@ -30,7 +30,7 @@ class Estimate:
     high: float
 
 
-def weigh_files(files: Sequence[str], resamples: int = FILE_RESAMPLES) -> Numbers:
+def weigh_files(files: Sequence[str], resamples: int = FILE_RESAMPLES) -> FigureArray:
     """(R + 1, N): how often each page is drawn, when files are drawn with replacement; first all pages once."""
     _, of_page_n = np.unique(list(files), return_inverse=True)
     count = int(of_page_n.max()) + 1
@@ -38,7 +38,7 @@ def weigh_files(files: Sequence[str], resamples: int = FILE_RESAMPLES) -> Number
     return np.concatenate([np.ones((1, count)), drawn])[:, of_page_n].astype(np.float64)
 
 
-def estimate(values_r: Numbers) -> Estimate | None:
+def estimate(values_r: FigureArray) -> Estimate | None:
     """Return the first value with the interval of the others; None where it has none."""
     drawn = values_r[1:][np.isfinite(values_r[1:])]
     if not np.isfinite(values_r[0]) or not len(drawn):
@@ -47,7 +47,7 @@ def estimate(values_r: Numbers) -> Estimate | None:
     return Estimate(float(values_r[0]), float(low), float(high))
 
 
-def average_precision(weights_rn: Numbers, truth_n: BooleanArray, scores_n: Numbers) -> Numbers:
+def average_precision(weights_rn: FigureArray, truth_n: BooleanArray, scores_n: FigureArray) -> FigureArray:
     """(R,): the sum of precision times gain of recall over the thresholds; equal scores have one threshold."""
     order = np.argsort(-scores_n, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores_n[order]) != 0, True))
@@ -56,11 +56,11 @@ def average_precision(weights_rn: Numbers, truth_n: BooleanArray, scores_n: Numb
     precision_rn = right_rn / np.maximum(all_rn, 1)
     gains_rn = np.diff(right_rn, axis=1, prepend=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        figures: Numbers = (precision_rn * gains_rn).sum(axis=1) / right_rn[:, -1]
+        figures: FigureArray = (precision_rn * gains_rn).sum(axis=1) / right_rn[:, -1]
     return figures
 
 
-def balanced_accuracy(weights_rn: Numbers, truth_n: BooleanArray, predicted_n: BooleanArray) -> Numbers:
+def balanced_accuracy(weights_rn: FigureArray, truth_n: BooleanArray, predicted_n: BooleanArray) -> FigureArray:
     """(R,): the mean of the recalls of both classes."""
     right_n = truth_n == predicted_n
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -68,15 +68,15 @@ def balanced_accuracy(weights_rn: Numbers, truth_n: BooleanArray, predicted_n: B
     return np.asarray(np.mean(recalls, axis=0), dtype=np.float64)
 
 
-def weighted_mean(weights_rn: Numbers, values_n: Numbers) -> Numbers:
+def weighted_mean(weights_rn: FigureArray, values_n: FigureArray) -> FigureArray:
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: Numbers = weights_rn @ values_n / weights_rn.sum(axis=1)
+        means: FigureArray = weights_rn @ values_n / weights_rn.sum(axis=1)
     return means
 
 
 def fit_probe(
     train_md: Vectors, truth_m: BooleanArray, files_m: Sequence[str], test_nd: Vectors
-) -> tuple[Numbers, BooleanArray]:
+) -> tuple[FigureArray, BooleanArray]:
     """Return (N,) logits and predictions of a logistic regression on standardised dimensions.
 
     Its C is that of the best average precision in cross-validation by files. Raises InputError without scikit-learn.
@@ -99,12 +99,12 @@ def fit_probe(
     return logits_n, logits_n > 0
 
 
-def fit_logits(learned_md: Vectors, truth_m: BooleanArray, tested_nd: Vectors, strength: float) -> Numbers:
+def fit_logits(learned_md: Vectors, truth_m: BooleanArray, tested_nd: Vectors, strength: float) -> FigureArray:
     model = import_regression()(C=strength, class_weight="balanced", max_iter=500).fit(learned_md, truth_m)
     return np.asarray(model.decision_function(tested_nd), dtype=np.float64)
 
 
-def share_of_neighbours(train_md: Vectors, truth_m: BooleanArray, test_nd: Vectors, k: int) -> Numbers | None:
+def share_of_neighbours(train_md: Vectors, truth_m: BooleanArray, test_nd: Vectors, k: int) -> FigureArray | None:
     """(N,): the share of drawings among the `k` nearest pages to learn from; None where these are under half of 2 k."""
     if len(train_md) < 2 * k:
         return None
@@ -116,18 +116,20 @@ def share_of_neighbours(train_md: Vectors, truth_m: BooleanArray, test_nd: Vecto
 class Ranking:
     """For each query: average precision, precision at 10, and whether the first is relevant; NaN without relevant."""
 
-    ap_q: Numbers
-    precision_q: Numbers
-    first_q: Numbers
+    ap_q: FigureArray
+    precision_q: FigureArray
+    first_q: FigureArray
 
 
-def rank_pages(scores_qm: Numbers, relevant_qm: BooleanArray, candidate_qm: BooleanArray) -> Ranking:
+def rank_pages(scores_qm: FigureArray, relevant_qm: BooleanArray, candidate_qm: BooleanArray) -> Ranking:
     """Rank the candidates of each query; others are left out, as the query itself and its file."""
     rows = [rank_query(*row) for row in zip(scores_qm, relevant_qm, candidate_qm, strict=True)]
     return Ranking(*np.asarray(rows, dtype=np.float64).reshape(-1, 3).T)
 
 
-def rank_query(scores_m: Numbers, relevant_m: BooleanArray, candidate_m: BooleanArray) -> tuple[float, float, float]:
+def rank_query(
+    scores_m: FigureArray, relevant_m: BooleanArray, candidate_m: BooleanArray
+) -> tuple[float, float, float]:
     """Return AP, P@10 and R@1. Of equal scores the irrelevant come first, so a constant model gains nothing."""
     relevant, scores = relevant_m[candidate_m], scores_m[candidate_m]
     if not relevant.any():
