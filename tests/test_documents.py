@@ -8,6 +8,7 @@ import pytest
 
 from tests.documents import BLOCK, DOCS, PAGES, REPOSITORY, WITH_COMMANDS, Page, page
 from tests.examples import test_drawing_corpus
+from tests.query.evaluation import test_pages_experiment
 from tests.stack import (
     test_answers,
     test_backup,
@@ -41,6 +42,7 @@ RUN = {  # every command line that a test runs
     *test_captions.COMMANDS,
     *test_limits.COMMANDS,
     *test_pages.COMMANDS,
+    *test_pages_experiment.COMMANDS,
     *test_serve_recipes.COMMANDS,
     *test_beside.COMMANDS,
     *test_train_recipes.COMMANDS,

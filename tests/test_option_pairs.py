@@ -129,6 +129,10 @@ def base_of_classify(names: frozenset[str]) -> tuple[str, ...]:
     return () if names & {"--labels", "--label-set"} else ("--labels",)
 
 
+def needs_of_pages(names: frozenset[str]) -> tuple[str, ...]:
+    return ("CORPUS", *(["MODELS"] if "--vectorizer-api-key" in names else []))
+
+
 def base_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
     return () if names & {"SOURCE", "--retry-failed", "--reindex"} else ("SOURCE",)
 
@@ -261,6 +265,14 @@ CASES = {
         },
         plan_limits,
         needs=lambda _: ("MODEL", "FOLDER"),
+    ),
+    "clip-eval pages": Case(
+        {
+            "CORPUS": "corpus", "MODELS": "http://v:1", "--limit": "30", "--cache": "kept", "--json": FLAG,
+            "--vectorizer-api-key": "key",
+        },
+        needs=needs_of_pages,
+        base=lambda _: ("CORPUS",),
     ),
     "clip-eval index": Case(
         {
@@ -474,6 +486,7 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ("clip-eval index --quantizer none --rescore-limit 3", "rq-8 and rq-1 only; remove it"),
         ("clip-eval compare emoji emoji f --vectorizer-api-key k", "remove it"),
         ("clip-eval limits emoji f --vectorizer-api-key k", "remove it"),
+        ("clip-eval pages corpus emoji --vectorizer-api-key k", "none of MODELS is an address; remove it"),
         ("clip-eval limits emoji f --task digits", "FOLDER is not used"),
         ("clip-eval limits emoji --task digits --images 3", "--images is about the images of a folder"),
         ("clip-vectorizer serve --model emoji --architecture ViT-B-32", "remove it"),

@@ -14,7 +14,7 @@ SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starle
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
 SUBCOMMANDS = {
     "clip-ingest": ("backup", "restore"),
-    "clip-eval": ("run", "compare", "limits", "index"),
+    "clip-eval": ("run", "compare", "limits", "index", "pages"),
     "clip-vectorizer": (
         *("serve", "models", "models list", "models download", "doctor"),
         *("train", "train emoji", "train contrastive", "train linear-probe", "train grounding", "train simclr"),
