@@ -304,15 +304,14 @@ def pages(**values: Any) -> None:
 
     \b
     Examples:
-      clip-eval --pages corpus
+      clip-eval pages corpus
       clip-eval --pages corpus emoji local-dir:pages-model --cache kept
       clip-eval --pages corpus emoji http://localhost:9191 --limit 600 --json
 
     CORPUS is a folder with pages.jsonl, as examples/drawings/make_corpus.py makes it. Each of MODELS is the address of
     a running sidecar, or a model as `clip-vectorizer serve --model` takes it; without one only what needs no model is
-    measured.
-    Intervals are of 95 %, from 2,000 resamples of files; `less first` is the difference to the first model over the
-    same resamples. Exit code 3: some pages could not be read; each is named on stderr.
+    measured. Intervals are of 95 %, from 2,000 resamples of files; `less first` is the difference to the first model
+    over the same resamples. Exit code 3: some pages could not be read; each is named on stderr.
     """
     from clip_vectorizer.query.cli.evaluate_pages import run_pages
 
