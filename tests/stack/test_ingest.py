@@ -23,6 +23,7 @@ pytestmark = pytest.mark.stack
 
 PASSWORD = "geheim 7"
 COUNTS = ("added", "updated", "unchanged", "failed")
+OLD = 1_700_000_000  # seconds since 1970
 
 
 def counted(ran: Ran) -> dict[str, Any]:
@@ -40,12 +41,16 @@ def stored(stack: Stack, collection: str) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five drawings in two folders, new for every test: no two tests share a path."""
+    """Five drawings in two folders, new for every test: no two tests share a path.
+
+    They are old: a file that changed a moment ago has no stamp yet, so that a change is not missed.
+    """
     root = tmp_path / "pictures"
     for drawing in ("fruit/banana", "fruit/lemon", "fruit/pear", "birds/owl", "birds/swan"):
         target = root / tmp_path.name / f"{drawing}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(EXAMPLES / f"{drawing}.png", target)
+        os.utime(target, (OLD, OLD))
     return root
 
 
