@@ -26,10 +26,10 @@ from benchmarks.grounding import (
     load_scenes,
     name_concept,
 )
-from clip_vectorizer.boxes import BoxArray, ScoreArray, overlaps
+from clip_vectorizer.boxes import BoxArray, ScoreArray
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.devices import Placement
-from clip_vectorizer.models.grounding.comparison import Vocabulary
+from clip_vectorizer.models.grounding.comparison import Comparison, Vocabulary
 from clip_vectorizer.models.grounding.head import FEWEST, MOST_COMPARED, HeadGrounder
 from clip_vectorizer.models.grounding.head_file import load_head
 from clip_vectorizer.models.grounding.scores import compute_logits
@@ -43,7 +43,7 @@ from clip_vectorizer.query.evaluation.grounding import (
 from clip_vectorizer.query.evaluation.statistics import Share
 from clip_vectorizer.training.art_sets import TRAINING_SETS
 from clip_vectorizer.training.drawings import Concept
-from clip_vectorizer.training.grounding.calibrate import ENOUGH, fit_logistic
+from clip_vectorizer.training.grounding.calibrate import find_right, fit_logistic
 from clip_vectorizer.training.grounding.plan import TRAINING_SCENES
 from clip_vectorizer.training.grounding.run import TURN
 from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, map_art
@@ -71,10 +71,7 @@ class ComparedScene:
 
     @property
     def right_pn(self) -> ScoreArray:
-        scene = self.question.scene
-        owned_pm = np.array(self.asked)[:, None] == np.array(scene.concepts)
-        covered_nm = overlaps(self.boxes_n4, scene.shares_n4) >= ENOUGH
-        return np.asarray((covered_nm[None] & owned_pm[:, None]).any(-1), dtype=np.float32)
+        return find_right(self.question.scene, self.asked, self.boxes_n4).astype(np.float32)
 
 
 Features = Callable[[ComparedScene], ScoreArray]  # (P, N, F)
@@ -159,8 +156,8 @@ def describe_plainly(scene: ComparedScene) -> ScoreArray:
 def describe_by_names(scene: ComparedScene, vocabulary: Vocabulary) -> ScoreArray:
     """As `Comparison` has them."""
     both_nd = unit(scene.head_nd + scene.crops_nd)
-    parts = scene.phrases_pd @ both_nd.T, vocabulary.measure(both_nd), compute_logits(scene.objectness_n)
-    return np.stack(np.broadcast_arrays(*parts), axis=-1)
+    cosines_pn = scene.phrases_pd @ both_nd.T
+    return Comparison(scene.objectness_n, cosines_pn, vocabulary.measure(both_nd)).features_pn3
 
 
 def fit(describe: Features, scenes: Sequence[ComparedScene]) -> list[float]:

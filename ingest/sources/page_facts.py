@@ -5,7 +5,6 @@ segments for each hundred characters.
 """
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,12 +14,11 @@ import pypdfium2.raw as pdfium
 
 from clip_vectorizer.boxes import CORNER_HEIGHT, CORNER_WIDTH
 from clip_vectorizer.database import schema
+from clip_vectorizer.images.pdf_objects import count_objects
 from ingest.items import MetadataValue
 
 DARK = 128  # of 255, of the green that is most of what is seen as bright
 INK_STEP = 4  # every fourth pixel of every fourth row is counted: all of them take as long as a tenth of the drawing
-MAX_OBJECTS = 20_000  # that are counted: what is more takes PDFium seconds to draw
-MAX_NESTING = 12  # of forms within forms
 MAX_BLOCK_CHARACTERS = 2000
 MAX_TEXT_CHARACTERS = 200_000  # of a page whose words are looked for
 GRID = 10_000  # steps of a side of the page, for PDFium's conversion of places
@@ -50,8 +48,7 @@ class PageFacts:
 
 def read_page_facts(page: pypdfium2.PdfPage) -> PageFacts:
     """Return what PDFium knows of an open page, without drawing it. Holds no lock: see PDFIUM_LOCK."""
-    counts = ObjectCounts()
-    counts.count(pdfium.FPDFPage_CountObjects(page), lambda index: pdfium.FPDFPage_GetObject(page, index))
+    counts = count_objects(page)
     characters, block_text = read_text_facts(page)
     width, height = page.get_size()
     return PageFacts(counts.segments, counts.images, characters, block_text, round(width, 1), round(height, 1))
@@ -61,32 +58,6 @@ def measure_ink(pixels_hs: PageRows, width: int) -> float:
     """Return the share of dark pixels of a drawn page, 0..1; (H, S): rows of S bytes, four a pixel, R G B X."""
     green = pixels_hs[::INK_STEP, 1 : 4 * width : 4 * INK_STEP]
     return round(int(np.count_nonzero(green < DARK)) / int(green.size), 6)
-
-
-@dataclass(slots=True)
-class ObjectCounts:
-    """Counts of a page's objects, and of those within its forms."""
-
-    segments: int = 0
-    images: int = 0
-    visited: int = 0
-
-    def count(self, count: int, find: Callable[[int], object], nesting: int = 0) -> None:
-        for index in range(max(0, min(count, MAX_OBJECTS - self.visited))):
-            if self.visited >= MAX_OBJECTS:
-                return
-            self.visited += 1
-            self._add(find(index), nesting)
-
-    def _add(self, found: object, nesting: int) -> None:
-        kind = pdfium.FPDFPageObj_GetType(found)
-        if kind == pdfium.FPDF_PAGEOBJ_PATH:
-            self.segments += max(0, pdfium.FPDFPath_CountSegments(found))
-        elif kind == pdfium.FPDF_PAGEOBJ_IMAGE:
-            self.images += 1
-        elif kind == pdfium.FPDF_PAGEOBJ_FORM and nesting < MAX_NESTING:
-            inner = pdfium.FPDFFormObj_CountObjects(found)
-            self.count(inner, lambda index: pdfium.FPDFFormObj_GetObject(found, index), nesting + 1)
 
 
 def read_text_facts(page: pypdfium2.PdfPage) -> tuple[int, str]:

@@ -110,12 +110,16 @@ class HeadGrounder:
 
     def estimate(self, found: Comparison) -> ScoreArray:
         """Return (P, N): the probability that the region is of the phrase; `found` is what `compare` returned."""
-        return sigmoid(self.calibration.compute_logits(found))
+        return self._calibrate(found, self._kind)
 
     @property
     def calibration(self) -> Calibration:
         """Return the one for what `compare` returns."""
-        return self._parts.calibrations[BOTH if self._crops else ALONE]
+        return self._parts.calibrations[self._kind]
+
+    @property
+    def _kind(self) -> str:
+        return BOTH if self._crops else ALONE
 
     def _calibrate(self, found: Comparison, kind: str) -> ScoreArray:
         return sigmoid(self._parts.calibrations[kind].compute_logits(found))

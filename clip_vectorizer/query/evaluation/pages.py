@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clip_vectorizer.database.schema import BLOCK_TEXT, PAGE_FACT_PROPERTIES, PATH_SEGMENTS
 from clip_vectorizer.images.line_grid import compare_line_grids
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.pages_corpus import DRAWING, TEST, TRAIN
@@ -41,7 +42,7 @@ KIND, ORGANISATION, FAMILY = "drawing against the rest", "same organisation", "s
 NEIGHBOURS = (20, 200)
 PAGE_AND_CORNER, RERANK = "page + corner", "corner, re-ranked"
 NONE = "-"  # way of looking of what does not look
-FACTS = ("ink", "path_segments", "characters", "embedded_images", "page_width", "page_height")
+FACTS = tuple(name for name in PAGE_FACT_PROPERTIES if name != BLOCK_TEXT)
 
 ViewOf = Callable[[Sequence[PageView]], Vectors]  # (N, D) of pages
 
@@ -95,7 +96,7 @@ def list_looks(encoders: Sequence[EncodedPages]) -> Iterator[tuple[str, str, Vie
             yield encoder.name, looking, lambda pages, e=encoder, v=looking: e.stack(v, pages)  # type: ignore[misc]
         yield encoder.name, PAGE_AND_CORNER, lambda pages, e=encoder: join_views(e, pages)  # type: ignore[misc]
     yield "page facts", NONE, lambda pages: stack_facts(pages, FACTS)
-    yield "path segments", NONE, lambda pages: stack_facts(pages, ("path_segments",))
+    yield "path segments", NONE, lambda pages: stack_facts(pages, (PATH_SEGMENTS,))
     yield "pixels", PADDED, lambda pages: np.stack([measure_pixels(page.read(PADDED)) for page in pages])
 
 

@@ -14,13 +14,22 @@ from pathlib import Path
 
 import numpy as np
 import pypdfium2
-import pypdfium2.raw as pdfium
 from PIL import Image
 
 from clip_vectorizer.boxes import CORNER_HEIGHT, CORNER_WIDTH
+from clip_vectorizer.database.schema import (
+    CHARACTERS,
+    EMBEDDED_IMAGES,
+    INK,
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    PATH_SEGMENTS,
+)
 from clip_vectorizer.images.line_grid import LineGrid, measure_line_grid
+from clip_vectorizer.images.pdf_objects import count_objects
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.pages_corpus import PageRecord
+from clip_vectorizer.region_crops import center_on_square
 from clip_vectorizer.vectors import Vectors
 
 VIEWS_VERSION = 1  # of what is kept: another one draws every page anew
@@ -30,7 +39,6 @@ JPEG_QUALITY = 95
 CENTRE, PADDED, CORNER = "centre crop", "padded page", "corner"
 VIEWS = (CENTRE, PADDED, CORNER)
 DARK = 128  # grey level of ink, of 255
-MAX_OBJECTS, MAX_NESTING = 20_000, 12  # of a page, that are counted; of forms within forms
 THUMBNAIL, CELLS, ANGLES = 16, 8, 9  # of the rows that look at pixels alone
 
 
@@ -121,7 +129,7 @@ def draw_page(pdf: pypdfium2.PdfDocument, record: PageRecord, stem: Path) -> Pag
     finally:
         page.close()
     corner = cut_corner(picture)
-    squares = {CENTRE: cut_centre(picture), PADDED: pad(picture), CORNER: pad(corner)}
+    squares = {CENTRE: cut_centre(picture), PADDED: center_on_square(picture), CORNER: center_on_square(corner)}
     for name, square in squares.items():
         find_square(stem, name).write_bytes(encode_jpeg(square))
     view = PageView(record, stem, facts, measure_line_grid(corner))
@@ -143,14 +151,6 @@ def cut_corner(picture: Image.Image) -> Image.Image:
     return picture.crop((min(left, picture.width - 1), min(top, picture.height - 1), picture.width, picture.height))
 
 
-def pad(picture: Image.Image) -> Image.Image:
-    """Return it in the middle of a white square."""
-    side = max(picture.size)
-    square = Image.new("RGB", (side, side), "white")
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return square
-
-
 def encode_jpeg(square: Image.Image) -> bytes:
     file = io.BytesIO()
     square.resize((SENT_SIDE, SENT_SIDE), Image.Resampling.LANCZOS).save(file, "JPEG", quality=JPEG_QUALITY)
@@ -159,25 +159,14 @@ def encode_jpeg(square: Image.Image) -> bytes:
 
 def measure_facts(page: pypdfium2.PdfPage, picture: Image.Image) -> dict[str, float]:
     """Return what is known of a page without a look at it, and its share of dark pixels."""
-    segments, images = count_objects(page)
+    counts = count_objects(page)
     text = page.get_textpage()
     characters = text.count_chars()
     text.close()
     width, height = page.get_size()
     dark = sum(picture.convert("L").histogram()[:DARK]) / (picture.width * picture.height)
-    counts = {"path_segments": segments, "embedded_images": images, "characters": characters}
-    return {**counts, "page_width": round(width, 1), "page_height": round(height, 1), "ink": round(dark, 6)}
-
-
-def count_objects(page: pypdfium2.PdfPage) -> tuple[int, int]:
-    """Return the number of segments of paths and of images, of at most MAX_OBJECTS objects."""
-    segments = images = 0
-    for number, found in enumerate(page.get_objects(max_depth=MAX_NESTING)):
-        if number >= MAX_OBJECTS:
-            break
-        segments += max(0, pdfium.FPDFPath_CountSegments(found)) if found.type == pdfium.FPDF_PAGEOBJ_PATH else 0
-        images += found.type == pdfium.FPDF_PAGEOBJ_IMAGE
-    return segments, images
+    counted = {PATH_SEGMENTS: counts.segments, EMBEDDED_IMAGES: counts.images, CHARACTERS: characters}
+    return {**counted, PAGE_WIDTH: round(width, 1), PAGE_HEIGHT: round(height, 1), INK: round(dark, 6)}
 
 
 def stack_facts(pages: Sequence[PageView], names: Sequence[str]) -> Vectors:

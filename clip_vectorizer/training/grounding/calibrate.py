@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from clip_vectorizer.boxes import overlaps
+from clip_vectorizer.boxes import BoxArray, overlaps
 from clip_vectorizer.models.grounding.comparison import (
     ALONE,
     BOTH,
@@ -68,12 +68,17 @@ def compare_scene(
     phrases_pd = grounder.encode_phrases(
         [[name_things(Thing(getattr(concepts[each], f"name_{language}"), 1), language)] for each in asked]
     )
-    owned_pm = np.array(asked)[:, None] == np.array(scene.concepts)
     for kind, regions, vectors_nd in embed_scene(grounder, scene):
         found = grounder.compare_regions(regions.objectness_n, vectors_nd, phrases_pd)
-        right_nm = overlaps(regions.boxes_n4, scene.shares_n4) >= ENOUGH
-        right_pn = (right_nm[None] & owned_pm[:, None]).any(-1)
+        right_pn = find_right(scene, asked, regions.boxes_n4)
         yield kind, (found.features_pn3.reshape(-1, 3).astype(np.float64), right_pn.reshape(-1).astype(np.float64))
+
+
+def find_right(scene: Scene, asked: Sequence[int], boxes_n4: BoxArray) -> npt.NDArray[np.bool_]:
+    """Return (P, N): whether a box covers enough of a thing of the concept."""
+    owned_pm = np.array(asked)[:, None] == np.array(scene.concepts)
+    right_nm = overlaps(boxes_n4, scene.shares_n4) >= ENOUGH
+    return np.asarray((right_nm[None] & owned_pm[:, None]).any(-1))
 
 
 def embed_scene(grounder: HeadGrounder, scene: Scene) -> Iterator[tuple[str, Regions, Vectors]]:

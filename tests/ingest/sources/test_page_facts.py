@@ -5,7 +5,8 @@ import pikepdf
 import pypdfium2
 import pytest
 
-from ingest.sources.page_facts import MAX_BLOCK_CHARACTERS, MAX_OBJECTS, PageFacts, clean_text, read_page_facts
+from clip_vectorizer.images.pdf_objects import MAX_OBJECTS
+from ingest.sources.page_facts import MAX_BLOCK_CHARACTERS, PageFacts, clean_text, read_page_facts
 from tests.ingest.sources.pdf_files import filled, pdf
 from tests.ingest.sources.support import expanded, items
 from tests.ingest.sources.test_pdf import rebuilt
