@@ -93,7 +93,7 @@ def draw_all(pages: Sequence[tuple[FileEntry, int]], dpi: int, with_facts: bool)
 
 def read_all(pages: Sequence[tuple[FileEntry, int]], dpi: int) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(lambda page: len(read_page(page[0], page[1], dpi).data), pages))
+        list(pool.map(lambda page: read_page(page[0], page[1], dpi).pixels.mode, pages))
 
 
 def ingest_all(folder: Path, dpi: int) -> None:

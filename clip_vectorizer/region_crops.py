@@ -25,6 +25,6 @@ def cut_region(image: Image.Image, share: Sequence[float]) -> Image.Image:
 def center_on_square(picture: Image.Image) -> Image.Image:
     """Return the whole picture in the middle of a white square, so that a centre crop removes nothing."""
     side = max(picture.size)
-    square = Image.new("RGB", (side, side), GROUND)
+    square = Image.new(picture.mode, (side, side), GROUND)
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return square

@@ -15,6 +15,7 @@ SINGLE_PROCESS_OPTIONS = {
     "--regions": "regions",
 }
 REGION_LIMIT, MAX_REGIONS = 10, 100  # regions an image: of a method that finds them; at all
+MAX_FILE_BYTES = 70_000_000  # of an image: Weaviate's gRPC takes 104,858,000 bytes a message, and base64 adds a third
 PATIENCE_SECONDS = 300.0  # a database that restarts, a sidecar that loads another model
 
 

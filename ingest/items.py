@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from clip_vectorizer.vectors import Box, Vectors
 from ingest.choices import Fit
+from ingest.page_pixels import PagePixels
 
 
 class UnusableFile(Exception):
@@ -30,6 +31,7 @@ class GeoPoint:
     longitude: float
 
 
+SourceContent = bytes | PagePixels  # an image file, or a page that was drawn
 MetadataValue = str | int | float | bool | datetime | GeoPoint
 
 
@@ -67,8 +69,8 @@ class SourceItem:
     key: str  # the object's path and, through its UUID, its identity: forward slashes, valid UTF-8
     source: str  # the folder, archive, table or address it was found in: what --prune looks at
     stamp: str  # changes with bytes, facts or the way to read them; "" if that needs reading the file
-    read: Callable[[], bytes]  # the image file, or one made of the page or frame
-    facts: Callable[[bytes], Facts]  # of what `read` gave
+    read: Callable[[], SourceContent]  # the image file, one made of the frame, or the page that was drawn
+    facts: Callable[[SourceContent], Facts]  # of what `read` gave
     fit: Fit = Fit.CROP
     held_bytes: int = 0  # memory that the item occupies, if it comes out of a stream
 
@@ -113,11 +115,11 @@ class ImageObject:
     key: str
     source: str
     stamp: str
-    sha256: str  # hex digest of what was read
+    sha256: str  # hex digest of what was read: of a file its bytes, of a page its pixels
     fit: Fit
     facts: Facts
     mime: str
-    size: int  # bytes of what was read
+    size: int  # bytes of the file; of a page those that are embedded
     image: bytes  # to embed: the file, or the padded picture; emptied once it is embedded and need not be stored
     thumbnail: bytes | None = None  # a JPEG
     phash: str = ""  # perceptual hash, 16 hex digits

@@ -1,11 +1,13 @@
 """Read an item, compare it with its stored state, and build the object to upload. Many threads do this at once.
 
 Every new image is decoded here too, as small as its use allows: what is damaged, or in a format that only this install
-reads, is sent as a whole plain picture, so that any sidecar makes the vector of what is reported here.
+reads, is sent as a whole plain picture, so that any sidecar makes the vector of what is reported here. A page of a PDF
+file comes as pixels, and only what is stored or sent of it becomes a file.
 """
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from clip_vectorizer.images.formats import UNKNOWN
 from clip_vectorizer.images.opener import DecodedImage, decode_image, encode_plain, read_size
 from clip_vectorizer.images.settings import USUAL_DECODING, ColourMode, DecodeSettings
 from clip_vectorizer.region_crops import center_on_square
+from clip_vectorizer.vectors import Box
 from ingest.choices import Fit, Keep
 from ingest.items import (
     Amendment,
@@ -24,19 +27,23 @@ from ingest.items import (
     ItemOutcome,
     RegionResult,
     RegionTask,
+    SourceContent,
     SourceItem,
     Status,
     StoredState,
     UnusableFile,
     digest_facts,
 )
+from ingest.page_pixels import PagePixels, to_rgb
 from ingest.region_methods import RegionKind, RegionRecipe
 from ingest.store.base import ImageStore
 
 THUMBNAIL_SIDE = 256  # pixels
 THUMBNAIL_QUALITY = 75  # Weaviate checks every character of the base64: see docs/decisions.md
 PADDED_QUALITY = 95
-PADDED_SIDE = 2048  # pixels; several times the input of any model
+PAGE_MIME = "image/jpeg"
+PADDED_SIDE = 2048  # pixels, of a picture that may be stored
+PAGE_SIDE = 1024  # pixels, of a page that is embedded and not stored: no model's input is larger than half of it
 
 PreparedItem = ImageObject | Amendment | ItemOutcome
 
@@ -87,9 +94,9 @@ def prepare(item: SourceItem, stored: StoredState | None, settings: PrepareSetti
 
 
 def compare_with_stored(
-    item: SourceItem, data: bytes, stored: StoredState | None, settings: PrepareSettings
+    item: SourceItem, data: SourceContent, stored: StoredState | None, settings: PrepareSettings
 ) -> PreparedItem:
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = digest_content(data, stored.sha256 if stored else "")
     facts = item.facts(data)
     if stored is None or (stored.sha256, stored.fit) != (sha256, str(item.fit)):
         if stored and stored.source not in ("", item.source) and not settings.take_over:
@@ -98,12 +105,24 @@ def compare_with_stored(
     return compare_same_bytes(item, data, sha256, facts, stored, settings)
 
 
+def digest_content(data: SourceContent, stored: str) -> str:
+    """Return the SHA-256 of a file, or of the pixels of a page.
+
+    Earlier versions hashed the JPEG file that they made of a page: where `stored` is that hash, it is the page's.
+    """
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    digest = data.digest()
+    is_older = stored not in ("", digest) and stored == hashlib.sha256(data.encode()).hexdigest()
+    return stored if is_older else digest
+
+
 def removes_regions(settings: PrepareSettings) -> bool:
     return settings.regions is not None and settings.regions.method.kind is RegionKind.NONE
 
 
 def compare_same_bytes(
-    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
+    item: SourceItem, data: SourceContent, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
 ) -> PreparedItem:
     phash = (
         preview_image(data, item.fit, Keep.NONE, True, settings.decode).phash
@@ -118,7 +137,7 @@ def compare_same_bytes(
 
 
 def amend_regions(
-    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
+    item: SourceItem, data: SourceContent, sha256: str, facts: Facts, stored: StoredState, settings: PrepareSettings
 ) -> RegionTask | RegionResult | None:
     """Return the task for a stored image whose regions are not those of the run."""
     if settings.regions is None:
@@ -134,7 +153,7 @@ def amend_regions(
 
 def create_regions(
     item: SourceItem,
-    data: bytes,
+    data: SourceContent,
     image: bytes,
     sha256: str,
     facts: Facts,
@@ -156,11 +175,13 @@ def build_region_task(
     return RegionTask(stamp, picture, facts, boxes, was_stamped=bool(stored and stored.regions))
 
 
-def make_picture(data: bytes, settings: DecodeSettings) -> bytes:
+def make_picture(data: SourceContent, settings: DecodeSettings) -> bytes:
     """Return the file to cut regions from: the image, or a plain one if not every sidecar reads it.
 
     Raises UnusableFile.
     """
+    if isinstance(data, PagePixels):
+        return data.encode()
     try:
         decoded = decode_for_use(data, Fit.CROP, is_seen=False, settings=settings)
         return data if decoded.is_plain else encode_plain(decode_image(data, settings).pixels)
@@ -169,7 +190,12 @@ def make_picture(data: bytes, settings: DecodeSettings) -> bytes:
 
 
 def build_object(
-    item: SourceItem, data: bytes, sha256: str, facts: Facts, stored: StoredState | None, settings: PrepareSettings
+    item: SourceItem,
+    data: SourceContent,
+    sha256: str,
+    facts: Facts,
+    stored: StoredState | None,
+    settings: PrepareSettings,
 ) -> ImageObject:
     seen = preview_image(data, item.fit, settings.keep, settings.near_duplicates, settings.decode)
     return ImageObject(
@@ -180,7 +206,7 @@ def build_object(
         fit=item.fit,
         facts=facts,
         mime=seen.mime,
-        size=len(data),
+        size=len(data if isinstance(data, bytes) else seen.image),
         image=seen.image,
         thumbnail=seen.thumbnail,
         phash=seen.phash,
@@ -213,9 +239,11 @@ class ImagePreview:
 
 
 def preview_image(
-    data: bytes, fit: Fit, keep: Keep, with_phash: bool, settings: DecodeSettings = USUAL_DECODING
+    data: SourceContent, fit: Fit, keep: Keep, with_phash: bool, settings: DecodeSettings = USUAL_DECODING
 ) -> ImagePreview:
     """Return the image to embed, with thumbnail and hash as needed. Raises UnusableFile with the reason."""
+    if isinstance(data, PagePixels):
+        return preview_page(data, fit, keep, with_phash)
     with_thumbnail = keep in (Keep.FULL, Keep.THUMBNAIL)
     try:
         decoded = decode_for_use(data, fit, with_thumbnail or with_phash, settings)
@@ -226,11 +254,20 @@ def preview_image(
         ) from refused
     if not (with_thumbnail or with_phash):
         return ImagePreview(decoded.mime, image, damage=decoded.damage, ignored_profile=decoded.ignored)
-    small = decoded.pixels.resize(
-        thumbnail_size(decoded.size), Image.Resampling.BILINEAR, decoded.box, reducing_gap=2.0
-    )
+    small = make_thumbnail(decoded.pixels, decoded.size, decoded.box)
     thumbnail = encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None
     return ImagePreview(decoded.mime, image, thumbnail, difference_hash(small), decoded.damage, decoded.ignored)
+
+
+def preview_page(page: PagePixels, fit: Fit, keep: Keep, with_phash: bool) -> ImagePreview:
+    """As `preview_image`, of pixels: they are never encoded to be decoded again."""
+    picture, with_thumbnail = page.picture, keep in (Keep.FULL, Keep.THUMBNAIL)
+    image = page.encode() if fit is Fit.CROP else pad_page(picture, keep)
+    if not (with_thumbnail or with_phash):
+        return ImagePreview(PAGE_MIME, image)
+    small = settle_mode(make_thumbnail(picture, picture.size))
+    thumbnail = encode_jpeg(small, THUMBNAIL_QUALITY) if with_thumbnail else None
+    return ImagePreview(PAGE_MIME, image, thumbnail, difference_hash(small))
 
 
 def choose_hint(refused: ImageRefused) -> str:
@@ -254,6 +291,11 @@ def make_whole(data: bytes, fit: Fit, decoded: DecodedImage, settings: DecodeSet
     return encode_plain(decode_image(data, settings).pixels)
 
 
+def make_thumbnail(picture: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """`size`: of the image; `box`: its place in the picture, which may be a smaller one."""
+    return picture.resize(thumbnail_size(size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+
+
 def thumbnail_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return width and height with the long side at most THUMBNAIL_SIDE; nothing is enlarged.
 
@@ -269,6 +311,23 @@ def pad_to_square(picture: Image.Image) -> bytes:
     picture = picture.copy()
     picture.thumbnail((PADDED_SIDE, PADDED_SIDE))
     return encode_jpeg(center_on_square(picture), PADDED_QUALITY)
+
+
+def pad_page(picture: Image.Image, keep: Keep) -> bytes:
+    """Return a JPEG of the whole page centred on a white square.
+
+    Where it is not stored, each pixel is the mean of N x N, so that its sides are PAGE_SIDE at most: this takes a
+    quarter of the time that a cubic filter takes for any size.
+    """
+    if keep is Keep.FULL:
+        return pad_to_square(settle_mode(picture))
+    small = picture.reduce(math.ceil(max(picture.size) / PAGE_SIDE))
+    return encode_jpeg(center_on_square(settle_mode(small)), PADDED_QUALITY)
+
+
+def settle_mode(picture: Image.Image) -> Image.Image:
+    """Return a grey picture as it is, since a grey JPEG takes less time and bytes, and any other as RGB."""
+    return picture if picture.mode == "L" else to_rgb(picture)
 
 
 def encode_jpeg(picture: Image.Image, quality: int) -> bytes:

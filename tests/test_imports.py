@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("clip_vectorizer.query.search", "clip_vectorizer.query.labels"),
     ("clip_vectorizer.query.filters", "clip_vectorizer.query.image_inputs", "clip_vectorizer.query.prompts"),
     ("clip_vectorizer.query.hits", "clip_vectorizer.query.display"),
-    ("ingest.coco", "ingest.items", "ingest.retry", "ingest.choices"),
+    ("ingest.coco", "ingest.items", "ingest.page_pixels", "ingest.retry", "ingest.choices"),
     (
         "clip_vectorizer.models",
         "clip_vectorizer.images",

@@ -9,7 +9,6 @@ An interrupted run continues when it is started again: an object that has the ne
 D dimensions
 """
 
-import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from ingest.embed import Embedder, SidecarEmbedder, describe_refusal
 from ingest.items import ItemOutcome, SourceItem, Status, UnusableFile
 from ingest.listing import ListingProgress, Selection, list_items
 from ingest.pipeline import LOOKUP_KEYS, IngestListener, IngestSettings, ignore_progress, split_batches, split_groups
-from ingest.prepare import preview_image
+from ingest.prepare import digest_content, preview_image
 from ingest.reindex.collection import (
     Migration,
     ObjectState,
@@ -326,7 +325,7 @@ def read_verified_image(file: MatchedFile, settings: DecodeSettings) -> bytes:
     """Return the bytes to embed. Raises UnusableFile if the file is not the one that was ingested."""
     data = file.item.read()
     state = file.state
-    if state.sha256 and state.sha256 != hashlib.sha256(data).hexdigest():
+    if state.sha256 and state.sha256 != digest_content(data, state.sha256):
         raise UnusableFile(FILE_CHANGED)
     if not state.sha256 and (not state.stamp or state.stamp != file.item.stamp):
         raise UnusableFile(FILE_UNVERIFIABLE)

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from clip_vectorizer.database.schema import PAGE
 from clip_vectorizer.image_files import IMAGE_SUFFIXES
 from ingest.choices import Fit
-from ingest.items import Facts, ItemOutcome, MetadataValue, SourceItem, Status, UnusableFile
+from ingest.items import Facts, ItemOutcome, MetadataValue, SourceContent, SourceItem, Status, UnusableFile
+from ingest.page_pixels import PagePixels
 from ingest.sources.base import FileEntry, SourceOptions, SourceResult, make_stamp
 from ingest.sources.exif import read_exif
 from ingest.sources.frames import MAX_FRAMES, FrameReader, count_frames
@@ -60,10 +61,10 @@ class PageReader:
         self._draw, self._number = draw, number
         self._facts: PageFacts | None = None
 
-    def read(self) -> bytes:
+    def read(self) -> PagePixels:
         drawn = self._draw()
         self._facts = drawn.facts
-        return drawn.data
+        return drawn.pixels
 
     def list_facts(self) -> dict[str, MetadataValue]:
         """Return the number of the page and, once it was read, what is on it."""
@@ -88,7 +89,7 @@ def expand_frames(entry: FileEntry, options: SourceOptions, most: int = MAX_FRAM
 def build_item(
     entry: FileEntry,
     options: SourceOptions,
-    read: Callable[[], bytes],
+    read: Callable[[], SourceContent],
     fit: Fit,
     part: str = "",
     list_facts: Callable[[], Mapping[str, MetadataValue]] | None = None,
@@ -99,8 +100,8 @@ def build_item(
     `list_facts`: metadata of this part, called after it was read.
     """
 
-    def facts(data: bytes) -> Facts:
-        found = read_exif(data) if options.exif else {}
+    def facts(content: SourceContent) -> Facts:
+        found = read_exif(content) if options.exif and isinstance(content, bytes) else {}
         own = entry.facts()
         return replace(own, metadata={**found, **(list_facts() if list_facts else {}), **own.metadata})
 

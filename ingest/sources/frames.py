@@ -14,9 +14,10 @@ from clip_vectorizer.images.pillow import identify_image, ignore_pillow_warnings
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.images.tiff_directory import is_tiff, list_tiff_pages
 from clip_vectorizer.images.tiff_pages import extract_tiff_page
+from ingest.choices import MAX_FILE_BYTES
 from ingest.items import UnusableFile
 from ingest.sources.base import FileEntry
-from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, check_size, read_errors
+from ingest.sources.reading import MAX_PIXELS, check_size, read_errors
 
 MAX_FRAMES = 10_000
 # Frames build on each other. Threads read them nearly in order, so the frames decoded on the way to one are kept.

@@ -8,7 +8,6 @@ import ctypes
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
@@ -16,14 +15,13 @@ from clip_vectorizer.boxes import CORNER_HEIGHT, CORNER_WIDTH
 from clip_vectorizer.database import schema
 from clip_vectorizer.images.pdf_objects import count_objects
 from ingest.items import MetadataValue
+from ingest.page_pixels import PageRows
 
 DARK = 128  # of 255, of the green that is most of what is seen as bright
 INK_STEP = 4  # every fourth pixel of every fourth row is counted: all of them take as long as a tenth of the drawing
 MAX_BLOCK_CHARACTERS = 2000
 MAX_TEXT_CHARACTERS = 200_000  # of a page whose words are looked for
 GRID = 10_000  # steps of a side of the page, for PDFium's conversion of places
-
-PageRows = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

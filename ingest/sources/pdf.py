@@ -1,7 +1,7 @@
 """Pages of PDF files as images.
 
-PDFium is not thread-safe: every call holds `PDFIUM_LOCK`. Pages are encoded outside of it, except large ones, so that
-only one large page is in memory at a time.
+PDFium is not thread-safe: every call holds `PDFIUM_LOCK`. What is made of a page is made outside of it, so that the
+next one is drawn meanwhile; large grey pages lose three of their four bytes a pixel before it is released.
 """
 
 import io
@@ -17,22 +17,19 @@ from typing import BinaryIO
 import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
-from PIL import Image
 
 from clip_vectorizer.images.formats import UNKNOWN, describe_content
 from ingest.items import UnusableFile
+from ingest.page_pixels import PagePixels, PageRows
 from ingest.sources.base import FileEntry, PdfPassword
-from ingest.sources.page_facts import PageFacts, PageRows, measure_ink, read_page_facts
+from ingest.sources.page_facts import PageFacts, measure_ink, read_page_facts
 from ingest.sources.pdf_repair import HEADER, HEADER_BYTES, repair_pdf
-from ingest.sources.reading import MAX_FILE_BYTES, MAX_PIXELS, read_errors
+from ingest.sources.reading import MAX_PIXELS, read_errors
 
 POINTS_PER_INCH = 72
 MAX_SIDE = 65_500  # pixels, the limit of JPEG
 LARGE_PIXELS = 20_000_000  # 80 MB
 MAX_OPEN_DOCUMENTS = 4
-# Compared with PNG: an A0 drawing at 150 dpi takes 0.2 s instead of 1.1 s for about as many bytes; a scan takes a tenth
-# of the time and less than half of the bytes. 4:4:4, because thin coloured lines would lose their colour.
-JPEG_QUALITY = 95
 
 PDFIUM_LOCK = threading.RLock()
 
@@ -59,38 +56,36 @@ def count_pdf_pages(entry: FileEntry, passwords: Passwords = ()) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DrawnPage:
-    """A page as a JPEG file, and what else PDFium found on it."""
+    """The picture of a page, and what else PDFium found on it."""
 
-    data: bytes
+    pixels: PagePixels
     facts: PageFacts
 
 
 def read_page(entry: FileEntry, number: int, dpi: int, passwords: Passwords = ()) -> DrawnPage:
-    """Draw page `number`, counted from 1, as a JPEG file: upright, on white, with filled form fields and annotations.
+    """Draw page `number`, counted from 1: upright, on white, with filled form fields and annotations.
 
     A page that would have more than MAX_PIXELS is drawn at fewer dots per inch. Raises UnusableFile.
     """
     with borrow_document(entry, passwords) as opened:
         bitmap = draw_page(opened, number, dpi)
         if bitmap.width * bitmap.height > LARGE_PIXELS:
-            return bitmap.encode()
-    return bitmap.encode()
+            return bitmap.finish()
+    return bitmap.finish()
 
 
 @dataclass(frozen=True, slots=True)
 class PageBitmap:
-    """A drawn page, not encoded."""
+    """A page as PDFium has drawn it."""
 
     width: int
     height: int
-    pixels_hs: PageRows  # (H, S): rows of S bytes, R G B X; the memory is Python's and outlives PDFium's bitmap
+    rows_hs: PageRows  # (H, S): rows of S bytes, R G B X; the memory is Python's and outlives PDFium's bitmap
     facts: PageFacts
 
-    def encode(self) -> DrawnPage:
-        size, stride = (self.width, self.height), self.pixels_hs.shape[1]
-        image = Image.frombuffer("RGBX", size, self.pixels_hs, "raw", "RGBX", stride, 1)
-        ink = measure_ink(self.pixels_hs, self.width)
-        return DrawnPage(encode_jpeg(image), replace(self.facts, ink=ink))
+    def finish(self) -> DrawnPage:
+        ink = measure_ink(self.rows_hs, self.width)
+        return DrawnPage(PagePixels.build(self.rows_hs, self.width), replace(self.facts, ink=ink))
 
 
 @contextmanager
@@ -244,8 +239,8 @@ def draw_page(opened: OpenDocument, number: int, dpi: int) -> PageBitmap:
             raise UnusableFile("its content is lost: the PDF file is damaged")
         bitmap = page.render(scale=compute_scale(page.get_size(), dpi), rev_byteorder=True, prefer_bgrx=True)
         try:
-            pixels_hs = np.frombuffer(memoryview(bitmap.buffer), np.uint8).reshape(bitmap.height, bitmap.stride)
-            return PageBitmap(bitmap.width, bitmap.height, pixels_hs, read_page_facts(page))
+            rows_hs = np.frombuffer(memoryview(bitmap.buffer), np.uint8).reshape(bitmap.height, bitmap.stride)
+            return PageBitmap(bitmap.width, bitmap.height, rows_hs, read_page_facts(page))
         finally:
             bitmap.close()
     finally:
@@ -263,12 +258,3 @@ def compute_scale(size: tuple[float, float], dpi: int) -> float:
         raise UnusableFile(f"a page of {width:g} x {height:g} points cannot be drawn")
     most = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / max(width, height))
     return min(dpi / POINTS_PER_INCH, most * 0.999)  # a little less, because sides are rounded up
-
-
-def encode_jpeg(image: Image.Image) -> bytes:
-    """Encode as JPEG, at half the size if the file would be larger than MAX_FILE_BYTES."""
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    if out.tell() > MAX_FILE_BYTES:
-        return encode_jpeg(image.convert("RGB").reduce(2))
-    return out.getvalue()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from ingest.choices import MAX_FILE_BYTES
 from ingest.items import UnusableFile
 
-MAX_FILE_BYTES = 70_000_000  # Weaviate's gRPC takes 104,858,000 bytes a message, and base64 adds a third
 MAX_PIXELS = 100_000_000  # 100 megapixels decode to 300 MB
 # Opening a pipe without a writer must not block. Windows has neither the flag nor such pipes.
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import BinaryIO, Literal, cast
 
 from clip_vectorizer.errors import VectorizerError
+from ingest.choices import MAX_FILE_BYTES
 from ingest.items import UnusableFile
 from ingest.sources.annotations import (
     CAPTION_SUFFIX,
@@ -24,7 +25,6 @@ from ingest.sources.annotations import (
 )
 from ingest.sources.archive_members import ArchiveContents, ArchiveMember, HandlePool, normalize_member_path
 from ingest.sources.entries import is_entry, parse_extension
-from ingest.sources.reading import MAX_FILE_BYTES
 
 MAX_HEADER_BYTES = 1_000_000  # of a long name or PAX fields, which tarfile reads into memory
 EXTENSION_HEADER_TYPES = (

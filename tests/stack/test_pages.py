@@ -177,7 +177,7 @@ def test_every_line_of_the_page_runs(run: Command, scans: Scans, stack: Stack, m
 
 def cut_block(scans: Scans) -> Image.Image:
     data = (scans.folder / "scans.pdf").read_bytes()
-    drawn = picture(read_page(entry("scans.pdf", data), 7, 110).data)
+    drawn = picture(read_page(entry("scans.pdf", data), 7, 110).pixels)
     sides = (*drawn.size, *drawn.size)
     return drawn.crop(tuple(round(share * side) for share, side in zip(scans.lines[6]["box"], sides, strict=True)))
 

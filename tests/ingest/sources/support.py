@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from ingest.items import Facts, ItemOutcome, SourceItem, UnusableFile
+from ingest.items import Facts, ItemOutcome, SourceContent, SourceItem, UnusableFile
 from ingest.sources.base import FileEntry, SourceOptions, SourceResult
 from ingest.sources.file_types import expand_entry
 
@@ -31,8 +31,9 @@ def failures(found: Iterable[SourceResult]) -> dict[str, str]:
     return {one.key: one.reason for one in found if isinstance(one, ItemOutcome)}
 
 
-def picture(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+def picture(content: SourceContent) -> Image.Image:
+    """Of a file in its own mode; of a page as it is in the JPEG file that it may become."""
+    image = Image.open(io.BytesIO(content if isinstance(content, bytes) else content.encode()))
     image.load()
     return image
 

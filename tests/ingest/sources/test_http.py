@@ -4,11 +4,12 @@ from email.utils import formatdate
 import httpx
 import pytest
 
+from ingest.choices import MAX_FILE_BYTES
 from ingest.items import UnusableFile
 from ingest.retry import RetryPolicy
 from ingest.sources.http import HttpTransport
 from ingest.sources.ranged import BLOCK_BYTES
-from ingest.sources.reading import MAX_FILE_BYTES, read_whole
+from ingest.sources.reading import read_whole
 from ingest.sources.transport import Transport
 from tests.http_server import LOOPBACK
 from tests.ingest.sources.web_server import Site
