@@ -89,13 +89,24 @@ class StoredState:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionCrop:
+    """A corner of a page, cut out when the page was drawn."""
+
+    box: Box
+    file: bytes
+    corner: str
+    line_grid: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegionTask:
     """Regions to be made of an image, and stored before the image records that they are there."""
 
     stamp: str  # of these regions, for the image
-    picture: bytes  # an image file that any sidecar reads, upright or with its orientation
+    picture: bytes  # an image file that any sidecar reads, upright or with its orientation; empty if there are crops
     facts: Facts  # label and caption are copied
     boxes: GivenBoxes | None = None  # None: from a grid or the sidecar
+    crops: tuple[RegionCrop, ...] = ()  # all of its regions, where they are cut out already
     was_stamped: bool = False  # the database has complete regions of other options or of another version
 
 
@@ -153,7 +164,9 @@ class Amendment:
 
 
 def count_task_bytes(regions: RegionTask | RegionResult | None) -> int:
-    return len(regions.picture) if isinstance(regions, RegionTask) else 0
+    if not isinstance(regions, RegionTask):
+        return 0
+    return len(regions.picture) + sum(len(crop.file) for crop in regions.crops)
 
 
 def shares_picture(item: ImageObject) -> bool:

@@ -7,7 +7,6 @@ file comes as pixels, and only what is stored or sent of it becomes a file.
 
 import hashlib
 import io
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +33,8 @@ from ingest.items import (
     UnusableFile,
     digest_facts,
 )
-from ingest.page_pixels import PagePixels, to_rgb
+from ingest.page_pixels import PagePixels, reduce_picture, settle_mode
+from ingest.region_cuts import cut_page_corners
 from ingest.region_methods import RegionKind, RegionRecipe
 from ingest.store.base import ImageStore
 
@@ -147,8 +147,7 @@ def amend_regions(
     boxes = settings.regions.find_boxes(item.key, facts.boxes)
     if settings.regions.build_stamp(sha256, boxes) == stored.regions:
         return None
-    picture = make_picture(data, settings.decode)
-    return build_region_task(item, picture, sha256, facts, stored, settings.regions)
+    return build_region_task(item, data, sha256, facts, stored, settings)
 
 
 def create_regions(
@@ -163,16 +162,30 @@ def create_regions(
     """Return the task for a new or changed image. `image`: what is embedded of it, and without padding shared."""
     if settings.regions is None or removes_regions(settings):
         return None
-    picture = image if item.fit is Fit.CROP else make_picture(data, settings.decode)
-    return build_region_task(item, picture, sha256, facts, stored, settings.regions)
+    return build_region_task(item, data, sha256, facts, stored, settings, image if item.fit is Fit.CROP else b"")
 
 
 def build_region_task(
-    item: SourceItem, picture: bytes, sha256: str, facts: Facts, stored: StoredState | None, recipe: RegionRecipe
+    item: SourceItem,
+    data: SourceContent,
+    sha256: str,
+    facts: Facts,
+    stored: StoredState | None,
+    settings: PrepareSettings,
+    picture: bytes = b"",
 ) -> RegionTask:
+    """`picture`: a file to cut regions from, if there is one already."""
+    recipe = settings.regions
+    assert recipe is not None
     boxes = recipe.find_boxes(item.key, facts.boxes)
-    stamp = recipe.build_stamp(sha256, boxes)
-    return RegionTask(stamp, picture, facts, boxes, was_stamped=bool(stored and stored.regions))
+    task = RegionTask(recipe.build_stamp(sha256, boxes), picture, facts, boxes, was_stamped=has_regions(stored))
+    if isinstance(data, PagePixels) and recipe.method.kind is RegionKind.CORNERS:
+        return replace(task, picture=b"", crops=cut_page_corners(data, recipe.method))
+    return replace(task, picture=picture or make_picture(data, settings.decode))
+
+
+def has_regions(stored: StoredState | None) -> bool:
+    return stored is not None and bool(stored.regions)
 
 
 def make_picture(data: SourceContent, settings: DecodeSettings) -> bytes:
@@ -314,20 +327,11 @@ def pad_to_square(picture: Image.Image) -> bytes:
 
 
 def pad_page(picture: Image.Image, keep: Keep) -> bytes:
-    """Return a JPEG of the whole page centred on a white square.
-
-    Where it is not stored, each pixel is the mean of N x N, so that its sides are PAGE_SIDE at most: this takes a
-    quarter of the time that a cubic filter takes for any size.
-    """
+    """Return a JPEG of the whole page centred on a white square."""
     if keep is Keep.FULL:
         return pad_to_square(settle_mode(picture))
-    small = picture.reduce(math.ceil(max(picture.size) / PAGE_SIDE))
-    return encode_jpeg(center_on_square(settle_mode(small)), PADDED_QUALITY)
-
-
-def settle_mode(picture: Image.Image) -> Image.Image:
-    """Return a grey picture as it is, since a grey JPEG takes less time and bytes, and any other as RGB."""
-    return picture if picture.mode == "L" else to_rgb(picture)
+    small = settle_mode(reduce_picture(picture, PAGE_SIDE))
+    return encode_jpeg(center_on_square(small), PADDED_QUALITY)
 
 
 def encode_jpeg(picture: Image.Image, quality: int) -> bytes:

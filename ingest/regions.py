@@ -6,16 +6,11 @@ by the next one, and an image with a stamp has all its regions.
 N boxes · D dimensions
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from PIL import Image
-
-from clip_vectorizer.boxes import place
 from clip_vectorizer.errors import ImageRefused, SidecarRefused
-from clip_vectorizer.images.line_grid import measure_line_grid
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.region_crops import cut_region
@@ -23,15 +18,13 @@ from clip_vectorizer.vectors import Vectors
 from ingest.embed import Embedder, StoreChange, describe_refusal
 from ingest.items import ItemOutcome, RegionResult, RegionTask, Status
 from ingest.region_boxes import PlacedBox, PlacedBoxes, place_corners, place_given, place_grid, place_shares
+from ingest.region_cuts import add_line_grids, encode_crop, place_crops
 from ingest.region_memory import RegionMemory
 from ingest.region_methods import RegionKind, RegionMethod, RegionRecipe
 from ingest.retry import Patience
 from ingest.store.base import ImageRegionStore, Refusal, RegionObject
 
 FLUSH_CROPS = 64  # crops in a request to the sidecar
-CROP_SIDE = 1024  # pixels; several times the input of any model
-MAX_PNG_PIXELS = 512 * 512  # crops are without loss up to here
-JPEG_QUALITY = 95
 
 
 class RegionProposer(Protocol):
@@ -131,6 +124,9 @@ class RegionMaker:
 
     def _cut(self, change: StoreChange, proposals: Sequence[PlacedBox] | None) -> CutRegions:
         task = require_task(change)
+        if task.crops:
+            files = [each.file for each in task.crops] if self.embedder else []
+            return CutRegions(change, task, place_crops(task.crops), files)
         pixels = decode_image(task.picture, self.decode).pixels
         if proposals is not None:
             placed = place_shares(proposals, self.method.limit)
@@ -191,12 +187,6 @@ def separate_equal(changes: Sequence[StoreChange]) -> tuple[Sequence[StoreChange
     return list(first.values()), again
 
 
-def add_line_grids(placed: PlacedBoxes, picture: Image.Image) -> PlacedBoxes:
-    grids = [measure_line_grid(picture.crop(place(each.box, *picture.size)), each.corner) for each in placed.boxes]
-    pairs = zip(placed.boxes, grids, strict=True)
-    return replace(placed, boxes=tuple(replace(box, line_grid=grid.to_text()) for box, grid in pairs))
-
-
 def add_region_vectors(placed: PlacedBoxes, vectors: Sequence[Vectors]) -> PlacedBoxes:
     boxes = zip(placed.boxes, vectors, strict=True)
     return replace(placed, boxes=tuple(replace(box, vector_d=vector_d) for box, vector_d in boxes))
@@ -221,15 +211,3 @@ def build_region(cut: CutRegions, rank: int, vector_d: Vectors, method: RegionMe
 
 def fail_change(change: StoreChange, reason: str) -> ItemOutcome:
     return ItemOutcome(change.key, Status.FAILED, reason, change.source)
-
-
-def encode_crop(crop: Image.Image) -> bytes:
-    if max(crop.size) > CROP_SIDE:
-        crop.thumbnail((CROP_SIDE, CROP_SIDE))
-    crop.info.clear()
-    file = io.BytesIO()
-    if crop.width * crop.height <= MAX_PNG_PIXELS:
-        crop.save(file, "PNG", compress_level=1)
-    else:
-        crop.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return file.getvalue()

@@ -15,9 +15,9 @@ from clip_vectorizer.boxes import CORNER_HEIGHT, CORNER_WIDTH
 from clip_vectorizer.database import schema
 from clip_vectorizer.images.pdf_objects import count_objects
 from ingest.items import MetadataValue
-from ingest.page_pixels import PageRows
+from ingest.page_pixels import PagePixels
 
-DARK = 128  # of 255, of the green that is most of what is seen as bright
+DARK = 128  # of 255
 INK_STEP = 4  # every fourth pixel of every fourth row is counted: all of them take as long as a tenth of the drawing
 MAX_BLOCK_CHARACTERS = 2000
 MAX_TEXT_CHARACTERS = 200_000  # of a page whose words are looked for
@@ -52,10 +52,10 @@ def read_page_facts(page: pypdfium2.PdfPage) -> PageFacts:
     return PageFacts(counts.segments, counts.images, characters, block_text, round(width, 1), round(height, 1))
 
 
-def measure_ink(pixels_hs: PageRows, width: int) -> float:
-    """Return the share of dark pixels of a drawn page, 0..1; (H, S): rows of S bytes, four a pixel, R G B X."""
-    green = pixels_hs[::INK_STEP, 1 : 4 * width : 4 * INK_STEP]
-    return round(int(np.count_nonzero(green < DARK)) / int(green.size), 6)
+def measure_ink(pixels: PagePixels) -> float:
+    """Return the share of dark pixels of a drawn page, 0..1."""
+    levels = pixels.greens[::INK_STEP, ::INK_STEP]
+    return round(int(np.count_nonzero(levels < DARK)) / int(levels.size), 6)
 
 
 def read_text_facts(page: pypdfium2.PdfPage) -> tuple[int, str]:

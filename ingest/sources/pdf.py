@@ -84,8 +84,8 @@ class PageBitmap:
     facts: PageFacts
 
     def finish(self) -> DrawnPage:
-        ink = measure_ink(self.rows_hs, self.width)
-        return DrawnPage(PagePixels.build(self.rows_hs, self.width), replace(self.facts, ink=ink))
+        pixels = PagePixels.build(self.rows_hs, self.width)
+        return DrawnPage(pixels, replace(self.facts, ink=measure_ink(pixels)))
 
 
 @contextmanager
