@@ -345,7 +345,8 @@ CASES = {
         {
             "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
             "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda",
-            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--resume": FLAG,
+            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--pdf-password": "geheim", 
+            "--resume": FLAG,
         },
         lambda values: SimclrPlan(**values),
         needs=lambda _: ("SOURCE", "--output"),
