@@ -73,10 +73,10 @@ def test_the_verdicts_of_a_table_follow_from_its_intervals(name: str) -> None:
 
 
 def test_new_blocks_replace_old_ones_and_nothing_else() -> None:
-    once = replace_blocks(PAGE.text, measured())
-    assert replace_blocks(once, measured()) == once
+    once = replace_blocks(PAGE.text, today().items())
+    assert replace_blocks(once, today().items()) == once
     assert [line for line in once.splitlines() if line.startswith("#")] == [
         line for line in PAGE.text.splitlines() if line.startswith("#")
     ]
     with pytest.raises(ValueError, match="lacks"):
-        replace_blocks("no blocks", measured())
+        replace_blocks("no blocks", today().items())
