@@ -5,7 +5,7 @@
 Without --write it prints the tables as the page has them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -43,7 +43,7 @@ def main(write: bool) -> None:
     with connect_sidecar(MODEL, None, show_progress) as sidecar:
         findings = measure_limits(folder, sidecar, show_progress, language=LANGUAGE)
     if write:
-        PAGE.write_text(replace_blocks(PAGE.read_text(encoding="utf-8"), findings), encoding="utf-8")
+        PAGE.write_text(replace_blocks(PAGE.read_text(encoding="utf-8"), list_blocks(findings)), encoding="utf-8")
         write_pictures(folder)
     else:
         click.echo("\n\n".join(f"{name}\n\n{text}" for name, text in list_blocks(findings)))
@@ -53,9 +53,9 @@ def show_progress(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def replace_blocks(page: str, findings: LimitFindings) -> str:
-    """Return the page with new blocks. Raises ValueError for a page that lacks one."""
-    for name, text in list_blocks(findings):
+def replace_blocks(page: str, blocks: Iterable[tuple[str, str]]) -> str:
+    """Return the page with new `blocks`, each with its name. Raises ValueError for a page that lacks one."""
+    for name, text in blocks:
         before, _, rest = page.partition(begin_of(name))
         _, end, after = rest.partition(END)
         if not end:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -109,8 +110,10 @@ class ExitCodeCommand(click.Command):
         self.rules = rules
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:  # as shell completion parses an unfinished line
+            check_values(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
             check_rules(ctx, self.rules)
         return rest
 
@@ -265,6 +268,21 @@ class InterruptGuard:
 def exit_with_error(sentence: str, exit_code: int) -> NoReturn:
     click.echo(escape_text(sentence), err=True)
     sys.exit(exit_code)
+
+
+def check_values(context: click.Context, words: Sequence[str]) -> None:
+    """Raises click.UsageError for an option without its value, which click would take from the option after it."""
+    options = [each for each in context.command.params if isinstance(each, click.Option)]
+    names = {name for each in options for name in (*each.opts, *each.secondary_opts)}
+    with_value = {name: each for each in options if not (each.is_flag or each.count) for name in each.opts}
+    for option, following in pairwise(takewhile(lambda word: word != "--", words)):
+        if option in with_value and following in names:
+            value = with_value[option].make_metavar(context)
+            raise click.UsageError(
+                f"{option} has no value: {following} follows it; write {option} {value}, or "
+                f"{option}={following} if that is the value",
+                context,
+            )
 
 
 def check_rules(context: click.Context, rules: Iterable[OptionRule]) -> None:

@@ -1,7 +1,7 @@
 """Click options that several commands share: of the connections, the collection and the output."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -24,6 +24,13 @@ class SecretOption(click.Option):
             return read_secret(os.environ, str(self.envvar)) or None
         except SettingsError as error:
             raise click.UsageError(str(error), ctx) from error
+
+
+class PasswordType(click.types.StringParamType):
+    """A text; a variable may have several, one a line, because a password may have spaces."""
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return [line for line in rv.splitlines() if line]
 
 
 def weaviate_options(command: CommandT) -> CommandT:
@@ -87,6 +94,16 @@ consistency_option = click.option(
     type=click.Choice(["ONE", "QUORUM", "ALL"], case_sensitive=False),
     show_default="Weaviate's",
     help="How many replicas must answer.",
+)
+pdf_password_option = click.option(
+    "--pdf-password",
+    "pdf_passwords",
+    multiple=True,
+    type=PasswordType(),
+    envvar="CLIP_PDF_PASSWORD",
+    show_envvar=True,
+    metavar="PASSWORD",
+    help="For encrypted PDF files: each is tried. The variable, one a line, is not shown in lists of processes.",
 )
 ALLOW_ADDRESS = ("--allow-address", "allow_addresses")
 ALLOW_ADDRESS_ATTRIBUTES: dict[str, Any] = {

@@ -212,6 +212,10 @@ class InputError(VectorizerError):
     exit_code = 2
 
 
+class PdfPasswordNeeded(InputError):
+    """A PDF file that no given password opens."""
+
+
 class AddressRefused(InputError):
     """`address` is the numeric one, "" where it is unknown; `kind` is what is wrong with it."""
 

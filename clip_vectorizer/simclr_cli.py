@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, SpecialCase
+from clip_vectorizer.common_options import pdf_password_option
+from clip_vectorizer.images.pdf_passwords import parse_passwords
 from clip_vectorizer.train_cli import device_option, output_option, precision_option, seed_option, source_argument
 from clip_vectorizer.training.simclr.plan import SIDES, SimclrPlan
 
@@ -85,8 +87,9 @@ VIEWS = SimclrPlan(Path(), Path())  # the defaults
     show_default=True,
     help="Steps between checkpoints.",
 )
+@pdf_password_option
 @click.option("--resume", is_flag=True, help="Continue the training in --output from its checkpoint.")
-def simclr(side: str, **options: Any) -> None:
+def simclr(side: str, pdf_passwords: tuple[str, ...], **options: Any) -> None:
     """Train a ResNet-18 on the pages of SOURCE, a folder of images and PDF files, without any label or text (SimCLR).
 
     Two views of a page that differ as two scans do are to be nearer to each other than to views of other pages. The
@@ -102,5 +105,6 @@ def simclr(side: str, **options: Any) -> None:
     from clip_vectorizer.training.simclr.run import train_simclr
 
     with StepDisplay() as progress:
-        folder = train_simclr(SimclrPlan(side=int(side), **options), progress)
+        passwords = parse_passwords(pdf_passwords)
+        folder = train_simclr(SimclrPlan(side=int(side), pdf_passwords=passwords, **options), progress)
     click.echo(f"local-dir:{folder.resolve()}")

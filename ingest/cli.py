@@ -1,6 +1,6 @@
 """The command `clip-ingest`: its options, which of them work together, its help."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from clip_vectorizer.common_options import (
     ALLOW_ADDRESS_ATTRIBUTES,
     VECTORIZER_OPTIONS,
     WEAVIATE_OPTIONS,
+    pdf_password_option,
     vectorizer_key_option,
     weaviate_options,
 )
@@ -41,13 +42,6 @@ from ingest.choices import (
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 FILE_PATH = click.Path(dir_okay=False, path_type=Path)
 MODULE, CLIENT = "module", "client"  # who sends images to the sidecar
-
-
-class PasswordType(click.types.StringParamType):
-    """A text; a variable may have several, one a line, because a password may have spaces."""
-
-    def split_envvar_value(self, rv: str) -> Sequence[str]:
-        return [line for line in rv.splitlines() if line]
 
 
 TARGET_OPTIONS = (
@@ -103,16 +97,7 @@ READING_OPTIONS = (
     click.option(
         "--dpi", type=click.IntRange(10, 1200), default=DPI, metavar="N", show_default=True, help="For PDF pages."
     ),
-    click.option(
-        "--pdf-password",
-        "pdf_passwords",
-        multiple=True,
-        type=PasswordType(),
-        envvar="CLIP_PDF_PASSWORD",
-        show_envvar=True,
-        metavar="PASSWORD",
-        help="For encrypted PDF files: each is tried. The variable, one a line, is not shown in lists of processes.",
-    ),
+    pdf_password_option,
     click.option(
         "--least-decoded",
         type=click.FloatRange(0, 1),

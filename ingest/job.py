@@ -16,6 +16,7 @@ from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.database.schema import METADATA_PROPERTIES, property_name
 from clip_vectorizer.defaults import DEFAULT_VECTORIZER_URL, IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.pdf_passwords import parse_passwords
 from clip_vectorizer.images.settings import DecodeSettings
 from ingest.choices import Fit, Keep
 from ingest.embed import Embedder, SidecarEmbedder
@@ -31,7 +32,7 @@ from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import FailedItems, IngestReport
 from ingest.retry import Patience
 from ingest.sources import open_sources
-from ingest.sources.base import PdfPassword, PropertyColumn, Source, SourceOptions
+from ingest.sources.base import PropertyColumn, Source, SourceOptions
 from ingest.store.base import ImageStore, ReadOnlyStore
 from ingest.store.open import open_store
 from ingest.watch import ChangeFilter, RoundComplete, iterate_rounds
@@ -288,7 +289,7 @@ def build_source_options(values: Mapping[str, Any]) -> SourceOptions:
         hidden=values["hidden"],
         fit=Fit(values["fit"]) if values["fit"] else None,
         dpi=values["dpi"],
-        pdf_passwords=tuple(map(parse_password, values["pdf_passwords"])),
+        pdf_passwords=parse_passwords(values["pdf_passwords"]),
         frames=values["frames"],
         exif=values["exif"],
         columns=tuple(map(parse_column, values["columns"])),
@@ -307,12 +308,6 @@ def check_addresses(words: tuple[str, ...]) -> tuple[str, ...]:
     """Raises InputError before anything is read."""
     AddressGuard.parse(words)
     return words
-
-
-def parse_password(text: str) -> PdfPassword:
-    if not text:
-        raise InputError("--pdf-password is empty (an unset variable?); remove it, or name a password")
-    return PdfPassword(text)
 
 
 def parse_column(text: str) -> PropertyColumn:

@@ -26,6 +26,25 @@ def test_an_error_ends_a_command_with_a_sentence_and_its_code(error: BaseExcepti
     assert (result.exit_code, result.stderr.strip()) == (code, sentence)
 
 
+def test_the_name_of_an_option_is_a_value_where_it_is_written_as_one() -> None:
+    @click.command(cls=ExitCodeCommand)
+    @click.option("--name")
+    @click.option("--loud", is_flag=True)
+    @click.argument("words", nargs=-1)
+    def command(name: str, loud: bool, words: tuple[str, ...]) -> None:
+        click.echo(f"{name} {loud} {' '.join(words)}")
+
+    def run(*words: str) -> str:
+        return CliRunner().invoke(command, words).output.strip()
+
+    assert run("--name=--loud") == "--loud False"
+    assert run("--name", "--louder", "--loud") == "--louder True"
+    assert run("--loud", "--", "--name", "--loud") == "None True --name --loud"
+    assert run("--name", "--loud").endswith(
+        "--name has no value: --loud follows it; write --name TEXT, or --name=--loud if that is the value"
+    )
+
+
 @pytest.mark.parametrize("ending", ["returns", "exits"])
 def test_a_ctrl_c_that_a_callback_ate_still_ends_in_130(ending: str) -> None:
     @click.command(cls=ExitCodeCommand)

@@ -345,7 +345,8 @@ CASES = {
         {
             "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
             "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda",
-            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--resume": FLAG,
+            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--pdf-password": "geheim", 
+            "--resume": FLAG,
         },
         lambda values: SimclrPlan(**values),
         needs=lambda _: ("SOURCE", "--output"),
@@ -519,6 +520,10 @@ def test_each_pair_of_options_works_together_or_is_refused(name: str) -> None:
         ),
         ("clip-vectorizer serve --model emoji --attend-padding 6", "give --model taiyi:TEXT,IMAGE, or remove it"),
         ("clip-vectorizer serve --model taiyi:a,b --architecture ViT-B-32", "remove it"),
+        ("clip-ingest x --ray --regions grid", "--ray has no value: --regions follows it; write --ray ADDRESS, or"),
+        ("clip-ingest --report --json x", "or --report=--json if that is the value"),
+        ("clip-search owl --where --json", "--where has no value: --json follows it"),
+        ("clip-search owl --regions --group-by label", "remove --group-by, or remove --regions"),
     ],
 )
 def test_an_option_without_effect_is_refused_with_what_to_do(line: str, sentence: str) -> None:

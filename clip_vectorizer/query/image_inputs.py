@@ -117,6 +117,8 @@ def name_image(image: ImageInput, index: int) -> str:
 def read_or_error(image: ImageInput, guard: AddressGuard) -> bytes | InputError:
     try:
         return read_image_bytes(image, guard)
+    except IsADirectoryError:
+        return InputError("a folder, and one image is expected; name a file in it")
     except OSError as error:
         return InputError(error.strerror or str(error))
     except InputError as error:

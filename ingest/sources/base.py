@@ -6,12 +6,11 @@ one of an image, one per page of a PDF file.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from stringprep import in_table_b1, in_table_c12
 from typing import BinaryIO, Protocol
-from unicodedata import normalize
 
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 from ingest.choices import DPI, Fit
 from ingest.items import Facts, ItemOutcome, SourceItem
 
@@ -64,18 +63,6 @@ class PropertyColumn:
     name: str
     property: str
     type: str = ""  # text, int, number, boolean, date; "": the type in the file, which is text in a CSV file
-
-
-@dataclass(frozen=True, slots=True)
-class PdfPassword:
-    """A secret: neither its `repr` nor a stamp contains it."""
-
-    value: str = field(repr=False)
-
-    def list_forms(self) -> Sequence[str]:
-        """Return the password as typed, and as PDF 2.0 normalizes it (SASLprep, RFC 4013) if that differs."""
-        mapped = "".join(" " if in_table_c12(each) else each for each in self.value if not in_table_b1(each))
-        return list(dict.fromkeys((self.value, normalize("NFKC", mapped))))
 
 
 @dataclass(frozen=True, slots=True)

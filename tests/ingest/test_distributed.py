@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from clip_vectorizer.database.connection import ConnectionSettings
 from clip_vectorizer.errors import InputError, SidecarRefused, SidecarUnreachable, VectorizerError
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 from clip_vectorizer.vectors import Vectors
 from ingest.distributed import ingest_with_ray
 from ingest.distributed.connections import RotatingEmbedder, make_picklable
@@ -35,7 +36,7 @@ from ingest.prune import PruneLimit
 from ingest.report import IngestReport
 from ingest.retry import Patience
 from ingest.sources import open_sources
-from ingest.sources.base import PdfPassword, SkippedFile, SourceOptions
+from ingest.sources.base import SkippedFile, SourceOptions
 from ingest.stages import SizeLimit
 from ingest.upload import upload
 from tests.ingest.fakes import BROKEN, FakeEmbedder, FakeStore, ListSource, pictures, png

@@ -6,6 +6,7 @@ import click
 import pytest
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 from ingest.choices import Fit, Keep
 from ingest.cli import main
 from ingest.distributed.cluster import RaySettings
@@ -15,7 +16,7 @@ from ingest.job import IngestJob, build_job, parse_column
 from ingest.listing import Shard
 from ingest.prune import PruneLimit
 from ingest.report import IngestReport, ReportFile
-from ingest.sources.base import PdfPassword, PropertyColumn
+from ingest.sources.base import PropertyColumn
 
 
 def job(*arguments: str) -> IngestJob:

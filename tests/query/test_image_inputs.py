@@ -58,7 +58,7 @@ def test_unreadable_files_are_reported_in_place_and_by_name(tmp_path: Path) -> N
         "",
         "No such file or directory",
         "the file is empty (0 bytes)",
-        "Is a directory",
+        "a folder, and one image is expected; name a file in it",
         "not an image",
         "",
     ]

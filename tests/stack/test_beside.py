@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from ingest.embedded import LocalSidecar
 from ingest.reindex.reindex import ImageSources, reindex
 from ingest.report import IngestReport
 from tests.documents import page
-from tests.stack.conftest import New, Run
+from tests.stack.acceptance.in_process import Command, ran
+from tests.stack.conftest import New
 from tests.stack.images import png
 from tests.stack.storing import Pictures, Place, many
-from tests.stack.support import EXAMPLES
+from tests.stack.support import EXAMPLES, Stack
 from tests.training.simclr.drawn import draw_page, save_pdf
 
 pytestmark = pytest.mark.stack
@@ -32,7 +34,13 @@ SERVED_URL = "http://localhost:9191"
 
 
 @pytest.fixture(scope="module")
-def pages_url(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def run(stack: Stack) -> Command:
+    """Runs a command inside the test process: a start takes seconds."""
+    return partial(ran, stack.env)
+
+
+@pytest.fixture(scope="module")
+def pages_url(run: Command, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sidecar with a ResNet-18 of random weights: its neighbours are not those of a CLIP."""
     output = tmp_path_factory.mktemp("model") / "pages"
     name = run("clip-vectorizer", "train", "simclr", EXAMPLES, "--steps", "0", "--seed", "3", "--output", output).stdout
@@ -41,14 +49,14 @@ def pages_url(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.fixture(scope="module")
-def lemons(run: Run, collection: str) -> list[str]:
+def lemons(run: Command, collection: str) -> list[str]:
     """Some drawings, ingested; the paths of a search by words."""
     run("clip-ingest", EXAMPLES / "fruit", "--collection", collection)
     return [hit["path"] for hit in find(run, collection, "a yellow lemon")]
 
 
 @pytest.fixture(scope="module")
-def fruit(run: Run, collection: str, lemons: list[str], pages_url: str) -> str:
+def fruit(run: Command, collection: str, lemons: list[str], pages_url: str) -> str:
     """The collection of these drawings, with vectors of both models."""
     words = ("--reindex", "--beside", "--vectorizer-url", pages_url, "--collection", collection, "--json")
     added = json.loads(run("clip-ingest", EXAMPLES / "fruit", *words).stdout)
@@ -56,12 +64,12 @@ def fruit(run: Run, collection: str, lemons: list[str], pages_url: str) -> str:
     return collection
 
 
-def find(run: Run, fruit: str, *words: str | Path) -> list[dict[str, Any]]:
+def find(run: Command, fruit: str, *words: str | Path) -> list[dict[str, Any]]:
     lines = run("clip-search", *words, "--collection", fruit, "--json", "--limit", "30").stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 
-def test_like_searches_the_vectors_of_the_sidecars_model(run: Run, fruit: str, pages_url: str) -> None:
+def test_like_searches_the_vectors_of_the_sidecars_model(run: Command, fruit: str, pages_url: str) -> None:
     first = find(run, fruit, "--like", LEMON)
     second = find(run, fruit, "--like", LEMON, "--vectorizer-url", pages_url)
     assert {hit["path"] for hit in first} == {hit["path"] for hit in second} == {file.name for file in FRUIT} - {LEMON}
@@ -74,11 +82,13 @@ def test_like_searches_the_vectors_of_the_sidecars_model(run: Run, fruit: str, p
     assert [hit["path"] for hit in first] != [hit["path"] for hit in second]
 
 
-def test_a_file_is_searched_by_the_second_model_and_found_first(run: Run, fruit: str, pages_url: str) -> None:
+def test_a_file_is_searched_by_the_second_model_and_found_first(run: Command, fruit: str, pages_url: str) -> None:
     assert find(run, fruit, "--image", FRUIT[0], "--vectorizer-url", pages_url)[0]["path"] == FRUIT[0].name
 
 
-def test_words_and_labels_stay_with_the_first_model(run: Run, fruit: str, lemons: list[str], pages_url: str) -> None:
+def test_words_and_labels_stay_with_the_first_model(
+    run: Command, fruit: str, lemons: list[str], pages_url: str
+) -> None:
     assert [hit["path"] for hit in find(run, fruit, "a yellow lemon")] == lemons
     labels = ("--labels", "lemon,grapes", "--collection", fruit, "--json")
     sorted_by_first = run("clip-classify", *labels).stdout.splitlines()
@@ -90,7 +100,7 @@ def test_words_and_labels_stay_with_the_first_model(run: Run, fruit: str, lemons
 
 
 def test_changes_keep_both_vectors_and_what_is_new_gets_the_second_later(
-    run: Run, fruit: str, pages_url: str, tmp_path: Path
+    run: Command, fruit: str, pages_url: str, tmp_path: Path
 ) -> None:
     for file in FRUIT:
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -134,7 +144,7 @@ def test_a_later_run_adds_what_is_missing_and_no_ingest_is_held_up(
 
 
 def test_the_lines_of_the_page_work_one_after_another(
-    run: Run, new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Command, new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All pages of `scans.pdf` are found by both models."""
     collection = new().collection
@@ -152,8 +162,8 @@ def test_the_lines_of_the_page_work_one_after_another(
             elif command == "clip-vectorizer":
                 run(command, *words)
             else:
-                ran = run(command, *words, "--collection", collection, "--json")
-                found += [{hit["path"] for hit in ran.rows}] if command == "clip-search" else []
+                done = run(command, *words, "--collection", collection, "--json")
+                found += [{hit["path"] for hit in done.rows}] if command == "clip-search" else []
     assert found == [pages - {"scans.pdf#page=2"}] * 2
 
 

@@ -25,7 +25,9 @@ from clip_vectorizer.database.schema import (
     PAGE_WIDTH,
     PATH_SEGMENTS,
 )
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.images.line_grid import LineGrid, measure_line_grid
+from clip_vectorizer.images.pdf_files import OpenDocument, open_document
 from clip_vectorizer.images.pdf_objects import count_objects
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.pages_corpus import PageRecord
@@ -90,19 +92,19 @@ def draw_file(file: Path, records: Sequence[PageRecord], folder: Path) -> Iterat
         yield from [f"the file cannot be read ({error.strerror})"] * len(records)
         return
     digest = hashlib.sha256(data).hexdigest()[:24]
-    pdf: pypdfium2.PdfDocument | None = None
+    opened: OpenDocument | None = None
     for record in records:
         stem = folder / f"{digest}-{record.page}-v{VIEWS_VERSION}"
         if (kept := read_kept(record, stem)) is not None:
             yield kept
             continue
         try:
-            pdf = pdf or pypdfium2.PdfDocument(data)
-            yield draw_page(pdf, record, stem)
-        except (pypdfium2.PdfiumError, ValueError, IndexError) as error:
-            yield f"the page cannot be drawn ({error})"
-    if pdf is not None:
-        pdf.close()
+            opened = opened or open_document(io.BytesIO(data))
+            yield draw_page(opened, record, stem)
+        except InputError as error:
+            yield str(error)
+    if opened is not None:
+        opened.close()
 
 
 def read_kept(record: PageRecord, stem: Path) -> PageView | None:
@@ -115,19 +117,11 @@ def read_kept(record: PageRecord, stem: Path) -> PageView | None:
     return None
 
 
-def draw_page(pdf: pypdfium2.PdfDocument, record: PageRecord, stem: Path) -> PageView:
-    """Raises PdfiumError, IndexError or ValueError for a page that cannot be drawn."""
-    if record.page > len(pdf):
-        raise IndexError(f"the file has {len(pdf)}")
-    page = pdf[record.page - 1]
-    try:
-        size = page.get_size()
-        if not 0 < min(size) <= max(size) < 1e6:
-            raise ValueError(f"its size is {size[0]:g} x {size[1]:g} points")
-        picture: Image.Image = page.render(scale=DRAWN_SIDE / max(size)).to_pil().convert("RGB")
+def draw_page(opened: OpenDocument, record: PageRecord, stem: Path) -> PageView:
+    """Raises InputError for a page that cannot be drawn."""
+    with opened.open_page(record.page) as page:
+        picture: Image.Image = page.render(scale=DRAWN_SIDE / max(page.get_size())).to_pil().convert("RGB")
         facts = measure_facts(page, picture)
-    finally:
-        page.close()
     corner = cut_corner(picture)
     squares = {CENTRE: cut_centre(picture), PADDED: center_on_square(picture), CORNER: center_on_square(corner)}
     for name, square in squares.items():

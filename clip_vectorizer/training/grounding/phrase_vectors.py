@@ -19,6 +19,7 @@ from clip_vectorizer.training.templates import TEMPLATES
 from clip_vectorizer.vectors import Vectors
 
 TEXTS_PER_PASS = 256
+CAPTION_VARIANT = 1  # of `encode_variants`
 
 
 class PhraseVectors:
@@ -38,6 +39,10 @@ class PhraseVectors:
     def draw_all(self, rng: random.Random) -> Tensor:
         """Return (N, D): the same kind of phrase for all concepts."""
         return rng.choice(self._variants[rng.choice(LANGUAGES)])
+
+    def caption_names(self, language: str) -> Vectors:
+        """Return (N, D): each concept's name as a caption has it, "a red apple"."""
+        return self._variants[language][CAPTION_VARIANT].numpy()
 
     @classmethod
     def load(cls, file: Path, encoder: Encoder, concepts: Sequence[Concept]) -> "PhraseVectors":

@@ -37,9 +37,8 @@ from clip_vectorizer.training.contrastive import WeightAverage, learning_rate
 from clip_vectorizer.training.drawings import Concept, fetch_packages, load_concepts
 from clip_vectorizer.training.emoji import flush_denormals
 from clip_vectorizer.training.grounding.calibrate import fit_calibrations
-from clip_vectorizer.training.grounding.captions import Thing, name_things
 from clip_vectorizer.training.grounding.lessons import compute_lesson, make_batch
-from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors, encode_in_passes
+from clip_vectorizer.training.grounding.phrase_vectors import PhraseVectors
 from clip_vectorizer.training.grounding.plan import GroundingPlan, HeadStage
 from clip_vectorizer.training.grounding.scene_art import SCENE_STYLES, SceneArt, map_art
 from clip_vectorizer.training.grounding.scene_pool import EndlessScenes, ScenePool, SceneSource, Teacher
@@ -75,7 +74,8 @@ def train_grounding(plan: GroundingPlan) -> None:
 
         network.load_state_dict(load_or_train(plan.work / f"{name}.safetensors", plan.stage.steps, train))
         copy_model(model, plan.output)
-        export_head(network.eval(), encoder, art, concepts, plan)
+        names = quantize_names(phrases.caption_names("en"))
+        export_head(network.eval(), encoder, art, concepts, names, plan)
 
 
 def open_scenes(
@@ -112,11 +112,15 @@ def copy_model(source: Path, target: Path) -> None:
 
 
 def export_head(
-    network: RegionNetwork, encoder: Encoder, art: SceneArt, concepts: Sequence[Concept], plan: GroundingPlan
+    network: RegionNetwork,
+    encoder: Encoder,
+    art: SceneArt,
+    concepts: Sequence[Concept],
+    names: Tensor,
+    plan: GroundingPlan,
 ) -> None:
-    """Calibrate the head, for each kind of vectors, and write its file with the names that compete."""
+    """Calibrate the head, for each kind of vectors, and write its file with the `names` that compete (int8)."""
     stage = plan.stage
-    names = quantize_names(encode_in_passes(encoder, [name_things(Thing(each.name_en, 1), "en") for each in concepts]))
     grounder = HeadGrounder(network, encoder, HeadParts(read_vocabulary(names), {}))
     calibrations = fit_calibrations(grounder, art, stage.scenes, concepts, stage.calibration)
     weights = select_own_weights(network, network.state_dict(), stage.tuned)

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clip_vectorizer.errors import ImageRefused, InputError
+from clip_vectorizer.errors import ImageRefused, InputError, PdfPasswordNeeded
 from clip_vectorizer.image_files import is_image_file
 from clip_vectorizer.images.opener import decode_image
+from clip_vectorizer.images.pdf_files import Passwords, open_pdf
 from clip_vectorizer.models.image_only import LUMA
 from clip_vectorizer.models.preprocess import PixelRecipe, prepare_pixels
 from clip_vectorizer.progress import SILENT, StepProgress
 from clip_vectorizer.training.captioned_images import walk_files
-from clip_vectorizer.training.simclr.pdf_pages import PdfPages
+from clip_vectorizer.training.simclr.pdf_pages import draw_grey_page
 from clip_vectorizer.vectors import Pixels
 
 DRAWN_SHARE = 1.5  # of a view's side: a crop of .3 of the area, enlarged to the view, then loses little
@@ -47,7 +48,9 @@ class DrawnPages:
         return hashlib.sha256(json.dumps(list(self.keys)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_pages(source: Path, folder: Path, side: int, progress: StepProgress = SILENT) -> DrawnPages:
+def load_pages(
+    source: Path, folder: Path, side: int, progress: StepProgress = SILENT, passwords: Passwords = ()
+) -> DrawnPages:
     """Return the pages of `source`, for views of `side` pixels; drawn into `folder`, unless they are there already.
 
     Files that cannot be read are named and left out, and of equal pages all but one. Raises InputError where there are
@@ -55,10 +58,10 @@ def load_pages(source: Path, folder: Path, side: int, progress: StepProgress = S
     """
     files, drawn_side = list_files(source), round(side * DRAWN_SHARE)
     digest = digest_files(files, drawn_side)
-    if (found := read_drawn(folder, digest, drawn_side)) is None:
-        draw_pages(source, files, folder, drawn_side, progress)
+    if (found := read_drawn(folder, digest, drawn_side, bool(passwords))) is None:
+        draw_pages(source, files, folder, drawn_side, passwords, progress)
         (folder / f"{INDEX}.part").replace(folder / INDEX)
-        found = read_drawn(folder, digest, drawn_side)
+        found = read_drawn(folder, digest, drawn_side, False)
     if found is None or len(found.keys) < LEAST_PAGES:
         count = len(found.keys) if found else 0
         raise InputError(
@@ -89,12 +92,13 @@ def digest_files(files: Sequence[tuple[str, Path]], drawn_side: int) -> str:
     return hashlib.sha256(repr((stats, drawn_side)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_drawn(folder: Path, digest: str, drawn_side: int) -> DrawnPages | None:
-    """The pages that were drawn from the same files; None where there are others, or none."""
+def read_drawn(folder: Path, digest: str, drawn_side: int, with_passwords: bool) -> DrawnPages | None:
+    """The pages that were drawn from the same files; None where there are others, or none, or where a password that is
+    given now may open a file that was left out."""
     if not (folder / INDEX).is_file():
         return None
     index = json.loads((folder / INDEX).read_text("utf-8"))
-    if index["digest"] != digest:
+    if index["digest"] != digest or (with_passwords and index["locked"]):
         return None
     shape = (len(index["keys"]), drawn_side, drawn_side)
     empty = np.empty(shape, np.uint8)  # no file of 0 bytes can be mapped
@@ -102,48 +106,60 @@ def read_drawn(folder: Path, digest: str, drawn_side: int) -> DrawnPages | None:
 
 
 def draw_pages(
-    source: Path, files: Sequence[tuple[str, Path]], folder: Path, drawn_side: int, progress: StepProgress
+    source: Path,
+    files: Sequence[tuple[str, Path]],
+    folder: Path,
+    drawn_side: int,
+    passwords: Passwords,
+    progress: StepProgress,
 ) -> None:
     """Write the pages, one after another, and then their index, which has the suffix of a draft."""
     progress.step(f"drawing the pages of {source}")
     shutil.rmtree(folder, ignore_errors=True) if (folder / DATA).exists() else None
     folder.mkdir(parents=True, exist_ok=True)
-    recipe, keys, seen = PixelRecipe(drawn_side, resize="longest", fill=255), [], set()
+    keys, seen, reader = [], set(), PictureReader(drawn_side, passwords, progress)
     with (folder / DATA).open("wb") as data:
-        for key, picture in iterate_pictures(files, recipe, progress):
+        for key, picture in reader.iterate(files):
             page = picture.tobytes()
             if (content := hashlib.blake2b(page, digest_size=16).digest()) not in seen:
                 seen.add(content)
                 keys.append(key)
                 data.write(page)
             progress.detail(f"{len(keys):,} pages")
-    index = {"digest": digest_files(files, drawn_side), "keys": keys}
+    index = {"digest": digest_files(files, drawn_side), "keys": keys, "locked": reader.locked}
     (folder / f"{INDEX}.part").write_text(json.dumps(index), encoding="utf-8")
 
 
-def iterate_pictures(
-    files: Sequence[tuple[str, Path]], recipe: PixelRecipe, progress: StepProgress
-) -> Iterator[tuple[str, GreyPages]]:
-    """Key and (C, C) of every page of every file; what cannot be read is noted with its reason."""
-    for key, file in files:
-        try:
-            if is_pdf(file):
-                yield from iterate_pdf(key, file, recipe, progress)
-            else:
-                yield key, draw_image(file, recipe)
-        except (InputError, ImageRefused, OSError) as error:
-            progress.note(f"{key} is skipped: {error}")
+class PictureReader:
+    """Draws files as squares; `locked` is the number of files that no password opened."""
 
+    def __init__(self, drawn_side: int, passwords: Passwords, progress: StepProgress) -> None:
+        self._recipe = PixelRecipe(drawn_side, resize="longest", fill=255)
+        self._passwords, self._progress = passwords, progress
+        self.locked = 0
 
-def iterate_pdf(key: str, file: Path, recipe: PixelRecipe, progress: StepProgress) -> Iterator[tuple[str, GreyPages]]:
-    with PdfPages(file) as pdf:
-        for number in range(len(pdf)):
+    def iterate(self, files: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, GreyPages]]:
+        """Key and (C, C) of every page of every file; what cannot be read is noted with its reason."""
+        for key, file in files:
             try:
-                picture = pdf.draw(number)
-            except InputError as error:
-                progress.note(f"{key} is skipped in part: {error}")
-                continue
-            yield f"{key}#page={number + 1}", to_grey(prepare_pixels(picture, recipe))
+                if is_pdf(file):
+                    yield from self._iterate_pdf(key, file)
+                else:
+                    yield key, draw_image(file, self._recipe)
+            except (InputError, ImageRefused, OSError) as error:
+                self.locked += isinstance(error, PdfPasswordNeeded)
+                self._progress.note(f"{key} is skipped: {error}")
+
+    def _iterate_pdf(self, key: str, file: Path) -> Iterator[tuple[str, GreyPages]]:
+        with open_pdf(lambda: file.open("rb"), self._passwords) as opened:
+            for number in range(1, len(opened.pdf) + 1):
+                page = f"{key}#page={number}"
+                try:
+                    picture = draw_grey_page(opened, number)
+                except InputError as error:
+                    self._progress.note(f"{page} is skipped: {error}")
+                    continue
+                yield page, to_grey(prepare_pixels(picture, self._recipe))
 
 
 def draw_image(file: Path, recipe: PixelRecipe) -> GreyPages:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 
 SIDES = (96, 128)  # pixels: multiples of 32, which the network halves five times
 WORK, PAGES = "training", "pages"  # folders in the output: checkpoint and curve; the pages, drawn small
@@ -27,6 +28,7 @@ class SimclrPlan:
     seed: int = 0
     checkpoint_steps: int = 50
     resume: bool = False
+    pdf_passwords: tuple[PdfPassword, ...] = ()
 
     @property
     def state(self) -> Path:

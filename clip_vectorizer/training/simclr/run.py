@@ -43,7 +43,7 @@ def train_simclr(plan: SimclrPlan, progress: StepProgress = SILENT) -> Path:
     if plan.steps == 0:
         network = SimclrNetwork(plan.seed)
     else:
-        run = SimclrRun(plan, load_pages(plan.source, plan.pages, plan.side, progress), progress)
+        run = SimclrRun(plan, load_pages(plan.source, plan.pages, plan.side, progress, plan.pdf_passwords), progress)
         run.train()
         network = run.network
     config = ImageOnlyConfig(ARCHITECTURE, plan.side, plan.describe())

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 from ingest.choices import Fit
 from ingest.items import UnusableFile
 from ingest.page_pixels import PagePixels
 from ingest.sources import pdf as pdf_module
-from ingest.sources.base import PdfPassword, SourceOptions
+from ingest.sources.base import SourceOptions
 from ingest.sources.pdf import MAX_OPEN_DOCUMENTS, compute_scale
 from ingest.sources.reading import MAX_PIXELS, open_regular
 from tests.ingest.sources.pdf_files import filled, pdf
@@ -95,9 +97,87 @@ def test_a_huge_page_is_drawn_smaller_and_not_refused() -> None:
     assert 14_400 * compute_scale((14_400.0, 1.0), 9600) < 65_500
 
 
+@pytest.mark.parametrize(
+    ("media", "extra", "size", "red"),
+    [
+        ("-100 -50 100 50", "", (200, 100), (5, 95)),
+        ("100 50 -100 -50", "", (200, 100), (5, 95)),  # two corners of a box, in any order
+        ("-100 -50 100 50", "/Rotate 90", (100, 200), (5, 5)),
+        ("-100 -50 500 450", "/CropBox[-100 -50 100 50]", (200, 100), (5, 95)),
+        ("-100 -50 100 50", "/CropBox[-900 -900 900 900]", (200, 100), (5, 95)),  # no more than the MediaBox
+        ("-100 -50 100 50", "/CropBox[300 300 400 400]", (200, 100), (5, 95)),  # outside of it: of no use
+        ("-100 -50 100 50", "/CropBox[300 300 400 400]/Rotate 90", (100, 200), (5, 5)),
+        ("-100 -50 100 50", "/UserUnit 2", (200, 100), (5, 95)),
+    ],
+)
+def test_a_page_is_its_crop_box_wherever_its_origin_is(
+    media: str, extra: str, size: tuple[int, int], red: tuple[int, int]
+) -> None:
+    [item] = items(expanded("x.pdf", pdf(filled("1 0 0", -100, -50, 20, 20), media=media, page=extra), dpi=72))
+    image = picture(item.read())
+    assert image.size == size and near(image.getpixel(red), RED)
+
+
+def test_an_a0_drawing_at_200_dots_per_inch_has_all_its_pixels_and_its_title_block() -> None:
+    [item] = items(expanded("x.pdf", pdf(filled("0 0 1", 3300, 0, 70, 60), media="0 0 3370 2384"), dpi=200))
+    image = picture(item.read())
+    assert image.size == (9362, 6623) and near(image.getpixel((9350, 6610)), BLUE)
+
+
+def test_boxes_that_are_none_spoil_no_other_page() -> None:
+    data = pdf(b"", filled("1 0 0", 0, 0, 200, 100), b"", b"")
+    for number, box in ((3, b"0 0 0 0"), (7, b"0 0 1e38 1e38"), (9, b"0 0 200 0.001")):
+        head = b"%d 0 obj<</Type/Page/Parent 2 0 R/MediaBox[" % number
+        data = data.replace(head + b"0 0 200 100", head + box)
+    pages = items(expanded("x.pdf", rebuilt(data), dpi=72))
+    assert len(pages) == 4 and near(picture(pages[1].read()).getpixel((9, 9)), RED)
+    for page in (pages[0], pages[2], pages[3]):
+        try:
+            assert min(picture(page.read()).size) > 0
+        except UnusableFile as problem:
+            assert "cannot be drawn" in str(problem)
+
+
+def test_of_a_file_cut_off_at_three_fifths_pages_are_drawn_or_named() -> None:
+    whole = pdf(*[filled("1 0 0", 0, 0, 200, 100) + b" 0 0 m %d 9 l S" % page for page in range(10)])
+    pages = items(expanded("x.pdf", whole[: int(len(whole) * 0.6)]))
+    drawn, reasons = 0, []
+    for each in pages:
+        try:
+            assert near(picture(each.read()).getpixel((9, 9)), RED)
+            drawn += 1
+        except UnusableFile as problem:
+            reasons.append(str(problem))
+    assert len(pages) == 10 and drawn >= 5 and all("lost" in why or "cannot be drawn" in why for why in reasons)
+
+
+def test_three_thousand_pages_are_drawn_in_flat_memory(tmp_path: Path) -> None:
+    content = filled("1 0 0", 0, 0, 20, 20) + b" %" + b"x" * 6000  # 18 MB in all
+    file = written(tmp_path / "x.pdf", pdf(*[content] * 3000))
+    program = (
+        "import resource, sys\n"
+        "from functools import partial\n"
+        "from ingest.items import Facts\n"
+        "from ingest.sources.base import FileEntry, SourceOptions\n"
+        "from ingest.sources.file_types import expand_entry\n"
+        "from ingest.sources.reading import open_regular\n"
+        "entry = FileEntry('x.pdf', '/', '', partial(open_regular, sys.argv[1]), Facts)\n"
+        "peaks = []\n"
+        "for number, item in enumerate(expand_entry(entry, SourceOptions(dpi=20)), start=1):\n"
+        "    item.read()\n"
+        "    if number in (300, 3000):\n"
+        "        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+        "print(*peaks)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(file)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    early, late = map(int, done.stdout.split())  # MB
+    assert late - early < 30, f"{early} MB after 300 pages, {late} MB after 3,000"
+
+
 @pytest.mark.parametrize("size", [(0.0, 10.0), (float("nan"), 10.0), (float("inf"), 1.0), (-3.0, 1.0)])
 def test_a_page_without_a_size_cannot_be_drawn(size: tuple[float, float]) -> None:
-    with pytest.raises(UnusableFile, match="cannot be drawn"):
+    with pytest.raises(InputError, match="cannot be drawn"):
         compute_scale(size, 150)
 
 

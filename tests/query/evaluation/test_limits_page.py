@@ -26,6 +26,12 @@ def measured() -> LimitFindings:
     return measure_folder(EXAMPLES, ConstantEncoder())
 
 
+@cache
+def today() -> dict[str, str]:
+    """Blocks by name; their intervals take seconds to compute."""
+    return dict(list_blocks(measured()))
+
+
 def block(name: str) -> str:
     _, found, rest = PAGE.text.partition(begin_of(name))
     assert found, f"the page has no block {name!r}"
@@ -38,18 +44,17 @@ def read_table(text: str) -> list[dict[str, str]]:
 
 
 def test_the_page_has_a_block_for_every_table_and_for_how_they_were_made() -> None:
-    names = [name for name, _ in list_blocks(measured())]
-    assert re.findall(r"<!-- ([\w-]+): python", PAGE.text) == names
+    assert re.findall(r"<!-- ([\w-]+): python", PAGE.text) == list(today())
     assert re.search(r"Model `emoji`, revision `\w+`, inputs of \d+ pixels;\n.* cores", block(MADE_BY))
     assert "`python benchmarks/limits.py --write`" in block(MADE_BY)
 
 
 @pytest.mark.parametrize("name", [*SHARE_TABLES, "wording-spread", "differences"])
 def test_the_rows_of_a_table_are_those_of_the_code(name: str) -> None:
-    today = read_table(dict(list_blocks(measured()))[name])
+    computed = read_table(today()[name])
     written = read_table(block(name))
-    assert [list(row) for row in written] == [list(row) for row in today]
-    for old, new in zip(written, today, strict=True):
+    assert [list(row) for row in written] == [list(row) for row in computed]
+    for old, new in zip(written, computed, strict=True):
         assert {key: old[key] for key in old if key not in OF_THE_MODEL} == {
             key: new[key] for key in new if key not in OF_THE_MODEL
         }
@@ -68,10 +73,10 @@ def test_the_verdicts_of_a_table_follow_from_its_intervals(name: str) -> None:
 
 
 def test_new_blocks_replace_old_ones_and_nothing_else() -> None:
-    once = replace_blocks(PAGE.text, measured())
-    assert replace_blocks(once, measured()) == once
+    once = replace_blocks(PAGE.text, today().items())
+    assert replace_blocks(once, today().items()) == once
     assert [line for line in once.splitlines() if line.startswith("#")] == [
         line for line in PAGE.text.splitlines() if line.startswith("#")
     ]
     with pytest.raises(ValueError, match="lacks"):
-        replace_blocks("no blocks", measured())
+        replace_blocks("no blocks", today().items())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from clip_vectorizer.cli import main as clip_vectorizer
 from clip_vectorizer.query import Hit
 from clip_vectorizer.query.cli.classify import main as clip_classify
 from clip_vectorizer.query.cli.ground import main as clip_ground
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "clip-classify": clip_classify,
     "clip-ground": clip_ground,
     "clip-ingest": clip_ingest,
+    "clip-vectorizer": clip_vectorizer,
 }
 
 

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.images.pdf_passwords import PdfPassword
 from clip_vectorizer.progress import SilentProgress
 from clip_vectorizer.training.simclr.pages import DATA, load_pages
+from tests.ingest.sources.pdf_files import filled, pdf
 from tests.training.simclr.drawn import TALL, draw_page, save_folder, save_pdf
 
 
@@ -60,9 +62,39 @@ def test_bad_files_are_named_and_spoil_nothing(tmp_path: Path) -> None:
     found = load_pages(folder, tmp_path / "drawn", 96, progress)
     assert len(found.keys) == 4
     notes = "\n".join(progress.notes)
-    assert "secret.pdf is skipped: it is encrypted; save a copy without a password" in notes
-    assert "broken.pdf is skipped: it is no PDF file that can be read" in notes
+    assert "secret.pdf is skipped: an encrypted PDF file that needs a password; give it by --pdf-password" in notes
+    assert "broken.pdf is skipped: a broken PDF file" in notes
     assert "broken.png is skipped" in notes and "empty.jpg is skipped" in notes and "4 pages to learn from" in notes
+
+
+def encrypt(source: Path, target: Path, password: str) -> None:
+    with pikepdf.open(source) as plain:
+        plain.save(target, encryption=pikepdf.Encryption(owner=password, user=password))
+
+
+def test_a_password_opens_what_was_left_out_without_it_and_is_in_no_file(tmp_path: Path) -> None:
+    folder, drawn, tried = save_folder(tmp_path / "in", images=2, pdf_pages=2), tmp_path / "drawn", Notes()
+    encrypt(save_pdf(tmp_path / "plain.pdf", [draw_page(7), draw_page(8)]), folder / "secret.pdf", "geheim")
+    assert len(load_pages(folder, drawn, 96).keys) == 4
+    assert len(load_pages(folder, drawn, 96, tried, [PdfPassword("wrong")]).keys) == 4
+    assert "secret.pdf is skipped: an encrypted PDF file, and no given password opens it" in "\n".join(tried.notes)
+    keys = load_pages(folder, drawn, 96, passwords=[PdfPassword("wrong"), PdfPassword("geheim")]).keys
+    assert [key for key in keys if "secret" in key] == ["secret.pdf#page=1", "secret.pdf#page=2"]
+    again = Notes()
+    assert load_pages(folder, drawn, 96, again).keys == keys and not again.steps  # as they are kept
+    assert not any(b"geheim" in file.read_bytes() for file in drawn.iterdir())
+
+
+def test_a_damaged_pdf_file_is_repaired_and_pages_that_are_lost_are_named(tmp_path: Path) -> None:
+    whole = save_pdf(tmp_path / "whole.pdf", [draw_page(1), draw_page(2), draw_page(3)]).read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "no-end.pdf").write_bytes(b"x" * 2000 + whole[: whole.rindex(b"startxref")])
+    lost = pdf(filled("1 0 0", 0, 0, 200, 100), filled("0 0 1", 0, 0, 200, 100))
+    (tmp_path / "in" / "part.pdf").write_bytes(lost[: lost.index(b"6 0 obj")])
+    progress = Notes()
+    keys = list(load_pages(tmp_path / "in", tmp_path / "drawn", 96, progress).keys)
+    assert keys == [*(f"no-end.pdf#page={number}" for number in (1, 2, 3)), "part.pdf#page=1"]
+    assert "part.pdf#page=2 is skipped: its content is lost: the PDF file is damaged" in progress.notes
 
 
 def test_equal_pages_count_once(tmp_path: Path) -> None:
