@@ -28,7 +28,8 @@ from clip_vectorizer.images.text_layout import (
 
 LINE_GRID_VERSION = 1  # of the signature: another one makes every corner anew
 BINS, STRIPS = 96, 8  # along the longer side of a corner: where a rule is to within 2 mm on A3, how long it is roughly
-LEAST_RULES = 8.0  # strips full of rules, mean of both directions: 95 % of the corpus's title blocks have over 12
+LEAST_RULES = 6.0  # strips full of rules, mean of both directions: 95 % of the corpus's title blocks have over 12
+TEXT_SHARE = 0.5  # of the agreement of lines of text; at 1 pages of text displace forms with few rules
 LEVELS = 15  # of 4 bits: which share of a strip has a rule
 PIXELS = 640  # of the longer side, as it is measured
 LEAST_RULE = 0.06  # length of a rule, as a share of the longer side; letters and arrows are shorter
@@ -165,7 +166,9 @@ def compare_line_grids(query: LineGrid, others: Sequence[LineGrid], free: bool =
         return agreements_n
     places = [place for place, other in enumerate(others) if other.text_layout is not None and not other.has_rules]
     layouts = [layout for place in places if (layout := others[place].text_layout) is not None]
-    agreements_n[places] = np.maximum(agreements_n[places], compare_text_layouts(query.text_layout, layouts))
+    agreements_n[places] = np.maximum(
+        agreements_n[places], TEXT_SHARE * compare_text_layouts(query.text_layout, layouts)
+    )
     return agreements_n
 
 

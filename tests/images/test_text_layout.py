@@ -33,12 +33,12 @@ def draw_lines(pitches: tuple[int, ...], words: int, at: tuple[int, int] = (300,
 def test_other_words_at_another_place_agree_and_other_lines_do_not() -> None:
     query = lines(FIVE, 1)
     same, other = compare_line_grids(query, [lines(FIVE, 2, (240, 180)), lines(THREE, 1)]).tolist()
-    assert not query.has_rules and same > 0.85 and other < 0.7
+    assert not query.has_rules and same > 0.42 and other < 0.35
 
 
 def test_a_scan_agrees_with_its_page() -> None:
     scan = measure_line_grid(scanned(draw_lines(FIVE, 3), 0.4))
-    assert compare_line_grids(lines(FIVE, 1), [scan])[0] > 0.7
+    assert compare_line_grids(lines(FIVE, 1), [scan])[0] > 0.35
 
 
 def test_a_block_with_rules_does_not_agree_with_one_without() -> None:
