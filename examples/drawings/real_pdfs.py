@@ -8,21 +8,17 @@ test files are in a repository under MIT. `pages.jsonl` is as that of the corpus
 """
 
 import csv
-import hashlib
 import json
-import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import click
 
+from examples.drawings.listed_files import HOST, ListedFile, fetch
+
 LIST = Path(__file__).with_name("real_pdfs.tsv")
-HOST = "https://raw.githubusercontent.com"
-TIMEOUT = 60.0  # seconds without a byte
 COLUMN = "real PDFs"
 DRAWER = "Open Dynamic Robot Initiative"  # whose text block is at the lower right of some drawings
 
@@ -43,6 +39,10 @@ class RealFile:
     def name(self) -> str:
         """The path within the output."""
         return f"{self.repository.partition('/')[2]}/{self.path.replace('/', '_').replace(' ', '_')}"
+
+    @property
+    def listed(self) -> ListedFile:
+        return ListedFile(self.repository, self.commit, self.path, self.sha256, self.name)
 
     def describe_pages(self) -> Iterator[dict[str, object]]:
         for page in range(1, self.pages + 1):
@@ -74,7 +74,9 @@ def main(out: Path, clones: Path | None) -> None:
       python examples/drawings/real_pdfs.py /tmp/real
     """
     files = read_list()
-    fetched = [file for number, file in enumerate(files, 1) if fetch(file, out, clones, f"{number} of {len(files)}")]
+    fetched = [
+        each for number, each in enumerate(files, 1) if fetch(each.listed, out, clones, f"{number} of {len(files)}")
+    ]
     if not fetched:
         raise click.ClickException(f"no file could be fetched; {HOST} cannot be reached, or --clones has no repository")
     lines = [json.dumps(page) for file in fetched for page in file.describe_pages()]
@@ -106,42 +108,6 @@ def parse_pages(text: str) -> frozenset[int]:
     ([1, 3], [])
     """
     return frozenset(map(int, filter(None, text.split(","))))
-
-
-def fetch(file: RealFile, out: Path, clones: Path | None, progress: str) -> bool:
-    """Whether the file is there, with the hash of the list."""
-    target = out / file.name
-    if target.exists() and has_hash(target.read_bytes(), file):
-        return True
-    click.echo(f"{progress}: {file.name}", err=True)
-    try:
-        data = read_clone(file, clones) if clones else download(file)
-    except (OSError, subprocess.CalledProcessError) as error:
-        click.echo(f"left out: {file.name}: {error}", err=True)
-        return False
-    if not has_hash(data, file):
-        click.echo(f"left out: {file.name}: another content than in the list", err=True)
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
-    return True
-
-
-def has_hash(data: bytes, file: RealFile) -> bool:
-    return hashlib.sha256(data).hexdigest() == file.sha256
-
-
-def download(file: RealFile) -> bytes:
-    """Raises OSError: urllib's errors are."""
-    url = f"{HOST}/{file.repository}/{file.commit}/{quote(file.path)}"
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-        return bytes(response.read())
-
-
-def read_clone(file: RealFile, clones: Path) -> bytes:
-    folder = clones / file.repository.replace("/", "+") / "repo"
-    command = ["git", "-C", str(folder), "show", f"{file.commit}:{file.path}"]
-    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_pages_have_their_facts_and_each_its_four_corners(stack: Stack, search: 
     assert Counter(row["properties"]["corner"] for row in regions) == dict.fromkeys(
         ("top-left", "top-right", "bottom-left", "bottom-right"), len(scans.lines)
     )
-    assert all(len(row["properties"]["line_grid"]) == 1024 for row in regions)
+    assert all(len(row["properties"]["line_grid"]) == 1112 for row in regions)
 
 
 def test_words_of_a_title_block_are_found(search: ImageSearch, scans: Scans) -> None:

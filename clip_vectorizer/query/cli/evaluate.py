@@ -286,10 +286,17 @@ PAGES_RULES = (
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("models", nargs=-1)
 @click.option(
+    PAGES_OPTION,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Measure the test pages of FOLDER too, with what was learned from CORPUS; may be repeated.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(20),
     metavar="N",
-    help="Use at most N pages of each split and column, by files drawn at random with a fixed seed.",
+    help="Use at most N pages of each split and column, by whole files drawn at random with a fixed seed.",
 )
 @click.option(
     "--cache",
@@ -307,6 +314,7 @@ def pages(**values: Any) -> None:
       clip-eval pages corpus
       clip-eval --pages corpus emoji local-dir:pages-model --cache kept
       clip-eval --pages corpus emoji http://localhost:9191 --limit 600 --json
+      clip-eval --pages corpus --pages freecad --pages real emoji
 
     CORPUS is a folder with pages.jsonl, as examples/drawings/make_corpus.py makes it. Each of MODELS is the address of
     a running sidecar, or a model as `clip-vectorizer serve --model` takes it; without one only what needs no model is

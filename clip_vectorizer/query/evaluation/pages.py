@@ -161,7 +161,7 @@ def measure_retrieval(
     with_block = [page for page in drawings if page.record.organisation is not None]
     for task, queries, pool, label in (
         (ORGANISATION, with_block, test, "organisation"),
-        (FAMILY, drawings, drawings, "family"),
+        (FAMILY, [page for page in drawings if page.record.family is not None], drawings, "family"),
     ):
         relevant_qm, candidate_qm = compare_labels(queries, pool, label)
         for encoder, looking, scores_qm in list_scores(task, queries, pool, encoders):

@@ -1,9 +1,11 @@
 """Pages of a corpus: the lines of its `pages.jsonl`, which examples/drawings/make_corpus.py writes.
 
-A corpus of your own needs the same file: a line for each page, with the fields of PageRecord.
+A corpus of your own needs the same file: a line for each page, with the fields of PageRecord. A folder that has test
+pages alone, as examples/drawings/real_pdfs.py and freecad_sheets.py make it, is measured beside a corpus.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +28,9 @@ class PageRecord:
 
     path: str  # of the PDF file, relative to the corpus
     page: int  # from 1
-    kind: str
+    kind: str | None  # None: not known, and no drawing
     organisation: str | None  # whose title block is on the page
-    family: str
+    family: str | None
     split: str
     column: str  # of the results
 
@@ -56,6 +58,14 @@ def read_corpus(corpus: Path, limit: int | None = None) -> list[PageRecord]:
     return records if limit is None else pick_files(records, limit)
 
 
+def read_tests(folder: Path, limit: int | None = None) -> list[PageRecord]:
+    """Return the test pages of a folder that is measured beside a corpus. Raises InputError for one without any."""
+    records = [each for each in read_lines(folder / PAGES_FILE) if each.split == TEST]
+    if not any(each.kind == DRAWING for each in records) or all(each.kind == DRAWING for each in records):
+        raise InputError(f"{folder / PAGES_FILE} needs drawings and other pages of the split {TEST}")
+    return records if limit is None else pick_files(records, limit)
+
+
 def read_lines(file: Path) -> list[PageRecord]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -73,7 +83,7 @@ def read_record(line: str, place: str) -> PageRecord:
         row: Mapping[str, Any] = json.loads(line)
         fields = {name: row[name] for name in PageRecord.__slots__}
         record = PageRecord(**fields)
-        texts = (record.path, record.kind, record.family, record.split, record.column)
+        texts = (record.path, record.kind or "", record.family or "", record.split, record.column)
         if not all(isinstance(each, str) for each in texts) or type(record.page) is not int or record.page < 1:
             raise TypeError("a field has another type")
     except (ValueError, KeyError, TypeError) as error:
@@ -85,14 +95,23 @@ def read_record(line: str, place: str) -> PageRecord:
 
 
 def pick_files(records: Sequence[PageRecord], limit: int) -> list[PageRecord]:
-    """Return pages of files drawn at random with a fixed seed, at most `limit` of each split and column."""
-    files = sorted({each.path for each in records})
-    places = {files[index]: place for place, index in enumerate(np.random.default_rng(SEED).permutation(len(files)))}
-    taken: dict[tuple[str, str], int] = {}
-    kept = []
+    """Return pages of whole files drawn at random with a fixed seed, at most `limit` of each split and column.
+
+    A file that would go beyond the limit is left out, and smaller ones after it are taken. Raises InputError if no file
+    is small enough.
+    """
+    paths = sorted({each.path for each in records})
+    places = {paths[index]: place for place, index in enumerate(np.random.default_rng(SEED).permutation(len(paths)))}
+    files: dict[tuple[str, str, str], list[PageRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda each: (places[each.path], each.page)):
-        group = record.split, record.column
-        if taken.get(group, 0) < limit:
-            taken[group] = taken.get(group, 0) + 1
-            kept.append(record)
+        files[record.split, record.column, record.path].append(record)
+    taken = {(split, column): 0 for split, column, _ in files}
+    kept: list[PageRecord] = []
+    for (split, column, _), pages in files.items():
+        if taken[split, column] + len(pages) <= limit:
+            taken[split, column] += len(pages)
+            kept += pages
+    for (split, column), count in taken.items():
+        if not count:
+            raise InputError(f"--limit {limit} is less than the pages of each file of {split}, {column}")
     return kept

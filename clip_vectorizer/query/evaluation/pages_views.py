@@ -112,7 +112,8 @@ def read_kept(record: PageRecord, stem: Path) -> PageView | None:
     with suppress(OSError, ValueError, KeyError):
         kept = json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8"))
         grid = LineGrid.from_text(kept["line_grid"])
-        if grid is not None and all(find_square(stem, view).is_file() for view in VIEWS):
+        is_complete = all(find_square(stem, view).is_file() for view in VIEWS)
+        if is_complete and grid is not None and grid.text_layout is not None:
             return PageView(record, stem, kept["facts"], grid)
     return None
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.query.cli import evaluate_pages
 from clip_vectorizer.query.cli.evaluate import main
 from clip_vectorizer.query.evaluation.pages import KIND, ORGANISATION, PagesRow, measure_pages, rerank
-from clip_vectorizer.query.evaluation.pages_corpus import read_corpus
+from clip_vectorizer.query.evaluation.pages_corpus import PageRecord, pick_files, read_corpus, read_tests
 from clip_vectorizer.query.evaluation.pages_measures import average_precision, rank_pages, weigh_files
 from clip_vectorizer.query.evaluation.pages_vectors import encode_pages
 from clip_vectorizer.query.evaluation.pages_views import PADDED, draw_corpus
@@ -120,13 +121,10 @@ def test_vectors_of_chance_are_chance(corpus: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_of_the_page_run(line: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    @contextmanager
-    def connect(model: str, *_: object) -> Iterator[ColourSidecar]:
-        yield ColourSidecar(blind=model != "emoji")
-
-    monkeypatch.setattr(evaluate_pages, "connect_sidecar", connect)
+    monkeypatch.setattr(evaluate_pages, "connect_sidecar", connect_colours)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "corpus").symlink_to(corpus)
+    for name in ("corpus", "freecad", "real"):
+        (tmp_path / name).symlink_to(corpus)
     result = CliRunner().invoke(main, shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert "Drawing against the rest, same generator: " in result.stdout
@@ -184,3 +182,53 @@ def test_rules_order_the_nearest_corners() -> None:
     candidates = np.array([[True, True, False]])
     order = np.argsort(-np.where(candidates, rerank(cosines, lines, candidates), -np.inf))[0]
     assert order.tolist()[:2] == [1, 0]
+
+
+def test_a_limit_takes_whole_files_or_none(corpus: Path) -> None:
+    kept = read_corpus(corpus, 30)
+    counts = Counter(each.path for each in kept)
+    assert set(counts.values()) == {4} and sum(each.split == "test" for each in kept) == 28
+    long = [PageRecord("a.pdf", page, "text", None, None, "test", "one") for page in range(1, 9)]
+    short = PageRecord("b.pdf", 1, "text", None, None, "test", "one")
+    assert pick_files([*long, short], 4) == [short]
+    with pytest.raises(InputError, match="--limit 4 is less than the pages of each file of test, one"):
+        pick_files(long, 4)
+
+
+def test_other_folders_are_columns_of_what_was_learned_from_the_first(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the second folder only the test pages count, and kinds other than drawing may be unknown."""
+    more = tmp_path / "more"
+    more.mkdir()
+    for split in ("train", "test"):
+        (more / split).symlink_to(corpus / split)
+    lines = [json.loads(line) for line in (corpus / "pages.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["column"] = "real"
+        line["kind"], line["family"] = ("drawing" if line["kind"] == "drawing" else None), None
+    (more / "pages.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert {each.split for each in read_tests(more)} == {"test"}
+    monkeypatch.setattr(evaluate_pages, "connect_sidecar", connect_colours)
+    result = CliRunner().invoke(main, ["--pages", str(corpus), "--pages", str(more), "emoji", "--json"])
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["column"] for row in rows} == {"same generator", "real"}
+    assert "real" not in {row["column"] for row in rows if row["task"] == "same part family"}
+    [probe] = [
+        row
+        for row in rows
+        if (row["column"], row["measure"], row["encoder"], row["looks_at"]) == ("real", "AP, probe", "emoji", PADDED)
+    ]
+    assert probe["value"] == 1.0 and probe["count"] == 48
+
+
+def test_a_folder_without_drawings_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pages.jsonl").write_text("")
+    with pytest.raises(InputError, match="needs drawings and other pages of the split test"):
+        read_tests(tmp_path)
+
+
+@contextmanager
+def connect_colours(model: str, *_: object) -> Iterator[ColourSidecar]:
+    yield ColourSidecar(blind=model != "emoji")
