@@ -41,20 +41,10 @@ SEED = 1
 SHOTS = 4  # of each kind, of the training pages
 HITS = 5
 EVALUATED = 400  # pages of each split and column, at most: as in the table of the page
+LIBRARY = "library"  # what is stored
 RANDOM_MODEL, MODEL = "random-model", "pages-model"
 MODEL_FILE, CHECKPOINT = "image_only_config.json", Path("training") / "checkpoint.pt"
 DRAWING, TRAIN, TEST = "drawing", "train", "test"
-
-
-class StepFailed(click.ClickException):
-    """A step of the run, with the way out; its exit code is that of the command that failed."""
-
-    def __init__(self, step: str, command: str, code: int, folder: Path) -> None:
-        super().__init__(
-            f"the step '{step}' failed: {command} ended with {code}, and its lines above say why. Run the same line "
-            f"again: what was done is kept. To begin anew, remove {folder}"
-        )
-        self.exit_code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +72,7 @@ class DrawingsRun:
         return {**os.environ, **dict(zip(names, values, strict=True))}
 
     def run(self, step: str, *words: str, capture: bool = False) -> str:
-        """Run one of the commands in the folder; return its output if it is captured. Raises StepFailed."""
+        """Run a command in the folder, and return its output if it is captured. Exit with its code if it fails."""
         click.echo(f"$ {shlex.join(words)}", err=True)
         sys.stdout.flush()
         command = [str(Path(sysconfig.get_path("scripts")) / words[0]), *words[1:]]
@@ -90,11 +80,21 @@ class DrawingsRun:
             command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE if capture else None
         )
         if done.returncode != 0:
-            raise StepFailed(step, words[0], done.returncode, self.folder)
+            stop(step, words[0], done.returncode, self.folder)
         return done.stdout or ""
 
     def run_here(self, step: str, *words: str, capture: bool = False) -> str:
         return self.run(step, *words, "--collection", self.collection, capture=capture)
+
+
+def stop(step: str, command: str, code: int, folder: Path) -> NoReturn:
+    """Name the step that failed, with the way out, and exit: every `with` stops its child."""
+    click.echo(
+        f"error: the step '{step}' failed: {command} ended with {code}, and its lines above say why. Run the same line "
+        f"again: what was done is kept. To begin anew, remove {folder}",
+        err=True,
+    )
+    sys.exit(code)
 
 
 @click.command(cls=ExitCodeCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,27 +168,33 @@ def bring_in(run: DrawingsRun, lines: Sequence[CorpusPage]) -> None:
     """Store the test pages with their corners, and give each a kind by some training pages of each."""
     step = "the test pages and their corners, into Weaviate"
     print_step(step)
-    run.run_here(step, "clip-ingest", "corpus/test", "--regions", "corners", capture=True)
+    fill_library(run.folder, lines)
+    run.run_here(step, "clip-ingest", LIBRARY, "--regions", "corners", capture=True)
     step = f"kinds of pages, by {SHOTS} training pages of each"
     print_step(step)
-    write_shots(run.folder, lines)
-    run.run_here(step, "clip-ingest", "shots", "--prefix", "shots", capture=True)
     few_shot = ("--few-shot", "label", "--shots", str(SHOTS))
     rows = run.run_here(step, "clip-classify", "--label-set", "page-kinds", *few_shot, "--save", "--json", capture=True)
     print_title(count_right({row["path"]: row["label"] for row in map(json.loads, rows.splitlines())}, lines))
 
 
-def write_shots(folder: Path, lines: Sequence[CorpusPage]) -> None:
-    """Write single pages to shots/KIND: the name of the folder becomes their label."""
+def fill_library(folder: Path, lines: Sequence[CorpusPage]) -> None:
+    """Copy the test pages to library/test, and single training pages to library/KIND: the folder becomes the label."""
+    for path in {line.path for line in lines if line.split == TEST}:
+        copy_once(folder / "corpus" / path, folder / LIBRARY / path)
     taken: Counter[str] = Counter()
     for line in lines:
-        target = folder / "shots" / line.kind / f"{taken[line.kind] + 1}.pdf"
-        if line.split != TRAIN or taken[line.kind] == SHOTS:
-            continue
-        taken[line.kind] += 1
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_page(folder / "corpus" / line.path, line.page, target)
+        if line.split == TRAIN and taken[line.kind] < SHOTS:
+            taken[line.kind] += 1
+            target = folder / LIBRARY / line.kind / f"{taken[line.kind]}.pdf"
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_page(folder / "corpus" / line.path, line.page, target)
+
+
+def copy_once(source: Path, target: Path) -> None:
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
 
 
 def write_page(source: Path, number: int, target: Path) -> None:
@@ -199,7 +205,7 @@ def write_page(source: Path, number: int, target: Path) -> None:
 
 def count_right(kinds: dict[str, str], lines: Sequence[CorpusPage]) -> str:
     """A sentence: how many test pages got their kind, and of the drawings, how many are found and are drawings."""
-    truth = {name_page(line): line.kind for line in lines if line.split == TEST}
+    truth = {f"{line.path}#page={line.page}": line.kind for line in lines if line.split == TEST}
     right = sum(kinds.get(name) == kind for name, kind in truth.items())
     called = {name for name in truth if kinds.get(name) == DRAWING}
     drawings = {name for name, kind in truth.items() if kind == DRAWING}
@@ -209,26 +215,18 @@ def count_right(kinds: dict[str, str], lines: Sequence[CorpusPage]) -> str:
     )
 
 
-def name_page(line: CorpusPage) -> str:
-    """As the collection has it: relative to corpus/test."""
-    return f"{line.path.removeprefix(f'{TEST}/')}#page={line.page}"
-
-
 def choose_query(lines: Sequence[CorpusPage]) -> str:
-    """A test page: the first drawing of the organisation with most files."""
+    """A test page: the first drawing, if possible not scanned, of the organisation with most files."""
     drawings = [line for line in lines if line.split == TEST and line.kind == DRAWING and line.organisation]
-    files = {
-        line.organisation: {each.path for each in drawings if each.organisation == line.organisation}
-        for line in drawings
-    }
-    most = max(files, key=lambda organisation: len(files[organisation]))
-    return name_page(next(line for line in drawings if line.organisation == most))
+    files = Counter(organisation for _, organisation in {(line.path, line.organisation) for line in drawings})
+    best = min(drawings, key=lambda line: (-files[line.organisation], line.scan, line.path, line.page))
+    return f"{best.path}#page={best.page}"
 
 
 def search_pages(run: DrawingsRun, query: str) -> None:
     step = "searches"
     print_step(step)
-    like = ("clip-search", "--like", query, "--limit", str(HITS))
+    like = ("clip-search", "--like", query, "--limit", str(HITS), "--where", f"label={TEST}")
     print_title(f"drawings like {query}, by {BUNDLED_MODEL}:")
     run.run_here(step, *like, "--where", f"predicted_label={DRAWING}")
     print_title(f"the title block of {query}; files are named for their organisation:")
@@ -256,10 +254,10 @@ def search_beside(run: DrawingsRun, query: str) -> None:
     print_step(step)
     with LocalSidecar(f"local-dir:{run.folder / run.model}") as sidecar:
         by_model = ("--vectorizer-url", sidecar.url)
-        run.run_here(step, "clip-ingest", "corpus/test", "--reindex", "--beside", *by_model, capture=True)
+        run.run_here(step, "clip-ingest", LIBRARY, "--reindex", "--beside", *by_model, capture=True)
         print_title(f"drawings like {query}, by SimCLR:")
-        like = ("clip-search", "--like", query, "--limit", str(HITS), "--where", f"predicted_label={DRAWING}")
-        run.run_here(step, *like, *by_model)
+        where = ("--where", f"label={TEST}", "--where", f"predicted_label={DRAWING}")
+        run.run_here(step, "clip-search", "--like", query, "--limit", str(HITS), *where, *by_model)
 
 
 def show_table(run: DrawingsRun) -> None:
