@@ -193,7 +193,7 @@ def test_make_drawings_goes_from_a_corpus_to_the_table(stack: Stack, scans: Scan
     try:
         assert done.returncode == 0, done.stderr
         assert "by SimCLR:" in done.stdout and done.stdout.count("similarity ") == 3
-        for row in ("emoji | padded page", "local-dir:random-model | padded page", "local-dir:pages-model-4 | corner"):
+        for row in ("emoji | padded page", "local-dir:random-model | padded page", "local-dir:pages-model-4 | page + corner"):
             assert f"| {row}" in done.stdout
         assert done.stderr.splitlines()[-1].startswith("all of it took ")
     finally:

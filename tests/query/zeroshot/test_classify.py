@@ -262,4 +262,4 @@ def test_an_image_only_model_is_refused_before_any_label_is_stored() -> None:
     on = stores_of(vector_of("green"))
     with pytest.raises(InputError, match="labels are texts, and hash is an image-only model; .*--vectorizer-url"):
         run_classify(on=on, info=replace(INFO, texts=False))
-    assert isinstance(on.labels, FakeLabels) and on.labels.stored == {}
+    assert isinstance(on.labels, FakeLabels) and on.labels.texts == []
