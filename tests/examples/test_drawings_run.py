@@ -1,14 +1,27 @@
-"""examples/drawings/run_all.py: what is stored, which page is searched, what is counted, and how a failed step ends."""
+"""examples/drawings/run_all.py: what is stored, what is counted, how a failed step ends; pictures."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pypdfium2
 import pytest
 
 from examples.drawings.make_corpus import CorpusPage
 from examples.drawings.run_all import LIBRARY, SHOTS, DrawingsRun, choose_query, count_right, fill_library
+from examples.drawings.story_pictures import (
+    ENCODERS,
+    PANELS,
+    SEEN_SIDE,
+    choose_page,
+    draw_page,
+    plot_block,
+    plot_figures,
+    read_figures,
+)
 from ingest.demo.places import Endpoints
+from tests.documents import page
 from tests.examples.conftest import MadeCorpus
 
 NOWHERE = Endpoints("http://127.0.0.1:1", 1, None, "http://127.0.0.1:1")
@@ -59,3 +72,29 @@ def test_a_failed_step_is_named_with_the_way_out(tmp_path: Path, capfd: pytest.C
     message = capfd.readouterr().err
     assert ended.value.code == 2 and "the step 'searches' failed: clip-search ended with 2" in message
     assert f"Run the same line again: what was done is kept. To begin anew, remove {tmp_path}" in message
+
+
+def test_the_figures_of_the_last_section_are_those_of_the_tables() -> None:
+    numbers = re.compile(r"(?<![\w.])\.\d+")
+    document = page("docs/drawings.md")
+    quoted = set(numbers.findall(document.section("What it says about the article's claim").text))
+    assert len(quoted) > 15 and quoted <= set(numbers.findall(document.section("The experiment").text))
+
+
+def test_the_pictures_show_the_figures_of_the_page() -> None:
+    figures = read_figures(page("docs/drawings.md").text)
+    for table, looking, _ in PANELS:
+        for encoder in ENCODERS:
+            value, low, high = figures[table, encoder, looking]
+            assert 0 < low <= value <= high <= 1
+    plt.close(plot_figures(figures))
+
+
+def test_a_title_block_has_more_pixels_in_its_corner_than_in_the_page(corpus: MadeCorpus) -> None:
+    line = choose_page(corpus.lines)
+    assert line.box and line.box[0] > 0.5 and line.box[1] > 0.65
+    canvas = plot_block(draw_page(corpus.folder, line), line.box)
+    whole, in_page, in_corner = (axes.get_images()[0].get_array().shape[:2] for axes in canvas.axes)
+    plt.close(canvas)
+    assert whole == (SEEN_SIDE, SEEN_SIDE)
+    assert in_corner[0] >= 1.9 * in_page[0] and in_corner[1] >= 1.9 * in_page[1]

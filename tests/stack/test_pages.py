@@ -189,12 +189,12 @@ def test_make_drawings_goes_from_a_corpus_to_the_table(stack: Stack, scans: Scan
     words = ["--pages", str(MOST_PAGES), "--steps", "4", "--folder", str(tmp_path)]
     environment = clean_environment() | stack.env | {"PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "examples.drawings.run_all", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     try:
         assert done.returncode == 0, done.stderr
         assert "by SimCLR:" in done.stdout and done.stdout.count("similarity ") == 3
-        for row in ("emoji | padded page", "local-dir:random-model | padded page", "local-dir:pages-model-4 | page + corner"):
-            assert f"| {row}" in done.stdout
+        for encoder in ("emoji", "local-dir:random-model", "local-dir:pages-model-4"):
+            assert f"| {encoder} | page + corner" in done.stdout
         assert done.stderr.splitlines()[-1].startswith("all of it took ")
     finally:
         for name in ("Drawings4", "Drawings4Region"):
