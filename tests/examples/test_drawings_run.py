@@ -75,7 +75,7 @@ def test_a_failed_step_is_named_with_the_way_out(tmp_path: Path, capfd: pytest.C
 
 
 def test_the_figures_of_the_last_section_are_those_of_the_tables() -> None:
-    numbers = re.compile(r"(?<![\w.])\.\d+")
+    numbers = re.compile(r"(?<![\w.])\.\d{3}\b")
     document = page("docs/drawings.md")
     quoted = set(numbers.findall(document.section("What it says about the article's claim").text))
     assert len(quoted) > 15 and quoted <= set(numbers.findall(document.section("The experiment").text))
