@@ -3,10 +3,16 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo setup format check browser test stack containers chart bench soak build audit sbom keys up down
+.PHONY: demo drawings setup format check browser test stack containers chart bench soak build audit sbom keys up down
 
 demo: setup
 	$(BIN)/clip-demo
+
+# docs/drawings.md from nothing, in minutes; PAGES=4500 STEPS=400 for the table of that page.
+PAGES ?= 400
+STEPS ?= 50
+drawings: setup
+	@$(BIN)/python -m examples.drawings.run_all --pages $(PAGES) --steps $(STEPS)
 
 setup: .venv/ready
 

@@ -21,7 +21,7 @@ FIGURE = 'style="display:inline-block;width:7em;margin:.3em;text-align:center;fo
 CELL = 'style="text-align:left"'
 
 
-def bring_in(folder: str, collection: str, *options: str) -> str:
+def bring_in(folder: str | Path, collection: str, *options: str) -> str:
     """Run `clip-ingest FOLDER --collection COLLECTION`, which skips stored images; return a summary."""
     command = [Path(sysconfig.get_path("scripts")) / "clip-ingest", EXAMPLES / folder, "--collection", collection]
     done = subprocess.run([*command, *options, "--json"], capture_output=True, text=True, check=False)

@@ -95,8 +95,8 @@ def test_words_and_labels_stay_with_the_first_model(
     assert {json.loads(line)["path"] for line in sorted_by_first} == {file.name for file in FRUIT}
     refused = run("clip-search", "a yellow lemon", "--collection", fruit, "--vectorizer-url", pages_url, expect=2)
     assert "'a yellow lemon' cannot be searched with local-dir:" in refused.stderr and "--like PATH" in refused.stderr
-    without_texts = run("clip-classify", *labels, "--vectorizer-url", pages_url, expect=1)
-    assert "is an image-only model: it has vectors of images and none of texts" in without_texts.stderr
+    without_texts = run("clip-classify", *labels, "--vectorizer-url", pages_url, expect=2)
+    assert "labels are texts, and local-dir:" in without_texts.stderr and "--vectorizer-url" in without_texts.stderr
 
 
 def test_changes_keep_both_vectors_and_what_is_new_gets_the_second_later(

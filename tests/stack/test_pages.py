@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -26,7 +27,7 @@ from tests.documents import REPOSITORY, page
 from tests.ingest.sources.support import entry, picture
 from tests.stack.acceptance.in_process import Command, connection, ran
 from tests.stack.faults.database import count, rows
-from tests.stack.support import Stack
+from tests.stack.support import Stack, clean_environment
 
 pytestmark = pytest.mark.stack
 
@@ -180,6 +181,24 @@ def cut_block(scans: Scans) -> Image.Image:
     drawn = picture(read_page(entry("scans.pdf", data), 7, 110).pixels)
     sides = (*drawn.size, *drawn.size)
     return drawn.crop(tuple(round(share * side) for share, side in zip(scans.lines[6]["box"], sides, strict=True)))
+
+
+def test_make_drawings_goes_from_a_corpus_to_the_table(stack: Stack, scans: Scans, tmp_path: Path) -> None:
+    """In miniature, on the corpus that is there, by the servers of the environment."""
+    shutil.copytree(scans.folder / "corpus", tmp_path / "corpus")
+    words = ["--pages", str(MOST_PAGES), "--steps", "4", "--folder", str(tmp_path)]
+    environment = clean_environment() | stack.env | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "examples.drawings.run_all", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    try:
+        assert done.returncode == 0, done.stderr
+        assert "by SimCLR:" in done.stdout and done.stdout.count("similarity ") == 3
+        for encoder in ("emoji", "local-dir:random-model", "local-dir:pages-model-4"):
+            assert f"| {encoder} | page + corner" in done.stdout
+        assert done.stderr.splitlines()[-1].startswith("all of it took ")
+    finally:
+        for name in ("Drawings4", "Drawings4Region"):
+            stack.weaviate("DELETE", f"/v1/schema/{name}")
 
 
 def test_a_second_run_changes_nothing_and_none_removes_the_corners(stack: Stack, run: Command, scans: Scans) -> None:

@@ -230,7 +230,15 @@ def require_collection(collection: CollectionReader | None) -> CollectionReader:
 def prepare_labels(
     labels: Sequence[str], templates: Sequence[str] | None, options: ClassifyOptions, context: ClassifyContext
 ) -> tuple[list[Label], Vectors]:
-    """Return the labels and their vectors (L, D), both stored. A named set is stored last: its labels exist by then."""
+    """Return the labels and their vectors (L, D), both stored. A named set is stored last: its labels exist by then.
+
+    Raises InputError for labels that cannot be used, and for a model without a text tower.
+    """
+    if not context.info.texts:
+        raise InputError(
+            f"labels are texts, and {context.info.model} is an image-only model; classify with the sidecar of a CLIP "
+            "(--vectorizer-url), or find images like one (`clip-search --like PATH`)"
+        )
     stores = context.stores
     prompts = select_prompt_set(options.prompts, templates)
     if options.label_set is None:

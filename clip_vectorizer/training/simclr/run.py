@@ -6,6 +6,7 @@ A step's pages and views follow from its number and the seed alone, so a trainin
 import math
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,15 +36,21 @@ PANELS = (
     CurvePanel("Distances, lower is better", "", ("alignment", "uniformity")),
 )
 
+DrawViews = Callable[[Tensor, int, Dice], Tensor]  # (B, C, C) uint8, S, numbers -> (B, 1, S, S)
 
-def train_simclr(plan: SimclrPlan, progress: StepProgress = SILENT) -> Path:
-    """Train, and return the folder of the model. Raises InputError, SettingsError, TrainingDiverged, OSError."""
+
+def train_simclr(plan: SimclrPlan, progress: StepProgress = SILENT, views: DrawViews = draw_views) -> Path:
+    """Train, and return the folder of the model. Raises InputError, SettingsError, TrainingDiverged, OSError.
+
+    `views` makes one view of each page of a batch; others than the usual are for comparisons.
+    """
     plan.check_paths()
     Placement(plan.device, plan.precision).check()
     if plan.steps == 0:
         network = SimclrNetwork(plan.seed)
     else:
-        run = SimclrRun(plan, load_pages(plan.source, plan.pages, plan.side, progress, plan.pdf_passwords), progress)
+        pages = load_pages(plan.source, plan.pages, plan.side, progress, plan.pdf_passwords)
+        run = SimclrRun(plan, pages, progress, views)
         run.train()
         network = run.network
     config = ImageOnlyConfig(ARCHITECTURE, plan.side, plan.describe())
@@ -56,8 +63,10 @@ def train_simclr(plan: SimclrPlan, progress: StepProgress = SILENT) -> Path:
 class SimclrRun:
     """One training from its start, or from its checkpoint, to its end."""
 
-    def __init__(self, plan: SimclrPlan, pages: DrawnPages, progress: StepProgress) -> None:
-        self._plan, self._pages, self._progress = plan, pages, progress
+    def __init__(
+        self, plan: SimclrPlan, pages: DrawnPages, progress: StepProgress, views: DrawViews = draw_views
+    ) -> None:
+        self._plan, self._pages, self._progress, self._views = plan, pages, progress, views
         self._order = BatchOrder(len(pages.keys), min(plan.batch, len(pages.keys)), plan.seed)
         self._steps = self._order.steps * plan.epochs if plan.steps is None else plan.steps
         self._warmup = math.ceil(WARMUP_SHARE * self._steps)
@@ -121,7 +130,7 @@ class SimclrRun:
         numbers = self._order.choose(self._step)
         pages_bcc = torch.from_numpy(np.ascontiguousarray(self._pages.pages_ncc[numbers])).to(self._plan.device)
         dice = Dice(draw_seed(self._plan.seed, self._step), self._plan.device)
-        return torch.cat([draw_views(pages_bcc, self._plan.side, dice) for _ in range(2)])
+        return torch.cat([self._views(pages_bcc, self._plan.side, dice) for _ in range(2)])
 
     def _save(self) -> None:
         state = TrainingState(

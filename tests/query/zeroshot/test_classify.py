@@ -256,3 +256,10 @@ def test_a_limit_also_limits_what_is_saved() -> None:
     on = stores()
     run_classify(on=on, save=True, limit=2)
     assert isinstance(on.predictions, FakePredictions) and len(on.predictions.rows) == 2
+
+
+def test_an_image_only_model_is_refused_before_any_label_is_stored() -> None:
+    on = stores_of(vector_of("green"))
+    with pytest.raises(InputError, match=r"labels are texts, and hash is an image-only model; .*--vectorizer-url"):
+        run_classify(on=on, info=replace(INFO, texts=False))
+    assert isinstance(on.labels, FakeLabels) and on.labels.texts == []
