@@ -19,6 +19,7 @@ from clip_vectorizer.query.evaluation.pages_measures import (
     average_precision,
     balanced_accuracy,
     estimate,
+    fit_left_out,
     fit_probe,
     rank_pages,
     share_of_neighbours,
@@ -115,12 +116,15 @@ def measure_kind(
     encoder, looking, column = place
     train_md, test_nd = view(train), view(test)
     truth_m, truth_n = are_drawings(train), are_drawings(test)
-    logits_n, predicted_n = fit_probe(train_md, truth_m, [page.record.path for page in train], test_nd)
-    weights_rn = weigh_files([page.record.path for page in test])
-    ap_r = average_precision(weights_rn, truth_n, logits_n)
+    files_n = [page.record.path for page in test]
+    probe = fit_probe(train_md, truth_m, [page.record.path for page in train], test_nd)
+    weights_rn = weigh_files(files_n)
+    ap_r = average_precision(weights_rn, truth_n, probe.logits_n)
+    own_n = fit_left_out(test_nd, truth_n, files_n, probe.strength)
     figures = {
         "AP, probe": estimate(ap_r),
-        "balanced accuracy": estimate(balanced_accuracy(weights_rn, truth_n, predicted_n)),
+        "balanced accuracy": estimate(balanced_accuracy(weights_rn, truth_n, probe.logits_n > 0)),
+        "AP, own pages": None if own_n is None else estimate(average_precision(weights_rn, truth_n, own_n)),
     }
     for k in NEIGHBOURS:
         shares_n = share_of_neighbours(

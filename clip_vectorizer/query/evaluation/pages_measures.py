@@ -74,17 +74,21 @@ def weighted_mean(weights_rn: FigureArray, values_n: FigureArray) -> FigureArray
     return means
 
 
-def fit_probe(
-    train_md: Vectors, truth_m: BooleanArray, files_m: Sequence[str], test_nd: Vectors
-) -> tuple[FigureArray, BooleanArray]:
-    """Return (N,) logits and predictions of a logistic regression on standardised dimensions.
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedProbe:
+    """A logistic regression on standardised dimensions, applied to N pages."""
 
-    Its C is that of the best average precision in cross-validation by files. Raises InputError without scikit-learn.
+    logits_n: FigureArray
+    strength: float  # scikit-learn's C
+
+
+def fit_probe(train_md: Vectors, truth_m: BooleanArray, files_m: Sequence[str], test_nd: Vectors) -> FittedProbe:
+    """Learn from M pages. C is that of the best average precision in cross-validation by files.
+
+    Raises InputError without scikit-learn.
     """
-    middle, spread = train_md.mean(axis=0), np.maximum(train_md.std(axis=0), 1e-6)
-    learned, tested = (train_md - middle) / spread, (test_nd - middle) / spread
-    _, of_file_m = np.unique(list(files_m), return_inverse=True)
-    folds_m = np.random.default_rng(SEED).permutation(int(of_file_m.max()) + 1)[of_file_m] % FOLDS
+    learned, tested = standardise(train_md, train_md), standardise(train_md, test_nd)
+    folds_m = deal_files(files_m)
 
     def judge(strength: float) -> float:
         logits_m = np.zeros(len(learned))
@@ -95,8 +99,37 @@ def fit_probe(
         return float(average_precision(np.ones((1, len(learned))), truth_m, logits_m)[0])
 
     best = max(STRENGTHS, key=judge)
-    logits_n = fit_logits(learned, truth_m, tested, best)
-    return logits_n, logits_n > 0
+    return FittedProbe(fit_logits(learned, truth_m, tested, best), best)
+
+
+def fit_left_out(
+    rows_nd: Vectors, truth_n: BooleanArray, files_n: Sequence[str], strength: float
+) -> FigureArray | None:
+    """(N,) logits of each page by a probe that learned from the pages of other files; None where these have one kind.
+
+    `strength`: C, chosen elsewhere, since few pages are left to choose it by.
+    """
+    folds_n, logits_n = deal_files(files_n), np.zeros(len(rows_nd))
+    for fold in np.unique(folds_n):
+        held = folds_n == fold
+        if len(np.unique(truth_n[~held])) < 2:
+            return None
+        rest = rows_nd[~held]
+        logits_n[held] = fit_logits(standardise(rest, rest), truth_n[~held], standardise(rest, rows_nd[held]), strength)
+    return logits_n
+
+
+def deal_files(files_m: Sequence[str]) -> npt.NDArray[np.intp]:
+    """(M,): the fold of each page, 0 to FOLDS - 1; pages of one file are in one fold."""
+    _, of_file_m = np.unique(list(files_m), return_inverse=True)
+    folds: npt.NDArray[np.intp] = np.random.default_rng(SEED).permutation(int(of_file_m.max()) + 1)[of_file_m] % FOLDS
+    return folds
+
+
+def standardise(learned_md: Vectors, rows_nd: Vectors) -> Vectors:
+    """Return rows with the mean and the spread of those that are learned from."""
+    scaled: Vectors = (rows_nd - learned_md.mean(axis=0)) / np.maximum(learned_md.std(axis=0), 1e-6)
+    return scaled
 
 
 def fit_logits(learned_md: Vectors, truth_m: BooleanArray, tested_nd: Vectors, strength: float) -> FigureArray:

@@ -104,6 +104,7 @@ def test_planted_vectors_are_right_everywhere_and_kept(corpus: Path, tmp_path: P
     assert find_value(rows, KIND, "fake", PADDED, "AP, probe") == 1.0
     assert find_value(rows, KIND, "fake", PADDED, "AP, kNN 20") == 1.0
     assert find_value(rows, KIND, "fake", PADDED, "balanced accuracy") == 1.0
+    assert find_value(rows, KIND, "fake", PADDED, "AP, own pages") == 1.0
     assert find_value(rows, ORGANISATION, "fake", PADDED, "mAP") == 1.0
     assert find_value(rows, ORGANISATION, "random order", "-", "mAP") < 0.5
     first = rows[0]
@@ -116,6 +117,7 @@ def test_planted_vectors_are_right_everywhere_and_kept(corpus: Path, tmp_path: P
 def test_vectors_of_chance_are_chance(corpus: Path, tmp_path: Path) -> None:
     rows = measure(corpus, tmp_path, ColourSidecar(blind=True))
     assert find_value(rows, KIND, "fake", PADDED, "AP, probe") < 0.85
+    assert find_value(rows, KIND, "fake", PADDED, "AP, own pages") < 0.85
     assert find_value(rows, ORGANISATION, "fake", PADDED, "R@1") < 0.7
 
 
