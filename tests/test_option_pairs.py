@@ -268,7 +268,8 @@ CASES = {
     ),
     "clip-eval pages": Case(
         {
-            "CORPUS": "corpus", "MODELS": "http://v:1", "--limit": "30", "--cache": "kept", "--json": FLAG, "--pages": "more",
+            "CORPUS": "corpus", "MODELS": "http://v:1", "--limit": "30", "--cache": "kept", "--json": FLAG,
+            "--pages": "more",
             "--vectorizer-api-key": "key",
         },
         needs=needs_of_pages,

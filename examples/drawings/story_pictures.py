@@ -22,13 +22,14 @@ from clip_vectorizer.query.evaluation.pages_views import DRAWN_SIDE, cut_corner
 from clip_vectorizer.region_crops import center_on_square
 from examples.drawings.make_corpus import CorpusPage, Shares, read_corpus
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "drawings.md"
+TABLES = Path(__file__).with_name("experiment.md")
 BLOCK_PICTURE, FIGURES_PICTURE = "drawings-block.png", "drawings-figures.png"
 SEEN_SIDE = 224  # pixels that most CLIP models look at
 COLOURS = 64  # of a picture
-ENCODERS = {"emoji": "emoji", "local-dir:random-model": "random weights", "local-dir:pages-model": "SimCLR"}
+ENCODERS = {"emoji": "emoji", "random-model": "random weights", "pages-model": "SimCLR"}
 PANELS = (
     ("Drawing against the rest, other families", "padded page", "drawings among pages\nAP, other families"),
+    ("Drawing against the rest, real PDFs", "padded page", "drawings among pages\nAP, real PDFs"),
     ("Same part family, same generator", "padded page", "same part family\nmAP, same generator"),
     ("Same organisation, same generator", "padded page", "same organisation\nmAP, whole page"),
     ("Same organisation, same generator", "corner, re-ranked", "same organisation\nmAP, corner and rules"),
@@ -43,7 +44,7 @@ Interval = tuple[float, float, float]  # value, low, high
 @click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("target", metavar="FOLDER", type=click.Path(file_okay=False, exists=True, path_type=Path))
 def main(corpus: Path, target: Path) -> None:
-    """Draw both pictures into FOLDER: the first with a page of CORPUS, the second from docs/drawings.md.
+    """Draw both pictures into FOLDER: the first with a page of CORPUS, the second from the tables of experiment.md.
 
     \b
     Example:
@@ -51,7 +52,7 @@ def main(corpus: Path, target: Path) -> None:
     """
     line = choose_page(read_corpus(corpus))
     save(plot_block(draw_page(corpus, line), line.box), target / BLOCK_PICTURE)
-    save(plot_figures(read_figures(DOCUMENT.read_text(encoding="utf-8"))), target / FIGURES_PICTURE)
+    save(plot_figures(read_figures(TABLES.read_text(encoding="utf-8"))), target / FIGURES_PICTURE)
 
 
 def choose_page(lines: list[CorpusPage]) -> CorpusPage:
@@ -109,7 +110,7 @@ def read_figures(text: str) -> dict[FigureKey, Interval]:
     figures: dict[FigureKey, Interval] = {}
     table = ""
     for line in text.splitlines():
-        if found := re.match(r"([A-Z][^|:]+): \d+ (pages|queries) of \d+ files", line):
+        if found := re.match(r"## (.+)", line):
             table = found[1]
         elif table and line.startswith("| ") and (numbers := NUMBERS.search(line)):
             encoder, looking = (cell.strip() for cell in line.split("|")[1:3])
@@ -119,7 +120,7 @@ def read_figures(text: str) -> dict[FigureKey, Interval]:
 
 def plot_figures(figures: Mapping[FigureKey, Interval]) -> Canvas:
     """A panel for each task: the encoders as bars with their 95 % intervals."""
-    canvas, panels = plt.subplots(1, len(PANELS), figsize=(10, 2.2), dpi=80, sharey=True, layout="constrained")
+    canvas, panels = plt.subplots(1, len(PANELS), figsize=(12, 2.2), dpi=80, sharey=True, layout="constrained")
     for axes, (table, looking, title) in zip(panels, PANELS, strict=True):
         for place, encoder in enumerate(reversed(ENCODERS)):
             value, low, high = figures[table, encoder, looking]
