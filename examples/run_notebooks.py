@@ -16,7 +16,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-CELL_SECONDS = 120
+CELL_SECONDS = 300
 QUIET = "--IPKernelApp.log_level=40"  # it would warn that loopback is not encrypted, and of its own end
 PYTHON = {"display_name": "Python 3", "language": "python", "name": "python3"}
 

@@ -51,7 +51,7 @@ def run(file: Path, stack: Stack) -> None:
     """In a process of its own, as a person does; nbclient leaves sockets to the garbage collector."""
     command = [sys.executable, FOLDER / "run_notebooks.py", file]
     env = clean_environment() | stack.env
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -32,7 +32,7 @@ from tests.stack.support import Stack, clean_environment
 pytestmark = pytest.mark.stack
 
 PAGE = page("docs/drawings.md")
-START = PAGE.section("Start").commands()
+START = PAGE.section("Start").commands("clip-ingest", "clip-classify", "clip-search")
 FACTS = PAGE.section("Pages").commands()
 KINDS = PAGE.section("Kinds").commands()
 BLOCKS = PAGE.section("Same title block").commands()
