@@ -138,4 +138,4 @@ def test_the_notebook_of_drawings_holds_its_claims(executed: Any) -> None:
     whole, corner = held["blocks"]
     assert held["asked"] >= 10 and corner >= whole + held["asked"] / 4
     assert held["found"] == [5, 5, 5] and held["vectors"]
-    assert held["encoders"] == ["emoji", "local-dir:pages-model", "local-dir:random-model", "pixels"]
+    assert held["encoders"] == ["emoji", "pages-model", "pixels", "random-model"]
