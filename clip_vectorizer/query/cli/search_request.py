@@ -5,7 +5,7 @@ import operator
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -94,8 +94,12 @@ class StringSearchRequest:
     as_json: bool
 
 
-def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
-    """Raises click.UsageError for options that do not work together, InputError for a query that cannot be used."""
+def build_request(
+    values: Mapping[str, Any], more: Sequence[Query] = ()
+) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
+    """`more`: parts of the query beside those of the options.
+
+    Raises click.UsageError for options that do not work together, InputError for a query that cannot be used."""
     if values["similar_strings"]:
         text = " ".join(values["text"])
         return StringSearchRequest(text, values["similar_strings"], values["limit"] or LIMIT, values["as_json"])
@@ -107,7 +111,7 @@ def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListComma
             values["where"], values["after"], values["limit"], fields, values["as_json"], values["nul"]
         )
     return SearchCommandRequest(
-        query=parse_query(values),
+        query=parse_query(values, more),
         arguments=build_arguments(values),
         title=format_title(values),
         fields=build_hit_fields(values),
@@ -181,9 +185,9 @@ def build_hit_fields(values: Mapping[str, Any]) -> HitFields:
     )
 
 
-def parse_query(values: Mapping[str, Any]) -> Query:
+def parse_query(values: Mapping[str, Any], more: Sequence[Query] = ()) -> Query:
     """The sum of all parts. Raises click.UsageError if there is none, InputError for one that cannot be used."""
-    parts = list(list_parts(values))
+    parts = [*list_parts(values), *more]
     if not parts:
         raise click.UsageError(NO_QUERY)
     return functools.reduce(operator.add, parts)

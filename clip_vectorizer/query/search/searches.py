@@ -18,7 +18,7 @@ from clip_vectorizer.query.filters.suggestions import (
     read_group_values,
 )
 from clip_vectorizer.query.filters.where import FilterInput
-from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchRequest, check_limits, parse_integer
 from clip_vectorizer.query.search.calls import (
     SearchFlow,
@@ -31,11 +31,14 @@ from clip_vectorizer.query.search.calls import (
     check_property,
     record_steps,
 )
-from clip_vectorizer.query.search.listing import CollectionListing
-from clip_vectorizer.query.search.plan import plan_search
+from clip_vectorizer.query.search.counting import ValueCount, count_images, count_values
+from clip_vectorizer.query.search.listing import CollectionListing, fetch_stored_image
+from clip_vectorizer.query.search.plan import compute_query_vector, plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
+from clip_vectorizer.query.search.stored_images import fetch_stored_images
+from clip_vectorizer.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +126,28 @@ class Searches:
         return_properties: Iterable[str],
         include_vector: bool,
         include_thumbnail: bool,
+        page_size: int | None = None,
     ) -> CollectionListing:
-        return CollectionListing.create(self.target, filters, return_properties, include_vector, include_thumbnail)
+        return CollectionListing.create(
+            self.target, filters, return_properties, include_vector, include_thumbnail, page_size
+        )
+
+    def embed(self, what: QueryInput) -> SearchFlow[Vectors]:
+        query = to_query(what)
+        objects = yield from fetch_stored_images(query, self.target)
+        return (yield from compute_query_vector(query, SearchRequest(), self.target, self.info, objects))
+
+    def stored(
+        self, key: str, return_properties: Iterable[str], include_vector: bool, include_thumbnail: bool
+    ) -> SearchFlow[StoredImage]:
+        listing = self.listing(None, return_properties, include_vector, include_thumbnail)
+        return (yield from fetch_stored_image(key, listing))
+
+    def count(self, filters: FilterInput) -> SearchFlow[int]:
+        return (yield from count_images(self.target, filters))
+
+    def count_values(self, name: str, filters: FilterInput, limit: int) -> SearchFlow[list[ValueCount]]:
+        return (yield from count_values(self.target, name, filters, limit))
 
 
 def fetch_hits(plan: SearchPlan, target: SearchTarget, limit: int, offset: int = 0) -> SearchFlow[list[Hit]]:
