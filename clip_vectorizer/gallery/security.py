@@ -90,7 +90,7 @@ def read_host(header: str) -> str:
     """
     try:
         parts = urlsplit(f"//{header}")
-        return "" if "@" in header or parts.path or parts.query else (parts.hostname or "")
+        return "" if "@" in header or parts.path or parts.query or "#" in header else (parts.hostname or "")
     except ValueError:
         return ""
 
