@@ -79,7 +79,7 @@ def read_inside(root: Path, path: str) -> bytes | None:
         if not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
             return None
         data = file.read_bytes()
-    except (OSError, ValueError, InputError):
+    except (OSError, ValueError, RuntimeError, InputError):  # RuntimeError: Python 3.11's, for a link to itself
         return None
     return data if find_media_type(data[:LONGEST_START]) else None
 
