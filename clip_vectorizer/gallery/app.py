@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
 from clip_vectorizer.gallery.address import UPLOAD, Address, format_command, make_path
@@ -51,8 +51,11 @@ class Gallery:
 
 def build_app(
     gallery: Gallery, allowed_hosts: Collection[str] = (), password: str | None = None, by_number: bool = False
-) -> Starlette:
-    """`by_number`: whether the page may be opened by any numeric address of this machine."""
+) -> ASGIApp:
+    """`by_number`: whether the page may be opened by any numeric address of this machine.
+
+    The guard is outside of all, so that the response to an unexpected error has its headers too.
+    """
 
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
@@ -60,7 +63,7 @@ def build_app(
         await gallery.connection.close()
 
     routes = GalleryRoutes(gallery)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", routes.show_search),
             Route("/search.json", routes.show_json),
@@ -73,10 +76,10 @@ def build_app(
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(GalleryGuard, allowed_hosts=allowed_hosts, password=password, by_number=by_number)],
-        exception_handlers={HTTPException: show_http_error},
+        exception_handlers={HTTPException: show_http_error, Exception: routes.show_failure},
         lifespan=run,
     )
+    return GalleryGuard(app, allowed_hosts, password, by_number)
 
 
 class GalleryRoutes:
@@ -205,6 +208,13 @@ class GalleryRoutes:
         except VectorizerError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return PlainTextResponse("ready\n")
+
+    async def show_failure(self, request: Request, error: Exception) -> Response:
+        """For an unexpected error, whose traceback goes to the terminal."""
+        problem = f"the gallery failed ({type(error).__name__}); its terminal has the details; try again"
+        if request.headers.get(FRAGMENT) and request.method != "GET":
+            return JSONResponse({"error": problem}, 500)
+        return self._render_problem(problem, 500)
 
     async def _describe(self, error: Exception) -> tuple[str, int]:
         """Return the sentence of an error and its HTTP status. A connection that was lost is opened anew next time."""
