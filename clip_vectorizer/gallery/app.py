@@ -1,15 +1,11 @@
 """The gallery's HTTP side: paths, pages, and a sentence for every error."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import click
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -19,34 +15,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
+from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import UPLOAD, Address, format_command, make_path
-from clip_vectorizer.gallery.connection import GalleryConnection
+from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
-from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type, read_file
+from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
 from clip_vectorizer.gallery.results import find_results
 from clip_vectorizer.gallery.security import GalleryGuard
-from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES, Uploads
+from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 from clip_vectorizer.query.display.tables import to_json_value
-from clip_vectorizer.query.search.stored_images import is_uuid
 
 HERE = Path(__file__).parent
-FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
-FOREVER = "private, max-age=31536000, immutable"  # of addresses that have the content's digest
-STATUS = {InputError: 400, Mismatch: 409, Overloaded: 503, Unreachable: 503}
 MULTIPART_EXTRA = 100_000  # bytes of a form beside its file
-
-RouteHandler = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(slots=True)
-class Gallery:
-    """What all requests share."""
-
-    connection: GalleryConnection
-    root: Path | None = None  # a folder with the files of the images
-    thumbnails: Thumbnails = field(default_factory=Thumbnails)
-    uploads: Uploads = field(default_factory=Uploads)
 
 
 def build_app(
@@ -69,10 +49,9 @@ def build_app(
             Route("/search.json", routes.show_json),
             Route("/facets", routes.show_facets),
             Route("/image", routes.receive_image, methods=["POST"]),
-            Route("/image/{id}", routes.show_details),
             Route("/thumb/{id}", routes.show_thumbnail),
-            Route("/full/{id}", routes.show_full),
             Route("/upload/{digest}", routes.show_upload),
+            *DetailsPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -82,15 +61,8 @@ def build_app(
     return GalleryGuard(app, allowed_hosts, password, by_number)
 
 
-class GalleryRoutes:
+class GalleryRoutes(GalleryPages):
     """One method a path."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        self.gallery = gallery
-        self.templates = Environment(
-            loader=PackageLoader("clip_vectorizer.gallery"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
 
     async def show_search(self, request: Request) -> Response:
         """The page, or with the header X-Fragment its results alone. An error is a sentence in the page."""
@@ -100,19 +72,19 @@ class GalleryRoutes:
             search = await self.gallery.connection.open()
             results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
         except (VectorizerError, click.UsageError) as error:
-            problem, status = await self._describe(error)
+            problem, status = await self.describe(error)
         if request.headers.get(FRAGMENT):
-            return self._render("results.html", status, address=address, results=results, problem=problem)
-        return self._render(
+            return self.render("results.html", status, address=address, results=results, problem=problem)
+        return self.render(
             "search.html",
             status,
             address=address,
             results=results,
             facets=await self._read_facets(address) if status in (200, 400) else [],
             problem=problem,
-            uploads=[(key, self._name_upload(key)) for key in address.uploads],
+            uploads=[(key, self.name_upload(key)) for key in address.uploads],
             collection=self.gallery.connection.collection,
-            command=format_command(address, map(self._name_upload, address.uploads)),
+            command=format_command(address, map(self.name_upload, address.uploads)),
         )
 
     async def _read_facets(self, address: Address) -> list[Facet]:
@@ -129,7 +101,7 @@ class GalleryRoutes:
             search = await self.gallery.connection.open()
             results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
         except (VectorizerError, click.UsageError) as error:
-            problem, status = await self._describe(error)
+            problem, status = await self.describe(error)
             return JSONResponse({"error": problem}, status)
         lines = (json.dumps(row, ensure_ascii=False, default=to_json_value) + "\n" for row in results.rows)
         return Response("".join(lines).encode("utf-8", "backslashreplace"), media_type="application/x-ndjson")
@@ -139,7 +111,7 @@ class GalleryRoutes:
             address = Address.parse(request.url.query)
         except InputError as error:
             return PlainTextResponse(f"{error}\n", 400)
-        return self._render("facets.html", 200, address=address, facets=await self._read_facets(address))
+        return self.render("facets.html", 200, address=address, facets=await self._read_facets(address))
 
     async def receive_image(self, request: Request) -> Response:
         """Take a picture, and send the browser to the search for it. Scripts get its address as JSON."""
@@ -149,50 +121,22 @@ class GalleryRoutes:
             search = await self.gallery.connection.open()
             key = await self.gallery.uploads.add(name, data, search)
         except VectorizerError as error:
-            problem, status = await self._describe(error)
+            problem, status = await self.describe(error)
             if is_script:
                 return JSONResponse({"error": problem}, status)
-            return self._render_problem(problem, status)
+            return self.render_problem(problem, status)
         path = make_path(place.adding(UPLOAD, key))
         return JSONResponse({"image": key, "path": path}) if is_script else RedirectResponse(path, 303)
-
-    async def show_details(self, request: Request) -> Response:
-        id = request.path_params["id"]
-        try:
-            address = Address.parse(request.url.query)
-            search = await self.gallery.connection.open()
-            names = [name for name in search.properties if name not in ("image", "thumbnail", "stamp", "facts")]
-            image = await search.stored(check_id(id), return_properties=names, include_thumbnail=True)
-        except VectorizerError as error:
-            problem, status = await self._describe(error)
-            return self._render_problem(problem, 404 if isinstance(error, InputError) else status)
-        self.gallery.thumbnails.keep([image])
-        return self._render("details.html", 200, address=address, image=image, has_full=self.gallery.root is not None)
 
     async def show_thumbnail(self, request: Request) -> Response:
         try:
             search = await self.gallery.connection.open()
             data = await self.gallery.thumbnails.read(check_id(request.path_params["id"]), search)
         except VectorizerError as error:
-            problem, status = await self._describe(error)
+            problem, status = await self.describe(error)
             return PlainTextResponse(f"{problem}\n", 404 if isinstance(error, InputError) else status)
         caching = FOREVER if request.query_params.get("v") else "private, no-cache"
         return picture_response(data, caching)
-
-    async def show_full(self, request: Request) -> Response:
-        """The file itself, where the command has a folder with it."""
-        if self.gallery.root is None:
-            return PlainTextResponse("this gallery has no files; start it with --root FOLDER\n", 404)
-        try:
-            search = await self.gallery.connection.open()
-            image = await search.stored(check_id(request.path_params["id"]))
-        except VectorizerError as error:
-            problem, status = await self._describe(error)
-            return PlainTextResponse(f"{problem}\n", 404 if isinstance(error, InputError) else status)
-        response = picture_response(await read_file(self.gallery.root, image.path), "private, no-cache")
-        name = quote(Path(image.path).name.encode("utf-8", "replace"), safe="")
-        response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
-        return response
 
     async def show_upload(self, request: Request) -> Response:
         try:
@@ -214,43 +158,7 @@ class GalleryRoutes:
         problem = f"the gallery failed ({type(error).__name__}); its terminal has the details; try again"
         if request.headers.get(FRAGMENT) and request.method != "GET":
             return JSONResponse({"error": problem}, 500)
-        return self._render_problem(problem, 500)
-
-    async def _describe(self, error: Exception) -> tuple[str, int]:
-        """Return the sentence of an error and its HTTP status. A connection that was lost is opened anew next time."""
-        if isinstance(error, click.UsageError):
-            return error.format_message(), 400
-        if isinstance(error, Unreachable | Mismatch):
-            await self.gallery.connection.lose()
-        return str(error), next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-
-    def _name_upload(self, key: str) -> str:
-        try:
-            return self.gallery.uploads.find(key).name
-        except InputError:
-            return "picture"
-
-    def _render(self, template: str, status: int, **context: Any) -> Response:
-        text = self.templates.get_template(template).render(make_path=make_path, **context)
-        headers = {"Cache-Control": "no-store", "Vary": FRAGMENT}
-        return Response(text.encode("utf-8", "backslashreplace"), status, headers, "text/html; charset=utf-8")
-
-    def _render_problem(self, problem: str, status: int) -> Response:
-        return self._render("problem.html", status, problem=problem, collection=self.gallery.connection.collection)
-
-
-def check_id(id: str) -> str:
-    """Raises InputError for anything but a UUID: pictures are found by nothing else."""
-    if not is_uuid(id):
-        raise InputError(f"{id!r} is not the id of an image")
-    return id
-
-
-def picture_response(data: bytes | None, caching: str) -> Response:
-    media_type = find_media_type(data[:LONGEST_START]) if data else None
-    if data is None or media_type is None:
-        return PlainTextResponse("no picture\n", 404)
-    return Response(data, headers={"Cache-Control": caching}, media_type=media_type)
+        return self.render_problem(problem, 500)
 
 
 async def read_form(request: Request) -> tuple[str, bytes, Address]:

@@ -45,6 +45,9 @@ PORT = 8091
     help="The folder that was ingested: details then show its files, not only thumbnails.",
 )
 @click.option(
+    "--write", is_flag=True, help="Let the page store labels with the images, as `clip-classify --save` does."
+)
+@click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,

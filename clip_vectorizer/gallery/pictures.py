@@ -73,6 +73,20 @@ async def read_file(root: Path, path: str) -> bytes | None:
     return await asyncio.to_thread(read_inside, root, path)
 
 
+def has_file(root: Path, path: str) -> bool:
+    """Whether the folder has a file of this name. Of archives and documents, whose members are images, it has none."""
+    try:
+        file = resolve_inside(root, path)
+        return file.is_file() and file.stat().st_size <= MAX_FILE_BYTES and is_picture(file)
+    except (OSError, ValueError, InputError):
+        return False
+
+
+def is_picture(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return find_media_type(opened.read(LONGEST_START)) is not None
+
+
 def read_inside(root: Path, path: str) -> bytes | None:
     try:
         file = resolve_inside(root, path)

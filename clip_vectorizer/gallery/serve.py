@@ -22,14 +22,15 @@ def run(values: Mapping[str, Any]) -> None:
     try:
         import uvicorn
 
-        from clip_vectorizer.gallery.app import Gallery, build_app
+        from clip_vectorizer.gallery.app import build_app
         from clip_vectorizer.gallery.connection import GalleryConnection
+        from clip_vectorizer.gallery.pages import Gallery
     except ModuleNotFoundError as error:
         raise SettingsError(f"the gallery needs {error.name}; run `pip install 'clip-vectorizer[gallery]'`") from error
     opened = open_socket(values["host"], values["port"])
     url = format_url(values["host"], opened.getsockname()[1])
     app = build_app(
-        Gallery(GalleryConnection(values), values["root"]),
+        Gallery(GalleryConnection(values), values["root"], values["write"]),
         list_names(values),
         values["password"],
         not is_local(values["host"]),

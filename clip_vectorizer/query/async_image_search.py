@@ -25,6 +25,7 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.grounding.ground import GroundArguments
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.image_names import GroundInput
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
@@ -191,6 +192,10 @@ class AsyncImageSearch:
     ) -> StoredImage:
         """Return one image of the collection: see ImageSearch.stored."""
         return await self._run(self._searches.stored(key, return_properties, include_vector, include_thumbnail))
+
+    async def regions(self, key: str) -> StoredRegions:
+        """Return the boxes that are stored for one image, in a thread: see ImageSearch.regions."""
+        return await asyncio.to_thread(self._search.regions, key)
 
     async def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
         """Return what `find` would send to Weaviate: see ImageSearch.explain."""

@@ -35,6 +35,7 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.grounding.ground import GroundArguments, GroundContext, GroundOptions, ground
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.image_names import GroundInput
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.grounding.stored_regions import CollectionRegionReader
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
@@ -306,6 +307,18 @@ class ImageSearch:
         Raises InputError where there is none, with the nearest path.
         """
         return self._run(self.searches.stored(key, return_properties, include_vector, include_thumbnail))
+
+    def regions(self, key: str) -> StoredRegions:
+        """Return the boxes that are stored for one image, by its path or its id, with the vectors of their crops.
+
+            print(search.regions("animals/cat.png").boxes_n4)
+
+        Raises InputError where there is no such image, or it has no regions, Mismatch where another model made them.
+        """
+        reader = self.grounding.regions
+        if reader is None:
+            raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
+        return reader.fetch(key)
 
     def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
         """Return what `find` would send to Weaviate, and which steps come before, as Python and GraphQL.
