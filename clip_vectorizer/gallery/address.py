@@ -24,9 +24,11 @@ ONE = (
     *("force", "limit", "offset", "after", "regions"),
 )
 FLAGS = ("plain", "dedupe")
+# Of this page and `clip-classify`, not of `clip-search`: labels typed into the page, and whether it is grouped by them.
+LABELS, TEMPLATE, PROMPTS, OTHER, BY_LABEL = LABEL_NAMES = ("labels", "template", "prompts", "other", "by-label")
 QUERY = (TEXT, UPLOAD, "like", "plus", "minus", "move-to", "move-away")  # without any of these, all images are listed
 PLACE = ("offset", "after")  # where in the results a page begins
-NAMES = (TEXT, UPLOAD, *SEVERAL, *ONE, *FLAGS)
+NAMES = (TEXT, UPLOAD, *SEVERAL, *ONE, *FLAGS, *LABEL_NAMES)
 PAGE_SIZE = 40
 MAX_PARAMETERS = 200
 MAX_LENGTH = 20_000  # letters of an address: browsers and servers end near there

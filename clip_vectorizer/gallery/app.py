@@ -16,9 +16,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.gallery.address import UPLOAD, Address, format_command, make_path
+from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
 from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
+from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
 from clip_vectorizer.gallery.results import find_results
 from clip_vectorizer.gallery.security import GalleryGuard
@@ -52,6 +53,7 @@ def build_app(
             Route("/thumb/{id}", routes.show_thumbnail),
             Route("/upload/{digest}", routes.show_upload),
             *DetailsPages(gallery).routes,
+            *LabelPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -66,22 +68,29 @@ class GalleryRoutes(GalleryPages):
 
     async def show_search(self, request: Request) -> Response:
         """The page, or with the header X-Fragment its results alone. An error is a sentence in the page."""
-        address, results, problem, status = Address(), None, "", 200
+        address, results, labelling, problem, status = Address(), None, Labelling(), "", 200
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open()
-            results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
+            found = await find_results(size_page(address), search, self.gallery.uploads, self.gallery.thumbnails)
+            labelling = await LabelPages(self.gallery).read(address, found)
+            results = group_by_label(found, labelling) if address.one(BY_LABEL) and labelling.counts else found
         except (VectorizerError, click.UsageError) as error:
             problem, status = await self.describe(error)
+        shown = {
+            "address": address,
+            "results": results,
+            "labelling": labelling,
+            "problem": problem,
+            "can_write": self.gallery.can_write,
+        }
         if request.headers.get(FRAGMENT):
-            return self.render("results.html", status, address=address, results=results, problem=problem)
+            return self.render("results.html", status, **shown)
         return self.render(
             "search.html",
             status,
-            address=address,
-            results=results,
+            **shown,
             facets=await self._read_facets(address) if status in (200, 400) else [],
-            problem=problem,
             uploads=[(key, self.name_upload(key)) for key in address.uploads],
             collection=self.gallery.connection.collection,
             command=format_command(address, map(self.name_upload, address.uploads)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clip_vectorizer.gallery.address import PAGE_SIZE, Address, make_image_path, make_path, read_values
+from clip_vectorizer.gallery.address import LABEL_NAMES, PAGE_SIZE, Address, make_image_path, make_path, read_values
 from clip_vectorizer.gallery.pictures import Thumbnails, digest
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
@@ -155,5 +155,5 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
 
 def make_like_address(key: str, address: Address) -> Address:
     """The search for images like one, with the filters of this page and without its query."""
-    kept = tuple(pair for pair in address.pairs if pair[0] in ("where", "limit", "dedupe"))
+    kept = tuple(pair for pair in address.pairs if pair[0] in ("where", "limit", "dedupe", *LABEL_NAMES))
     return Address((("like", key), *kept))
