@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, urlencode
 
+from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.cli.search import main as search_command
@@ -151,14 +152,15 @@ def choose_values(address: Address, name: str) -> tuple[str, ...]:
     return address.all(name) if name in SEVERAL else address.all(name)[-1:]
 
 
-def format_command(address: Address, uploads: Iterable[str] = ()) -> str:
+def format_command(address: Address, uploads: Iterable[str] = (), collection: str = IMAGE_COLLECTION) -> str:
     """Return the command that prints the same, for a shell. `uploads`: the names of the files that were sent.
 
     >>> format_command(Address.parse("q=owl&where=label%3Dbirds"))
     'clip-search --where=label=birds owl'
     """
     words = [word for word in list_arguments(address) if word != "--" or address.text.startswith("-")]
-    return shlex.join(["clip-search", *(f"--image={name}" for name in uploads), *words])
+    place = [] if collection == IMAGE_COLLECTION else [f"--collection={collection}"]
+    return shlex.join(["clip-search", *place, *(f"--image={name}" for name in uploads), *words])
 
 
 def read_values(address: Address, size: int | None = None) -> Mapping[str, Any]:

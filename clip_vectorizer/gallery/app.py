@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
 from clip_vectorizer.gallery.details import DetailsPages
+from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
@@ -54,6 +55,7 @@ def build_app(
             Route("/upload/{digest}", routes.show_upload),
             *DetailsPages(gallery).routes,
             *LabelPages(gallery).routes,
+            *ExplanationPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -93,7 +95,7 @@ class GalleryRoutes(GalleryPages):
             facets=await self._read_facets(address) if status in (200, 400) else [],
             uploads=[(key, self.name_upload(key)) for key in address.uploads],
             collection=self.gallery.connection.collection,
-            command=format_command(address, map(self.name_upload, address.uploads)),
+            command=format_command(address, map(self.name_upload, address.uploads), self.gallery.connection.collection),
         )
 
     async def _read_facets(self, address: Address) -> list[Facet]:

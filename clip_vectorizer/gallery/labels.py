@@ -26,6 +26,7 @@ from clip_vectorizer.query.hits import StoredImage
 from clip_vectorizer.query.labels.label_store import check_labels, parse_label
 from clip_vectorizer.query.prompts import select_prompt_set
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments
+from clip_vectorizer.query.zeroshot.scores import OTHER as OTHER_LABEL
 from clip_vectorizer.query.zeroshot.scores import Classification
 from clip_vectorizer.terminal import escape_line
 
@@ -153,7 +154,7 @@ def refuse_files(name: str, values: Sequence[str]) -> None:
 
 def count_labels(found: Sequence[Classification], names: Sequence[str], has_other: bool) -> tuple[LabelCount, ...]:
     counted = Counter(each.label for each in found if not each.error)
-    return tuple(LabelCount(name, counted[name]) for name in (*names, *(["other"] if has_other else [])))
+    return tuple(LabelCount(name, counted[name]) for name in (*names, *([OTHER_LABEL] if has_other else [])))
 
 
 def size_page(address: Address) -> Address:
@@ -163,8 +164,10 @@ def size_page(address: Address) -> Address:
 
 
 def group_by_label(results: Results, labelling: Labelling) -> Results:
-    """The same images in sections, one for each label that any has, the most frequent first, best score first."""
-    ordered = sorted((each for each in labelling.counts if each.count), key=lambda each: -each.count)
+    """The same images in sections, one for each label that any has, the most frequent first, `other` last."""
+    ordered = sorted(
+        (each for each in labelling.counts if each.count), key=lambda each: (each.label == OTHER_LABEL, -each.count)
+    )
     cards = {each.label: collect_cards(results.cards, labelling, each.label) for each in ordered}
     rest = [card for card in results.cards if card.id not in labelling.results or labelling.results[card.id].error]
     sections = [Section(escape_line(label), tuple(found)) for label, found in cards.items()]
@@ -173,5 +176,6 @@ def group_by_label(results: Results, labelling: Labelling) -> Results:
 
 
 def collect_cards(cards: Sequence[Card], labelling: Labelling, label: str) -> list[Card]:
+    """Return the images of one label, best score first."""
     scores = {id: each.score for id, each in labelling.results.items() if each.label == label and not each.error}
     return sorted((card for card in cards if card.id in scores), key=lambda card: -scores[card.id])

@@ -9,7 +9,12 @@ from clip_vectorizer.gallery.pictures import Thumbnails, digest
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.search_actions import LIST_COLUMNS, hit_fields, split_group_arguments, stored_fields
-from clip_vectorizer.query.cli.search_request import ListCommandRequest, SearchCommandRequest, build_request
+from clip_vectorizer.query.cli.search_request import (
+    ListCommandRequest,
+    SearchCommandRequest,
+    StringSearchRequest,
+    build_request,
+)
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.query import Query
 from clip_vectorizer.terminal import escape_line
@@ -59,14 +64,20 @@ class Results:
 
 async def find_results(address: Address, search: AsyncImageSearch, uploads: Uploads, thumbnails: Thumbnails) -> Results:
     """Run the search of an address. Raises click.UsageError, InputError, Unreachable, ... as `clip-search` does."""
-    parts = [Query.vector(uploads.find(key).vector) for key in address.uploads]
-    request = build_request(read_values(address), parts)
+    request = read_request(address, uploads)
     if isinstance(request, ListCommandRequest):
         return await list_images(address, request, search, thumbnails)
-    assert isinstance(request, SearchCommandRequest), "no parameter of an address begins another kind of run"
     if request.group_by is not None:
         return await find_groups(address, request, search, thumbnails)
     return await find_hits(address, request, search, thumbnails)
+
+
+def read_request(address: Address, uploads: Uploads) -> SearchCommandRequest | ListCommandRequest:
+    """Raises click.UsageError, InputError."""
+    parts = [Query.vector(uploads.find(key).vector) for key in address.uploads]
+    request = build_request(read_values(address), parts)
+    assert not isinstance(request, StringSearchRequest), "no parameter of an address begins such a run"
+    return request
 
 
 async def list_images(

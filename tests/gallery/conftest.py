@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.gallery.browsing import Visitor, new_visitor, open_chromium, serving_gallery
+from tests.stack.conftest import new  # noqa: F401
 from tests.stack.support import Stack, http
 
 Visit = Callable[..., Visitor]
