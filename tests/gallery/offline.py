@@ -25,16 +25,18 @@ def encode(kind: str = "PNG", side: int = 16) -> bytes:
 
 
 class FakeImages:
-    """Obeys what the gallery uses of AsyncImageSearch: one image under ID, found by everything."""
+    """Obeys what the gallery uses of AsyncImageSearch: one image under ID, found by everything, `count` times."""
 
-    def __init__(self, thumbnail: bytes | None = None, path: str = "fruit/apple.png", breaks: bool = False) -> None:
-        self.thumbnail, self.path, self.breaks = thumbnail or encode("JPEG"), path, breaks
+    def __init__(
+        self, thumbnail: bytes | None = None, path: str = "fruit/apple.png", breaks: bool = False, count: int = 1
+    ) -> None:
+        self.thumbnail, self.path, self.breaks, self.found = thumbnail or encode("JPEG"), path, breaks, count
         self.properties = {"path": DataType.TEXT, "label": DataType.TEXT}
         self.embedded = 0
 
     async def find(self, *_: object, **__: object) -> list[Hit]:
         self._break()
-        return [Hit(self.path, 0.5, 0.5, ID, "fruit", "a red apple", thumbnail=self.thumbnail)]
+        return [Hit(self.path, 0.5, 0.5, ID, "fruit", "a red apple", thumbnail=self.thumbnail)] * self.found
 
     async def groups(self, *_: object, **__: object) -> list[Group]:
         return [Group("fruit", tuple(await self.find()))]
