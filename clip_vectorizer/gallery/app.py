@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
@@ -182,8 +182,9 @@ async def read_form(request: Request) -> tuple[str, bytes, Address]:
     )
     if int(request.headers.get("content-length") or 0) > MAX_UPLOAD_BYTES + MULTIPART_EXTRA:
         raise too_large
+    limited = limit_body(request, MAX_UPLOAD_BYTES + MULTIPART_EXTRA, too_large)
     try:
-        async with request.form(max_files=1, max_fields=5) as form:
+        async with limited.form(max_files=1, max_fields=5) as form:
             file, state = form.get("image"), form.get("address", "")
             if not isinstance(file, UploadFile):
                 raise InputError("no picture came with the form; choose a file first")
@@ -196,6 +197,24 @@ async def read_form(request: Request) -> tuple[str, bytes, Address]:
     if not data:
         raise InputError("no picture came with the form; choose a file first")
     return name, data, Address.parse(state if isinstance(state, str) else "")
+
+
+def limit_body(request: Request, most: int, error: InputError) -> Request:
+    """Return the request with a body that raises `error` after `most` bytes.
+
+    A program need not send its length, and a form is kept in a temporary file while it comes.
+    """
+    left = most
+
+    async def receive() -> Message:
+        nonlocal left
+        message = await request.receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise error
+        return message
+
+    return Request(request.scope, receive)
 
 
 async def show_http_error(_: Request, error: Exception) -> Response:

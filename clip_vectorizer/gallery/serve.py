@@ -13,6 +13,7 @@ from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.query.display.tables import prepare_streams
 
 GRACE_SECONDS = 2  # for requests that run when the gallery ends
+MAX_HEAD_BYTES = 2**20  # of a request: 10,000 Chinese letters are 90,000 bytes, and the page explains what is too long
 
 
 def run(values: Mapping[str, Any]) -> None:
@@ -37,7 +38,7 @@ def run(values: Mapping[str, Any]) -> None:
     )
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS,
-        proxy_headers=False,
+        proxy_headers=False, http="h11", h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )  # fmt: skip
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     click.echo(url)

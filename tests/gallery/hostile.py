@@ -44,7 +44,7 @@ WORDS = (
     "&lt;script&gt; &amp;amp; &#60;b&#62;",
     "\u202egnp.exe\u202c reversed",
     "\u2066isolated\u2067\u2069",
-    "line\nfeed\tand tab\r",
+    "line\nfeed\r and\ttab",
     "bell\x07 escape\x1b[31m delete\x7f",
     "zero\u200bwidth\ufeff\u00ad",
     "e" + "\u0301" * 80 + " zalgo",

@@ -81,7 +81,7 @@ def test_a_list_shows_every_name_and_caption_as_it_is(
 def test_no_character_turns_the_text_around_it(visit: Visit, hostile: str) -> None:
     """A name that ends in a reversed "exe" would pass for a picture's."""
     visitor = visit("/?limit=60", address=hostile)
-    text = visitor.page.locator("main").inner_text()
+    text = visitor.page.locator("main").text_content() or ""
     assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x07\x1b\x7f")
     assert r"\u202egnp.exe" in text
 
@@ -92,7 +92,7 @@ def test_the_page_of_an_image_is_harmless(
 ) -> None:
     visitor = visit("/?limit=60", address=hostile)
     index = next(place for place, path in enumerate(visitor.paths) if f"/{key} " in path)
-    expect(visitor.cards.nth(index).locator(".caption")).to_have_text(escape_line(images[key].caption).strip())
+    expect(visitor.cards.nth(index).locator(".caption")).to_have_text(escape_line(images[key].caption))
     visitor.open(f"/image/{visitor.ids[index]}?limit=60")
     assert_harmless(visitor)
     assert f"{key} " in visitor.page.locator("main").inner_text()
@@ -133,7 +133,7 @@ def test_filters_show_hostile_values_and_find_them(visit: Visit, hostile: str) -
 def test_an_address_cannot_attack_the_page(visit: Visit, hostile: str, query: str) -> None:
     visitor = visit(f"/?{query}", address=hostile, failures=True)
     assert_harmless(visitor)
-    assert visitor.page.locator("#problem, .card").count() > 0
+    assert visitor.page.locator("#problem, #status").count() == 1
 
 
 def test_a_hostile_path_is_searched_by_its_own_link(visit: Visit, hostile: str) -> None:
@@ -163,6 +163,9 @@ def test_files_come_as_pictures_under_their_names(hostile: str, images: dict[str
     assert len(rows) == len(images)
     for row in rows:
         answer = http("GET", f"{hostile}/full/{row['id']}")
+        if "\\" in row["path"]:
+            assert answer.status_code == 404, "a backslash parts folders elsewhere"
+            continue
         assert answer.status_code == 200, row["path"]
         assert answer.headers["content-type"] in ("image/png", "image/jpeg")
         assert answer.headers["x-content-type-options"] == "nosniff"
