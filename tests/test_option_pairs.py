@@ -17,6 +17,7 @@ import pytest
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.gallery.cli import main as gallery
 from clip_vectorizer.query.cli import caption_actions, classify_actions, ground_actions, search_request
 from clip_vectorizer.query.cli.caption import main as caption
 from clip_vectorizer.query.cli.classify import main as classify
@@ -350,6 +351,13 @@ CASES = {
         lambda values: SimclrPlan(**values),
         needs=lambda _: ("SOURCE", "--output"),
     ),
+    "clip-gallery": Case(
+        {
+            "--host": "::1", "--port": "1", "--open": FLAG, "--root": "folder", "--write": FLAG,
+            "--allowed-host": "photos.example", "--password": "secret", "--consistency": "ONE", **STORED, **WEAVIATE,
+            **SIDECAR,
+        }
+    ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
     "clip-demo down": Case({}),
@@ -374,6 +382,7 @@ MAINS = {
     "clip-ingest": ingest,
     "clip-eval": evaluate,
     "clip-vectorizer": vectorizer,
+    "clip-gallery": gallery,
     "clip-demo": demo,
 }
 COMMANDS = dict(each for name, main in MAINS.items() for each in list_commands(main, name))
@@ -390,6 +399,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "VECTORIZER_URL",
         "VECTORIZER_API_KEY",
         "CLIP_PDF_PASSWORD",
+        "CLIP_GALLERY_PASSWORD",
         "CLIP_ALLOW_ADDRESSES",
     ):
         monkeypatch.delenv(variable, raising=False)

@@ -50,7 +50,6 @@ def hostile(stack: Stack, run: Run, folder: Path, images: dict[str, HostileImage
 
 def assert_harmless(visitor: Visitor) -> None:
     page = visitor.page
-    page.wait_for_load_state("networkidle")
     assert page.locator(SCRIPTS_AND_FRAMES).count() == 0
     assert page.locator("*").evaluate_all(HANDLERS) == []
     assert page.locator(RUNNING_LINKS).count() == 0
