@@ -81,6 +81,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         opened = socket.socket(family, kind, protocol)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
+        opened.listen()  # before the address is printed: who opens it at once waits, and is not refused
     except OSError as error:
         raise SettingsError(
             f"--host {host} --port {port}: {error.strerror or error}; choose another, or --port 0"
