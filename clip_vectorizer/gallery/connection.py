@@ -5,8 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 
+LIVE = "/v1/.well-known/live"
+CHECK_SECONDS = 1.0  # pages and pictures that are requested together need one check
+CHECK_TIMEOUT_SECONDS = 5.0
 RENEW_SECONDS = 30.0  # a collection may have got properties, another model, or a filled index since
 
 
@@ -20,17 +25,35 @@ class GalleryConnection:
         self._values = values
         self._search: AsyncImageSearch | None = None
         self._opened_at = 0.0
+        self._checked_at = 0.0
+        self._http: httpx.AsyncClient | None = None
         self._lock = asyncio.Lock()
         self._old: list[asyncio.Task[None]] = []
 
     async def open(self) -> AsyncImageSearch:
         """Return the connection. Raises what AsyncImageSearch.connect raises."""
         async with self._lock:
-            if self._search is None or time.monotonic() - self._opened_at > RENEW_SECONDS:
-                search = await self._connect()
+            if self._search is None or self._is_old() or not await self._is_live():
                 self._retire(self._search)
-                self._search, self._opened_at = search, time.monotonic()
+                self._search = None
+                self._search = await self._connect()
+                self._opened_at = self._checked_at = time.monotonic()
             return self._search
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._opened_at > RENEW_SECONDS
+
+    async def _is_live(self) -> bool:
+        """Whether Weaviate answers. A search would wait for it: weaviate-client tries six times, for a minute."""
+        if time.monotonic() - self._checked_at < CHECK_SECONDS:
+            return True
+        self._http = self._http or httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS)
+        try:
+            answer = await self._http.get(f"{self.weaviate_url.rstrip('/')}{LIVE}")
+        except httpx.HTTPError:
+            return False
+        self._checked_at = time.monotonic()
+        return answer.is_success
 
     async def lose(self) -> None:
         """Let the next request connect anew."""
@@ -42,6 +65,8 @@ class GalleryConnection:
         if self._search is not None:
             await self._search.close()
             self._search = None
+        if self._http is not None:
+            await self._http.aclose()
         for task in self._old:
             task.cancel()
 
