@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from tests.stack.support import EXAMPLES, http, run_command
 pytestmark = pytest.mark.stack
 
 APPLE = "red-apple.png"
+PATIENCE_SECONDS = 10  # for a sentence instead of results
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +75,10 @@ def test_a_weaviate_that_is_restarted_under_the_page_is_named_and_found_again(wo
     before, link = visitor.ids, visitor.page.url
     assert visitor.paths[0] == APPLE
     world.weaviate.end(signal.SIGTERM)
+    began = time.monotonic()
     visitor.page.reload()
     assert_problem(visitor, "Weaviate", world.weaviate.url)
+    assert time.monotonic() - began < PATIENCE_SECONDS
     assert http("GET", f"{visitor.address}/ready").status_code == 503
     assert http("GET", f"{visitor.address}/static/gallery.css").status_code == 200
     world.weaviate.start()
@@ -99,4 +103,5 @@ def test_a_list_that_grows_while_weaviate_is_away_keeps_what_it_has(world: World
     page.page.unroute("**/*after=*")
     page.page.locator("#more").click()
     expect(page.cards.nth(9)).to_be_attached()
-    assert len(set(page.ids)) == len(page.ids)
+    ids = page.ids
+    assert len(set(ids)) == len(ids)
