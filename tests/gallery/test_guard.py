@@ -1,8 +1,10 @@
 """The gallery's guard, without a database: who may open a page, what may change something, which headers go out."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -10,9 +12,12 @@ from click.testing import CliRunner
 
 from clip_vectorizer.gallery.cli import main as gallery_command
 from clip_vectorizer.gallery.security import POLICY
+from tests.gallery.browsing import serving_gallery
 from tests.gallery.offline import ID, LOCAL, FakeImages, encode, request, send_picture
+from tests.stack.support import NOWHERE, http
 
 PASSWORD = "päss word"
+UNREACHABLE = {"WEAVIATE_URL": NOWHERE, "VECTORIZER_URL": NOWHERE}
 
 
 def login(password: str, user: str = "me") -> dict[str, str]:
@@ -177,6 +182,25 @@ def test_with_a_password_nothing_is_open_without_it(headers: dict[str, str], sta
 
 def test_a_probe_needs_no_password() -> None:
     assert request("GET", "/ready", password=PASSWORD).status_code == 200
+
+
+def test_on_a_network_address_the_command_serves_who_has_the_password() -> None:
+    with serving_gallery("--host", "0.0.0.0", env=UNREACHABLE | {"CLIP_GALLERY_PASSWORD": "secret"}) as address:
+        local = f"http://127.0.0.1:{urlsplit(address).port}"
+        assert http("GET", f"{local}/").status_code == 401
+        assert http("GET", f"{local}/", headers=login("wrong")).status_code == 401
+        answer = http("GET", f"{local}/", headers=login("secret"))
+        assert answer.status_code == 503 and NOWHERE in answer.text, "past the guard, the page names what is away"
+        assert http("GET", f"{local}/", headers=login("secret") | {"Host": "evil.example"}).status_code == 421
+
+
+def test_on_loopback_the_command_opens_without_a_password() -> None:
+    with serving_gallery(env=UNREACHABLE) as address:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        answer = http("GET", f"{address}/")
+        assert answer.status_code == 503 and NOWHERE in answer.text and 'role="alert"' in answer.text
+        assert http("GET", f"{address}/", headers={"Host": "evil.example"}).status_code == 421
+        assert_guarded(answer)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])

@@ -191,6 +191,17 @@ def test_a_filter_narrows_a_search_and_stays_with_the_next_words(visit: Visit) -
     assert read_labels(visitor) == {"fruit"}
 
 
+def test_pictures_come_from_the_cache_when_the_network_is_away(visit: Visit) -> None:
+    visitor = visit("/?q=red+apple")
+    assert has_loaded(visitor.first.locator("img"))
+    visitor.page.context.set_offline(True)
+    again = (
+        "(image) => { const other = new Image(); other.src = image.src; "
+        "return other.decode().then(() => other.naturalWidth); }"
+    )
+    assert visitor.first.locator("img").evaluate(again) > 0
+
+
 @pytest.mark.parametrize("path", ["/", "/?q=an+animal"])
 def test_the_list_goes_on_to_its_end_without_a_gap(visit: Visit, stack: Stack, examples: str, path: str) -> None:
     visitor = visit(path)
