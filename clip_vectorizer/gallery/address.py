@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.near_strings import suggest
 from clip_vectorizer.query.cli.search import main as search_command
 
 TEXT = "q"
@@ -113,9 +113,8 @@ class Address:
 
 def check_parameter(name: str, value: str) -> None:
     if name not in NAMES:
-        raise InputError(
-            f"the address has {name!r}, which is no option of this page; {did_you_mean(name, NAMES)}remove it"
-        )
+        near = suggest(name, NAMES)
+        raise InputError(f"the address has {name!r}, which is no option of this page; {near or ''}remove it", near)
     if name == UPLOAD and value and not UPLOAD_KEY.fullmatch(value):
         raise InputError("image= takes a picture that was dropped, pasted or chosen on this page, and no address")
     if "\0" in value:

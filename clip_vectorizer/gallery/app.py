@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Message
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
+from clip_vectorizer.gallery.corrections import Nothing, correct, explain_nothing
 from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.explanations import ExplanationPages
+from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
@@ -56,6 +58,7 @@ def build_app(
             *DetailsPages(gallery).routes,
             *LabelPages(gallery).routes,
             *ExplanationPages(gallery).routes,
+            *ExportPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -71,19 +74,23 @@ class GalleryRoutes(GalleryPages):
     async def show_search(self, request: Request) -> Response:
         """The page, or with the header X-Fragment its results alone. An error is a sentence in the page."""
         address, results, labelling, problem, status = Address(), None, Labelling(), "", 200
+        nothing = Nothing()
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open()
             found = await find_results(size_page(address), search, self.gallery.uploads, self.gallery.thumbnails)
             labelling = await LabelPages(self.gallery).read(address, found)
+            nothing = await explain_nothing(address, found, search)
             results = group_by_label(found, labelling) if address.one(BY_LABEL) and labelling.counts else found
         except (VectorizerError, click.UsageError) as error:
             problem, status = await self.describe(error)
+            nothing = Nothing(correction=correct(request.url.query, error))
         shown = {
             "address": address,
             "results": results,
             "labelling": labelling,
             "problem": problem,
+            "nothing": nothing,
             "can_write": self.gallery.can_write,
         }
         if request.headers.get(FRAGMENT):

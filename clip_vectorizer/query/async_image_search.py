@@ -41,7 +41,7 @@ from clip_vectorizer.query.search.calls import (
 )
 from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
 from clip_vectorizer.query.zeroshot.scores import Classification
 from clip_vectorizer.vectors import Vectors
@@ -181,6 +181,24 @@ class AsyncImageSearch:
     async def count_values(self, name: str, filters: FilterInput = None, limit: int = 100) -> list[ValueCount]:
         """Return the values of a property with their counts: see ImageSearch.count_values."""
         return await self._run(self._searches.count_values(name, filters, limit))
+
+    async def stored_images(
+        self,
+        ids: Sequence[str],
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> AsyncIterator[StoredImage]:
+        """Yield the images with these ids: see ImageSearch.stored_images."""
+        listing = self._searches.listing(None, return_properties, include_vector, include_thumbnail)
+        for page in split_ids(ids, listing):
+            for image in await self._run(self._searches.stored_page(page, listing)):
+                yield image
+
+    async def explain_nothing(self, filters: FilterInput) -> str:
+        """Return which value of the filters no image has: see ImageSearch.explain_nothing."""
+        return await self._run(self._searches.explain_nothing(filters))
 
     async def stored(
         self,

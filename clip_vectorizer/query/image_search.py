@@ -55,7 +55,7 @@ from clip_vectorizer.query.search.calls import (
 )
 from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import (
     ClassificationStores,
     ClassifyArguments,
@@ -291,6 +291,34 @@ class ImageSearch:
         InputError for a bad filter, and for a property that does not exist or has no such values.
         """
         return self._run(self.searches.count_values(name, filters, limit))
+
+    def stored_images(
+        self,
+        ids: Sequence[str],
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> Iterator[StoredImage]:
+        """Yield the images with these ids, in their order; one that does not exist is left out.
+
+            ids = [hit.id for hit in search.find("owl", limit=3)]
+            print([image.path for image in search.stored_images(ids)])
+
+        Raises InputError for what is no id, and for a property that does not exist.
+        """
+        listing = self.searches.listing(None, return_properties, include_vector, include_thumbnail)
+        for page in split_ids(ids, listing):
+            yield from self._run(self.searches.stored_page(page, listing))
+
+    def explain_nothing(self, filters: FilterInput) -> str:
+        """Return which value of the filters no image has, with those there are; "" where each has some.
+
+            print(search.explain_nothing("label=owls"))
+
+        Raises InputError for a bad filter, and with a `suggestion` where another value was probably meant.
+        """
+        return self._run(self.searches.explain_nothing(filters))
 
     def stored(
         self,

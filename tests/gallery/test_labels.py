@@ -117,7 +117,7 @@ def test_stored_labels_are_those_of_the_page(stack: Stack, new: New) -> None:
     with open_pages(stack, place.collection, can_write=True) as pages:
         rows = fetch_rows(pages, f"/labels.json?{query}")
         answer = pages.post("/labels", data={"address": query})
-        stored = fetch_rows(pages, "/search.json?where=predicted_label&property=predicted_label")
+        stored = fetch_rows(pages, "/search.json?where=predicted_label%3F&property=predicted_label")
 
     assert "Stored the label of 5 images" in answer.text
     assert {row["id"]: row["properties"]["predicted_label"] for row in stored} == {

@@ -1,6 +1,6 @@
 """The images of a whole collection, page by page, without a search."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,15 @@ class CollectionListing:
             read_vector(found, self.target) if self.request.include_vector else None,
             read_thumbnail(found) if self.request.include_thumbnail else None,
         )
+
+
+def fetch_stored_page(ids: Sequence[str], listing: CollectionListing) -> SearchFlow[list[StoredImage]]:
+    """Return the images with these ids, in their order; one that does not exist is left out."""
+    filters = Filter.by_id().contains_any(list(ids))
+    arguments = {**listing.call(None).arguments, "filters": filters, "limit": len(ids)}
+    objects: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments)).objects
+    found = {str(each.uuid): each for each in objects}
+    return [listing.read_image(found[id]) for id in ids if id in found]
 
 
 def fetch_stored_image(key: str, listing: CollectionListing) -> SearchFlow[StoredImage]:
