@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
 from clip_vectorizer.gallery.corrections import Nothing, correct, explain_nothing
+from clip_vectorizer.gallery.cuts import CutPages
 from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.exports import ExportPages
@@ -59,6 +60,7 @@ def build_app(
             *LabelPages(gallery).routes,
             *ExplanationPages(gallery).routes,
             *ExportPages(gallery).routes,
+            *CutPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

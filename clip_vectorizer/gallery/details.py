@@ -20,12 +20,11 @@ from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.gallery.address import Address, make_image_path, make_path
 from clip_vectorizer.gallery.originals import read_original, stores_pictures
 from clip_vectorizer.gallery.pages import GalleryPages, check_id, picture_response
-from clip_vectorizer.gallery.pictures import has_file
+from clip_vectorizer.gallery.pictures import has_file, read_size
 from clip_vectorizer.gallery.results import Card, build_card, find_results, make_like_address
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.frames import Frame, list_frames
 from clip_vectorizer.query.display.tables import format_value
-from clip_vectorizer.query.display.thumbnails import decode_thumbnail
 from clip_vectorizer.query.hits import Hit, StoredImage
 from clip_vectorizer.query.search.query import Query
 from clip_vectorizer.terminal import escape_line
@@ -95,7 +94,7 @@ class DetailsPages(GalleryPages):
             self.has_original(image, search),
         )
         self.gallery.thumbnails.keep([*alike, *copies])
-        size = measure(image.thumbnail)
+        size = read_size(image.thumbnail)
         return Details(
             image=image,
             card=(card := build_card(image, address)),
@@ -254,8 +253,3 @@ def build_cards(images: Sequence[Hit | StoredImage], address: Address) -> tuple[
         replace(build_card(each, Address()), like=make_path(make_like_address(each.path or each.id, address)))
         for each in images
     )
-
-
-def measure(thumbnail: bytes | None) -> tuple[int, int] | None:
-    decoded = decode_thumbnail(thumbnail or b"")
-    return decoded.size if decoded else None

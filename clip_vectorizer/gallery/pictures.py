@@ -1,10 +1,13 @@
 """Pictures by the id of their object: thumbnails from the database, files from a folder that the command names."""
 
 import asyncio
+import io
 from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+
+from PIL import Image
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
@@ -58,6 +61,15 @@ def find_media_type(data: bytes) -> str | None:
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         return "image/avif"
     return next((kind for start, kind in MEDIA_TYPES.items() if data.startswith(start)), None)
+
+
+def read_size(data: bytes | None) -> tuple[int, int] | None:
+    """Return width and height of a picture, from the start of its file; None where there is none to read."""
+    try:
+        with Image.open(io.BytesIO(data or b"")) as opened:
+            return opened.size
+    except Exception:  # Pillow raises many types on broken files
+        return None
 
 
 def digest(data: bytes | None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clip_vectorizer.gallery.address import LABEL_NAMES, PAGE_SIZE, Address, make_image_path, make_path, read_values
-from clip_vectorizer.gallery.pictures import Thumbnails, digest
+from clip_vectorizer.gallery.pictures import Thumbnails, digest, read_size
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.search_actions import LIST_COLUMNS, hit_fields, split_group_arguments, stored_fields
@@ -15,6 +15,7 @@ from clip_vectorizer.query.cli.search_request import (
     StringSearchRequest,
     build_request,
 )
+from clip_vectorizer.query.display.frames import Frame, list_frames
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.query import Query
 from clip_vectorizer.terminal import escape_line
@@ -37,6 +38,8 @@ class Card:
     copies: tuple[str, ...]
     details: str  # address of its own page
     like: str  # address of the search for images like it
+    frames: tuple[Frame, ...] = ()  # around the regions that were found, in the coordinates of `size`
+    size: tuple[int, int] = (1, 1)  # of the thumbnail, pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ def build_rows(groups: Sequence[Group], request: SearchCommandRequest) -> tuple[
 def build_card(image: Hit | StoredImage, address: Address) -> Card:
     hit = image if isinstance(image, Hit) else None
     version = digest(image.thumbnail)
+    boxes = [region.box for region in hit.regions] if hit else []
+    size = read_size(image.thumbnail) if boxes else None
     return Card(
         id=image.id,
         path=image.path,
@@ -161,6 +166,8 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
         copies=tuple(map(escape_line, hit.copies)) if hit else (),
         details=make_image_path(image.id, address),
         like=make_path(make_like_address(image.path or image.id, address)),
+        frames=tuple(list_frames(boxes, size)) if size else (),
+        size=size or (1, 1),
     )
 
 

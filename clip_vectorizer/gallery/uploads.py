@@ -7,6 +7,8 @@ import asyncio
 import hashlib
 import io
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image
@@ -14,8 +16,10 @@ from PIL import Image
 from clip_vectorizer.errors import ImageRefused, InputError, Overloaded
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
+from clip_vectorizer.query.display.frames import find_pixels
+from clip_vectorizer.query.display.thumbnails import encode_png
 from clip_vectorizer.query.search.query import Query
-from clip_vectorizer.vectors import Vectors
+from clip_vectorizer.vectors import Box, Vectors
 
 KEPT = 200
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
@@ -54,18 +58,35 @@ class Uploads:
         """Embed a picture and return its key. Raises InputError for a file that is no image, Overloaded."""
         key = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if key not in self._kept:
-            if self._busy >= AT_ONCE:
-                raise Overloaded(f"{AT_ONCE} pictures are being read already; send this one again in a moment")
-            self._busy += 1
-            try:
+            with self._turn():
                 upload = await read_upload(name, data, search)
-            finally:
-                self._busy -= 1
             self._kept[key] = upload
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return key
+
+    async def add_cut(self, name: str, data: bytes, box: Box, search: AsyncImageSearch) -> str:
+        """Cut a box (shares of the sides) out of a picture, and add it as a picture of its own.
+
+        Raises InputError for a file that is no image, Overloaded.
+        """
+        try:
+            with self._turn():
+                cut = await asyncio.to_thread(cut_picture, data, box)
+        except ImageRefused as error:
+            raise InputError(f"{name}: {error.explain(FORMATS)}") from error
+        return await self.add(name, cut, search)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._busy >= AT_ONCE:
+            raise Overloaded(f"{AT_ONCE} pictures are being read already; send this one again in a moment")
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
 
 
 async def read_upload(name: str, data: bytes, search: AsyncImageSearch) -> Upload:
@@ -77,6 +98,13 @@ async def read_upload(name: str, data: bytes, search: AsyncImageSearch) -> Uploa
         return Upload(name, await search.embed(Query.image(data)), thumbnail)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def cut_picture(data: bytes, box: Box) -> bytes:
+    """Return the part of a picture as a PNG file, at least one pixel. Raises ImageRefused."""
+    pixels = decode_image(data).pixels
+    left, top, right, bottom = find_pixels(box, pixels.size)
+    return encode_png(pixels.crop((left, top, right + 1, bottom + 1)))
 
 
 def make_thumbnail(data: bytes) -> bytes:

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 from weaviate.classes.config import DataType
 
-from clip_vectorizer.gallery.app import Gallery, build_app
+from clip_vectorizer.gallery.app import build_app
+from clip_vectorizer.gallery.pages import Gallery
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 
 LOCAL = "http://localhost:8091"
