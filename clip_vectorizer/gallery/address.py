@@ -18,13 +18,13 @@ from clip_vectorizer.query.cli.search import main as search_command
 
 TEXT = "q"
 UPLOAD = "image"  # sha256:HEX of a picture that was sent to this page
-SEVERAL = ("like", "plus", "minus", "where", "property")
+SEVERAL = ("like", "unlike", "plus", "minus", "where", "property")
 ONE = (
     *("min-similarity", "auto-limit", "diversity", "captions", "group-by", "per-group", "move-to", "move-away"),
     *("force", "limit", "offset", "after", "regions"),
 )
 FLAGS = ("plain", "dedupe")
-QUERY = (TEXT, UPLOAD, "like", "plus", "minus", "move-to", "move-away")  # without any of these, all images are listed
+QUERY = (TEXT, UPLOAD, "like", "unlike", "plus", "minus", "move-to", "move-away")  # without one, all is listed
 PLACE = ("offset", "after")  # where in the results a page begins
 NAMES = (TEXT, UPLOAD, *SEVERAL, *ONE, *FLAGS)
 PAGE_SIZE = 40
