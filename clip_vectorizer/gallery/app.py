@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
 from clip_vectorizer.gallery.address import UPLOAD, Address, format_command, make_path
+from clip_vectorizer.gallery.chips import build_chips
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type, read_file
@@ -90,7 +91,10 @@ class GalleryRoutes:
         )  # fmt: skip
 
     async def show_search(self, request: Request) -> Response:
-        """The page, or with the header X-Fragment its results alone. An error is a sentence in the page."""
+        """The page. An error is a sentence in it.
+
+        With the header X-Fragment: results, only these; with search, all but the filters, which take counting.
+        """
         address, results, problem, status = Address(), None, "", 200
         try:
             address = Address.parse(request.url.query)
@@ -98,16 +102,18 @@ class GalleryRoutes:
             results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
         except (VectorizerError, click.UsageError) as error:
             problem, status = await self._describe(error)
-        if request.headers.get(FRAGMENT):
+        fragment = request.headers.get(FRAGMENT)
+        if fragment == "results":
             return self._render("results.html", status, address=address, results=results, problem=problem)
         return self._render(
             "search.html",
             status,
             address=address,
             results=results,
-            facets=await self._read_facets(address) if status in (200, 400) else [],
+            facets=await self._read_facets(address) if status in (200, 400) and not fragment else [],
             problem=problem,
-            uploads=[(key, self._name_upload(key)) for key in address.uploads],
+            chips=build_chips(address, [(key, self._name_upload(key)) for key in address.uploads]),
+            most_bytes=MAX_UPLOAD_BYTES,
             collection=self.gallery.connection.collection,
             command=format_command(address, map(self._name_upload, address.uploads)),
         )
