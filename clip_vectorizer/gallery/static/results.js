@@ -130,7 +130,7 @@ function moveFocus(focus, id) {
   if ((!focus && !lost) || document.querySelector("dialog[open]")) return;
   const chip = focus === "chips" && document.querySelector("#chips a");
   const card = id && page.querySelector(`.card[data-id="${CSS.escape(id)}"] .picture`);
-  (chip || card || page.querySelector(".picture, #problem, #status"))?.focus({ preventScroll: true });
+  (chip || card || page.querySelector(".picture") || page.querySelector("#problem, #status"))?.focus({ preventScroll: true });
 }
 
 // ---- filters: their counts come after the results, which are what was asked for
