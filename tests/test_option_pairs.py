@@ -110,7 +110,7 @@ class Case:
 
 
 def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--after"}
+    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--after"}
     needed = [] if names & queries and "--similar-strings" not in names else ["TEXT"]
     needed += ["--move-to"] if "--force" in names and "--move-away" not in names else []
     needed += ["--json"] if "--vectors" in names else []
@@ -122,7 +122,7 @@ def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
 
 
 def base_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
+    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
     return () if names & queries else ("TEXT",)
 
 
@@ -169,8 +169,8 @@ def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
 CASES = {
     "clip-search": Case(
         {
-            "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--vector": "v.npy", "--plus": "p",
-            "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
+            "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--unlike": "b.png",
+            "--vector": "v.npy", "--plus": "p", "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
             "--where": "label=x", "--min-similarity": "0.1", "--auto-limit": "2", "--limit": "3", "--offset": "4",
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--regions": FLAG,

@@ -19,7 +19,7 @@ from clip_vectorizer.query.cli.search import main as search_command
 
 TEXT = "q"
 UPLOAD = "image"  # sha256:HEX of a picture that was sent to this page
-SEVERAL = ("like", "plus", "minus", "where", "property")
+SEVERAL = ("like", "unlike", "plus", "minus", "where", "property")
 ONE = (
     *("min-similarity", "auto-limit", "diversity", "captions", "group-by", "per-group", "move-to", "move-away"),
     *("force", "limit", "offset", "after", "regions"),
@@ -27,7 +27,7 @@ ONE = (
 FLAGS = ("plain", "dedupe")
 # Of this page and `clip-classify`, not of `clip-search`: labels typed into the page, and whether it is grouped by them.
 LABELS, TEMPLATE, PROMPTS, OTHER, BY_LABEL = LABEL_NAMES = ("labels", "template", "prompts", "other", "by-label")
-QUERY = (TEXT, UPLOAD, "like", "plus", "minus", "move-to", "move-away")  # without any of these, all images are listed
+QUERY = (TEXT, UPLOAD, "like", "unlike", "plus", "minus", "move-to", "move-away")  # without one, all is listed
 PLACE = ("offset", "after")  # where in the results a page begins
 NAMES = (TEXT, UPLOAD, *SEVERAL, *ONE, *FLAGS, *LABEL_NAMES)
 PAGE_SIZE = 40

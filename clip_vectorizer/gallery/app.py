@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
+from clip_vectorizer.gallery.chips import build_chips
 from clip_vectorizer.gallery.corrections import Nothing, correct, explain_nothing
 from clip_vectorizer.gallery.cuts import CutPages
 from clip_vectorizer.gallery.details import DetailsPages
@@ -74,7 +75,10 @@ class GalleryRoutes(GalleryPages):
     """One method a path."""
 
     async def show_search(self, request: Request) -> Response:
-        """The page, or with the header X-Fragment its results alone. An error is a sentence in the page."""
+        """The page. An error is a sentence in it.
+
+        With the header X-Fragment: results, only these; with search, all but the filters, which take counting.
+        """
         address, results, labelling, problem, status = Address(), None, Labelling(), "", 200
         nothing = Nothing()
         try:
@@ -95,14 +99,16 @@ class GalleryRoutes(GalleryPages):
             "nothing": nothing,
             "can_write": self.gallery.can_write,
         }
-        if request.headers.get(FRAGMENT):
+        fragment = request.headers.get(FRAGMENT)
+        if fragment == "results":
             return self.render("results.html", status, **shown)
         return self.render(
             "search.html",
             status,
             **shown,
-            facets=await self._read_facets(address) if status in (200, 400) else [],
-            uploads=[(key, self.name_upload(key)) for key in address.uploads],
+            facets=await self._read_facets(address) if status in (200, 400) and not fragment else [],
+            chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),
+            most_bytes=MAX_UPLOAD_BYTES,
             collection=self.gallery.connection.collection,
             command=format_command(address, map(self.name_upload, address.uploads), self.gallery.connection.collection),
         )

@@ -1,10 +1,12 @@
 """What a page shows of a search: run as `clip-search` runs it, and read into cards."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from clip_vectorizer.gallery.address import LABEL_NAMES, PAGE_SIZE, Address, make_image_path, make_path, read_values
+from clip_vectorizer.gallery.chips import weigh_picture
 from clip_vectorizer.gallery.pictures import Thumbnails, digest, read_size
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
@@ -17,10 +19,11 @@ from clip_vectorizer.query.cli.search_request import (
 )
 from clip_vectorizer.query.display.frames import Frame, list_frames
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
-from clip_vectorizer.query.search.query import Query
+from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.terminal import escape_line
 
 LAST_OFFSET = 10_000  # Weaviate returns no more
+ENDS_EARLY = ("min-similarity", "auto-limit", "dedupe", "captions", "regions")  # options that leave images out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Card:
     copies: tuple[str, ...]
     details: str  # address of its own page
     like: str  # address of the search for images like it
+    add: str  # address of this search with the image added
+    subtract: str
     frames: tuple[Frame, ...] = ()  # around the regions that were found, in the coordinates of `size`
     size: tuple[int, int] = (1, 1)  # of the thumbnail, pixels
 
@@ -114,13 +119,25 @@ async def find_hits(
     limit, offset = request.arguments["limit"], request.arguments.get("offset", 0)
     wanted = min(limit + 1, LAST_OFFSET - offset)
     arguments = {**request.arguments, "limit": wanted, "include_thumbnail": True}
-    hits = await search.find(request.query, **arguments)  # type: ignore[arg-type]
+    hits, total = await asyncio.gather(
+        search.find(request.query, **arguments),  # type: ignore[arg-type]
+        count_hits(address, request, search),
+    )
     page = hits[:limit]
     thumbnails.keep(page)
     following = make_path(address.at("offset", str(offset + limit))) if len(hits) > limit else ""
     section = Section("", tuple(build_card(hit, address) for hit in page))
-    total = None if following else offset + len(page)
+    total = total if following else offset + len(page)
     return Results((section,), build_rows([Group("", tuple(page))], request), following, total, offset + len(page))
+
+
+async def count_hits(address: Address, request: SearchCommandRequest, search: AsyncImageSearch) -> int | None:
+    """Return how many images all pages have, None where only the last page shows it."""
+    parts = {part.key for _, part in request.query.parts if isinstance(part, StoredPart)}
+    filters = request.arguments.get("filters")
+    if any(map(address.one, ENDS_EARLY)) or (parts and filters):  # a filter may leave out a stored image, or not
+        return None
+    return min(await search.count(filters) - len(parts), LAST_OFFSET)
 
 
 async def find_groups(
@@ -151,7 +168,7 @@ def build_rows(groups: Sequence[Group], request: SearchCommandRequest) -> tuple[
 
 def build_card(image: Hit | StoredImage, address: Address) -> Card:
     hit = image if isinstance(image, Hit) else None
-    version = digest(image.thumbnail)
+    version, key = digest(image.thumbnail), image.path or image.id
     boxes = [region.box for region in hit.regions] if hit else []
     size = read_size(image.thumbnail) if boxes else None
     return Card(
@@ -165,7 +182,9 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
         similarity=hit.similarity if hit else None,
         copies=tuple(map(escape_line, hit.copies)) if hit else (),
         details=make_image_path(image.id, address),
-        like=make_path(make_like_address(image.path or image.id, address)),
+        like=make_path(make_like_address(key, address)),
+        add=make_path(weigh_picture(address, "like", key, 1)),
+        subtract=make_path(weigh_picture(address, "unlike", key, -1)),
         frames=tuple(list_frames(boxes, size)) if size else (),
         size=size or (1, 1),
     )

@@ -14,16 +14,15 @@ from starlette.testclient import TestClient
 
 from tests.gallery.conftest import Visit
 from tests.gallery.in_process import fetch, fetch_rows, list_cards, open_pages
-from tests.stack.conftest import Run, fresh_collection
 from tests.stack.scenes import QUARTERS, SIDE, save_scenes
-from tests.stack.support import Stack
+from tests.stack.support import Run, Stack, fresh_collection
 
 pytestmark = pytest.mark.stack
 
 SCENES: dict[str, list[str | None]] = {
-    "first": ["fruit/banana", "animals/cat", "vehicles/bus", "tools/hammer"],
-    "second": ["animals/dog", "fruit/red-apple", "birds/owl", "clothes/crown"],
-    "third": ["birds/penguin", "fruit/lemon", "animals/horse", "vehicles/airplane"],
+    "first": ["fruit/banana", "animals/cat", "vehicles/police-car", "tools/hammer"],
+    "second": ["animals/dog-face", "fruit/red-apple", "birds/owl", "clothes/purse"],
+    "third": ["birds/penguin", "fruit/lemon", "animals/horse", "vehicles/tractor"],
 }
 SAME_PART = 0.9  # least similarity of a part and the region that has the same box
 

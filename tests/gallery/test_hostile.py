@@ -21,7 +21,8 @@ pytestmark = pytest.mark.stack
 
 # What a page has of its own; anything else came out of a name.
 SCRIPTS_AND_FRAMES = (
-    "script:not([src^='/static/']), iframe, object, embed, base, style, meta[http-equiv], template, svg"
+    "script:not([src^='/static/']), iframe, object, embed, base, style, meta[http-equiv], template, "
+    "svg:not(.frames, .meter)"
 )
 HANDLERS = "(nodes) => nodes.flatMap((node) => node.getAttributeNames().filter((name) => name.startsWith('on')))"
 RUNNING_LINKS = "a[href^='javascript:' i], a[href^='data:' i], a[href^='http']"

@@ -53,7 +53,7 @@ def test_each_card_has_its_badge_and_the_histogram_adds_up(pages: TestClient) ->
     page = fetch(pages, f"/?{build_query(['--labels', LABELS, '--other', '0.2'])}")
     rows = fetch_rows(pages, f"/labels.json?{build_query(['--labels', LABELS, '--other', '0.2'])}")
 
-    assert re.findall(r'class="badge"><bdi>(\w+)</bdi>', page) == [row["label"] for row in rows]
+    assert re.findall(r'class="labelled"><bdi>(\w+)</bdi>', page) == [row["label"] for row in rows]
     counts = dict(re.findall(r'<bdi>(\w+)</bdi></th>.*?class="count">(\d+)<', page))
     assert {name: int(count) for name, count in counts.items()} == {
         name: sum(row["label"] == name for row in rows) for name in (*LABELS.split(","), "other")

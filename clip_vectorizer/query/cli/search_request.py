@@ -68,7 +68,7 @@ class SearchCommandRequest:
         if used:
             return f"no image is left by {' and '.join(used)}"
         if any(isinstance(part, StoredPart) for _, part in self.query.parts):
-            return "the collection holds no image other than those of --like"
+            return "the collection holds no image other than those of --like and --unlike"
         return "the collection is empty; fill it with `clip-ingest FOLDER`"
 
 
@@ -199,6 +199,7 @@ def list_parts(values: Mapping[str, Any]) -> Iterator[Query]:
         yield Query.text(words) if values["plain"] else Query.parse(words)
     yield from (parse_image(name) for name in values["images"])
     yield from (Query.stored(key) for key in values["like"])
+    yield from (-Query.stored(key) for key in values["unlike"])
     yield from (load_vector(name) for name in values["vector_files"])
     yield from (Query.text(words) for words in values["plus"])
     yield from (-Query.text(words) for words in values["minus"])
@@ -250,6 +251,6 @@ def format_title(values: Mapping[str, Any]) -> str:
     title = " + ".join(
         [*texts, *map(hide_secrets, values["images"]), *values["like"], *values["vector_files"], *values["plus"]]
     )
-    title += "".join(f" - {words}" for words in values["minus"])
+    title += "".join(f" - {words}" for words in (*values["unlike"], *values["minus"]))
     title += f", towards {values['move_to']}" if values["move_to"] else ""
     return title + (f", away from {values['move_away']}" if values["move_away"] else "")
