@@ -15,7 +15,6 @@ from starlette.routing import Route
 from weaviate.classes.config import DataType
 
 from clip_vectorizer.boxes import BoxArray
-from clip_vectorizer.database.schema import CAPTION, FACTS, FIT, LABEL, PATH, PHASH, REGIONS, SHA256, STAMP
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.gallery.address import Address, make_image_path, make_path
 from clip_vectorizer.gallery.originals import read_original, stores_pictures
@@ -33,9 +32,10 @@ NEIGHBOURS = 12  # cards in a row
 CANDIDATES = 60  # nearest images, among which near duplicates are looked for
 NEAR_BITS = 4  # of a perceptual hash's 64: what `clip-ingest --near-duplicates` calls strict
 MOST_COPIES = 50
-OWN_PLACES = (PATH, LABEL, CAPTION)  # shown above the list of properties
+SHA256, PHASH, REGIONS = "sha256", "phash", "regions"  # properties that clip-ingest writes
+OWN_PLACES = ("path", "label", "caption")  # shown above the list of properties
 NO_BOXES: BoxArray = np.empty((0, 4), dtype=np.float32)
-HIDDEN = (STAMP, FACTS, FIT, REGIONS)  # read and compared by clip-ingest; they mean nothing to people
+HIDDEN = ("stamp", "facts", "fit", REGIONS)  # read and compared by clip-ingest; they mean nothing to people
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ class Details:
     image: StoredImage
     card: Card
     facts: Mapping[str, str]  # by property, as text
-    copies: tuple[str, ...]  # paths of equal images
-    copy_cards: tuple[Card, ...]
+    copies: tuple[Card, ...]  # images of the same bytes
     near: tuple[Card, ...]  # images of nearly the same perceptual hash
     neighbours: tuple[Card, ...]
     frames: tuple[Frame, ...]  # its regions, in the coordinates of `size`
@@ -99,8 +98,7 @@ class DetailsPages(GalleryPages):
             image=image,
             card=(card := build_card(image, address)),
             facts=format_facts(image.properties),
-            copies=tuple(escape_line(each.path) for each in copies),
-            copy_cards=build_cards(copies, address),
+            copies=build_cards(copies, address),
             near=build_cards(choose_near(image, alike, copies), address),
             neighbours=build_cards(choose_neighbours(alike, copies), address),
             frames=tuple(list_frames(boxes.tolist(), size)) if size else (),

@@ -116,7 +116,8 @@ async def classify_cards(
     labels = check_labels(read_labels(address))
     images = [StoredImage(card.path, card.id, "", "") for card in cards]
     arguments = read_arguments(address)
-    return [each async for each in search.classify(images, labels, save=save, store_labels=save, **arguments)]
+    arguments["save"] = arguments["store_labels"] = save
+    return [each async for each in search.classify(images, labels, **arguments)]
 
 
 def read_labels(address: Address) -> list[str]:

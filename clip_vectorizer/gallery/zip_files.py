@@ -19,7 +19,7 @@ class ZipStream:
 
     def __init__(self) -> None:
         self._sink = ByteSink()
-        self._file = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[arg-type]  # not seekable
+        self._file = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
         self._time = datetime.now(UTC).timetuple()[:6]
 
     def add(self, name: str, data: bytes) -> bytes:
@@ -45,6 +45,9 @@ class ByteSink:
 
     def flush(self) -> None:
         """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def take(self) -> bytes:
         taken = b"".join(self._pieces)

@@ -8,13 +8,14 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import httpx
 from starlette.testclient import TestClient
 
 from clip_vectorizer.gallery.app import build_app
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.pages import Gallery
 from tests.stack.support import Stack
+
+Answer = Any  # httpx's or httpx2's Response, as Starlette has it
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def fetch_rows(client: TestClient, path: str) -> list[dict[str, Any]]:
     return read_rows(client.get(path))
 
 
-def read_rows(answer: httpx.Response) -> list[dict[str, Any]]:
+def read_rows(answer: Answer) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines()]
 

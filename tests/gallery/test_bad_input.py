@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from clip_vectorizer.gallery.app import Gallery
+from clip_vectorizer.gallery.pages import Gallery
 from clip_vectorizer.gallery.uploads import AT_ONCE, MAX_UPLOAD_BYTES
 from tests.gallery.browsing import Visitor, read_address, serving_gallery, start_gallery
 from tests.gallery.conftest import Visit

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
 from tests.gallery.conftest import Visit
-from tests.gallery.in_process import fetch, fetch_rows, list_cards, open_pages
+from tests.gallery.in_process import Answer, fetch, fetch_rows, list_cards, open_pages
 from tests.stack.scenes import QUARTERS, SIDE, save_scenes
 from tests.stack.support import Run, Stack, fresh_collection
 
@@ -51,7 +50,7 @@ def find_id(pages: TestClient, path: str) -> str:
     return str(row["id"])
 
 
-def cut(pages: TestClient, id: str, box: tuple[float, ...], **more: str) -> httpx.Response:
+def cut(pages: TestClient, id: str, box: tuple[float, ...], **more: str) -> Answer:
     percent = dict(zip(("x0", "y0", "x1", "y1"), (f"{100 * side:g}" for side in box), strict=True))
     return pages.post("/cut", data={"id": id, **percent, **more}, follow_redirects=False)
 
@@ -121,8 +120,7 @@ def test_all_regions_of_an_image_are_on_its_page(pages: TestClient) -> None:
     assert "4 regions of this image" in page
 
 
-def test_a_box_that_is_dragged_over_a_picture_is_searched(visit: Visit, pages: TestClient, gallery: str) -> None:
-    [row] = list(httpx.get(f"{gallery}/search.json?like=animals/cat.png&limit=1").iter_lines())
+def test_a_box_that_is_dragged_over_a_picture_is_searched(visit: Visit) -> None:
     visitor = visit("/?like=animals/cat.png&limit=1")
     visitor.page.locator(".card a.picture").first.click()
     name = visitor.page.locator("main h2").first.inner_text()
@@ -136,5 +134,4 @@ def test_a_box_that_is_dragged_over_a_picture_is_searched(visit: Visit, pages: T
     visitor.page.mouse.up()
     visitor.page.wait_for_url(re.compile("image=sha256"))
 
-    assert name in row
     expect(visitor.first).to_have_attribute("data-path", name)

@@ -41,7 +41,8 @@ def test_the_row_of_neighbours_is_the_search_for_images_like_it(pages: TestClien
 
 def test_next_goes_through_all_results_over_the_ends_of_pages_and_previous_back(pages: TestClient) -> None:
     paths = [row["id"] for row in fetch_rows(pages, "/search.json?q=owl&limit=7")]
-    walked, address = [], f"/image/{paths[0]}?q=owl&limit=3"
+    walked: list[str] = []
+    address = f"/image/{paths[0]}?q=owl&limit=3"
     while len(walked) < 7:
         walked.append(address)
         address = find_link(fetch(pages, address), "next")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from starlette.testclient import TestClient
 
 from clip_vectorizer.gallery.exports import MOST_IMAGES
 from clip_vectorizer.gallery.zip_files import MAX_NAME_BYTES, ChosenNames
-from tests.gallery.in_process import fetch_rows, open_pages, read_rows
+from tests.gallery.in_process import Answer, fetch_rows, open_pages, read_rows
 from tests.stack.conftest import New
 from tests.stack.images import png
 from tests.stack.support import Stack
@@ -37,7 +36,7 @@ def owls(pages: TestClient) -> list[Row]:
     return fetch_rows(pages, "/search.json?q=owl&limit=5")
 
 
-def export(pages: TestClient, kind: str, *ids: str, status: int = 200) -> httpx.Response:
+def export(pages: TestClient, kind: str, *ids: str, status: int = 200) -> Answer:
     answer = pages.post("/export", data={"as": kind, "id": list(ids)})
     assert answer.status_code == status, answer.text
     return answer
