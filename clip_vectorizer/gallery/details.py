@@ -101,7 +101,7 @@ class DetailsPages(GalleryPages):
             copies=build_cards(copies, address),
             near=build_cards(choose_near(image, alike, copies), address),
             neighbours=build_cards(choose_neighbours(alike, copies), address),
-            frames=tuple(list_frames(boxes.tolist(), size)) if size else (),
+            frames=draw_alike(boxes, size) if size else (),
             size=size or (1, 1),
             steps=steps,
             picture=f"/full/{id}" if has_original else card.picture,
@@ -218,6 +218,11 @@ async def read_boxes(image: StoredImage, search: AsyncImageSearch) -> BoxArray:
         return (await search.regions(image.id)).boxes_n4
     except (InputError, Mismatch):
         return NO_BOXES
+
+
+def draw_alike(boxes_n4: BoxArray, size: tuple[int, int]) -> tuple[Frame, ...]:
+    """Return frames of which none is stronger than the others: these regions answer no search."""
+    return tuple(replace(frame, kind="best") for frame in list_frames(boxes_n4.tolist(), size))
 
 
 def choose_near(image: StoredImage, alike: Sequence[Hit], copies: Sequence[StoredImage]) -> list[Hit]:
