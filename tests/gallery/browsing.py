@@ -20,7 +20,7 @@ ARGUMENTS = (
     *("--disable-sync", "--no-first-run", "--disable-quic"),
 )
 PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
-WAIT_MILLISECONDS = 15_000  # for anything that a page does: long, as other tests run on this machine
+WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
 FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
 STEP_PIXELS = 4000  # of a scroll: more than a page of results is high
 
