@@ -127,6 +127,11 @@ class Visitor:
         self.page.press("#q", "Enter")
         self.page.wait_for_url(re.compile(r"[?&]q="))
 
+    def follow(self, link: Locator) -> None:
+        """Click what leads to another page, and wait until it is loaded."""
+        with self.page.expect_navigation():
+            link.click()
+
     @property
     def cards(self) -> Locator:
         return self.page.locator(".card")

@@ -69,9 +69,9 @@ def test_a_picture_of_100_mb_is_refused_without_javascript(visit: Visit, tmp_pat
         file.truncate(HUGE_BYTES)
     visitor = visit("/?q=red", failures=True, java_script_enabled=False)
     visitor.page.set_input_files("#file", huge)
-    visitor.page.locator("#drop button").click()
+    visitor.follow(visitor.page.locator("#drop button"))
     expect_problem(visitor, "25 MB")
-    visitor.page.locator("#problem a").last.click()
+    visitor.follow(visitor.page.locator("#problem a").last)
     expect(visitor.page.locator("#q")).to_be_visible()
 
 
