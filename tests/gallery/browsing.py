@@ -20,7 +20,7 @@ ARGUMENTS = (
     *("--disable-sync", "--no-first-run", "--disable-quic"),
 )
 PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
-WAIT_MILLISECONDS = 15_000  # for anything that a page does: long, as other tests run on this machine
+WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
 FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
 STEP_PIXELS = 4000  # of a scroll: more than a page of results is high
 
@@ -126,6 +126,11 @@ class Visitor:
         self.page.fill("#q", words)
         self.page.press("#q", "Enter")
         self.page.wait_for_url(re.compile(r"[?&]q="))
+
+    def follow(self, link: Locator) -> None:
+        """Click what leads to another page, and wait until it is loaded."""
+        with self.page.expect_navigation():
+            link.click()
 
     @property
     def cards(self) -> Locator:

@@ -48,6 +48,9 @@ class FakeImages:
     async def stored(self, *_: object, **__: object) -> StoredImage:
         return self._image()
 
+    async def stored_images(self, *_: object, **__: object) -> AsyncIterator[StoredImage]:
+        yield self._image()
+
     async def count(self, *_: object) -> int:
         return 1
 

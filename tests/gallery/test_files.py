@@ -1,6 +1,9 @@
 """Files and pictures: nothing outside of --root is read, nothing that a browser could run is sent as a picture."""
 
 import base64
+import io
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +153,32 @@ def test_what_is_shown_of_an_upload_is_made_anew() -> None:
     shown = send_and_show(encode("PNG") + b"<script>alert(1)</script>")
     assert shown.status_code == 200 and shown.headers["content-type"] == "image/jpeg"
     assert b"script" not in shown.content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../../evil.png", "/etc/evil.png", "C:\\evil.png", "..\\..\\evil.png", "a/../../evil.png", "\\\\h\\evil.png"),
+        *("evil\0.png", "evil\r\n.png", "\u202egnp.exe", "a" * 5000, "a/" * 3000, "", ".", "..", "CON", "\ud800.png"),
+    ],
+)
+def test_an_archive_of_thumbnails_unpacks_into_its_own_folder(path: str, tmp_path: Path) -> None:
+    answer = request("POST", "/export", images=FakeImages(path=path), data={"id": ID, "as": "thumbnails"})
+    assert answer.status_code == 200 and "attachment" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        [name] = archive.namelist()
+        archive.extractall(tmp_path / "inside")
+    assert ".." not in re.split(r"[/\\]", name) and not re.match(r"[/\\]|\w:", name)
+    assert "\u202e" not in name and name.isprintable()
+    assert [each.name for each in tmp_path.iterdir()] == ["inside"]
+
+
+def test_a_contact_sheet_of_hostile_names_is_a_download_without_their_tags() -> None:
+    images = FakeImages(path='"><img src=x onerror=alert(1)>')
+    answer = request("POST", "/export", images=images, data={"id": ID, "as": "sheet"})
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert "<img src=x" not in answer.text and answer.text.count("<img ") == 1
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_key_makes_the_card_a_part_of_the_search(visitor: Visitor, key: str, n
     query = read_query(visitor)
     assert query[name] == [path]
     assert query.get("q") == (None if key == "s" else ["an animal"]), "+ and - keep what is there; s begins anew"
-    expect(visitor.page.locator("#chips .chip")).to_have_count(1)
+    expect(visitor.page.locator("#chips .chip").filter(has_text=path)).to_have_count(1)
     expect(visitor.page.locator(".card:focus-within")).to_have_count(1)
 
 

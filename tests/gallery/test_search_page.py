@@ -133,9 +133,10 @@ def test_back_restores_the_results_and_the_place(visit: Visit) -> None:
     page.wait_for_url(re.compile(r"like="))
     page.go_back()
     page.wait_for_url(re.compile(r"q=an"))
+    page.wait_for_function("(count) => document.querySelectorAll('.card').length >= count", arg=len(before))
     expect(page.locator(f".card[data-id='{key}']")).to_be_in_viewport()
     assert visitor.ids[: len(before)] == before
-    assert abs(page.evaluate("scrollY") - place) < 100
+    page.wait_for_function("(place) => Math.abs(scrollY - place) < 100", arg=place)
 
 
 def test_the_next_page_forward_is_there_again_after_back(visit: Visit) -> None:

@@ -32,6 +32,7 @@ UNSAFE_JAVASCRIPT = (
     r"\.innerHTML\s*\+?=", r"outerHTML\s*=", r"insertAdjacentHTML", r"document\.write", r"\beval\(", r"new Function",
     r"setHTMLUnsafe", r"createContextualFragment", r"set(Timeout|Interval)\(\s*[\"'`]",
 )  # fmt: skip
+HOSTS = (r"https?://[\w\[]", r"[\"'(=]//[\w.-]+\.", r"\bws?s:", r"@import", r"fonts\.", r"\bcdn\b")
 KB = 1000
 LIMITS = {".js": 30 * KB, ".css": 12 * KB}  # bytes, gzipped
 FIRST_PAGE_BYTES = 60 * KB  # with scripts and styles, without pictures
@@ -89,7 +90,8 @@ def test_scripts_write_no_markup_from_text() -> None:
 def test_no_file_names_another_host() -> None:
     """Offline it works as online: no font, script or picture comes from elsewhere."""
     texts = {name: text.replace(NAMESPACE, "") for name, text in read([*TEMPLATES, *STATIC]).items()}
-    assert find([r"https?:", r"[\"'(]//[\w.-]+\.", r"\bws?s:", r"@import", r"fonts\.", r"\bcdn\b"], texts) == []
+    assert find(HOSTS, texts) == []
+    assert find(HOSTS, {"x.html": "<img src=//evil.example>"}) and find(HOSTS, {"x.css": "url(https://evil.example/x)"})
 
 
 def test_static_files_are_text_that_is_served() -> None:

@@ -15,16 +15,22 @@ ALL = 317
 PAGE = 40
 
 
+def search(visitor: Visitor, words: str) -> None:
+    visitor.page.fill("#q", words)
+    with visitor.page.expect_navigation():
+        visitor.page.press("#q", "Enter")
+
+
 def visit_plainly(visit: Visit, path: str) -> Visitor:
     return visit(path, java_script_enabled=False)
 
 
 def test_a_form_searches(visit: Visit) -> None:
     visitor = visit_plainly(visit, "/")
-    visitor.search("red apple")
+    search(visitor, "red apple")
     assert visitor.paths[0] == "fruit/red-apple.png"
     visitor.page.fill("#q", "草莓")
-    visitor.page.locator("#search button").first.click()
+    visitor.follow(visitor.page.locator("#search button").first)
     expect(visitor.first).to_have_attribute("data-path", "fruit/strawberry.png")
 
 
@@ -34,7 +40,7 @@ def test_links_lead_through_all_images_once(visit: Visit, path: str) -> None:
     ids = visitor.ids
     pages = 1
     while visitor.page.locator("a#more[rel=next]").count():
-        visitor.page.locator("a#more").click()
+        visitor.follow(visitor.page.locator("a#more"))
         ids += visitor.ids
         pages += 1
     assert pages == 3
@@ -43,18 +49,18 @@ def test_links_lead_through_all_images_once(visit: Visit, path: str) -> None:
 
 def test_filters_are_links_and_forms_keep_them(visit: Visit) -> None:
     visitor = visit_plainly(visit, "/?q=red")
-    visitor.page.locator(".facet[data-name=label] a", has_text="fruit").first.click()
+    visitor.follow(visitor.page.locator(".facet[data-name=label] a", has_text="fruit").first)
     assert {path.partition("/")[0] for path in visitor.paths} == {"fruit"}
-    visitor.search("green")
+    search(visitor, "green")
     assert {path.partition("/")[0] for path in visitor.paths} == {"fruit"}
-    visitor.page.locator("#chips .where a").click()
+    visitor.follow(visitor.page.locator("#chips .where a").last)
     assert "where" not in visitor.page.url and len(visitor.paths) == PAGE
 
 
 def test_more_like_this_is_a_link(visit: Visit) -> None:
     visitor = visit_plainly(visit, "/?q=cat&limit=5")
     key = visitor.paths[0]
-    visitor.first.locator("a.like").click()
+    visitor.follow(visitor.first.locator("a.like"))
     assert "like=" in visitor.page.url
     assert visitor.paths and key not in visitor.paths
 
@@ -62,7 +68,7 @@ def test_more_like_this_is_a_link(visit: Visit) -> None:
 def test_a_form_sends_a_picture_and_the_answer_can_be_kept(visit: Visit) -> None:
     visitor = visit_plainly(visit, "/?where=label%3Danimals")
     visitor.page.set_input_files("#file", EXAMPLES / "animals" / "cat.png")
-    visitor.page.locator("#drop button").click()
+    visitor.follow(visitor.page.locator("#drop button"))
     visitor.page.wait_for_url(re.compile(r"image=sha256"))
     assert visitor.paths[0] == "animals/cat.png"
     assert {path.partition("/")[0] for path in visitor.paths} == {"animals"}, "the filter stays"
@@ -74,10 +80,10 @@ def test_a_form_sends_a_picture_and_the_answer_can_be_kept(visit: Visit) -> None
 def test_a_picture_has_a_page_with_a_way_back(visit: Visit) -> None:
     visitor = visit_plainly(visit, "/?q=red+apple")
     ids = visitor.ids
-    visitor.first.locator("a.picture").click()
+    visitor.follow(visitor.first.locator("a.picture"))
     visitor.page.wait_for_url(re.compile(rf"/image/{ids[0]}"))
     expect(visitor.page.locator("main")).to_contain_text("fruit/red-apple.png")
-    visitor.page.locator("a#back").click()
+    visitor.follow(visitor.page.locator("a#back"))
     assert visitor.ids == ids
 
 
@@ -86,5 +92,5 @@ def test_a_problem_is_a_sentence_with_links_that_lead_on(visit: Visit) -> None:
     problem = visitor.page.locator("#problem[role=alert]")
     expect(problem).to_contain_text("min-similarity")
     expect(visitor.page.locator("#q")).to_have_value("red")
-    problem.locator("a", has_text="Begin again").click()
+    visitor.follow(problem.locator("a", has_text="Begin again"))
     assert len(visitor.paths) == PAGE
