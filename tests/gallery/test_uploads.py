@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from clip_vectorizer.gallery.app import Gallery
+from clip_vectorizer.gallery.pages import Gallery
 from clip_vectorizer.gallery.uploads import AT_ONCE, MAX_UPLOAD_BYTES
 from tests.gallery.offline import FakeConnection, FakeImages, encode, open_client, request
 
