@@ -30,7 +30,7 @@ format: setup
 check: setup
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
-# The browser that tests/images/test_browser.py compares with; without it that test fails.
+# The browser of tests/images/test_browser.py and tests/gallery; without it they fail.
 browser:
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
 		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }

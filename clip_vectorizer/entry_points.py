@@ -30,6 +30,10 @@ def evaluate() -> None:
     run_command("clip_vectorizer.query.cli.evaluate")
 
 
+def gallery() -> None:
+    run_command("clip_vectorizer.gallery.cli")
+
+
 def ingest() -> None:
     run_command("ingest.cli")
 

@@ -208,8 +208,29 @@ class Mismatch(VectorizerError):
     exit_code = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A name that does not exist, and the one that was probably meant.
+
+    >>> str(Suggestion("fruti", "fruit"))
+    'did you mean fruit? '
+    """
+
+    given: str
+    meant: str
+
+    def __str__(self) -> str:
+        return f"did you mean {self.meant}? "
+
+
 class InputError(VectorizerError):
+    """`suggestion` is set where a name does not exist and a near one does; the message has it too."""
+
     exit_code = 2
+
+    def __init__(self, message: str, suggestion: Suggestion | None = None) -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
 
 
 class PdfPasswordNeeded(InputError):

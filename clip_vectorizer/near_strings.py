@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
-from clip_vectorizer.errors import InputError
+from clip_vectorizer.errors import InputError, Suggestion
 
 BLOCK = 25_000  # strings per thread before the bound on the distance is updated
 THREADS = min(os.cpu_count() or 1, 8)  # with more, the first blocks would all be compared without a bound
@@ -97,8 +97,17 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     >>> did_you_mean("fruti", ["bird", "fruit"])
     'did you mean fruit? '
     """
+    return str(suggest(name, names) or "")
+
+
+def suggest(name: str, names: Iterable[str]) -> Suggestion | None:
+    """Return the nearest of `names`, for an InputError and its message; None where none is near.
+
+    >>> suggest("fruti", ["bird", "fruit"])
+    Suggestion(given='fruti', meant='fruit')
+    """
     near = find_near_name(name, names)
-    return "" if near is None else f"did you mean {near}? "
+    return None if near is None else Suggestion(name, near)
 
 
 def find_near_name(name: str, names: Iterable[str]) -> str | None:

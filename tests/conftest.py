@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.support import REPOSITORY, Stack
+from tests.stack.support import EXAMPLES, REPOSITORY, Ran, Run, Stack, fresh_collection, run_command
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands under test must receive it
@@ -66,6 +66,24 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield stack_of_containers(request)
     else:
         yield from stack_of_processes(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="session")
+def run(stack: Stack) -> Run:
+    """Runs a command against the stack; `env` adds to its environment, `expect` holds its exit code."""
+
+    def run(*command: str | Path, env: dict[str, str] | None = None, expect: int | None = 0) -> Ran:
+        return run_command(*command, env=stack.env | (env or {}), expect=expect)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def examples(stack: Stack, run: Run) -> Iterator[str]:
+    """The collection that holds examples/images, ingested once."""
+    for name in fresh_collection(stack):
+        run("clip-ingest", EXAMPLES, "--collection", name)
+        yield name
 
 
 def stack_of_processes(data_dir: Path) -> Iterator[Stack]:

@@ -52,7 +52,6 @@ RUN = {  # every command line that a test runs
 NOT_RUN = {"make", "docker", "pip", "helm", "kubectl"}  # what they name is checked below
 LANGUAGES = {"sh", "python", "text", "json", "yaml", "graphql"}
 ARCHITECTURE = page("ARCHITECTURE.md")
-TO_COME = ("clip_vectorizer/gallery/",)
 MOST_FILES_OF_A_FLOW = 12
 MOST_README_LINES = 250
 MOST_PICTURE_BYTES = 300_000
@@ -118,7 +117,7 @@ def test_every_link_of_a_page_leads_somewhere(name: str) -> None:
 def test_every_path_that_a_page_names_exists(name: str) -> None:
     spans = [word for span in page(name).code_spans for word in span.split()]
     paths = [word for word in spans if word.partition("/")[0] in PLACES and "/" in word]
-    missing = [path for path in paths if path not in TO_COME and not list(REPOSITORY.glob(path.rstrip("/")))]
+    missing = [path for path in paths if not list(REPOSITORY.glob(path.rstrip("/")))]
     assert not missing
 
 
@@ -205,9 +204,3 @@ def test_the_words_are_explained_once_each() -> None:
     words = [row[0] for row in ARCHITECTURE.section("Words").table("word")]
     assert 12 <= len(words) <= 20
     assert len(set(words)) == len(words)
-
-
-def test_the_rooms_to_come_are_not_there_yet() -> None:
-    """When one is built it moves into the list of rooms."""
-    assert [row[0].strip("`") for row in ARCHITECTURE.table("room")] == list(TO_COME)
-    assert not [room for room in TO_COME if (REPOSITORY / room).exists()]

@@ -17,6 +17,7 @@ import pytest
 from clip_vectorizer.cli import main as vectorizer
 from clip_vectorizer.cli_common import typed_name
 from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.gallery.cli import main as gallery
 from clip_vectorizer.query.cli import caption_actions, classify_actions, ground_actions, search_request
 from clip_vectorizer.query.cli.caption import main as caption
 from clip_vectorizer.query.cli.classify import main as classify
@@ -109,7 +110,7 @@ class Case:
 
 
 def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--after"}
+    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--after"}
     needed = [] if names & queries and "--similar-strings" not in names else ["TEXT"]
     needed += ["--move-to"] if "--force" in names and "--move-away" not in names else []
     needed += ["--json"] if "--vectors" in names else []
@@ -121,7 +122,7 @@ def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
 
 
 def base_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
+    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
     return () if names & queries else ("TEXT",)
 
 
@@ -168,8 +169,8 @@ def needs_of_ingest(names: frozenset[str]) -> tuple[str, ...]:
 CASES = {
     "clip-search": Case(
         {
-            "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--vector": "v.npy", "--plus": "p",
-            "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
+            "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--unlike": "b.png",
+            "--vector": "v.npy", "--plus": "p", "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
             "--where": "label=x", "--min-similarity": "0.1", "--auto-limit": "2", "--limit": "3", "--offset": "4",
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--regions": FLAG,
@@ -352,6 +353,13 @@ CASES = {
         lambda values: SimclrPlan(**values),
         needs=lambda _: ("SOURCE", "--output"),
     ),
+    "clip-gallery": Case(
+        {
+            "--host": "::1", "--port": "1", "--open": FLAG, "--root": "folder", "--write": FLAG,
+            "--allowed-host": "photos.example", "--password": "secret", "--consistency": "ONE", **STORED, **WEAVIATE,
+            **SIDECAR,
+        }
+    ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
     "clip-demo up": Case({"--model": "m"}),
     "clip-demo down": Case({}),
@@ -376,6 +384,7 @@ MAINS = {
     "clip-ingest": ingest,
     "clip-eval": evaluate,
     "clip-vectorizer": vectorizer,
+    "clip-gallery": gallery,
     "clip-demo": demo,
 }
 COMMANDS = dict(each for name, main in MAINS.items() for each in list_commands(main, name))
@@ -392,6 +401,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "VECTORIZER_URL",
         "VECTORIZER_API_KEY",
         "CLIP_PDF_PASSWORD",
+        "CLIP_GALLERY_PASSWORD",
         "CLIP_ALLOW_ADDRESSES",
     ):
         monkeypatch.delenv(variable, raising=False)

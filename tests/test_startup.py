@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.clients import RED, serving
 
-SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starlette", "pypdfium2", "fsspec")
+SLOW = ("weaviate", "numpy", "PIL", "torch", "rich", "httpx", "uvicorn", "starlette", "jinja2", "pypdfium2", "fsspec")
 SCRIPTS = {entry.name: entry for entry in distribution("clip-vectorizer").entry_points.select(group="console_scripts")}
 SUBCOMMANDS = {
     "clip-ingest": ("backup", "restore"),

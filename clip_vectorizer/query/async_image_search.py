@@ -4,12 +4,13 @@ D dimensions
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Self, Unpack
 
 import numpy.typing as npt
+from weaviate.classes.config import DataType
 
 from clip_vectorizer.database.connection import connect_weaviate_async, weaviate_errors
 from clip_vectorizer.database.schema import LABEL
@@ -24,6 +25,7 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.grounding.ground import GroundArguments
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.image_names import GroundInput
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
 from clip_vectorizer.query.image_search import ImageSearch
@@ -37,10 +39,12 @@ from clip_vectorizer.query.search.calls import (
     embed_step,
     run_flow_async,
 )
+from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
 from clip_vectorizer.query.zeroshot.scores import Classification
+from clip_vectorizer.vectors import Vectors
 
 
 class AsyncImageSearch:
@@ -156,14 +160,60 @@ class AsyncImageSearch:
         return_properties: Iterable[str] = (),
         include_vector: bool = False,
         include_thumbnail: bool = False,
+        page_size: int | None = None,
     ) -> AsyncIterator[StoredImage]:
         """Yield every image of the collection: see ImageSearch.iterate."""
-        listing = self._searches.listing(filters, return_properties, include_vector, include_thumbnail)
+        listing = self._searches.listing(filters, return_properties, include_vector, include_thumbnail, page_size)
         last = await self._run(listing.start_after(after))
         while objects := await self._run(listing.page(last)):
             for found in objects:
                 yield listing.read_image(found)
             last = objects[-1]
+
+    async def embed(self, what: QueryInput) -> Vectors:
+        """Return the vector (D,) of a query: see ImageSearch.embed."""
+        return await self._run(self._searches.embed(what))
+
+    async def count(self, filters: FilterInput = None) -> int:
+        """Return how many images match: see ImageSearch.count."""
+        return await self._run(self._searches.count(filters))
+
+    async def count_values(self, name: str, filters: FilterInput = None, limit: int = 100) -> list[ValueCount]:
+        """Return the values of a property with their counts: see ImageSearch.count_values."""
+        return await self._run(self._searches.count_values(name, filters, limit))
+
+    async def stored_images(
+        self,
+        ids: Sequence[str],
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> AsyncIterator[StoredImage]:
+        """Yield the images with these ids: see ImageSearch.stored_images."""
+        listing = self._searches.listing(None, return_properties, include_vector, include_thumbnail)
+        for page in split_ids(ids, listing):
+            for image in await self._run(self._searches.stored_page(page, listing)):
+                yield image
+
+    async def explain_nothing(self, filters: FilterInput) -> str:
+        """Return which value of the filters no image has: see ImageSearch.explain_nothing."""
+        return await self._run(self._searches.explain_nothing(filters))
+
+    async def stored(
+        self,
+        key: str,
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> StoredImage:
+        """Return one image of the collection: see ImageSearch.stored."""
+        return await self._run(self._searches.stored(key, return_properties, include_vector, include_thumbnail))
+
+    async def regions(self, key: str) -> StoredRegions:
+        """Return the boxes that are stored for one image, in a thread: see ImageSearch.regions."""
+        return await asyncio.to_thread(self._search.regions, key)
 
     async def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
         """Return what `find` would send to Weaviate: see ImageSearch.explain."""
@@ -221,6 +271,11 @@ class AsyncImageSearch:
     async def label_set(self, name: str) -> list[str]:
         """Return the labels of a stored set: see ImageSearch.label_set."""
         return await asyncio.to_thread(self._search.label_set, name)
+
+    @property
+    def properties(self) -> Mapping[str, DataType]:
+        """The properties of the collection, with Weaviate's types."""
+        return self._searches.target.properties
 
     @property
     def _searches(self) -> Searches:

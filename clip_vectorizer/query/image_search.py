@@ -3,12 +3,13 @@
 D dimensions
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import Self, Unpack
 
 import numpy.typing as npt
+from weaviate.classes.config import DataType
 
 from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.client import ModelInfo
@@ -34,6 +35,7 @@ from clip_vectorizer.query.filters.where import FilterInput
 from clip_vectorizer.query.grounding.ground import GroundArguments, GroundContext, GroundOptions, ground
 from clip_vectorizer.query.grounding.groundings import PictureGroundings
 from clip_vectorizer.query.grounding.image_names import GroundInput
+from clip_vectorizer.query.grounding.region_reader import StoredRegions
 from clip_vectorizer.query.grounding.stored_regions import CollectionRegionReader
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_inputs import ImageInput
@@ -51,8 +53,9 @@ from clip_vectorizer.query.search.calls import (
     embed_step,
     run_flow,
 )
+from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
-from clip_vectorizer.query.search.searches import Searches, split_pages
+from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import (
     ClassificationStores,
     ClassifyArguments,
@@ -63,6 +66,7 @@ from clip_vectorizer.query.zeroshot.classify import (
     open_stores,
 )
 from clip_vectorizer.query.zeroshot.scores import Classifications
+from clip_vectorizer.vectors import Vectors
 
 
 class ImageSearch:
@@ -241,20 +245,108 @@ class ImageSearch:
         return_properties: Iterable[str] = (),
         include_vector: bool = False,
         include_thumbnail: bool = False,
+        page_size: int | None = None,
     ) -> Iterator[StoredImage]:
         """Yield every image of the collection, in a stable order; with `filters` the matching ones, by their paths.
 
             for image in search.iterate(filters="label=fruit", return_properties=["size"]):
                 print(image.path, image.properties["size"])
 
-        `after`: the id of an image to continue after. Raises InputError for an `after` that does not exist, a bad
+        `after`: the id of an image to continue after; `page_size`: images in one answer of Weaviate.
+
+        Raises InputError for an `after` that does not exist, a bad
         filter, and a property that does not exist.
         """
-        listing = self.searches.listing(filters, return_properties, include_vector, include_thumbnail)
+        listing = self.searches.listing(filters, return_properties, include_vector, include_thumbnail, page_size)
         last = self._run(listing.start_after(after))
         while objects := self._run(listing.page(last)):
             yield from map(listing.read_image, objects)
             last = objects[-1]
+
+    def embed(self, what: QueryInput) -> Vectors:
+        """Return the vector (D,) of a query, of length 1, as `find` compares it with images.
+
+            vector = search.embed(Query.text("horse") + Query.text("stripes"))
+
+        Raises InputError and Mismatch as `find`.
+        """
+        return self._run(self.searches.embed(what))
+
+    def count(self, filters: FilterInput = None) -> int:
+        """Return how many images of the collection match.
+
+            print(search.count("label=fruit"))
+
+        Raises InputError for a bad filter.
+        """
+        return self._run(self.searches.count(filters))
+
+    def count_values(self, name: str, filters: FilterInput = None, limit: int = 100) -> list[ValueCount]:
+        """Return the values of a property, most frequent first, with how many of the images that match have each.
+
+            for each in search.count_values("label", "path~*.png", limit=5):
+                print(each.value, each.count)
+
+        Of times, such as `taken_at`, these are the years, latest first. Images without a value are not counted. Raises
+        InputError for a bad filter, and for a property that does not exist or has no such values.
+        """
+        return self._run(self.searches.count_values(name, filters, limit))
+
+    def stored_images(
+        self,
+        ids: Sequence[str],
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> Iterator[StoredImage]:
+        """Yield the images with these ids, in their order; one that does not exist is left out.
+
+            ids = [hit.id for hit in search.find("owl", limit=3)]
+            print([image.path for image in search.stored_images(ids)])
+
+        Raises InputError for what is no id, and for a property that does not exist.
+        """
+        listing = self.searches.listing(None, return_properties, include_vector, include_thumbnail)
+        for page in split_ids(ids, listing):
+            yield from self._run(self.searches.stored_page(page, listing))
+
+    def explain_nothing(self, filters: FilterInput) -> str:
+        """Return which value of the filters no image has, with those there are; "" where each has some.
+
+            print(search.explain_nothing("label=owls"))
+
+        Raises InputError for a bad filter, and with a `suggestion` where another value was probably meant.
+        """
+        return self._run(self.searches.explain_nothing(filters))
+
+    def stored(
+        self,
+        key: str,
+        *,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> StoredImage:
+        """Return one image of the collection, by its path there or its id.
+
+            print(search.stored("fruit/lemon.png", return_properties=["size"]).properties["size"])
+
+        Raises InputError where there is none, with the nearest path.
+        """
+        return self._run(self.searches.stored(key, return_properties, include_vector, include_thumbnail))
+
+    def regions(self, key: str) -> StoredRegions:
+        """Return the boxes that are stored for one image, by its path or its id, with the vectors of their crops.
+
+            print(search.regions("animals/cat.png").boxes_n4)
+
+        Raises InputError where there is no such image, or it has no regions, Mismatch where another model made them.
+        """
+        reader = self.grounding.regions
+        if reader is None:
+            raise InputError("connected without a collection; name one: ImageSearch.connect(collection='Image')")
+        return reader.fetch(key)
 
     def explain(self, what: QueryInput, **arguments: Unpack[SearchArguments]) -> Explanation:
         """Return what `find` would send to Weaviate, and which steps come before, as Python and GraphQL.
@@ -395,6 +487,11 @@ class ImageSearch:
         """
         self._check_open()
         return list_set_labels(name, self._open_stores().sets)
+
+    @property
+    def properties(self) -> Mapping[str, DataType]:
+        """The properties of the collection, with Weaviate's types."""
+        return self.searches.target.properties
 
     @property
     def grounding(self) -> GroundContext:

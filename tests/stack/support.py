@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sysconfig
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 import httpx
@@ -108,11 +110,21 @@ def run_command(
     return ran
 
 
+Run = Callable[..., Ran]  # run_command, bound to a stack
+
+
 def run_inside(command: click.Command, env: dict[str, str], *words: str | Path, expect: int = 0) -> Ran:
     """Runs a command in this process: where there are many, new ones would take longer than what they do."""
     ended = CliRunner().invoke(command, list(map(str, words)), env=env, prog_name=command.name)
     assert ended.exit_code == expect, f"{words} ended {ended.exit_code}, not {expect}:\n{ended.output}"
     return Ran(ended.exit_code, ended.stdout, ended.stderr)
+
+
+def fresh_collection(stack: Stack) -> Iterator[str]:
+    """The name of a collection that no other test uses; dropped afterwards."""
+    name = f"Test{uuid4().hex[:12]}"
+    yield name
+    stack.weaviate("DELETE", f"/v1/schema/{name}").raise_for_status()
 
 
 def clean_environment() -> dict[str, str]:

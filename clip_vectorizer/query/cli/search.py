@@ -62,6 +62,9 @@ search_options = combine_options(
         grouped_option(QUERY, *ALLOW_ADDRESS, **ALLOW_ADDRESS_ATTRIBUTES),
         grouped_option(QUERY, "--like", multiple=True, metavar="PATH|ID", help="An image of the collection."),
         grouped_option(
+            QUERY, "--unlike", multiple=True, metavar="PATH|ID", help="An image of the collection to subtract."
+        ),
+        grouped_option(
             QUERY, "--vector", "vector_files", multiple=True, metavar="FILE.npy", help="A vector of numpy.save."
         ),
         grouped_option(QUERY, "--plus", multiple=True, metavar="TEXT", help="Another text. Repeatable."),

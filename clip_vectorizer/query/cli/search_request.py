@@ -5,7 +5,7 @@ import operator
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -68,7 +68,7 @@ class SearchCommandRequest:
         if used:
             return f"no image is left by {' and '.join(used)}"
         if any(isinstance(part, StoredPart) for _, part in self.query.parts):
-            return "the collection holds no image other than those of --like"
+            return "the collection holds no image other than those of --like and --unlike"
         return "the collection is empty; fill it with `clip-ingest FOLDER`"
 
 
@@ -94,8 +94,12 @@ class StringSearchRequest:
     as_json: bool
 
 
-def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
-    """Raises click.UsageError for options that do not work together, InputError for a query that cannot be used."""
+def build_request(
+    values: Mapping[str, Any], more: Sequence[Query] = ()
+) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
+    """`more`: parts of the query beside those of the options.
+
+    Raises click.UsageError for options that do not work together, InputError for a query that cannot be used."""
     if values["similar_strings"]:
         text = " ".join(values["text"])
         return StringSearchRequest(text, values["similar_strings"], values["limit"] or LIMIT, values["as_json"])
@@ -107,7 +111,7 @@ def build_request(values: Mapping[str, Any]) -> SearchCommandRequest | ListComma
             values["where"], values["after"], values["limit"], fields, values["as_json"], values["nul"]
         )
     return SearchCommandRequest(
-        query=parse_query(values),
+        query=parse_query(values, more),
         arguments=build_arguments(values),
         title=format_title(values),
         fields=build_hit_fields(values),
@@ -181,9 +185,9 @@ def build_hit_fields(values: Mapping[str, Any]) -> HitFields:
     )
 
 
-def parse_query(values: Mapping[str, Any]) -> Query:
+def parse_query(values: Mapping[str, Any], more: Sequence[Query] = ()) -> Query:
     """The sum of all parts. Raises click.UsageError if there is none, InputError for one that cannot be used."""
-    parts = list(list_parts(values))
+    parts = [*list_parts(values), *more]
     if not parts:
         raise click.UsageError(NO_QUERY)
     return functools.reduce(operator.add, parts)
@@ -195,6 +199,7 @@ def list_parts(values: Mapping[str, Any]) -> Iterator[Query]:
         yield Query.text(words) if values["plain"] else Query.parse(words)
     yield from (parse_image(name) for name in values["images"])
     yield from (Query.stored(key) for key in values["like"])
+    yield from (-Query.stored(key) for key in values["unlike"])
     yield from (load_vector(name) for name in values["vector_files"])
     yield from (Query.text(words) for words in values["plus"])
     yield from (-Query.text(words) for words in values["minus"])
@@ -246,6 +251,6 @@ def format_title(values: Mapping[str, Any]) -> str:
     title = " + ".join(
         [*texts, *map(hide_secrets, values["images"]), *values["like"], *values["vector_files"], *values["plus"]]
     )
-    title += "".join(f" - {words}" for words in values["minus"])
+    title += "".join(f" - {words}" for words in (*values["unlike"], *values["minus"]))
     title += f", towards {values['move_to']}" if values["move_to"] else ""
     return title + (f", away from {values['move_away']}" if values["move_away"] else "")

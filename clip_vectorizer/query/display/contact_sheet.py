@@ -11,11 +11,13 @@ from pathlib import Path
 from clip_vectorizer.query.display.frames import render_frames
 from clip_vectorizer.query.display.tables import format_region, format_value
 from clip_vectorizer.query.display.thumbnails import decode_thumbnail
-from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.terminal import escape_line
 
 STYLE_FILE = Path(__file__).with_suffix(".css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+LIST = '<ol class="sheet" role="list" aria-label="{}">\n'  # role: Safari needs it
+LIST_END, END = "</ol>\n", "</main>\n</body>\n</html>\n"
 MEDIA_TYPES = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG": "image/png",
@@ -25,14 +27,18 @@ MEDIA_TYPES = {
 
 def render_contact_sheet(query: str, about: str, sections: Sequence[Group], grouped: bool = False) -> Iterator[str]:
     """Yield the page in pieces. `about`: a line below the query; `grouped`: the sections' names are headings."""
-    yield from render_head(query)
-    yield f'<body>\n<header><h1 dir="auto">{escape_html(query)}</h1>\n<p>{escape_html(about)}</p></header>\n'
+    yield from render_opening(query, about)
     if grouped:
         yield from render_navigation(sections)
     yield "<main>\n"
     for number, section in enumerate(sections):
         yield from render_section(section, number) if grouped else render_images(section.hits)
-    yield "</main>\n</body>\n</html>\n"
+    yield END
+
+
+def render_opening(query: str, about: str) -> Iterator[str]:
+    yield from render_head(query)
+    yield f'<body>\n<header><h1 dir="auto">{escape_html(query)}</h1>\n<p>{escape_html(about)}</p></header>\n'
 
 
 def render_head(query: str) -> Iterator[str]:
@@ -62,16 +68,24 @@ def section_title(section: Group) -> str:
 
 
 def render_images(hits: Sequence[Hit]) -> Iterator[str]:
-    yield '<ol class="sheet" role="list" aria-label="Images, best first">\n'  # role: Safari needs it
-    for hit in hits:
-        yield f"<li>{''.join(render_card(hit))}</li>\n"
-    yield "</ol>\n"
+    yield LIST.format("Images, best first")
+    yield from map(render_item, hits)
+    yield LIST_END
 
 
-def render_card(hit: Hit) -> Iterator[str]:
+def render_item(image: Hit | StoredImage) -> str:
+    """Return an element of the list."""
+    return f"<li>{''.join(render_card(image))}</li>\n"
+
+
+def render_card(hit: Hit | StoredImage) -> Iterator[str]:
     yield render_thumbnail(hit)
-    yield f'<p class="facts"><span class="spoken">similarity </span><b>{hit.similarity:.3f}</b>'
-    yield f" · <bdi>{escape_html(hit.label)}</bdi></p>" if hit.label else "</p>"
+    label = f"<bdi>{escape_html(hit.label)}</bdi>" if hit.label else ""
+    if isinstance(hit, Hit):
+        yield f'<p class="facts"><span class="spoken">similarity </span><b>{hit.similarity:.3f}</b>'
+        yield f" · {label}</p>" if label else "</p>"
+    elif label:
+        yield f'<p class="facts">{label}</p>'
     yield f'<p dir="auto">{escape_html(hit.caption)}</p>' if hit.caption else ""
     yield f'<p class="path"><bdi>{escape_html(hit.path)}</bdi></p>'
     yield f'<details><summary>more<span class="spoken"> about {escape_html(hit.path)}</span></summary><dl>'
@@ -81,7 +95,7 @@ def render_card(hit: Hit) -> Iterator[str]:
     yield "</dl></details>"
 
 
-def render_thumbnail(hit: Hit) -> str:
+def render_thumbnail(hit: Hit | StoredImage) -> str:
     """Return the thumbnail as a data URL; data that is not an image by its first bytes is left out."""
     media_type = next((kind for start, kind in MEDIA_TYPES.items() if (hit.thumbnail or b"").startswith(start)), None)
     if hit.thumbnail is None or media_type is None:
@@ -89,7 +103,7 @@ def render_thumbnail(hit: Hit) -> str:
     data = base64.b64encode(hit.thumbnail).decode("ascii")
     alt = escape_html(hit.caption or hit.label or hit.path)
     image = f'<img src="data:{media_type};base64,{data}" alt="{alt}" loading="lazy" decoding="async">'
-    return f'<div class="framed">{image}{render_regions(hit)}</div>' if hit.regions else image
+    return f'<div class="framed">{image}{render_regions(hit)}</div>' if isinstance(hit, Hit) and hit.regions else image
 
 
 def render_regions(hit: Hit) -> str:
@@ -98,7 +112,15 @@ def render_regions(hit: Hit) -> str:
     return render_frames([region.box for region in hit.regions], decoded.size) if decoded else ""
 
 
-def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
+def list_details(image: Hit | StoredImage) -> Iterator[tuple[str, str]]:
+    if isinstance(image, Hit):
+        yield from list_hit_details(image)
+    for name, value in image.properties.items():
+        yield name, format_value(value)
+    yield "id", image.id
+
+
+def list_hit_details(hit: Hit) -> Iterator[tuple[str, str]]:
     yield "distance", f"{hit.distance:.4f}"
     if hit.whole is not None:
         yield "whole picture", f"{hit.whole:.3f}"
@@ -108,9 +130,6 @@ def list_details(hit: Hit) -> Iterator[tuple[str, str]]:
         yield "score", f"{hit.score:.4f}"
     for path in hit.copies:
         yield "copy", path
-    for name, value in hit.properties.items():
-        yield name, format_value(value)
-    yield "id", hit.id
 
 
 def escape_html(text: str) -> str:

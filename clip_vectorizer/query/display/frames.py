@@ -1,6 +1,7 @@
 """Frames around parts of a thumbnail: drawn into its pixels for a terminal, as SVG above it in a page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
@@ -34,13 +35,34 @@ def find_pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, max(left, round(box[2] * width) - 1), max(top, round(box[3] * height) - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A box in the coordinates of an SVG, and how it is drawn: best or other."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def list_frames(boxes: Sequence[Box], size: tuple[int, int]) -> Iterator[Frame]:
+    """Yield the frames of boxes (shares of the sides) in a picture of `size`, in the order of drawing: the first box
+    is the best one, and drawn last.
+
+    >>> list(list_frames([(0, 0, 0.5, 1)], (8, 4)))
+    [Frame(kind='best', x=0, y=0, width=4.0, height=4)]
+    """
+    for index, box in reversed(list(enumerate(boxes))):
+        x0, y0, x1, y1 = (round(share * side, PRECISION) for share, side in zip(box, size * 2, strict=True))
+        yield Frame("best" if index == 0 else "other", x0, y0, x1 - x0, y1 - y0)
+
+
 def render_frames(boxes: Sequence[Box], size: tuple[int, int]) -> str:
     """Return an SVG for a picture of `size`, to be laid over it; the first box is drawn strongest."""
     width, height = size
     lines = [f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">']
-    for index, box in reversed(list(enumerate(boxes))):
-        x0, y0, x1, y1 = (round(share * side, PRECISION) for share, side in zip(box, (width, height) * 2, strict=True))
-        place = f'x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}"'
-        kind = "best" if index == 0 else "other"
-        lines.append(f'<rect class="edge {kind}" {place}/><rect class="line {kind}" {place}/>')
+    for each in list_frames(boxes, size):
+        place = f'x="{each.x:g}" y="{each.y:g}" width="{each.width:g}" height="{each.height:g}"'
+        lines.append(f'<rect class="edge {each.kind}" {place}/><rect class="line {each.kind}" {place}/>')
     return "".join([*lines, "</svg>"])

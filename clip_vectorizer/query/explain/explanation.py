@@ -1,6 +1,8 @@
 """What a search would send, as text: all of its steps but the last are run."""
 
+import json
 import os
+import shlex
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
@@ -60,8 +62,23 @@ class Explanation:
     @property
     def graphql(self) -> str | None:
         """The query that finds the same at /v1/graphql, one for each call; None where GraphQL has no such query."""
+        queries = self._queries
+        return "\n\n".join(queries) if queries else None
+
+    @property
+    def curl(self) -> str | None:
+        """Commands for a shell that send `graphql`, one for each call; None where GraphQL has no such query.
+
+        They take the address and the key of Weaviate from WEAVIATE_URL and WEAVIATE_API_KEY.
+        """
+        queries = self._queries
+        return "\n\n".join(map(format_curl, queries)) if queries else None
+
+    @property
+    def _queries(self) -> list[str]:
+        """The queries of all calls, none where one of them is not possible."""
         queries = [graphql_source(each.call, each.target, graphql_literal) for each in self._calls]
-        return "\n\n".join(query for query in queries if query) if all(queries) else None
+        return [query for query in queries if query] if all(queries) else []
 
     @property
     def _calls(self) -> tuple["TargetedCall", ...]:
@@ -84,6 +101,20 @@ class TargetedCall:
 
     call: WeaviateCall
     target: SearchTarget
+
+
+def format_curl(query: str) -> str:
+    """Return a command for a POSIX shell.
+
+    >>> print(format_curl('{ Get { Image { path } } }'))
+    curl -s "$WEAVIATE_URL/v1/graphql" -H "Authorization: Bearer $WEAVIATE_API_KEY" \\
+      -H "Content-Type: application/json" -d '{"query": "{ Get { Image { path } } }"}'
+    """
+    body = shlex.quote(json.dumps({"query": query}, ensure_ascii=False))
+    return (
+        'curl -s "$WEAVIATE_URL/v1/graphql" -H "Authorization: Bearer $WEAVIATE_API_KEY" \\\n'
+        f'  -H "Content-Type: application/json" -d {body}'
+    )
 
 
 def build_explanation(search: PlannedSearch, target: SearchTarget) -> Explanation:

@@ -23,7 +23,7 @@ from clip_vectorizer.database.schema import (
     SOURCE,
 )
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.near_strings import suggest
 from clip_vectorizer.query.filters.where import FilterInput, list_expressions, parse_condition
 
 # Not properties with thousands of values, such as paths: listing them takes Weaviate seconds.
@@ -76,7 +76,7 @@ def explain_empty(wanted: ValuesByProperty, existing: ValuesByProperty) -> str:
 
 def build_hint(name: str, value: str, candidates: Sequence[str]) -> str:
     missing = f"no image has the {name} {value!r}"
-    if suggestion := did_you_mean(value, candidates):
-        raise InputError(f"{missing}; {suggestion.strip()}")
+    if near := suggest(value, candidates):
+        raise InputError(f"{missing}; {str(near).strip()}", near)
     more = ", ..." if len(candidates) > MAX_SHOWN_VALUES else ""
     return f"{missing}; there are {', '.join(candidates[:MAX_SHOWN_VALUES])}{more}"

@@ -13,7 +13,7 @@ from weaviate.classes.config import DataType
 from weaviate.classes.query import Filter, FilterReturn
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.near_strings import suggest
 from clip_vectorizer.query.filters.where_values import (
     EARLIEST,
     EVERYWHERE,
@@ -108,7 +108,7 @@ def build_expression_filter(expression: str, properties: Mapping[str, DataType])
         normalize_text(expression)  # raises for text that is not UTF-8 and cannot be sent
         return build_condition_filter(parse_condition(expression, properties))
     except InvalidFilterValue as error:
-        raise InputError(f"the filter {expression!r}: {error}") from None
+        raise InputError(f"the filter {expression!r}: {error}", error.suggestion) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,8 @@ def check_filterable(name: str, properties: Mapping[str, DataType]) -> PropertyK
     kinds = {each: find_kind(each, data_type) for each, data_type in sorted(properties.items())}
     usable = [each for each, kind in kinds.items() if kind]
     if name not in kinds:
-        raise InvalidFilterValue(
-            f"no property is called {name}; {did_you_mean(name, usable)}there are {', '.join(usable)}"
-        )
+        near = suggest(name, usable)
+        raise InvalidFilterValue(f"no property is called {name}; {near or ''}there are {', '.join(usable)}", near)
     kind = kinds[name]
     if kind is None:
         raise InvalidFilterValue(f"{name} has no index to filter by; these have: {', '.join(usable)}")

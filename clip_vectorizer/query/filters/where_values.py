@@ -18,6 +18,7 @@ from clip_vectorizer.database.schema import (
     PREDICTION_PROPERTIES,
     UNFILTERED_PROPERTIES,
 )
+from clip_vectorizer.errors import Suggestion
 
 EXACT_INTEGERS = 2**53  # Weaviate's filters read numbers as doubles
 MIN_DOUBLE = -1.7976931348623157e308
@@ -38,7 +39,11 @@ STOPWORDS = frozenset(ENGLISH_STOPWORDS.split())
 
 
 class InvalidFilterValue(ValueError):
-    """The reason why an expression is invalid; the caller adds the expression."""
+    """The reason why an expression is invalid; the caller adds the expression. `suggestion`: as in InputError."""
+
+    def __init__(self, reason: str, suggestion: Suggestion | None = None) -> None:
+        super().__init__(reason)
+        self.suggestion = suggestion
 
 
 class PropertyKind(Enum):

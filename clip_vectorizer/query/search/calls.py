@@ -20,7 +20,7 @@ from clip_vectorizer.database.schema import CAPTION, DUPLICATE_OF, LABEL, PATH, 
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.images.line_grid import LineGrid
-from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.near_strings import suggest
 from clip_vectorizer.query.filters.where import build_filter
 from clip_vectorizer.query.image_inputs import CornerPicture, ImageInput, embed_image, read_corner
 from clip_vectorizer.query.search.arguments import Move, SearchRequest
@@ -281,8 +281,10 @@ def list_returned_properties(request: SearchRequest, target: SearchTarget) -> li
 
 def check_property(name: str, target: SearchTarget) -> str:
     if name not in target.properties:
+        near = suggest(name, target.properties)
         raise InputError(
-            f"the collection {target.collection} has no property {name}; {did_you_mean(name, target.properties)}"
-            f"it has {', '.join(sorted(target.properties))}"
+            f"the collection {target.collection} has no property {name}; {near or ''}"
+            f"it has {', '.join(sorted(target.properties))}",
+            near,
         )
     return name

@@ -1,6 +1,6 @@
 """The images of a whole collection, page by page, without a search."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,12 @@ from clip_vectorizer.query.search.calls import (
     list_returned_properties,
 )
 from clip_vectorizer.query.search.results import WeaviateObject, read_text, read_thumbnail, read_vector
-from clip_vectorizer.query.search.stored_images import is_uuid
+from clip_vectorizer.query.search.stored_images import (
+    build_missing_image_error,
+    build_stored_images_call,
+    find_object,
+    is_uuid,
+)
 
 PAGE_SIZE = 1_000
 THUMBNAIL_PAGE_SIZE = 200  # some 12 KB each
@@ -34,6 +39,7 @@ class CollectionListing:
     target: SearchTarget
     request: SearchRequest
     filters: FilterReturn | None
+    page_size: int | None = None  # None: as many as one answer should have
 
     @classmethod
     def create(
@@ -43,13 +49,14 @@ class CollectionListing:
         return_properties: Iterable[str],
         include_vector: bool,
         include_thumbnail: bool,
+        page_size: int | None = None,
     ) -> "CollectionListing":
         """Raises InputError for a bad filter, and for a property that does not exist."""
         request = SearchRequest(
             return_properties=return_properties, include_vector=include_vector, include_thumbnail=include_thumbnail
         )
         list_returned_properties(request, target)
-        return cls(target, request, build_filter(filters, target.properties))
+        return cls(target, request, build_filter(filters, target.properties), page_size)
 
     def start_after(self, id: str | None) -> SearchFlow[WeaviateObject | None]:
         """Return the object with this id, to continue after it. Raises InputError when it does not exist."""
@@ -84,6 +91,10 @@ class CollectionListing:
     @property
     def size(self) -> int:
         """Images per page."""
+        return min(self.page_size or PAGE_SIZE, self.largest_size)
+
+    @property
+    def largest_size(self) -> int:
         if any(self.target.properties[name] is DataType.BLOB for name in self.request.return_properties):
             return BLOB_PAGE_SIZE
         return THUMBNAIL_PAGE_SIZE if self.request.include_thumbnail else PAGE_SIZE
@@ -98,3 +109,23 @@ class CollectionListing:
             read_vector(found, self.target) if self.request.include_vector else None,
             read_thumbnail(found) if self.request.include_thumbnail else None,
         )
+
+
+def fetch_stored_page(ids: Sequence[str], listing: CollectionListing) -> SearchFlow[list[StoredImage]]:
+    """Return the images with these ids, in their order; one that does not exist is left out."""
+    filters = Filter.by_id().contains_any(list(ids))
+    arguments = {**listing.call(None).arguments, "filters": filters, "limit": len(ids)}
+    objects: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments)).objects
+    found = {str(each.uuid): each for each in objects}
+    return [listing.read_image(found[id]) for id in ids if id in found]
+
+
+def fetch_stored_image(key: str, listing: CollectionListing) -> SearchFlow[StoredImage]:
+    """Return one image, by its path or its id. Raises InputError where there is none."""
+    arguments = build_stored_images_call([key], listing.target).arguments
+    arguments = {**listing.call(None).arguments, "filters": arguments["filters"], "limit": 2}
+    objects: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments)).objects
+    found = find_object(key, objects)
+    if found is None:
+        raise (yield from build_missing_image_error(key, listing.target))
+    return listing.read_image(found)

@@ -17,8 +17,8 @@ from clip_vectorizer.query.filters.suggestions import (
     list_filter_values,
     read_group_values,
 )
-from clip_vectorizer.query.filters.where import FilterInput
-from clip_vectorizer.query.hits import Group, Hit
+from clip_vectorizer.query.filters.where import FilterInput, build_filter
+from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.arguments import SearchArguments, SearchRequest, check_limits, parse_integer
 from clip_vectorizer.query.search.calls import (
     SearchFlow,
@@ -31,11 +31,14 @@ from clip_vectorizer.query.search.calls import (
     check_property,
     record_steps,
 )
-from clip_vectorizer.query.search.listing import CollectionListing
-from clip_vectorizer.query.search.plan import plan_search
+from clip_vectorizer.query.search.counting import ValueCount, count_images, count_values
+from clip_vectorizer.query.search.listing import CollectionListing, fetch_stored_image, fetch_stored_page
+from clip_vectorizer.query.search.plan import compute_query_vector, plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
+from clip_vectorizer.query.search.stored_images import fetch_stored_images, is_uuid
+from clip_vectorizer.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +126,35 @@ class Searches:
         return_properties: Iterable[str],
         include_vector: bool,
         include_thumbnail: bool,
+        page_size: int | None = None,
     ) -> CollectionListing:
-        return CollectionListing.create(self.target, filters, return_properties, include_vector, include_thumbnail)
+        return CollectionListing.create(
+            self.target, filters, return_properties, include_vector, include_thumbnail, page_size
+        )
+
+    def embed(self, what: QueryInput) -> SearchFlow[Vectors]:
+        query = to_query(what)
+        objects = yield from fetch_stored_images(query, self.target)
+        return (yield from compute_query_vector(query, SearchRequest(), self.target, self.info, objects))
+
+    def stored(
+        self, key: str, return_properties: Iterable[str], include_vector: bool, include_thumbnail: bool
+    ) -> SearchFlow[StoredImage]:
+        listing = self.listing(None, return_properties, include_vector, include_thumbnail)
+        return (yield from fetch_stored_image(key, listing))
+
+    def count(self, filters: FilterInput) -> SearchFlow[int]:
+        return (yield from count_images(self.target, filters))
+
+    def stored_page(self, ids: Sequence[str], listing: CollectionListing) -> SearchFlow[list[StoredImage]]:
+        return (yield from fetch_stored_page(ids, listing))
+
+    def explain_nothing(self, filters: FilterInput) -> SearchFlow[str]:
+        build_filter(filters, self.target.properties)
+        return (yield from find_missing_value(filters, self.target))
+
+    def count_values(self, name: str, filters: FilterInput, limit: int) -> SearchFlow[list[ValueCount]]:
+        return (yield from count_values(self.target, name, filters, limit))
 
 
 def fetch_hits(plan: SearchPlan, target: SearchTarget, limit: int, offset: int = 0) -> SearchFlow[list[Hit]]:
@@ -216,11 +246,25 @@ def split_pages(request: SearchRequest, size: int) -> Iterator[tuple[int, int]]:
         yield min(size, end - offset), offset
 
 
+def split_ids(ids: Sequence[str], listing: CollectionListing) -> Iterator[list[str]]:
+    """Yield the ids in pages of the listing's size, in lower case. Raises InputError for what is no id."""
+    for id in ids:
+        if not is_uuid(id):
+            raise InputError(f"{id!r} is not the id of an image; clip-search --json prints them")
+    for start in range(0, len(ids), listing.size):
+        yield [id.lower() for id in ids[start : start + listing.size]]
+
+
 def explain_no_hits(request: SearchRequest, target: SearchTarget) -> SearchFlow[None]:
     """Log which value of the filters no image has. Raises InputError where another value was probably meant."""
-    values = list_filter_values(request.filters, target.properties)
+    if hint := (yield from find_missing_value(request.filters, target)):
+        logger.warning("%s", hint)
+
+
+def find_missing_value(filters: FilterInput, target: SearchTarget) -> SearchFlow[str]:
+    """Return a sentence about a value of the filters that no image has, "" without one. Raises InputError as above."""
+    values = list_filter_values(filters, target.properties)
     stored: dict[str, list[str]] = {}
     for name in values:
         stored[name] = read_group_values((yield WeaviateCall("over_all", group_by_arguments(name), part="aggregate")))
-    if hint := explain_empty(values, stored):
-        logger.warning("%s", hint)
+    return explain_empty(values, stored)

@@ -12,7 +12,7 @@ from weaviate.classes.query import Filter
 from clip_vectorizer.database.schema import PATH, image_id
 from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.near_strings import did_you_mean
+from clip_vectorizer.near_strings import suggest
 from clip_vectorizer.query.search.calls import SearchFlow, SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.query.search.results import WeaviateObject, read_text
@@ -66,9 +66,11 @@ def build_missing_image_error(key: str, target: SearchTarget) -> SearchFlow[Inpu
     """Return the error for an image that does not exist, with a near path if the first 10,000 images have one."""
     answer = yield WeaviateCall("fetch_objects", {"limit": MAX_RESULTS, "return_properties": [PATH]})
     paths = [read_text(each, PATH) for each in answer.objects]
+    near = suggest(key, paths)
     return InputError(
-        f"the collection {target.collection} holds no image {key}; {did_you_mean(key, paths)}"
-        "give its path there or its id, as clip-search --json prints them"
+        f"the collection {target.collection} holds no image {key}; {near or ''}"
+        "give its path there or its id, as clip-search --json prints them",
+        near,
     )
 
 

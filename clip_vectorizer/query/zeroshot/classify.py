@@ -29,6 +29,7 @@ from clip_vectorizer.query.labels.label_sets import (
     store_part,
 )
 from clip_vectorizer.query.labels.label_store import Label, LabelStore, WeaviateLabels, build_labels, store_labels
+from clip_vectorizer.query.labels.memory_labels import MemoryLabels
 from clip_vectorizer.query.prompts import PromptSet, select_prompt_set
 from clip_vectorizer.query.search.calls import QueryEncoder, SearchableCollection
 from clip_vectorizer.query.zeroshot.comparison import (
@@ -75,6 +76,7 @@ class ClassifyArguments(TypedDict, total=False):
     threshold: float | None  # least cosine of a label (SigLIP, or with shots: least score); below it: "other"
     boost: Boost | None  # few_shot(), linear_probe() or remove_means() instead of plain CLIP
     save: bool  # store each result with its image
+    store_labels: bool  # False: leave nothing in the database; a later run embeds the labels again
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ labels, matmul
     threshold: float | None = None
     boost: Boost | None = None
     save: bool = False
+    store_labels: bool = True
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -105,6 +108,9 @@ labels, matmul
                 f"the strategy {self.strategy} compares in the database, which computes plain cosines only; "
                 "remove the strategy, or remove the boost"
             )
+        if not self.store_labels and (self.strategy == IMAGES or self.label_set is not None):
+            what = "a label set" if self.label_set is not None else f"the strategy {IMAGES}"
+            raise InputError(f"{what} needs labels in the database; remove it, or store the labels")
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise InputError(
                 f"threshold {self.threshold}: expected the least similarity of a label, a cosine of -1 to 1; for a "
@@ -166,6 +172,8 @@ def classify(
     context: ClassifyContext,
 ) -> Classifications:
     """Classify images, see ImageSearch.classify. Raises all errors of the arguments before it returns."""
+    if not options.store_labels:
+        context = replace(context, stores=replace(context.stores, labels=MemoryLabels()))
     stores = context.stores
     source = choose_source(images, limit, options, stores.images, context.encoder, context.guard)
     competing, labels_ld = prepare_labels(check_label_list(labels), templates, options, context)
@@ -294,11 +302,13 @@ def classify_batches(
 
 
 def choose_strategy(source: ClassifySource, labels_ld: Vectors, options: ClassifyOptions) -> str:
-    """Return `images`, `labels` or `matmul`. Only matmul can apply a boost."""
+    """Return `images`, `labels` or `matmul`. Only matmul can apply a boost, and needs no label in the database."""
     if options.boost is not None:
         return MATMUL
     if options.strategy != AUTO:
         return options.strategy
+    if not options.store_labels:
+        return MATMUL
     return choose_fastest(source.count, len(labels_ld), labels_ld.shape[1], source.in_files)
 
 

@@ -90,6 +90,12 @@ def test_all_parts_of_the_query_are_added_up(tmp_path: Path) -> None:
     assert request.title.startswith("horse + 2*stripes + ") and request.title.endswith("v.npy + tail - fruit")
 
 
+def test_stored_images_are_added_and_subtracted() -> None:
+    request = parse("--like", "a.png", "--unlike", "b.png", "--unlike", "c.png")
+    assert request.query.parts == ((1.0, StoredPart("a.png")), (-1.0, StoredPart("b.png")), (-1.0, StoredPart("c.png")))
+    assert request.title == "a.png - b.png - c.png"
+
+
 def test_a_plain_text_is_one_text() -> None:
     assert parse("horse", "+", "stripes", "--plain").query.parts == ((1.0, TextPart("horse + stripes")),)
 

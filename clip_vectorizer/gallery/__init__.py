@@ -1,0 +1,1 @@
+"""A web page to search and browse a collection. It imports `query` only."""

@@ -1,0 +1,97 @@
+"""The gallery's connection: opened with the first page, and again after it was lost, so that the page survives both."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from clip_vectorizer.query.async_image_search import AsyncImageSearch
+
+LIVE = "/v1/.well-known/live"
+CHECK_SECONDS = 1.0  # pages and pictures that are requested together need one check
+CHECK_TIMEOUT_SECONDS = 5.0
+RENEW_SECONDS = 30.0  # a collection may have got properties, another model, or a filled index since
+
+
+class GalleryConnection:
+    """Opens one AsyncImageSearch for all requests. An error of opening is raised by each request, which tries again."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """`values`: the parameters of `collection_options`."""
+        self.collection: str = values["collection"]
+        self.weaviate_url: str = values["weaviate_url"]
+        self._values = values
+        self._search: AsyncImageSearch | None = None
+        self._opened_at = 0.0
+        self._checked_at = 0.0
+        self._http: httpx.AsyncClient | None = None
+        self._lock = asyncio.Lock()
+        self._old: list[asyncio.Task[None]] = []
+
+    async def open(self) -> AsyncImageSearch:
+        """Return the connection. Raises what AsyncImageSearch.connect raises."""
+        async with self._lock:
+            if self._search is None or self._is_old() or not await self._is_live():
+                self._retire(self._search)
+                self._search = None
+                self._search = await self._connect()
+                self._opened_at = self._checked_at = time.monotonic()
+            return self._search
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._opened_at > RENEW_SECONDS
+
+    async def _is_live(self) -> bool:
+        """Whether Weaviate answers. A search would wait for it: weaviate-client tries six times, for a minute."""
+        if time.monotonic() - self._checked_at < CHECK_SECONDS:
+            return True
+        self._http = self._http or httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS)
+        try:
+            answer = await self._http.get(f"{self.weaviate_url.rstrip('/')}{LIVE}")
+        except httpx.HTTPError:
+            return False
+        self._checked_at = time.monotonic()
+        return answer.is_success
+
+    async def lose(self) -> None:
+        """Let the next request connect anew."""
+        async with self._lock:
+            self._retire(self._search)
+            self._search = None
+
+    async def close(self) -> None:
+        if self._search is not None:
+            await self._search.close()
+            self._search = None
+        if self._http is not None:
+            await self._http.aclose()
+        for task in self._old:
+            task.cancel()
+
+    def _retire(self, search: AsyncImageSearch | None) -> None:
+        """Close a connection after the requests that still use it."""
+        if search is not None:
+            self._old = [task for task in self._old if not task.done()]
+            self._old.append(asyncio.create_task(close_later(search)))
+
+    async def _connect(self) -> AsyncImageSearch:
+        values = self._values
+        return await AsyncImageSearch.connect(
+            values["weaviate_url"],
+            grpc_port=values["weaviate_grpc_port"],
+            api_key=values["weaviate_api_key"],
+            vectorizer_url=values["vectorizer_url"],
+            vectorizer_api_key=values["vectorizer_api_key"],
+            collection=values["collection"],
+            tenant=values["tenant"],
+            consistency_level=values["consistency"],
+        )
+
+
+async def close_later(search: AsyncImageSearch) -> None:
+    try:
+        await asyncio.sleep(RENEW_SECONDS)
+    finally:
+        await search.close()

@@ -1,0 +1,88 @@
+"""What all paths of the gallery share: its state, its templates, and a sentence for every error."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import PlainTextResponse, Response
+
+from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
+from clip_vectorizer.gallery.address import make_path
+from clip_vectorizer.gallery.connection import GalleryConnection
+from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type
+from clip_vectorizer.gallery.uploads import Uploads
+from clip_vectorizer.query.search.stored_images import is_uuid
+
+FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
+FOREVER = "private, max-age=31536000, immutable"  # of addresses that have the content's digest
+STATUS: dict[type[VectorizerError], int] = {InputError: 400, Mismatch: 409, Overloaded: 503, Unreachable: 503}
+
+
+@dataclass(slots=True)
+class Gallery:
+    """What all requests share."""
+
+    connection: GalleryConnection
+    root: Path | None = None  # a folder with the files of the images
+    can_write: bool = False  # whether the page may store labels
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    uploads: Uploads = field(default_factory=Uploads)
+
+
+class GalleryPages:
+    """Renders pages, and errors as sentences in them."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+
+    async def describe(self, error: Exception) -> tuple[str, int]:
+        """Return the sentence of an error and its HTTP status. A connection that was lost is opened anew next time."""
+        if isinstance(error, click.UsageError):
+            return error.format_message(), 400
+        if isinstance(error, Unreachable | Mismatch):
+            await self.gallery.connection.lose()
+        return str(error), next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+    async def respond_to_error(self, error: Exception, missing: bool = False) -> Response:
+        """Return a page with the sentence. `missing`: whether an InputError is about something that is not there."""
+        problem, status = await self.describe(error)
+        return self.render_problem(problem, 404 if missing and isinstance(error, InputError) else status)
+
+    def name_upload(self, key: str) -> str:
+        try:
+            return self.gallery.uploads.find(key).name
+        except InputError:
+            return "picture"
+
+    def render(self, template: str, status: int, **context: Any) -> Response:
+        text = open_templates().get_template(template).render(make_path=make_path, **context)
+        headers = {"Cache-Control": "no-store", "Vary": FRAGMENT}
+        return Response(text.encode("utf-8", "backslashreplace"), status, headers, "text/html; charset=utf-8")
+
+    def render_problem(self, problem: str, status: int) -> Response:
+        return self.render("problem.html", status, problem=problem, collection=self.gallery.connection.collection)
+
+
+@cache
+def open_templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("clip_vectorizer.gallery"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def check_id(id: str) -> str:
+    """Raises InputError for anything but a UUID: pictures are found by nothing else."""
+    if not is_uuid(id):
+        raise InputError(f"{id!r} is not the id of an image")
+    return id
+
+
+def picture_response(data: bytes | None, caching: str) -> Response:
+    media_type = find_media_type(data[:LONGEST_START]) if data else None
+    if data is None or media_type is None:
+        return PlainTextResponse("no picture\n", 404)
+    return Response(data, headers={"Cache-Control": caching}, media_type=media_type)

@@ -1,0 +1,185 @@
+"""A person at the gallery: Chromium, its pages, and what must never happen in one of them."""
+
+import base64
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect, sync_playwright
+
+from tests.images.browser import find_chromium
+from tests.stack.support import clean_environment
+
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run", "--disable-quic"),
+)
+PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
+WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
+FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
+STEP_PIXELS = 4000  # of a scroll: more than a page of results is high
+
+# A DataTransfer with one file, as a drop or a paste brings it.
+TRANSFER = """
+([name, type, data]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, {type}));
+  return transfer;
+}
+"""
+PASTE = """
+(transfer) => document.body.dispatchEvent(
+  new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}))
+"""
+expect.set_options(timeout=WAIT_MILLISECONDS)
+
+
+@contextmanager
+def serving_gallery(*options: str | Path, env: Mapping[str, str]) -> Iterator[str]:
+    """The address, without its last slash, of a `clip-gallery` with these options. Raises RuntimeError if it ends."""
+    with start_gallery(*options, env=env) as process:
+        yield read_address(process)
+
+
+@contextmanager
+def start_gallery(*options: str | Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", PROGRAM, "--port", "0", *map(str, options)]
+    environment = clean_environment() | dict(env)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def read_address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None and process.stderr is not None
+    line = process.stdout.readline().strip()
+    if not line:
+        raise RuntimeError(f"clip-gallery ended: {process.stderr.read()}")
+    return line.rstrip("/")
+
+
+@contextmanager
+def open_chromium() -> Iterator[Browser]:
+    """Raises RuntimeError where Chromium is not installed: a test that cannot run fails."""
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(eq=False)
+class Visitor:
+    """One browser context with one page, and all that went wrong in it.
+
+    `failures`: whether requests may fail (a page that shows an error has a status above 399).
+    """
+
+    page: Page
+    address: str
+    failures: bool = False
+    dialogs: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        context = self.page.context
+        context.on("dialog", self._note_dialog)
+        context.on("request", self._note_request)
+        context.on("console", self._note_console)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+
+    def _note_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.address}/", "data:", "blob:")):
+            self.foreign.append(request.url)
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not (self.failures and message.text.startswith(FAILED_REQUEST)):
+            self.errors.append(message.text)
+
+    @property
+    def complaints(self) -> list[str]:
+        return [*self.dialogs, *self.errors, *self.foreign]
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(f"{self.address}{path}")
+        return self.page
+
+    def search(self, words: str) -> None:
+        """Type and press Enter, and wait for the address."""
+        self.page.fill("#q", words)
+        self.page.press("#q", "Enter")
+        self.page.wait_for_url(re.compile(r"[?&]q="))
+
+    def follow(self, link: Locator) -> None:
+        """Click what leads to another page, and wait until it is loaded."""
+        with self.page.expect_navigation():
+            link.click()
+
+    @property
+    def cards(self) -> Locator:
+        return self.page.locator(".card")
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(each) for each in self.cards.evaluate_all("(cards) => cards.map((card) => card.dataset.id)")]
+
+    @property
+    def paths(self) -> list[str]:
+        return [str(each) for each in self.cards.evaluate_all("(cards) => cards.map((card) => card.dataset.path)")]
+
+    @property
+    def first(self) -> Locator:
+        return self.cards.first
+
+    def scroll_to_the_end(self) -> None:
+        """As a person does, until no more results come."""
+        while self.page.locator("#more").count():
+            shown = self.cards.count()
+            self.page.mouse.wheel(0, STEP_PIXELS)
+            self.page.wait_for_function(
+                "(shown) => document.querySelectorAll('.card').length > shown || !document.querySelector('#more')",
+                arg=shown,
+            )
+
+    def drop(self, name: str, data: bytes, media_type: str = "image/png") -> None:
+        transfer = self.page.evaluate_handle(TRANSFER, [name, media_type, base64.b64encode(data).decode()])
+        for event in ("dragover", "drop"):
+            self.page.dispatch_event("body", event, {"dataTransfer": transfer})
+
+    def paste(self, name: str, data: bytes, media_type: str = "image/png") -> None:
+        transfer = self.page.evaluate_handle(TRANSFER, [name, media_type, base64.b64encode(data).decode()])
+        self.page.evaluate(PASTE, transfer)
+
+
+def new_visitor(browser: Browser, address: str, **options: Any) -> Visitor:
+    """`options`: as Browser.new_context has them."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    visitor = Visitor(context.new_page(), address)
+    visitor.watch()
+    return visitor
+
+
+def has_loaded(image: Locator) -> bool:
+    """Whether a picture is shown, not the sign of a broken one."""
+    try:
+        return bool(image.evaluate("(image) => image.decode().then(() => image.naturalWidth > 0, () => false)"))
+    except Error:
+        return False

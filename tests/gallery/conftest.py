@@ -1,0 +1,58 @@
+"""Fixtures of the gallery's tests: galleries on the real stack, and visitors in one Chromium for each file of tests."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.gallery.browsing import Visitor, new_visitor, open_chromium, serving_gallery
+from tests.stack.conftest import new  # noqa: F401
+from tests.stack.support import Stack, http
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def gallery(stack: Stack, examples: str) -> Iterator[str]:
+    """The address of a gallery with the 317 examples."""
+    with serving_gallery("--collection", examples, env=stack.env) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Of a module, not of the session: while it is open, asyncio.run() of another test would fail."""
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium: Browser, gallery: str) -> Iterator[Visit]:
+    """Makes visitors, each in a new context. At the end none may have seen a dialog, an error, or another host."""
+    visitors: list[Visitor] = []
+
+    def visit(path: str | None = None, *, address: str = "", failures: bool = False, **options: Any) -> Visitor:
+        visitors.append(new_visitor(chromium, address or gallery, **options))
+        visitors[-1].failures = failures
+        if path is not None:
+            visitors[-1].open(path)
+        return visitors[-1]
+
+    yield visit
+    for each in visitors:
+        each.page.context.close()
+    assert [each.complaints for each in visitors if each.complaints] == []
+
+
+@pytest.fixture
+def fetch_cards(gallery: str) -> Callable[[str], list[str]]:
+    """Returns the ids of the cards on a page, in order, as any program reads them."""
+
+    def fetch_cards(path: str) -> list[str]:
+        answer = http("GET", f"{gallery}{path}")
+        assert answer.status_code == 200, answer.text
+        return re.findall(r'<li class="card[^>]*data-id="([^"]+)"', answer.text)
+
+    return fetch_cards

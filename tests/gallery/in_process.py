@@ -1,0 +1,69 @@
+"""A gallery in this process: many pages in little time, without a browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from clip_vectorizer.gallery.app import build_app
+from clip_vectorizer.gallery.connection import GalleryConnection
+from clip_vectorizer.gallery.pages import Gallery
+from tests.stack.support import Stack
+
+Answer = Any  # httpx's or httpx2's Response, as Starlette has it
+
+
+@contextmanager
+def open_pages(
+    stack: Stack, collection: str, root: Path | None = None, can_write: bool = False
+) -> Iterator[TestClient]:
+    values = {
+        "collection": collection,
+        "weaviate_url": stack.weaviate_url,
+        "weaviate_grpc_port": stack.grpc_port,
+        "weaviate_api_key": stack.api_key,
+        "vectorizer_url": stack.vectorizer_url,
+        "vectorizer_api_key": None,
+        "tenant": None,
+        "consistency": None,
+    }
+    gallery = Gallery(GalleryConnection(values), root, can_write)
+    with TestClient(build_app(gallery), base_url="http://localhost") as client:
+        yield client
+
+
+def fetch(client: TestClient, path: str, status: int = 200) -> str:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def fetch_rows(client: TestClient, path: str) -> list[dict[str, Any]]:
+    return read_rows(client.get(path))
+
+
+def read_rows(answer: Answer) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def list_cards(page: str) -> list[str]:
+    """The paths of the cards of a page, or of a part of it, in order."""
+    return [unescape(path) for path in re.findall(r'<li class="card[^>]*data-path="([^"]*)"', page)]
+
+
+def find_section(page: str, id: str) -> str:
+    """What is inside of a section, "" where the page has none."""
+    found = re.search(rf'<section id="{id}".*?</section>', page, re.DOTALL)
+    return found[0] if found else ""
+
+
+def find_link(page: str, id: str) -> str:
+    """The address of a link, "" where the page has none."""
+    found = re.search(rf'<a id="{id}"[^>]*href="([^"]*)"', page)
+    return unescape(found[1]) if found else ""
