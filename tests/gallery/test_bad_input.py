@@ -163,7 +163,7 @@ def test_ten_thousand_letters_are_searched_or_refused_with_a_sentence(visit: Vis
 def test_an_address_that_cannot_work_is_a_page_with_the_reason(gallery: str, query: str, words: str) -> None:
     answer = http("GET", f"{gallery}/?{query}")
     assert answer.status_code == 400, answer.text
-    [problem] = re.findall(r'<div id="problem" role="alert">(.*?)</div>', answer.text, re.DOTALL)
+    [problem] = re.findall(r'<div id="problem" role="alert"[^>]*>(.*?)</div>', answer.text, re.DOTALL)
     assert words in problem
     assert 'href="/' in problem, "there is a way on"
     fragment = http("GET", f"{gallery}/?{query}", headers={"X-Fragment": "results"})
