@@ -24,7 +24,7 @@ WeightedTexts = list[tuple[float, str]]
 class Chip:
     """One part of a search. Links are "" where there is nothing to change."""
 
-    kind: str  # text, picture, like, unlike, where, ...
+    kind: str  # text, sent, like, unlike, where, ...
     text: str
     remove: str
     sign: str = ""  # what stands before the text: +, -, "2 x", only
@@ -59,7 +59,7 @@ def build_picture_chip(address: Address, name: str, key: str, text: str) -> Chip
         return make_path(weigh_picture(address, name, key, weight)) if most_negative <= weight <= LARGEST_COUNT else ""
 
     return Chip(
-        "picture" if name == UPLOAD else name,
+        "sent" if name == UPLOAD else name,
         escape_line(text),
         make_path(weigh_picture(address, name, key, 0)),
         format_sign(weight),

@@ -1,4 +1,5 @@
 // The keyboard: one card at a time is in the order of Tab, and arrows move between cards.
+import { onWake, wake } from "./far.js";
 import { listCards, onCards, visit } from "./results.js";
 import { chooseAll, clear, extend, hasSelection, toggle } from "./selection.js";
 import { move } from "./state.js";
@@ -13,6 +14,7 @@ export function watchKeys() {
   document.addEventListener("keydown", press);
   document.querySelector("#page").addEventListener("focusin", (event) => settle(event.target.closest(".card")));
   document.querySelector("#keys").addEventListener("click", () => help.showModal());
+  onWake((card) => reach(card, card === current));
   onCards((cards, fresh) => {
     if (fresh) current = null;
     for (const card of cards) reach(card, false);
@@ -46,6 +48,7 @@ function escape(event, inField) {
 }
 
 function leave(field) {
+  if (current) wake(current);
   const picture = current?.querySelector(".picture");
   if (picture) picture.focus();
   else field.blur();
@@ -72,6 +75,7 @@ function go(event, key) {
   if (!inside && (key === "Home" || key === "End")) return false;
   const from = cards.indexOf(current);
   const target = cards[inside ? move(countCards(), countColumns(), from, key) : Math.max(from, 0)];
+  wake(target);
   if (event.shiftKey) extend(target, current);
   target.querySelector(".picture").focus();
   target.scrollIntoView({ block: "nearest" });

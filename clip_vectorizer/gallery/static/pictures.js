@@ -1,6 +1,6 @@
 // A picture that is chosen, dropped or pasted becomes a part of the search, with what is typed.
 import { checkSize, findPicture } from "./state.js";
-import { readForm, visit } from "./results.js";
+import { onCards, readForm, visit } from "./results.js";
 
 const form = document.querySelector("#drop");
 const input = form.querySelector("input[type=file]");
@@ -23,6 +23,7 @@ export function takePictures() {
   });
   document.addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
   document.addEventListener("drop", drop);
+  onCards((_, fresh) => fresh && show(""));
 }
 
 const hasPicture = (data) => data.types.includes("Files") || data.types.includes("text/html");
@@ -77,12 +78,12 @@ function finish({ error, path }) {
 }
 
 function show(sentence) {
-  let problem = form.querySelector("[role=alert]");
+  let problem = form.parentElement.querySelector(".refused");
   if (!problem) {
     problem = document.createElement("p");
     problem.className = "refused";
     problem.setAttribute("role", "alert");
-    form.append(problem);
+    form.after(problem);
   }
   problem.textContent = sentence;
   problem.hidden = !sentence;

@@ -1,4 +1,5 @@
 // Searches without a reload. The address stays the whole state: a visit fetches it, and puts its parts into this page.
+import { forget } from "./far.js";
 import { describeCount, isSearch, makePath } from "./state.js";
 
 const PATIENCE = 150; // milliseconds before a search counts as slow: a shorter flicker only disturbs
@@ -95,6 +96,7 @@ function showResults(found) {
 }
 
 function begin(cards) {
+  forget();
   known = new Set(cards.map((card) => card.dataset.id));
   for (const listener of listeners) listener(cards, true);
 }

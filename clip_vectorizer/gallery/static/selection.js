@@ -1,4 +1,5 @@
 // Cards that are chosen by click, key or range, and what can be done with them.
+import { onWake } from "./far.js";
 import { listCards, onCards, visit } from "./results.js";
 import { listRange, makePath } from "./state.js";
 
@@ -41,8 +42,9 @@ function choose(cards, on) {
 }
 
 function mark(card, on) {
+  card.classList.toggle("chosen", on);
   const box = card.querySelector(".pick input");
-  if (box.checked !== on) box.checked = on;
+  if (box && box.checked !== on) box.checked = on;
 }
 
 function show() {
@@ -63,6 +65,7 @@ export function watchSelection() {
   bar.querySelector("#similar").addEventListener("click", () => visit(makePath([...chosen].map(([id, path]) => ["like", path || id]))));
   bar.querySelector("#copy").addEventListener("click", copyPaths);
   onCards((cards, fresh) => fresh && clear());
+  onWake((card) => mark(card, chosen.has(card.dataset.id)));
 }
 
 async function copyPaths() {
