@@ -18,7 +18,7 @@ sent. Without JavaScript it works too.
 Examples:
   clip-gallery --open
   clip-gallery --collection Photo --port 9000 --root ~/Pictures
-  CLIP_GALLERY_PASSWORD=secret clip-gallery --host 0.0.0.0 --allowed-host photos.example
+  CLIP_GALLERY_PASSWORD=secret clip-gallery --host 0.0.0.0
 
 \b
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 fatal; 2 usage
