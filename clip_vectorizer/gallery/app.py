@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
 from clip_vectorizer.gallery.address import UPLOAD, Address, format_command, make_path
 from clip_vectorizer.gallery.connection import GalleryConnection
-from clip_vectorizer.gallery.facets import Facet, read_facets
+from clip_vectorizer.gallery.facets import Facet, FacetCounts, read_facets
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type, read_file
 from clip_vectorizer.gallery.results import find_results
 from clip_vectorizer.gallery.security import GalleryGuard
@@ -34,6 +34,7 @@ HERE = Path(__file__).parent
 FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
 FOREVER = "private, max-age=31536000, immutable"  # of addresses that have the content's digest
 STATUS = {InputError: 400, Mismatch: 409, Overloaded: 503, Unreachable: 503}
+COUNT_SECONDS = 0.5  # that a page waits for its filters; a script fetches those that take longer
 MULTIPART_EXTRA = 100_000  # bytes of a form beside its file
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
@@ -47,6 +48,7 @@ class Gallery:
     root: Path | None = None  # a folder with the files of the images
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
+    counts: FacetCounts = field(default_factory=FacetCounts)
 
 
 def build_app(
@@ -105,17 +107,18 @@ class GalleryRoutes:
             status,
             address=address,
             results=results,
-            facets=await self._read_facets(address) if status in (200, 400) else [],
+            facets=await self._read_facets(address, COUNT_SECONDS) if status in (200, 400) else [],
             problem=problem,
             uploads=[(key, self._name_upload(key)) for key in address.uploads],
             collection=self.gallery.connection.collection,
             command=format_command(address, map(self._name_upload, address.uploads)),
         )
 
-    async def _read_facets(self, address: Address) -> list[Facet]:
-        """None where the filters themselves are wrong: the page has that sentence already."""
+    async def _read_facets(self, address: Address, patience_seconds: float | None = None) -> list[Facet] | None:
+        """None while they are counted; empty where the filters themselves are wrong: the page has that sentence."""
         try:
-            return await read_facets(address, await self.gallery.connection.open())
+            search = await self.gallery.connection.open()
+            return await read_facets(address, search, self.gallery.counts, patience_seconds)
         except VectorizerError:
             return []
 
@@ -199,9 +202,11 @@ class GalleryRoutes:
         return picture_response(upload.thumbnail, FOREVER)
 
     async def show_ready(self, _: Request) -> Response:
-        """For probes: whether Weaviate and the sidecar can be searched."""
+        """For probes: whether Weaviate and the sidecar respond; a collection may still be missing."""
         try:
             await self.gallery.connection.open()
+        except InputError as error:
+            return PlainTextResponse(f"ready; {error}\n")
         except VectorizerError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return PlainTextResponse("ready\n")

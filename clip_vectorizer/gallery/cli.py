@@ -60,6 +60,11 @@ PORT = 8091
     help="What a browser must send; needed by any --host that is not of this machine alone. "
     "CLIP_GALLERY_PASSWORD_FILE names a file with it.",
 )
+@click.option(
+    "--no-password",
+    is_flag=True,
+    help="Start on any --host without one: for a container whose port is published on this machine only.",
+)
 def main(**values: Any) -> None:
     from clip_vectorizer.gallery.serve import run  # imports weaviate-client, which takes a second
 
