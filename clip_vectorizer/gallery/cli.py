@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand
+from clip_vectorizer.cli_common import ExitCodeCommand, Exclusion, Requirement
 from clip_vectorizer.common_options import SecretOption
 from clip_vectorizer.query.cli.connection import collection_options
 
@@ -26,7 +26,13 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 fatal; 2 usage
 PORT = 8091
 
 
-@click.command("clip-gallery", cls=ExitCodeCommand, help=HELP)
+RULES = (
+    Exclusion("--no-password", ("--password",), "the page would need it after all"),
+    Requirement("--no-password", ("--host",), "on this machine alone the page needs none"),
+)
+
+
+@click.command("clip-gallery", cls=ExitCodeCommand, help=HELP, rules=RULES)
 @collection_options
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, help="Address to listen on.")
 @click.option(
