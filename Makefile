@@ -78,11 +78,11 @@ sbom: setup .venv-tools/ready
 KEYS ?= docker/keys
 keys:
 	@mkdir -p -m 700 $(KEYS)
-	@for key in weaviate_key sidecar_key sidecar_login grafana_password; do \
+	@for key in weaviate_key sidecar_key sidecar_login gallery_password grafana_password; do \
 		[ -s $(KEYS)/$$key ] || $(PYTHON) -c 'import secrets, sys; print(sys.argv[1] + secrets.token_hex(24))' \
 			$$([ $$key != sidecar_login ] || echo weaviate:) "" >$(KEYS)/$$key; \
 	done
 	@chmod 644 $(KEYS)/*
-	@echo "$(KEYS): weaviate_key, sidecar_key, sidecar_login, grafana_password" >&2
+	@echo "$(KEYS): weaviate_key, sidecar_key, sidecar_login, gallery_password, grafana_password" >&2
 up down: setup
 	$(BIN)/clip-demo $@

@@ -17,7 +17,7 @@ from clip_vectorizer.training.art_sets import TRAINING_SETS
 SHELLS = ("bash", "zsh", "fish")
 COMMANDS = (
     *("clip-vectorizer", "clip-search", "clip-classify", "clip-ground", "clip-caption", "clip-eval", "clip-ingest"),
-    "clip-demo",
+    *("clip-gallery", "clip-demo"),
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from clip_vectorizer.cli import main as vectorizer
+from clip_vectorizer.gallery.cli import main as gallery
 from clip_vectorizer.query.choices import PROMPT_SETS
 from clip_vectorizer.query.cli.caption import main as caption
 from clip_vectorizer.query.cli.classify import main as classify
@@ -30,6 +31,7 @@ MAINS = {
     "clip-ground": ground,
     "clip-eval": evaluate,
     "clip-ingest": ingest,
+    "clip-gallery": gallery,
     "clip-demo": demo,
 }
 
@@ -60,10 +62,12 @@ def test_every_option_is_explained(name: str) -> None:
     assert all(each.help for each in command.params if isinstance(each, click.Option))
 
 
-@pytest.mark.parametrize(("package", "usage"), [("clip_vectorizer", "COMMAND"), ("ingest", "SOURCE...")])
+@pytest.mark.parametrize(
+    ("package", "usage"), [("clip_vectorizer", "COMMAND"), ("ingest", "SOURCE..."), ("clip_vectorizer.gallery", "")]
+)
 def test_a_package_runs_as_its_command(package: str, usage: str) -> None:
     ran = subprocess.run([sys.executable, "-m", package, "--help"], capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith(f"Usage: python -m {package} [OPTIONS] {usage}")
+    assert ran.stdout.startswith(f"Usage: python -m {package} [OPTIONS] {usage}".rstrip())
 
 
 def test_version_names_the_package_the_model_store_and_the_weaviate_client(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ COMPLETED = [
     ("clip-ingest", "--near", "--near-duplicates"),
     ("clip-ingest", "resto", "restore"),
     ("clip-vectorizer", "ser", "serve"),
+    ("clip-gallery", "--allo", "--allowed-host"),
     ("clip-demo", "do", "down"),
 ]
 

@@ -16,7 +16,7 @@ ROOMS = ("clip_vectorizer", "ingest")
 # From the top of the arrow to its foot: a module imports from its own row and from the rows below it. The longest
 # prefix decides, so one file of a package may stand in another row than its package.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("clip_vectorizer.entry_points", "clip_vectorizer.__main__", "ingest.__main__"),
+    ("clip_vectorizer.entry_points", "clip_vectorizer.__main__", "clip_vectorizer.gallery.__main__", "ingest.__main__"),
     (
         *(
             "clip_vectorizer.cli",

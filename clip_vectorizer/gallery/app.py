@@ -32,6 +32,7 @@ from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 from clip_vectorizer.query.display.tables import to_json_value
 
 HERE = Path(__file__).parent
+COUNT_SECONDS = 0.5  # that a page waits for its filters; a script fetches those that take longer
 MULTIPART_EXTRA = 100_000  # bytes of a form beside its file
 
 
@@ -106,17 +107,18 @@ class GalleryRoutes(GalleryPages):
             "search.html",
             status,
             **shown,
-            facets=await self._read_facets(address) if status in (200, 400) and not fragment else [],
+            facets=await self._read_facets(address, COUNT_SECONDS) if status in (200, 400) and not fragment else [],
             chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),
             most_bytes=MAX_UPLOAD_BYTES,
             collection=self.gallery.connection.collection,
             command=format_command(address, map(self.name_upload, address.uploads), self.gallery.connection.collection),
         )
 
-    async def _read_facets(self, address: Address) -> list[Facet]:
-        """None where the filters themselves are wrong: the page has that sentence already."""
+    async def _read_facets(self, address: Address, patience_seconds: float | None = None) -> list[Facet] | None:
+        """None while they are counted; empty where the filters themselves are wrong: the page has that sentence."""
         try:
-            return await read_facets(address, await self.gallery.connection.open())
+            search = await self.gallery.connection.open()
+            return await read_facets(address, search, self.gallery.counts, patience_seconds)
         except VectorizerError:
             return []
 
@@ -172,9 +174,11 @@ class GalleryRoutes(GalleryPages):
         return picture_response(upload.thumbnail, FOREVER)
 
     async def show_ready(self, _: Request) -> Response:
-        """For probes: whether Weaviate and the sidecar can be searched."""
+        """For probes: whether Weaviate and the sidecar respond; a collection may still be missing."""
         try:
             await self.gallery.connection.open()
+        except InputError as error:
+            return PlainTextResponse(f"ready; {error}\n")
         except VectorizerError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return PlainTextResponse("ready\n")

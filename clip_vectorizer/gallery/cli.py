@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand
+from clip_vectorizer.cli_common import ExitCodeCommand, Exclusion, Requirement
 from clip_vectorizer.common_options import SecretOption
 from clip_vectorizer.query.cli.connection import collection_options
 
@@ -18,7 +18,7 @@ sent. Without JavaScript it works too.
 Examples:
   clip-gallery --open
   clip-gallery --collection Photo --port 9000 --root ~/Pictures
-  CLIP_GALLERY_PASSWORD=secret clip-gallery --host 0.0.0.0 --allowed-host photos.example
+  CLIP_GALLERY_PASSWORD=secret clip-gallery --host 0.0.0.0
 
 \b
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 fatal; 2 usage
@@ -26,7 +26,13 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 fatal; 2 usage
 PORT = 8091
 
 
-@click.command("clip-gallery", cls=ExitCodeCommand, help=HELP)
+RULES = (
+    Exclusion("--no-password", ("--password",), "the page would need it after all"),
+    Requirement("--no-password", ("--host",), "on this machine alone the page needs none"),
+)
+
+
+@click.command("clip-gallery", cls=ExitCodeCommand, help=HELP, rules=RULES)
 @collection_options
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, help="Address to listen on.")
 @click.option(
@@ -62,6 +68,11 @@ PORT = 8091
     show_envvar=True,
     help="What a browser must send; needed by any --host that is not of this machine alone. "
     "CLIP_GALLERY_PASSWORD_FILE names a file with it.",
+)
+@click.option(
+    "--no-password",
+    is_flag=True,
+    help="Start on any --host without one: for a container whose port is published on this machine only.",
 )
 def main(**values: Any) -> None:
     from clip_vectorizer.gallery.serve import run  # imports weaviate-client, which takes a second

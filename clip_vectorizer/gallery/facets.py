@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +22,10 @@ FACETS = {
     "mime": "File type",
 }
 MOST_VALUES = 200  # of a property; a page shows the first ones, and the rest on demand
+LONG_SECONDS = 0.2  # counts that took less are not kept: they are up to date
+REUSE_FACTOR = 10
+KEPT_COUNTS = 500
+CountKey = tuple[str, tuple[str, ...]]  # a property, and the filters
 EQUAL = re.compile(r"\s*(\w+)\s*==?(?!=)(.*)", re.DOTALL)
 
 
@@ -41,13 +47,51 @@ class Facet:
     reset: str  # the page without this filter, "" where it is not set
 
 
-async def read_facets(address: Address, search: AsyncImageSearch) -> list[Facet]:
-    """Return the facets that can narrow the results. Raises InputError for a bad filter."""
+class FacetCounts:
+    """Counts of values that took long, in memory: Weaviate reads each image to count, and many pages need the same.
+
+    They are used again for ten times as long as they took, so that counting takes a tenth of the time at most.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: OrderedDict[CountKey, asyncio.Task[list[ValueCount]]] = OrderedDict()
+        self._fresh_until: dict[CountKey, float] = {}
+
+    def start(self, name: str, filters: Sequence[str], search: AsyncImageSearch) -> "asyncio.Task[list[ValueCount]]":
+        """Return a task with the counts, which goes on when the page that began it ends."""
+        key = (name, tuple(filters))
+        task = self._tasks.get(key)
+        if task is None or (task.done() and time.monotonic() > self._fresh_until.get(key, 0)):
+            task = asyncio.create_task(self._count(key, search))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # a page may have gone meanwhile
+            self._tasks[key] = task
+        self._tasks.move_to_end(key)
+        while len(self._tasks) > KEPT_COUNTS:
+            dropped, _ = self._tasks.popitem(last=False)
+            self._fresh_until.pop(dropped, None)
+        return task
+
+    async def _count(self, key: CountKey, search: AsyncImageSearch) -> list[ValueCount]:
+        name, filters = key
+        began = time.monotonic()
+        found = await search.count_values(name, list(filters), MOST_VALUES)
+        took = time.monotonic() - began
+        self._fresh_until[key] = time.monotonic() + (REUSE_FACTOR * took if took > LONG_SECONDS else 0.0)
+        return found
+
+
+async def read_facets(
+    address: Address, search: AsyncImageSearch, counts: FacetCounts, patience_seconds: float | None = None
+) -> list[Facet] | None:
+    """Return the facets that can narrow the results, None where counting takes longer. Raises InputError for a bad
+    filter.
+    """
     names = [name for name in FACETS if name in search.properties]
-    counts = await asyncio.gather(
-        *(search.count_values(name, list_other_filters(address, name), MOST_VALUES) for name in names)
-    )
-    facets = [build_facet(name, found, address) for name, found in zip(names, counts, strict=True)]
+    tasks = [counts.start(name, list_other_filters(address, name), search) for name in names]
+    _, pending = await asyncio.wait(tasks, timeout=patience_seconds) if tasks else (None, None)
+    if pending:
+        return None
+    facets = [build_facet(name, task.result(), address) for name, task in zip(names, tasks, strict=True)]
     return [facet for facet in facets if len(facet.values) > 1 or facet.reset]
 
 

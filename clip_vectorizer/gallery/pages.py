@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
 from clip_vectorizer.gallery.address import make_path
 from clip_vectorizer.gallery.connection import GalleryConnection
+from clip_vectorizer.gallery.facets import FacetCounts
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.search.stored_images import is_uuid
@@ -30,6 +31,7 @@ class Gallery:
     can_write: bool = False  # whether the page may store labels
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
+    counts: FacetCounts = field(default_factory=FacetCounts)
 
 
 class GalleryPages:

@@ -19,6 +19,7 @@ Examples:
   clip-demo
   clip-demo --images ~/Pictures/icons
   eval "$(clip-demo up)" && clip-search "a red apple"; clip-demo down
+  clip-demo up --gallery
 """
 
 DEFAULT_MODEL = "emoji"
@@ -53,16 +54,22 @@ def refuse_unused_options(context: click.Context, subcommand: str) -> None:
         raise click.UsageError(f"--{unused[0]} has no effect on `clip-demo {subcommand}`; remove it", context)
 
 
-@main.command(cls=ExitCodeCommand, short_help="Start Weaviate and the sidecar.")
+@main.command(cls=ExitCodeCommand, short_help="Start Weaviate and the sidecar, and a search page.")
 @click.option("--model", metavar="NAME", show_default=DEFAULT_MODEL, help="Model that the sidecar serves.")
+@click.option(
+    "--gallery",
+    is_flag=True,
+    help="Start the search page of clip-gallery too; its address is printed, and exported as CLIP_GALLERY_URL.",
+)
 @click.pass_context
-def up(context: click.Context, model: str | None) -> None:
+def up(context: click.Context, model: str | None, gallery: bool) -> None:
     """Start Weaviate and the sidecar in the background; print the shell lines that point the other commands to them.
 
     \b
-    Example:
+    Examples:
       eval "$(clip-demo up)"
       clip-ingest examples/images
+      eval "$(clip-demo up --gallery)"
     """
     before: str | None = context.find_root().params["model"]  # `clip-demo --model M up` is `clip-demo up --model M`
     if model and before:
@@ -73,6 +80,11 @@ def up(context: click.Context, model: str | None) -> None:
     with StepDisplay() as progress:
         endpoints = background.start_background(model or before or DEFAULT_MODEL, progress, os.environ)
     click.echo(endpoints.exports())
+    if gallery:
+        with StepDisplay() as progress:
+            url = background.start_gallery(progress, os.environ)
+        click.echo(f"export CLIP_GALLERY_URL={url}")
+        click.echo(f"search page: {url}", err=True)
 
 
 @main.command(cls=ExitCodeCommand)

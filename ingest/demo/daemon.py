@@ -1,18 +1,25 @@
-"""The process in the background that runs a stack until SIGTERM: `python -m ingest.demo.daemon MODEL`."""
+"""The process in the background that runs a stack until SIGTERM: `python -m ingest.demo.daemon MODEL`.
+
+SIGUSR1 starts the search page beside it.
+"""
 
 import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import NoReturn
 
 from clip_vectorizer.errors import StackError, VectorizerError
+from ingest.demo.gallery import GalleryRequest, LocalGallery, update_gallery
 from ingest.demo.places import choose_data_dir, read_stack_endpoints
 from ingest.demo.state import DaemonFiles, DaemonState, list_daemon_files, write_state
 from ingest.embedded import LocalStack
 from ingest.embedded.files import LockHeld, hold_lock
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
+GALLERY_SIGNAL = signal.SIGUSR1
 LOCK_SECONDS = 5.0  # a `clip-demo` that checks for a running stack holds the lock for a moment
 
 
@@ -33,11 +40,20 @@ def exit_on_signal(*_: object) -> NoReturn:
 
 
 def run_stack(model: str, files: DaemonFiles) -> None:
+    request = GalleryRequest()
+    signal.signal(GALLERY_SIGNAL, request.make)
     try:
-        write_state(files.state, DaemonState(os.getpid(), model))
-        with LocalStack(model, choose_data_dir(model, os.environ)) as stack:
-            write_state(files.state, DaemonState(os.getpid(), model, read_stack_endpoints(stack)))
+        state = DaemonState(os.getpid(), model)
+        write_state(files.state, state)
+        with LocalStack(model, choose_data_dir(model, os.environ)) as stack, ExitStack() as resources:
+            state = replace(state, endpoints=read_stack_endpoints(stack))
+            write_state(files.state, state)
+            gallery = LocalGallery(read_stack_endpoints(stack), files.gallery_log)
+            resources.callback(gallery.stop)
             while stack.is_running:
+                before, state = state, update_gallery(state, gallery, request.take())
+                if state != before:
+                    write_state(files.state, state)
                 time.sleep(POLL_SECONDS)
             raise StackError("Weaviate or the sidecar ended by itself")
     finally:

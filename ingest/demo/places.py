@@ -28,15 +28,18 @@ class Endpoints:
     api_key: str | None
     vectorizer_url: str
 
-    def exports(self) -> str:
-        """Return shell lines that make every command of this project use this stack."""
-        values = {
+    def variables(self) -> dict[str, str]:
+        """Return the environment that makes every command of this project use this stack."""
+        return {
             "WEAVIATE_URL": self.weaviate_url,
             "WEAVIATE_GRPC_PORT": str(self.grpc_port),
             "WEAVIATE_API_KEY": self.api_key or "",
             "VECTORIZER_URL": self.vectorizer_url,
         }
-        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
+
+    def exports(self) -> str:
+        """Return shell lines that set these variables."""
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.variables().items())
 
 
 def read_stack_endpoints(stack: LocalStack) -> Endpoints:

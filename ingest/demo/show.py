@@ -62,6 +62,7 @@ CLASSIFIED_IMAGES = (
     "vehicles/tractor.png",
 )
 HINT_THING = "a soccer ball"  # in the scene
+GALLERY_HINT = "clip-gallery is a search page in the browser; Ctrl-C ends it."
 DRAWN_BOXES = Path("demo") / "grounding.png"  # in the cache folder
 CAPTION_GAP = "·"  # between the English and the Chinese name
 GRAPHQL_TIMEOUT_SECONDS = 60.0  # Weaviate's own limit for its module is 50
@@ -316,9 +317,10 @@ def format_next_commands(model: str, images: Path, collection: str, is_temporary
         f'clip-classify --labels "{HINT_LABELS}" {classified}',
         *([f'clip-ground {shlex.quote(format_path(scene))} "{HINT_THING}" --png boxes.png'] if scene.is_file() else []),
         f"clip-ingest ~/Pictures{option}",
+        f"clip-gallery{option} --root {shlex.quote(format_path(images))} --open",
         "clip-demo down",
     ]
-    return "\n".join(["Try next:", *(f"  {line}" for line in lines)])
+    return "\n".join(["Try next:", *(f"  {line}" for line in lines), GALLERY_HINT])
 
 
 def list_activation_lines() -> list[str]:

@@ -11,7 +11,7 @@ from ingest.demo.places import Endpoints
 from ingest.embedded.binary import get_cache_dir
 from ingest.embedded.files import LockHeld, hold_lock
 
-HOW_TO_END = "end it with `pkill -f ingest.demo.daemon`, which also ends its Weaviate and sidecar"
+HOW_TO_END = "end it with `pkill -f ingest.demo.daemon`, which also ends its Weaviate, sidecar and page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class DaemonState:
     pid: int  # of the daemon, whose children are Weaviate and the sidecar
     model: str
     endpoints: Endpoints | None = None  # None while they start
+    gallery_url: str = ""  # of the search page, where one runs beside the stack
+    gallery_errors: tuple[str, ...] = ()  # of each try to start one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class DaemonFiles:
     state: Path
     lock: Path
     log: Path
+    gallery_log: Path
 
 
 def list_daemon_files(env: Mapping[str, str]) -> DaemonFiles:
     root = get_cache_dir(env)
-    return DaemonFiles(root / "background.json", root / "background.lock", root / "background.log")
+    names = ("background.json", "background.lock", "background.log", "gallery.log")
+    return DaemonFiles(*(root / name for name in names))
 
 
 def find_running(files: DaemonFiles) -> DaemonState | None:
@@ -50,7 +54,13 @@ def read_state(path: Path) -> DaemonState | None:
     try:
         fields = json.loads(path.read_text("utf-8"))
         endpoints = fields["endpoints"]
-        return DaemonState(fields["pid"], fields["model"], Endpoints(**endpoints) if endpoints else None)
+        return DaemonState(
+            fields["pid"],
+            fields["model"],
+            Endpoints(**endpoints) if endpoints else None,
+            fields["gallery_url"],
+            tuple(fields["gallery_errors"]),
+        )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

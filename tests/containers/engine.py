@@ -20,7 +20,7 @@ IMAGES = {  # set other names to test two work trees on one engine
 }
 SIDECAR, CLIENT = IMAGES.values()
 PROMETHEUS = os.environ.get("PROMETHEUS_IMAGE", "clip-test-prometheus:debian")  # unless set, built from packages
-PORTS = ("VECTORIZER_PORT", "WEAVIATE_PORT", "WEAVIATE_GRPC_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+PORTS = ("VECTORIZER_PORT", "WEAVIATE_PORT", "WEAVIATE_GRPC_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "GALLERY_PORT")
 BUILD_SECONDS = 3600  # PyTorch is a large download
 START_SECONDS = 600
 COMMAND_SECONDS = 300

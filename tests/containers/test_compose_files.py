@@ -2,6 +2,7 @@
 
 import pytest
 
+from clip_vectorizer.gallery.cli import main as gallery_command
 from tests.containers.engine import COMPOSE, Compose
 
 pytestmark = pytest.mark.containers
@@ -14,7 +15,8 @@ KEYS, GPU, S3 = (COMPOSE.with_name(f"compose.{name}.yaml") for name in ("keys", 
 )
 def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
     services = Compose(files, {"KEYS": "/keys", "BACKUP_S3_BUCKET": "mine"}).config()["services"]  # type: ignore[arg-type]
-    assert services.keys() == {"vectorizer", "weaviate", "ingest", "search", "classify", "prometheus", "grafana"}
+    names = {"vectorizer", "weaviate", "ingest", "search", "classify", "gallery", "prometheus", "grafana"}
+    assert services.keys() == names
     for name, service in services.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -24,9 +26,29 @@ def test_every_service_is_hardened(files: tuple[object, ...]) -> None:
 
 def test_the_images_are_mounted_read_only() -> None:
     services = Compose().config()["services"]
-    for name in ("ingest", "search", "classify"):
+    for name in ("ingest", "search", "classify", "gallery"):
         [mount] = [each for each in services[name]["volumes"] if each["target"] == "/images"]
         assert mount["read_only"], name
+
+
+def test_the_page_has_no_password_only_where_its_port_is_of_this_machine_alone() -> None:
+    gallery = Compose().config()["services"]["gallery"]
+    assert gallery["command"] == ["--no-password"] and "CLIP_GALLERY_PASSWORD_FILE" not in gallery["environment"]
+    [port] = gallery["ports"]
+    assert (port["host_ip"], port["target"]) == ("127.0.0.1", 8091)
+    gallery = Compose((COMPOSE, KEYS), {"KEYS": "/keys"}).config()["services"]["gallery"]
+    assert gallery["command"] == [] and "--no-password" not in gallery["entrypoint"]
+    assert gallery["environment"]["CLIP_GALLERY_PASSWORD_FILE"] == "/run/secrets/gallery_password"
+    assert "gallery_password" in [secret["source"] for secret in gallery["secrets"]]
+
+
+def test_the_options_of_the_page_are_those_of_the_command() -> None:
+    for files in ((COMPOSE,), (COMPOSE, KEYS)):
+        service = Compose(files, {"KEYS": "/keys"}).config()["services"]["gallery"]
+        program, *words = [*service["entrypoint"], *service["command"]]
+        values = gallery_command.make_context(program, [word.replace("/images", "/") for word in words]).params
+        assert (values["host"], values["no_password"]) == ("0.0.0.0", files == (COMPOSE,))
+        assert f"'127.0.0.1', {values['port']}" in service["healthcheck"]["test"][-1]
 
 
 def test_a_gpu_is_reserved_for_the_sidecar_alone() -> None:

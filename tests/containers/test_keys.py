@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.containers.engine import COMPOSE, SIDECAR, Compose, docker, running
+from tests.containers.engine import COMPOSE, SIDECAR, START_SECONDS, Compose, docker, running
 from tests.stack.support import REPOSITORY, Stack, http, run_command
 
 pytestmark = pytest.mark.containers
@@ -85,6 +85,13 @@ def test_the_commands_work_with_the_keys_of_files(compose: Compose, stack: Stack
     env = Stack(stack.weaviate_url, stack.grpc_port, None, stack.vectorizer_url).env
     ran = run_command("clip-search", "a red apple", "--json", env=env | {n: str(f) for n, f in files.items()}, expect=0)
     assert "apple" in ran.rows[0]["path"]
+
+
+def test_the_page_wants_its_password(compose: Compose, keys: Path) -> None:
+    compose("up", "--detach", "--wait", "gallery", seconds=START_SECONDS)
+    url = f"http://{compose.port('gallery', 8091)}/"
+    assert http("GET", url).status_code == http("GET", url, auth=("me", "wrong")).status_code == 401
+    assert http("GET", url, auth=("me", read(keys, "gallery_password"))).status_code == 200
 
 
 def test_a_command_without_the_keys_ends_with_4(compose: Compose) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import Compose, docker, running
-from tests.stack.support import EXAMPLES, Stack, clean_environment, run_command
+from tests.containers.engine import START_SECONDS, Compose, docker, running
+from tests.stack.support import EXAMPLES, Stack, clean_environment, http, run_command
 
 pytestmark = pytest.mark.containers
 
@@ -97,6 +97,20 @@ def test_the_commands_search_and_classify_in_containers(compose: Compose) -> Non
     assert "apple" in compose.run("search", "a red apple", "--json").rows[0]["path"]
     row = compose.run("classify", "/images/animals/panda.png", "--labels", "panda,wolf,apple", "--json").rows[0]
     assert row["label"] == "panda"
+
+
+@pytest.mark.usefixtures("summary")
+def test_the_page_is_published_on_this_machine_only_and_finds_what_was_ingested(compose: Compose) -> None:
+    compose("up", "--detach", "--wait", "gallery", seconds=START_SECONDS)
+    address = compose.port("gallery", 8091)
+    assert address.startswith("127.0.0.1:")
+    page = http("GET", f"http://{address}/?q=a+red+apple")
+    assert page.status_code == 200 and "red-apple.png" in page.text
+    [first, *_] = re.findall(r'data-id="([^"]+)"', page.text)
+    assert http("GET", f"http://{address}/full/{first}").headers["content-type"] == "image/png", "--root /images"
+    assert http("GET", f"http://{address}/", headers={"Host": "rebound.example"}).status_code == 421
+    host = compose.container("gallery")["HostConfig"]
+    assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"]
 
 
 @pytest.mark.usefixtures("summary")

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -70,6 +71,19 @@ def test_up_prints_where_the_stack_is_and_down_ends_it(demo: Demo, home: dict[st
     demo("down")
     assert not any(listening(url) for url in urls)
     assert demo("down").stdout == ""
+
+
+def test_up_gallery_adds_a_page_to_a_running_stack_and_down_ends_both(demo: Demo, home: dict[str, str]) -> None:
+    first = demo("up")
+    second = demo("up", "--gallery")
+    url = exported(second.stdout)["CLIP_GALLERY_URL"]
+    assert second.stdout == f"{first.stdout}export CLIP_GALLERY_URL={url}\n"
+    assert url.startswith("http://127.0.0.1:") and f"search page: {url}" in second.stderr
+    run_command("clip-ingest", FRUIT, env=home | exported(first.stdout), expect=0)
+    assert "red-apple.png" in httpx.get(url, params={"q": "a red apple"}, trust_env=False).text
+    assert demo("up", "--gallery").stdout == second.stdout
+    demo("down")
+    assert not listening(url)
 
 
 def find_daemon(home: dict[str, str]) -> int:

@@ -72,7 +72,13 @@ def filter_argument(filters: FilterReturn | None) -> dict[str, Any]:
 
 
 def format_counted(value: Any) -> str:
-    """As a filter writes it: true, not True."""
+    """As a filter writes it: true, not True; 2, not 2.0, as Weaviate returns whole numbers.
+
+    >>> format_counted(True), format_counted(2.0)
+    ('true', '2')
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(format_counted, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -84,6 +84,14 @@ def test_another_model_and_collection_are_named(pictures: Path) -> None:
     assert all("--collection ClipDemo" in line for line in output if line.startswith(("clip-search", "clip-ingest")))
 
 
+@pytest.mark.parametrize("is_temporary", [True, False])
+def test_the_last_lines_open_the_search_page_while_a_stack_runs(pictures: Path, is_temporary: bool) -> None:
+    output = lines(pictures, collection="ClipDemo", is_temporary=is_temporary)
+    page = output.index(f"clip-gallery --collection ClipDemo --root {pictures} --open")
+    assert output[page + 1] == "clip-demo down" and 'eval "$(clip-demo up)"' not in output[page:]
+    assert "search page in the browser" in output[-1]
+
+
 def test_file_names_are_quoted_for_the_shell(pictures: Path) -> None:
     assert f"clip-search --image '{pictures / 'my cat.png'}'" in lines(pictures)
 

@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from ingest.embedded.files import hold_lock
 
 STARTING = DaemonState(4711, "emoji")
 READY = DaemonState(4711, "emoji", Endpoints("http://127.0.0.1:1", 2, "secret", "http://127.0.0.1:3"))
+WITH_PAGE = replace(READY, gallery_url="http://127.0.0.1:8091/", gallery_errors=("no",))
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def where(tmp_path: Path) -> DaemonFiles:
     return found
 
 
-@pytest.mark.parametrize("state", [STARTING, READY])
+@pytest.mark.parametrize("state", [STARTING, READY, WITH_PAGE])
 def test_a_state_is_true_while_its_lock_is_held(where: DaemonFiles, state: DaemonState) -> None:
     with hold_lock(where.lock, 0):
         write_state(where.state, state)

@@ -1,0 +1,123 @@
+"""The page of clip-gallery at 100,000 images: search to painted row, size, a long list, counting of filters.
+
+The images are synthesised from the examples (stored.py). Weaviate, the sidecar, the page and Chromium share the
+machine. The filters are counted when the page has asked for nothing else, and again when the counts are kept.
+"""
+
+import gzip
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import httpx
+import numpy as np
+
+import clip_vectorizer.gallery
+from benchmarks.common import Figure, Report, Spread, add_json_option
+from benchmarks.gallery.browser import open_chromium, open_page, scroll_list, time_searches
+from benchmarks.gallery.stored import EXAMPLES, fill_collection
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.query.evaluation.dataset import list_folder_images
+from ingest.demo.gallery import LocalGallery
+from ingest.demo.places import read_stack_endpoints
+from ingest.embedded import LocalStack
+
+CLAIM = "clip-gallery in Chromium, on a collection of synthesised images"
+STATIC = Path(clip_vectorizer.gallery.__file__).parent / "static"
+TIMEOUT_SECONDS = 120.0
+
+
+@click.command()
+@click.option("--images", default=100_000, show_default=True, type=click.IntRange(1000), help="Stored.")
+@click.option("--searches", default=100, show_default=True, type=click.IntRange(10, 300), help="Texts searched.")
+@click.option(
+    "--cards", default=5000, show_default=True, type=click.IntRange(100), help="Of the list that is scrolled."
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Keeps the images for the next run.",
+)
+@add_json_option
+def main(images: int, searches: int, cards: int, data: Path | None, json_file: Path | None) -> None:
+    """Store images, open the page, search, scroll, count.
+
+    \b
+    Example:
+      python -m benchmarks.gallery --images 20000 --cards 1000
+      python -m benchmarks.gallery --data /tmp/gallery
+    """
+    report = Report(CLAIM)
+    report.begin()
+    with ExitStack() as opened:
+        folder = data or Path(opened.enter_context(TemporaryDirectory()))
+        stack = opened.enter_context(LocalStack("emoji", folder))
+        fill_collection(stack, images)
+        gallery = opened.enter_context(LocalGallery(read_stack_endpoints(stack), folder / "gallery.log", os.environ))
+        report.note(f"{images:,} images, {searches} texts, {cards:,} cards")
+        texts = [each.caption for each in list_folder_images(EXAMPLES) if each.caption]
+        texts = [str(text) for text in np.random.default_rng(0).permutation(texts)]
+        measure_encoder(report, stack, texts[searches : searches + 10])
+        measure_counts(report, gallery.url)
+        measure_sizes(report, gallery.url)
+        browser = opened.enter_context(open_chromium())
+        page = open_page(browser, gallery.url)
+        time_searches(page, texts[-5:])  # what is read and compiled once
+        add_times(report, "search to painted first row", time_searches(page, texts[:searches]), "<= 300")
+        page.context.close()
+        found = scroll_list(open_page(browser, gallery.url), cards)
+        report.add(value(f"{found.cards:,} cards, memory of the page's process", "MB", found.megabytes, "<= 300"))
+        report.add(value(f"{found.cards:,} cards, memory of its JavaScript", "MB", found.heap_megabytes))
+        report.add(value(f"{found.cards:,} cards, longest task", "ms", found.longest_task_ms, "<= 100"))
+        report.add(value(f"{found.cards:,} cards, until all were there", "s", found.seconds))
+    report.write(json_file)
+
+
+def measure_encoder(report: Report, stack: LocalStack, texts: list[str]) -> None:
+    with VectorizerClient(stack.sidecar.url) as sidecar:
+        times = [time_ms(partial(sidecar.embed_texts, [text])) for text in texts]
+    add_times(report, "of a search, the encoder", times)
+
+
+def measure_counts(report: Report, url: str) -> None:
+    """The first request counts; those after it are answered from what is kept."""
+    first, *kept = [time_ms(lambda: fetch(f"{url}facets")) for _ in range(6)]
+    report.add(value("filters of all images, counted", "ms", first))
+    add_times(report, "filters of all images, kept", kept)
+
+
+def measure_sizes(report: Report, url: str) -> None:
+    for name, wanted in (("js", "<= 30"), ("css", "<= 12")):
+        files = [gzip.compress(file.read_bytes()) for file in sorted(STATIC.glob(f"*.{name}"))]
+        report.add(value(f"{name} of the page, gzipped", "kB", sum(map(len, files)) / 1e3, wanted))
+    report.add(value("first page without thumbnails, gzipped", "kB", len(gzip.compress(fetch(url))) / 1e3, "<= 60"))
+
+
+def fetch(url: str) -> bytes:
+    return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().content
+
+
+def time_ms(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return (time.perf_counter() - began) * 1e3
+
+
+def add_times(report: Report, what: str, milliseconds: list[float], wanted: str = "") -> None:
+    p50, p95 = (float(each) for each in np.quantile(milliseconds, (0.5, 0.95)))
+    report.add(value(f"{what}, p50 of {len(milliseconds)}", "ms", p50))
+    report.add(value(f"{what}, p95 of {len(milliseconds)}", "ms", p95, wanted))
+
+
+def value(what: str, unit: str, measured: float, wanted: str = "") -> Figure:
+    return Figure(what, unit, None, Spread.of([measured]), None, target=wanted)
+
+
+if __name__ == "__main__":
+    main()
