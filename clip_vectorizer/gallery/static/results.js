@@ -64,7 +64,7 @@ function showLoading() {
 
 function showVisit(found, typed) {
   document.title = found.title;
-  for (const id of ["chips", "kept", "command"]) {
+  for (const id of ["chips", "chosen", "kept", "command"]) {
     document.querySelector(`#${id}`).replaceChildren(...found.querySelector(`#${id}`).childNodes);
   }
   document.querySelector("#drop [name=address]").value = found.querySelector("#drop [name=address]").value;
