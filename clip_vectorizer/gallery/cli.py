@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from clip_vectorizer.cli_common import ExitCodeCommand, Exclusion, Requirement
+from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, Requirement
 from clip_vectorizer.common_options import SecretOption
 from clip_vectorizer.query.cli.connection import collection_options
 
