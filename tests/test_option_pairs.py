@@ -170,7 +170,8 @@ CASES = {
     "clip-search": Case(
         {
             "TEXT": "a + 2*b", "--image": "https://x/a.png", "--like": "a.png", "--unlike": "b.png",
-            "--vector": "v.npy", "--plus": "p", "--minus": "m", "--plain": FLAG, "--move-to": "t", "--move-away": "u", "--force": "0.7",
+            "--vector": "v.npy", "--plus": "p", "--minus": "m", "--plain": FLAG,
+            "--move-to": "t", "--move-away": "u", "--force": "0.7",
             "--where": "label=x", "--min-similarity": "0.1", "--auto-limit": "2", "--limit": "3", "--offset": "4",
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--regions": FLAG,
