@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent
-SEARCH = "?q=horse+%2B+stripes"
+SEARCH = "?q=a+red+apple"
 WINDOW = {"width": 1200, "height": 720}
 
 
