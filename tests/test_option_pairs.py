@@ -348,7 +348,7 @@ CASES = {
         {
             "SOURCE": "folder", "--output": "o", "--work": "w", "--epochs": "3", "--steps": "5", "--side": "128",
             "--batch": "64", "--temperature": "0.5", "--learning-rate": "0.01", "--device": "cuda",
-            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--pdf-password": "geheim", 
+            "--precision": "bf16", "--seed": "7", "--checkpoint-steps": "9", "--pdf-password": "geheim",
             "--resume": FLAG,
         },
         lambda values: SimclrPlan(**values),
@@ -357,12 +357,12 @@ CASES = {
     "clip-gallery": Case(
         {
             "--host": "::1", "--port": "1", "--open": FLAG, "--root": "folder", "--write": FLAG,
-            "--allowed-host": "photos.example", "--password": "secret", "--consistency": "ONE", **STORED, **WEAVIATE,
-            **SIDECAR,
+            "--allowed-host": "photos.example", "--password": "secret", "--no-password": FLAG,
+            "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
         }
     ),
     "clip-demo": Case({"--model": "m", "--images": "folder"}),
-    "clip-demo up": Case({"--model": "m"}),
+    "clip-demo up": Case({"--model": "m", "--gallery": FLAG}),
     "clip-demo down": Case({}),
     "clip-demo weaviate": Case({}),
 }  # fmt: skip

@@ -219,12 +219,8 @@ def translate_error(error: Exception, url: str) -> VectorizerError:
         )
     if outage := find_outage(text, url):
         return outage
-    is_away = isinstance(error, CONNECTION_ERRORS) or status in GATEWAY_STATUSES
-    if is_away or any(mark in text for mark in WEAVIATE_UNREACHABLE_MARKS):
-        return WeaviateUnreachable(
-            f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
-            "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
-        )
+    if isinstance(error, CONNECTION_ERRORS) or status in GATEWAY_STATUSES:
+        return no_weaviate_error(url, reason)
     return VectorizerError(f"Weaviate at {url}: {reason}")
 
 
@@ -248,7 +244,16 @@ def find_outage(text: str, url: str) -> Unreachable | None:
             f"Weaviate at {url} stores nothing at present ({full[0].strip()}): its disk or its memory is nearly full; "
             "free some of it, then run the same command again"
         )
+    if any(mark in text for mark in WEAVIATE_UNREACHABLE_MARKS):
+        return no_weaviate_error(url, reason)
     return None
+
+
+def no_weaviate_error(url: str, reason: str) -> WeaviateUnreachable:
+    return WeaviateUnreachable(
+        f"no Weaviate answers at {url} ({reason}); start one (`clip-demo up` prints its settings), "
+        "or set WEAVIATE_URL and WEAVIATE_GRPC_PORT (or --weaviate-url, --weaviate-grpc-port)"
+    )
 
 
 def is_sidecar_unreachable(reason: str) -> bool:

@@ -26,7 +26,6 @@ from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
-from clip_vectorizer.gallery.results import find_results
 from clip_vectorizer.gallery.security import GalleryGuard
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 from clip_vectorizer.query.display.tables import to_json_value
@@ -85,7 +84,7 @@ class GalleryRoutes(GalleryPages):
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open()
-            found = await find_results(size_page(address), search, self.gallery.uploads, self.gallery.thumbnails)
+            found = await self.find(size_page(address), search)
             labelling = await LabelPages(self.gallery).read(address, found)
             nothing = await explain_nothing(address, found, search)
             results = group_by_label(found, labelling) if address.one(BY_LABEL) and labelling.counts else found
@@ -127,7 +126,7 @@ class GalleryRoutes(GalleryPages):
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open()
-            results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
+            results = await self.find(address, search)
         except (VectorizerError, click.UsageError) as error:
             problem, status = await self.describe(error)
             return JSONResponse({"error": problem}, status)

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 import httpx
 
+from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 
+ResultT = TypeVar("ResultT")
 LIVE = "/v1/.well-known/live"
-CHECK_SECONDS = 1.0  # pages and pictures that are requested together need one check
+CHECK_SECONDS = 0.1  # pages and pictures that are requested together need one check
 CHECK_TIMEOUT_SECONDS = 5.0
+WATCH_SECONDS = 2.0  # between looks whether Weaviate still answers, while a search takes long
 RENEW_SECONDS = 30.0  # a collection may have got properties, another model, or a filled index since
 
 
@@ -54,6 +57,22 @@ class GalleryConnection:
             return False
         self._checked_at = time.monotonic()
         return answer.is_success
+
+    async def watch(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Return the result of work that Weaviate takes part in.
+
+        Raises WeaviateUnreachable where it goes away meanwhile: weaviate-client would try again for a minute.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=WATCH_SECONDS))[0]:
+                if not await self._is_live():
+                    await self.lose()
+                    await self.open()  # raises the sentence of a Weaviate that is away
+                    raise WeaviateUnreachable(f"Weaviate at {self.weaviate_url} went away meanwhile; try again")
+            return task.result()
+        finally:
+            task.cancel()
 
     async def lose(self) -> None:
         """Let the next request connect anew."""

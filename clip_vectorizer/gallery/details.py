@@ -20,7 +20,7 @@ from clip_vectorizer.gallery.address import Address, make_image_path, make_path
 from clip_vectorizer.gallery.originals import read_original, stores_pictures
 from clip_vectorizer.gallery.pages import GalleryPages, check_id, picture_response
 from clip_vectorizer.gallery.pictures import has_file, read_size
-from clip_vectorizer.gallery.results import Card, build_card, find_results, make_like_address
+from clip_vectorizer.gallery.results import Card, build_card, make_like_address
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.frames import Frame, list_frames
 from clip_vectorizer.query.display.tables import format_value
@@ -115,7 +115,7 @@ class DetailsPages(GalleryPages):
     async def find_steps(self, id: str, address: Address, search: AsyncImageSearch) -> Steps:
         """Repeat the search, and look for the image in it. A page's ends are the places of its neighbour pages."""
         try:
-            results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
+            results = await self.find(address, search)
             ids = [card.id for card in results.cards]
             if id not in ids:
                 return Steps()
@@ -128,7 +128,7 @@ class DetailsPages(GalleryPages):
             return Steps(problem=(await self.describe(error))[0])
 
     async def list_ids(self, address: Address, search: AsyncImageSearch) -> list[str]:
-        results = await find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
+        results = await self.find(address, search)
         return [card.id for card in results.cards]
 
     async def step_back(self, address: Address, search: AsyncImageSearch) -> str:

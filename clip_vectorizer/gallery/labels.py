@@ -18,7 +18,7 @@ from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, LABELS, OTHER, PROMPTS, TEMPLATE, Address
 from clip_vectorizer.gallery.forms import read_fields
 from clip_vectorizer.gallery.pages import GalleryPages
-from clip_vectorizer.gallery.results import Card, Results, Section, find_results
+from clip_vectorizer.gallery.results import Card, Results, Section
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.classify_actions import parse_threshold, to_json
 from clip_vectorizer.query.cli.label_names import FILE_MARK, split_names
@@ -105,7 +105,7 @@ class LabelPages(GalleryPages):
     async def classify(self, address: Address, save: bool = False) -> list[Classification]:
         """Repeat the search of the page, and label its images."""
         search = await self.gallery.connection.open()
-        results = await find_results(size_page(address), search, self.gallery.uploads, self.gallery.thumbnails)
+        results = await self.find(size_page(address), search)
         return await classify_cards(results.cards, address, search, save)
 
 

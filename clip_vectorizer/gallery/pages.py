@@ -10,11 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import PlainTextResponse, Response
 
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
-from clip_vectorizer.gallery.address import make_path
+from clip_vectorizer.gallery.address import Address, make_path
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.facets import FacetCounts
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type
+from clip_vectorizer.gallery.results import Results, find_results
 from clip_vectorizer.gallery.uploads import Uploads
+from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.search.stored_images import is_uuid
 
 FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
@@ -39,6 +41,11 @@ class GalleryPages:
 
     def __init__(self, gallery: Gallery) -> None:
         self.gallery = gallery
+
+    async def find(self, address: Address, search: AsyncImageSearch) -> Results:
+        """Run the search of an address. Raises as `find_results`, also where Weaviate goes away meanwhile."""
+        work = find_results(address, search, self.gallery.uploads, self.gallery.thumbnails)
+        return await self.gallery.connection.watch(work)
 
     async def describe(self, error: Exception) -> tuple[str, int]:
         """Return the sentence of an error and its HTTP status. A connection that was lost is opened anew next time."""

@@ -314,7 +314,7 @@ class ImageSearch:
     def explain_nothing(self, filters: FilterInput) -> str:
         """Return which value of the filters no image has, with those there are; "" where each has some.
 
-            print(search.explain_nothing("label=owls"))
+            print(search.explain_nothing("label=spaceships"))
 
         Raises InputError for a bad filter, and with a `suggestion` where another value was probably meant.
         """

@@ -7,7 +7,7 @@ from weaviate.exceptions import (
     WeaviateQueryError,
 )
 
-from clip_vectorizer.database.connection import is_sidecar_unreachable, weaviate_errors
+from clip_vectorizer.database.connection import find_outage, is_sidecar_unreachable, weaviate_errors
 from clip_vectorizer.errors import InputError, SidecarUnreachable, VectorizerError, WeaviateUnreachable
 
 URL = "http://127.0.0.1:8080"
@@ -106,3 +106,9 @@ def test_our_own_errors_pass_unchanged() -> None:
 def test_any_other_failure_of_weaviate_becomes_one_line() -> None:
     error = raised_for(WeaviateBaseError("a\n  broken   query"))
     assert type(error) is VectorizerError and str(error) == f"Weaviate at {URL}: a broken query"
+
+
+def test_the_batch_of_a_weaviate_that_shuts_down_is_an_outage_and_no_failure_of_its_objects() -> None:
+    text = 'Every object failed during insertion. Here is the set of all errors: resolve node name "local" to host'
+    assert isinstance(find_outage(text, URL), WeaviateUnreachable)
+    assert find_outage("invalid text property 'label' on class 'Image': not a string", URL) is None

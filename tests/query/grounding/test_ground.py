@@ -140,7 +140,7 @@ def test_an_image_that_cannot_be_read_is_named(image: Any, reason: str) -> None:
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="directory"):
+    with pytest.raises(InputError, match="a folder, and one image is expected"):
         ground(tmp_path, "a cat")
 
 

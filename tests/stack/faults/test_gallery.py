@@ -37,6 +37,7 @@ def visitor(world: World, chromium: Browser) -> Iterator[Visitor]:
         visitor.open("/?q=red+apple")
         visitor.drop(APPLE, (EXAMPLES / "fruit" / APPLE).read_bytes())
         visitor.page.wait_for_url(re.compile("image=sha256"))
+        expect(visitor.page.locator("#chips")).to_contain_text(APPLE)  # changed together with the results
         yield visitor
         visitor.page.context.close()
     world.mend()

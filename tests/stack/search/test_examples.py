@@ -13,8 +13,9 @@ pytestmark = pytest.mark.stack
 
 BLOCK = re.compile(r"(?:^    .+\n|^\n)+", re.MULTILINE)
 METHODS = [name for name, _ in inspect.getmembers(ImageSearch, inspect.isfunction) if not name.startswith("_")]
-# `answer` needs a generative module with its server, `write_captions` images without captions (test_captions.py).
-WITHOUT_EXAMPLE = {"close", "answer", "write_captions"}
+# `answer` needs a generative module with its server, `write_captions` images without captions (test_captions.py), and
+# `regions` those of an image (tests/gallery/test_details.py).
+WITHOUT_EXAMPLE = {"close", "answer", "regions", "write_captions"}
 
 
 def read_example(method: str) -> str:
