@@ -58,8 +58,8 @@ def read_state(path: Path) -> DaemonState | None:
             fields["pid"],
             fields["model"],
             Endpoints(**endpoints) if endpoints else None,
-            fields["gallery_url"],
-            tuple(fields["gallery_errors"]),
+            fields.get("gallery_url", ""),  # absent in the file of an older stack, which must still end
+            tuple(fields.get("gallery_errors", ())),
         )
     except FileNotFoundError:
         return None
