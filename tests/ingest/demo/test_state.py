@@ -6,7 +6,7 @@ import pytest
 
 from clip_vectorizer.errors import StackError
 from ingest.demo.places import Endpoints
-from ingest.demo.state import DaemonFiles, DaemonState, find_running, list_daemon_files, write_state
+from ingest.demo.state import DaemonFiles, DaemonState, find_running, list_daemon_files, read_state, write_state
 from ingest.embedded.files import hold_lock
 
 STARTING = DaemonState(4711, "emoji")
@@ -47,3 +47,8 @@ def test_only_the_user_can_read_the_key(where: DaemonFiles) -> None:
     where.state.chmod(0o644)
     write_state(where.state, READY)
     assert stat.S_IMODE(where.state.stat().st_mode) == 0o600
+
+
+def test_the_state_of_an_older_stack_has_no_page(tmp_path: Path) -> None:
+    (file := tmp_path / "background.json").write_text('{"pid": 7, "model": "emoji", "endpoints": null}')
+    assert read_state(file) == DaemonState(7, "emoji")
