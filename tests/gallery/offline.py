@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,9 @@ class FakeConnection:
 
     async def open(self) -> Any:
         return self.images
+
+    async def watch(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return await work
 
     async def lose(self) -> None: ...
 
