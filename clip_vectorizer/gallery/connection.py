@@ -9,6 +9,7 @@ import httpx
 
 from clip_vectorizer.errors import WeaviateUnreachable
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
+from clip_vectorizer.query.cli.connection import read_connect_arguments
 
 ResultT = TypeVar("ResultT")
 LIVE = "/v1/.well-known/live"
@@ -96,17 +97,7 @@ class GalleryConnection:
             self._old.append(asyncio.create_task(close_later(search)))
 
     async def _connect(self) -> AsyncImageSearch:
-        values = self._values
-        return await AsyncImageSearch.connect(
-            values["weaviate_url"],
-            grpc_port=values["weaviate_grpc_port"],
-            api_key=values["weaviate_api_key"],
-            vectorizer_url=values["vectorizer_url"],
-            vectorizer_api_key=values["vectorizer_api_key"],
-            collection=values["collection"],
-            tenant=values["tenant"],
-            consistency_level=values["consistency"],
-        )
+        return await AsyncImageSearch.connect(self.weaviate_url, **read_connect_arguments(self._values))
 
 
 async def close_later(search: AsyncImageSearch) -> None:

@@ -1,6 +1,6 @@
 """How the commands that search reach a collection: their options, and the ImageSearch that these open."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clip_vectorizer.cli_common import Values, combine_options
 from clip_vectorizer.common_options import (
@@ -26,14 +26,18 @@ def open_search(values: Values) -> "ImageSearch":
     """
     from clip_vectorizer.query.image_search import ImageSearch  # imports weaviate-client, which takes a second
 
-    return ImageSearch.connect(
-        values["weaviate_url"],
-        grpc_port=values["weaviate_grpc_port"],
-        api_key=values["weaviate_api_key"],
-        vectorizer_url=values["vectorizer_url"],
-        vectorizer_api_key=values["vectorizer_api_key"],
-        collection=values["collection"],
-        tenant=values["tenant"],
-        consistency_level=values["consistency"],
-        allow_addresses=values.get("allow_addresses", ()),
-    )
+    return ImageSearch.connect(values["weaviate_url"], **read_connect_arguments(values))
+
+
+def read_connect_arguments(values: Values) -> dict[str, Any]:
+    """Return the keyword arguments of ImageSearch.connect and AsyncImageSearch.connect."""
+    return {
+        "grpc_port": values["weaviate_grpc_port"],
+        "api_key": values["weaviate_api_key"],
+        "vectorizer_url": values["vectorizer_url"],
+        "vectorizer_api_key": values["vectorizer_api_key"],
+        "collection": values["collection"],
+        "tenant": values["tenant"],
+        "consistency_level": values["consistency"],
+        "allow_addresses": values.get("allow_addresses", ()),
+    }
