@@ -1,6 +1,5 @@
 """The gallery's HTTP side: paths, pages, and a sentence for every error."""
 
-import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,10 +24,17 @@ from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
-from clip_vectorizer.gallery.pages import FOREVER, FRAGMENT, Gallery, GalleryPages, check_id, picture_response
+from clip_vectorizer.gallery.pages import (
+    FOREVER,
+    FRAGMENT,
+    Gallery,
+    GalleryPages,
+    check_id,
+    lines_response,
+    picture_response,
+)
 from clip_vectorizer.gallery.security import GalleryGuard
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
-from clip_vectorizer.query.display.tables import to_json_value
 
 HERE = Path(__file__).parent
 COUNT_SECONDS = 0.5  # that a page waits for its filters; a script fetches those that take longer
@@ -128,10 +134,8 @@ class GalleryRoutes(GalleryPages):
             search = await self.gallery.connection.open()
             results = await self.find(address, search)
         except (VectorizerError, click.UsageError) as error:
-            problem, status = await self.describe(error)
-            return JSONResponse({"error": problem}, status)
-        lines = (json.dumps(row, ensure_ascii=False, default=to_json_value) + "\n" for row in results.rows)
-        return Response("".join(lines).encode("utf-8", "backslashreplace"), media_type="application/x-ndjson")
+            return await self.respond_in_json(error)
+        return lines_response(results.rows)
 
     async def show_facets(self, request: Request) -> Response:
         try:
@@ -148,10 +152,7 @@ class GalleryRoutes(GalleryPages):
             search = await self.gallery.connection.open()
             key = await self.gallery.uploads.add(name, data, search)
         except VectorizerError as error:
-            problem, status = await self.describe(error)
-            if is_script:
-                return JSONResponse({"error": problem}, status)
-            return self.render_problem(problem, status)
+            return await (self.respond_in_json(error) if is_script else self.respond_to_error(error))
         path = make_path(place.adding(UPLOAD, key))
         return JSONResponse({"image": key, "path": path}) if is_script else RedirectResponse(path, 303)
 
@@ -160,8 +161,7 @@ class GalleryRoutes(GalleryPages):
             search = await self.gallery.connection.open()
             data = await self.gallery.thumbnails.read(check_id(request.path_params["id"]), search)
         except VectorizerError as error:
-            problem, status = await self.describe(error)
-            return PlainTextResponse(f"{problem}\n", 404 if isinstance(error, InputError) else status)
+            return await self.respond_in_text(error)
         caching = FOREVER if request.query_params.get("v") else "private, no-cache"
         return picture_response(data, caching)
 

@@ -32,10 +32,7 @@ class CutPages(GalleryPages):
         try:
             path = await self.read_path(await read_fields(request))
         except VectorizerError as error:
-            if not is_script:
-                return await self.respond_to_error(error)
-            problem, status = await self.describe(error)
-            return JSONResponse({"error": problem}, status)
+            return await (self.respond_in_json(error) if is_script else self.respond_to_error(error))
         return JSONResponse({"path": path}) if is_script else RedirectResponse(path, 303)
 
     async def read_path(self, fields: FormFields) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from weaviate.classes.config import DataType
 
 from clip_vectorizer.boxes import BoxArray
+from clip_vectorizer.database.schema import CAPTION, FACTS, FIT, LABEL, PATH, PHASH, REGIONS, SHA256, STAMP
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.gallery.address import Address, make_image_path, make_path
 from clip_vectorizer.gallery.originals import read_original, stores_pictures
@@ -32,10 +33,9 @@ NEIGHBOURS = 12  # cards in a row
 CANDIDATES = 60  # nearest images, among which near duplicates are looked for
 NEAR_BITS = 4  # of a perceptual hash's 64: what `clip-ingest --near-duplicates` calls strict
 MOST_COPIES = 50
-SHA256, PHASH, REGIONS = "sha256", "phash", "regions"  # properties that clip-ingest writes
-OWN_PLACES = ("path", "label", "caption")  # shown above the list of properties
+OWN_PLACES = (PATH, LABEL, CAPTION)  # shown above the list of properties
 NO_BOXES: BoxArray = np.empty((0, 4), dtype=np.float32)
-HIDDEN = ("stamp", "facts", "fit", REGIONS)  # read and compared by clip-ingest; they mean nothing to people
+HIDDEN = (STAMP, FACTS, FIT, REGIONS)  # read and compared by clip-ingest; they mean nothing to people
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,7 @@ class DetailsPages(GalleryPages):
             image = await search.stored(check_id(request.path_params["id"]))
             data = await read_original(image, self.gallery.root, search)
         except VectorizerError as error:
-            problem, status = await self.describe(error)
-            return PlainTextResponse(f"{problem}\n", 404 if isinstance(error, InputError) else status)
+            return await self.respond_in_text(error)
         if data is None and self.gallery.root is None:
             return PlainTextResponse("this gallery has no files; start it with --root FOLDER\n", 404)
         response = picture_response(data, "private, no-cache")

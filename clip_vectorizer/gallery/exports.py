@@ -1,6 +1,5 @@
 """Chosen images to take away: their paths, JSON lines, a zip of thumbnails, a contact sheet. All are streamed."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,10 @@ from starlette.routing import Route
 from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.forms import FormFields, read_fields
-from clip_vectorizer.gallery.pages import GalleryPages
+from clip_vectorizer.gallery.pages import LINES, GalleryPages, encode_line
 from clip_vectorizer.gallery.zip_files import ChosenNames, ZipStream
 from clip_vectorizer.query.cli.search_actions import LIST_COLUMNS, NUL
 from clip_vectorizer.query.display.contact_sheet import END, LIST, LIST_END, render_item, render_opening
-from clip_vectorizer.query.display.tables import to_json_value
 from clip_vectorizer.query.hits import StoredImage
 
 MOST_IMAGES = 2_000
@@ -34,7 +32,7 @@ class ExportFile:
 
 FILES = {
     PATHS: ExportFile("paths.txt", "text/plain; charset=utf-8"),
-    JSON: ExportFile("images.jsonl", "application/x-ndjson"),
+    JSON: ExportFile("images.jsonl", LINES),
     THUMBNAILS: ExportFile("thumbnails.zip", "application/zip"),
     SHEET: ExportFile("contact-sheet.html", "text/html; charset=utf-8"),
 }
@@ -115,14 +113,10 @@ async def write_rows(ids: Sequence[str], images: AsyncIterator[StoredImage]) -> 
     seen = set()
     async for image in images:
         seen.add(image.id)
-        yield write_line({name: getattr(image, name) for name in LIST_COLUMNS})
+        yield encode_line({name: getattr(image, name) for name in LIST_COLUMNS})
     for id in ids:
         if id not in seen:
-            yield write_line({"id": id, "error": MISSING})
-
-
-def write_line(row: dict[str, object]) -> bytes:
-    return (json.dumps(row, ensure_ascii=False, default=to_json_value) + "\n").encode("utf-8", "backslashreplace")
+            yield encode_line({"id": id, "error": MISSING})
 
 
 async def write_zip(ids: Sequence[str], images: AsyncIterator[StoredImage]) -> Chunks:

@@ -4,20 +4,19 @@ Nothing is stored by looking: the labels' vectors are kept for one page alone. P
 images, as `clip-classify --save`, where the command was started with --write.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import click
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import BY_LABEL, LABELS, OTHER, PROMPTS, TEMPLATE, Address
 from clip_vectorizer.gallery.forms import read_fields
-from clip_vectorizer.gallery.pages import GalleryPages
+from clip_vectorizer.gallery.pages import GalleryPages, lines_response
 from clip_vectorizer.gallery.results import Card, Results, Section
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.classify_actions import parse_threshold, to_json
@@ -82,10 +81,8 @@ class LabelPages(GalleryPages):
         try:
             found = await self.classify(Address.parse(request.url.query))
         except (VectorizerError, click.UsageError) as error:
-            problem, status = await self.describe(error)
-            return JSONResponse({"error": problem}, status)
-        lines = (json.dumps(to_json(each), ensure_ascii=False) + "\n" for each in found)
-        return Response("".join(lines).encode("utf-8", "backslashreplace"), media_type="application/x-ndjson")
+            return await self.respond_in_json(error)
+        return lines_response(map(to_json, found))
 
     async def store(self, request: Request) -> Response:
         """Store the label of each image that the page shows."""

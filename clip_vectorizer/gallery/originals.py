@@ -5,11 +5,10 @@ from pathlib import Path
 
 from weaviate.classes.config import DataType
 
+from clip_vectorizer.database.schema import IMAGE
 from clip_vectorizer.gallery.pictures import read_file
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.hits import StoredImage
-
-IMAGE = "image"  # the property with the file, or only a hash of it
 
 
 def stores_pictures(search: AsyncImageSearch) -> bool:

@@ -1,5 +1,7 @@
 """What all paths of the gallery share: its state, its templates, and a sentence for every error."""
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import click
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
 from clip_vectorizer.gallery.address import Address, make_path
@@ -17,9 +19,11 @@ from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_med
 from clip_vectorizer.gallery.results import Results, find_results
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
+from clip_vectorizer.query.display.tables import to_json_value
 from clip_vectorizer.query.search.stored_images import is_uuid
 
 FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
+LINES = "application/x-ndjson"
 FOREVER = "private, max-age=31536000, immutable"  # of addresses that have the content's digest
 STATUS: dict[type[VectorizerError], int] = {InputError: 400, Mismatch: 409, Overloaded: 503, Unreachable: 503}
 
@@ -60,6 +64,16 @@ class GalleryPages:
         problem, status = await self.describe(error)
         return self.render_problem(problem, 404 if missing and isinstance(error, InputError) else status)
 
+    async def respond_in_json(self, error: Exception) -> Response:
+        """Return the sentence for a script."""
+        problem, status = await self.describe(error)
+        return JSONResponse({"error": problem}, status)
+
+    async def respond_in_text(self, error: Exception) -> Response:
+        """Return the sentence in place of a picture; an InputError is about one that is not there."""
+        problem, status = await self.describe(error)
+        return PlainTextResponse(f"{problem}\n", 404 if isinstance(error, InputError) else status)
+
     def name_upload(self, key: str) -> str:
         try:
             return self.gallery.uploads.find(key).name
@@ -81,6 +95,16 @@ def open_templates() -> Environment:
         loader=PackageLoader("clip_vectorizer.gallery"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+
+
+def lines_response(rows: Iterable[Mapping[str, object]]) -> Response:
+    """Return rows as a command prints them with --json: one object a line."""
+    return Response(b"".join(map(encode_line, rows)), media_type=LINES)
+
+
+def encode_line(row: Mapping[str, object]) -> bytes:
+    line = json.dumps(row, ensure_ascii=False, default=to_json_value) + "\n"
+    return line.encode("utf-8", "backslashreplace")
 
 
 def check_id(id: str) -> str:

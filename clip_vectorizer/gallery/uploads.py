@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from clip_vectorizer.errors import ImageRefused, InputError, Overloaded
+from clip_vectorizer.errors import IMAGE_FORMATS, ImageRefused, InputError, Overloaded
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.frames import find_pixels
@@ -25,7 +25,7 @@ KEPT = 200
 MAX_UPLOAD_BYTES = 25 * 1024 * 1024
 AT_ONCE = 4  # pictures that are decoded at the same time
 THUMBNAIL_SIDE = 256  # pixels
-FORMATS = "send a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file"
+FORMATS = f"send a {IMAGE_FORMATS}"
 GONE = (
     "the gallery no longer has the picture of this address: it keeps the last 200 until it ends; drop the picture again"
 )
