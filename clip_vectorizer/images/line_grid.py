@@ -22,15 +22,14 @@ from clip_vectorizer.images.text_layout import (
     TextLayout,
     compare_text_layouts,
     measure_text_layout,
-    pack_layout,
-    unpack_layout,
+    pack_shares,
+    unpack_shares,
 )
 
 LINE_GRID_VERSION = 1  # of the signature: another one makes every corner anew
 BINS, STRIPS = 96, 8  # along the longer side of a corner: where a rule is to within 2 mm on A3, how long it is roughly
 LEAST_RULES = 6.0  # strips full of rules, mean of both directions: 95 % of the corpus's title blocks have over 12
 TEXT_SHARE = 0.5  # of the agreement of lines of text; at 1 pages of text displace forms with few rules
-LEVELS = 15  # of 4 bits: which share of a strip has a rule
 PIXELS = 640  # of the longer side, as it is measured
 LEAST_RULE = 0.06  # length of a rule, as a share of the longer side; letters and arrows are shorter
 LEAST_CONTRAST = 28  # grey levels from the paper; lines are a pixel wide, and pale then
@@ -55,23 +54,21 @@ class LineGrid:
 
     def to_text(self) -> str:
         """Return it as base64, four bits a value."""
-        levels = np.rint(LEVELS * self.maps).astype(np.uint8).ravel()
-        layout = b"" if self.text_layout is None else pack_layout(self.text_layout)
-        return base64.b64encode((levels[::2] << 4 | levels[1::2]).tobytes() + layout).decode("ascii")
+        layout = b"" if self.text_layout is None else pack_shares(self.text_layout)
+        return base64.b64encode(pack_shares(self.maps) + layout).decode("ascii")
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
         """Return what `to_text` wrote; None for anything else."""
         try:
-            pairs = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+            packed = base64.b64decode(text, validate=True)
         except ValueError:
             return None
         size = BINS * STRIPS
-        if len(pairs) not in (size, size + LAYOUT_BYTES):
+        if len(packed) not in (size, size + LAYOUT_BYTES):
             return None
-        levels = np.stack([pairs[:size] >> 4, pairs[:size] & LEVELS], axis=1).astype(np.float32)
-        layout = unpack_layout(pairs[size:].tobytes()) if len(pairs) > size else None
-        return cls((levels / np.float32(LEVELS)).reshape(2, BINS, STRIPS), layout)
+        layout = unpack_shares(packed[size:]) if len(packed) > size else None
+        return cls(unpack_shares(packed[:size]).reshape(2, BINS, STRIPS), layout)
 
     @property
     def has_rules(self) -> bool:

@@ -22,6 +22,7 @@ TALLEST = 0.035  # height of a line; what is taller is a part of the drawing
 SHIFTS = 32  # bins, by which a block may be higher or lower on another page
 SCALES = (1.0, 2**-0.5, 2**0.5)  # letters are equally large on A4 and A3: their share of a corner is not
 
+Shares = npt.NDArray[np.float32]  # 0..1
 TextLayout = npt.NDArray[np.float32]  # (B,): square roots of the share of the width that text takes, 0..1
 
 
@@ -36,14 +37,14 @@ def measure_text_layout(ink: InkMask, side: int) -> TextLayout:
     return np.sqrt(np.minimum(shares, 1.0)).astype(np.float32)
 
 
-def pack_layout(layout: TextLayout) -> bytes:
-    """Return four bits a value."""
-    levels = np.rint(LEVELS * layout).astype(np.uint8)
+def pack_shares(shares: Shares) -> bytes:
+    """Return four bits a value, in the order of memory."""
+    levels = np.rint(LEVELS * shares).astype(np.uint8).ravel()
     return (levels[::2] << 4 | levels[1::2]).tobytes()
 
 
-def unpack_layout(data: bytes) -> TextLayout:
-    """Return what `pack_layout` wrote."""
+def unpack_shares(data: bytes) -> Shares:
+    """Return what `pack_shares` wrote, as one row."""
     pairs = np.frombuffer(data, np.uint8)
     levels = np.stack([pairs >> 4, pairs & LEVELS], axis=1).astype(np.float32)
     return levels.ravel() / np.float32(LEVELS)

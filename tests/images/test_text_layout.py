@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from clip_vectorizer.images.line_grid import LineGrid, compare_line_grids, measure_line_grid
-from clip_vectorizer.images.text_layout import pack_layout, unpack_layout
+from clip_vectorizer.images.text_layout import pack_shares, unpack_shares
 from tests.images.test_line_grid import block, scanned
 
 FIVE, THREE = (24, 24, 24, 24, 24), (30, 48, 30)  # pixels from line to line
@@ -59,7 +59,7 @@ def test_a_grid_that_was_stored_before_there_were_layouts_counts_its_rules_alone
 def test_a_layout_is_kept_to_within_half_a_level() -> None:
     layout = lines(FIVE, 1).text_layout
     assert layout is not None and layout.max() > 0.2
-    np.testing.assert_allclose(unpack_layout(pack_layout(layout)), layout, atol=0.5 / 15)
+    np.testing.assert_allclose(unpack_shares(pack_shares(layout)), layout, atol=0.5 / 15)
 
 
 def test_a_page_without_text_agrees_with_no_text() -> None:
