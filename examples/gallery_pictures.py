@@ -6,11 +6,10 @@ Needs Chromium and Playwright (`make setup`). The page is the one at CLIP_GALLER
 """
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from benchmarks.chromium import open_chromium
 
 FOLDER = Path(__file__).parent
 SEARCH = "?q=a+red+apple"
@@ -18,16 +17,14 @@ WINDOW = {"width": 1200, "height": 720}
 
 
 def main() -> None:
-    url, chromium = os.environ.get("CLIP_GALLERY_URL"), shutil.which("chromium")
-    if not url or not chromium:
-        sys.exit("error: CLIP_GALLERY_URL or Chromium is missing; see the first lines of this file")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    url = os.environ.get("CLIP_GALLERY_URL")
+    if not url:
+        sys.exit("error: CLIP_GALLERY_URL is missing; see the first lines of this file")
+    with open_chromium() as browser:
         for scheme in ("light", "dark"):
             page = browser.new_context(viewport=WINDOW, color_scheme=scheme).new_page()  # type: ignore[arg-type]
             page.goto(url + SEARCH, wait_until="networkidle")
             page.screenshot(path=FOLDER / f"gallery-{scheme}.png")
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import httpx
 import numpy as np
 
 import clip_vectorizer.gallery
+from benchmarks.chromium import open_chromium
 from benchmarks.common import Figure, Report, Spread, add_json_option
-from benchmarks.gallery.browser import open_chromium, open_page, scroll_list, time_searches
+from benchmarks.gallery.browser import open_page, scroll_list, time_searches
 from benchmarks.gallery.stored import EXAMPLES, fill_collection
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query.evaluation.dataset import list_folder_images

@@ -1,17 +1,12 @@
 """What a person waits for in the browser, and what a long list costs it: Chromium, by Playwright."""
 
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--background-networking", "--component-update", "--sync")
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", *(f"--disable-{name[2:]}" for name in QUIET), "--no-first-run")
 WINDOW = {"width": 1440, "height": 900}
 SEARCH = """
 async (text) => {
@@ -51,20 +46,6 @@ class LongList:
     heap_megabytes: float  # of its JavaScript
     longest_task_ms: float  # 0 where none took 50 ms
     seconds: float
-
-
-@contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """Raises RuntimeError where it is not installed."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        raise RuntimeError("Chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def open_page(browser: Browser, url: str) -> Page:

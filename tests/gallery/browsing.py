@@ -10,15 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect
 
-from tests.images.browser import find_chromium
 from tests.stack.support import clean_environment
 
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run", "--disable-quic"),
-)
 PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
 WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
 FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
@@ -66,18 +61,6 @@ def read_address(process: subprocess.Popen[str]) -> str:
     if not line:
         raise RuntimeError(f"clip-gallery ended: {process.stderr.read()}")
     return line.rstrip("/")
-
-
-@contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """Raises RuntimeError where Chromium is not installed: a test that cannot run fails."""
-    path = find_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass(eq=False)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.gallery.browsing import Visitor, new_visitor, open_chromium, serving_gallery
+from benchmarks.chromium import open_chromium
+from tests.gallery.browsing import Visitor, new_visitor, serving_gallery
 from tests.stack.conftest import new  # noqa: F401
 from tests.stack.support import Stack, http
 

@@ -1,22 +1,20 @@
 """Chromium's pixels of image files: each is drawn on white and read back as upright sRGB."""
 
 import base64
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from benchmarks.chromium import open_chromium
 from tests.images.case import Rgb
 
 MIME = {
     "jpg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp", "bmp": "image/bmp",
     "avif": "image/avif", "svg": "application/octet-stream",
 }  # fmt: skip
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-MISSING = "Chromium is missing: apt-get install chromium (`make test` does it where it runs as root)"
-ARGUMENTS = ("--force-color-profile=srgb", "--no-sandbox", "--disable-gpu")
+COLOURS = "--force-color-profile=srgb"
 BATCH = 24  # files a message: their decoding overlaps
 DRAW = """
 async (files) => Promise.all(files.map(async ([mime, data]) => {
@@ -46,22 +44,8 @@ async (files) => Promise.all(files.map(async ([mime, data]) => {
 @contextmanager
 def open_page() -> Iterator[Page]:
     """A page of Debian's Chromium. Raises RuntimeError where it is not installed."""
-    path = find_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
-
-
-def find_chromium(path: str | None = None) -> str:
-    """The program's path, searched in `path` or PATH. Raises RuntimeError without one."""
-    for name in NAMES:
-        found = shutil.which(name, path=path)
-        if found:
-            return found
-    raise RuntimeError(MISSING)
+    with open_chromium(COLOURS) as browser:
+        yield browser.new_page()
 
 
 def browser_pixels(page: Page, files: Sequence[tuple[str, bytes]]) -> list[Rgb | None]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from benchmarks.chromium import find_chromium
 from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
-from tests.images.browser import all_browser_pixels, find_chromium
+from tests.images.browser import all_browser_pixels
 from tests.images.case import CorpusCase, Rgb, mean_difference
 from tests.images.corpus import all_cases
 

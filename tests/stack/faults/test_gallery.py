@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.gallery.browsing import Visitor, new_visitor, open_chromium, serving_gallery
+from benchmarks.chromium import open_chromium
+from tests.gallery.browsing import Visitor, new_visitor, serving_gallery
 from tests.stack.faults.servers import World
 from tests.stack.support import EXAMPLES, http, run_command
 
