@@ -100,12 +100,14 @@ def ground_picture(
     prompts = [fill_prompts(phrase.text, templates, context.info.model) for phrase in phrases]
     key = find_stored_key(image, options.stored)
     if key is not None:
+        if not context.info.texts:
+            raise build_no_texts_error(context.info)
         stored = fetch_regions(key, context.regions)
         groundings = select_boxes(compare_stored(stored, prompts, context), phrases, selection, None)
         return PictureGroundings(stored.path, sentence, groundings, selection.threshold, None, stored=True), None
     name = name_picture(image)
     data, decoded = read_picture(image, name, context.guard)
-    scores = compare_picture(data, name, prompts, context.sidecar)
+    scores = compare_picture(data, name, prompts, context)
     groundings = select_boxes(scores, phrases, selection, decoded.size)
     found = PictureGroundings(name, sentence, groundings, selection.threshold, decoded.size, stored=False)
     return found, decoded
@@ -167,13 +169,25 @@ def read_picture(image: GroundInput, name: str, guard: AddressGuard) -> tuple[by
         raise InputError(f"{shorten_name(name)}: {error.explain('give a JPEG or PNG file')}") from error
 
 
-def compare_picture(data: bytes, name: str, prompts: Sequence[Sequence[str]], sidecar: PictureGrounder) -> RegionScores:
-    """Raises InputError for a picture that the sidecar refuses, SidecarRefused where it has no grounder."""
+def compare_picture(data: bytes, name: str, prompts: Sequence[Sequence[str]], context: GroundContext) -> RegionScores:
+    """Raises InputError for a picture that the sidecar refuses and for a model without texts, SidecarRefused where it
+    has no grounder.
+    """
     try:
-        found = sidecar.ground(data, prompts)
+        found = context.sidecar.ground(data, prompts)
     except SidecarRefused as refusal:
+        if refusal.status == NO_GROUNDER and not context.info.texts:
+            raise build_no_texts_error(context.info) from refusal
         raise explain_refusal(refusal, name) from refusal
     return RegionScores(found.regions.boxes_n4, found.similarities_pn, found.probabilities_pn)
+
+
+def build_no_texts_error(info: ModelInfo) -> InputError:
+    """A grounder that reads texts by itself, such as OWLv2, grounds files beside any model."""
+    return InputError(
+        f"phrases are texts, and {info.model} is an image-only model; ground with the sidecar of a CLIP "
+        "(--vectorizer-url), or search by image (`clip-search --image FILE`)"
+    )
 
 
 def explain_refusal(refusal: SidecarRefused, name: str) -> SidecarRefused | InputError:

@@ -42,8 +42,7 @@ SPECIAL_TOKENS = 2  # start and end, in every tokenized text
 
 def plan_search(query: Query, request: SearchRequest, target: SearchTarget, info: ModelInfo) -> SearchFlow[SearchPlan]:
     """Plan nearText where Weaviate can embed the query itself, else nearVector; hybrid where keywords count."""
-    if not info.texts:
-        check_no_texts(query, request, info)
+    check_no_texts(query, request, info)
     text = query.only_text
     if text and target.by_module and not request.is_hybrid:
         plan = plan_near_text(text, request, target)
@@ -61,7 +60,9 @@ def plan_search(query: Query, request: SearchRequest, target: SearchTarget, info
 
 
 def check_no_texts(query: Query, request: SearchRequest, info: ModelInfo) -> None:
-    if words := [*list_texts(query), *list_move_texts(request)]:
+    """Raises InputError for texts where the model has no text tower."""
+    words = [*list_texts(query), *list_move_texts(request)]
+    if words and not info.texts:
         raise InputError(
             f"{words[0]!r} cannot be searched with {info.model}: it is an image-only model; search by image (--image "
             "FILE, --like PATH), or with the sidecar of a CLIP (--vectorizer-url)"

@@ -33,7 +33,7 @@ from clip_vectorizer.query.search.calls import (
 )
 from clip_vectorizer.query.search.counting import ValueCount, count_images, count_values
 from clip_vectorizer.query.search.listing import CollectionListing, fetch_stored_image, fetch_stored_page
-from clip_vectorizer.query.search.plan import compute_query_vector, plan_search
+from clip_vectorizer.query.search.plan import check_no_texts, compute_query_vector, plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
@@ -133,9 +133,10 @@ class Searches:
         )
 
     def embed(self, what: QueryInput) -> SearchFlow[Vectors]:
-        query = to_query(what)
+        query, request = to_query(what), SearchRequest()
+        check_no_texts(query, request, self.info)
         objects = yield from fetch_stored_images(query, self.target)
-        return (yield from compute_query_vector(query, SearchRequest(), self.target, self.info, objects))
+        return (yield from compute_query_vector(query, request, self.target, self.info, objects))
 
     def stored(
         self, key: str, return_properties: Iterable[str], include_vector: bool, include_thumbnail: bool

@@ -10,7 +10,7 @@ import numpy as np
 
 from clip_vectorizer.address_guard import PUBLIC_ONLY
 from clip_vectorizer.boxes import ScoreArray
-from clip_vectorizer.client import Groundings, PhraseScores, Regions, RegionVectors
+from clip_vectorizer.client import Groundings, ModelInfo, PhraseScores, Regions, RegionVectors
 from clip_vectorizer.errors import InputError, SidecarRefused
 from clip_vectorizer.query.grounding.ground import GroundContext
 from clip_vectorizer.query.grounding.region_reader import StoredRegions
@@ -72,5 +72,7 @@ class FakeRegions:
         return picture("red")
 
 
-def build_context(sidecar: FakeGroundingSidecar | None = None, regions: FakeRegions | None = None) -> GroundContext:
-    return GroundContext(INFO, sidecar or FakeGroundingSidecar(), regions, PUBLIC_ONLY)
+def build_context(
+    sidecar: FakeGroundingSidecar | None = None, regions: FakeRegions | None = None, info: ModelInfo = INFO
+) -> GroundContext:
+    return GroundContext(info, sidecar or FakeGroundingSidecar(), regions, PUBLIC_ONLY)

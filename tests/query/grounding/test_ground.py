@@ -1,6 +1,7 @@
 """Grounding of a sentence in a file and in a stored image, through fakes of the sidecar and of the database."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -195,6 +196,23 @@ def test_a_sidecar_that_cannot_ground_is_an_error_with_the_way_out(status: int, 
     sidecar = FakeGroundingSidecar(refusal=SidecarRefused(status, "no grounder"))
     with pytest.raises(SidecarRefused, match=reason):
         build_search(sidecar).ground(picture("red"), "a cat")
+
+
+@pytest.mark.parametrize("image", [picture("red"), "scene.png"], ids=["a file", "a stored image"])
+def test_an_image_only_model_is_named_and_not_the_grounder(image: GroundInput) -> None:
+    sidecar, regions = FakeGroundingSidecar(refusal=SidecarRefused(501, "no texts")), FakeRegions()
+    info = replace(INFO, texts=False)
+    search = ImageSearch(info, sidecar, FakeImages(), stores, grounding=build_context(sidecar, regions, info))
+    with pytest.raises(InputError, match=f"^phrases are texts, and {INFO.model} is an image-only model; ground with"):
+        search.ground(image, "a cat")
+    assert regions.keys == [] and sidecar.stored == []
+
+
+def test_a_grounder_that_reads_texts_itself_works_beside_an_image_only_model() -> None:
+    info = replace(INFO, texts=False)
+    context = build_context(info=info)
+    search = ImageSearch(info, FakeGroundingSidecar(), FakeImages(), stores, grounding=context)
+    assert search.ground(picture("red"), "a red apple")["red apple"].present
 
 
 def test_a_picture_that_the_sidecar_refuses_is_named() -> None:

@@ -71,6 +71,16 @@ def test_words_cannot_be_searched_with_an_image_only_model(what: Any, arguments:
     assert search.find(Query.image(picture("green")))
 
 
+def test_words_have_no_vector_of_an_image_only_model() -> None:
+    sidecar, images = FakeSidecar(), FakeImages()
+    search = ImageSearch(replace(INFO, texts=False), sidecar, images, stores)
+    for what in ("red", Query.image(picture("green")) + "red", Query.stored("red.png") - Query.text("red")):
+        with pytest.raises(InputError, match="'red' cannot be searched with hash: it is an image-only model"):
+            search.embed(what)
+    assert images.calls == [] and sidecar.texts == []
+    assert search.embed(Query.image(picture("green"))).shape == (INFO.dimension,)
+
+
 def test_a_move_without_force_is_not_sent() -> None:
     assert "move_to" not in last_call("red", move_to=Move("blue", 0)).arguments
 
