@@ -136,15 +136,16 @@ def make_image_path(id: str, address: Address) -> str:
 
 
 def list_arguments(address: Address) -> list[str]:
-    """Return the arguments of `clip-search`; uploads have none.
+    """Return the arguments of `clip-search`; uploads have none. A page has its own number of images.
 
     >>> list_arguments(Address.parse("q=-1+apple&dedupe=1&where=label%3Dfruit"))
-    ['--where=label=fruit', '--dedupe', '--', '-1 apple']
+    ['--where=label=fruit', '--limit=40', '--dedupe', '--', '-1 apple']
     """
     listing = [] if address.has_query else ["--list"]
     given = [f"--{name}={value}" for name in (*SEVERAL, *ONE) for value in choose_values(address, name)]
     flags = [f"--{name}" for name in FLAGS if address.one(name)]
-    return [*listing, *given, *flags, *(["--", address.text] if address.text else [])]
+    limit = [] if address.one("limit") else [f"--limit={PAGE_SIZE}"]
+    return [*listing, *given, *limit, *flags, *(["--", address.text] if address.text else [])]
 
 
 def choose_values(address: Address, name: str) -> tuple[str, ...]:
@@ -155,18 +156,17 @@ def format_command(address: Address, uploads: Iterable[str] = (), collection: st
     """Return the command that prints the same, for a shell. `uploads`: the names of the files that were sent.
 
     >>> format_command(Address.parse("q=owl&where=label%3Dbirds"))
-    'clip-search --where=label=birds owl'
+    'clip-search --where=label=birds --limit=40 owl'
     """
     words = [word for word in list_arguments(address) if word != "--" or address.text.startswith("-")]
     place = [] if collection == IMAGE_COLLECTION else [f"--collection={collection}"]
     return shlex.join(["clip-search", *place, *(f"--image={name}" for name in uploads), *words])
 
 
-def read_values(address: Address, size: int | None = None) -> Mapping[str, Any]:
-    """Return the parameters of `clip-search`, checked by its own rules. `size`: results of a page.
+def read_values(address: Address) -> Mapping[str, Any]:
+    """Return the parameters of `clip-search`, checked by its own rules.
 
     Raises click.UsageError for options that do not work together.
     """
-    limit = [] if address.one("limit") else [f"--limit={size or PAGE_SIZE}"]
-    arguments = ["--json", "--thumbnails", *limit, *list_arguments(address)]
+    arguments = ["--json", "--thumbnails", *list_arguments(address)]
     return search_command.make_context("clip-search", arguments).params

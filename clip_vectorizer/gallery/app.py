@@ -39,6 +39,7 @@ from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 HERE = Path(__file__).parent
 COUNT_SECONDS = 0.5  # that a page waits for its filters; a script fetches those that take longer
 MULTIPART_EXTRA = 100_000  # bytes of a form beside its file
+NO_PICTURE = "no picture came with the form; choose a file first"
 
 
 def build_app(
@@ -116,7 +117,9 @@ class GalleryRoutes(GalleryPages):
             chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),
             most_bytes=MAX_UPLOAD_BYTES,
             collection=self.gallery.connection.collection,
-            command=format_command(address, map(self.name_upload, address.uploads), self.gallery.connection.collection),
+            command=format_command(
+                size_page(address), map(self.name_upload, address.uploads), self.gallery.connection.collection
+            ),
         )
 
     async def _read_facets(self, address: Address, patience_seconds: float | None = None) -> list[Facet] | None:
@@ -205,16 +208,16 @@ async def read_form(request: Request) -> tuple[str, bytes, Address]:
         async with limited.form(max_files=1, max_fields=5) as form:
             file, state = form.get("image"), form.get("address", "")
             if not isinstance(file, UploadFile):
-                raise InputError("no picture came with the form; choose a file first")
+                raise InputError(NO_PICTURE)
             data = await file.read(MAX_UPLOAD_BYTES + 1)
-            name = file.filename or "picture"
+            name = file.filename or ""
     except (HTTPException, ClientDisconnect) as error:
         raise InputError(f"the form cannot be read: {getattr(error, 'detail', 'it did not arrive whole')}") from error
     if len(data) > MAX_UPLOAD_BYTES:
         raise too_large
     if not data:
-        raise InputError("no picture came with the form; choose a file first")
-    return name, data, Address.parse(state if isinstance(state, str) else "")
+        raise InputError(f"{name}: the file is empty (0 bytes); choose another one" if name else NO_PICTURE)
+    return name or "picture", data, Address.parse(state if isinstance(state, str) else "")
 
 
 def limit_body(request: Request, most: int, error: InputError) -> Request:

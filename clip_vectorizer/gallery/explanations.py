@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from clip_vectorizer.errors import VectorizerError
 from clip_vectorizer.gallery.address import Address, format_command
+from clip_vectorizer.gallery.labels import size_page
 from clip_vectorizer.gallery.pages import GalleryPages
 from clip_vectorizer.gallery.results import read_request
 from clip_vectorizer.query.cli.search_actions import split_group_arguments
@@ -39,11 +40,12 @@ class ExplanationPages(GalleryPages):
     async def show(self, request: Request) -> Response:
         try:
             address = Address.parse(request.url.query)
-            asked = read_request(address, self.gallery.uploads)
+            sized = size_page(address)
+            asked = read_request(sized, self.gallery.uploads)
             explanation = None if isinstance(asked, ListCommandRequest) else await self.explain(asked)
         except (VectorizerError, click.UsageError) as error:
             return await self.respond_to_error(error)
-        command = format_command(address, map(self.name_upload, address.uploads), self.gallery.connection.collection)
+        command = format_command(sized, map(self.name_upload, sized.uploads), self.gallery.connection.collection)
         return self.render(
             "explain.html",
             200,

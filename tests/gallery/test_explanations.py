@@ -83,7 +83,7 @@ def test_a_search_that_graphql_lacks_says_so(pages: TestClient) -> None:
 def test_a_listing_has_its_command_alone(pages: TestClient, examples: str) -> None:
     page = fetch(pages, "/explain?where=label%3Dfruit")
 
-    assert read_part(page, "shell") == f"clip-search --collection={examples} --list --where=label=fruit"
+    assert read_part(page, "shell") == f"clip-search --collection={examples} --list --where=label=fruit --limit=40"
     assert "searches for nothing" in page
 
 

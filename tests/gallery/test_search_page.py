@@ -3,6 +3,8 @@
 import re
 import shlex
 from collections.abc import Callable
+from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
@@ -11,7 +13,7 @@ from playwright.sync_api import expect
 from clip_vectorizer.query.cli.search import main as search_command
 from tests.gallery.browsing import Visitor, has_loaded
 from tests.gallery.conftest import Visit
-from tests.stack.support import EXAMPLES, Ran, Stack, run_inside
+from tests.stack.support import EXAMPLES, Ran, Stack, http, run_inside
 
 pytestmark = pytest.mark.stack
 
@@ -260,10 +262,36 @@ def run_search(stack: Stack, collection: str, query: str) -> Ran:
     return run_inside(search_command, stack.env, *words)
 
 
-def test_the_command_below_the_page_prints_the_same(visit: Visit, stack: Stack, examples: str) -> None:
-    """What it shows can be copied into a shell."""
-    visitor = visit("/?q=a+red+fruit&where=label%3Dfruit%7Chearts&min-similarity=0.1")
-    program, *words = shlex.split(visitor.page.locator("#command").inner_text())
+COMMANDS = {
+    "a search": "q=a+red+fruit&where=label%3Dfruit%7Chearts&min-similarity=0.1",
+    "all": "",
+    "a limit of its own": "q=-1+apple&limit=7",
+    "grouped by labels": "q=animal&labels=cat%2Cdog&by-label=1",
+}
+
+
+@pytest.mark.parametrize("query", COMMANDS.values(), ids=COMMANDS)
+def test_the_command_below_the_page_prints_the_same(
+    gallery: str, stack: Stack, query: str, fetch_cards: Callable[[str], list[str]]
+) -> None:
+    """As it is, copied into a shell."""
+    [command] = re.findall(r'<code id="command">(.*?)</code>', http("GET", f"{gallery}/?{query}").text)
+    ids = fetch_cards(f"/?{query}")
+    printed = [row["id"] for row in run_shown_command(stack, unescape(command))]
+    if "by-label" in query:  # in sections, in another order
+        ids, printed = sorted(ids), sorted(printed)
+    assert ids == printed
+
+
+def run_shown_command(stack: Stack, command: str) -> list[dict[str, Any]]:
+    program, *words = shlex.split(command)
     assert program == "clip-search"
-    printed = run_inside(search_command, stack.env, "--collection", examples, "--limit", str(PAGE), "--json", *words)
-    assert visitor.ids == [row["id"] for row in printed.rows]
+    return run_inside(search_command, stack.env, "--json", *words).rows
+
+
+def test_the_command_follows_the_search_that_is_typed(visit: Visit, stack: Stack) -> None:
+    visitor = visit("/")
+    visitor.search("guitar")
+    expect(visitor.first).to_have_attribute("data-path", "musical instruments/guitar.png")
+    command = visitor.page.locator("#command").inner_text()
+    assert visitor.ids[:PAGE] == [row["id"] for row in run_shown_command(stack, command)]
