@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from clip_vectorizer.errors import InputError, Mismatch, SidecarUnreachable, WeaviateUnreachable
 from clip_vectorizer.query import ImageSearch
 from clip_vectorizer.query.image_search import SearchableCollection
+from tests.documents import page
 from tests.query.fakes import INFO, TARGET, FakeImages, FakeSidecar, picture
 from tests.query.zeroshot_fakes import stores
 
@@ -128,3 +130,9 @@ def test_connect_raises_for_a_bad_address() -> None:
     with pytest.raises(Exception, match="VECTORIZER_URL='nonsense'") as error:
         ImageSearch.connect(NOWHERE, vectorizer_url="nonsense")
     assert not isinstance(error.value, SidecarUnreachable)
+
+
+def test_the_table_of_methods_is_complete() -> None:
+    names = {name for name in vars(ImageSearch) if not name.startswith("_")}
+    cells = " ".join(row[0] for row in page("docs/search.md").table("method"))
+    assert names - {"connect", "close", "grounding", "searches"} == set(re.findall(r"`(\w+)", cells))
