@@ -32,7 +32,12 @@ WATCH_TASKS = """
     .observe({ type: "longtask", buffered: true });
 }
 """
-SCROLL = "() => { scrollTo(0, document.body.scrollHeight); return document.querySelectorAll('.card').length; }"
+SCROLL = """
+() => {
+  scrollTo(0, document.body.scrollHeight);
+  return Number(document.querySelector("#status").textContent.split(" ")[0].replaceAll(",", ""));  // 5,000 of ...
+}
+"""
 SCROLL_SECONDS = 600.0
 MEGABYTE = 1e6
 

@@ -32,6 +32,10 @@ PASTE = """
 (transfer) => document.body.dispatchEvent(
   new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}))
 """
+# The cards that are in the page: [place in the list, id or path].
+PLACES = """
+(what) => [...document.querySelectorAll("#results .card")].map((card) => [Number(card.ariaPosInSet), card.dataset[what]])
+"""
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
@@ -105,7 +109,7 @@ class Visitor:
         return self.page
 
     def search(self, words: str) -> None:
-        """Type and press Enter, and wait for the address."""
+        """Type and press Enter, and wait for the address, which comes with the results."""
         self.page.fill("#q", words)
         self.page.press("#q", "Enter")
         self.page.wait_for_url(re.compile(r"[?&]q="))
@@ -131,15 +135,41 @@ class Visitor:
     def first(self) -> Locator:
         return self.cards.first
 
+    @property
+    def loaded(self) -> int:
+        """How many images have come, by the status line; those far from the window are not in the page."""
+        return int(self.page.locator("#status").inner_text().removeprefix("The ").split()[0].replace(",", ""))
+
     def scroll_to_the_end(self) -> None:
         """As a person does, until no more results come."""
         while self.page.locator("#more").count():
-            shown = self.cards.count()
+            status = self.page.locator("#status").inner_text()
             self.page.mouse.wheel(0, STEP_PIXELS)
             self.page.wait_for_function(
-                "(shown) => document.querySelectorAll('.card').length > shown || !document.querySelector('#more')",
-                arg=shown,
+                "(status) => document.querySelector('#status').innerText !== status || !document.querySelector('#more')",
+                arg=status,
             )
+
+    def read_list(self, what: str = "id") -> list[str]:
+        """Scroll from the top through all cards that are loaded, and return their ids or paths in order.
+
+        Raises AssertionError for a gap, and for two cards at one place.
+        """
+        found: dict[int, str] = {}
+        count = self.loaded
+        self.page.evaluate("scrollTo(0, 0)")
+        while len(found) < count:
+            before = len(found)
+            self.page.wait_for_timeout(50)
+            for place, value in self.page.evaluate(PLACES, what):
+                assert found.setdefault(place, value) == value, f"two cards at place {place}"
+            assert len(found) > before or not self._is_at_the_end(), f"{len(found)} of {count} cards"
+            self.page.mouse.wheel(0, self.page.viewport_size["height"] if self.page.viewport_size else STEP_PIXELS)
+        assert sorted(found) == list(range(1, count + 1))
+        return [found[place] for place in sorted(found)]
+
+    def _is_at_the_end(self) -> bool:
+        return bool(self.page.evaluate("scrollY + innerHeight >= document.body.scrollHeight"))
 
     def drop(self, name: str, data: bytes, media_type: str = "image/png") -> None:
         transfer = self.page.evaluate_handle(TRANSFER, [name, media_type, base64.b64encode(data).decode()])

@@ -1,7 +1,7 @@
 // The keyboard: one card at a time is in the order of Tab, and arrows move between cards.
-import { onWake, wake } from "./far.js";
-import { listCards, onCards, visit } from "./results.js";
+import { onCards, visit } from "./results.js";
 import { chooseAll, clear, extend, hasSelection, toggle } from "./selection.js";
+import { countCards, countColumns, findCard, hold, listCards, onShow } from "./sheets.js";
 import { move } from "./state.js";
 
 const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
@@ -12,13 +12,12 @@ let current = null; // the card that Tab reaches
 
 export function watchKeys() {
   document.addEventListener("keydown", press);
-  document.querySelector("#page").addEventListener("focusin", (event) => settle(event.target.closest(".card")));
+  document.querySelector("#page").addEventListener("focusin", (event) => settle(findCard(event.target.closest(".card"))));
   document.querySelector("#keys").addEventListener("click", () => help.showModal());
-  onWake((card) => reach(card, card === current));
+  onShow((card) => reach(card, card === current));
   onCards((cards, fresh) => {
     if (fresh) current = null;
-    for (const card of cards) reach(card, false);
-    if (!current?.isConnected) settle(cards[0]);
+    if (!current) settle(cards[0]);
   });
 }
 
@@ -26,11 +25,12 @@ function settle(card) {
   if (!card || card === current) return;
   if (current) reach(current, false);
   current = card;
+  hold(card);
   reach(card, true);
 }
 
-function reach(card, reachable) {
-  for (const control of card.querySelectorAll("a, input")) control.tabIndex = reachable ? 0 : -1;
+function reach({ element }, reachable) {
+  for (const control of element?.querySelectorAll("a, input") ?? []) control.tabIndex = reachable ? 0 : -1;
 }
 
 function press(event) {
@@ -48,9 +48,7 @@ function escape(event, inField) {
 }
 
 function leave(field) {
-  if (current) wake(current);
-  const picture = current?.querySelector(".picture");
-  if (picture) picture.focus();
+  if (current) current.element.querySelector(".picture").focus();
   else field.blur();
 }
 
@@ -61,27 +59,23 @@ function act(event) {
   if (key === "/") return field.focus(), field.select(), true;
   if (key === "?") return help.showModal(), true;
   if (MOVES.includes(key)) return go(event, key);
-  const card = current?.contains(document.activeElement) ? current : null;
+  const card = current?.element.contains(document.activeElement) ? current : null;
   if (!card) return false;
   if (key === "x") return toggle(card), true;
-  if (LINKS[key]) return visit(card.querySelector(LINKS[key]).getAttribute("href"), { focus: "cards" }), true;
+  if (LINKS[key]) return visit(card.element.querySelector(LINKS[key]).getAttribute("href"), { focus: "cards" }), true;
   return false;
 }
 
 function go(event, key) {
   const cards = listCards();
-  const inside = current?.contains(document.activeElement);
+  const inside = current?.element.contains(document.activeElement);
   if (!cards.length || (!inside && document.activeElement !== document.body)) return false;
   if (!inside && (key === "Home" || key === "End")) return false;
   const from = cards.indexOf(current);
   const target = cards[inside ? move(countCards(), countColumns(), from, key) : Math.max(from, 0)];
-  wake(target);
   if (event.shiftKey) extend(target, current);
-  target.querySelector(".picture").focus();
-  target.scrollIntoView({ block: "nearest" });
+  settle(target);
+  target.element.querySelector(".picture").focus();
+  target.element.scrollIntoView({ block: "nearest" });
   return true;
 }
-
-const listSheets = () => [...document.querySelectorAll("#page .sheet")];
-const countCards = () => listSheets().map((sheet) => sheet.children.length);
-const countColumns = () => getComputedStyle(listSheets()[0]).gridTemplateColumns.split(" ").length;

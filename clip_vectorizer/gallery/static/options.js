@@ -1,5 +1,6 @@
 // Options apply when they are changed; the least similarity gets a slider with its value beside it.
-import { readForm, visit } from "./results.js";
+import { onCards, readForm, visit } from "./results.js";
+import { listCards, onShow } from "./sheets.js";
 
 export function watchOptions(form) {
   const number = form.querySelector("#threshold");
@@ -12,15 +13,19 @@ export function watchOptions(form) {
 
 function makeSlider(number) {
   const slider = document.createElement("input");
+  let least = 0; // that was not applied yet
   Object.assign(slider, { type: "range", min: "0", max: "1", step: "0.01" });
   slider.setAttribute("aria-label", "Least similarity, as a slider");
   follow(number, slider);
   slider.addEventListener("input", () => {
     number.value = Number(slider.value) ? slider.value : "";
-    dim(Number(slider.value));
+    least = Number(slider.value);
+    for (const card of listCards()) dim(card, least);
   });
   slider.addEventListener("change", () => number.value === "" && visit(readForm()));
   number.addEventListener("input", () => follow(number, slider));
+  onShow((card) => least && dim(card, least));
+  onCards((_, fresh) => { if (fresh) least = 0; });
   number.closest("label").after(slider);
   return slider;
 }
@@ -30,9 +35,7 @@ function follow(number, slider) {
 }
 
 // While the slider moves, what it would leave out is dimmed.
-function dim(least) {
-  for (const card of document.querySelectorAll("#page .card")) {
-    const similarity = card.querySelector(".facts b");
-    card.classList.toggle("weak", similarity !== null && Number(similarity.textContent) < least);
-  }
+function dim({ element }, least) {
+  const similarity = element?.querySelector(".facts b");
+  element?.classList.toggle("weak", Boolean(similarity) && Number(similarity.textContent) < least);
 }

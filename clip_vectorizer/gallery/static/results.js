@@ -1,5 +1,6 @@
 // Searches without a reload. The address stays the whole state: a visit fetches it, and puts its parts into this page.
-import { forget } from "./far.js";
+import { addCounts } from "./histogram.js";
+import { appendCards, findCard, hold, listCards, readSheets, refresh } from "./sheets.js";
 import { describeCount, isSearch, makePath } from "./state.js";
 
 const PATIENCE = 150; // milliseconds before a search counts as slow: a shorter flicker only disturbs
@@ -12,26 +13,28 @@ let busy = false; // whether a search or another page is in flight
 let known = new Set(); // ids on the page
 let address = location.pathname + location.search;
 
-export const listCards = () => [...page.querySelectorAll(".card")];
 export const onCards = (listener) => listeners.push(listener);
 export const readForm = () => makePath([...new FormData(form)]);
 
 // Open the search of `path`. `kept`: the place to return to; `focus`: "cards" or "chips", where the key or click was.
 export async function visit(path, { kept = null, focus = "" } = {}) {
-  if (!kept) push(path);
-  address = path;
   turn.abort();
   const mine = (turn = new AbortController());
   busy = true;
   const typed = form.elements.q.value;
   const slow = setTimeout(showLoading, PATIENCE);
   try {
-    showVisit(await fetchParts(path, "search", mine.signal), typed);
+    const found = await fetchParts(path, "search", mine.signal);
     clearTimeout(slow);
+    enter(path, kept);
+    showVisit(found, typed);
     await restore(kept ?? {}, mine);
     moveFocus(focus, kept?.card);
   } catch (error) {
-    if (!mine.signal.aborted) showFailure(error, path);
+    if (!mine.signal.aborted) {
+      enter(path, kept);
+      showFailure(error, path);
+    }
   } finally {
     clearTimeout(slow);
     if (turn === mine) end();
@@ -39,9 +42,13 @@ export async function visit(path, { kept = null, focus = "" } = {}) {
   if (turn === mine) await refreshFacets(mine.signal);
 }
 
-function push(path) {
-  savePlace();
-  if (path !== address) history.pushState(null, "", path);
+// The address changes with what the page shows, not before. Back and forward have changed it already.
+function enter(path, kept) {
+  if (path !== address && !kept) {
+    savePlace();
+    history.pushState(null, "", path);
+  }
+  address = path;
 }
 
 function end() {
@@ -92,13 +99,18 @@ function showResults(found) {
   }
   for (const child of [...page.childNodes]) if (child !== status || !other) child.remove();
   page.append(...found.childNodes);
-  begin(listCards());
+  begin();
 }
 
-function begin(cards) {
-  forget();
-  known = new Set(cards.map((card) => card.dataset.id));
-  for (const listener of listeners) listener(cards, true);
+function begin() {
+  readSheets(readTotal(), !page.querySelector("#more"));
+  known = new Set(listCards().map(({ id }) => id));
+  for (const listener of listeners) listener(listCards(), true);
+}
+
+function readTotal() {
+  const total = page.querySelector("#status")?.dataset.total;
+  return total ? Number(total) : null;
 }
 
 function showFailure(error, path) {
@@ -131,8 +143,8 @@ function moveFocus(focus, id) {
   const lost = document.activeElement === document.body || !document.activeElement?.isConnected;
   if ((!focus && !lost) || document.querySelector("dialog[open]")) return;
   const chip = focus === "chips" && document.querySelector("#chips a");
-  const card = id && page.querySelector(`.card[data-id="${CSS.escape(id)}"] .picture`);
-  (chip || card || page.querySelector(".picture") || page.querySelector("#problem, #status"))?.focus({ preventScroll: true });
+  const card = id && listCards().find((each) => each.id === id);
+  (chip || (card && hold(card).querySelector(".picture")) || page.querySelector(".picture") || page.querySelector("#problem, #status"))?.focus({ preventScroll: true });
 }
 
 // ---- filters: their counts come after the results, which are what was asked for
@@ -199,18 +211,13 @@ function append(found) {
   if (problem) throw new Error(problem.textContent);
   const cards = [...found.querySelectorAll(".card")].filter((card) => !known.has(card.dataset.id));
   for (const card of cards) known.add(card.dataset.id);
-  page.querySelector("#results").append(...cards);
   const more = found.querySelector(".more");
   page.querySelector(".more").remove();
   if (more) page.append(more);
-  for (const listener of listeners) listener(cards, false);
-  showCount(!more);
-}
-
-function showCount(ended) {
-  const status = page.querySelector("#status");
-  const total = status.dataset.total ? Number(status.dataset.total) : null;
-  status.textContent = describeCount(known.size, total, ended, Boolean(page.querySelector(".card .facts b")));
+  appendCards(cards, readTotal(), !more);
+  addCounts(page, found);
+  const ranked = Boolean(page.querySelector(".card .facts b"));
+  page.querySelector("#status").textContent = describeCount(known.size, readTotal(), !more, ranked);
 }
 
 const seen = new IntersectionObserver((entries) => {
@@ -226,18 +233,20 @@ function watchMore() {
 // ---- the place in the results, kept in the history
 
 export function savePlace() {
-  const card = document.activeElement?.closest(".card")?.dataset.id;
+  const card = findCard(document.activeElement?.closest(".card"))?.id;
   history.replaceState({ shown: known.size, y: Math.round(scrollY), card }, "");
 }
 
 async function restore({ shown = 0, y = 0 }, mine) {
   while (known.size < shown && turn === mine && (await loadPage(mine.signal)));
-  if (turn === mine) scrollTo(0, y);
+  if (turn !== mine) return;
+  scrollTo(0, y);
+  refresh();
 }
 
 export async function start() {
   history.scrollRestoration = "manual";
-  begin(listCards());
+  begin();
   if (history.state?.shown) {
     busy = true;
     await restore(history.state, turn);

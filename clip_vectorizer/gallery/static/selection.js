@@ -1,6 +1,6 @@
 // Cards that are chosen by click, key or range, and what can be done with them.
-import { onWake } from "./far.js";
-import { listCards, onCards, visit } from "./results.js";
+import { onCards, visit } from "./results.js";
+import { findCard, listCards, onShow } from "./sheets.js";
 import { listRange, makePath } from "./state.js";
 
 const bar = document.querySelector("#selection");
@@ -10,17 +10,17 @@ let anchor = ""; // where a range begins
 export const hasSelection = () => chosen.size > 0;
 
 export function toggle(card) {
-  anchor = card.dataset.id;
+  anchor = card.id;
   choose([card], !chosen.has(anchor));
 }
 
 // Choose all cards from the last one that was chosen to this one.
 export function extend(card, from = null) {
   const cards = listCards();
-  if (!anchor || !chosen.size) anchor = (from ?? card).dataset.id;
-  const range = new Set(listRange(cards.map((each) => each.dataset.id), anchor, card.dataset.id));
+  if (!anchor || !chosen.size) anchor = (from ?? card).id;
+  const range = new Set(listRange(cards.map(({ id }) => id), anchor, card.id));
   choose(cards, false);
-  choose(cards.filter((each) => range.has(each.dataset.id)), true);
+  choose(cards.filter(({ id }) => range.has(id)), true);
 }
 
 export const chooseAll = () => choose(listCards(), true);
@@ -34,16 +34,16 @@ export function clear() {
 
 function choose(cards, on) {
   for (const card of cards) {
-    if (on) chosen.set(card.dataset.id, card.dataset.path);
-    else chosen.delete(card.dataset.id);
+    if (on) chosen.set(card.id, card.path);
+    else chosen.delete(card.id);
     mark(card, on);
   }
   show();
 }
 
-function mark(card, on) {
-  card.classList.toggle("chosen", on);
-  const box = card.querySelector(".pick input");
+function mark({ element }, on) {
+  element?.classList.toggle("chosen", on);
+  const box = element?.querySelector(".pick input");
   if (box && box.checked !== on) box.checked = on;
 }
 
@@ -56,7 +56,7 @@ function show() {
 export function watchSelection() {
   document.querySelector("#page").addEventListener("click", (event) => {
     const box = event.target.closest(".pick input");
-    const card = box?.closest(".card");
+    const card = box && findCard(box.closest(".card"));
     if (!card) return;
     if (event.shiftKey && anchor) extend(card);
     else toggle(card);
@@ -65,7 +65,14 @@ export function watchSelection() {
   bar.querySelector("#similar").addEventListener("click", () => visit(makePath([...chosen].map(([id, path]) => ["like", path || id]))));
   bar.querySelector("#copy").addEventListener("click", copyPaths);
   onCards((cards, fresh) => fresh && clear());
-  onWake((card) => mark(card, chosen.has(card.dataset.id)));
+  onShow((card) => mark(card, chosen.has(card.id)));
+  bar.addEventListener("formdata", ({ formData }) => fill(formData));
+}
+
+// What is sent is all that is chosen, in the order of the list: the boxes of cards that are away are in no form.
+function fill(data) {
+  data.delete("id");
+  for (const { id } of listCards()) if (chosen.has(id)) data.append("id", id);
 }
 
 async function copyPaths() {

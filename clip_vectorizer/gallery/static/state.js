@@ -55,6 +55,10 @@ export function describeCount(shown, total, ended, ranked) {
   return total === null ? `The ${number(shown)} best images` : `${number(shown)} of ${number(total)} images${order}`;
 }
 
+// The sentences of labels.html for all images that are loaded.
+export const describeLabelled = (count) => `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"} labelled`;
+export const describeUnlabelled = (count) => `${count.toLocaleString("en")} of the images could not be labelled.`;
+
 // What a clipboard or a drop has for us: { file }, { problem }, or null for anything without a picture.
 // `files`: [{ type }]; `html`: its text/html, which is all that some programs give of a picture.
 export function findPicture(files, html) {
