@@ -27,6 +27,7 @@ MAX_INT8 = 127  # symmetric: -128 is not used
 MAX_INT8_WITHOUT_VNNI = 64
 TINY = 1e-12  # a row of zeros is divided by this
 TRIED_ROWS = (1, 50)  # oneDNN uses other kernels for single rows
+UNSIGNED_ZERO = 128  # the unsigned byte that stands for 0: n + 128 is the signed byte n with its first bit flipped
 
 Activation = Literal["none", "gelu", "quick_gelu"]
 
@@ -130,13 +131,17 @@ def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def multiply_int8(whole_mk: Tensor, weight: Tensor, scales_n: Tensor, zeros_n: Tensor) -> Tensor:
-    """Return (M, N) float32: the integer product, each column times its scale."""
+    """Return (M, N) float32: the integer product, each column times its scale. Writes into `whole_mk`.
+
+    oneDNN gets unsigned rows. Without AMX the weights that torch packs fit no others: it (3.13) then falls back to plain
+    C++, which takes seconds for a product.
+    """
     ops: Any = torch.ops.onednn
     result: Tensor = ops.qlinear_pointwise.default(
         *(
-            whole_mk,
+            whole_mk.view(torch.uint8).bitwise_xor_(UNSIGNED_ZERO),
             1.0,
-            0,
+            UNSIGNED_ZERO,
             weight,
             scales_n,
             zeros_n,
