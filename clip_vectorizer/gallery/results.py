@@ -5,11 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clip_vectorizer.gallery.address import LABEL_NAMES, PAGE_SIZE, Address, make_image_path, make_path, read_values
+from clip_vectorizer.gallery.address import (
+    LABEL_NAMES,
+    PAGE_SIZE,
+    Address,
+    make_image_path,
+    make_path,
+    make_thumbnail_path,
+    read_values,
+)
 from clip_vectorizer.gallery.chips import weigh_picture
 from clip_vectorizer.gallery.pictures import Thumbnails, digest, read_size
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
+from clip_vectorizer.query.cli.address_options import PARTITION
 from clip_vectorizer.query.cli.search_actions import LIST_COLUMNS, hit_fields, split_group_arguments, stored_fields
 from clip_vectorizer.query.cli.search_request import (
     ListCommandRequest,
@@ -72,7 +81,7 @@ class Results:
 
 async def find_results(address: Address, search: AsyncImageSearch, uploads: Uploads, thumbnails: Thumbnails) -> Results:
     """Run the search of an address. Raises click.UsageError, InputError, Unreachable, ... as `clip-search` does."""
-    request = read_request(address, uploads)
+    request = read_request(address, uploads, search)
     if isinstance(request, ListCommandRequest):
         return await list_images(address, request, search, thumbnails)
     if request.group_by is not None:
@@ -80,9 +89,11 @@ async def find_results(address: Address, search: AsyncImageSearch, uploads: Uplo
     return await find_hits(address, request, search, thumbnails)
 
 
-def read_request(address: Address, uploads: Uploads) -> SearchCommandRequest | ListCommandRequest:
-    """Raises click.UsageError, InputError."""
-    parts = [Query.vector(uploads.find(key).vector) for key in address.uploads]
+def read_request(
+    address: Address, uploads: Uploads, search: AsyncImageSearch
+) -> SearchCommandRequest | ListCommandRequest:
+    """Raises click.UsageError, InputError, Mismatch for a picture that another model embedded."""
+    parts = [Query.vector(uploads.find_vector(key, search)) for key in address.uploads]
     request = build_request(read_values(address), parts)
     assert not isinstance(request, StringSearchRequest), "no parameter of an address begins such a run"
     return request
@@ -104,7 +115,7 @@ async def list_images(
         if len(images) > size:
             break
     page, more = images[:size], len(images) > size
-    thumbnails.keep(page)
+    thumbnails.keep(page, search)
     fields = replace(request.fields, thumbnail=False)
     rows = tuple({name: getattr(each, name) for name in LIST_COLUMNS} | stored_fields(each, fields) for each in page)
     cards = tuple(build_card(each, address) for each in page)
@@ -124,7 +135,7 @@ async def find_hits(
         count_hits(address, request, search),
     )
     page = hits[:limit]
-    thumbnails.keep(page)
+    thumbnails.keep(page, search)
     following = make_path(address.at("offset", str(offset + limit))) if len(hits) > limit else ""
     section = Section("", tuple(build_card(hit, address) for hit in page))
     total = total if following else offset + len(page)
@@ -152,7 +163,7 @@ async def find_groups(
         **{**arguments, "include_thumbnail": True},  # type: ignore[arg-type]
     )
     for group in groups:
-        thumbnails.keep(group.hits)
+        thumbnails.keep(group.hits, search)
     sections = tuple(
         Section(escape_line(group.name) or "(none)", tuple(build_card(hit, address) for hit in group.hits))
         for group in groups
@@ -178,7 +189,7 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
         label=escape_line(image.label),
         caption=escape_line(image.caption),
         alt=escape_line(image.caption or image.label or image.path),
-        picture=f"/thumb/{image.id}?v={version}" if version else "",
+        picture=make_thumbnail_path(image.id, version, address) if version else "",
         similarity=hit.similarity if hit else None,
         copies=tuple(map(escape_line, hit.copies)) if hit else (),
         details=make_image_path(image.id, address),
@@ -192,5 +203,5 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
 
 def make_like_address(key: str, address: Address) -> Address:
     """The search for images like one, with the filters of this page and without its query."""
-    kept = tuple(pair for pair in address.pairs if pair[0] in ("where", "limit", "dedupe", *LABEL_NAMES))
+    kept = tuple(pair for pair in address.pairs if pair[0] in (*PARTITION, "where", "limit", "dedupe", *LABEL_NAMES))
     return Address((("like", key), *kept))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from clip_vectorizer.errors import IMAGE_FORMATS, ImageRefused, InputError, Overloaded
+from clip_vectorizer.database.schema import StoredModel
+from clip_vectorizer.errors import IMAGE_FORMATS, ImageRefused, InputError, Mismatch, Overloaded
 from clip_vectorizer.images.opener import decode_image
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.frames import find_pixels
@@ -38,6 +39,7 @@ class Upload:
     name: str  # of its file, for people
     vector: Vectors  # (D,) float32
     thumbnail: bytes  # a JPEG file
+    model: StoredModel  # that made the vector
 
 
 class Uploads:
@@ -54,10 +56,20 @@ class Uploads:
         self._kept.move_to_end(key)
         return self._kept[key]
 
+    def find_vector(self, key: str, search: AsyncImageSearch) -> Vectors:
+        """Return the vector of a picture. Raises Mismatch where another model made it, InputError as `find`."""
+        upload = self.find(key)
+        if not upload.model.agrees_with(search.info):
+            raise Mismatch(
+                f"the picture {upload.name} has a vector of the model {upload.model}, but the sidecar runs "
+                f"{StoredModel.of(search.info)}; send the picture again"
+            )
+        return upload.vector
+
     async def add(self, name: str, data: bytes, search: AsyncImageSearch) -> str:
         """Embed a picture and return its key. Raises InputError for a file that is no image, Overloaded."""
         key = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if key not in self._kept:
+        if key not in self._kept or not self._kept[key].model.agrees_with(search.info):
             with self._turn():
                 upload = await read_upload(name, data, search)
             self._kept[key] = upload
@@ -95,7 +107,7 @@ async def read_upload(name: str, data: bytes, search: AsyncImageSearch) -> Uploa
     except ImageRefused as error:
         raise InputError(f"{name}: {error.explain(FORMATS)}") from error
     try:
-        return Upload(name, await search.embed(Query.image(data)), thumbnail)
+        return Upload(name, await search.embed(Query.image(data)), thumbnail, StoredModel.of(search.info))
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
 

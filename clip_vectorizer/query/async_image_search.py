@@ -278,6 +278,12 @@ class AsyncImageSearch:
         return self._searches.target.properties
 
     @property
+    def partition(self) -> tuple[str, str | None]:
+        """The collection and the tenant that are searched."""
+        target = self._searches.target
+        return target.collection, target.tenant
+
+    @property
     def _searches(self) -> Searches:
         return self._search.searches
 

@@ -55,7 +55,7 @@ def test_a_form_without_a_picture_is_refused_with_a_sentence(body: bytes, kind: 
 
 
 def test_more_pictures_at_once_than_are_read_are_refused_for_now() -> None:
-    gallery = Gallery(FakeConnection(SlowImages()))  # type: ignore[arg-type]
+    gallery = Gallery(FakeConnection(SlowImages()))
 
     async def send_all() -> list[httpx.Response]:
         async with open_client(gallery) as client:
