@@ -35,6 +35,7 @@ from clip_vectorizer.gallery.pages import (
     lines_response,
     picture_response,
 )
+from clip_vectorizer.gallery.saved import SavedLinks, SavedPages, read_links
 from clip_vectorizer.gallery.security import GalleryGuard
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 from clip_vectorizer.query.cli.address_options import UPLOAD
@@ -71,6 +72,7 @@ def build_app(
             *ExplanationPages(gallery).routes,
             *ExportPages(gallery).routes,
             *CutPages(gallery).routes,
+            *SavedPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -117,6 +119,7 @@ class GalleryRoutes(GalleryPages):
             **shown,
             facets=await self._read_facets(address, COUNT_SECONDS) if status in (200, 400) and not fragment else [],
             choices=await self._list_choices(address) if status < 500 and not fragment else Choices(),
+            saved=await read_links(self.gallery) if not fragment else SavedLinks(),
             hidden_fields=list_hidden_fields(address),
             chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),
             most_bytes=MAX_UPLOAD_BYTES,

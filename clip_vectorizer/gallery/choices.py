@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from clip_vectorizer.gallery.address import LABEL_NAMES, Address, make_path
 from clip_vectorizer.gallery.connection import GalleryConnection, Partition
 from clip_vectorizer.query.cli.address_options import PARTITION, TENANT, TEXT, UPLOAD
-from clip_vectorizer.query.image_collections import ImageCollection
+from clip_vectorizer.query.image_collections import ListedCollection
 
 MOST_LINKS = 100  # of tenants; others are typed
 # What means the same in any collection, and what in any tenant of one: ids and paths of images do not.
@@ -33,7 +33,7 @@ class Choices:
     more_tenants: int = 0  # that have no link
 
 
-def build_choices(address: Address, found: Sequence[ImageCollection], connection: GalleryConnection) -> Choices:
+def build_choices(address: Address, found: Sequence[ListedCollection], connection: GalleryConnection) -> Choices:
     """`found`: the collections that may be shown."""
     shown = connection.find_shown(address)
     collections = tuple(build_collection_choice(each, shown, address, connection) for each in found)
@@ -53,7 +53,7 @@ def build_choices(address: Address, found: Sequence[ImageCollection], connection
 
 
 def build_collection_choice(
-    collection: ImageCollection, shown: Partition, address: Address, connection: GalleryConnection
+    collection: ListedCollection, shown: Partition, address: Address, connection: GalleryConnection
 ) -> Choice:
     """Of a collection with tenants, the first one opens."""
     chosen = collection.name == shown.collection
@@ -63,7 +63,7 @@ def build_collection_choice(
     return Choice(collection.name, path, chosen, collection.model)
 
 
-def choose_tenant(collection: ImageCollection, connection: GalleryConnection) -> str | None:
+def choose_tenant(collection: ListedCollection, connection: GalleryConnection) -> str | None:
     if collection.tenants is None:
         return None
     return connection.default.tenant or next(iter(collection.tenants), None)

@@ -66,6 +66,14 @@ RULES = (
     "--write", is_flag=True, help="Let the page store labels with the images, as `clip-classify --save` does."
 )
 @click.option(
+    "--searches",
+    "searches_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_default="clip-vectorizer/searches.json in ~/.local/share or $XDG_DATA_HOME",
+    help="The file of saved searches; `clip-search --saved NAME` reads it too.",
+)
+@click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,

@@ -19,7 +19,7 @@ from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.address_options import COLLECTION, TENANT
 from clip_vectorizer.query.cli.connection import read_connect_arguments
 from clip_vectorizer.query.connect import check_collection_exists
-from clip_vectorizer.query.image_collections import ImageCollection, read_image_collections
+from clip_vectorizer.query.image_collections import ListedCollection, read_image_collections
 
 ResultT = TypeVar("ResultT")
 LIVE = "/v1/.well-known/live"
@@ -68,7 +68,7 @@ class GalleryConnection:
         self._refusal: Exception | None = None  # of the last try to open
         self._checked_at = 0.0
         self._http: httpx.AsyncClient | None = None
-        self._listed: tuple[ImageCollection, ...] = ()
+        self._listed: tuple[ListedCollection, ...] = ()
         self._listed_at = 0.0
         self._list_lock = asyncio.Lock()
         self._old: list[asyncio.Task[None]] = []
@@ -144,7 +144,7 @@ class GalleryConnection:
         if self._opened.get(partition) is not opened:  # it was dropped while it opened
             self._retire(opened)
 
-    async def list_collections(self) -> tuple[ImageCollection, ...]:
+    async def list_collections(self) -> tuple[ListedCollection, ...]:
         """Return the collections that may be shown, with their tenants; none where they cannot be listed."""
         try:
             found = await self._list(LIST_SECONDS)
@@ -160,7 +160,7 @@ class GalleryConnection:
             names = [each.name for each in await self._list(CHECK_SECONDS)]  # it may be a new one
             check_collection_exists(collection, names, self.weaviate_url)
 
-    async def _list(self, most_seconds: float) -> tuple[ImageCollection, ...]:
+    async def _list(self, most_seconds: float) -> tuple[ListedCollection, ...]:
         """`most_seconds`: how old the list may be."""
         async with self._list_lock:
             if not self._listed_at or time.monotonic() - self._listed_at > most_seconds:

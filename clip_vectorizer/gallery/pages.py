@@ -20,6 +20,7 @@ from clip_vectorizer.gallery.results import Results, find_results
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.tables import to_json_value
+from clip_vectorizer.query.saved_searches import SavedSearches
 from clip_vectorizer.query.search.stored_images import is_uuid
 
 FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
@@ -38,6 +39,11 @@ class Gallery:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
     counts: FacetCounts = field(default_factory=FacetCounts)
+    searches: SavedSearches | None = None  # None: this gallery saves none
+
+    def __post_init__(self) -> None:
+        if self.searches is not None:
+            self.uploads = Uploads(self.searches.find_picture)
 
 
 class GalleryPages:

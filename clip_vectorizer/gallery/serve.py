@@ -29,10 +29,13 @@ def run(values: Mapping[str, Any]) -> None:
         from clip_vectorizer.gallery.connection import GalleryConnection
         from clip_vectorizer.gallery.pages import Gallery
         from clip_vectorizer.gallery.shutdown import run_until_signal
+        from clip_vectorizer.query.cli.saved import open_saved
     except ModuleNotFoundError as error:
         raise SettingsError(f"the gallery needs {error.name}; run `{EXTRA}`") from error
     app = build_app(
-        Gallery(GalleryConnection(values), values["root"], values["write"]),
+        Gallery(
+            GalleryConnection(values), values["root"], values["write"], searches=open_saved(values["searches_file"])
+        ),
         list_names(values),
         values["password"],
         not is_local(values["host"]),

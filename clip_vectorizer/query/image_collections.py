@@ -11,7 +11,7 @@ from clip_vectorizer.database.schema import LABEL_COLLECTION, CollectionDescript
 
 
 @dataclass(frozen=True, slots=True)
-class ImageCollection:
+class ListedCollection:
     """A collection of images, and its tenants by name; None where its images belong to none."""
 
     name: str
@@ -19,7 +19,7 @@ class ImageCollection:
     tenants: tuple[str, ...] | None = None
 
 
-def read_image_collections(url: str, grpc_port: int | None, api_key: str | None) -> tuple[ImageCollection, ...]:
+def read_image_collections(url: str, grpc_port: int | None, api_key: str | None) -> tuple[ListedCollection, ...]:
     """Return the collections that `clip-ingest` filled, by name.
 
     Not those of their regions, of labels, or of other programs. Raises WeaviateUnreachable.
@@ -28,7 +28,7 @@ def read_image_collections(url: str, grpc_port: int | None, api_key: str | None)
         return tuple(list_image_collections(client))
 
 
-def list_image_collections(client: WeaviateClient) -> list[ImageCollection]:
+def list_image_collections(client: WeaviateClient) -> list[ListedCollection]:
     found = client.collections.list_all(simple=False)
     regions = {name_region_collection(name) for name in found}
     images = []
@@ -36,7 +36,7 @@ def list_image_collections(client: WeaviateClient) -> list[ImageCollection]:
         description = read_description(name, config)
         if description is not None and name not in regions:
             tenants = tuple(sorted(client.collections.use(name).tenants.get())) if has_tenants(config) else None
-            images.append(ImageCollection(name, description.model.model, tenants))
+            images.append(ListedCollection(name, description.model.model, tenants))
     return images
 
 

@@ -16,7 +16,7 @@ from clip_vectorizer.gallery.app import build_app
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.pages import Gallery
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
-from clip_vectorizer.query.image_collections import ImageCollection
+from clip_vectorizer.query.image_collections import ListedCollection
 from tests.query.fakes import INFO
 
 LOCAL = "http://localhost:8091"
@@ -85,8 +85,8 @@ class FakeConnection(GalleryConnection):
     async def open(self, address: Address) -> Any:
         return self.images
 
-    async def list_collections(self) -> tuple[ImageCollection, ...]:
-        return (ImageCollection("Image", "fake"),)
+    async def list_collections(self) -> tuple[ListedCollection, ...]:
+        return (ListedCollection("Image", "fake"),)
 
 
 def request(

@@ -8,17 +8,14 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
-from starlette.testclient import TestClient
 
 from clip_vectorizer.database.schema import image_id
-from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.query.cli.search import main as search_command
 from tests.gallery.axe import find_violations
 from tests.gallery.browsing import serving_gallery
 from tests.gallery.conftest import Visit
 from tests.gallery.in_process import fetch, fetch_rows, find_section, list_cards, open_pages
 from tests.stack.images import png
-from tests.stack.other_model import other_model
 from tests.stack.storing import Place
 from tests.stack.support import Stack, http, run_inside
 
@@ -169,28 +166,6 @@ def test_tenants_are_apart(stack: Stack, shelves: Shelves) -> None:
         assert "--tenant=ann" in fetch(client, "/")
         assert "does not show the tenant bob" in fetch(client, "/?tenant=bob", 400)
         assert list_links(fetch(client, "/")) == {}
-
-
-def test_a_sent_picture_is_compared_with_images_of_its_own_model_only(stack: Stack, shelves: Shelves) -> None:
-    """The sidecar may be another one now: then its vectors must not meet those of before."""
-    with open_pages(stack, shelves.both) as client:
-        sent = client.post("/image", files={"image": ("red.png", RED)}, headers={"X-Fragment": "path"}).json()
-        query = urlencode({"image": sent["image"], "collection": shelves.two})
-        assert list_cards(fetch(client, f"/?{query}")) == [SAME], "both collections have the sidecar's model"
-        with other_model(stack.vectorizer_url) as url:
-            place = Place(stack, f"Other{uuid4().hex[:8]}", embed_here=True).with_vectorizer(url)
-            try:
-                place.ingest({SAME: RED})
-                moved = GalleryConnection(
-                    {**client.gallery.connection._values, "vectorizer_url": url, "collections": ()}
-                )
-                client.gallery.connection = moved
-                query = urlencode({"image": sent["image"], "collection": place.collection})
-                refused = fetch(client, f"/?{query}", 409)
-                assert "send the picture again" in refused and "other (revision" in refused
-                assert list_cards(fetch(client, f"/?collection={place.collection}")) == [SAME]
-            finally:
-                stack.weaviate("DELETE", f"/v1/schema/{place.collection}")
 
 
 def test_many_tenants_take_no_more_than_a_few_connections(stack: Stack, shelves: Shelves) -> None:

@@ -4,6 +4,7 @@ import { watchKeys } from "./keys.js";
 import { watchOptions } from "./options.js";
 import { takePictures } from "./pictures.js";
 import { readForm, savePlace, showMore, start, visit } from "./results.js";
+import { watchSaving } from "./saved.js";
 import { watchSelection } from "./selection.js";
 import { isSearch } from "./state.js";
 
@@ -31,4 +32,5 @@ watchSelection();
 watchKeys();
 watchOptions(form);
 takePictures();
+watchSaving();
 start();
