@@ -113,13 +113,24 @@ class Case:
 
 
 def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--after"}
+    queries = {
+        "TEXT",
+        "--image",
+        "--like",
+        "--unlike",
+        "--vector",
+        "--plus",
+        "--minus",
+        "--list",
+        "--newest",
+        "--after",
+    }
     if "--saved" in names:
         return ("--searches", *(["--json"] if "--vectors" in names else []))
     needed = [] if names & queries and "--similar-strings" not in names else ["TEXT"]
     needed += ["--move-to"] if "--force" in names and "--move-away" not in names else []
     needed += ["--json"] if "--vectors" in names else []
-    needed += ["--list"] if "--after" in names else []
+    needed += ["--list"] if names & {"--newest", "--after"} else []
     needed += ["--group-by"] if "--per-group" in names else []
     needed += ["TEXT"] if names & {"--plain", "--captions"} else []
     needed += ["--image"] if "--allow-address" in names else []
@@ -183,8 +194,8 @@ CASES = {
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--regions": FLAG,
             "--json": FLAG, "-0": FLAG, "--html": "-", "--explain": FLAG, "--property": "size", "--vectors": FLAG,
-            "--thumbnails": FLAG, "--list": FLAG, "--after": "id", "--similar-strings": "x.txt", "--saved": "red",
-            "--searches": "searches.json",
+            "--thumbnails": FLAG, "--list": FLAG, "--newest": FLAG, "--after": "id", "--similar-strings": "x.txt",
+            "--saved": "red", "--searches": "searches.json",
             "--consistency": "ONE", "--allow-address": "localhost", **STORED, **WEAVIATE, **SIDECAR,
         },
         plan_search,

@@ -96,7 +96,8 @@ class Address:
         >>> str(Address.parse("q=owl&limit=5&after=x").with_only("limit", "9"))
         'q=owl&limit=9'
         """
-        kept = tuple(pair for pair in self.pairs if pair[0] not in (name, *PLACE))
+        dropped = (name, *PLACE, *(("newest",) if name in QUERY else ()))  # only a listing has an order of its own
+        kept = tuple(pair for pair in self.pairs if pair[0] not in dropped)
         return Address((*kept, *((name, value) for value in values)))
 
     def without(self, name: str, value: str) -> "Address":

@@ -25,6 +25,7 @@ from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
+from clip_vectorizer.gallery.ingests import IngestLine, IngestPages
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import (
     FOREVER,
@@ -73,6 +74,7 @@ def build_app(
             *ExportPages(gallery).routes,
             *CutPages(gallery).routes,
             *SavedPages(gallery).routes,
+            *IngestPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -119,6 +121,7 @@ class GalleryRoutes(GalleryPages):
             **shown,
             facets=await self._read_facets(address, COUNT_SECONDS) if status in (200, 400) and not fragment else [],
             choices=await self._list_choices(address) if status < 500 and not fragment else Choices(),
+            ingest=await IngestPages(self.gallery).read(address) if not fragment else IngestLine(),
             saved=await read_links(self.gallery) if not fragment else SavedLinks(),
             hidden_fields=list_hidden_fields(address),
             chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),

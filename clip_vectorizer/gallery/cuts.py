@@ -21,8 +21,8 @@ WHOLE = 100.0  # a form has percent, which people can type
 
 
 class CutPages(GalleryPages):
-    """POST /cut with the fields id, address (of its page), x0, y0, x1, y1 in percent, and regions where regions are to be
-    searched too."""
+    """POST /cut with the fields id, address (of its page), x0, y0, x1, y1 in percent, and regions where regions are to
+    be searched too."""
 
     @property
     def routes(self) -> list[Route]:

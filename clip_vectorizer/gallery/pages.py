@@ -39,6 +39,7 @@ class Gallery:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
     counts: FacetCounts = field(default_factory=FacetCounts)
+    ingests: Path | None = None  # the folder with the states of running ingests
     searches: SavedSearches | None = None  # None: this gallery saves none
 
     def __post_init__(self) -> None:

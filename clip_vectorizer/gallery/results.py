@@ -31,6 +31,7 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.terminal import escape_line
 
+MOST_NEWEST = 400  # images of a page with the newest
 LAST_OFFSET = 10_000  # Weaviate returns no more
 ENDS_EARLY = ("min-similarity", "auto-limit", "dedupe", "captions", "regions")  # options that leave images out
 
@@ -103,6 +104,8 @@ async def list_images(
     address: Address, request: ListCommandRequest, search: AsyncImageSearch, thumbnails: Thumbnails
 ) -> Results:
     size = request.limit or PAGE_SIZE
+    if request.newest:
+        return await list_newest(address, request, search, thumbnails, size)
     images: list[StoredImage] = []
     async for image in search.iterate(
         after=request.after,
@@ -115,11 +118,37 @@ async def list_images(
         if len(images) > size:
             break
     page, more = images[:size], len(images) > size
+    following = make_path(address.at("after", page[-1].id)) if more else ""
+    return await show_listing(page, following, address, request, search, thumbnails)
+
+
+async def list_newest(
+    address: Address, request: ListCommandRequest, search: AsyncImageSearch, thumbnails: Thumbnails, size: int
+) -> Results:
+    """The next page is a longer one: what is newest changes meanwhile, so there is no place to go on from."""
+    images = await search.newest(
+        size + 1,
+        filters=request.filters or None,
+        return_properties=request.fields.properties,
+        include_thumbnail=True,
+    )
+    more = len(images) > size and size < MOST_NEWEST
+    following = make_path(address.with_only("limit", str(size + PAGE_SIZE))) if more else ""
+    return await show_listing(images[:size], following, address, request, search, thumbnails)
+
+
+async def show_listing(
+    page: Sequence[StoredImage],
+    following: str,
+    address: Address,
+    request: ListCommandRequest,
+    search: AsyncImageSearch,
+    thumbnails: Thumbnails,
+) -> Results:
     thumbnails.keep(page, search)
     fields = replace(request.fields, thumbnail=False)
     rows = tuple({name: getattr(each, name) for name in LIST_COLUMNS} | stored_fields(each, fields) for each in page)
     cards = tuple(build_card(each, address) for each in page)
-    following = make_path(address.at("after", page[-1].id)) if more else ""
     return Results((Section("", cards),), rows, following, await search.count(request.filters or None))
 
 

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import webbrowser
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.ingest_state import find_state_folder
 from clip_vectorizer.query.display.tables import prepare_streams
 
 MAX_HEAD_BYTES = 2**20  # of a request: 10,000 Chinese letters are 90,000 bytes, and the page explains what is too long
@@ -34,7 +36,11 @@ def run(values: Mapping[str, Any]) -> None:
         raise SettingsError(f"the gallery needs {error.name}; run `{EXTRA}`") from error
     app = build_app(
         Gallery(
-            GalleryConnection(values), values["root"], values["write"], searches=open_saved(values["searches_file"])
+            GalleryConnection(values),
+            values["root"],
+            values["write"],
+            ingests=find_state_folder(os.environ),
+            searches=open_saved(values["searches_file"]),
         ),
         list_names(values),
         values["password"],

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from clip_vectorizer.gallery.app import build_app
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.pages import Gallery
+from clip_vectorizer.query.saved_searches import SavedSearches
 from tests.stack.support import Stack
 
 Answer = Any  # httpx's or httpx2's Response, as Starlette has it
@@ -24,7 +25,12 @@ class GalleryClient(TestClient):
 
 @contextmanager
 def open_pages(
-    stack: Stack, collection: str, root: Path | None = None, can_write: bool = False, tenant: str | None = None
+    stack: Stack,
+    collection: str,
+    root: Path | None = None,
+    can_write: bool = False,
+    tenant: str | None = None,
+    searches: Path | None = None,
 ) -> Iterator[GalleryClient]:
     """`collection`: also several, with spaces between them, and "" for those that the server has."""
     values = {
@@ -37,7 +43,9 @@ def open_pages(
         "tenant": tenant,
         "consistency": None,
     }
-    gallery = Gallery(GalleryConnection(values), root, can_write)
+    gallery = Gallery(
+        GalleryConnection(values), root, can_write, searches=SavedSearches(searches) if searches else None
+    )
     with GalleryClient(build_app(gallery), base_url="http://localhost") as client:
         client.gallery = gallery
         yield client

@@ -1,5 +1,6 @@
 // The page works without this file, which adds: searches without a reload, an endless list, pictures that are dropped or
 // pasted, the keyboard, a selection. Each is a module; the address stays the whole state.
+import { watchIngest } from "./ingest.js";
 import { watchKeys } from "./keys.js";
 import { watchOptions } from "./options.js";
 import { takePictures } from "./pictures.js";
@@ -33,4 +34,5 @@ watchKeys();
 watchOptions(form);
 takePictures();
 watchSaving();
+watchIngest();
 start();

@@ -10,7 +10,7 @@ ONE = (
     *("min-similarity", "auto-limit", "diversity", "captions", "group-by", "per-group", "move-to", "move-away"),
     *("force", "limit", "offset", "after", "regions"),
 )
-FLAGS = ("plain", "dedupe")
+FLAGS = ("plain", "dedupe", "newest")
 QUERY = (TEXT, UPLOAD, "like", "unlike", "plus", "minus", "move-to", "move-away")  # without one, all is listed
 
 

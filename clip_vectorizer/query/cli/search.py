@@ -176,6 +176,7 @@ search_options = combine_options(
             help="Show thumbnails.",
         ),
         grouped_option(MODES, "--list", "list_all", is_flag=True, help="All images, or those that match --where."),
+        grouped_option(MODES, "--newest", is_flag=True, help="With --list: those that were stored last, newest first."),
         grouped_option(MODES, "--after", metavar="ID", help="With --list: continue after this image."),
         grouped_option(MODES, "--saved", metavar="NAME", help="A search that was saved in the page of clip-gallery."),
         grouped_option(
@@ -236,7 +237,7 @@ RULES = (
     CommandMode(
         "--list",
         (
-            *("--where", "--limit", "--after", "--json", "-0", "--property", "--vectors", "--thumbnails"),
+            *("--where", "--limit", "--newest", "--after", "--json", "-0", "--property", "--vectors", "--thumbnails"),
             *("--no-thumbnails", "--collection", "--tenant", "--consistency", *WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
         ),
         "it lists images without a search",
@@ -262,6 +263,8 @@ RULES = (
     Requirement("--captions", ("TEXT", "--plus"), "captions are searched by words"),
     Requirement("--per-group", ("--group-by",)),
     Requirement("--after", ("--list",)),
+    Requirement("--newest", ("--list",)),
+    Exclusion("--newest", ("--after",), "only the order of all images goes on after one of them"),
     Exclusion("--json", ("-0", "--html", "--explain"), "a run has one output"),
     Exclusion("-0", ("--html", "--explain"), "a run has one output"),
     Exclusion("--html", ("--explain",), "a run has one output"),

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.connection import connect_weaviate
-from clip_vectorizer.defaults import STDIN
+from clip_vectorizer.defaults import MAX_RESULTS, STDIN
 from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.choices import PROPERTY_MARK
@@ -120,14 +120,17 @@ def split_group_arguments(request: SearchCommandRequest) -> tuple[int, SearchArg
 def list_images(images: ImageSearch, request: ListCommandRequest) -> None:
     """JSON lines and paths are printed as they come."""
     fields = request.fields
-    every = images.iterate(
-        after=request.after,
-        filters=request.filters or None,
-        return_properties=fields.properties,
-        include_vector=fields.vector,
-        include_thumbnail=fields.thumbnail,
-    )
-    listed = islice(every, request.limit)
+    wanted: dict[str, Any] = {
+        "filters": request.filters or None,
+        "return_properties": fields.properties,
+        "include_vector": fields.vector,
+        "include_thumbnail": fields.thumbnail,
+    }
+    listed: Iterable[StoredImage]
+    if request.newest:
+        listed = images.newest(request.limit or MAX_RESULTS, **wanted)
+    else:
+        listed = islice(images.iterate(after=request.after, **wanted), request.limit)
     if request.as_json:
         show_list_as_json(listed, fields)
     elif request.nul:
