@@ -23,6 +23,7 @@ from tests.stack.images import png
 from tests.stack.storing import Place
 from tests.stack.support import BIN, Stack, clean_environment, http, run_command, run_inside
 
+LONG = 120_000  # milliseconds for a command to start and list its files, and for a page to look: every 15 s
 NOW = 1_800_000_000.0
 STATE = IngestState("db", "Image", None, 1, NOW - 60, NOW, "running", 12_340, 0, 50_000, True, 85.0)
 
@@ -90,7 +91,9 @@ def test_a_page_follows_an_ingest_until_it_is_killed_and_one_that_ends(
         page, line = visitor.page, visitor.page.locator("#ingest span")
         assert line.count() == 0
         with filling(place, folder, tmp_path) as process:
-            line.filter(has_text=re.compile(r"clip-ingest is running: [\d,]+ of 3,000 stored, .* a second")).wait_for()
+            line.filter(
+                has_text=re.compile(r"clip-ingest is running: [\d,]+ of 3,000 stored, .* a (second|minute)")
+            ).wait_for(timeout=LONG)
             first = line.inner_text()
             page.wait_for_function("(first) => document.querySelector('#ingest span').textContent !== first", arg=first)
             assert find_violations(page) == []
@@ -100,7 +103,7 @@ def test_a_page_follows_an_ingest_until_it_is_killed_and_one_that_ends(
             assert "clip-ingest is running" in plain, "without scripts a reload shows it"
             process.send_signal(signal.SIGKILL)
         stopped = re.compile(r"clip-ingest stopped after [\d,]+; run clip-ingest again to go on")
-        line.filter(has_text=stopped).wait_for()
+        line.filter(has_text=stopped).wait_for(timeout=LONG)
         assert re.match(stopped, page.locator("#ingest-news").inner_text())
         for file in sorted(folder.iterdir())[20:]:
             file.unlink()
