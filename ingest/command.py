@@ -4,9 +4,10 @@ Progress goes to stderr: a bar on a terminal, a line now and then elsewhere; fai
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.exit_codes import FATAL, USAGE
 from clip_vectorizer.images.pillow import lift_pillow_limit
+from clip_vectorizer.ingest_state import find_state_folder
 from clip_vectorizer.progress import StatusDisplay, open_display
 from clip_vectorizer.terminal import escape_line
+from ingest.beacon import IngestBeacon
 from ingest.distributed import RaySettings, run_with_ray
 from ingest.items import ItemOutcome, Status
 from ingest.job import IngestJob, ReindexJob, build_job, run_job
@@ -47,9 +50,10 @@ def run_command(
     with (
         progress_on_stderr() as progress,
         open_report_file(report_file) as report_lines,
+        open_beacon(job) as beacon,
         print_report_on_error(report, as_json),
     ):
-        listener = combine_listeners(progress, report_lines)
+        listener = combine_listeners(progress, report_lines, beacon)
         ray = RaySettings(address=ray_address) if ray_address else None
         if ray and isinstance(job, IngestJob):
             model = run_with_ray(job, report, listener, ray)
@@ -84,11 +88,18 @@ def print_report_on_error(report: IngestReport, as_json: bool) -> Iterator[None]
         raise
 
 
-def combine_listeners(progress: IngestListener, report_lines: IngestListener | None) -> IngestListener:
+def open_beacon(job: IngestJob | ReindexJob) -> AbstractContextManager[IngestBeacon | None]:
+    """What shows a page of `clip-gallery` how far this ingest is."""
+    if isinstance(job, ReindexJob) or job.dry_run:
+        return nullcontext()
+    return IngestBeacon(find_state_folder(os.environ), job, RateMeter().at)
+
+
+def combine_listeners(*listeners: IngestListener | None) -> IngestListener:
     def listen(report: IngestReport, event: object) -> None:
-        progress(report, event)
-        if report_lines:
-            report_lines(report, event)
+        for each in listeners:
+            if each is not None:
+                each(report, event)
 
     return listen
 

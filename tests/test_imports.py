@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("clip_vectorizer.query.cli", "clip_vectorizer.gallery"),
         *("ingest.cli", "ingest.backup_cli", "ingest.demo"),
     ),
-    ("ingest.command", "ingest.backup_command", "ingest.job", "ingest.distributed", "ingest.embedded"),
+    ("ingest.command", "ingest.backup_command", "ingest.beacon", "ingest.job", "ingest.distributed", "ingest.embedded"),
     ("ingest", "clip_vectorizer.query.evaluation", "clip_vectorizer.server.serve", "clip_vectorizer.server.workers"),
     ("ingest.sources", "ingest.store", "clip_vectorizer.query", "clip_vectorizer.server", "clip_vectorizer.training"),
     (

@@ -24,7 +24,9 @@ from clip_vectorizer.query.cli.classify import main as classify
 from clip_vectorizer.query.cli.evaluate import main as evaluate
 from clip_vectorizer.query.cli.ground import is_stored
 from clip_vectorizer.query.cli.ground import main as ground
+from clip_vectorizer.query.cli.search import expand
 from clip_vectorizer.query.cli.search import main as search
+from clip_vectorizer.query.saved_searches import SavedSearch, SavedSearches
 from clip_vectorizer.serve_cli import merge_settings
 from clip_vectorizer.training.contrastive_plan import ContrastivePlan
 from clip_vectorizer.training.probe_plan import ProbePlan
@@ -47,6 +49,7 @@ FLAG = None
 
 
 def plan_search(values: Values) -> object:
+    values, _ = expand(values)
     request = search_request.build_request(values)
     if not isinstance(request, search_request.StringSearchRequest):
         return request, pick(values, "collection", "tenant", "consistency", "weaviate", "vectorizer", "allow")
@@ -110,11 +113,24 @@ class Case:
 
 
 def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
-    queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--after"}
+    queries = {
+        "TEXT",
+        "--image",
+        "--like",
+        "--unlike",
+        "--vector",
+        "--plus",
+        "--minus",
+        "--list",
+        "--newest",
+        "--after",
+    }
+    if "--saved" in names:
+        return ("--searches", *(["--json"] if "--vectors" in names else []))
     needed = [] if names & queries and "--similar-strings" not in names else ["TEXT"]
     needed += ["--move-to"] if "--force" in names and "--move-away" not in names else []
     needed += ["--json"] if "--vectors" in names else []
-    needed += ["--list"] if "--after" in names else []
+    needed += ["--list"] if names & {"--newest", "--after"} else []
     needed += ["--group-by"] if "--per-group" in names else []
     needed += ["TEXT"] if names & {"--plain", "--captions"} else []
     needed += ["--image"] if "--allow-address" in names else []
@@ -123,6 +139,8 @@ def needs_of_search(names: frozenset[str]) -> tuple[str, ...]:
 
 def base_of_search(names: frozenset[str]) -> tuple[str, ...]:
     queries = {"TEXT", "--image", "--like", "--unlike", "--vector", "--plus", "--minus", "--list", "--similar-strings"}
+    if "--saved" in names:
+        return ("--searches",)
     return () if names & queries else ("TEXT",)
 
 
@@ -176,7 +194,8 @@ CASES = {
             "--dedupe": FLAG, "--diversity": "0.5", "--captions": "0.5", "--group-by": "label", "--per-group": "2",
             "--regions": FLAG,
             "--json": FLAG, "-0": FLAG, "--html": "-", "--explain": FLAG, "--property": "size", "--vectors": FLAG,
-            "--thumbnails": FLAG, "--list": FLAG, "--after": "id", "--similar-strings": "x.txt",
+            "--thumbnails": FLAG, "--list": FLAG, "--newest": FLAG, "--after": "id", "--similar-strings": "x.txt",
+            "--saved": "red", "--searches": "searches.json",
             "--consistency": "ONE", "--allow-address": "localhost", **STORED, **WEAVIATE, **SIDECAR,
         },
         plan_search,
@@ -357,6 +376,7 @@ CASES = {
     "clip-gallery": Case(
         {
             "--host": "::1", "--port": "1", "--open": FLAG, "--root": "folder", "--write": FLAG,
+            "--searches": "searches.json",
             "--allowed-host": "photos.example", "--password": "secret", "--no-password": FLAG,
             "--consistency": "ONE", **STORED, **WEAVIATE, **SIDECAR,
         }
@@ -406,7 +426,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "CLIP_ALLOW_ADDRESSES",
     ):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
     np.save("v.npy", np.ones(2, dtype=np.float32))
+    SavedSearches(Path("searches.json")).add(SavedSearch("red", "collection=Mine&q=red+apple&where=label%3Dx"))
     Path("folder").mkdir()
     with ReportFile(Path("report.jsonl"), lambda _: None) as report:
         report(IngestReport(), ItemOutcome("x", Status.FAILED, "", "/b"))

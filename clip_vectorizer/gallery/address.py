@@ -15,21 +15,14 @@ from urllib.parse import parse_qsl, quote, urlencode
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import suggest
+from clip_vectorizer.query.cli.address_options import FLAGS, ONE, PARTITION, QUERY, SEVERAL, TEXT, UPLOAD, list_options
 from clip_vectorizer.query.cli.search import main as search_command
 
-TEXT = "q"
-UPLOAD = "image"  # sha256:HEX of a picture that was sent to this page
-SEVERAL = ("like", "unlike", "plus", "minus", "where", "property")
-ONE = (
-    *("min-similarity", "auto-limit", "diversity", "captions", "group-by", "per-group", "move-to", "move-away"),
-    *("force", "limit", "offset", "after", "regions"),
-)
-FLAGS = ("plain", "dedupe")
 # Of this page and `clip-classify`, not of `clip-search`: labels typed into the page, and whether it is grouped by them.
 LABELS, TEMPLATE, PROMPTS, OTHER, BY_LABEL = LABEL_NAMES = ("labels", "template", "prompts", "other", "by-label")
-QUERY = (TEXT, UPLOAD, "like", "unlike", "plus", "minus", "move-to", "move-away")  # without one, all is listed
 PLACE = ("offset", "after")  # where in the results a page begins
-NAMES = (TEXT, UPLOAD, *SEVERAL, *ONE, *FLAGS, *LABEL_NAMES)
+NAMES = (TEXT, UPLOAD, *PARTITION, *SEVERAL, *ONE, *FLAGS, *LABEL_NAMES)
+VERSION = "v"  # of a thumbnail
 PAGE_SIZE = 40
 MAX_PARAMETERS = 200
 MAX_LENGTH = 20_000  # letters of an address: browsers and servers end near there
@@ -85,6 +78,15 @@ class Address:
         return any(name in QUERY for name, _ in self.pairs)
 
     @property
+    def start(self) -> "Address":
+        """The page of all images of the same collection and tenant."""
+        return Address(tuple(pair for pair in self.pairs if pair[0] in PARTITION))
+
+    @property
+    def is_start(self) -> bool:
+        return self == self.start
+
+    @property
     def limit(self) -> str:
         return self.one("limit") or str(PAGE_SIZE)
 
@@ -94,7 +96,8 @@ class Address:
         >>> str(Address.parse("q=owl&limit=5&after=x").with_only("limit", "9"))
         'q=owl&limit=9'
         """
-        kept = tuple(pair for pair in self.pairs if pair[0] not in (name, *PLACE))
+        dropped = (name, *PLACE, *(("newest",) if name in QUERY else ()))  # only a listing has an order of its own
+        kept = tuple(pair for pair in self.pairs if pair[0] not in dropped)
         return Address((*kept, *((name, value) for value in values)))
 
     def without(self, name: str, value: str) -> "Address":
@@ -135,24 +138,28 @@ def make_image_path(id: str, address: Address) -> str:
     return make_path(address, f"/image/{quote(id, safe='')}")
 
 
+def make_thumbnail_path(id: str, version: str, address: Address) -> str:
+    """The address of a thumbnail. `version`: a digest of it, so that a browser may keep it for ever.
+
+    >>> make_thumbnail_path("0b7b", "12ab", Address.parse("q=owl&collection=Photo"))
+    '/thumb/0b7b?collection=Photo&v=12ab'
+    """
+    return make_path(Address((*address.start.pairs, (VERSION, version))), f"/thumb/{quote(id, safe='')}")
+
+
 def list_arguments(address: Address) -> list[str]:
-    """Return the arguments of `clip-search`; uploads have none. A page has its own number of images.
+    """Return the arguments of `clip-search`. A page has its own number of images.
 
     >>> list_arguments(Address.parse("q=-1+apple&dedupe=1&where=label%3Dfruit"))
     ['--where=label=fruit', '--limit=40', '--dedupe', '--', '-1 apple']
     """
-    listing = [] if address.has_query else ["--list"]
-    given = [f"--{name}={value}" for name in (*SEVERAL, *ONE) for value in choose_values(address, name)]
-    flags = [f"--{name}" for name in FLAGS if address.one(name)]
-    limit = [] if address.one("limit") else [f"--limit={PAGE_SIZE}"]
-    return [*listing, *given, *limit, *flags, *(["--", address.text] if address.text else [])]
+    limit = () if address.one("limit") else (("limit", str(PAGE_SIZE)),)
+    return list_options((*address.pairs, *limit))
 
 
-def choose_values(address: Address, name: str) -> tuple[str, ...]:
-    return address.all(name) if name in SEVERAL else address.all(name)[-1:]
-
-
-def format_command(address: Address, uploads: Iterable[str] = (), collection: str = IMAGE_COLLECTION) -> str:
+def format_command(
+    address: Address, uploads: Iterable[str] = (), collection: str = IMAGE_COLLECTION, tenant: str | None = None
+) -> str:
     """Return the command that prints the same, for a shell. `uploads`: the names of the files that were sent.
 
     >>> format_command(Address.parse("q=owl&where=label%3Dbirds"))
@@ -160,6 +167,7 @@ def format_command(address: Address, uploads: Iterable[str] = (), collection: st
     """
     words = [word for word in list_arguments(address) if word != "--" or address.text.startswith("-")]
     place = [] if collection == IMAGE_COLLECTION else [f"--collection={collection}"]
+    place += [f"--tenant={tenant}"] if tenant else []
     return shlex.join(["clip-search", *place, *(f"--image={name}" for name in uploads), *words])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import click
 from starlette.applications import Starlette
@@ -15,14 +16,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.gallery.address import BY_LABEL, UPLOAD, Address, format_command, make_path
+from clip_vectorizer.gallery.address import BY_LABEL, VERSION, Address, make_path
 from clip_vectorizer.gallery.chips import build_chips
+from clip_vectorizer.gallery.choices import Choices, build_choices, list_hidden_fields
 from clip_vectorizer.gallery.corrections import Nothing, correct, explain_nothing
 from clip_vectorizer.gallery.cuts import CutPages
 from clip_vectorizer.gallery.details import DetailsPages
 from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
+from clip_vectorizer.gallery.ingests import IngestLine, IngestPages
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
 from clip_vectorizer.gallery.pages import (
     FOREVER,
@@ -33,8 +36,10 @@ from clip_vectorizer.gallery.pages import (
     lines_response,
     picture_response,
 )
+from clip_vectorizer.gallery.saved import SavedLinks, SavedPages, read_links
 from clip_vectorizer.gallery.security import GalleryGuard
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
+from clip_vectorizer.query.cli.address_options import UPLOAD
 
 HERE = Path(__file__).parent
 COUNT_SECONDS = 0.5  # that a page waits for its filters; a script fetches those that take longer
@@ -69,6 +74,8 @@ def build_app(
             *ExplanationPages(gallery).routes,
             *ExportPages(gallery).routes,
             *CutPages(gallery).routes,
+            *SavedPages(gallery).routes,
+            *IngestPages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -90,7 +97,7 @@ class GalleryRoutes(GalleryPages):
         nothing = Nothing()
         try:
             address = Address.parse(request.url.query)
-            search = await self.gallery.connection.open()
+            search = await self.gallery.connection.open(address)
             found = await self.find(size_page(address), search)
             labelling = await LabelPages(self.gallery).read(address, found)
             nothing = await explain_nothing(address, found, search)
@@ -99,7 +106,6 @@ class GalleryRoutes(GalleryPages):
             problem, status = await self.describe(error)
             nothing = Nothing(correction=correct(request.url.query, error))
         shown = {
-            "address": address,
             "results": results,
             "labelling": labelling,
             "problem": problem,
@@ -108,33 +114,39 @@ class GalleryRoutes(GalleryPages):
         }
         fragment = request.headers.get(FRAGMENT)
         if fragment == "results":
-            return self.render("results.html", status, **shown)
+            return self.render("results.html", status, address, **shown)
         return self.render(
             "search.html",
             status,
+            address,
             **shown,
             facets=await self._read_facets(address, COUNT_SECONDS) if status in (200, 400) and not fragment else [],
+            choices=await self._list_choices(address) if status < 500 and not fragment else Choices(),
+            ingest=await IngestPages(self.gallery).read(address) if not fragment else IngestLine(),
+            saved=await read_links(self.gallery) if not fragment else SavedLinks(),
+            hidden_fields=list_hidden_fields(address),
             chips=build_chips(address, [(key, self.name_upload(key)) for key in address.uploads]),
             most_bytes=MAX_UPLOAD_BYTES,
-            collection=self.gallery.connection.collection,
-            command=format_command(
-                size_page(address), map(self.name_upload, address.uploads), self.gallery.connection.collection
-            ),
+            command=self.format_command(size_page(address)),
         )
 
     async def _read_facets(self, address: Address, patience_seconds: float | None = None) -> list[Facet] | None:
         """None while they are counted; empty where the filters themselves are wrong: the page has that sentence."""
         try:
-            search = await self.gallery.connection.open()
+            search = await self.gallery.connection.open(address)
             return await read_facets(address, search, self.gallery.counts, patience_seconds)
         except VectorizerError:
             return []
+
+    async def _list_choices(self, address: Address) -> Choices:
+        connection = self.gallery.connection
+        return build_choices(address, await connection.list_collections(), connection)
 
     async def show_json(self, request: Request) -> Response:
         """What `clip-search --json` prints for the same options: one object a line."""
         try:
             address = Address.parse(request.url.query)
-            search = await self.gallery.connection.open()
+            search = await self.gallery.connection.open(address)
             results = await self.find(address, search)
         except (VectorizerError, click.UsageError) as error:
             return await self.respond_in_json(error)
@@ -152,7 +164,7 @@ class GalleryRoutes(GalleryPages):
         is_script = bool(request.headers.get(FRAGMENT))
         try:
             name, data, place = await read_form(request)
-            search = await self.gallery.connection.open()
+            search = await self.gallery.connection.open(place)
             key = await self.gallery.uploads.add(name, data, search)
         except VectorizerError as error:
             return await (self.respond_in_json(error) if is_script else self.respond_to_error(error))
@@ -161,11 +173,12 @@ class GalleryRoutes(GalleryPages):
 
     async def show_thumbnail(self, request: Request) -> Response:
         try:
-            search = await self.gallery.connection.open()
+            address = read_partition(request)
+            search = await self.gallery.connection.open(address)
             data = await self.gallery.thumbnails.read(check_id(request.path_params["id"]), search)
         except VectorizerError as error:
             return await self.respond_in_text(error)
-        caching = FOREVER if request.query_params.get("v") else "private, no-cache"
+        caching = FOREVER if request.query_params.get(VERSION) else "private, no-cache"
         return picture_response(data, caching)
 
     async def show_upload(self, request: Request) -> Response:
@@ -178,7 +191,7 @@ class GalleryRoutes(GalleryPages):
     async def show_ready(self, _: Request) -> Response:
         """For probes: whether Weaviate and the sidecar respond; a collection may still be missing."""
         try:
-            await self.gallery.connection.open()
+            await self.gallery.connection.open(Address())
         except InputError as error:
             return PlainTextResponse(f"ready; {error}\n")
         except VectorizerError as error:
@@ -191,6 +204,11 @@ class GalleryRoutes(GalleryPages):
         if request.headers.get(FRAGMENT) and request.method != "GET":
             return JSONResponse({"error": problem}, 500)
         return self.render_problem(problem, 500)
+
+
+def read_partition(request: Request) -> Address:
+    """Return the collection and tenant that the address of a picture names. Raises InputError."""
+    return Address.parse(urlencode([pair for pair in request.query_params.multi_items() if pair[0] != VERSION]))
 
 
 async def read_form(request: Request) -> tuple[str, bytes, Address]:

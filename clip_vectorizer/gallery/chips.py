@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clip_vectorizer.errors import InputError
-from clip_vectorizer.gallery.address import TEXT, UPLOAD, Address, make_path
+from clip_vectorizer.gallery.address import Address, make_path
+from clip_vectorizer.query.cli.address_options import TEXT, UPLOAD
 from clip_vectorizer.query.search.query import parse_weighted_texts
 from clip_vectorizer.terminal import escape_line
 

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from clip_vectorizer.cli_common import Exclusion, ExitCodeCommand, Requirement
-from clip_vectorizer.common_options import SecretOption
-from clip_vectorizer.query.cli.connection import collection_options
+from clip_vectorizer.common_options import SecretOption, consistency_option, tenant_option
+from clip_vectorizer.defaults import IMAGE_COLLECTION
+from clip_vectorizer.query.cli.connection import service_options
 
 HELP = """Open a search page on a collection in the browser: type, drop a picture, filter, find more like one.
 
@@ -18,6 +19,7 @@ sent. Without JavaScript it works too.
 Examples:
   clip-gallery --open
   clip-gallery --collection Photo --port 9000 --root ~/Pictures
+  clip-gallery --collection Photo --collection Drawing
   CLIP_GALLERY_PASSWORD=secret clip-gallery --host 0.0.0.0
 
 \b
@@ -33,7 +35,17 @@ RULES = (
 
 
 @click.command("clip-gallery", cls=ExitCodeCommand, help=HELP, rules=RULES)
-@collection_options
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="NAME",
+    show_default=f"{IMAGE_COLLECTION}, and all others in the page",
+    help="Collection to open. Repeatable: the first one opens, and the page shows no others than these.",
+)
+@tenant_option
+@consistency_option
+@service_options
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -52,6 +64,14 @@ RULES = (
 )
 @click.option(
     "--write", is_flag=True, help="Let the page store labels with the images, as `clip-classify --save` does."
+)
+@click.option(
+    "--searches",
+    "searches_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_default="clip-vectorizer/searches.json in ~/.local/share or $XDG_DATA_HOME",
+    help="The file of saved searches; `clip-search --saved NAME` reads it too.",
 )
 @click.option(
     "--allowed-host",

@@ -7,11 +7,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.gallery.address import UPLOAD, Address, make_path
+from clip_vectorizer.gallery.address import Address, make_path
 from clip_vectorizer.gallery.forms import FormFields, read_fields
 from clip_vectorizer.gallery.originals import read_best_picture
 from clip_vectorizer.gallery.pages import FRAGMENT, GalleryPages, check_id
 from clip_vectorizer.query.choices import ALL_REGIONS
+from clip_vectorizer.query.cli.address_options import UPLOAD
 from clip_vectorizer.terminal import escape_line
 from clip_vectorizer.vectors import Box
 
@@ -20,7 +21,8 @@ WHOLE = 100.0  # a form has percent, which people can type
 
 
 class CutPages(GalleryPages):
-    """POST /cut with the fields id, x0, y0, x1, y1 in percent, and regions where regions are to be searched too."""
+    """POST /cut with the fields id, address (of its page), x0, y0, x1, y1 in percent, and regions where regions are to
+    be searched too."""
 
     @property
     def routes(self) -> list[Route]:
@@ -38,7 +40,8 @@ class CutPages(GalleryPages):
     async def read_path(self, fields: FormFields) -> str:
         """Cut, embed, and return the address of the search."""
         box = read_box(fields)
-        search = await self.gallery.connection.open()
+        start = Address.parse(fields.one("address")).start
+        search = await self.gallery.connection.open(start)
         image = await search.stored(check_id(fields.one("id")))
         data = await read_best_picture(image, self.gallery.root, search)
         if data is None:
@@ -47,7 +50,7 @@ class CutPages(GalleryPages):
             )
         key = await self.gallery.uploads.add_cut(f"part of {escape_line(image.path)}", data, box, search)
         regions = ((("regions", ALL_REGIONS),)) if fields.one("regions") else ()
-        return make_path(Address(((UPLOAD, key), *regions)))
+        return make_path(Address((*start.pairs, (UPLOAD, key), *regions)))
 
 
 def read_box(fields: FormFields) -> Box:

@@ -72,19 +72,19 @@ class DetailsPages(GalleryPages):
         return [Route("/image/{id}", self.show_details), Route("/full/{id}", self.show_full)]
 
     async def show_details(self, request: Request) -> Response:
+        address = Address()
         try:
-            id = check_id(request.path_params["id"])
             address = Address.parse(request.url.query)
-            details = await self.read_details(id, address, await self.gallery.connection.open())
+            id = check_id(request.path_params["id"])
+            details = await self.read_details(id, address, await self.gallery.connection.open(address))
         except VectorizerError as error:
-            return await self.respond_to_error(error, missing=True)
-        collection = self.gallery.connection.collection
-        return self.render("details.html", 200, address=address, details=details, collection=collection)
+            return await self.respond_to_error(error, missing=True, address=address)
+        return self.render("details.html", 200, address, details=details)
 
     async def read_details(self, id: str, address: Address, search: AsyncImageSearch) -> Details:
         """Raises InputError where there is no such image."""
         image = await search.stored(id, return_properties=list_properties(search), include_thumbnail=True)
-        self.gallery.thumbnails.keep([image])
+        self.gallery.thumbnails.keep([image], search)
         alike, copies, boxes, steps, has_original = await asyncio.gather(
             find_alike(image, search),
             find_copies(image, search),
@@ -92,7 +92,7 @@ class DetailsPages(GalleryPages):
             self.find_steps(id, address, search),
             self.has_original(image, search),
         )
-        self.gallery.thumbnails.keep([*alike, *copies])
+        self.gallery.thumbnails.keep([*alike, *copies], search)
         size = read_size(image.thumbnail)
         return Details(
             image=image,
@@ -104,7 +104,7 @@ class DetailsPages(GalleryPages):
             frames=draw_alike(boxes, size) if size else (),
             size=size or (1, 1),
             steps=steps,
-            picture=f"/full/{id}" if has_original else card.picture,
+            picture=make_path(address.start, f"/full/{id}") if has_original else card.picture,
             has_original=has_original,
         )
 
@@ -152,7 +152,7 @@ class DetailsPages(GalleryPages):
     async def show_full(self, request: Request) -> Response:
         """The file itself, of the folder of the command, or as the collection stores it."""
         try:
-            search = await self.gallery.connection.open()
+            search = await self.gallery.connection.open(Address.parse(request.url.query).start)
             image = await search.stored(check_id(request.path_params["id"]))
             data = await read_original(image, self.gallery.root, search)
         except VectorizerError as error:
@@ -252,6 +252,6 @@ def count_bits(hash: str, other: str | None) -> int:
 def build_cards(images: Sequence[Hit | StoredImage], address: Address) -> tuple[Card, ...]:
     """Cards whose links keep the filters of the search, and drop its place."""
     return tuple(
-        replace(build_card(each, Address()), like=make_path(make_like_address(each.path or each.id, address)))
+        replace(build_card(each, address.start), like=make_path(make_like_address(each.path or each.id, address)))
         for each in images
     )

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.gallery.address import Address, format_command
+from clip_vectorizer.gallery.address import Address
 from clip_vectorizer.gallery.labels import size_page
 from clip_vectorizer.gallery.pages import GalleryPages
 from clip_vectorizer.gallery.results import read_request
+from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.cli.search_actions import split_group_arguments
 from clip_vectorizer.query.cli.search_request import ListCommandRequest, SearchCommandRequest
 from clip_vectorizer.query.explain import Explanation
@@ -38,33 +39,33 @@ class ExplanationPages(GalleryPages):
         return [Route("/explain", self.show)]
 
     async def show(self, request: Request) -> Response:
+        address = Address()
         try:
             address = Address.parse(request.url.query)
+            search = await self.gallery.connection.open(address)
             sized = size_page(address)
-            asked = read_request(sized, self.gallery.uploads)
-            explanation = None if isinstance(asked, ListCommandRequest) else await self.explain(asked)
+            asked = read_request(sized, self.gallery.uploads, search)
+            explanation = None if isinstance(asked, ListCommandRequest) else await explain(asked, search)
         except (VectorizerError, click.UsageError) as error:
-            return await self.respond_to_error(error)
-        command = format_command(sized, map(self.name_upload, sized.uploads), self.gallery.connection.collection)
+            return await self.respond_to_error(error, address=address)
         return self.render(
             "explain.html",
             200,
-            address=address,
-            collection=self.gallery.connection.collection,
-            parts=[ExplanationPart("shell", "Shell", "", command), *list_parts(explanation)],
+            address,
+            parts=[ExplanationPart("shell", "Shell", "", self.format_command(sized)), *list_parts(explanation)],
             notes=(*explanation.steps, *explanation.notes) if explanation else (LISTING,),
             problem=NO_GRAPHQL if explanation and explanation.graphql is None else "",
         )
 
-    async def explain(self, request: SearchCommandRequest) -> Explanation:
-        search = await self.gallery.connection.open()
-        arguments = request.arguments.copy()
-        arguments["include_thumbnail"] = False  # most of a response's bytes, and no one reads base64
-        if request.group_by is None:
-            return await search.explain(request.query, **arguments)
-        groups, arguments = split_group_arguments(request)
-        arguments["include_thumbnail"] = False
-        return await search.explain_groups(request.query, request.group_by, request.per_group, groups, **arguments)
+
+async def explain(request: SearchCommandRequest, search: AsyncImageSearch) -> Explanation:
+    arguments = request.arguments.copy()
+    arguments["include_thumbnail"] = False  # most of a response's bytes, and no one reads base64
+    if request.group_by is None:
+        return await search.explain(request.query, **arguments)
+    groups, arguments = split_group_arguments(request)
+    arguments["include_thumbnail"] = False
+    return await search.explain_groups(request.query, request.group_by, request.per_group, groups, **arguments)
 
 
 def list_parts(explanation: Explanation | None) -> list[ExplanationPart]:

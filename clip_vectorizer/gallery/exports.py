@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from clip_vectorizer.counts import format_count
 from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.gallery.address import Address
 from clip_vectorizer.gallery.forms import FormFields, read_fields
 from clip_vectorizer.gallery.pages import LINES, GalleryPages, encode_line
 from clip_vectorizer.gallery.zip_files import ChosenNames, ZipStream
@@ -39,7 +40,7 @@ FILES = {
 
 
 class ExportPages(GalleryPages):
-    """POST /export with the fields id (repeated) and as."""
+    """POST /export with the fields id (repeated), as, and address: of the search that they were chosen in."""
 
     @property
     def routes(self) -> list[Route]:
@@ -50,15 +51,16 @@ class ExportPages(GalleryPages):
         try:
             fields = await read_fields(request)
             ids, kind = check_ids(fields.all("id")), check_kind(fields)
-            search = await self.gallery.connection.open()
+            address = Address.parse(fields.one("address"))
+            search = await self.gallery.connection.open(address)
             images = await start(search.stored_images(ids, include_thumbnail=kind in (THUMBNAILS, SHEET)))
         except VectorizerError as error:
             return await self.respond_to_error(error)
         file = FILES[kind]
         headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "Cache-Control": "no-store"}
-        return StreamingResponse(self.write(kind, ids, images), headers=headers, media_type=file.media_type)
+        return StreamingResponse(self.write(kind, ids, images, address), headers=headers, media_type=file.media_type)
 
-    def write(self, kind: str, ids: Sequence[str], images: AsyncIterator[StoredImage]) -> Chunks:
+    def write(self, kind: str, ids: Sequence[str], images: AsyncIterator[StoredImage], address: Address) -> Chunks:
         match kind:
             case "paths":
                 return write_paths(images)
@@ -66,7 +68,8 @@ class ExportPages(GalleryPages):
                 return write_rows(ids, images)
             case "thumbnails":
                 return write_zip(ids, images)
-        return write_sheet(images, f"{format_count(len(ids), 'image')} of {self.gallery.connection.collection}")
+        collection = self.gallery.connection.find_shown(address).collection
+        return write_sheet(images, f"{format_count(len(ids), 'image')} of {collection}")
 
 
 def check_ids(given: Sequence[str]) -> list[str]:

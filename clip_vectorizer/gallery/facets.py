@@ -25,7 +25,7 @@ MOST_VALUES = 200  # of a property; a page shows the first ones, and the rest on
 LONG_SECONDS = 0.2  # counts that took less are not kept: they are up to date
 REUSE_FACTOR = 10
 KEPT_COUNTS = 500
-CountKey = tuple[str, tuple[str, ...]]  # a property, and the filters
+CountKey = tuple[tuple[str, str | None], str, tuple[str, ...]]  # collection and tenant, a property, and the filters
 EQUAL = re.compile(r"\s*(\w+)\s*==?(?!=)(.*)", re.DOTALL)
 
 
@@ -59,7 +59,7 @@ class FacetCounts:
 
     def start(self, name: str, filters: Sequence[str], search: AsyncImageSearch) -> "asyncio.Task[list[ValueCount]]":
         """Return a task with the counts, which goes on when the page that began it ends."""
-        key = (name, tuple(filters))
+        key = (search.partition, name, tuple(filters))
         task = self._tasks.get(key)
         if task is None or (task.done() and time.monotonic() > self._fresh_until.get(key, 0)):
             task = asyncio.create_task(self._count(key, search))
@@ -72,7 +72,7 @@ class FacetCounts:
         return task
 
     async def _count(self, key: CountKey, search: AsyncImageSearch) -> list[ValueCount]:
-        name, filters = key
+        _, name, filters = key
         began = time.monotonic()
         found = await search.count_values(name, list(filters), MOST_VALUES)
         took = time.monotonic() - began

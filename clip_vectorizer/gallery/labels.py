@@ -71,7 +71,7 @@ class LabelPages(GalleryPages):
         if not address.all(LABELS):
             return Labelling()
         try:
-            found = await classify_cards(results.cards, address, await self.gallery.connection.open())
+            found = await classify_cards(results.cards, address, await self.gallery.connection.open(address))
         except VectorizerError as error:
             return Labelling(problem=(await self.describe(error))[0])
         names = [parse_label(entry)[0] for entry in read_labels(address)]
@@ -86,6 +86,7 @@ class LabelPages(GalleryPages):
 
     async def store(self, request: Request) -> Response:
         """Store the label of each image that the page shows."""
+        address = Address()
         try:
             fields = await read_fields(request)
             if not self.gallery.can_write:
@@ -93,15 +94,14 @@ class LabelPages(GalleryPages):
             address = Address.parse(fields.one("address"))
             found = await self.classify(address, save=True)
         except (VectorizerError, click.UsageError) as error:
-            return await self.respond_to_error(error)
+            return await self.respond_to_error(error, address=address)
         failed = [f"{escape_line(each.path)}: {each.error}" for each in found if each.error]
         stored = len(found) - len(failed)
-        collection = self.gallery.connection.collection
-        return self.render("stored.html", 200, address=address, stored=stored, failed=failed, collection=collection)
+        return self.render("stored.html", 200, address, stored=stored, failed=failed)
 
     async def classify(self, address: Address, save: bool = False) -> list[Classification]:
         """Repeat the search of the page, and label its images."""
-        search = await self.gallery.connection.open()
+        search = await self.gallery.connection.open(address)
         results = await self.find(size_page(address), search)
         return await classify_cards(results.cards, address, search, save)
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable, VectorizerError
-from clip_vectorizer.gallery.address import Address, make_path
+from clip_vectorizer.gallery.address import Address, format_command, make_path
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.facets import FacetCounts
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type
@@ -20,6 +20,7 @@ from clip_vectorizer.gallery.results import Results, find_results
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.display.tables import to_json_value
+from clip_vectorizer.query.saved_searches import SavedSearches
 from clip_vectorizer.query.search.stored_images import is_uuid
 
 FRAGMENT = "x-fragment"  # a header, so that no other site can ask for a fragment without our consent
@@ -38,6 +39,12 @@ class Gallery:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
     counts: FacetCounts = field(default_factory=FacetCounts)
+    ingests: Path | None = None  # the folder with the states of running ingests
+    searches: SavedSearches | None = None  # None: this gallery saves none
+
+    def __post_init__(self) -> None:
+        if self.searches is not None:
+            self.uploads = Uploads(self.searches.find_picture)
 
 
 class GalleryPages:
@@ -56,13 +63,15 @@ class GalleryPages:
         if isinstance(error, click.UsageError):
             return error.format_message(), 400
         if isinstance(error, Unreachable | Mismatch):
-            await self.gallery.connection.lose()
+            await self.gallery.connection.lose(error)
         return str(error), next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
 
-    async def respond_to_error(self, error: Exception, missing: bool = False) -> Response:
+    async def respond_to_error(
+        self, error: Exception, missing: bool = False, address: Address | None = None
+    ) -> Response:
         """Return a page with the sentence. `missing`: whether an InputError is about something that is not there."""
         problem, status = await self.describe(error)
-        return self.render_problem(problem, 404 if missing and isinstance(error, InputError) else status)
+        return self.render_problem(problem, 404 if missing and isinstance(error, InputError) else status, address)
 
     async def respond_in_json(self, error: Exception) -> Response:
         """Return the sentence for a script."""
@@ -80,13 +89,22 @@ class GalleryPages:
         except InputError:
             return "picture"
 
-    def render(self, template: str, status: int, **context: Any) -> Response:
-        text = open_templates().get_template(template).render(make_path=make_path, **context)
+    def format_command(self, address: Address) -> str:
+        """Return the command of a shell that prints what an address shows."""
+        shown = self.gallery.connection.find_shown(address)
+        return format_command(address, map(self.name_upload, address.uploads), shown.collection, shown.tenant)
+
+    def render(self, template: str, status: int, address: Address | None = None, **context: Any) -> Response:
+        """`address`: of the search that the page is about."""
+        shown = self.gallery.connection.find_shown(address or Address())
+        context |= {"address": address or Address(), "collection": shown.collection, "tenant": shown.tenant}
+        home = make_path(self.gallery.connection.make_address(shown))
+        text = open_templates().get_template(template).render(make_path=make_path, home=home, **context)
         headers = {"Cache-Control": "no-store", "Vary": FRAGMENT}
         return Response(text.encode("utf-8", "backslashreplace"), status, headers, "text/html; charset=utf-8")
 
-    def render_problem(self, problem: str, status: int) -> Response:
-        return self.render("problem.html", status, problem=problem, collection=self.gallery.connection.collection)
+    def render_problem(self, problem: str, status: int, address: Address | None = None) -> Response:
+        return self.render("problem.html", status, address, problem=problem)
 
 
 @cache

@@ -18,33 +18,36 @@ MAX_FILE_BYTES = 50 * 1024 * 1024
 # By the first bytes of a file. Never SVG or HTML, which may have scripts.
 MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF8": "image/gif"}
 LONGEST_START = 16
+ThumbnailKey = tuple[tuple[str, str | None], str]  # collection and tenant, and the id: both may have the same ids
 
 
 class Thumbnails:
     """The thumbnails of the last hits, in memory: a search brings them with it, and the page asks for them next."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[ThumbnailKey, bytes] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, images: Iterable[Hit | StoredImage]) -> None:
+    def keep(self, images: Iterable[Hit | StoredImage], search: AsyncImageSearch) -> None:
+        """`search`: that found them."""
         for image in images:
             if image.thumbnail:
-                self._put(image.id, image.thumbnail)
+                self._put((search.partition, image.id), image.thumbnail)
 
     async def read(self, id: str, search: AsyncImageSearch) -> bytes | None:
         """Return the JPEG file, None for an image without one. Raises InputError where there is no such image."""
-        if id not in self._kept:
+        key = search.partition, id
+        if key not in self._kept:
             image = await search.stored(id, include_thumbnail=True)
             if image.thumbnail is None:
                 return None
-            self._put(id, image.thumbnail)
-        self._kept.move_to_end(id)
-        return self._kept[id]
+            self._put(key, image.thumbnail)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
-    def _put(self, id: str, data: bytes) -> None:
-        self._bytes += len(data) - len(self._kept.pop(id, b""))
-        self._kept[id] = data
+    def _put(self, key: ThumbnailKey, data: bytes) -> None:
+        self._bytes += len(data) - len(self._kept.pop(key, b""))
+        self._kept[key] = data
         while self._bytes > KEPT_BYTES:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= len(dropped)

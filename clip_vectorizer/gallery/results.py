@@ -5,11 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clip_vectorizer.gallery.address import LABEL_NAMES, PAGE_SIZE, Address, make_image_path, make_path, read_values
+from clip_vectorizer.gallery.address import (
+    LABEL_NAMES,
+    PAGE_SIZE,
+    Address,
+    make_image_path,
+    make_path,
+    make_thumbnail_path,
+    read_values,
+)
 from clip_vectorizer.gallery.chips import weigh_picture
 from clip_vectorizer.gallery.pictures import Thumbnails, digest, read_size
 from clip_vectorizer.gallery.uploads import Uploads
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
+from clip_vectorizer.query.cli.address_options import PARTITION
 from clip_vectorizer.query.cli.search_actions import LIST_COLUMNS, hit_fields, split_group_arguments, stored_fields
 from clip_vectorizer.query.cli.search_request import (
     ListCommandRequest,
@@ -22,6 +31,7 @@ from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.search.query import Query, StoredPart
 from clip_vectorizer.terminal import escape_line
 
+MOST_NEWEST = 400  # images of a page with the newest
 LAST_OFFSET = 10_000  # Weaviate returns no more
 ENDS_EARLY = ("min-similarity", "auto-limit", "dedupe", "captions", "regions")  # options that leave images out
 
@@ -72,7 +82,7 @@ class Results:
 
 async def find_results(address: Address, search: AsyncImageSearch, uploads: Uploads, thumbnails: Thumbnails) -> Results:
     """Run the search of an address. Raises click.UsageError, InputError, Unreachable, ... as `clip-search` does."""
-    request = read_request(address, uploads)
+    request = read_request(address, uploads, search)
     if isinstance(request, ListCommandRequest):
         return await list_images(address, request, search, thumbnails)
     if request.group_by is not None:
@@ -80,9 +90,11 @@ async def find_results(address: Address, search: AsyncImageSearch, uploads: Uplo
     return await find_hits(address, request, search, thumbnails)
 
 
-def read_request(address: Address, uploads: Uploads) -> SearchCommandRequest | ListCommandRequest:
-    """Raises click.UsageError, InputError."""
-    parts = [Query.vector(uploads.find(key).vector) for key in address.uploads]
+def read_request(
+    address: Address, uploads: Uploads, search: AsyncImageSearch
+) -> SearchCommandRequest | ListCommandRequest:
+    """Raises click.UsageError, InputError, Mismatch for a picture that another model embedded."""
+    parts = [Query.vector(uploads.find_vector(key, search)) for key in address.uploads]
     request = build_request(read_values(address), parts)
     assert not isinstance(request, StringSearchRequest), "no parameter of an address begins such a run"
     return request
@@ -92,6 +104,8 @@ async def list_images(
     address: Address, request: ListCommandRequest, search: AsyncImageSearch, thumbnails: Thumbnails
 ) -> Results:
     size = request.limit or PAGE_SIZE
+    if request.newest:
+        return await list_newest(address, request, search, thumbnails, size)
     images: list[StoredImage] = []
     async for image in search.iterate(
         after=request.after,
@@ -104,11 +118,37 @@ async def list_images(
         if len(images) > size:
             break
     page, more = images[:size], len(images) > size
-    thumbnails.keep(page)
+    following = make_path(address.at("after", page[-1].id)) if more else ""
+    return await show_listing(page, following, address, request, search, thumbnails)
+
+
+async def list_newest(
+    address: Address, request: ListCommandRequest, search: AsyncImageSearch, thumbnails: Thumbnails, size: int
+) -> Results:
+    """The next page is a longer one: what is newest changes meanwhile, so there is no place to go on from."""
+    images = await search.newest(
+        size + 1,
+        filters=request.filters or None,
+        return_properties=request.fields.properties,
+        include_thumbnail=True,
+    )
+    more = len(images) > size and size < MOST_NEWEST
+    following = make_path(address.with_only("limit", str(size + PAGE_SIZE))) if more else ""
+    return await show_listing(images[:size], following, address, request, search, thumbnails)
+
+
+async def show_listing(
+    page: Sequence[StoredImage],
+    following: str,
+    address: Address,
+    request: ListCommandRequest,
+    search: AsyncImageSearch,
+    thumbnails: Thumbnails,
+) -> Results:
+    thumbnails.keep(page, search)
     fields = replace(request.fields, thumbnail=False)
     rows = tuple({name: getattr(each, name) for name in LIST_COLUMNS} | stored_fields(each, fields) for each in page)
     cards = tuple(build_card(each, address) for each in page)
-    following = make_path(address.at("after", page[-1].id)) if more else ""
     return Results((Section("", cards),), rows, following, await search.count(request.filters or None))
 
 
@@ -124,7 +164,7 @@ async def find_hits(
         count_hits(address, request, search),
     )
     page = hits[:limit]
-    thumbnails.keep(page)
+    thumbnails.keep(page, search)
     following = make_path(address.at("offset", str(offset + limit))) if len(hits) > limit else ""
     section = Section("", tuple(build_card(hit, address) for hit in page))
     total = total if following else offset + len(page)
@@ -152,7 +192,7 @@ async def find_groups(
         **{**arguments, "include_thumbnail": True},  # type: ignore[arg-type]
     )
     for group in groups:
-        thumbnails.keep(group.hits)
+        thumbnails.keep(group.hits, search)
     sections = tuple(
         Section(escape_line(group.name) or "(none)", tuple(build_card(hit, address) for hit in group.hits))
         for group in groups
@@ -178,7 +218,7 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
         label=escape_line(image.label),
         caption=escape_line(image.caption),
         alt=escape_line(image.caption or image.label or image.path),
-        picture=f"/thumb/{image.id}?v={version}" if version else "",
+        picture=make_thumbnail_path(image.id, version, address) if version else "",
         similarity=hit.similarity if hit else None,
         copies=tuple(map(escape_line, hit.copies)) if hit else (),
         details=make_image_path(image.id, address),
@@ -192,5 +232,5 @@ def build_card(image: Hit | StoredImage, address: Address) -> Card:
 
 def make_like_address(key: str, address: Address) -> Address:
     """The search for images like one, with the filters of this page and without its query."""
-    kept = tuple(pair for pair in address.pairs if pair[0] in ("where", "limit", "dedupe", *LABEL_NAMES))
+    kept = tuple(pair for pair in address.pairs if pair[0] in (*PARTITION, "where", "limit", "dedupe", *LABEL_NAMES))
     return Address((("like", key), *kept))

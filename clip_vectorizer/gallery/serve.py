@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import webbrowser
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.ingest_state import find_state_folder
 from clip_vectorizer.query.display.tables import prepare_streams
 
 MAX_HEAD_BYTES = 2**20  # of a request: 10,000 Chinese letters are 90,000 bytes, and the page explains what is too long
@@ -29,10 +31,17 @@ def run(values: Mapping[str, Any]) -> None:
         from clip_vectorizer.gallery.connection import GalleryConnection
         from clip_vectorizer.gallery.pages import Gallery
         from clip_vectorizer.gallery.shutdown import run_until_signal
+        from clip_vectorizer.query.cli.saved import open_saved
     except ModuleNotFoundError as error:
         raise SettingsError(f"the gallery needs {error.name}; run `{EXTRA}`") from error
     app = build_app(
-        Gallery(GalleryConnection(values), values["root"], values["write"]),
+        Gallery(
+            GalleryConnection(values),
+            values["root"],
+            values["write"],
+            ingests=find_state_folder(os.environ),
+            searches=open_saved(values["searches_file"]),
+        ),
         list_names(values),
         values["password"],
         not is_local(values["host"]),

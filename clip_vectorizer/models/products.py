@@ -133,8 +133,8 @@ def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:
 def multiply_int8(whole_mk: Tensor, weight: Tensor, scales_n: Tensor, zeros_n: Tensor) -> Tensor:
     """Return (M, N) float32: the integer product, each column times its scale. Writes into `whole_mk`.
 
-    oneDNN gets unsigned rows. Without AMX the weights that torch packs fit no others: it (3.13) then falls back to plain
-    C++, which takes seconds for a product.
+    oneDNN gets unsigned rows. Without AMX the weights that torch packs fit no others: it (3.13) then falls back to
+    plain C++, which takes seconds for a product.
     """
     ops: Any = torch.ops.onednn
     result: Tensor = ops.qlinear_pointwise.default(

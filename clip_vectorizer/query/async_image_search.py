@@ -196,6 +196,19 @@ class AsyncImageSearch:
             for image in await self._run(self._searches.stored_page(page, listing)):
                 yield image
 
+    async def newest(
+        self,
+        limit: int = 10,
+        *,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> list[StoredImage]:
+        """Return the images that were stored last, newest first: see ImageSearch.newest."""
+        searches = self._searches
+        return await self._run(searches.newest(limit, filters, return_properties, include_vector, include_thumbnail))
+
     async def explain_nothing(self, filters: FilterInput) -> str:
         """Return which value of the filters no image has: see ImageSearch.explain_nothing."""
         return await self._run(self._searches.explain_nothing(filters))
@@ -276,6 +289,12 @@ class AsyncImageSearch:
     def properties(self) -> Mapping[str, DataType]:
         """The properties of the collection, with Weaviate's types."""
         return self._searches.target.properties
+
+    @property
+    def partition(self) -> tuple[str, str | None]:
+        """The collection and the tenant that are searched."""
+        target = self._searches.target
+        return target.collection, target.tenant
 
     @property
     def _searches(self) -> Searches:

@@ -311,6 +311,24 @@ class ImageSearch:
         for page in split_ids(ids, listing):
             yield from self._run(self.searches.stored_page(page, listing))
 
+    def newest(
+        self,
+        limit: int = 10,
+        *,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+    ) -> list[StoredImage]:
+        """Return the images that were stored last, newest first.
+
+            for image in search.newest(5, filters="label=fruit"):
+                print(image.path)
+
+        Raises InputError for a bad filter, a property that does not exist, and a limit that is none.
+        """
+        return self._run(self.searches.newest(limit, filters, return_properties, include_vector, include_thumbnail))
+
     def explain_nothing(self, filters: FilterInput) -> str:
         """Return which value of the filters no image has, with those there are; "" where each has some.
 

@@ -13,27 +13,41 @@ from starlette.testclient import TestClient
 from clip_vectorizer.gallery.app import build_app
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.pages import Gallery
+from clip_vectorizer.query.saved_searches import SavedSearches
 from tests.stack.support import Stack
 
 Answer = Any  # httpx's or httpx2's Response, as Starlette has it
 
 
+class GalleryClient(TestClient):
+    gallery: Gallery
+
+
 @contextmanager
 def open_pages(
-    stack: Stack, collection: str, root: Path | None = None, can_write: bool = False
-) -> Iterator[TestClient]:
+    stack: Stack,
+    collection: str,
+    root: Path | None = None,
+    can_write: bool = False,
+    tenant: str | None = None,
+    searches: Path | None = None,
+) -> Iterator[GalleryClient]:
+    """`collection`: also several, with spaces between them, and "" for those that the server has."""
     values = {
-        "collection": collection,
+        "collections": collection.split(),
         "weaviate_url": stack.weaviate_url,
         "weaviate_grpc_port": stack.grpc_port,
         "weaviate_api_key": stack.api_key,
         "vectorizer_url": stack.vectorizer_url,
         "vectorizer_api_key": None,
-        "tenant": None,
+        "tenant": tenant,
         "consistency": None,
     }
-    gallery = Gallery(GalleryConnection(values), root, can_write)
-    with TestClient(build_app(gallery), base_url="http://localhost") as client:
+    gallery = Gallery(
+        GalleryConnection(values), root, can_write, searches=SavedSearches(searches) if searches else None
+    )
+    with GalleryClient(build_app(gallery), base_url="http://localhost") as client:
+        client.gallery = gallery
         yield client
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,13 @@ import numpy as np
 from PIL import Image
 from weaviate.classes.config import DataType
 
+from clip_vectorizer.gallery.address import Address
 from clip_vectorizer.gallery.app import build_app
+from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.pages import Gallery
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
+from clip_vectorizer.query.image_collections import ListedCollection
+from tests.query.fakes import INFO
 
 LOCAL = "http://localhost:8091"
 ID = "0b7b1e5a-5d3a-4a6e-9a3e-0123456789ab"
@@ -34,6 +38,7 @@ class FakeImages:
         self.thumbnail, self.path, self.breaks, self.found = thumbnail or encode("JPEG"), path, breaks, count
         self.properties = {"path": DataType.TEXT, "label": DataType.TEXT}
         self.embedded = 0
+        self.info, self.partition = INFO, ("Image", None)
 
     async def find(self, *_: object, **__: object) -> list[Hit]:
         self._break()
@@ -70,24 +75,18 @@ class FakeImages:
         return StoredImage(self.path, ID, "fruit", "a red apple", thumbnail=self.thumbnail)
 
 
-class FakeConnection:
-    """Obeys GalleryConnection."""
-
-    collection = "Image"
-    weaviate_url = "http://localhost:8080"
+class FakeConnection(GalleryConnection):
+    """Opens FakeImages for every address."""
 
     def __init__(self, images: FakeImages) -> None:
+        super().__init__({"collections": (), "tenant": None, "weaviate_url": "http://localhost:8080"})
         self.images = images
 
-    async def open(self) -> Any:
+    async def open(self, address: Address) -> Any:
         return self.images
 
-    async def watch(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return await work
-
-    async def lose(self) -> None: ...
-
-    async def close(self) -> None: ...
+    async def list_collections(self) -> tuple[ListedCollection, ...]:
+        return (ListedCollection("Image", "fake"),)
 
 
 def request(
@@ -103,7 +102,7 @@ def request(
     **more: Any,
 ) -> httpx.Response:
     """The answer of a new gallery. `more`: as httpx has them."""
-    gallery = Gallery(FakeConnection(images or FakeImages()), root)  # type: ignore[arg-type]
+    gallery = Gallery(FakeConnection(images or FakeImages()), root)
 
     async def answer() -> httpx.Response:
         async with open_client(gallery, allowed_hosts, password, by_number) as client:
@@ -124,7 +123,7 @@ def send_picture(data: bytes, name: str = "apple.png", **more: Any) -> httpx.Res
 
 def send_and_show(data: bytes) -> httpx.Response:
     """Send a picture, and return what the same gallery shows of it."""
-    gallery = Gallery(FakeConnection(FakeImages()))  # type: ignore[arg-type]
+    gallery = Gallery(FakeConnection(FakeImages()))
 
     async def answer() -> httpx.Response:
         async with open_client(gallery) as client:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -55,7 +56,7 @@ def test_a_form_without_a_picture_is_refused_with_a_sentence(body: bytes, kind: 
 
 
 def test_more_pictures_at_once_than_are_read_are_refused_for_now() -> None:
-    gallery = Gallery(FakeConnection(SlowImages()))  # type: ignore[arg-type]
+    gallery = Gallery(FakeConnection(SlowImages()))
 
     async def send_all() -> list[httpx.Response]:
         async with open_client(gallery) as client:
@@ -79,3 +80,23 @@ class SlowImages(FakeImages):
     async def embed(self, *arguments: object, **more: object) -> object:
         await asyncio.sleep(0.2)
         return await super().embed(*arguments, **more)
+
+
+def test_a_picture_is_not_compared_with_vectors_of_another_model() -> None:
+    """The sidecar may be another one since: the picture must be sent again, and then counts."""
+    images = FakeImages()
+    gallery = Gallery(FakeConnection(images))
+
+    async def search_before_and_after() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+        async with open_client(gallery) as client:
+            sent = await client.post("/image", files={"image": ("a.png", encode())}, headers=SCRIPT)
+            before = await client.get(sent.json()["path"])
+            images.info = replace(images.info, model="other", revision="0123")
+            refused = await client.get(sent.json()["path"])
+            await client.post("/image", files={"image": ("a.png", encode())}, headers=SCRIPT)
+            return before, refused, await client.get(sent.json()["path"])
+
+    before, refused, again = asyncio.run(search_before_and_after())
+    assert (before.status_code, refused.status_code, again.status_code) == (200, 409, 200)
+    assert "send the picture" in refused.text and "other (revision 0123" in refused.text
+    assert images.embedded == 2

@@ -19,7 +19,11 @@ pytestmark = pytest.mark.stack
 SECTIONS = [page("README.md").section("Search"), page("docs/search.md")]
 COMMANDS = list(dict.fromkeys(line for section in SECTIONS for line in section.commands("clip-search")))
 [PYTHON] = page("docs/search.md").blocks("python")
-HELPED = [line.strip() for line in HELP.splitlines() if line.startswith("  clip-search") and "--regions" not in line]
+HELPED = [
+    line.strip()
+    for line in HELP.splitlines()
+    if line.startswith("  clip-search") and not {"--regions", "--saved"} & set(line.split())
+]
 # What the first of the results must be; the others only have to find something.
 FIRST = {
     'clip-search "a red apple"': "fruit/red-apple.png",

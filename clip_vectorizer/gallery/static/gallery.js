@@ -1,9 +1,11 @@
 // The page works without this file, which adds: searches without a reload, an endless list, pictures that are dropped or
 // pasted, the keyboard, a selection. Each is a module; the address stays the whole state.
+import { watchIngest } from "./ingest.js";
 import { watchKeys } from "./keys.js";
 import { watchOptions } from "./options.js";
 import { takePictures } from "./pictures.js";
 import { readForm, savePlace, showMore, start, visit } from "./results.js";
+import { watchSaving } from "./saved.js";
 import { watchSelection } from "./selection.js";
 import { isSearch } from "./state.js";
 
@@ -31,4 +33,6 @@ watchSelection();
 watchKeys();
 watchOptions(form);
 takePictures();
+watchSaving();
+watchIngest();
 start();

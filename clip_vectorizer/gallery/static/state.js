@@ -6,10 +6,11 @@ export function makePath(fields) {
   return kept.size ? `/?${kept}` : "/";
 }
 
-// Whether a link leads to a search of this page.
+// Whether a link leads to a search of this page. Another collection or tenant is another page.
 export function isSearch(href, base) {
-  const url = new URL(href, base);
-  return url.origin === new URL(base).origin && url.pathname === "/" && !url.hash;
+  const [url, here] = [new URL(href, base), new URL(base)];
+  const isSame = (name) => (url.searchParams.get(name) || "") === (here.searchParams.get(name) || "");
+  return url.origin === here.origin && url.pathname === "/" && !url.hash && ["collection", "tenant"].every(isSame);
 }
 
 // Where a key leads from card `index`. `sizes`: cards in each section, each of which begins a row of its own.

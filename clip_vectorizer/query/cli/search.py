@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,15 @@ from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.query.choices import ALL_REGIONS, CORNER_MARK, FORCE, PROPERTY_MARK
 from clip_vectorizer.query.cli.connection import collection_options
 
+if TYPE_CHECKING:
+    from clip_vectorizer.query.saved_searches import SavedSearch
+
+# What may be given beside --saved: how results are printed, how many, and the servers.
+TAKES = (
+    *("--limit", "--json", "-0", "--html", "--explain", "--property", "--vectors", "--thumbnails", "--no-thumbnails"),
+    *("--consistency", *WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
+)
+
 HELP = """Find the images nearest to TEXT, to an image, or to a sum of several; best first.
 
 \b
@@ -42,6 +51,7 @@ Examples:
   clip-search music --captions 0.5 --min-similarity 0.2 --property filename
   clip-search "a red apple" --explain
   clip-search --list --where label=fruit
+  clip-search --saved "red fruit" --json
   clip-search guitar -0 | (cd examples/images && xargs -0 ls -l)
 
 In TEXT, + and - with spaces around them add and subtract; 2*stripes counts twice. Similarity is the cosine: between a
@@ -166,7 +176,18 @@ search_options = combine_options(
             help="Show thumbnails.",
         ),
         grouped_option(MODES, "--list", "list_all", is_flag=True, help="All images, or those that match --where."),
+        grouped_option(MODES, "--newest", is_flag=True, help="With --list: those that were stored last, newest first."),
         grouped_option(MODES, "--after", metavar="ID", help="With --list: continue after this image."),
+        grouped_option(MODES, "--saved", metavar="NAME", help="A search that was saved in the page of clip-gallery."),
+        grouped_option(
+            MODES,
+            "--searches",
+            "searches_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            show_default="clip-vectorizer/searches.json in ~/.local/share or $XDG_DATA_HOME",
+            help="With --saved: the file with the saved searches.",
+        ),
         grouped_option(
             MODES,
             "--similar-strings",
@@ -216,12 +237,14 @@ RULES = (
     CommandMode(
         "--list",
         (
-            *("--where", "--limit", "--after", "--json", "-0", "--property", "--vectors", "--thumbnails"),
+            *("--where", "--limit", "--newest", "--after", "--json", "-0", "--property", "--vectors", "--thumbnails"),
             *("--no-thumbnails", "--collection", "--tenant", "--consistency", *WEAVIATE_OPTIONS, *VECTORIZER_OPTIONS),
         ),
         "it lists images without a search",
     ),
     SpecialCase("--thumbnails", prints_no_thumbnails, "works with --list only in JSON; add --json, or remove it"),
+    CommandMode("--saved", ("--searches", *TAKES), "the saved search has a query, filters and a collection of its own"),
+    Requirement("--searches", ("--saved",)),
     Requirement("--similar-strings", ("TEXT",), "it compares strings with TEXT"),
     CommandMode(
         "--similar-strings",
@@ -240,6 +263,8 @@ RULES = (
     Requirement("--captions", ("TEXT", "--plus"), "captions are searched by words"),
     Requirement("--per-group", ("--group-by",)),
     Requirement("--after", ("--list",)),
+    Requirement("--newest", ("--list",)),
+    Exclusion("--newest", ("--after",), "only the order of all images goes on after one of them"),
     Exclusion("--json", ("-0", "--html", "--explain"), "a run has one output"),
     Exclusion("-0", ("--html", "--explain"), "a run has one output"),
     Exclusion("--html", ("--explain",), "a run has one output"),
@@ -261,4 +286,13 @@ RULES = (
 def main(**values: Any) -> None:
     from clip_vectorizer.query.cli.search_actions import run  # imports weaviate-client, which takes a second
 
-    run(values)
+    run(*expand(values))
+
+
+def expand(values: Values) -> "tuple[Values, SavedSearch | None]":
+    """Return the parameters with a saved search in place of --saved, and that search."""
+    if values["saved"] is None:
+        return values, None
+    from clip_vectorizer.query.cli.saved import expand_saved  # imports numpy
+
+    return expand_saved(values, main.params, TAKES, lambda words: main.make_context("clip-search", words).params)

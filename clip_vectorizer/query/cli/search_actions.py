@@ -3,7 +3,7 @@
 import base64
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from rich.text import Text
 
 from clip_vectorizer.counts import format_count
 from clip_vectorizer.database.connection import connect_weaviate
-from clip_vectorizer.defaults import STDIN
-from clip_vectorizer.errors import InputError
+from clip_vectorizer.defaults import MAX_RESULTS, STDIN
+from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.near_strings import SimilarString, similar_strings
 from clip_vectorizer.query.choices import PROPERTY_MARK
 from clip_vectorizer.query.cli.connection import open_search
+from clip_vectorizer.query.cli.saved import list_left_out
 from clip_vectorizer.query.cli.search_request import (
     STDOUT,
     HitFields,
@@ -44,7 +45,9 @@ from clip_vectorizer.query.explain import Explanation
 from clip_vectorizer.query.hits import Group, Hit, StoredImage
 from clip_vectorizer.query.image_search import ImageSearch
 from clip_vectorizer.query.property_values import list_property_values
+from clip_vectorizer.query.saved_searches import SavedSearch, build_picture_mismatch
 from clip_vectorizer.query.search.arguments import SearchArguments
+from clip_vectorizer.query.search.query import Query
 from clip_vectorizer.terminal import escape_line
 
 HIT_FIELDS = ("path", "similarity", "distance", "id", "label", "caption")
@@ -54,10 +57,13 @@ NO_VALUE = "(none)"  # name of the group of images without the property
 NUL = b"\0"
 
 
-def run(values: Mapping[str, Any]) -> None:
-    """`values`: the command's parameters. Raises what connecting and searching raise."""
+def run(values: Mapping[str, Any], saved: SavedSearch | None = None) -> None:
+    """`values`: the command's parameters; `saved`: the search that they were read from.
+
+    Raises what connecting and searching raise.
+    """
     prepare_streams()
-    match build_request(values):
+    match build_saved_request(values, saved) if saved else build_request(values):
         case StringSearchRequest() as request:
             compare_strings(request, values)
         case ListCommandRequest() as request:
@@ -65,11 +71,29 @@ def run(values: Mapping[str, Any]) -> None:
                 list_images(images, request)
         case SearchCommandRequest() as request:
             with open_search(values) as images:
+                check_pictures(saved, images)
                 if request.explain:
                     print_output(str(explain(images, request)))
                     return
                 sections = search(images, request)
             show(sections, request, values["collection"])
+
+
+def build_saved_request(
+    values: Mapping[str, Any], saved: SavedSearch
+) -> SearchCommandRequest | ListCommandRequest | StringSearchRequest:
+    """The pictures that were sent to the page are parts of the query."""
+    if names := list_left_out(saved):
+        click.echo(f"without {', '.join(names)} of the saved search, which only the page has", err=True)
+    request = build_request(values, [Query.vector(each.vector) for each in saved.pictures])
+    return replace(request, title=saved.name) if isinstance(request, SearchCommandRequest) else request
+
+
+def check_pictures(saved: SavedSearch | None, images: ImageSearch) -> None:
+    """Raises Mismatch for a saved picture that another model embedded."""
+    for each in saved.pictures if saved else ():
+        if not each.model.agrees_with(images.info):
+            raise Mismatch(build_picture_mismatch(each.name, each.model, images.info))
 
 
 def search(images: ImageSearch, request: SearchCommandRequest) -> list[Group]:
@@ -96,14 +120,17 @@ def split_group_arguments(request: SearchCommandRequest) -> tuple[int, SearchArg
 def list_images(images: ImageSearch, request: ListCommandRequest) -> None:
     """JSON lines and paths are printed as they come."""
     fields = request.fields
-    every = images.iterate(
-        after=request.after,
-        filters=request.filters or None,
-        return_properties=fields.properties,
-        include_vector=fields.vector,
-        include_thumbnail=fields.thumbnail,
-    )
-    listed = islice(every, request.limit)
+    wanted: dict[str, Any] = {
+        "filters": request.filters or None,
+        "return_properties": fields.properties,
+        "include_vector": fields.vector,
+        "include_thumbnail": fields.thumbnail,
+    }
+    listed: Iterable[StoredImage]
+    if request.newest:
+        listed = images.newest(request.limit or MAX_RESULTS, **wanted)
+    else:
+        listed = islice(images.iterate(after=request.after, **wanted), request.limit)
     if request.as_json:
         show_list_as_json(listed, fields)
     elif request.nul:

@@ -82,6 +82,7 @@ class ListCommandRequest:
     fields: HitFields
     as_json: bool
     nul: bool
+    newest: bool = False  # those that were stored last
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,13 @@ def build_request(
     if values["list_all"]:
         fields = build_hit_fields(values)
         return ListCommandRequest(
-            values["where"], values["after"], values["limit"], fields, values["as_json"], values["nul"]
+            values["where"],
+            values["after"],
+            values["limit"],
+            fields,
+            values["as_json"],
+            values["nul"],
+            values["newest"],
         )
     return SearchCommandRequest(
         query=parse_query(values, more),

@@ -120,6 +120,20 @@ def fetch_stored_page(ids: Sequence[str], listing: CollectionListing) -> SearchF
     return [listing.read_image(found[id]) for id in ids if id in found]
 
 
+def fetch_newest(count: int, listing: CollectionListing) -> SearchFlow[list[StoredImage]]:
+    """Return the images that were stored last, newest first. Weaviate looks at each image for it."""
+    found: list[WeaviateObject] = []
+    while len(found) < count:
+        limit = min(listing.size, count - len(found))
+        arguments = {**listing.call(None).arguments, "limit": limit, "offset": len(found), "filters": listing.filters}
+        newest = {"sort": Sort.by_creation_time(ascending=False)}
+        objects: list[WeaviateObject] = (yield WeaviateCall("fetch_objects", arguments | newest)).objects
+        found += objects
+        if len(objects) < limit:
+            break
+    return [listing.read_image(each) for each in found]
+
+
 def fetch_stored_image(key: str, listing: CollectionListing) -> SearchFlow[StoredImage]:
     """Return one image, by its path or its id. Raises InputError where there is none."""
     arguments = build_stored_images_call([key], listing.target).arguments

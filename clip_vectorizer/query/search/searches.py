@@ -32,7 +32,12 @@ from clip_vectorizer.query.search.calls import (
     record_steps,
 )
 from clip_vectorizer.query.search.counting import ValueCount, count_images, count_values
-from clip_vectorizer.query.search.listing import CollectionListing, fetch_stored_image, fetch_stored_page
+from clip_vectorizer.query.search.listing import (
+    CollectionListing,
+    fetch_newest,
+    fetch_stored_image,
+    fetch_stored_page,
+)
 from clip_vectorizer.query.search.plan import check_no_texts, compute_query_vector, plan_search
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
@@ -146,6 +151,20 @@ class Searches:
 
     def count(self, filters: FilterInput) -> SearchFlow[int]:
         return (yield from count_images(self.target, filters))
+
+    def newest(
+        self,
+        limit: int,
+        filters: FilterInput,
+        return_properties: Iterable[str],
+        include_vector: bool,
+        include_thumbnail: bool,
+    ) -> SearchFlow[list[StoredImage]]:
+        """Return the images that were stored last. Raises InputError for a limit below 1."""
+        if limit < 1:
+            raise InputError(f"limit={limit}: expected at least 1 image")
+        listing = self.listing(filters, return_properties, include_vector, include_thumbnail)
+        return (yield from fetch_newest(limit, listing))
 
     def stored_page(self, ids: Sequence[str], listing: CollectionListing) -> SearchFlow[list[StoredImage]]:
         return (yield from fetch_stored_page(ids, listing))
