@@ -1,4 +1,4 @@
-"""What a long list costs the browser: memory of the process that shows it, and the longest task that a person waits for.
+"""What a long list costs the browser: memory of the process that shows it, and its longest task.
 
 A round is a new browser: what one list leaves behind is not counted for the next.
 """
@@ -53,7 +53,10 @@ class LongList:
 
 
 def measure_list(url: str, cards: int) -> LongList:
-    """Scroll to the end until `cards` are there, and back, window by window. Raises RuntimeError where they do not come."""
+    """Scroll to the end until `cards` are there, and back, window by window.
+
+    Raises RuntimeError where they do not come.
+    """
     with open_chromium() as browser:
         page = browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
         empty = read_renderer_bytes()
@@ -63,16 +66,25 @@ def measure_list(url: str, cards: int) -> LongList:
         page.evaluate(WATCH_TASKS)
         shown, seconds = scroll_list(page, cards)
         tasks = [float(each) for each in page.evaluate("() => longTasks")]
-        memory = [each / MEGABYTE for each in (empty, first, read_renderer_bytes())]
-        return LongList(shown, *memory, read_heap(page), max(tasks, default=0.0), seconds)
+        memory = read_renderer_bytes()
+        return LongList(
+            shown,
+            empty / MEGABYTE,
+            first / MEGABYTE,
+            memory / MEGABYTE,
+            read_heap(page),
+            max(tasks, default=0),
+            seconds,
+        )
 
 
 def measure_processor(url: str, cards: int) -> float:
-    """Milliseconds of processor time of the longest task: what others do on the machine counts less than in its duration."""
+    """Return the processor time of the longest task, in milliseconds: other programs count less in it."""
     with open_chromium() as browser:
         page = open_page(browser, url)
         events = trace(browser, lambda: scroll_list(page, cards))
-    return max(each["tdur"] for each in events if is_task(each, find_page_threads(events))) / 1e3
+    threads = find_page_threads(events)
+    return max(float(each["tdur"]) for each in events if is_task(each, threads)) / 1e3
 
 
 def scroll_list(page: Page, cards: int) -> tuple[int, float]:
@@ -105,7 +117,7 @@ def trace(browser: Browser, act: Callable[[], object]) -> list[Mapping[str, Any]
     """Return what Chromium notes of its tasks meanwhile."""
     session, events, ended = browser.new_browser_cdp_session(), list[Mapping[str, Any]](), list[object]()
     session.on("Tracing.dataCollected", lambda found: events.extend(found["value"]))
-    session.on("Tracing.tracingComplete", ended.append)
+    session.on("Tracing.tracingComplete", lambda found: ended.append(found))
     session.send("Tracing.start", {"traceConfig": {"includedCategories": ["toplevel"], "excludedCategories": ["*"]}})
     act()
     session.send("Tracing.end")
