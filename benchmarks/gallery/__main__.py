@@ -68,14 +68,17 @@ def main(images: int, searches: int, cards: int, data: Path | None, json_file: P
         measure_encoder(report, stack, texts[searches : searches + 10])
         measure_counts(report, gallery.url)
         measure_sizes(report, gallery.url)
-        browser = opened.enter_context(open_chromium())
-        page = open_page(browser, gallery.url)
-        time_searches(page, texts[-5:])  # what is read and compiled once
-        add_times(report, "search to painted first row", time_searches(page, texts[:searches]), "<= 300")
-        page.context.close()
-        browser.close()
+        measure_searches(report, gallery.url, texts[:searches], texts[-5:])
         measure_long_list(report, gallery.url, cards)
     report.write(json_file)
+
+
+def measure_searches(report: Report, url: str, texts: list[str], first: list[str]) -> None:
+    """`first`: texts that are searched before, for what is read and compiled once."""
+    with open_chromium() as browser:
+        page = open_page(browser, url)
+        time_searches(page, first)
+        add_times(report, "search to painted first row", time_searches(page, texts), "<= 300")
 
 
 def measure_long_list(report: Report, url: str, cards: int) -> None:
