@@ -20,7 +20,8 @@ import numpy as np
 import clip_vectorizer.gallery
 from benchmarks.chromium import open_chromium
 from benchmarks.common import Figure, Report, Spread, add_json_option
-from benchmarks.gallery.browser import open_page, scroll_list, time_searches
+from benchmarks.gallery.browser import open_page, time_searches
+from benchmarks.gallery.long_list import measure_list, measure_processor
 from benchmarks.gallery.stored import EXAMPLES, fill_collection
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query.evaluation.dataset import list_folder_images
@@ -31,6 +32,7 @@ from ingest.embedded import LocalStack
 CLAIM = "clip-gallery in Chromium, on a collection of synthesised images"
 STATIC = Path(clip_vectorizer.gallery.__file__).parent / "static"
 TIMEOUT_SECONDS = 120.0
+ROUNDS = 3  # of the long list
 
 
 @click.command()
@@ -67,17 +69,33 @@ def main(images: int, searches: int, cards: int, data: Path | None, json_file: P
         measure_encoder(report, stack, texts[searches : searches + 10])
         measure_counts(report, gallery.url)
         measure_sizes(report, gallery.url)
-        browser = opened.enter_context(open_chromium())
-        page = open_page(browser, gallery.url)
-        time_searches(page, texts[-5:])  # what is read and compiled once
-        add_times(report, "search to painted first row", time_searches(page, texts[:searches]), "<= 300")
-        page.context.close()
-        found = scroll_list(open_page(browser, gallery.url), cards)
-        report.add(value(f"{found.cards:,} cards, memory of the page's process", "MB", found.megabytes, "<= 300"))
-        report.add(value(f"{found.cards:,} cards, memory of its JavaScript", "MB", found.heap_megabytes))
-        report.add(value(f"{found.cards:,} cards, longest task", "ms", found.longest_task_ms, "<= 100"))
-        report.add(value(f"{found.cards:,} cards, until all were there", "s", found.seconds))
+        measure_searches(report, gallery.url, texts[:searches], texts[-5:])
+        measure_long_list(report, gallery.url, cards)
     report.write(json_file)
+
+
+def measure_searches(report: Report, url: str, texts: list[str], first: list[str]) -> None:
+    """`first`: texts that are searched before, for what is read and compiled once."""
+    with open_chromium() as browser:
+        page = open_page(browser, url)
+        time_searches(page, first)
+        add_times(report, "search to painted first row", time_searches(page, texts), "<= 300")
+
+
+def measure_long_list(report: Report, url: str, cards: int) -> None:
+    """Medians of new browsers."""
+    found = [measure_list(url, cards) for _ in range(ROUNDS)]
+    report.add(values("empty page, memory of its process", "MB", [each.empty_megabytes for each in found]))
+    report.add(values("first page, memory of its process", "MB", [each.first_megabytes for each in found]))
+    name = f"{found[0].cards:,} cards"
+    report.add(values(f"{name}, memory of the page's process", "MB", [each.megabytes for each in found], "<= 300"))
+    report.add(values(f"{name}, memory of its JavaScript", "MB", [each.heap_megabytes for each in found]))
+    report.add(values(f"{name}, longest task", "ms", [each.longest_task_ms for each in found], "<= 100"))
+    processor = [measure_processor(url, cards) for _ in range(ROUNDS)]
+    report.add(values(f"{name}, processor time of the longest task", "ms", processor))
+    report.add(values(f"{name}, until all were there", "s", [each.seconds for each in found]))
+    load = os.getloadavg()[1]
+    report.note(f"load of the machine at the end, of five minutes: {load:.1f} on {os.cpu_count()} cores")
 
 
 def measure_encoder(report: Report, stack: LocalStack, texts: list[str]) -> None:
@@ -117,7 +135,11 @@ def add_times(report: Report, what: str, milliseconds: list[float], wanted: str 
 
 
 def value(what: str, unit: str, measured: float, wanted: str = "") -> Figure:
-    return Figure(what, unit, None, Spread.of([measured]), None, target=wanted)
+    return values(what, unit, [measured], wanted)
+
+
+def values(what: str, unit: str, measured: list[float], wanted: str = "") -> Figure:
+    return Figure(what, unit, None, Spread.of(measured), None, target=wanted)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,13 @@ PASTE = """
 (transfer) => document.body.dispatchEvent(
   new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}))
 """
+MORE_HAS_COME = """
+(status) => document.querySelector("#status").innerText !== status || !document.querySelector("#more")
+"""
 # The cards that are in the page: [place in the list, id or path].
 PLACES = """
-(what) => [...document.querySelectorAll("#results .card")].map((card) => [Number(card.ariaPosInSet), card.dataset[what]])
+(what) => [...document.querySelectorAll("#results .card")].map(
+  (card) => [Number(card.ariaPosInSet), card.dataset[what]])
 """
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
@@ -148,10 +152,7 @@ class Visitor:
         while self.page.locator("#more").count():
             status = self.page.locator("#status").inner_text()
             self.page.mouse.wheel(0, STEP_PIXELS)
-            self.page.wait_for_function(
-                "(status) => document.querySelector('#status').innerText !== status || !document.querySelector('#more')",
-                arg=status,
-            )
+            self.page.wait_for_function(MORE_HAS_COME, arg=status)
 
     def read_list(self, what: str = "id") -> list[str]:
         """Scroll from the top through all cards that are loaded, and return their ids or paths in order.

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from clip_vectorizer.query.cli.search import main as search_command
 from tests.gallery.browsing import Visitor, has_loaded
@@ -108,7 +108,7 @@ def test_more_like_this_leaves_the_image_itself_out(visit: Visit) -> None:
     expect(visitor.first).not_to_have_attribute("data-path", key)
     assert parse_qs(urlsplit(visitor.page.url).query)["like"] == [key]
     assert key not in visitor.paths
-    expect_labels(visitor, "animals"), "the filter stays"
+    expect_labels(visitor, "animals")  # the filter stays
 
 
 def test_a_link_shows_the_same_to_another_person(visit: Visit) -> None:
@@ -151,6 +151,30 @@ def test_the_next_page_forward_is_there_again_after_back(visit: Visit) -> None:
     visitor.page.go_forward()
     expect(visitor.first).to_have_attribute("data-path", "musical instruments/guitar.png")
     expect(visitor.page.locator("#q")).to_have_value("guitar")
+
+
+def test_the_address_changes_with_the_results_and_not_before(visit: Visit) -> None:
+    visitor = visit("/?q=red+apple")
+    page, held = visitor.page, list[Route]()
+    page.route(re.compile(r"/\?q=guitar"), lambda route: held.append(route))
+    page.fill("#q", "guitar")
+    page.press("#q", "Enter")
+    expect(page.locator("#status")).to_have_text("Searching …")
+    assert "red+apple" in page.url and visitor.paths[0] == "fruit/red-apple.png"
+    held[0].continue_()
+    page.wait_for_url(re.compile("q=guitar"))
+    assert visitor.paths[0] == "musical instruments/guitar.png"
+    page.go_back()
+    expect(visitor.first).to_have_attribute("data-path", "fruit/red-apple.png")
+
+
+@pytest.mark.parametrize("words", ["guitar", "horse + 2*"], ids=["found", "refused"])
+def test_the_sentence_of_a_refused_picture_goes_with_the_next_search(visit: Visit, words: str) -> None:
+    visitor = visit("/", failures=True)
+    visitor.drop("notes.txt", b"no picture", "text/plain")
+    expect(visitor.page.locator(".refused")).to_contain_text("is no picture")
+    visitor.search(words)
+    expect(visitor.page.locator(".refused")).to_be_hidden()
 
 
 def test_the_counts_of_filters_are_those_of_the_database(visit: Visit, stack: Stack, examples: str) -> None:

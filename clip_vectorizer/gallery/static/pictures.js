@@ -1,6 +1,6 @@
 // A picture that is chosen, dropped or pasted becomes a part of the search, with what is typed.
 import { checkSize, findPicture } from "./state.js";
-import { onCards, readForm, visit } from "./results.js";
+import { onEnter, readForm, visit } from "./results.js";
 
 const form = document.querySelector("#drop");
 const input = form.querySelector("input[type=file]");
@@ -23,7 +23,7 @@ export function takePictures() {
   });
   document.addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dropping"));
   document.addEventListener("drop", drop);
-  onCards((_, fresh) => fresh && show(""));
+  onEnter(() => show(""));
 }
 
 const hasPicture = (data) => data.types.includes("Files") || data.types.includes("text/html");

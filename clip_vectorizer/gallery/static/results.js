@@ -8,12 +8,14 @@ const AWAY = "The gallery does not answer: it may have ended, or the network is 
 const form = document.querySelector("#search");
 const page = document.querySelector("#page");
 const listeners = []; // called with new cards, and whether they replace all others
+const entered = []; // called before another search is shown, or why it failed
 let turn = new AbortController(); // of the last visit: the next one aborts all that it began
 let busy = false; // whether a search or another page is in flight
 let known = new Set(); // ids on the page
 let address = location.pathname + location.search;
 
 export const onCards = (listener) => listeners.push(listener);
+export const onEnter = (listener) => entered.push(listener);
 export const readForm = () => makePath([...new FormData(form)]);
 
 // Open the search of `path`. `kept`: the place to return to; `focus`: "cards" or "chips", where the key or click was.
@@ -49,6 +51,7 @@ function enter(path, kept) {
     history.pushState(null, "", path);
   }
   address = path;
+  for (const listener of entered) listener();
 }
 
 function end() {
