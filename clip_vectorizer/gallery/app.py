@@ -24,6 +24,7 @@ from clip_vectorizer.gallery.explanations import ExplanationPages
 from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
+from clip_vectorizer.gallery.map_pages import MapPages
 from clip_vectorizer.gallery.pages import (
     FOREVER,
     FRAGMENT,
@@ -34,6 +35,7 @@ from clip_vectorizer.gallery.pages import (
     picture_response,
 )
 from clip_vectorizer.gallery.security import GalleryGuard
+from clip_vectorizer.gallery.timeline import TimelinePages, list_time_properties
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 
 HERE = Path(__file__).parent
@@ -68,6 +70,8 @@ def build_app(
             *ExplanationPages(gallery).routes,
             *ExportPages(gallery).routes,
             *CutPages(gallery).routes,
+            *MapPages(gallery).routes,
+            *TimelinePages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -86,10 +90,11 @@ class GalleryRoutes(GalleryPages):
         With the header X-Fragment: results, only these; with search, all but the filters, which take counting.
         """
         address, results, labelling, problem, status = Address(), None, Labelling(), "", 200
-        nothing = Nothing()
+        nothing, has_times = Nothing(), False
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open()
+            has_times = bool(list_time_properties(search))
             found = await self.find(size_page(address), search)
             labelling = await LabelPages(self.gallery).read(address, found)
             nothing = await explain_nothing(address, found, search)
@@ -104,6 +109,7 @@ class GalleryRoutes(GalleryPages):
             "problem": problem,
             "nothing": nothing,
             "can_write": self.gallery.can_write,
+            "has_times": has_times,
         }
         fragment = request.headers.get(FRAGMENT)
         if fragment == "results":
