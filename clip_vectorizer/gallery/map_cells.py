@@ -13,7 +13,7 @@ from clip_vectorizer.gallery.map_store import COLOURS, MapLayout
 COLUMNS, ROWS = 8, 6
 WIDTH, HEIGHT = 400, 300  # of the drawing of all points, its own units
 PALETTE = 8  # colours; other values share one more
-MOSTLY = 0.5  # share of a cell from which a value names it
+MOSTLY = 0.5  # share of a cell above which a value names it
 
 Indices = npt.NDArray[np.intp]
 
@@ -75,7 +75,7 @@ def build_cell(layout: MapLayout, own: Indices, column: int, row: int, box: MapB
     distances = (((layout.places_n2[own] - centre) / (box.x1 - box.x0, box.y1 - box.y0)) ** 2).sum(axis=1)
     values = Counter(value for index in own if (value := layout.images[index].values.get(colour, "")))
     value, count = values.most_common(1)[0] if values else ("", 0)
-    mostly = value if count >= MOSTLY * len(own) else ""
+    mostly = value if count > MOSTLY * len(own) else ""
     return MapCell(column, row, box, len(own), int(own[distances.argmin()]), mostly)
 
 

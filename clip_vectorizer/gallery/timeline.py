@@ -46,6 +46,7 @@ class Timeline:
 
     name: str
     period: str  # the chosen year, month or day, "" for all
+    within: str  # the year or month whose parts are the bars, in words, "" for all years
     bars: tuple[TimeBar, ...]
     unit: str  # what a bar is: year, month, day
     steps: tuple[tuple[str, str], ...]  # the periods around it, from all years on: title and address
@@ -126,6 +127,7 @@ async def read_timeline(name: str, address: Address, search: AsyncImageSearch) -
     return Timeline(
         name=name,
         period=period,
+        within=format_period(choose_within(period)) if period else "",
         bars=build_bars(counts, name, period, address),
         unit=("year", "month", "day")[len(choose_within(period).split("-")) if period else 0],
         steps=tuple(list_steps(name, period, address)),

@@ -4,6 +4,8 @@ An id is made from the path by a hash (UUID version 5), so that the lowest ones 
 and times. Objects of other programs may have ids in the order of their making; of these, the sample has the oldest.
 """
 
+from typing import Any
+
 from weaviate.classes.query import Sort
 
 from clip_vectorizer.defaults import MAX_RESULTS
@@ -24,6 +26,6 @@ def fetch_sample_ids(listing: CollectionListing, limit: int) -> SearchFlow[list[
 
     Without a filter, its own cursor has this order, and reads no more images than it returns.
     """
-    arguments = {"filters": listing.filters, "sort": Sort.by_id(), "limit": limit, "return_properties": []}
-    answer = yield WeaviateCall("fetch_objects", arguments)
+    order: dict[str, Any] = {"sort": Sort.by_id(), "limit": limit, "return_properties": []}
+    answer = yield WeaviateCall("fetch_objects", {"filters": listing.filters, **order})
     return [str(each.uuid) for each in answer.objects]
