@@ -13,11 +13,11 @@ from weaviate.classes.config import DataType
 
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.gallery.address import PLACE, Address, make_path
-from clip_vectorizer.gallery.facets import list_chosen_values, list_other_filters
+from clip_vectorizer.gallery.facets import FacetCounts, list_chosen_values, list_other_filters
 from clip_vectorizer.gallery.pages import GalleryPages, lines_response
 from clip_vectorizer.gallery.results import Results
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
-from clip_vectorizer.query.search.counting import ValueCount
+from clip_vectorizer.query.search.counting import MAX_PERIODS, ValueCount
 
 FIRST_CHOICE = "taken_at"  # of several properties with times
 BY = "by"  # a parameter of this page: the property
@@ -52,7 +52,7 @@ class Timeline:
     steps: tuple[tuple[str, str], ...]  # the periods around it, from all years on: title and address
     counted: int  # images of all bars
     total: int  # images that match the other filters
-    without: int  # of these without a time
+    without: int  # of these without a time, where all years are shown
     without_path: str
     earlier: int  # images before the first bar
     earlier_path: str
@@ -72,7 +72,7 @@ class TimelinePages(GalleryPages):
             name, address = read_timeline_address(request)
             search = await self.gallery.connection.open()
             timeline, results = await asyncio.gather(
-                self.gallery.connection.watch(read_timeline(name, address, search)),
+                self.gallery.connection.watch(read_timeline(name, address, search, self.gallery.counts)),
                 self.find_some(address, search),
             )
         except (VectorizerError, click.UsageError) as error:
@@ -95,8 +95,8 @@ class TimelinePages(GalleryPages):
             name, address = read_timeline_address(request)
             search = await self.gallery.connection.open()
             name = choose_property(name, search)
-            others = list_other_filters(address, name)
-            counts = await search.count_times(name, others, choose_within(choose_period(address, name)))
+            others, within = list_other_filters(address, name), choose_within(choose_period(address, name))
+            counts = await self.gallery.counts.start(name, others, search, within)
         except (VectorizerError, click.UsageError) as error:
             return await self.respond_in_json(error)
         return lines_response([{"period": each.value, "count": each.count} for each in counts])
@@ -111,19 +111,19 @@ def read_timeline_address(request: Request) -> tuple[str, Address]:
     return name, Address(tuple(pair for pair in address.pairs if pair[0] not in PLACE))
 
 
-async def read_timeline(name: str, address: Address, search: AsyncImageSearch) -> Timeline:
-    """Count. Raises InputError where no property has times, and for a bad filter."""
+async def read_timeline(name: str, address: Address, search: AsyncImageSearch, kept: FacetCounts) -> Timeline:
+    """Count. Images without a time are what is left: to look for them, Weaviate would read every time there is.
+
+    Raises InputError where no property has times, and for a bad filter.
+    """
     name = choose_property(name, search)
     period = choose_period(address, name)
     others = list_other_filters(address, name)
-    counts, total, without = await asyncio.gather(
-        search.count_times(name, others, choose_within(period)),
-        search.count(others),
-        search.count([*others, f"!{name}?"]),
-    )
+    counts, total = await asyncio.gather(kept.start(name, others, search, choose_within(period)), search.count(others))
     counted = sum(each.count for each in counts)
     first = counts[0].value if counts else ""
-    earlier = total - without - counted if not choose_within(period) else 0
+    earlier = await search.count([*others, f"{name}<{first}"]) if not period and len(counts) == MAX_PERIODS else 0
+    without = 0 if period else max(total - counted - earlier, 0)
     return Timeline(
         name=name,
         period=period,
@@ -135,7 +135,7 @@ async def read_timeline(name: str, address: Address, search: AsyncImageSearch) -
         total=total,
         without=without,
         without_path=make_path(add_filters(address, name, f"!{name}?")),
-        earlier=max(earlier, 0),
+        earlier=earlier,
         earlier_path=link(address, name, *([f"{name}<{first}"] if first else [])),
         names=tuple((each, each == name, link_property(address, each)) for each in list_time_properties(search)),
         takes_back=make_path(add_filters(address, name)),
