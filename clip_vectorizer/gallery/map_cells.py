@@ -13,6 +13,7 @@ from clip_vectorizer.gallery.map_store import COLOURS, MapLayout
 COLUMNS, ROWS = 8, 6
 WIDTH, HEIGHT = 400, 300  # of the drawing of all points, its own units
 PALETTE = 8  # colours; other values share one more
+TURNS = 8  # in which the colours are drawn
 MOSTLY = 0.5  # share of a cell above which a value names it
 
 Indices = npt.NDArray[np.intp]
@@ -32,12 +33,15 @@ class MapCell:
 
 @dataclass(frozen=True, slots=True)
 class PointColour:
-    """A value, and the points that have it: in a path's own letters, one dot each."""
+    """A value, and the images that have it."""
 
     value: str  # "" of images without one
-    count: int
-    path: str
-    is_rest: bool = False  # all values beyond the palette
+    indices: Indices
+    kind: str  # the class of its style: c0 .. c7, cr of all other values, cn of images without one
+
+    @property
+    def count(self) -> int:
+        return len(self.indices)
 
 
 def find_inside(layout: MapLayout, box: MapBox) -> Indices:
@@ -97,20 +101,31 @@ def colour_points(layout: MapLayout, name: str) -> list[PointColour]:
     of_value: dict[str, list[int]] = {}
     for index, value in enumerate(values):
         of_value.setdefault(value, []).append(index)
-    colours = [draw_colour(layout, value, of_value[value]) for value in named[:PALETTE]]
+    colours = [
+        PointColour(value, np.array(of_value[value]), f"c{place}") for place, value in enumerate(named[:PALETTE])
+    ]
     rest = [index for value in named[PALETTE:] for index in of_value[value]]
     if rest:
-        colours.append(draw_colour(layout, f"{len(named) - PALETTE} others", rest, is_rest=True))
+        colours.append(PointColour(f"{len(named) - PALETTE} others", np.array(rest), "cr"))
     if "" in of_value:
-        colours.append(draw_colour(layout, "", of_value[""]))
+        colours.append(PointColour("", np.array(of_value[""]), "cn"))
     return colours
 
 
-def draw_colour(layout: MapLayout, value: str, indices: Sequence[int], is_rest: bool = False) -> PointColour:
-    return PointColour(value, len(indices), "".join(draw_points(layout.places_n2[list(indices)])), is_rest)
+def draw_points(layout: MapLayout, colours: Sequence[PointColour]) -> list[tuple[str, str]]:
+    """Return the lines of an SVG: class and path, whose dots are the images. Colours take turns, so that none of them
+    hides all others where points are dense.
+    """
+    lines = []
+    for turn in range(TURNS):
+        for each in reversed(colours):
+            places = layout.places_n2[each.indices[turn::TURNS]]
+            if len(places):
+                lines.append((each.kind, "".join(draw_dots(places))))
+    return lines
 
 
-def draw_points(places_n2: npt.NDArray[np.float64]) -> Iterator[str]:
+def draw_dots(places_n2: npt.NDArray[np.float64]) -> Iterator[str]:
     """Yield one dot for each place, equal ones once."""
     scaled = np.round(places_n2 * (WIDTH, HEIGHT)).astype(int)
     for x, y in np.unique(scaled, axis=0).tolist():

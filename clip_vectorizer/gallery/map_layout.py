@@ -6,6 +6,7 @@ N images · D dimensions
 import asyncio
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -85,11 +86,11 @@ def turn_axes(axes_d2: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return axes_d2 * np.where(furthest < 0, -1.0, 1.0)
 
 
-def check_method(method: str) -> None:
-    """Raises InputError for one that does not exist, and for UMAP without its extra."""
+def check_method(method: str, find: Callable[[str], object] = find_spec) -> None:
+    """Raises InputError for one that does not exist, and for UMAP without its extra. `find`: None for no such module."""
     if method not in METHODS:
         raise InputError(f"layout={method}: expected pca or umap")
-    if method == UMAP and find_spec("umap") is None:
+    if method == UMAP and find("umap") is None:
         raise InputError(f"the layout umap needs umap-learn, which is not installed; run `{EXTRA}`, or use layout=pca")
 
 
@@ -103,7 +104,7 @@ async def project_by_umap(vectors_nd: Vectors) -> npt.NDArray[np.float64]:
     np.save(data, vectors_nd.astype(np.float32), allow_pickle=False)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "clip_vectorizer.gallery.umap_process", stdin=pipe, stdout=pipe, stderr=pipe
+        sys.executable, "-P", "-m", "clip_vectorizer.gallery.umap_process", stdin=pipe, stdout=pipe, stderr=pipe
     )
     try:
         out, errors = await process.communicate(data.getvalue())

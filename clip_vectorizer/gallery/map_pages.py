@@ -22,6 +22,7 @@ from clip_vectorizer.gallery.map_cells import (
     MapCell,
     PointColour,
     colour_points,
+    draw_points,
     find_inside,
     list_colours,
     part,
@@ -41,6 +42,7 @@ WAIT_SECONDS = 60.0  # of a program
 PATIENCE_SECONDS = 1.0  # that a page waits for its map; then it shows "computing", and comes again
 REFRESH_SECONDS = "2"
 FEW = 40  # images that are also shown one by one
+DENSE = 1_000  # points from which they are drawn smaller
 LIKE = 5  # images in the middle, whose like a link looks for
 OF_PLACE = ("group-by", "per-group", "offset", "after")  # of a search, not of its hits
 TITLES = {"pca": "PCA", "umap": "UMAP"}
@@ -74,6 +76,7 @@ class ColourLine:
     title: str
     count: int
     path: str
+    kind: str  # the class of its colour
 
 
 class MapPages(GalleryPages):
@@ -127,7 +130,8 @@ class MapPages(GalleryPages):
             "columns": COLUMNS,
             "inside": len(inside),
             "cards": [build_map_card(address, cards[index]) for index in few.tolist() if index in cards],
-            "points": points,
+            "points": draw_points(layout, points),
+            "is_dense": len(layout.images) > DENSE,
             "legend": [build_line(address, colour, each) for each in points],
             "rings": [(round(x * WIDTH), round(y * HEIGHT)) for x, y in mark.places],
             "mark": mark,
@@ -243,11 +247,11 @@ def build_map_card(address: MapAddress, image: StoredImage) -> Card:
 
 
 def build_line(address: MapAddress, colour: str, points: PointColour) -> ColourLine:
-    if not points.value or points.is_rest:
+    if points.kind in ("cr", "cn"):
         title = points.value or (f"no {FACETS[colour].lower()}" if colour else "images")
-        return ColourLine(title, points.count, "")
+        return ColourLine(title, points.count, "", points.kind)
     filters = (*list_other_filters(address.search, colour), f"{colour}={quote_value(points.value)}")
-    return ColourLine(escape_line(points.value), points.count, str(address.narrowed(filters)))
+    return ColourLine(escape_line(points.value), points.count, str(address.narrowed(filters)), points.kind)
 
 
 def list_steps(address: MapAddress) -> list[tuple[str, str]]:

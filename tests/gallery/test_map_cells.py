@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_vectorizer.gallery.map_address import MapBox
-from clip_vectorizer.gallery.map_cells import COLUMNS, PALETTE, ROWS, colour_points, find_inside, list_colours, part
+from clip_vectorizer.gallery.map_cells import (
+    COLUMNS,
+    PALETTE,
+    ROWS,
+    PointColour,
+    colour_points,
+    draw_points,
+    find_inside,
+    list_colours,
+    part,
+)
 from clip_vectorizer.gallery.map_store import MapLayout, MappedImage
 
 
@@ -49,7 +59,8 @@ def test_colours_count_every_image_once_the_most_frequent_first() -> None:
     assert sum(each.count for each in points) == 500
     named = [each.count for each in points[:PALETTE]]
     assert named == sorted(named, reverse=True)
-    assert points[PALETTE].is_rest and points[PALETTE].value == "13 others" and points[-1].value == ""
+    assert (points[PALETTE].kind, points[PALETTE].value, points[-1].value) == ("cr", "13 others", "")
+    assert sorted(index for each in points for index in each.indices) == list(range(500))
     assert list_colours(layout) == ["label"]
     assert list_colours(make_layout(0, 4, labels=1)) == ["label"], "one value, and images without it"
 
@@ -57,5 +68,6 @@ def test_colours_count_every_image_once_the_most_frequent_first() -> None:
 def test_equal_places_are_drawn_once() -> None:
     places = np.array([[0.5, 0.5], [0.5, 0.5], [0.0, 1.0]])
     images = tuple(MappedImage(str(at), "", "", {}) for at in range(3))
-    [points] = colour_points(MapLayout(images, places, 3), "label")
-    assert points.path == "M0 300h0M200 150h0" and points.count == 3
+    layout = MapLayout(images, places, 3)
+    first, *others = draw_points(layout, [PointColour("fruit", np.repeat([0, 1, 2], 8), "c0")])
+    assert first == ("c0", "M0 300h0M200 150h0") and set(others) == {first}

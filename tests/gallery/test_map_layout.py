@@ -92,3 +92,9 @@ def test_umap_places_few_images_too(count: int) -> None:
 def test_another_layout_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputError, match="expected pca or umap"):
         check_method("tsne")
+
+
+def test_umap_without_its_extra_names_the_line_that_installs_it() -> None:
+    with pytest.raises(InputError, match=r"pip install 'clip-vectorizer\[gallery,map\]'"):
+        check_method("umap", lambda name: None)
+    check_method("pca", lambda name: None)
