@@ -87,7 +87,7 @@ def turn_axes(axes_d2: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def check_method(method: str, find: Callable[[str], object] = find_spec) -> None:
-    """Raises InputError for one that does not exist, and for UMAP without its extra. `find`: None for no such module."""
+    """Raises InputError for one that does not exist, and for UMAP without its extra. `find`: None for no module."""
     if method not in METHODS:
         raise InputError(f"layout={method}: expected pca or umap")
     if method == UMAP and find("umap") is None:
