@@ -28,7 +28,7 @@ from clip_vectorizer.gallery.map_cells import (
     part,
 )
 from clip_vectorizer.gallery.map_layout import METHODS, Places
-from clip_vectorizer.gallery.map_store import MapLayout, MapLayouts, compute_layout
+from clip_vectorizer.gallery.map_store import COLOURS, SAMPLE, MapLayout, MapLayouts, compute_layout
 from clip_vectorizer.gallery.pages import GalleryPages, lines_response
 from clip_vectorizer.gallery.pictures import digest
 from clip_vectorizer.gallery.results import Card, build_card, read_request
@@ -104,6 +104,7 @@ class MapPages(GalleryPages):
             layout=layout,
             computing=computing,
             total=total,
+            sample=min(total, SAMPLE),
             filters=[(escape_line(each), remove_filter(address, each)) for each in address.filters],
             methods=[(TITLES[each], each == address.layout, str(address.laid_out_by(each))) for each in METHODS],
             **shown,
@@ -210,9 +211,9 @@ async def read_layout(
 
 def choose_colour(name: str, colours: Sequence[str]) -> str:
     """Return the property that colours the points, "" where none has several values. Raises InputError."""
-    if name and name not in FACETS:
-        near = suggest(name, colours)
-        raise InputError(f"colour={name}: {near or ''}choose one of {', '.join(colours) or 'none'}, or remove it", near)
+    if name and name not in COLOURS:
+        near = suggest(name, COLOURS)
+        raise InputError(f"colour={name}: {near or ''}choose one of {', '.join(COLOURS)}, or remove it", near)
     return name if name in colours else next(iter(colours), "")
 
 

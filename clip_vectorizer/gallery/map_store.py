@@ -108,6 +108,7 @@ class MapLayouts:
             if len(self._tasks) >= MOST_WAITING:
                 return kept, True
             task = self._tasks[key] = asyncio.create_task(self._compute(key, make))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # a page may not come again
         await asyncio.wait({task}, timeout=0.0 if kept else patience_seconds)
         if not task.done():
             return kept, True
@@ -117,6 +118,7 @@ class MapLayouts:
     async def _compute(self, key: LayoutKey, make: Make) -> MapLayout:
         async with self._free:
             layout = await make()
+        self._tasks.pop(key, None)
         self._kept[key] = layout
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
@@ -126,6 +128,4 @@ class MapLayouts:
     def _forget_failed(self) -> None:
         """Drop computations that ended and were not asked for again."""
         for key in [key for key, task in self._tasks.items() if task.done()]:
-            task = self._tasks.pop(key)
-            if not task.cancelled():
-                task.exception()
+            del self._tasks[key]

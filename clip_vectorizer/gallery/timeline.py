@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from starlette.requests import Request
@@ -12,10 +12,10 @@ from starlette.routing import Route
 from weaviate.classes.config import DataType
 
 from clip_vectorizer.errors import InputError, VectorizerError
-from clip_vectorizer.gallery.address import PLACE, Address, make_path
+from clip_vectorizer.gallery.address import PLACE, Address, make_image_path, make_path
 from clip_vectorizer.gallery.facets import FacetCounts, list_chosen_values, list_other_filters
 from clip_vectorizer.gallery.pages import GalleryPages, lines_response
-from clip_vectorizer.gallery.results import Results
+from clip_vectorizer.gallery.results import Card
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.query.search.counting import MAX_PERIODS, ValueCount
 
@@ -60,6 +60,15 @@ class Timeline:
     takes_back: str  # the same search without the chosen period
 
 
+@dataclass(frozen=True, slots=True)
+class FirstImages:
+    """The first images of a search, or the sentence of its failure."""
+
+    cards: tuple[Card, ...] = ()
+    total: int | None = None
+    problem: str = ""
+
+
 class TimelinePages(GalleryPages):
     """/timeline, and /timeline.json with the counts."""
 
@@ -82,12 +91,14 @@ class TimelinePages(GalleryPages):
             "timeline.html", 200, collection=collection, address=address, timeline=timeline, results=results
         )
 
-    async def find_some(self, address: Address, search: AsyncImageSearch) -> Results | str:
-        """Return the first images of the search, or the sentence of its failure: the chart is there without them."""
+    async def find_some(self, address: Address, search: AsyncImageSearch) -> FirstImages:
+        """Return the first images of the search. The chart is there without them."""
         try:
-            return await self.find(address.with_only("limit", str(SHOWN)), search)
+            found = await self.find(address.with_only("limit", str(SHOWN)), search)
         except (VectorizerError, click.UsageError) as error:
-            return (await self.describe(error))[0]
+            return FirstImages(problem=(await self.describe(error))[0])
+        cards = (replace(card, details=make_image_path(card.id, address)) for card in found.cards[:SHOWN])
+        return FirstImages(tuple(cards), found.total)
 
     async def show_counts(self, request: Request) -> Response:
         """One line for each bar: its period and its count."""
