@@ -55,8 +55,17 @@ def draw(browser: Browser, url: str, name: str, selector: str, scheme: str = "li
     page.wait_for_selector(selector, timeout=PATIENCE_MILLISECONDS)
     page.wait_for_load_state("networkidle")
     with Image.open(BytesIO(page.screenshot())) as shot:
-        shot.convert("RGB").quantize(COLOURS).save(FOLDER / name, optimize=True)
+        take_colours(shot.convert("RGB")).save(FOLDER / name, optimize=True)
     page.context.close()
+
+
+def take_colours(picture: Image.Image) -> Image.Image:
+    """Return the picture in its most frequent colours, which keeps those of the page as they are."""
+    found = picture.getcolors(maxcolors=picture.width * picture.height) or []
+    frequent = sorted(found, key=lambda each: -each[0])[:COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for _, colour in frequent for channel in colour])  # type: ignore[union-attr]
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def write_album(folder: Path) -> None:
