@@ -60,11 +60,12 @@ def draw(browser: Browser, url: str, name: str, selector: str, scheme: str = "li
 
 
 def take_colours(picture: Image.Image) -> Image.Image:
-    """Return the picture in its most frequent colours, which keeps those of the page as they are."""
+    """Return the picture in COLOURS colours: half are its most frequent ones, as they are, half are spread over all."""
     found = picture.getcolors(maxcolors=picture.width * picture.height) or []
-    frequent = sorted(found, key=lambda each: -each[0])[:COLOURS]
+    frequent = [channel for _, colour in sorted(found, reverse=True)[: COLOURS // 2] for channel in colour]  # type: ignore[union-attr]
+    spread = picture.quantize(COLOURS // 2, Image.Quantize.MAXCOVERAGE).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for _, colour in frequent for channel in colour])  # type: ignore[union-attr]
+    palette.putpalette([*frequent, *spread])
     return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 

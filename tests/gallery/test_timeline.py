@@ -57,7 +57,7 @@ def read_bars(visitor: Visitor) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_years_lead_to_months_to_days_and_back(visit: Visit, dated: str, scripts: bool) -> None:
+def test_years_lead_to_months_to_days_and_back(dated: str, visit: Visit, scripts: bool) -> None:
     visitor = visit("/", address=dated, java_script_enabled=scripts)
     page = visitor.page
     visitor.follow(page.locator("a#timeline"))
@@ -81,13 +81,13 @@ def test_years_lead_to_months_to_days_and_back(visit: Visit, dated: str, scripts
     assert "where" not in page.url
 
 
-def test_images_without_a_time_are_a_filter(visit: Visit, dated: str) -> None:
+def test_images_without_a_time_are_a_filter(dated: str, visit: Visit) -> None:
     visitor = visit("/timeline", address=dated)
     visitor.follow(visitor.page.locator("a#without"))
     assert len(visitor.ids) == TIMELESS
 
 
-def test_a_search_keeps_its_words_and_filters_and_counts_the_filters_alone(visit: Visit, dated: str) -> None:
+def test_a_search_keeps_its_words_and_filters_and_counts_the_filters_alone(dated: str, visit: Visit) -> None:
     visitor = visit("/timeline?q=a+red+square&where=label%3Dred", address=dated)
     assert read_bars(visitor) == {"2021": 2, "2023": 1}
     expect(visitor.page.locator("main")).to_contain_text("leaves none out")
@@ -96,7 +96,7 @@ def test_a_search_keeps_its_words_and_filters_and_counts_the_filters_alone(visit
     assert len(visitor.ids) == 2
 
 
-def test_another_property_with_times_is_a_choice(visit: Visit, dated: str) -> None:
+def test_another_property_with_times_is_a_choice(dated: str, visit: Visit) -> None:
     visitor = visit("/timeline", address=dated)
     visitor.follow(visitor.page.locator("nav[aria-label=Property] a", has_text="edited"))
     assert read_bars(visitor) == {"2024": 8}
@@ -111,13 +111,13 @@ def test_the_counts_come_as_lines(dated: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/timeline?by=label", "/timeline?where=lable%3Dfruit", "/timeline?x=1"])
-def test_a_bad_address_is_a_sentence(visit: Visit, dated: str, path: str) -> None:
+def test_a_bad_address_is_a_sentence(dated: str, visit: Visit, path: str) -> None:
     visitor = visit(path, address=dated, failures=True)
     expect(visitor.page.locator("#problem[role=alert]")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/timeline", "/timeline?where=taken_at%3D2021-06-01&q=red"])
-def test_everyone_can_use_it(visit: Visit, dated: str, path: str) -> None:
+def test_everyone_can_use_it(dated: str, visit: Visit, path: str) -> None:
     visitor = visit(path, address=dated, color_scheme="light")
     assert find_violations(visitor.page) == []
     visitor.page.emulate_media(color_scheme="dark")
@@ -128,7 +128,7 @@ def test_everyone_can_use_it(visit: Visit, dated: str, path: str) -> None:
     assert min(heights) >= 44, "a finger hits it"
 
 
-def test_bars_are_as_high_as_their_counts(visit: Visit, dated: str) -> None:
+def test_bars_are_as_high_as_their_counts(dated: str, visit: Visit) -> None:
     visitor = visit("/timeline", address=dated, viewport={"width": 1440, "height": 900})
     tops = visitor.page.locator("#bars .up path").evaluate_all(
         "(all) => all.map((each) => each.getBoundingClientRect().height)"
