@@ -1,4 +1,4 @@
-"""The page of clip-gallery at 100,000 images: search to painted row, size, a long list, counting of filters.
+"""The page of clip-gallery at 100,000 images: search to painted row, size, a long list, counts, map, time line.
 
 The images are synthesised from the examples (stored.py). Weaviate, the sidecar, the page and Chromium share the
 machine. The filters are counted when the page has asked for nothing else, and again when the counts are kept.
@@ -68,6 +68,7 @@ def main(images: int, searches: int, cards: int, data: Path | None, json_file: P
         texts = [str(text) for text in np.random.default_rng(0).permutation(texts)]
         measure_encoder(report, stack, texts[searches : searches + 10])
         measure_counts(report, gallery.url)
+        measure_views(report, gallery.url)
         measure_sizes(report, gallery.url)
         measure_searches(report, gallery.url, texts[:searches], texts[-5:])
         measure_long_list(report, gallery.url, cards)
@@ -109,6 +110,21 @@ def measure_counts(report: Report, url: str) -> None:
     first, *kept = [time_ms(lambda: fetch(f"{url}facets")) for _ in range(6)]
     report.add(value("filters of all images, counted", "ms", first))
     add_times(report, "filters of all images, kept", kept)
+
+
+def measure_views(report: Report, url: str) -> None:
+    """The first page counts or computes; those after it have what is kept."""
+    for view, path, ready in (("time line", "timeline", b'id="bars"'), ("map", "map", b'id="cells"')):
+        report.add(value(f"{view}, until it is there", "ms", time_ms(partial(wait_for, f"{url}{path}", ready))))
+        add_times(report, f"{view}, kept", [time_ms(partial(fetch, f"{url}{path}")) for _ in range(5)])
+
+
+def wait_for(url: str, part: bytes) -> None:
+    """Fetch a page again and again until it has a part. Raises RuntimeError after TIMEOUT_SECONDS."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while part not in fetch(url):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{url} has no {part.decode()} after {TIMEOUT_SECONDS:.0f} s")
 
 
 def measure_sizes(report: Report, url: str) -> None:

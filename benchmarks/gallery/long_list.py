@@ -11,7 +11,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
-from benchmarks.gallery.browser import WINDOW, open_chromium, open_page
+from benchmarks.chromium import open_chromium
+from benchmarks.gallery.browser import WINDOW, open_page
 
 WATCH_TASKS = """
 () => {

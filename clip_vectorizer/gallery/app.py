@@ -27,6 +27,7 @@ from clip_vectorizer.gallery.exports import ExportPages
 from clip_vectorizer.gallery.facets import Facet, read_facets
 from clip_vectorizer.gallery.ingests import IngestLine, IngestPages
 from clip_vectorizer.gallery.labels import Labelling, LabelPages, group_by_label, size_page
+from clip_vectorizer.gallery.map_pages import MapPages
 from clip_vectorizer.gallery.pages import (
     FOREVER,
     FRAGMENT,
@@ -38,6 +39,7 @@ from clip_vectorizer.gallery.pages import (
 )
 from clip_vectorizer.gallery.saved import SavedLinks, SavedPages, read_links
 from clip_vectorizer.gallery.security import GalleryGuard
+from clip_vectorizer.gallery.timeline import TimelinePages, list_time_properties
 from clip_vectorizer.gallery.uploads import MAX_UPLOAD_BYTES
 from clip_vectorizer.query.cli.address_options import UPLOAD
 
@@ -76,6 +78,8 @@ def build_app(
             *CutPages(gallery).routes,
             *SavedPages(gallery).routes,
             *IngestPages(gallery).routes,
+            *MapPages(gallery).routes,
+            *TimelinePages(gallery).routes,
             Route("/ready", routes.show_ready),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -94,10 +98,11 @@ class GalleryRoutes(GalleryPages):
         With the header X-Fragment: results, only these; with search, all but the filters, which take counting.
         """
         address, results, labelling, problem, status = Address(), None, Labelling(), "", 200
-        nothing = Nothing()
+        nothing, has_times = Nothing(), False
         try:
             address = Address.parse(request.url.query)
             search = await self.gallery.connection.open(address)
+            has_times = bool(list_time_properties(search))
             found = await self.find(size_page(address), search)
             labelling = await LabelPages(self.gallery).read(address, found)
             nothing = await explain_nothing(address, found, search)
@@ -111,6 +116,7 @@ class GalleryRoutes(GalleryPages):
             "problem": problem,
             "nothing": nothing,
             "can_write": self.gallery.can_write,
+            "has_times": has_times,
         }
         fragment = request.headers.get(FRAGMENT)
         if fragment == "results":

@@ -25,7 +25,8 @@ MOST_VALUES = 200  # of a property; a page shows the first ones, and the rest on
 LONG_SECONDS = 0.2  # counts that took less are not kept: they are up to date
 REUSE_FACTOR = 10
 KEPT_COUNTS = 500
-CountKey = tuple[tuple[str, str | None], str, tuple[str, ...]]  # collection and tenant, a property, and the filters
+# collection and tenant, a property, the filters, and a period of a time line
+CountKey = tuple[tuple[str, str | None], str, tuple[str, ...], str | None]
 EQUAL = re.compile(r"\s*(\w+)\s*==?(?!=)(.*)", re.DOTALL)
 
 
@@ -57,9 +58,14 @@ class FacetCounts:
         self._tasks: OrderedDict[CountKey, asyncio.Task[list[ValueCount]]] = OrderedDict()
         self._fresh_until: dict[CountKey, float] = {}
 
-    def start(self, name: str, filters: Sequence[str], search: AsyncImageSearch) -> "asyncio.Task[list[ValueCount]]":
-        """Return a task with the counts, which goes on when the page that began it ends."""
-        key = (search.partition, name, tuple(filters))
+    def start(
+        self, name: str, filters: Sequence[str], search: AsyncImageSearch, within: str | None = None
+    ) -> "asyncio.Task[list[ValueCount]]":
+        """Return a task with the counts, which goes on when the page that began it ends.
+
+        `within`: a period, to count times as ImageSearch.count_times does.
+        """
+        key = (search.partition, name, tuple(filters), within)
         task = self._tasks.get(key)
         if task is None or (task.done() and time.monotonic() > self._fresh_until.get(key, 0)):
             task = asyncio.create_task(self._count(key, search))
@@ -72,9 +78,13 @@ class FacetCounts:
         return task
 
     async def _count(self, key: CountKey, search: AsyncImageSearch) -> list[ValueCount]:
-        _, name, filters = key
+        _, name, filters, within = key
         began = time.monotonic()
-        found = await search.count_values(name, list(filters), MOST_VALUES)
+        found = (
+            await search.count_values(name, list(filters), MOST_VALUES)
+            if within is None
+            else await search.count_times(name, list(filters), within)
+        )
         took = time.monotonic() - began
         self._fresh_until[key] = time.monotonic() + (REUSE_FACTOR * took if took > LONG_SECONDS else 0.0)
         return found

@@ -15,6 +15,7 @@ from clip_vectorizer.errors import InputError, Mismatch, Overloaded, Unreachable
 from clip_vectorizer.gallery.address import Address, format_command, make_path
 from clip_vectorizer.gallery.connection import GalleryConnection
 from clip_vectorizer.gallery.facets import FacetCounts
+from clip_vectorizer.gallery.map_store import MapLayouts
 from clip_vectorizer.gallery.pictures import LONGEST_START, Thumbnails, find_media_type
 from clip_vectorizer.gallery.results import Results, find_results
 from clip_vectorizer.gallery.uploads import Uploads
@@ -39,6 +40,7 @@ class Gallery:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     uploads: Uploads = field(default_factory=Uploads)
     counts: FacetCounts = field(default_factory=FacetCounts)
+    layouts: MapLayouts = field(default_factory=MapLayouts)
     ingests: Path | None = None  # the folder with the states of running ingests
     searches: SavedSearches | None = None  # None: this gallery saves none
 

@@ -41,10 +41,13 @@ from clip_vectorizer.query.search.calls import (
 )
 from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
+from clip_vectorizer.query.search.sampling import check_sample_size
 from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import ClassifyArguments, ClassifyInput
 from clip_vectorizer.query.zeroshot.scores import Classification
 from clip_vectorizer.vectors import Vectors
+
+COUNTS_AT_ONCE = 4  # calls of one time line: Weaviate counts on as many cores as it has
 
 
 class AsyncImageSearch:
@@ -181,6 +184,41 @@ class AsyncImageSearch:
     async def count_values(self, name: str, filters: FilterInput = None, limit: int = 100) -> list[ValueCount]:
         """Return the values of a property with their counts: see ImageSearch.count_values."""
         return await self._run(self._searches.count_values(name, filters, limit))
+
+    async def count_times(self, name: str, filters: FilterInput = None, within: str = "") -> list[ValueCount]:
+        """Return the counts of years, months or days, four at a time: see ImageSearch.count_times."""
+        free = asyncio.Semaphore(COUNTS_AT_ONCE)
+
+        async def count(period: str) -> ValueCount:
+            async with free:
+                return await self._run(self._searches.count_period(name, filters, period))
+
+        periods = await self._run(self._searches.periods(name, filters, within))
+        return await asyncio.gather(*map(count, periods))
+
+    async def sample(
+        self,
+        limit: int,
+        *,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+        page_size: int | None = None,
+    ) -> AsyncIterator[StoredImage]:
+        """Yield images spread evenly over all that match: see ImageSearch.sample."""
+        check_sample_size(limit)
+        listing = self._searches.listing(filters, return_properties, include_vector, include_thumbnail, page_size)
+        if listing.filters is None:
+            left, last = limit, None
+            while left > 0 and (objects := await self._run(listing.page(last))):
+                for found in objects[:left]:
+                    yield listing.read_image(found)
+                left, last = left - len(objects), objects[-1]
+            return
+        for page in split_ids(await self._run(self._searches.sample_ids(listing, limit)), listing):
+            for image in await self._run(self._searches.stored_page(page, listing)):
+                yield image
 
     async def stored_images(
         self,

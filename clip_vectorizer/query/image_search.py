@@ -55,6 +55,7 @@ from clip_vectorizer.query.search.calls import (
 )
 from clip_vectorizer.query.search.counting import ValueCount
 from clip_vectorizer.query.search.query import Query, QueryInput
+from clip_vectorizer.query.search.sampling import check_sample_size
 from clip_vectorizer.query.search.searches import Searches, split_ids, split_pages
 from clip_vectorizer.query.zeroshot.classify import (
     ClassificationStores,
@@ -328,6 +329,50 @@ class ImageSearch:
         Raises InputError for a bad filter, a property that does not exist, and a limit that is none.
         """
         return self._run(self.searches.newest(limit, filters, return_properties, include_vector, include_thumbnail))
+
+    def count_times(self, name: str, filters: FilterInput = None, within: str = "") -> list[ValueCount]:
+        """Return how many of the images that match have a time in each year, or in each part of a year or a month.
+
+            for each in search.count_times("taken_at", "label=fruit", within="2024"):
+                print(each.value, each.count)
+
+        `within`: "" for years, "2024" for its months, "2024-06" for its days; earliest first, those without images too.
+        Of years, the last 60 up to the latest time. Periods are those of UTC, and a filter `taken_at=2024-06` has the
+        same images. Raises InputError for a bad filter, and for a property that does not exist or holds no times.
+        """
+        periods = self._run(self.searches.periods(name, filters, within))
+        return [self._run(self.searches.count_period(name, filters, each)) for each in periods]
+
+    def sample(
+        self,
+        limit: int,
+        *,
+        filters: FilterInput = None,
+        return_properties: Iterable[str] = (),
+        include_vector: bool = False,
+        include_thumbnail: bool = False,
+        page_size: int | None = None,
+    ) -> Iterator[StoredImage]:
+        """Yield at most `limit` images, spread evenly over all that match, the same ones each time.
+
+            vectors = [image.vector for image in search.sample(100, include_vector=True)]
+            print(len(vectors))
+
+        They are those with the lowest ids, which `clip-ingest` makes from the paths by a hash; of other programs' ids
+        they may be the oldest. `page_size`: images in one answer of Weaviate.
+
+        Raises InputError for a bad filter or property, and for a limit above 10,000.
+        """
+        check_sample_size(limit)
+        listing = self.searches.listing(filters, return_properties, include_vector, include_thumbnail, page_size)
+        if listing.filters is None:
+            left, last = limit, None
+            while left > 0 and (objects := self._run(listing.page(last))):
+                yield from map(listing.read_image, objects[:left])
+                left, last = left - len(objects), objects[-1]
+            return
+        for page in split_ids(self._run(self.searches.sample_ids(listing, limit)), listing):
+            yield from self._run(self.searches.stored_page(page, listing))
 
     def explain_nothing(self, filters: FilterInput) -> str:
         """Return which value of the filters no image has, with those there are; "" where each has some.

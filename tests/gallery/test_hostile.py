@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from playwright.sync_api import expect
 
+from clip_vectorizer.gallery.facets import quote_value
 from clip_vectorizer.terminal import escape_line
 from tests.gallery.browsing import Visitor, serving_gallery
 from tests.gallery.conftest import Visit
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.stack
 # What a page has of its own; anything else came out of a name.
 SCRIPTS_AND_FRAMES = (
     "script:not([src^='/static/']), iframe, object, embed, base, style, meta[http-equiv], template, "
-    "svg:not(.frames, .meter)"
+    "svg:not(.frames, .meter, .points, .swatch, .up, .along)"
 )
 HANDLERS = "(nodes) => nodes.flatMap((node) => node.getAttributeNames().filter((name) => name.startsWith('on')))"
 RUNNING_LINKS = "a[href^='javascript:' i], a[href^='data:' i], a[href^='http']"
@@ -134,6 +135,32 @@ def test_an_address_cannot_attack_the_page(visit: Visit, hostile: str, query: st
     visitor = visit(f"/?{query}", address=hostile, failures=True)
     assert_harmless(visitor)
     assert visitor.page.locator("#problem, #status").count() == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?colour=camera", "?box=0,0,1,0.5&q=red", f"?where={quote_plus('camera=' + quote_value(CAMERA))}"]
+)
+def test_the_map_shows_hostile_names_as_text(visit: Visit, hostile: str, query: str) -> None:
+    visitor = visit(f"/map{query}", address=hostile)
+    expect(visitor.page.locator("#cells")).to_be_visible()
+    assert_harmless(visitor)
+    text = f"{visitor.page.locator('main').text_content()}{visitor.page.locator('#cells').inner_html()}"
+    assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x07\x1b\x7f")
+
+
+@pytest.mark.parametrize("query", ["", "?where=taken_at%3D2001", f"?where={quote_plus('label=' + LABELS[0])}"])
+def test_the_time_line_shows_hostile_names_as_text(visit: Visit, hostile: str, query: str) -> None:
+    visitor = visit(f"/timeline{query}", address=hostile)
+    expect(visitor.page.locator("#bars")).to_be_visible()
+    assert_harmless(visitor)
+
+
+@pytest.mark.parametrize("path", ["/map", "/timeline"])
+@pytest.mark.parametrize("name", ["box", "layout", "colour", "by", "where", "q", IMAGE_TAG])
+def test_no_parameter_of_a_view_attacks_it(visit: Visit, hostile: str, path: str, name: str) -> None:
+    visitor = visit(f"{path}?{quote_plus(name)}={quote_plus(IMAGE_TAG)}", address=hostile, failures=True)
+    assert_harmless(visitor)
+    expect(visitor.page.locator("#problem, #status, #computing").first).to_be_visible()
 
 
 def test_a_hostile_path_is_searched_by_its_own_link(visit: Visit, hostile: str) -> None:

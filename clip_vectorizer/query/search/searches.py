@@ -31,7 +31,13 @@ from clip_vectorizer.query.search.calls import (
     check_property,
     record_steps,
 )
-from clip_vectorizer.query.search.counting import ValueCount, count_images, count_values
+from clip_vectorizer.query.search.counting import (
+    ValueCount,
+    count_images,
+    count_period,
+    count_values,
+    list_periods,
+)
 from clip_vectorizer.query.search.listing import (
     CollectionListing,
     fetch_newest,
@@ -42,6 +48,7 @@ from clip_vectorizer.query.search.plan import check_no_texts, compute_query_vect
 from clip_vectorizer.query.search.query import QueryInput, to_query
 from clip_vectorizer.query.search.regions import fetch_region_hits, list_region_calls, plan_regions
 from clip_vectorizer.query.search.results import needs_similarity_filter, read_hits
+from clip_vectorizer.query.search.sampling import fetch_sample_ids
 from clip_vectorizer.query.search.stored_images import fetch_stored_images, is_uuid
 from clip_vectorizer.vectors import Vectors
 
@@ -175,6 +182,15 @@ class Searches:
 
     def count_values(self, name: str, filters: FilterInput, limit: int) -> SearchFlow[list[ValueCount]]:
         return (yield from count_values(self.target, name, filters, limit))
+
+    def periods(self, name: str, filters: FilterInput, within: str) -> SearchFlow[list[str]]:
+        return (yield from list_periods(self.target, name, filters, within))
+
+    def count_period(self, name: str, filters: FilterInput, period: str) -> SearchFlow[ValueCount]:
+        return (yield from count_period(self.target, name, filters, period))
+
+    def sample_ids(self, listing: CollectionListing, limit: int) -> SearchFlow[list[str]]:
+        return (yield from fetch_sample_ids(listing, limit))
 
 
 def fetch_hits(plan: SearchPlan, target: SearchTarget, limit: int, offset: int = 0) -> SearchFlow[list[Hit]]:
