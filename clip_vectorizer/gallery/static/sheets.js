@@ -180,10 +180,11 @@ function findAnchor(before) {
 const watcher = new ResizeObserver(fit);
 addEventListener("scroll", refreshSoon, { passive: true });
 addEventListener("resize", refreshSoon);
-addEventListener("beforeprint", () => print(true));
-addEventListener("afterprint", () => print(false));
+addEventListener("beforeprint", () => setPrinting(true));
+addEventListener("afterprint", () => setPrinting(false));
 
-function print(on) {
+// Paper has all cards that are loaded.
+function setPrinting(on) {
   printing = on;
   refresh();
 }
