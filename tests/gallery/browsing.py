@@ -77,6 +77,22 @@ class Visitor:
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
+    def begin(self, address: str, failures: bool) -> None:
+        """Come as somebody new, perhaps to another gallery."""
+        self.address, self.failures = address, failures
+        for each in (self.dialogs, self.errors, self.foreign):
+            each.clear()
+
+    def leave(self) -> None:
+        """Stop what the page still does, close all others, and forget what they stored."""
+        context = self.page.context
+        for page in context.pages:
+            if page is not self.page:
+                page.close()
+        self.page.evaluate("() => { stop(); sessionStorage.clear(); localStorage.clear(); }")
+        self.page.goto("about:blank")
+        context.clear_cookies()
+
     def watch(self) -> None:
         context = self.page.context
         context.on("dialog", self._note_dialog)
@@ -158,6 +174,41 @@ def new_visitor(browser: Browser, address: str, **options: Any) -> Visitor:
     visitor = Visitor(context.new_page(), address)
     visitor.watch()
     return visitor
+
+
+class VisitorPool:
+    """Visitors of one browser. A new one takes five times as long as one that comes again, so those that leave return,
+    with nothing but the browser's cache of files from before. `fresh` ones do not: they are for tests that look at the
+    cache, or change more than a page.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._here: list[tuple[str, Visitor]] = []  # by the options of their contexts
+        self._away: list[tuple[str, Visitor]] = []
+
+    def bring(self, address: str, failures: bool, fresh: bool, **options: Any) -> Visitor:
+        key = "fresh" if fresh else repr(sorted(options.items()))
+        found = next((each for each in self._away if each[0] == key), None)
+        if found:
+            self._away.remove(found)
+        else:
+            found = key, new_visitor(self._browser, address, **options)
+        found[1].begin(address, failures)
+        self._here.append(found)
+        return found[1]
+
+    def dismiss(self) -> list[list[str]]:
+        """Send all away, and return what was wrong with each, of those with whom something was."""
+        complaints = [list(each.complaints) for _, each in self._here if each.complaints]
+        for key, visitor in self._here:
+            if key == "fresh":
+                visitor.page.context.close()
+            else:
+                visitor.leave()
+                self._away.append((key, visitor))
+        self._here.clear()
+        return complaints
 
 
 def has_loaded(image: Locator) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks.chromium import open_chromium
-from tests.gallery.browsing import Visitor, new_visitor, serving_gallery
+from tests.gallery.browsing import Visitor, VisitorPool, serving_gallery
 from tests.stack.conftest import new  # noqa: F401
 from tests.stack.support import Stack, http
 
@@ -29,22 +29,25 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def visit(chromium: Browser, gallery: str) -> Iterator[Visit]:
-    """Makes visitors, each in a new context. At the end none may have seen a dialog, an error, or another host."""
-    visitors: list[Visitor] = []
+@pytest.fixture(scope="module")
+def visitors(chromium: Browser) -> VisitorPool:
+    return VisitorPool(chromium)
 
-    def visit(path: str | None = None, *, address: str = "", failures: bool = False, **options: Any) -> Visitor:
-        visitors.append(new_visitor(chromium, address or gallery, **options))
-        visitors[-1].failures = failures
+
+@pytest.fixture
+def visit(visitors: VisitorPool, gallery: str) -> Iterator[Visit]:
+    """Brings visitors. At the end none may have seen a dialog, an error, or another host."""
+
+    def visit(
+        path: str | None = None, *, address: str = "", failures: bool = False, fresh: bool = False, **options: Any
+    ) -> Visitor:
+        visitor = visitors.bring(address or gallery, failures, fresh, **options)
         if path is not None:
-            visitors[-1].open(path)
-        return visitors[-1]
+            visitor.open(path)
+        return visitor
 
     yield visit
-    for each in visitors:
-        each.page.context.close()
-    assert [each.complaints for each in visitors if each.complaints] == []
+    assert visitors.dismiss() == []
 
 
 @pytest.fixture
