@@ -89,8 +89,9 @@ class Visitor:
         for page in context.pages:
             if page is not self.page:
                 page.close()
-        self.page.evaluate("() => { stop(); sessionStorage.clear(); localStorage.clear(); }")
-        self.page.goto("about:blank")
+        if self.page.url != "about:blank":
+            self.page.evaluate("() => { stop(); sessionStorage.clear(); localStorage.clear(); }")
+            self.page.goto("about:blank")
         context.clear_cookies()
 
     def watch(self) -> None:

@@ -1,13 +1,16 @@
-"""A gallery in this process: many pages in little time, without a browser."""
+"""A gallery in this process, with or without a socket: a process of its own takes seconds to start."""
 
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from clip_vectorizer.gallery.app import build_app
@@ -22,6 +25,27 @@ Answer = Any  # httpx's or httpx2's Response, as Starlette has it
 def open_pages(
     stack: Stack, collection: str, root: Path | None = None, can_write: bool = False
 ) -> Iterator[TestClient]:
+    gallery = build_gallery(stack, collection, root, can_write)
+    with TestClient(build_app(gallery), base_url="http://localhost") as client:
+        yield client
+
+
+@contextmanager
+def serving_pages(stack: Stack, collection: str, root: Path | None = None) -> Iterator[str]:
+    """The address, for a browser."""
+    config = uvicorn.Config(build_app(build_gallery(stack, collection, root)), log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # connections wait in its queue until the server runs
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def build_gallery(stack: Stack, collection: str, root: Path | None = None, can_write: bool = False) -> Gallery:
     values = {
         "collection": collection,
         "weaviate_url": stack.weaviate_url,
@@ -32,9 +56,7 @@ def open_pages(
         "tenant": None,
         "consistency": None,
     }
-    gallery = Gallery(GalleryConnection(values), root, can_write)
-    with TestClient(build_app(gallery), base_url="http://localhost") as client:
-        yield client
+    return Gallery(GalleryConnection(values), root, can_write)
 
 
 def fetch(client: TestClient, path: str, status: int = 200) -> str:

@@ -153,7 +153,7 @@ def test_a_part_of_a_collection_may_have_vectors_of_a_second_model(new: New, pag
     events: list[object] = []
     added = add_beside(place, pages_url, part, events=events)
     assert (added.seen, added.updated, added.failed, added.exit_code) == (2, 2, 0, 0)
-    assert [str(each) for each in events if isinstance(each, InputError)][0].startswith(
+    assert next(str(each) for each in events if isinstance(each, InputError)).startswith(
         "3 of 5 images have no vector of"
     )
     with connect(place, pages_url) as search:
