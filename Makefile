@@ -37,7 +37,7 @@ browser:
 
 test: check browser
 	$(BIN)/clip-demo weaviate >/dev/null
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not containers' \
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone and not containers' \
 		&& $(BIN)/pytest -m 'alone and not containers'
 
 stack: setup
