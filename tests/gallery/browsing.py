@@ -16,6 +16,7 @@ from tests.stack.support import clean_environment
 
 PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
 WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
+END_SECONDS = 60  # until a gallery is gone; tests/gallery/test_start.py measures it
 FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
 STEP_PIXELS = 4000  # of a scroll: more than a page of results is high
 
@@ -52,7 +53,7 @@ def start_gallery(*options: str | Path, env: Mapping[str, str]) -> Iterator[subp
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=END_SECONDS)
 
 
 def read_address(process: subprocess.Popen[str]) -> str:

@@ -121,7 +121,7 @@ def test_more_like_this_leaves_the_image_itself_out(visit: Visit) -> None:
 def test_a_link_shows_the_same_to_another_person(visit: Visit) -> None:
     visitor = visit("/")
     visitor.search("a happy animal")
-    expect(visitor.first).to_be_visible()
+    expect(visitor.page.locator("#status")).to_contain_text("best first")
     link, ids = visitor.page.url, visitor.ids
     other = visit(fresh=True)
     other.page.goto(link)
