@@ -35,10 +35,13 @@ browser:
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
 		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
+# Where the tests are that run alone; to look through all files for them takes as long as some of them.
+ALONE = tests/faults tests/server/workers
+
 test: check browser
 	$(BIN)/clip-demo weaviate >/dev/null
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not containers' \
-		&& $(BIN)/pytest -m 'alone and not containers'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone and not containers' \
+		&& $(BIN)/pytest -m 'alone and not containers' $(ALONE)
 
 stack: setup
 	$(BIN)/pytest -m stack

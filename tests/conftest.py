@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,35 @@ COMPOSE_SETTINGS = {
     "WEAVIATE_PORT": "0",
     "WEAVIATE_GRPC_PORT": "0",
 }
+HERE = Path(__file__).parent
+LONGEST = (  # files that take more than half a minute
+    "stack/test_pages.py",
+    "stack/test_notebooks.py",
+    "stack/test_limits.py",
+    "stack/test_eval.py",
+    "stack/test_ray.py",
+    "images/test_browser.py",
+    "stack/faults/test_gallery.py",
+)
 PULL_SECONDS = 300  # Weaviate's image is some 150 MB
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, begin with the files that take longest: by its own order, xdist begins with those that have
+    most tests, and at the end one worker waits for the other's notebooks.
+    """
+    if hasattr(config, "workerinput"):
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (rank_file(item.path), -tests[item.path], item.path))
+
+
+def rank_file(path: Path) -> int:
+    """The place of a file in LONGEST, then those with a real stack, then all others."""
+    name = path.relative_to(HERE).as_posix()
+    if name in LONGEST:
+        return LONGEST.index(name)
+    return len(LONGEST) + (not name.startswith(("stack/", "gallery/")))
 
 
 def pytest_report_header() -> str:
@@ -70,19 +99,27 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def run(stack: Stack) -> Run:
-    """Runs a command against the stack; `env` adds to its environment, `expect` holds its exit code."""
+    """Runs a command against the stack; `env` adds to its environment, `expect` holds its exit code.
 
-    def run(*command: str | Path, env: dict[str, str] | None = None, expect: int | None = 0) -> Ran:
-        return run_command(*command, env=stack.env | (env or {}), expect=expect)
+    In this process where it can, as a start takes seconds; how commands start is for tests/stack/test_help.py,
+    test_readme.py and test_recipes.py, and of `examples` below.
+    """
+    from tests.stack.acceptance.in_process import COMMANDS, ran
+
+    def run(command: str, *words: str | Path, env: dict[str, str] | None = None, expect: int | None = 0) -> Ran:
+        environment = stack.env | (env or {})
+        if command in COMMANDS:
+            return ran(environment, command, *words, expect=expect)
+        return run_command(command, *words, env=environment, expect=expect)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def examples(stack: Stack, run: Run) -> Iterator[str]:
+def examples(stack: Stack) -> Iterator[str]:
     """The collection that holds examples/images, ingested once."""
     for name in fresh_collection(stack):
-        run("clip-ingest", EXAMPLES, "--collection", name)
+        run_command("clip-ingest", EXAMPLES, "--collection", name, env=stack.env, expect=0)
         yield name
 
 

@@ -80,6 +80,14 @@ def test_every_program_of_a_page_is_run_by_a_test(name: str) -> None:
     assert set(page(name).blocks("python")) <= {runner.PYTHON for runner in runners}
 
 
+def test_make_test_finds_every_test_that_runs_alone() -> None:
+    [paths] = re.findall(r"^ALONE = (.+)$", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = [REPOSITORY / path for path in paths.split()]
+    files = (file for file in (REPOSITORY / "tests").rglob("*.py") if "mark." + "alone" in file.read_text("utf-8"))
+    assert all(any(file.is_relative_to(path) for path in named) for file in files)
+    assert all(path.is_dir() for path in named)
+
+
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_every_code_block_names_its_language(name: str) -> None:
     assert page(name).languages <= LANGUAGES

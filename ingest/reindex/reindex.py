@@ -76,12 +76,13 @@ def reindex(
 
     Images come from the database where it stores them, otherwise from the sources, whose files must be the ingested
     ones. Until the switch, searches use the first model and nothing else may write. The switch happens only when every
-    object of every tenant has its new vector; otherwise `failures` lists those without. `inference_url`: the new
-    sidecar as Weaviate reaches it, if that will not be its default. With the sidecar of the first model, an unfinished
-    reindex is cancelled.
+    object of every tenant has its new vector; otherwise `failures` lists those without, also those that no source
+    holds. `inference_url`: the new sidecar as Weaviate reaches it, if that will not be its default. With the sidecar of
+    the first model, an unfinished reindex is cancelled.
 
     With `beside` there is no switch: searches of the first model stay as they are, and those with the second model's
-    sidecar use its vectors. Weaviate never makes these; the same call adds those of objects that came later.
+    sidecar use its vectors. Weaviate never makes these; the same call adds those of objects that came later. Objects
+    that no source holds are left out: a part of a collection may have such vectors.
 
     With `dry_run` nothing is written or cancelled: `updated` counts the objects that would be embedded, `unchanged`
     those that have the new vector, and `failures` lists those whose image is not available.
@@ -151,8 +152,7 @@ class ReindexRun:
             if self.embedder is None:
                 lacking = [key for key in lacking if key not in written]
             if self.embedder is None or not (written and lacking):
-                self._complete_report(total, {key: problems.get(key, SOURCE_NOT_NAMED) for key in lacking})
-                return not lacking
+                return self._complete_report(total, lacking, problems)
 
     def _targets(self) -> ReindexTargets:
         """Read anew for every round, because tenants may be added meanwhile."""
@@ -180,14 +180,33 @@ class ReindexRun:
                 lacking += [state.key for state in page if not state.done]
         return total, lacking
 
-    def _complete_report(self, total: int, lacking: Mapping[str, str]) -> None:
-        """Count each object once, even if it was written twice because it was replaced meanwhile."""
-        report = self.emit.report
-        report.seen = total
-        report.updated = min(report.updated, total - len(lacking))
-        report.unchanged = total - len(lacking) - report.updated
-        for key, reason in lacking.items():
+    def _complete_report(self, total: int, lacking: Sequence[str], problems: Mapping[str, str]) -> bool:
+        """Count each object once, even if it was written twice because it was replaced meanwhile.
+
+        Return whether none failed.
+        """
+        report, done = self.emit.report, total - len(lacking)
+        failed = {key: problems.get(key, SOURCE_NOT_NAMED) for key in lacking}
+        if self.migration.beside and done:
+            failed = {key: reason for key, reason in failed.items() if key in problems}
+        report.seen = done + len(failed)
+        report.updated = min(report.updated, done)
+        report.unchanged = done - report.updated
+        for key, reason in failed.items():
             self.emit(ItemOutcome(key, Status.FAILED, reason))
+        if lacking and self.embedder is not None:
+            self.emit(InputError(describe_lacking(len(lacking), total, self.migration)))
+        return not failed
+
+
+def describe_lacking(count: int, total: int, migration: Migration) -> str:
+    lacking = f"{count:,} of {total:,} images have no vector of {migration.model.model}"
+    if migration.beside:
+        return f"{lacking}; searches by it find the others"
+    return (
+        f"{lacking}, so searches stay with {migration.stored.description.model.model}; run --reindex again with the "
+        "sources of all of them"
+    )
 
 
 @dataclass(frozen=True, slots=True)

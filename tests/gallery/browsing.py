@@ -17,6 +17,7 @@ from tests.stack.support import clean_environment
 PROGRAM = "from clip_vectorizer.entry_points import gallery; gallery()"
 WAIT_MILLISECONDS = 30_000  # for anything that a page does: long, as other tests run on this machine
 REFUSED = "ERR_CONNECTION_REFUSED"
+END_SECONDS = 60  # until a gallery is gone; tests/gallery/test_start.py measures it
 FAILED_REQUEST = "Failed to load resource"  # Chromium's own line for a status above 399
 NO_DATA = "/dev/null"  # searches that a developer saved are not part of a test
 STEP_PIXELS = 4000  # of a scroll: more than a page of results is high
@@ -62,7 +63,7 @@ def start_gallery(*options: str | Path, env: Mapping[str, str]) -> Iterator[subp
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=END_SECONDS)
 
 
 def read_address(process: subprocess.Popen[str]) -> str:
@@ -86,6 +87,23 @@ class Visitor:
     dialogs: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+
+    def begin(self, address: str, failures: bool) -> None:
+        """Come as somebody new, perhaps to another gallery."""
+        self.address, self.failures = address, failures
+        for each in (self.dialogs, self.errors, self.foreign):
+            each.clear()
+
+    def leave(self) -> None:
+        """Stop what the page still does, close all others, and forget what they stored."""
+        context = self.page.context
+        for page in context.pages:
+            if page is not self.page:
+                page.close()
+        if self.page.url != "about:blank":
+            self.page.evaluate("() => { stop(); sessionStorage.clear(); localStorage.clear(); }")
+            self.page.goto("about:blank")
+        context.clear_cookies()
 
     def watch(self) -> None:
         context = self.page.context
@@ -192,6 +210,41 @@ def new_visitor(browser: Browser, address: str, **options: Any) -> Visitor:
     visitor = Visitor(context.new_page(), address)
     visitor.watch()
     return visitor
+
+
+class VisitorPool:
+    """Visitors of one browser. A new one takes five times as long as one that comes again, so those that leave return,
+    with nothing but the browser's cache of files from before. `fresh` ones do not: they are for tests that look at the
+    cache, or change more than a page.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._here: list[tuple[str, Visitor]] = []  # by the options of their contexts
+        self._away: list[tuple[str, Visitor]] = []
+
+    def bring(self, address: str, failures: bool, fresh: bool, **options: Any) -> Visitor:
+        key = "fresh" if fresh else repr(sorted(options.items()))
+        found = next((each for each in self._away if each[0] == key), None)
+        if found:
+            self._away.remove(found)
+        else:
+            found = key, new_visitor(self._browser, address, **options)
+        found[1].begin(address, failures)
+        self._here.append(found)
+        return found[1]
+
+    def dismiss(self) -> list[list[str]]:
+        """Send all away, and return what was wrong with each, of those with whom something was."""
+        complaints = [list(each.complaints) for _, each in self._here if each.complaints]
+        for key, visitor in self._here:
+            if key == "fresh":
+                visitor.page.context.close()
+            else:
+                visitor.leave()
+                self._away.append((key, visitor))
+        self._here.clear()
+        return complaints
 
 
 def has_loaded(image: Locator) -> bool:

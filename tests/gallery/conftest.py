@@ -1,6 +1,7 @@
 """Fixtures of the gallery's tests: galleries on the real stack, and visitors in one Chromium for each file of tests."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks.chromium import open_chromium
-from tests.gallery.browsing import Visitor, new_visitor, serving_gallery
+from tests.gallery.browsing import Visitor, VisitorPool, read_address, start_gallery
 from tests.stack.conftest import new  # noqa: F401
 from tests.stack.support import Stack, http
 
@@ -16,10 +17,16 @@ Visit = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="session")
-def gallery(stack: Stack, examples: str) -> Iterator[str]:
-    """The address of a gallery with the 317 examples."""
-    with serving_gallery("--collection", examples, env=stack.env) as address:
-        yield address
+def gallery_process(stack: Stack, examples: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `clip-gallery` with the 317 examples."""
+    with start_gallery("--collection", examples, env=stack.env) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def gallery(gallery_process: "subprocess.Popen[str]") -> str:
+    """Its address."""
+    return read_address(gallery_process)
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +36,25 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def visit(chromium: Browser, gallery: str) -> Iterator[Visit]:
-    """Makes visitors, each in a new context. At the end none may have seen a dialog, an error, or another host."""
-    visitors: list[Visitor] = []
+@pytest.fixture(scope="module")
+def visitors(chromium: Browser) -> VisitorPool:
+    return VisitorPool(chromium)
 
-    def visit(path: str | None = None, *, address: str = "", failures: bool = False, **options: Any) -> Visitor:
-        visitors.append(new_visitor(chromium, address or gallery, **options))
-        visitors[-1].failures = failures
+
+@pytest.fixture
+def visit(visitors: VisitorPool, gallery: str) -> Iterator[Visit]:
+    """Brings visitors. At the end none may have seen a dialog, an error, or another host."""
+
+    def visit(
+        path: str | None = None, *, address: str = "", failures: bool = False, fresh: bool = False, **options: Any
+    ) -> Visitor:
+        visitor = visitors.bring(address or gallery, failures, fresh, **options)
         if path is not None:
-            visitors[-1].open(path)
-        return visitors[-1]
+            visitor.open(path)
+        return visitor
 
     yield visit
-    for each in visitors:
-        each.page.context.close()
-    assert [each.complaints for each in visitors if each.complaints] == []
+    assert visitors.dismiss() == []
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
-"""A gallery in this process: many pages in little time, without a browser."""
+"""A gallery in this process, with or without a socket: a process of its own takes seconds to start."""
 
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from clip_vectorizer.gallery.app import build_app
@@ -33,6 +36,35 @@ def open_pages(
     searches: Path | None = None,
 ) -> Iterator[GalleryClient]:
     """`collection`: also several, with spaces between them, and "" for those that the server has."""
+    gallery = build_gallery(stack, collection, root, can_write, tenant, searches)
+    with GalleryClient(build_app(gallery), base_url="http://localhost") as client:
+        client.gallery = gallery
+        yield client
+
+
+@contextmanager
+def serving_pages(stack: Stack, collection: str, root: Path | None = None) -> Iterator[str]:
+    """The address, for a browser."""
+    config = uvicorn.Config(build_app(build_gallery(stack, collection, root)), log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # connections wait in its queue until the server runs
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def build_gallery(
+    stack: Stack,
+    collection: str,
+    root: Path | None = None,
+    can_write: bool = False,
+    tenant: str | None = None,
+    searches: Path | None = None,
+) -> Gallery:
     values = {
         "collections": collection.split(),
         "weaviate_url": stack.weaviate_url,
@@ -43,12 +75,7 @@ def open_pages(
         "tenant": tenant,
         "consistency": None,
     }
-    gallery = Gallery(
-        GalleryConnection(values), root, can_write, searches=SavedSearches(searches) if searches else None
-    )
-    with GalleryClient(build_app(gallery), base_url="http://localhost") as client:
-        client.gallery = gallery
-        yield client
+    return Gallery(GalleryConnection(values), root, can_write, searches=SavedSearches(searches) if searches else None)
 
 
 def fetch(client: TestClient, path: str, status: int = 200) -> str:

@@ -1,8 +1,10 @@
 """What cannot work is a sentence in the page and a way on, and the next request works."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -12,8 +14,9 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.gallery.browsing import Visitor, read_address, serving_gallery, start_gallery
+from tests.gallery.browsing import Visitor
 from tests.gallery.conftest import Visit
+from tests.gallery.in_process import serving_pages
 from tests.http_server import running
 from tests.stack.images import bomb, truncated_png
 from tests.stack.other_model import other_model
@@ -69,18 +72,16 @@ def test_a_picture_of_100_mb_is_refused_without_javascript(visit: Visit, tmp_pat
     expect(visitor.page.locator("#q")).to_be_visible()
 
 
-def test_a_huge_picture_is_not_read_into_memory(stack: Stack, examples: str) -> None:
+def test_a_huge_picture_is_not_read_into_memory(gallery: str, gallery_process: "subprocess.Popen[str]") -> None:
     """Sent with its length and, as a program may, without it."""
-    with start_gallery("--collection", examples, env=stack.env) as process:
-        address = read_address(process)
-        assert http("GET", f"{address}/?q=red").status_code == 200
-        own = psutil.Process(process.pid)
-        before = own.memory_info().rss
-        for length in ({"Content-Length": str(HUGE_BYTES)}, {}):
-            answer = send_slowly(address, HUGE_BYTES, length)
-            assert answer.status_code == 400 and "25 MB" in answer.text
-        assert own.memory_info().rss - before < MOST_GROWTH
-        assert http("GET", f"{address}/?q=red").status_code == 200
+    assert http("GET", f"{gallery}/?q=red").status_code == 200
+    own = psutil.Process(gallery_process.pid)
+    before = own.memory_info().rss
+    for length in ({"Content-Length": str(HUGE_BYTES)}, {}):
+        answer = send_slowly(gallery, HUGE_BYTES, length)
+        assert answer.status_code == 400 and "25 MB" in answer.text
+    assert own.memory_info().rss - before < MOST_GROWTH
+    assert http("GET", f"{gallery}/?q=red").status_code == 200
 
 
 def send_slowly(address: str, size: int, headers: dict[str, str]) -> httpx.Response:
@@ -233,16 +234,17 @@ def test_many_requests_at_once_are_answered_each_with_its_own(gallery: str) -> N
 
 
 def test_a_collection_of_another_model_is_a_sentence_in_the_page(visit: Visit, stack: Stack, examples: str) -> None:
-    with other_model(stack.vectorizer_url) as url:
-        env = stack.env | {"VECTORIZER_URL": url}
-        with serving_gallery("--collection", examples, env=env) as address:
-            visitor = visit("/?q=red", address=address, failures=True)
-            expect_problem(visitor, "emoji", "other")
-            assert http("GET", f"{address}/?q=red").status_code == 409
-            assert http("GET", f"{address}/ready").status_code == 503
+    with (
+        other_model(stack.vectorizer_url) as url,
+        serving_pages(replace(stack, vectorizer_url=url), examples) as address,
+    ):
+        visitor = visit("/?q=red", address=address, failures=True)
+        expect_problem(visitor, "emoji", "other")
+        assert http("GET", f"{address}/?q=red").status_code == 409
+        assert http("GET", f"{address}/ready").status_code == 503
 
 
 def test_a_collection_that_does_not_exist_is_a_sentence_in_the_page(visit: Visit, stack: Stack) -> None:
-    with serving_gallery("--collection", "Nowhere", env=stack.env) as address:
+    with serving_pages(stack, "Nowhere") as address:
         visitor = visit("/", address=address, failures=True)
         expect_problem(visitor, "Nowhere", "--collection")

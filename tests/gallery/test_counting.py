@@ -17,6 +17,8 @@ from clip_vectorizer.query.search.counting import ValueCount
 class SlowCounter:
     """Counts on command."""
 
+    partition = ("Image", None)
+
     def __init__(self, seconds: float = 0.0) -> None:
         self.properties = {"label": DataType.TEXT, "camera": DataType.TEXT}
         self.seconds, self.calls = seconds, cast(list[tuple[str, tuple[str, ...]]], [])

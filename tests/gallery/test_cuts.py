@@ -11,10 +11,11 @@ from PIL import Image
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
+from ingest.cli import main as ingest_command
 from tests.gallery.conftest import Visit
 from tests.gallery.in_process import Answer, fetch, fetch_rows, list_cards, open_pages
 from tests.stack.scenes import QUARTERS, SIDE, save_scenes
-from tests.stack.support import Run, Stack, fresh_collection
+from tests.stack.support import Stack, fresh_collection, run_inside
 
 pytestmark = pytest.mark.stack
 
@@ -32,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scenes(stack: Stack, run: Run, folder: Path) -> Iterator[str]:
+def scenes(stack: Stack, folder: Path) -> Iterator[str]:
     for name in fresh_collection(stack):
-        run("clip-ingest", folder, "--regions", "grid=2x2", "--collection", name)
+        run_inside(ingest_command, stack.env, folder, "--regions", "grid=2x2", "--collection", name)
         yield name
         stack.weaviate("DELETE", f"/v1/schema/{name}Region").raise_for_status()
 

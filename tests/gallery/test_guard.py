@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from clip_vectorizer.gallery.cli import main as gallery_command
 from clip_vectorizer.gallery.security import POLICY
-from tests.gallery.browsing import serving_gallery
+from tests.gallery.browsing import read_address, start_gallery
 from tests.gallery.offline import ID, LOCAL, FakeImages, encode, request, send_picture
 from tests.stack.support import NOWHERE, http
 
@@ -184,23 +184,33 @@ def test_a_probe_needs_no_password() -> None:
     assert request("GET", "/ready", password=PASSWORD).status_code == 200
 
 
-def test_on_a_network_address_the_command_serves_who_has_the_password() -> None:
-    with serving_gallery("--host", "0.0.0.0", env=UNREACHABLE | {"CLIP_GALLERY_PASSWORD": "secret"}) as address:
-        local = f"http://127.0.0.1:{urlsplit(address).port}"
-        assert http("GET", f"{local}/").status_code == 401
-        assert http("GET", f"{local}/", headers=login("wrong")).status_code == 401
-        answer = http("GET", f"{local}/", headers=login("secret"))
-        assert answer.status_code == 503 and NOWHERE in answer.text, "past the guard, the page names what is away"
-        assert http("GET", f"{local}/", headers=login("secret") | {"Host": "evil.example"}).status_code == 421
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, str]]:
+    """The addresses of a gallery on the network, and of one on loopback; both start at the same time."""
+    secret = {"CLIP_GALLERY_PASSWORD": "secret"}
+    with (
+        start_gallery("--host", "0.0.0.0", env=UNREACHABLE | secret) as network,
+        start_gallery(env=UNREACHABLE) as loopback,
+    ):
+        yield read_address(network), read_address(loopback)
 
 
-def test_on_loopback_the_command_opens_without_a_password() -> None:
-    with serving_gallery(env=UNREACHABLE) as address:
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
-        answer = http("GET", f"{address}/")
-        assert answer.status_code == 503 and NOWHERE in answer.text and 'role="alert"' in answer.text
-        assert http("GET", f"{address}/", headers={"Host": "evil.example"}).status_code == 421
-        assert_guarded(answer)
+def test_on_a_network_address_the_command_serves_who_has_the_password(served: tuple[str, str]) -> None:
+    local = f"http://127.0.0.1:{urlsplit(served[0]).port}"
+    assert http("GET", f"{local}/").status_code == 401
+    assert http("GET", f"{local}/", headers=login("wrong")).status_code == 401
+    answer = http("GET", f"{local}/", headers=login("secret"))
+    assert answer.status_code == 503 and NOWHERE in answer.text, "past the guard, the page names what is away"
+    assert http("GET", f"{local}/", headers=login("secret") | {"Host": "evil.example"}).status_code == 421
+
+
+def test_on_loopback_the_command_opens_without_a_password(served: tuple[str, str]) -> None:
+    address = served[1]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+    answer = http("GET", f"{address}/")
+    assert answer.status_code == 503 and NOWHERE in answer.text and 'role="alert"' in answer.text
+    assert http("GET", f"{address}/", headers={"Host": "evil.example"}).status_code == 421
+    assert_guarded(answer)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])

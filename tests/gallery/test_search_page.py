@@ -114,9 +114,9 @@ def test_more_like_this_leaves_the_image_itself_out(visit: Visit) -> None:
 def test_a_link_shows_the_same_to_another_person(visit: Visit) -> None:
     visitor = visit("/")
     visitor.search("a happy animal")
-    expect(visitor.first).to_be_visible()
+    expect(visitor.page.locator("#status")).to_contain_text("best first")
     link, ids = visitor.page.url, visitor.ids
-    other = visit()
+    other = visit(fresh=True)
     other.page.goto(link)
     assert len(ids) >= PAGE and other.ids[: len(ids)] == ids
 
@@ -218,7 +218,7 @@ def test_a_filter_narrows_a_search_and_stays_with_the_next_words(visit: Visit) -
 
 
 def test_pictures_come_from_the_cache_when_the_network_is_away(visit: Visit) -> None:
-    visitor = visit("/?q=red+apple")
+    visitor = visit("/?q=red+apple", fresh=True)
     assert has_loaded(visitor.first.locator("img"))
     visitor.page.context.set_offline(True)
     again = (

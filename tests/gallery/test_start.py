@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from clip_vectorizer.errors import SettingsError
+from clip_vectorizer.gallery.cli import main as gallery_command
 from clip_vectorizer.gallery.serve import check_password, open_socket
 from tests.listening import list_open_ports
 from tests.stack.support import clean_environment
@@ -48,58 +51,74 @@ def read_url(process: "subprocess.Popen[str]") -> str:
     return url
 
 
-def run(*words: str, program: tuple[str, ...] = COMMAND, **env: str) -> "subprocess.CompletedProcess[str]":
-    """A gallery that does not start."""
-    return subprocess.run(
-        [*program, *words],
-        env=clean_environment() | NOWHERE | env,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+def connect(url: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0))
 
 
-@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_two_seconds_with_connections_open(sig: signal.Signals) -> None:
-    with started() as process:
-        url = read_url(process)
-        with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0)) as half:
-            half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-            process.send_signal(sig)
-            _, errors = process.communicate(timeout=2 + 2)  # two for the machine
-        assert (process.returncode, errors) == (0, "Ctrl-C ends it\n")
-
-
-def test_a_signal_ends_it_while_weaviate_leaves_a_page_waiting() -> None:
+def test_a_signal_ends_it_within_two_seconds_with_a_request_half_sent_and_a_page_that_waits_for_weaviate() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with started(WEAVIATE_URL=away) as process:
             url = read_url(process)
-            with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0)) as waiting:
+            with connect(url) as waiting, connect(url) as half:
                 waiting.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
                 connection, _ = silent.accept()
                 with closing(connection):
                     process.send_signal(signal.SIGINT)
-                    _, errors = process.communicate(timeout=2 + 2)
+                    _, errors = process.communicate(timeout=2 + 2)  # two for the machine
     assert (process.returncode, errors) == (0, "Ctrl-C ends it\n")
 
 
-def test_weaviate_away_at_the_start_is_a_sentence_in_the_page() -> None:
-    with started() as process:
-        url = read_url(process)
-        page = httpx.get(url, trust_env=False, timeout=LIMIT_SECONDS)
-        ready = httpx.get(f"{url}ready", trust_env=False, timeout=LIMIT_SECONDS)
-        assert not list_open_ports(process.pid), "only this machine reaches it"
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Running"]:
+    """Two at the same time, as a start takes seconds: one with a browser to open, one without."""
+    folder = tmp_path_factory.mktemp("browser")
+    browser, opened = folder / "browser", folder / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    nothing = {"BROWSER": os.devnull, "PATH": str(folder), "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+    with started("--open", BROWSER=f"{browser} %s") as opening, started("--open", **nothing) as alone:
+        yield Running(opening, read_url(opening), opened, alone, read_url(alone))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    opening: "subprocess.Popen[str]"
+    url: str
+    opened: Path  # a file with the address that its browser was opened with
+    alone: "subprocess.Popen[str]"
+    alone_url: str
+
+
+def test_weaviate_away_at_the_start_is_a_sentence_in_the_page(running: Running) -> None:
+    page = httpx.get(running.url, trust_env=False, timeout=LIMIT_SECONDS)
+    ready = httpx.get(f"{running.url}ready", trust_env=False, timeout=LIMIT_SECONDS)
+    assert not list_open_ports(running.opening.pid), "only this machine reaches it"
     assert page.status_code == ready.status_code == 503
     assert "http://127.0.0.1:1" in page.text and "Traceback" not in page.text
+
+
+def test_open_starts_the_browser_with_the_address(running: Running) -> None:
+    assert any(running.opened.exists() or running.opening.poll() for _ in poll())
+    assert running.opened.read_text() == f"{running.url}\n"
+
+
+def test_open_without_a_browser_prints_the_address_and_the_other_signal_ends_it_as_well(running: Running) -> None:
+    """SIGTERM, with a request that is half sent."""
+    with connect(running.alone_url) as half:
+        half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        running.alone.send_signal(signal.SIGTERM)
+        _, errors = running.alone.communicate(timeout=2 + 2)
+    sentence = f"found no browser to open; open {running.alone_url} in one"
+    assert sentence in errors and "Ctrl-C ends it\n" in errors and running.alone.returncode == 0
 
 
 def test_a_port_in_use_is_a_sentence_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ended = run("--port", str(port))
-    assert (ended.returncode, ended.stdout) == (2, "")
+        ended = CliRunner().invoke(gallery_command, ["--port", str(port)], env=NOWHERE)
+    assert (ended.exit_code, ended.stdout) == (2, "")
     assert ended.stderr == (
         f"error: port {port} is in use, perhaps by another gallery; choose another one (--port), or any free one: "
         "--port 0\n"
@@ -114,32 +133,18 @@ def test_an_address_of_another_machine_is_a_sentence() -> None:
 
 
 def test_without_the_extra_a_sentence_has_the_line_that_installs_it() -> None:
-    ended = run("--port", "0", program=(sys.executable, "-P", "-c", HIDE_JINJA))
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", HIDE_JINJA, "--port", "0"],
+        env=clean_environment() | NOWHERE,
+        capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
+    )  # fmt: skip
     assert ended.returncode != 0 and "Traceback" not in ended.stderr
     assert "the gallery needs jinja2; run `pip install 'clip-vectorizer[gallery]'`" in ended.stderr
 
 
 def test_a_folder_that_is_missing_is_refused_by_its_name() -> None:
-    ended = run("--root", "/no/such/folder")
-    assert ended.returncode == 2 and "/no/such/folder" in ended.stderr
-
-
-def test_open_without_a_browser_prints_the_address(tmp_path: Path) -> None:
-    with started("--open", BROWSER=os.devnull, PATH=str(tmp_path), DISPLAY="", WAYLAND_DISPLAY="") as process:
-        url = read_url(process)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=LIMIT_SECONDS)
-    assert f"found no browser to open; open {url} in one" in errors and process.returncode == 0
-
-
-def test_open_starts_the_browser_with_the_address(tmp_path: Path) -> None:
-    browser, opened = tmp_path / "browser", tmp_path / "opened"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
-    browser.chmod(0o755)
-    with started("--open", BROWSER=f"{browser} %s") as process:
-        url = read_url(process)
-        assert any(opened.exists() or process.poll() for _ in poll())
-    assert opened.read_text() == f"{url}\n"
+    ended = CliRunner().invoke(gallery_command, ["--root", "/no/such/folder"], env=NOWHERE)
+    assert ended.exit_code == 2 and "/no/such/folder" in ended.stderr
 
 
 def poll() -> Iterator[None]:

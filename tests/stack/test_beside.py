@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clip_vectorizer.client import VectorizerClient
-from clip_vectorizer.errors import Mismatch
+from clip_vectorizer.errors import InputError, Mismatch
 from clip_vectorizer.query import ImageSearch, Query
 from ingest.choices import Keep
 from ingest.embedded import LocalSidecar
@@ -143,6 +143,23 @@ def test_a_later_run_adds_what_is_missing_and_no_ingest_is_held_up(
             np.testing.assert_allclose(vectors["p003.png"], sidecar.embed_images([more["p003.png"]])[0], atol=1e-5)
 
 
+def test_a_part_of_a_collection_may_have_vectors_of_a_second_model(new: New, pages_url: str) -> None:
+    """What is in no source named is left out; where that is everything, the source was the wrong one."""
+    place: Place = new()
+    place.ingest(many(5))
+    part = {"p001.png": many(5)["p001.png"], "p002.png": many(5)["p002.png"]}
+    wrong = add_beside(place, pages_url, {"other.png": png((1, 2, 3))})
+    assert (wrong.seen, wrong.failed) == (5, 5) and "none of the sources" in wrong.failures[0].reason
+    events: list[object] = []
+    added = add_beside(place, pages_url, part, events=events)
+    assert (added.seen, added.updated, added.failed, added.exit_code) == (2, 2, 0, 0)
+    assert next(str(each) for each in events if isinstance(each, InputError)).startswith(
+        "3 of 5 images have no vector of"
+    )
+    with connect(place, pages_url) as search:
+        assert {hit.path for hit in search.find(Query.stored("p001.png", include_self=True))} == set(part)
+
+
 def test_the_lines_of_the_page_work_one_after_another(
     run: Command, new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,11 +184,19 @@ def test_the_lines_of_the_page_work_one_after_another(
     assert found == [pages - {"scans.pdf#page=2"}] * 2
 
 
-def add_beside(place: Place, url: str, files: dict[str, bytes], dry_run: bool = False) -> IngestReport:
+def add_beside(
+    place: Place, url: str, files: dict[str, bytes], dry_run: bool = False, events: list[object] | None = None
+) -> IngestReport:
+    """`events`: what happens is added to them."""
+
+    def note(_: IngestReport, event: object) -> None:
+        if events is not None:
+            events.append(event)
+
     with VectorizerClient(url) as sidecar:
         sources = ImageSources([Pictures(files)], place.tenant)
         connection = place.stack.connection
-        return reindex(connection, sidecar, sources, place.collection, dry_run=dry_run, beside=True)
+        return reindex(connection, sidecar, sources, place.collection, on_progress=note, dry_run=dry_run, beside=True)
 
 
 def connect(place: Place, vectorizer_url: str) -> ImageSearch:

@@ -186,18 +186,18 @@ def cut_block(scans: Scans) -> Image.Image:
 def test_make_drawings_goes_from_a_corpus_to_the_table(stack: Stack, scans: Scans, tmp_path: Path) -> None:
     """In miniature, on the corpus that is there, by the servers of the environment."""
     shutil.copytree(scans.folder / "corpus", tmp_path / "corpus")
-    words = ["--pages", str(MOST_PAGES), "--steps", "4", "--folder", str(tmp_path)]
+    words = ["--pages", str(MOST_PAGES), "--steps", "1", "--folder", str(tmp_path)]
     environment = clean_environment() | stack.env | {"PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "examples.drawings.run_all", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     try:
         assert done.returncode == 0, done.stderr
         assert "by SimCLR:" in done.stdout and done.stdout.count("similarity ") == 3
-        for encoder in ("emoji", "local-dir:random-model", "local-dir:pages-model-4"):
+        for encoder in ("emoji", "local-dir:random-model", "local-dir:pages-model-1"):
             assert f"| {encoder} | page + corner" in done.stdout
         assert done.stderr.splitlines()[-1].startswith("all of it took ")
     finally:
-        for name in ("Drawings4", "Drawings4Region"):
+        for name in ("Drawings1", "Drawings1Region"):
             stack.weaviate("DELETE", f"/v1/schema/{name}")
 
 
