@@ -2,7 +2,7 @@
 
 Both attend to a text's own tokens and not to the padding behind it, so a text has one vector in any batch.
 
-B texts · T tokens of the longest text · R rows, the sum of the lengths of all texts · W width · D dimensions
+B texts · T tokens of the longest text · R rows that are computed · W width · D dimensions
 """
 
 from collections.abc import Callable
@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip_vectorizer.models.attention import mix_values
 from clip_vectorizer.models.packed import (
     Numerics,
-    RowLayout,
     WeightMapping,
     build_layer_norm,
     select_prefix,
 )
 from clip_vectorizer.models.pauses import run_pause_work
 from clip_vectorizer.models.plain import PlainAttention
+from clip_vectorizer.models.row_layouts import RowLayout, layout_attended
 
 PADDING = 0  # the id of [PAD] in every vocabulary of BERT
 BERT_EPSILON = 1e-12  # of its normalisation
@@ -116,10 +117,11 @@ class PackedBert:
         """Return (B, D), not of unit length."""
         layout = layout_attended(mark_attended(ids_bt, self._attend_padding))
         hidden_btw = F.embedding(ids_bt, self._tokens) + self._positions[: ids_bt.shape[1]]
-        hidden_rw, mask = self._start(layout.gather(hidden_btw)), layout.attention_mask()
+        hidden_rw = self._start(layout.gather(hidden_btw))
+        mask_b11t = layout.mask(hidden_rw.dtype)
         for block in self._blocks:
             run_pause_work()
-            hidden_rw = block(hidden_rw, layout, mask)
+            hidden_rw = block(hidden_rw, layout, mask_b11t)
         return self._head(hidden_rw.index_select(0, layout.read).float())
 
 
@@ -133,21 +135,13 @@ class PackedPostNormBlock:
         self._narrow = kind.make(own["mlp.c_proj.weight"], own["mlp.c_proj.bias"], "none")
         self._first, self._second = (build_layer_norm(own, name, options.epsilon) for name in ("ln_1.", "ln_2."))
 
-    def __call__(self, hidden_rw: Tensor, layout: RowLayout, attended_b11t: Tensor | None) -> Tensor:
+    def __call__(self, hidden_rw: Tensor, layout: RowLayout, mask_b11t: Tensor | None) -> Tensor:
         """Return (R, W)."""
         joint_btx = layout.spread(self._joint(hidden_rw))
         query, key, value = joint_btx.view(*joint_btx.shape[:2], 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attended_b11t)
-        hidden_rw = self._first(self._out.onto(layout.gather(mixed.transpose(1, 2).flatten(2)), hidden_rw))
+        mixed_btw = mix_values(query, key, value, mask_b11t)
+        hidden_rw = self._first(self._out.onto(layout.gather(mixed_btw), hidden_rw))
         return self._second(self._narrow.onto(self._widen(hidden_rw), hidden_rw))
-
-
-def layout_attended(attended_bt: Tensor) -> RowLayout:
-    """Lay out the attended tokens of each text; the first of each is read."""
-    items, tokens = attended_bt.shape
-    places = None if attended_bt.all() else attended_bt.flatten().nonzero()[:, 0]
-    counts = attended_bt.sum(1)
-    return RowLayout(items, tokens, places, counts.cumsum(0) - counts, causal=False)
 
 
 def build_head(weights: WeightMapping) -> Callable[[Tensor], Tensor]:

@@ -1,9 +1,10 @@
 """The towers of a plain CLIP for a CPU, as chains of fused products.
 
 Computes the same vectors as `plain.PlainClip` and `open_clip.CLIP` from the same weights; tests compare it with both.
-Padding is not computed, and in the last block only the rows that become vectors are.
+Padding and what texts have in common is not computed (`row_layouts`), and in the last block only the rows that become
+vectors are.
 
-B items · T tokens of the longest item · R rows, the sum of the lengths of all items · W width · D dimensions
+B items · T tokens of the longest item · R rows that are computed · W width · D dimensions
 S image side
 """
 
@@ -15,13 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip_vectorizer.models.attention import mix_values
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.pauses import run_pause_work
 from clip_vectorizer.models.plain import fold_norms
 from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Product, MakeProduct, make_product
+from clip_vectorizer.models.row_layouts import RowLayout, layout_images, layout_texts
 
 WeightMapping = Mapping[str, Tensor]  # names as in open_clip
 LAYER_NORM_EPSILON = 1e-5  # torch's
+PART_ROWS = 800  # 16 images of ViT-B-32, 4 of ViT-B-16
 Positions = Callable[[Tensor], Tensor]  # (T, W) of the model -> (T, W) of a picture of another size
 Mix = Callable[[Tensor, Tensor], Tensor]  # keys and values -> values mixed by attention
 
@@ -73,12 +77,17 @@ class PackedImages:
         self._projection = weights["proj"].float()
 
     def __call__(self, pixels_b3ss: Tensor) -> Tensor:
+        """In even parts of at most `PART_ROWS` rows, whose memory is used again while it is in the caches."""
+        most = max(1, PART_ROWS // len(self._positions))
+        parts = torch.tensor_split(pixels_b3ss, -(-len(pixels_b3ss) // most))
+        return torch.cat([self._encode_part(part) for part in parts])
+
+    def _encode_part(self, pixels_b3ss: Tensor) -> Tensor:
         patches = self._patches(split_patches(pixels_b3ss, self._patch))
         patches_btw = patches.view(len(pixels_b3ss), -1, patches.shape[1])
         start = self._start.expand(len(pixels_b3ss), 1, -1)
         hidden_btw = self._before(torch.cat([start, patches_btw], 1) + self._positions)
-        items, tokens, _ = hidden_btw.shape
-        layout = RowLayout(items, tokens, None, torch.arange(items) * tokens, causal=False)
+        layout = layout_images(*hidden_btw.shape[:2])
         return self._after(run_blocks(self._blocks, hidden_btw.flatten(0, 1), layout)).float() @ self._projection
 
     @property
@@ -95,7 +104,7 @@ class PackedImages:
         patches_1tw = self._patches(split_patches(pixels_13hw, self._patch))[None]
         start_11w = self._start.expand(1, 1, -1)
         hidden_1tw = self._before(torch.cat([start_11w, patches_1tw], 1) + positions_tw(self._positions))
-        layout = RowLayout(1, hidden_1tw.shape[1], None, torch.zeros(1, dtype=torch.long), causal=False)
+        layout = layout_images(1, hidden_1tw.shape[1])
         hidden_tw = run_blocks(self._blocks[:-1], hidden_1tw[0], layout)
         key, value = self._blocks[-1].read_keys_values(hidden_tw, layout)
         mixed_tw = mix(key, value).transpose(1, 2).flatten(2)[0]
@@ -116,40 +125,6 @@ class PackedTexts:
         return self._after(run_blocks(self._blocks, layout.gather(hidden_btw), layout)).float() @ self._projection
 
 
-@dataclass(frozen=True, slots=True)
-class RowLayout:
-    """Rows of a batch without padding: those of the first item, then of the second, and so on.
-
-    `places` (R,): positions of the rows in B * T; None where all items are equally long. `read` (B,): the rows that
-    become vectors: the end token of a text, the class token of an image.
-    """
-
-    items: int
-    tokens: int
-    places: Tensor | None
-    read: Tensor
-    causal: bool
-
-    def spread(self, rows_rx: Tensor) -> Tensor:
-        """Return (B, T, X) with zeros for padding; attention multiplies padding by zero, so it must not be NaN."""
-        if self.places is None:
-            return rows_rx.view(self.items, self.tokens, -1)
-        spread = rows_rx.new_zeros(self.items * self.tokens, rows_rx.shape[1])
-        return spread.index_copy_(0, self.places, rows_rx).view(self.items, self.tokens, -1)
-
-    def gather(self, spread_btx: Tensor) -> Tensor:
-        """Return (R, X), without padding."""
-        rows = spread_btx.flatten(0, 1)
-        return rows if self.places is None else rows.index_select(0, self.places)
-
-    def attention_mask(self) -> Tensor | None:
-        """Return (B, 1, 1, T), True where the read row attends; None: everywhere."""
-        if self.places is None:
-            return None
-        padding = torch.ones(self.items * self.tokens, dtype=torch.bool).index_fill_(0, self.places, False)
-        return ~padding.view(self.items, 1, 1, self.tokens)
-
-
 class PackedBlock:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
         own = {name: value.to(kind.dtype) for name, value in weights.items()}
@@ -163,11 +138,11 @@ class PackedBlock:
     def _load_attention(self, weight: Tensor, bias: Tensor, kind: Numerics) -> None:
         self._joint = kind.make(weight, bias, "none")
 
-    def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
-        """Return (R, W)."""
+    def __call__(self, hidden_rw: Tensor, layout: RowLayout, mask: Tensor | None) -> Tensor:
+        """Return (R, W). `mask` is the layout's."""
         query, key, value = self._parts(layout.spread(self._joint(self._first(hidden_rw))), 3)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=layout.causal)
-        return self._project_and_widen(layout.gather(mixed.transpose(1, 2).flatten(2)), hidden_rw)
+        mixed_btw = mix_values(query, key, value, mask)
+        return self._project_and_widen(layout.gather(mixed_btw), hidden_rw)
 
     def _parts(self, joint_btx: Tensor, count: int) -> Tensor:
         """Return (count, B, heads, T, W / heads)."""
@@ -198,30 +173,22 @@ class LastPackedBlock(PackedBlock):
         """Return keys and values, (2, B, heads, T, W / heads)."""
         return self._parts(layout.spread(self._keys_values(self._first(hidden_rw))), 2)
 
-    def __call__(self, hidden_rw: Tensor, layout: RowLayout) -> Tensor:
-        """(B, W)."""
+    def __call__(self, hidden_rw: Tensor, layout: RowLayout, mask: Tensor | None) -> Tensor:
+        """(B, W). `mask` is for rows that are not computed here."""
         normed = self._first(hidden_rw)
         (query,) = self._parts(self._query(normed.index_select(0, layout.read))[:, None], 1)
         key, value = self._parts(layout.spread(self._keys_values(normed)), 2)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=layout.attention_mask())
-        return self._project_and_widen(mixed.flatten(1), hidden_rw.index_select(0, layout.read))
+        mixed_b1w = mix_values(query, key, value, layout.padding_mask(hidden_rw.dtype))
+        return self._project_and_widen(mixed_b1w[:, 0], hidden_rw.index_select(0, layout.read))
 
 
 def run_blocks(layers: Sequence[PackedBlock], hidden_rw: Tensor, layout: RowLayout) -> Tensor:
     """Return (B, W): the rows that are read."""
+    mask = layout.mask(hidden_rw.dtype)
     for layer in layers:
         run_pause_work()
-        hidden_rw = layer(hidden_rw, layout)
+        hidden_rw = layer(hidden_rw, layout, mask)
     return hidden_rw
-
-
-def layout_texts(ids_bt: Tensor) -> RowLayout:
-    """Lay out each text up to its end token, which has the largest id. Later tokens are masked."""
-    ends_b1 = ids_bt.argmax(1, keepdim=True)
-    kept_bt = torch.arange(ids_bt.shape[1]) <= ends_b1
-    read = kept_bt.sum(1).cumsum(0) - 1
-    places = None if kept_bt.all() else kept_bt.flatten().nonzero()[:, 0]
-    return RowLayout(len(ids_bt), ids_bt.shape[1], places, read, causal=True)
 
 
 def split_patches(pixels_b3ss: Tensor, side: int) -> Tensor:

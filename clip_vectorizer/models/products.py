@@ -119,7 +119,11 @@ class Int8Product:
 
     def _linear(self, rows_mk: Tensor) -> Tensor:
         whole_mk, scales_m1 = quantise_rows(rows_mk)
-        return torch.addcmul(self._bias, multiply_int8(whole_mk, self._weight, self._scales, self._zeros), scales_m1)
+        return torch.addcmul(self._bias, self.multiply(whole_mk), scales_m1)
+
+    def multiply(self, whole_mk: Tensor) -> Tensor:
+        """Return (M, N) float32: rows of int8 @ weight.T. Writes into `whole_mk`."""
+        return multiply_int8(whole_mk, self._weight, self._scales, self._zeros)
 
 
 def quantise_rows(rows_mk: Tensor) -> tuple[Tensor, Tensor]:

@@ -131,7 +131,10 @@ class TorchEncoder:
 
     def image_pass(self, bytes_nss3: Tensor) -> Tensor:
         """Return (N, D) float32 unit rows on the device, from bytes on the device, which are normalised there."""
-        pixels_n3ss = (bytes_nss3.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
+        pixels_n3ss = bytes_nss3.permute(0, 3, 1, 2)
+        if self._device.type == "cpu":  # with the colours last, means and deviations are read anew for every pixel
+            pixels_n3ss = pixels_n3ss.contiguous()
+        pixels_n3ss = pixels_n3ss.float().div_(255).sub_(self._mean).div_(self._std)
         return F.normalize(self._towers.encode_image(pixels_n3ss.to(self._dtype)).float(), dim=-1)
 
 

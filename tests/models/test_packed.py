@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from clip_vectorizer.errors import SettingsError
 from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.openclip_encoder import build_encoder, detect_plain_heads
-from clip_vectorizer.models.packed import Numerics, PackedClip
+from clip_vectorizer.models.packed import PART_ROWS, Numerics, PackedClip
 from clip_vectorizer.models.products import AttentionHeads, StockProduct
 from tests.models.small import CPU, apart, random_clip
 
@@ -132,3 +132,26 @@ def test_int8_is_refused_for_a_model_that_is_no_plain_clip() -> None:
 def test_int8_is_refused_on_a_gpu() -> None:
     with pytest.raises(SettingsError, match="CLIP_PRECISION='int8'"):
         Placement(device="cuda", precision="int8").check()
+
+
+def test_texts_that_begin_alike_have_the_vectors_that_each_has_alone() -> None:
+    towers = packed(random_clip())
+    ids = torch.tensor(
+        [
+            [START, 5, 6, 7, END],
+            [START, 5, 6, 8, END],
+            [START, 5, 6, END, 0],
+            [START, 5, 6, 7, END],
+            [START, 6, 6, 7, END],
+        ]
+    )
+    alone = torch.cat([towers.encode_text(each[None, : int(each.argmax()) + 1]) for each in ids])
+    assert apart(rows(towers.encode_text(ids)), rows(alone)) <= 1e-6
+
+
+def test_more_images_than_are_computed_at_once_have_the_vectors_that_each_has_alone() -> None:
+    towers, pixels = packed(random_clip()), pictures(401)  # of 5 tokens
+    assert len(pixels) * 5 > 2 * PART_ROWS
+    together = rows(towers.encode_image(pixels))
+    some = torch.cat([towers.encode_image(each[None]) for each in pixels[::50]])
+    assert apart(together[::50], rows(some)) <= 1e-6
