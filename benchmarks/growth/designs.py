@@ -27,7 +27,7 @@ from benchmarks.growth.processes import find_listener
 from benchmarks.growth.stored_images import COLLECTION, ImagePlan, ensure_filled
 from clip_vectorizer.database.connection import connect_weaviate
 from clip_vectorizer.database.schema import VECTOR
-from clip_vectorizer.defaults import MAX_INDEX_CANDIDATES, MIN_INDEX_CANDIDATES, QUANTIZERS
+from clip_vectorizer.defaults import MAX_INDEX_CANDIDATES, MIN_INDEX_CANDIDATES, QUANTIZERS, RESCORED_CANDIDATES
 from clip_vectorizer.vectors import Vectors
 from ingest.embedded import LocalSidecar, LocalWeaviate
 
@@ -40,7 +40,7 @@ DESIGN_COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class IndexDesign:
     candidates: int = MIN_INDEX_CANDIDATES  # the least ef
-    rescored: int = 20  # Weaviate's default for RQ with 8 bits
+    rescored: int = RESCORED_CANDIDATES
 
     def __str__(self) -> str:
         return f"ef {self.candidates}, rescore limit {self.rescored}"
@@ -52,8 +52,8 @@ DESIGNS = (
     IndexDesign(candidates=200),
     IndexDesign(candidates=800),
     IndexDesign(rescored=0),
+    IndexDesign(rescored=20),  # Weaviate's default
     IndexDesign(rescored=50),
-    IndexDesign(rescored=100),
 )
 
 

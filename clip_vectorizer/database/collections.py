@@ -39,6 +39,7 @@ from clip_vectorizer.defaults import (
     MAX_INDEX_CANDIDATES,
     MIN_INDEX_CANDIDATES,
     QUANTIZERS,
+    RESCORED_CANDIDATES,
     UNQUANTIZED,
 )
 from clip_vectorizer.errors import InputError, Mismatch
@@ -308,11 +309,20 @@ def build_index(quantizer: str | None) -> _VectorIndexConfigHNSWCreate:
         distance_metric=VectorDistances.COSINE,
         dynamic_ef_min=MIN_INDEX_CANDIDATES,
         dynamic_ef_max=MAX_INDEX_CANDIDATES,
-        quantizer=Configure.VectorIndex.Quantizer.rq(bits=bits) if bits else None,
+        quantizer=Configure.VectorIndex.Quantizer.rq(bits=bits, rescore_limit=choose_rescore_limit(bits))
+        if bits
+        else None,
     )
+
+
+def choose_rescore_limit(bits: int) -> int | None:
+    """None: Weaviate's default, which is 512 for 1 bit."""
+    return RESCORED_CANDIDATES if bits == 8 else None
 
 
 def quantize(config: _ConfigCollection, stored: CollectionState, quantizer: str) -> None:
     """Quantize the vectors; Weaviate does it in the background, during searches."""
-    index = Reconfigure.VectorIndex.hnsw(quantizer=Reconfigure.VectorIndex.Quantizer.rq(bits=QUANTIZERS[quantizer]))
+    bits = QUANTIZERS[quantizer]
+    rq = Reconfigure.VectorIndex.Quantizer.rq(bits=bits, rescore_limit=choose_rescore_limit(bits))
+    index = Reconfigure.VectorIndex.hnsw(quantizer=rq)
     config.update(vector_config=Reconfigure.Vectors.update(name=stored.description.vector, vector_index_config=index))
