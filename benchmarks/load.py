@@ -10,7 +10,7 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -53,11 +53,19 @@ class Load:
         return [float(each.headers[name]) for each in self.answers if name in each.headers]
 
 
-def drive_load(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True) -> Load:
+def drive_load(
+    url: str,
+    bodies: Iterable[bytes],
+    in_flight: int,
+    seconds: float,
+    distinct: bool = True,
+    read: Callable[[bytes], list[float]] | None = None,
+) -> Load:
     """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
 
-    Ends early when `bodies` do. Raises AssertionError when an answer is no vector or, where bodies are `distinct`, the
-    same as another's.
+    `url` is a server's, whose path is then Weaviate's, or one with a path; `read` finds the vector in an answer of
+    another server. Ends early when `bodies` do. Raises AssertionError when an answer is no vector or, where bodies are
+    `distinct`, the same as another's.
     """
     shared = Shared(iter(bodies))
     threads = [threading.Thread(target=post_all, args=(url, shared), daemon=True) for _ in range(in_flight)]
@@ -75,7 +83,7 @@ def drive_load(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float
     if not counted:
         raise AssertionError(f"no answer within {seconds:g} seconds; measure for longer")
     load = Load(max(each.end for each in counted) - start, counted)  # whole batches: a cut one would count as none
-    check(shared.answers, distinct)
+    check(shared.answers, distinct, read or read_vector)
     return load
 
 
@@ -108,7 +116,7 @@ def post_all(url: str, shared: Shared) -> None:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
         while (body := shared.next_body()) is not None:
-            shared.answers.append(post(connection, body))
+            shared.answers.append(post(connection, parts.path or VECTORIZE, body))
     except Exception as error:  # re-raised in the measuring thread
         shared.errors.append(error)
         shared.end.set()
@@ -116,9 +124,9 @@ def post_all(url: str, shared: Shared) -> None:
         connection.close()
 
 
-def post(connection: http.client.HTTPConnection, body: bytes) -> RequestTimes:
+def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> RequestTimes:
     start = time.perf_counter()
-    connection.request("POST", VECTORIZE, body, HEADERS)
+    connection.request("POST", path, body, HEADERS)
     response = connection.getresponse()
     answer = response.read()
     end = time.perf_counter()
@@ -127,9 +135,9 @@ def post(connection: http.client.HTTPConnection, body: bytes) -> RequestTimes:
     return RequestTimes(start, end, answer, {name.lower(): value for name, value in response.getheaders()})
 
 
-def check(answers: Sequence[RequestTimes], distinct: bool) -> None:
+def check(answers: Sequence[RequestTimes], distinct: bool, read: Callable[[bytes], list[float]]) -> None:
     """Every answer holds one vector, and no two the same: a server that answers from a cache is not measured."""
-    vectors = {tuple(read_vector(each.body)) for each in answers}
+    vectors = {tuple(read(each.body)) for each in answers}
     if distinct and len(vectors) != len(answers):
         raise AssertionError(f"{len(answers)} different items got {len(vectors)} different vectors")
 
