@@ -114,6 +114,7 @@ def measure_serving(
     images = write_images(Path(folder) / "loads", amount.images)
     plan = RoundPlan({"image": list(map(str, images)), "text": make_captions(TEXTS)}, amount.rounds, amount.seconds)
     reference = embed_reference(ARCHITECTURE, plan)
+    report.note(f"two different items: cosine at most {reference.compute_neighbours():.3f}")
     request = StartRequest(find_weights(ARCHITECTURE), upstream)
     starts = [SideStart(OWN, each, start_own(each)) for each in list_precisions()]
     starts += [SideStart(SERVING[name].name, "fp32", SERVING[name].start(request)) for name in names]

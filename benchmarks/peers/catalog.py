@@ -26,7 +26,8 @@ class PeerPackage:
 
 INFINITY = PeerPackage("infinity", "MIT", ("infinity-emb[server,torch,vision]==0.0.78", "transformers==4.47.1", *TORCH))
 FASTEMBED = PeerPackage("fastembed", "Apache-2.0", ("fastembed==0.9.1", "onnxruntime==1.32.0"))
-# The newest rclip for Python 3.11; 4.0 needs Python 3.12 and runs the same ONNX files in the same way.
+# The newest rclip for Python 3.11. 4.0 needs Python 3.12; it runs the same ONNX files, and decodes JPEGs of twice the
+# model's side or more at a smaller scale, which 640x480 is not.
 RCLIP = PeerPackage("rclip", "MIT", ("rclip==3.3.0", "onnxruntime==1.32.0"))
 CLIP_AS_SERVICE = PeerPackage(
     "clip-as-service",

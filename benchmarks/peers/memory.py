@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+from benchmarks.peers.turns import list_trees
 
 HEAD = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ (?P<offset>[0-9a-f]+) (?P<device>\S+) (?P<inode>\d+)")
 KILOBYTE, MEGABYTE = 1024, 1_000_000
@@ -16,9 +16,8 @@ KILOBYTE, MEGABYTE = 1024, 1_000_000
 
 def read_megabytes(pids: Iterable[int]) -> float:
     """Memory of the trees of `pids`, MB of a million bytes. Linux only."""
-    roots = [psutil.Process(pid) for pid in pids]
-    processes = [each for root in roots for each in (root, *root.children(recursive=True))]
-    return sum_kilobytes(Path(f"/proc/{each.pid}/smaps").read_text() for each in processes) * KILOBYTE / MEGABYTE
+    texts = (Path(f"/proc/{each.pid}/smaps").read_text(encoding="utf-8") for each in list_trees(pids))
+    return sum_kilobytes(texts) * KILOBYTE / MEGABYTE
 
 
 def sum_kilobytes(smaps: Iterable[str]) -> float:

@@ -10,6 +10,7 @@ from benchmarks.common import Report
 from benchmarks.peers.environments import PeerUnavailable
 from benchmarks.peers.memory import read_megabytes
 from benchmarks.peers.sides import Kind, PeerSide
+from benchmarks.peers.turns import stopped_between_turns, turn
 from benchmarks.peers.vectors import SampleVectors, check_cosine, embed_samples
 
 IN_FLIGHT = (1, 8, 64)
@@ -54,17 +55,19 @@ class SideStart:
     manager: AbstractContextManager[PeerSide]
 
 
+Pair = tuple[PeerSide, SideResult]
+
+
 def measure_sides(
     plan: RoundPlan, starts: Sequence[SideStart], reference: SampleVectors, report: Report
 ) -> list[SideResult]:
     """Start all, check their vectors, measure them in turns. A side that fails becomes a note with the reason."""
     with ExitStack() as stack:
         pairs = [pair for start in starts if (pair := start_checked(stack, plan, start, reference, report))]
-        for number in range(plan.rounds):
-            order = pairs[number % len(pairs) :] + pairs[: number % len(pairs)] if pairs else []
-            for side, result in order:
-                click.echo(f"round {number + 1} of {plan.rounds}: {result.name}, {result.precision}", err=True)
-                measure_round(plan, number, side, result, report)
+        with stopped_between_turns([list_pids(side) for side, _ in pairs]):
+            for number in range(plan.rounds):
+                first = number % len(pairs) if pairs else 0
+                measure_round(plan, number, [*pairs[first:], *pairs[:first]], report)
         for side, result in pairs:
             result.megabytes = read_megabytes(side.pids)
     return [result for _, result in pairs if all(len(result.rates.get(load, ())) == plan.rounds for load in LOADS)]
@@ -72,7 +75,7 @@ def measure_sides(
 
 def start_checked(
     stack: ExitStack, plan: RoundPlan, start: SideStart, reference: SampleVectors, report: Report
-) -> tuple[PeerSide, SideResult] | None:
+) -> Pair | None:
     """Start a side on `stack`, or note why that is impossible."""
     try:
         with ExitStack() as own:
@@ -91,14 +94,22 @@ def choose_samples(items: Mapping[Kind, Sequence[str]]) -> dict[Kind, Sequence[s
     return {kind: those[:SAMPLES] for kind, those in items.items()}
 
 
-def measure_round(plan: RoundPlan, number: int, side: PeerSide, result: SideResult, report: Report) -> None:
+def measure_round(plan: RoundPlan, number: int, pairs: Sequence[Pair], report: Report) -> None:
+    """One load after the other, each by all sides in turns."""
     for load, items in list_supplies(plan, number):
-        try:
-            rate = side.measure(load.kind, items, load.in_flight, plan.seconds)
-        except (PeerUnavailable, AssertionError, OSError) as error:
-            report.note(f"{result.name}, {load}: {error}")
-            continue
-        result.rates.setdefault(load, []).append(rate)
+        click.echo(f"round {number + 1} of {plan.rounds}: {load}", err=True)
+        for side, result in pairs:
+            try:
+                with turn(list_pids(side)):
+                    rate = side.measure(load.kind, items, load.in_flight, plan.seconds)
+            except (PeerUnavailable, AssertionError, OSError) as error:
+                report.note(f"{result.name}, {load}: {error}")
+            else:
+                result.rates.setdefault(load, []).append(rate)
+
+
+def list_pids(side: PeerSide) -> list[int]:
+    return [*side.pids, *side.client_pids]
 
 
 def list_supplies(plan: RoundPlan, number: int) -> Iterator[tuple[LoadKind, Sequence[str]]]:

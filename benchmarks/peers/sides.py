@@ -4,6 +4,7 @@ N items · D dimensions
 """
 
 import base64
+import http.client
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from benchmarks.load import VECTORIZE, drive_load, make_image_bodies, make_text_bodies, read_vector
+from benchmarks.load import (
+    TIMEOUT_SECONDS,
+    VECTORIZE,
+    drive_load,
+    make_image_bodies,
+    make_text_bodies,
+    post,
+    read_vector,
+)
 from benchmarks.peers.environments import PeerUnavailable, summarise_error
 from benchmarks.servers import STOP_SECONDS, Server, make_offline_environment
 
 LOOP = Path(__file__).with_name("loop.py")
 Kind = Literal["image", "text"]
-LEAST_BATCHES = 2  # of a load or loop; with fewer items it would end before it is measured
 
 
 class PeerSide(Protocol):
@@ -29,7 +38,11 @@ class PeerSide(Protocol):
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes whose memory is the side's."""
+        """The processes, without their children, whose memory is the side's."""
+
+    @property
+    def client_pids(self) -> Sequence[int]:
+        """Those of a client that belongs to the side; the load's own client is this process."""
 
     def measure(self, kind: Kind, items: Sequence[str], in_flight: int, seconds: float) -> float:
         """Items a second with so many at once."""
@@ -62,15 +75,24 @@ class ServerSide:
     def pids(self) -> Sequence[int]:
         return (self.server.pid,)
 
+    @property
+    def client_pids(self) -> Sequence[int]:
+        return ()
+
     def measure(self, kind: Kind, items: Sequence[str], in_flight: int, seconds: float) -> float:
         bodies = self.interface.make_bodies(kind, items)
         url = self.server.url + self.interface.path
         return drive_load(url, bodies, in_flight, seconds, read=self.interface.read).rate
 
     def embed(self, kind: Kind, items: Sequence[str]) -> np.ndarray:
-        bodies = self.interface.make_bodies(kind, items)
-        load = drive_load(self.server.url + self.interface.path, [bodies[0], *bodies], 1, 1e9, distinct=False)
-        return np.array([self.interface.read(each.body) for each in load.answers[1:]], np.float32)
+        parts = urlsplit(self.server.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        try:
+            bodies = self.interface.make_bodies(kind, items)
+            answers = [post(connection, self.interface.path, body).body for body in bodies]
+        finally:
+            connection.close()
+        return np.array([self.interface.read(answer) for answer in answers], np.float32)
 
 
 class LoopSide:
@@ -82,6 +104,10 @@ class LoopSide:
     @property
     def pids(self) -> Sequence[int]:
         return self._others or (self._process.pid,)
+
+    @property
+    def client_pids(self) -> Sequence[int]:
+        return (self._process.pid,) if self._others else ()
 
     def measure(self, kind: Kind, items: Sequence[str], in_flight: int, seconds: float) -> float:
         done = self._order(kind=kind, items=list(items), batch=in_flight, seconds=seconds)

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from benchmarks.peers.report import format_rates, format_ratios, list_figures, l
 from benchmarks.peers.rounds import LOADS, RoundPlan, SideResult, SideStart, measure_sides
 from benchmarks.peers.sides import INFINITY_INTERFACE, Kind, PeerSide, ServerSide
 from benchmarks.peers.starters import OWN
+from benchmarks.peers.turns import stopped_between_turns, turn
 from benchmarks.peers.vectors import SampleVectors, check_cosine, embed_samples
 from benchmarks.servers import Server
 from tests.documents import REPOSITORY
@@ -59,7 +62,7 @@ def embed_all(_kind: str, items: Iterable[str], batch: int) -> np.ndarray:
 class CountingSide:
     """Vectors that depend on the item; each load is a tenth faster than the one before."""
 
-    pids = ()
+    pids = client_pids = ()
 
     def __init__(self, first_rate: float, mistake: float = 0.0) -> None:
         self.rate, self.mistake, self.seen = first_rate, mistake, list[tuple[Kind, int, str]]()
@@ -97,6 +100,30 @@ def make_result(name: str, rate: float) -> SideResult:
 def test_a_page_of_a_file_counts_once_in_a_tree_and_other_memory_by_its_share() -> None:
     assert sum_kilobytes([SMAPS]) == 15 + 5 + 280 + 40
     assert sum_kilobytes([SMAPS, SMAPS]) == 2 * (15 + 5 + 40) + 280
+
+
+def test_only_the_side_whose_turn_it_is_runs() -> None:
+    with subprocess.Popen(("sleep", "60")) as first, subprocess.Popen(("sleep", "60")) as second:
+        try:
+            with stopped_between_turns([[first.pid], [second.pid]]):
+                assert becomes(first.pid, "T") and becomes(second.pid, "T")
+                with turn([second.pid]):
+                    assert becomes(first.pid, "T") and becomes(second.pid, "S")
+                assert becomes(second.pid, "T")
+            assert becomes(first.pid, "S") and becomes(second.pid, "S")
+        finally:
+            first.kill()
+            second.kill()
+
+
+def becomes(pid: int, state: str) -> bool:
+    """Whether the kernel shows that state of a process soon: T stopped, S waiting."""
+    end = time.monotonic() + 5
+    while (shown := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) != state:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return shown == state
 
 
 def test_a_loop_embeds_all_items_in_order_whatever_the_batch() -> None:
