@@ -10,7 +10,7 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -64,12 +64,19 @@ class Load:
 
 
 def drive_load(
-    url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True, may_refuse: bool = False
+    url: str,
+    bodies: Iterable[bytes],
+    in_flight: int,
+    seconds: float,
+    distinct: bool = True,
+    read: Callable[[bytes], list[float]] | None = None,
+    may_refuse: bool = False,
 ) -> Load:
     """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
 
-    Ends early when `bodies` do. With `may_refuse` a 503 is counted, and its thread waits RETRY_SECONDS. Raises
-    AssertionError when any other answer is no vector or, where bodies are `distinct`, the same as another's.
+    `url` is a server's, whose path is then Weaviate's, or one with a path; `read` finds the vector in an answer of
+    another server. Ends early when `bodies` do. With `may_refuse` a 503 is counted, and its thread waits RETRY_SECONDS.
+    Raises AssertionError when any other answer is no vector or, where bodies are `distinct`, the same as another's.
     """
     shared = Shared(iter(bodies), may_refuse)
     threads = [threading.Thread(target=post_all, args=(url, shared), daemon=True) for _ in range(in_flight)]
@@ -88,7 +95,7 @@ def drive_load(
     if not counted:
         raise AssertionError(f"no answer within {seconds:g} seconds; measure for longer")
     seconds = max(each.end for each in counted) - start  # whole batches: a cut one would count as none
-    check([each for each in shared.answers if each.status != REFUSED], distinct)
+    check([each for each in shared.answers if each.status != REFUSED], distinct, read or read_vector)
     return Load(seconds, counted, len(ended) - len(counted))
 
 
@@ -122,7 +129,7 @@ def post_all(url: str, shared: Shared) -> None:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
         while (body := shared.next_body()) is not None:
-            answer = post(connection, body, shared.may_refuse)
+            answer = post(connection, parts.path or VECTORIZE, body, shared.may_refuse)
             shared.answers.append(answer)
             if answer.status == REFUSED:
                 shared.end.wait(RETRY_SECONDS)
@@ -133,9 +140,9 @@ def post_all(url: str, shared: Shared) -> None:
         connection.close()
 
 
-def post(connection: http.client.HTTPConnection, body: bytes, may_refuse: bool = False) -> RequestTimes:
+def post(connection: http.client.HTTPConnection, path: str, body: bytes, may_refuse: bool = False) -> RequestTimes:
     start = time.perf_counter()
-    connection.request("POST", VECTORIZE, body, HEADERS)
+    connection.request("POST", path, body, HEADERS)
     response = connection.getresponse()
     answer = response.read()
     end = time.perf_counter()
@@ -145,9 +152,9 @@ def post(connection: http.client.HTTPConnection, body: bytes, may_refuse: bool =
     return RequestTimes(start, end, answer, headers, response.status)
 
 
-def check(answers: Sequence[RequestTimes], distinct: bool) -> None:
+def check(answers: Sequence[RequestTimes], distinct: bool, read: Callable[[bytes], list[float]]) -> None:
     """Every answer holds one vector, and no two the same: a server that answers from a cache is not measured."""
-    vectors = {tuple(read_vector(each.body)) for each in answers}
+    vectors = {tuple(read(each.body)) for each in answers}
     if distinct and len(vectors) != len(answers):
         raise AssertionError(f"{len(answers)} different items got {len(vectors)} different vectors")
 
