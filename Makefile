@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 UV = $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --override overrides.txt
 
-.PHONY: demo drawings setup format check browser test stack containers chart bench soak build audit sbom keys up down
+.PHONY: demo drawings setup format check browser test stack containers chart bench bench-peers soak build audit sbom keys up down
 
 demo: setup
 	$(BIN)/clip-demo
@@ -53,6 +53,10 @@ chart: setup
 	$(BIN)/pytest tests/containers/chart -k 'not test_running'
 bench: setup
 	$(BIN)/python benchmarks/table.py
+# Against other servers and commands, each installed below ~/.cache once (some 15 GB); WRITE=1 for docs/performance.md.
+# Weaviate's container is not on PyPI: UPSTREAM=FOLDER names its code.
+bench-peers: setup
+	$(BIN)/python -m benchmarks.peers $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(if $(WRITE),--write)
 soak: setup
 	$(BIN)/python -m tests.faults.soak
 build: setup

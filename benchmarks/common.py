@@ -130,7 +130,8 @@ def format_today() -> str:
 def format_command() -> str:
     """Return the command as typed in the root of the repository, without paths of this machine."""
     script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
-    words = [script.as_posix(), *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
+    module = ["-m", ".".join(script.parent.parts)] if script.name == "__main__.py" else [script.as_posix()]
+    words = [*module, *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
     return shlex.join(["python", *words])
 
 

@@ -10,13 +10,15 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 VECTORIZE = "/vectorize"
 HEADERS = {"Content-Type": "application/json"}
 TIMEOUT_SECONDS = 50  # Weaviate's
+REFUSED = 503
+RETRY_SECONDS = 1.0  # as the sidecar's Retry-After has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class RequestTimes:
     end: float
     body: bytes
     headers: Mapping[str, str]
+    status: int = 200
 
     @property
     def milliseconds(self) -> float:
@@ -37,6 +40,7 @@ class Load:
 
     seconds: float
     answers: Sequence[RequestTimes]
+    refused: int = 0  # requests that got a 503 instead
 
     @property
     def rate(self) -> float:
@@ -48,18 +52,33 @@ class Load:
         """Milliseconds."""
         return statistics.median(each.milliseconds for each in self.answers)
 
+    @property
+    def p99(self) -> float:
+        """Milliseconds; the slowest of fewer than a hundred answers."""
+        ordered = sorted(each.milliseconds for each in self.answers)
+        return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+
     def header(self, name: str) -> list[float]:
         """A timing header of every answer, milliseconds; empty where the server sends none."""
         return [float(each.headers[name]) for each in self.answers if name in each.headers]
 
 
-def drive_load(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float, distinct: bool = True) -> Load:
+def drive_load(
+    url: str,
+    bodies: Iterable[bytes],
+    in_flight: int,
+    seconds: float,
+    distinct: bool = True,
+    read: Callable[[bytes], list[float]] | None = None,
+    may_refuse: bool = False,
+) -> Load:
     """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
 
-    Ends early when `bodies` do. Raises AssertionError when an answer is no vector or, where bodies are `distinct`, the
-    same as another's.
+    `url` is a server's, whose path is then Weaviate's, or one with a path; `read` finds the vector in an answer of
+    another server. Ends early when `bodies` do. With `may_refuse` a 503 is counted, and its thread waits RETRY_SECONDS.
+    Raises AssertionError when any other answer is no vector or, where bodies are `distinct`, the same as another's.
     """
-    shared = Shared(iter(bodies))
+    shared = Shared(iter(bodies), may_refuse)
     threads = [threading.Thread(target=post_all, args=(url, shared), daemon=True) for _ in range(in_flight)]
     for thread in threads:
         thread.start()
@@ -71,12 +90,13 @@ def drive_load(url: str, bodies: Iterable[bytes], in_flight: int, seconds: float
         thread.join()
     if shared.errors:
         raise shared.errors[0]
-    counted = [each for each in shared.answers if start < each.end <= end]
+    ended = [each for each in shared.answers if start < each.end <= end]
+    counted = [each for each in ended if each.status != REFUSED]
     if not counted:
         raise AssertionError(f"no answer within {seconds:g} seconds; measure for longer")
-    load = Load(max(each.end for each in counted) - start, counted)  # whole batches: a cut one would count as none
-    check(shared.answers, distinct)
-    return load
+    seconds = max(each.end for each in counted) - start  # whole batches: a cut one would count as none
+    check([each for each in shared.answers if each.status != REFUSED], distinct, read or read_vector)
+    return Load(seconds, counted, len(ended) - len(counted))
 
 
 @dataclass(slots=True)
@@ -84,6 +104,7 @@ class Shared:
     """Between the threads of one load. `end` is set when the time is over, the bodies are, or a request failed."""
 
     bodies: Iterator[bytes]
+    may_refuse: bool = False
     answers: list[RequestTimes] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
@@ -108,7 +129,10 @@ def post_all(url: str, shared: Shared) -> None:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
         while (body := shared.next_body()) is not None:
-            shared.answers.append(post(connection, body))
+            answer = post(connection, parts.path or VECTORIZE, body, shared.may_refuse)
+            shared.answers.append(answer)
+            if answer.status == REFUSED:
+                shared.end.wait(RETRY_SECONDS)
     except Exception as error:  # re-raised in the measuring thread
         shared.errors.append(error)
         shared.end.set()
@@ -116,20 +140,21 @@ def post_all(url: str, shared: Shared) -> None:
         connection.close()
 
 
-def post(connection: http.client.HTTPConnection, body: bytes) -> RequestTimes:
+def post(connection: http.client.HTTPConnection, path: str, body: bytes, may_refuse: bool = False) -> RequestTimes:
     start = time.perf_counter()
-    connection.request("POST", VECTORIZE, body, HEADERS)
+    connection.request("POST", path, body, HEADERS)
     response = connection.getresponse()
     answer = response.read()
     end = time.perf_counter()
-    if response.status != 200:
+    if response.status != 200 and not (may_refuse and response.status == REFUSED):
         raise AssertionError(f"{response.status} instead of a vector: {answer[:200]!r}")
-    return RequestTimes(start, end, answer, {name.lower(): value for name, value in response.getheaders()})
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return RequestTimes(start, end, answer, headers, response.status)
 
 
-def check(answers: Sequence[RequestTimes], distinct: bool) -> None:
+def check(answers: Sequence[RequestTimes], distinct: bool, read: Callable[[bytes], list[float]]) -> None:
     """Every answer holds one vector, and no two the same: a server that answers from a cache is not measured."""
-    vectors = {tuple(read_vector(each.body)) for each in answers}
+    vectors = {tuple(read(each.body)) for each in answers}
     if distinct and len(vectors) != len(answers):
         raise AssertionError(f"{len(answers)} different items got {len(vectors)} different vectors")
 

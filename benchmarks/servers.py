@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
 READY = "/.well-known/ready"
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.2
 MODEL = "ViT-B-32::random"  # speed does not depend on the weights
@@ -64,9 +64,16 @@ def make_offline_environment() -> dict[str, str]:
 
 @contextmanager
 def run_server(
-    name: str, words: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
+    name: str,
+    words: Sequence[str],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    ready: str = READY,
 ) -> Iterator[Server]:
-    """`words` with PORT replaced, ready to answer; stopped at the end. Raises RuntimeError when it does not start."""
+    """`words` with PORT replaced, ready to answer; stopped at the end. Raises RuntimeError when it does not start.
+
+    `ready` is the path that is answered with success once the server is.
+    """
     port = find_free_port()
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -76,15 +83,15 @@ def run_server(
                 command, cwd=cwd, env={**make_offline_environment(), **(env or {})}, stdout=file, stderr=file
             )
         try:
-            wait_until_ready(process, server := Server(name, f"http://127.0.0.1:{port}", process.pid), log)
+            wait_until_ready(process, server := Server(name, f"http://127.0.0.1:{port}", process.pid), log, ready)
             yield server
         finally:
             stop_server(process)
 
 
-def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, log: Path) -> None:
+def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, log: Path, ready: str) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not is_ready(server.url + READY):
+    while not is_ready(server.url + ready):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(POLL_SECONDS)
@@ -93,7 +100,7 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, log: Pa
 def is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as response:
-            return bool(response.status == 204)
+            return bool(response.status in (200, 204))
     except (urllib.error.URLError, OSError):
         return False
 

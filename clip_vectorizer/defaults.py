@@ -15,5 +15,8 @@ MEASURED_QUANTIZERS = (*QUANTIZERS, "pq")  # of `clip-eval index`
 # in twenty of a text's ten nearest was missed among 100,000, with 400 one in a hundred, a millisecond later
 # (benchmarks/search). Eight per result is Weaviate's own rule between these two.
 MIN_INDEX_CANDIDATES, MAX_INDEX_CANDIDATES = 400, 1000
+# Of the candidates of an 8-bit index, so many are compared again with the vectors on disk. Weaviate's own 20 holds for
+# up to 20 results; for more, all candidates are read, 400 and above (benchmarks/growth, designs).
+RESCORED_CANDIDATES = 100
 
 MAX_RESULTS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS, offset included

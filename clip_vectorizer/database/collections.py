@@ -33,11 +33,13 @@ from clip_vectorizer.database.schema import (
     label_set_properties,
     prediction_properties,
 )
+from clip_vectorizer.database.schema import THUMBNAIL as THUMBNAIL_PROPERTY
 from clip_vectorizer.defaults import (
     IMAGE_COLLECTION,
     MAX_INDEX_CANDIDATES,
     MIN_INDEX_CANDIDATES,
     QUANTIZERS,
+    RESCORED_CANDIDATES,
     UNQUANTIZED,
 )
 from clip_vectorizer.errors import InputError, Mismatch
@@ -102,13 +104,19 @@ def build_state(config: CollectionConfig, description: CollectionDescription) ->
     vectorizer = vector.vectorizer
     return CollectionState(
         description,
-        {each.name: each.data_type for each in config.properties},
+        read_types(config),
         config.multi_tenancy_config.enabled,
         vectorizer.vectorizer == VECTORIZER_MODULE,
         vectorizer.model.get("inferenceUrl") or None,
         read_quantizer(vector.vector_index_config),
         tuple(each.name for each in config.properties if each.tokenization is Tokenization.WORD),
     )
+
+
+def read_types(config: CollectionConfig) -> dict[str, DataType]:
+    """The types of the properties. A thumbnail is a blob, however it is stored: not searched, filtered or shown."""
+    types = {each.name: each.data_type for each in config.properties}
+    return types | ({THUMBNAIL_PROPERTY: DataType.BLOB} if THUMBNAIL_PROPERTY in types else {})
 
 
 def read_quantizer(index: object) -> str:
@@ -301,11 +309,20 @@ def build_index(quantizer: str | None) -> _VectorIndexConfigHNSWCreate:
         distance_metric=VectorDistances.COSINE,
         dynamic_ef_min=MIN_INDEX_CANDIDATES,
         dynamic_ef_max=MAX_INDEX_CANDIDATES,
-        quantizer=Configure.VectorIndex.Quantizer.rq(bits=bits) if bits else None,
+        quantizer=Configure.VectorIndex.Quantizer.rq(bits=bits, rescore_limit=choose_rescore_limit(bits))
+        if bits
+        else None,
     )
+
+
+def choose_rescore_limit(bits: int) -> int | None:
+    """None: Weaviate's default, which is 512 for 1 bit."""
+    return RESCORED_CANDIDATES if bits == 8 else None
 
 
 def quantize(config: _ConfigCollection, stored: CollectionState, quantizer: str) -> None:
     """Quantize the vectors; Weaviate does it in the background, during searches."""
-    index = Reconfigure.VectorIndex.hnsw(quantizer=Reconfigure.VectorIndex.Quantizer.rq(bits=QUANTIZERS[quantizer]))
+    bits = QUANTIZERS[quantizer]
+    rq = Reconfigure.VectorIndex.Quantizer.rq(bits=bits, rescore_limit=choose_rescore_limit(bits))
+    index = Reconfigure.VectorIndex.hnsw(quantizer=rq)
     config.update(vector_config=Reconfigure.Vectors.update(name=stored.description.vector, vector_index_config=index))

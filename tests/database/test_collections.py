@@ -11,6 +11,7 @@ from clip_vectorizer.database.collections import (
     CollectionSpec,
     CollectionState,
     add_property,
+    build_index,
     check_model,
     ensure_image_collection,
     ensure_label_collection,
@@ -18,6 +19,7 @@ from clip_vectorizer.database.collections import (
     select_model,
 )
 from clip_vectorizer.database.schema import CollectionDescription, StoredModel, exact_text_property, image_properties
+from clip_vectorizer.defaults import RESCORED_CANDIDATES
 from clip_vectorizer.errors import InputError, Mismatch
 
 EMOJI = StoredModel("emoji", "abc", 192, "shortest-48-bicubic-v1")
@@ -207,3 +209,18 @@ def test_a_property_added_by_another_client_meanwhile_is_accepted() -> None:
     add_property(FasterRival(rival=True), exact_text_property("phash"))
     with pytest.raises(WeaviateInvalidInputError):
         add_property(FasterRival(rival=False), exact_text_property("phash"))
+
+
+def test_an_index_of_8_bits_compares_a_page_of_candidates_again_and_others_what_weaviate_chooses() -> None:
+    limits = {name: build_index(name).quantizer for name in ("rq-8", "rq-1", "none")}
+    assert (
+        limits["rq-8"].rescoreLimit == RESCORED_CANDIDATES >= 41
+    )  # a page of the gallery, and one to see if more follow
+    assert limits["rq-1"].rescoreLimit is None and limits["none"] is None
+
+
+def test_a_thumbnail_is_a_blob_to_searches_however_it_is_stored() -> None:
+    stored = made(FakeClient())
+    assert stored.properties["thumbnail"] is DataType.BLOB
+    [kept] = [each for each in image_properties() if each.name == "thumbnail"]
+    assert kept.dataType is DataType.TEXT and not (kept.indexFilterable or kept.indexSearchable)

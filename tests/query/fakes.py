@@ -15,7 +15,8 @@ from PIL import Image
 from weaviate.classes.config import DataType
 from weaviate.collections.classes.internal import MetadataReturn, Object, QueryReturn
 
-from clip_vectorizer.errors import SidecarRefused
+from clip_vectorizer.defaults import MAX_RESULTS
+from clip_vectorizer.errors import SidecarRefused, VectorizerError
 from clip_vectorizer.query.labels.label_store import Label, Neighbour
 from clip_vectorizer.query.search.calls import SearchTarget, WeaviateCall
 from clip_vectorizer.query.search.regions import build_no_regions_error
@@ -73,6 +74,8 @@ class FakeLabels:
         if self.unindexed or (self.rows and self.late > 0):
             self.late -= 1
             return []
+        if len(ids) > MAX_RESULTS:
+            raise VectorizerError(f"query maximum results exceeded: {len(ids)}")  # as Weaviate does
         found = [Neighbour(id, 1 - float(self.rows[id][1] @ vector_d)) for id in ids if id in self.rows]
         return sorted(found, key=lambda neighbour: neighbour.distance)
 

@@ -14,7 +14,7 @@ from clip_vectorizer.common_options import (
     vectorizer_key_option,
     weaviate_options,
 )
-from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES, RESCORED_CANDIDATES
 from clip_vectorizer.query.choices import DIGITS, LIMIT_LANGUAGES, LIMIT_TASKS, MAX_DRAWINGS, MIN_VECTORS
 from clip_vectorizer.query.cli.connection import service_options
 
@@ -236,7 +236,7 @@ INDEX_RULES = (
     "--rescore-limit",
     type=click.IntRange(0),
     metavar="N",
-    show_default="Weaviate's",
+    show_default=f"as clip-ingest sets it: {RESCORED_CANDIDATES}; rq-1: 512",
     help="Candidates of rq-8 and rq-1 that are compared again by their full vectors.",
 )
 @click.option(

@@ -23,7 +23,8 @@ SHIFTS = 2
 LEAST_STORED = 2 * NEIGHBOURS
 ROWS_PER_BLOCK = 10_000
 MAX_STORED = 20_000  # enough to synthesise from; their neighbours are computed exactly
-EXACT_QUERIES_PER_BLOCK = 256  # 100 MB of similarities at 100,000 vectors
+MOST_EXACT_QUERIES_PER_BLOCK = 256
+SIMILARITIES_PER_BLOCK = 50_000_000  # 200 MB, which np.partition copies once
 ROUNDING = 1e-6  # difference between two float32 products of the same vectors
 
 
@@ -73,11 +74,11 @@ def find_neighbours(stored_sd: Vectors) -> IntegerArray:
 
 def find_kth_similarities(queries_qd: Vectors, vectors_nd: Vectors, k: int) -> Vectors:
     """Return (Q,) similarities of the k-th nearest vector of each query. Unit rows in; k at most N."""
-    blocks = range(0, len(queries_qd), EXACT_QUERIES_PER_BLOCK)
+    size = min(MOST_EXACT_QUERIES_PER_BLOCK, max(1, SIMILARITIES_PER_BLOCK // len(vectors_nd)))
     return np.concatenate(
         [
-            np.partition(queries_qd[start : start + EXACT_QUERIES_PER_BLOCK] @ vectors_nd.T, -k, axis=1)[:, -k]
-            for start in blocks
+            np.partition(queries_qd[start : start + size] @ vectors_nd.T, -k, axis=1)[:, -k]
+            for start in range(0, len(queries_qd), size)
         ]
     )
 

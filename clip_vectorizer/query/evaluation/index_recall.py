@@ -18,9 +18,10 @@ from weaviate.collections.classes.cluster import Shard
 from weaviate.collections.classes.config_base import _QuantizerConfigCreate
 from weaviate.collections.classes.types import WeaviateField
 
+from clip_vectorizer.database.collections import choose_rescore_limit
 from clip_vectorizer.database.connection import weaviate_errors
 from clip_vectorizer.database.schema import VECTOR
-from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES
+from clip_vectorizer.defaults import MEASURED_QUANTIZERS, MIN_INDEX_CANDIDATES, QUANTIZERS
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.index_data import compute_index_recalls
@@ -43,7 +44,7 @@ class IndexConfig:
     """Index settings of a collection."""
 
     quantizer: str  # one of MEASURED_QUANTIZERS
-    rescore_limit: int | None = None  # candidates compared again with unquantised vectors; None: Weaviate's default
+    rescore_limit: int | None = None  # candidates compared again with unquantised vectors; None: as clip-ingest sets it
     ef: int = MIN_INDEX_CANDIDATES  # candidates kept while searching; Weaviate's default is 100 for ten neighbours
 
 
@@ -214,6 +215,8 @@ def build_quantizer(index: IndexConfig) -> _QuantizerConfigCreate | None:
         case "none" | "pq":
             return make.none()
         case "rq-8" | "rq-1":
-            return make.rq(bits=int(index.quantizer[-1]), rescore_limit=index.rescore_limit)
+            bits = QUANTIZERS[index.quantizer]
+            usual = choose_rescore_limit(bits)
+            return make.rq(bits=bits, rescore_limit=usual if index.rescore_limit is None else index.rescore_limit)
         case other:
             raise InputError(f"no quantizer is called {other!r}; there are {', '.join(MEASURED_QUANTIZERS)}")

@@ -34,11 +34,12 @@ from clip_vectorizer.database.schema import (
     PROMPTS,
     VECTOR,
 )
+from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, Mismatch, VectorizerError
 from clip_vectorizer.query.prompts import BLANK, PromptSet, fill_templates, normalize_text, select_prompt_set
 from clip_vectorizer.vectors import Vectors, ensemble
 
-MAX_LABELS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS: a softmax needs the distance of every label
+MAX_LABELS = 100_000  # measured by benchmarks/growth
 DESCRIPTION_COLON = re.compile("(.+?)(?:: |\uff1a) *(.+)")  # "16:9" is a name; a Chinese colon needs no space
 DESCRIPTION_SEPARATOR = re.compile(r"(?:^|\s)/(?=\s|$)")  # between descriptions, not inside "and/or"
 LEADING_ARTICLE = re.compile("^(?:an?|the) ", re.IGNORECASE)
@@ -96,7 +97,7 @@ def check_labels(texts: Sequence[str]) -> list[str]:
         given = "no labels" if not labels else "one label"
         raise InputError(f"{given} given; classification chooses between labels: give at least two")
     if len(labels) > MAX_LABELS:
-        raise InputError(f"{len(labels)} labels given; at most {MAX_LABELS} can compete (Weaviate's result limit)")
+        raise InputError(f"{len(labels)} labels given; at most {MAX_LABELS} can compete")
     return labels
 
 
@@ -152,7 +153,7 @@ class LabelStore(Protocol):
         """Return the stored vectors (D,) by id, of those labels that the store has."""
 
     def nearest(self, vector_d: Vectors, ids: Collection[str]) -> list[Neighbour]:
-        """Return those of `ids` that a search finds, nearest first."""
+        """Return those of `ids`, MAX_RESULTS at most, that a search finds, nearest first."""
 
 
 class PromptEncoder(Protocol):
@@ -219,7 +220,9 @@ def wait_until_searchable(labels: Sequence[Label], dimension: int, store: LabelS
 def find_searchable_ids(labels: Sequence[Label], dimension: int, store: LabelStore) -> set[str]:
     """Return the ids that a search over `labels` finds. Any query vector works: the search returns every label."""
     query_d: Vectors = np.eye(1, dimension, dtype=np.float32)[0]
-    return {neighbour.id for neighbour in store.nearest(query_d, [label.id for label in labels])}
+    ids = [label.id for label in labels]
+    parts = (ids[start : start + MAX_RESULTS] for start in range(0, len(ids), MAX_RESULTS))
+    return {neighbour.id for part in parts for neighbour in store.nearest(query_d, part)}
 
 
 class WeaviateLabels:

@@ -14,6 +14,7 @@ from weaviate import WeaviateClient
 
 from clip_vectorizer.address_guard import PUBLIC_ONLY, AddressGuard
 from clip_vectorizer.client import ModelInfo
+from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.near_strings import did_you_mean
 from clip_vectorizer.query.choices import AUTO, IMAGES, LABELS, MATMUL, STRATEGIES
@@ -255,6 +256,11 @@ def prepare_labels(
         competing, new_part = resolve_label_set(options.label_set, labels, prompts, context.info, stores.sets)
     if options.threshold is not None and any(label.text.casefold() == OTHER for label in competing):
         raise InputError(f"one label is called {OTHER!r}, the label of images below the threshold; rename it")
+    if options.strategy == IMAGES and len(competing) > MAX_RESULTS:
+        raise InputError(
+            f"{len(competing)} labels and the strategy {IMAGES}: one search returns {MAX_RESULTS} labels at most; "
+            "remove the strategy"
+        )
     labels_ld = store_labels(competing, context.info.dimension, context.encoder, stores.labels)
     if new_part is not None:
         store_part(new_part, stores.sets)

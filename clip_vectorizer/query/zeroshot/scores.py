@@ -11,6 +11,7 @@ no order. N images · L labels · D dimensions
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from clip_vectorizer.vectors import Vectors
 
 ROUNDING = 1e-5  # of a float32 cosine of up to 1,024 dimensions; measured were 1e-6 at most
 OTHER = "other"  # the label of an image below the threshold
+LOGITS_AT_ONCE = 500_000  # 4 MB as float64, which stays in a cache: a batch of 500 images and 1,000 labels
 
 Probabilities = npt.NDArray[np.float64]
 ExactLogits = npt.NDArray[np.float64]
@@ -117,16 +119,28 @@ class DecisionRule:
         `read_vectors`: from indices of images to their vectors (n, D), for those that need float64.
         """
         valid = [index for index in range(len(batch)) if index not in batch.errors]
-        logits = self._with_other(np.asarray(logits_nl, dtype=np.float64)[valid])
+        most = max(1, LOGITS_AT_ONCE // max(1, logits_nl.shape[1]))
+        parts = [valid[start : start + most] for start in range(0, len(valid), most)]
+        results = chain.from_iterable(self._decide(batch, part, logits_nl, read_vectors) for part in parts)
+        return [build_failure(batch, index) if index in batch.errors else next(results) for index in range(len(batch))]
+
+    def _decide(
+        self,
+        batch: ImageBatch,
+        part: Sequence[int],
+        logits_nl: Vectors,
+        read_vectors: Callable[[Sequence[int]], Vectors],
+    ) -> list[Classification]:
+        """Return the results of the images `part` of the batch."""
+        logits = self._with_other(np.asarray(logits_nl[part], dtype=np.float64))
         if self.exact:
             close = find_close_rows(logits, self.logit_scale * ROUNDING)
             if close.size:
-                vectors_nd = read_vectors([valid[row] for row in close])
+                vectors_nd = read_vectors([part[row] for row in close])
                 for row, vector_d in zip(close, vectors_nd, strict=True):
                     if vector_d.any():  # an image that was removed in the meantime has none
                         self._compute_exactly(logits[row], vector_d)
-        results = iter(self._build_results(batch, valid, logits))
-        return [build_failure(batch, index) if index in batch.errors else next(results) for index in range(len(batch))]
+        return self._build_results(batch, part, logits)
 
     def _with_other(self, logits_nl: ExactLogits) -> ExactLogits:
         """Add OTHER as one more label, whose similarity to every image is the threshold.
@@ -155,8 +169,6 @@ class DecisionRule:
         logits_l[near] = self.logit_scale * products.sum(axis=1)
 
     def _build_results(self, batch: ImageBatch, valid: Sequence[int], logits_nl: ExactLogits) -> list[Classification]:
-        if not valid:
-            return []
         names = [*self.names, OTHER]
         rows = np.arange(len(valid))
         best = logits_nl.argmax(axis=1)  # the first of equal ones

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query.labels.label_store import (
     Label,
@@ -25,7 +26,7 @@ from tests.query.fakes import INFO, FakeLabels, FakeSidecar, vector_of
         (["red", "caf\udce9"], "is not UTF-8 text"),
         (["red", "blue", "red"], "'red' is given twice"),
         (["Red", "blue", " red "], r"'red' is given twice \(first as 'Red'\)"),
-        ([str(number) for number in range(10_001)], "at most 10000"),
+        ([str(number) for number in range(100_001)], "at most 100000"),
     ],
 )
 def test_invalid_labels_raise_and_are_named(texts: list[str], sentence: str) -> None:
@@ -150,6 +151,12 @@ def test_storing_waits_until_a_search_finds_the_labels() -> None:
     store = FakeLabels(late=2)
     store_and_list(["red", "blue"], store)
     assert store.texts == ["red", "blue"] and store.late <= 0
+
+
+def test_more_labels_than_one_search_returns_are_stored_and_found() -> None:
+    store = FakeLabels()
+    store_and_list([f"label {number}" for number in range(MAX_RESULTS + 1)], store, ["{}"])
+    assert len(store.rows) == MAX_RESULTS + 1
 
 
 def test_labels_that_no_search_finds_raise() -> None:

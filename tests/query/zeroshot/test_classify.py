@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clip_vectorizer.defaults import MAX_RESULTS
 from clip_vectorizer.errors import InputError, VectorizerError
 from clip_vectorizer.query import Classification, Hit
 from clip_vectorizer.query.hits import StoredImage
@@ -17,6 +18,7 @@ from clip_vectorizer.query.zeroshot.classify import (
     ClassifyOptions,
     classify,
 )
+from clip_vectorizer.query.zeroshot.scores import LOGITS_AT_ONCE
 from clip_vectorizer.vectors import Vectors
 from tests.query.fakes import INFO, FakeLabels, FakeSidecar, picture, vector_of
 from tests.query.zeroshot_fakes import FakeCollectionReader, FakePredictions, stores
@@ -46,6 +48,22 @@ def test_the_nearest_label_wins_and_the_next_is_the_runner_up(strategy: str) -> 
     assert result.label == "green"
     [result] = run_classify(on=stores_of(np.array([0.1, 0.9, 0.4], dtype=np.float32)), strategy=strategy)
     assert (result.label, result.runner_up, result.path, result.id) == ("green", "blue", "0.png", "id-0")
+
+
+def test_a_batch_with_many_labels_gets_the_same_results_as_its_images_alone() -> None:
+    labels = [*LABELS, *(f"label {number}" for number in range(LOGITS_AT_ONCE // 50))]
+    colours = [vector_of(LABELS[number % 3]) for number in range(60)]  # more than are decided at once
+    results = run_classify(labels=labels, on=stores_of(*colours), strategy="matmul")
+    assert [result.label for result in results] == [LABELS[number % 3] for number in range(60)]
+    alone = [run_classify(labels=labels, on=stores_of(colour), strategy="matmul")[0] for colour in colours[:3]]
+    assert [each.score for each in results[57:]] == pytest.approx([each.score for each in alone])
+
+
+def test_more_labels_than_one_search_returns_are_refused_by_the_strategy_that_searches_them() -> None:
+    on = stores_of(vector_of("red"))
+    with pytest.raises(InputError, match=r"10001 labels and the strategy images.*remove the strategy"):
+        run_classify(labels=[f"label {number}" for number in range(MAX_RESULTS + 1)], on=on, strategy="images")
+    assert not on.labels.vectors(["label 1"])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

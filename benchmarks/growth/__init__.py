@@ -1,0 +1,1 @@
+"""How cost grows with images stored, with labels, and with requests in flight."""
