@@ -3,6 +3,7 @@
 Progress goes to stderr: a bar on a terminal, a line now and then elsewhere; failures at once, by name.
 """
 
+import gc
 import json
 import os
 import time
@@ -40,6 +41,7 @@ def run_command(
 ) -> int:
     """The parameters of the command to its exit code. Raises VectorizerError."""
     lift_pillow_limit()  # a command owns its process; the project's own limit has a sentence of its own
+    gc.freeze()  # what the imports made: half a million objects, which every full collection would visit
     job = build_job(sources, **values)
     about: dict[str, Any] = {"collection": job.collection, "dry_run": job.dry_run}
     report = IngestReport()

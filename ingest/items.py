@@ -131,7 +131,7 @@ class ImageObject:
     facts: Facts
     mime: str
     size: int  # bytes of the file; of a page those that are embedded
-    image: bytes  # to embed: the file, or the padded picture; emptied once it is embedded and need not be stored
+    image: bytes  # to embed: the file, the padded picture or the model's input; emptied once it need not be stored
     thumbnail: bytes | None = None  # a JPEG
     phash: str = ""  # perceptual hash, 16 hex digits
     vector_d: Vectors | None = None  # (D,); None: Weaviate's module makes it

@@ -52,6 +52,9 @@ class Selection:
         return self.only is None or self.only(found)
 
 
+COUNTED_AT_ONCE = 64  # images in a ListingProgress; divides what is looked up at once, so that counts are never behind
+
+
 @dataclass(frozen=True, slots=True)
 class ListingProgress:
     """Event: `count` more images are listed; `complete`: the listing has ended."""
@@ -63,17 +66,23 @@ class ListingProgress:
 def list_items(sources: Sequence[Source], selection: Selection, emit: Callable[[object], None]) -> Iterator[SourceItem]:
     """Yield the items of all sources.
 
-    Emits a ListingProgress for each, a SkippedFile for files that are no images, and a failed ItemOutcome for what
+    Emits a ListingProgress now and then, a SkippedFile for files that are no images, and a failed ItemOutcome for what
     cannot be listed. Of two different images with one key the first is used and the second fails, because they would
     overwrite each other; an image listed twice counts once.
     """
+    count = 0
     for found in islice(select_items(sources, selection, emit), selection.limit):
-        emit(ListingProgress(1))
+        count += 1
+        if isinstance(found, SourceItem) and not found.held_bytes and count < COUNTED_AT_ONCE:
+            yield found
+            continue
+        emit(ListingProgress(count))
+        count = 0
         if isinstance(found, SourceItem):
             yield found
         else:
             emit(found)
-    emit(ListingProgress(0, complete=True))
+    emit(ListingProgress(count, complete=True))
 
 
 def select_items(
@@ -85,7 +94,8 @@ def select_items(
             if not selection.shard or selection.shard.has(found.key):  # of all shards, one reports it
                 emit(found)
             continue
-        found = dataclasses.replace(found, key=add_prefix(found.key, selection.prefix))
+        if selection.prefix:
+            found = dataclasses.replace(found, key=add_prefix(found.key, selection.prefix))
         if selection.shard and not selection.shard.has(found.key):
             continue
         if isinstance(found, SourceItem) and len(sources) > 1:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from ingest.choices import PATIENCE_SECONDS, WORKERS, Keep
 from ingest.embed import DuplicateIndex, Embedder, StoreChange, add_vectors
 from ingest.items import ImageObject, ItemOutcome, SourceItem, Status, StoredState
 from ingest.listing import Selection, list_items
-from ingest.prepare import PrepareSettings, adapt_to_store, is_unchanged, prepare
+from ingest.prepare import PrepareSettings, adapt_to_store, add_input, is_unchanged, prepare
 from ingest.regions import RegionMaker
 from ingest.report import IngestReport
 from ingest.retry import Patience
@@ -25,6 +26,7 @@ from ingest.upload import upload
 
 LOOKUP_KEYS = 256  # keys in one request for stored states
 LOOKUP_BATCH = SizeLimit(LOOKUP_KEYS, 32_000_000)  # items from a stream occupy memory
+LISTED_AHEAD = SizeLimit(80)  # batches
 EMBED_BATCH = SizeLimit(64, 12_000_000)
 MODULE_BATCH = SizeLimit(32, 9_000_000)  # Weaviate responds when its module has embedded all of them
 REGION_BATCH = SizeLimit(16, 16_000_000)  # pictures whose objects are found in one request
@@ -65,6 +67,17 @@ class ItemState:
     @property
     def held_bytes(self) -> int:
         return self.item.held_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LookupBatch:
+    """Items whose stored states are looked up in one request."""
+
+    items: Sequence[SourceItem]
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(item.held_bytes for item in self.items)
 
 
 def ignore_progress(_: IngestReport, __: object) -> None:
@@ -126,10 +139,9 @@ class IngestRun:
         with Flow() as flow:
             self._flow = flow
             self._patience = Patience(settings.patience_seconds, flow.pause, flow.emit)
-            items = flow.stage(list_items(self._sources, selection, flow.emit), lambda item: (item,), SizeLimit(20_000))
-            states = flow.stage(
-                split_batches(items, LOOKUP_BATCH), self._look_up, SizeLimit(2 * LOOKUP_KEYS), settings.requests
-            )
+            listed = split_batches(list_items(self._sources, selection, flow.emit), LOOKUP_BATCH)
+            items = flow.stage(listed, lambda batch: (LookupBatch(batch),), LISTED_AHEAD)
+            states = flow.stage(items, self._look_up, SizeLimit(2 * LOOKUP_KEYS), settings.requests)
             changes = flow.stage(states, self._read, SizeLimit(256), settings.workers, background=True)
             batch = settings.embed_batch if self._embedder else settings.module_batch
             ready = flow.stage(split_batches(changes, batch), self._embed, SizeLimit(512), settings.requests)
@@ -140,15 +152,18 @@ class IngestRun:
             sent = flow.stage(split_batches(ready, batch), self._upload, SizeLimit(1), settings.requests)
             yield from flow.events(sent)
 
-    def _look_up(self, items: Sequence[SourceItem]) -> Iterator[ItemState]:
-        for found in look_up(items, self._store, self._prepare, self._settings.checksum, self._patience):
-            if isinstance(found, ItemOutcome):
-                self._flow.emit(found)
-            else:
-                yield found
+    @cached_property
+    def _prepare_with_input(self) -> PrepareSettings:
+        """Where all is unchanged, this is never needed."""
+        return add_input(self._prepare, self._store, by_module=self._embedder is None)
+
+    def _look_up(self, batch: LookupBatch) -> Iterator[ItemState]:
+        found = list(look_up(batch.items, self._store, self._prepare, self._settings.checksum, self._patience))
+        self._flow.emit(*(each for each in found if isinstance(each, ItemOutcome)))
+        yield from (each for each in found if isinstance(each, ItemState))
 
     def _read(self, state: ItemState) -> Iterator[StoreChange]:
-        result = prepare(state.item, state.stored, self._prepare)
+        result = prepare(state.item, state.stored, self._prepare_with_input)
         if isinstance(result, ItemOutcome):
             self._flow.emit(result)
         else:
@@ -176,8 +191,7 @@ class IngestRun:
             made = {change.key for change in changes if change.regions}
             failed = {outcome.key for outcome in outcomes if outcome.status is Status.FAILED}
             self._regions.discard(sorted(made & failed), self._patience)
-        for outcome in outcomes:
-            self._flow.emit(outcome)
+        self._flow.emit(*outcomes)
         if outdated := self._duplicates.find_outdated(changes):  # replaced since the batch was embedded
             self._patience.call(lambda: self._store.unlink(outdated))
         return iter(())

@@ -26,6 +26,7 @@ INGEST = Path(sys.executable).with_name("clip-ingest")
 class Stack:
     weaviate: LocalWeaviate
     sidecar_url: str
+    sidecar_pid: int
 
     @property
     def env(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ def stack(model: str, precision: str) -> Iterator[Stack]:
         start_own_server(precision, model, CLIP_CACHE_BYTES="0") as sidecar,
         LocalWeaviate(Path(folder) / "data", sidecar.url) as weaviate,
     ):
-        yield Stack(weaviate, sidecar.url)
+        yield Stack(weaviate, sidecar.url, sidecar.pid)
 
 
 def ingest(servers: Stack, folders: Sequence[Path], collection: str, way: Sequence[str], fate: str) -> Took:

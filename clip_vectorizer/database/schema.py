@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+from uuid import NAMESPACE_DNS
 
 from weaviate.classes.config import DataType, Property, Tokenization
-from weaviate.util import generate_uuid5
 
 from clip_vectorizer.defaults import IMAGE_COLLECTION
 from clip_vectorizer.errors import InputError
@@ -95,6 +95,7 @@ RESERVED_PROPERTIES = frozenset(("id", "_id", "vector", "_additional"))  # Weavi
 
 UNFILTERED_PROPERTIES = (STAMP, FACTS, FIT, REGIONS)  # read and compared by this project; never in a filter
 
+ID_NAMESPACE = NAMESPACE_DNS.bytes + IMAGE_COLLECTION.encode()
 COLLECTION_NAME = re.compile(r"[A-Z][_0-9A-Za-z]*")
 TENANT_NAME = re.compile(r"[-_0-9A-Za-z]{1,64}")
 MAX_PROPERTY_LENGTH = 200  # Weaviate accepts 231
@@ -114,8 +115,19 @@ LABEL_IDS = "label_ids"  # text[]: their objects, in the same order
 
 
 def image_id(path: str) -> str:
-    """The UUID of the image at `path`, the same in every collection."""
-    return str(generate_uuid5(path, IMAGE_COLLECTION))
+    """The UUID of the image at `path`, the same in every collection.
+
+    `generate_uuid5(path, IMAGE_COLLECTION)` of weaviate-client (RFC 9562, version 5), several times faster: a second
+    run over unchanged files does little else.
+
+    >>> image_id("cats/1.jpg") == generate_uuid5("cats/1.jpg", IMAGE_COLLECTION)
+    True
+    """
+    name = hashlib.sha1(ID_NAMESPACE, usedforsecurity=False)
+    name.update(path.encode())
+    digits = name.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def check_collection_name(collection: str) -> None:

@@ -27,6 +27,7 @@ class ModelInfo:
     precision: str  # `fp32`, `bf16`, ...
     logit_bias: float | None = None  # of a sigmoid model (SigLIP): added before the sigmoid; None: a softmax model
     texts: bool = True  # whether it has a text tower; an image-only model has none
+    pixel_check: str = ""  # equal in processes that make the same input of a file (images/pixel_check.py); "": unknown
 
 
 @dataclass(frozen=True, slots=True)

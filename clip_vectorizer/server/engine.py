@@ -10,11 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from clip_vectorizer.images.pixel_check import digest_pixels
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import ModelInfo, PreparedText, Preparer
@@ -83,6 +85,12 @@ class Engine:
     @property
     def info(self) -> ModelInfo:
         return self._encoder.info
+
+    @cached_property
+    def pixel_check(self) -> str:
+        """What `ModelInfo.pixel_check` is for. It takes some milliseconds once."""
+        settings = DecodeSettings(colour=self._limits.decode.colour)
+        return digest_pixels(self.info.image_size, settings, self._encoder.prepare_image)
 
     def prepare_text(self, text: str) -> PreparedText:
         return self._encoder.prepare_text(text)

@@ -88,6 +88,11 @@ class Service:
         raw = self.limits.colour == "raw"  # other pixels, whose vectors must not mix with the usual ones
         return replace(info, preprocessing=f"{info.preprocessing}-raw") if raw else info
 
+    async def described_model(self) -> ModelInfo:
+        """As `info`, with the check of its pixels. Raises Overloaded while there is no model."""
+        engine = self.ready_engine()
+        return replace(self.info, pixel_check=await asyncio.to_thread(lambda: engine.pixel_check))
+
     @property
     def grounder(self) -> GrounderInfo | None:
         """What finds regions, if anything does. Raises Overloaded while there is no model."""

@@ -24,7 +24,7 @@ from ingest.items import ItemOutcome, SourceItem
 from ingest.job import IngestJob
 from ingest.listing import list_items
 from ingest.pipeline import ItemState, drop_image, look_up, split_batches, split_groups
-from ingest.prepare import PreparedItem, adapt_to_store, prepare
+from ingest.prepare import PreparedItem, adapt_to_store, add_input, prepare
 from ingest.sources import open_sources
 from ingest.sources.base import Source
 from ingest.store.base import ImageStore
@@ -78,7 +78,7 @@ def read_batches(part: SourcePart, sources: Sequence[Source], reader: "PartReade
 class PartReader:
     def __init__(self, job: IngestJob, store: ImageStore, threads: Executor) -> None:
         self._store, self._threads, self._patience = store, threads, build_patience(job)
-        self._settings = adapt_to_store(job.settings.prepare, store)
+        self._settings = add_input(adapt_to_store(job.settings.prepare, store), store, not job.embed_here)
         self._checksum = job.settings.checksum
         self.group = job.settings.embed_batch.items  # items in a request to a sidecar
 

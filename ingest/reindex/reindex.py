@@ -26,7 +26,8 @@ from ingest.embed import Embedder, SidecarEmbedder, describe_refusal
 from ingest.items import ItemOutcome, SourceItem, Status, UnusableFile
 from ingest.listing import ListingProgress, Selection, list_items
 from ingest.pipeline import LOOKUP_KEYS, IngestListener, IngestSettings, ignore_progress, split_batches, split_groups
-from ingest.prepare import digest_content, preview_image
+from ingest.prepare import digest_content
+from ingest.preview import preview_image
 from ingest.reindex.collection import (
     Migration,
     ObjectState,

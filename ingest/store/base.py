@@ -74,6 +74,10 @@ class ImageStore(Protocol):
         """What the store keeps of an image."""
 
     @property
+    def pixel_check(self) -> str:
+        """`ModelInfo.pixel_check` of the sidecar that makes the vectors, "" if that must get files."""
+
+    @property
     def regions(self) -> ImageRegionStore | None:
         """The regions of its images, None if it has none. They follow their images whenever these change or go."""
 
@@ -108,6 +112,7 @@ class EmptyStore:
     def __init__(self, model: StoredModel, keep: Keep) -> None:
         self.model, self.keep = model, keep
         self.regions: ImageRegionStore | None = None
+        self.pixel_check = ""
 
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         return {}

@@ -78,7 +78,7 @@ def open_store(
             keep = state.description.keep if state else spec.keep or Keep.THUMBNAIL
             yield EmptyStore(StoredModel.of(info), Keep(keep))
             return
-        store = WeaviateStore(client, url, collection, state, tenant, regions)
+        store = WeaviateStore(client, url, collection, state, tenant, regions, info.pixel_check)
         store.check_ports()
         yield store
 

@@ -48,13 +48,13 @@ from ingest.store.objects import (
     build_amendment_properties,
     build_data_object,
     build_each,
-    find_searchable,
     get_path,
     is_still_indexing,
     iterate_matching,
     read_stored_state,
 )
 from ingest.store.regions import WeaviateRegionStore
+from ingest.store.state_query import StateQuery
 
 ERROR_LIST_MARK = "Here is the set of all errors: "  # weaviate-client, collections/batch/grpc_batch.py
 MODEL_CHECK_SECONDS = 2.0  # how long an ingest may still write after a --reindex has started
@@ -95,8 +95,10 @@ class WeaviateStore:
         stored: CollectionState,
         tenant: str | None = None,
         regions: RegionCollectionState | None = None,
+        pixel_check: str = "",
     ) -> None:
-        """`regions`: their collection, if there is one."""
+        """`regions`: their collection, if there is one. `pixel_check`: of the sidecar that makes the vectors."""
+        self.pixel_check = pixel_check
         self.url, self.name, self._stored, self._description = url, collection, stored, stored.description
         self._client = client
         self._next_model_check = 0.0  # by the monotonic clock
@@ -105,6 +107,8 @@ class WeaviateStore:
         self._columns = CollectionProperties(whole.config, stored.properties)
         # A dry run may find a collection of an earlier version, without the newest properties.
         self._compared = [name for name in COMPARED_PROPERTIES if name in stored.properties]
+        vector, dimension = self._description.vector, self._description.model.dimension
+        self._states = StateQuery(self._collection, vector, dimension, self._compared)
         self.regions = (
             WeaviateRegionStore(client, url, regions, self._description.model.model, self._unstamp, tenant)
             if regions
@@ -122,14 +126,14 @@ class WeaviateStore:
     def states(self, keys: Sequence[str]) -> Mapping[str, StoredState]:
         """Return only objects that a search can find: one that is stored and not indexed must be sent again."""
         ids = [image_id(key) for key in keys]
-        vector, dimension = self._description.vector, self._description.model.dimension
         with weaviate_errors(self.url):
-            found = find_searchable(self._collection, vector, dimension, ids, self._compared)
+            found = self._states.find(ids)
             if len(found) < len(ids) and is_still_indexing(self._client, self.name):
-                found = self._collection.query.fetch_objects_by_ids(
+                stored = self._collection.query.fetch_objects_by_ids(
                     ids, limit=len(ids), return_properties=self._compared
-                ).objects
-        return {get_path(row): read_stored_state(row.properties) for row in found}
+                )
+                return {get_path(row): read_stored_state(row.properties) for row in stored.objects}
+        return found
 
     def find_duplicates(self, contents: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], StoredDuplicate]:
         found: dict[tuple[str, str], StoredDuplicate] = {}

@@ -12,7 +12,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
 from ingest.choices import Fit, Keep
 from ingest.items import UnusableFile
-from ingest.prepare import preview_image
+from ingest.preview import preview_image
 
 MOST_SECONDS = 5.0  # for one small file, on a busy machine
 LEAST_SIDE = 32  # pixels: a JPEG may be decoded scaled, as the sidecar does

@@ -10,7 +10,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import DecodedImage, decode_image
 from ingest.choices import Fit, Keep
 from ingest.items import UnusableFile
-from ingest.prepare import preview_image
+from ingest.preview import preview_image
 from tests.images.case import CorpusCase, Rgb, mean_difference
 from tests.images.corpus import all_cases, cases_by_section
 

@@ -100,6 +100,7 @@ class FakeStore:
     after: Callable[[str, Sequence[str]], None] = lambda name, keys: None
     model: StoredModel = MODEL
     regions: ImageRegionStore | None = None
+    pixel_check: str = ""
     objects: dict[str, ImageObject] = field(default_factory=dict)
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from clip_vectorizer.errors import InputError
 from ingest.items import ItemOutcome, SourceItem, Status
 from ingest.listing import ListingProgress, Selection, Shard, list_items
+from ingest.pipeline import LOOKUP_KEYS
 from ingest.sources.base import SkippedFile
 from tests.ingest.fakes import ListSource, pictures, png
 
@@ -33,13 +34,21 @@ def test_everything_found_is_an_item_a_failure_or_skipped_and_nothing_is_read() 
     items, events = collect([source])
     assert [item.key for item in items] == list(pictures(2)) and not source.reads
     assert events == [
-        ListingProgress(1),
-        ListingProgress(1),
-        ListingProgress(1),
+        ListingProgress(3),
         gone,
         SkippedFile("notes.md"),
         ListingProgress(0, complete=True),
     ]
+
+
+def test_items_are_counted_before_a_look_up_can_have_them() -> None:
+    events: list[object] = []
+    counted: list[int] = []
+    for number, _ in enumerate(list_items([ListSource(pictures(600))], ALL, events.append), 1):
+        if number % LOOKUP_KEYS == 0:
+            counted.append(sum(event.count for event in events if isinstance(event, ListingProgress)))
+    assert counted == [256, 512]
+    assert sum(event.count for event in events if isinstance(event, ListingProgress)) == 600
 
 
 def test_items_come_as_they_are_found() -> None:
@@ -93,7 +102,7 @@ def test_an_empty_prefix_changes_nothing(prefix: str) -> None:
 def test_a_limit_takes_the_first_and_looks_no_further() -> None:
     source = ListSource(pictures(5))
     items, events = collect([source], Selection(limit=2))
-    assert [item.key for item in items] == list(pictures(2)) and events[-1] == ListingProgress(0, complete=True)
+    assert [item.key for item in items] == list(pictures(2)) and events == [ListingProgress(2, complete=True)]
 
 
 @given(st.sets(st.text(min_size=1), max_size=40), st.integers(1, 7))

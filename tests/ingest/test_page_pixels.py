@@ -26,7 +26,8 @@ from ingest.items import (
     digest_facts,
 )
 from ingest.page_pixels import PagePixels, PageRows, reduce_picture
-from ingest.prepare import PADDED_SIDE, PAGE_SIDE, PrepareSettings, prepare, preview_image
+from ingest.prepare import PrepareSettings, prepare
+from ingest.preview import PADDED_SIDE, PAGE_SIDE, preview_image
 from ingest.region_methods import RegionRecipe, parse_method
 from tests.ingest.fakes import MODEL
 

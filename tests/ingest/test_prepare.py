@@ -25,17 +25,8 @@ from ingest.items import (
     UnusableFile,
     digest_facts,
 )
-from ingest.prepare import (
-    PADDED_SIDE,
-    THUMBNAIL_SIDE,
-    ImagePreview,
-    PreparedItem,
-    PrepareSettings,
-    difference_hash,
-    is_unchanged,
-    prepare,
-    preview_image,
-)
+from ingest.prepare import PreparedItem, PrepareSettings, is_unchanged, prepare
+from ingest.preview import PADDED_SIDE, THUMBNAIL_SIDE, ImagePreview, difference_hash, preview_image
 from tests.ingest.fakes import BLUE, BROKEN, GREEN, RED, File, ListSource, encoded, png
 
 YELLOW, WHITE = (255, 255, 0), (255, 255, 255)

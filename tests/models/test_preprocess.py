@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageDraw, ImageFilter
 
+from clip_vectorizer.images.model_input import parse_version, prepare_input
+from clip_vectorizer.images.pixel_check import digest_pixels, digest_recipe
+from clip_vectorizer.images.settings import USUAL_DECODING
 from clip_vectorizer.models.preprocess import (
     PixelRecipe,
     parse_pixel_recipe,
@@ -94,3 +97,44 @@ def test_a_box_keeps_the_proportions_of_what_it_shows() -> None:
 @pytest.mark.parametrize("resize", MODES)
 def test_the_square_lies_in_memory_as_a_batch_needs_it(resize: str) -> None:
     assert prepare_pixels(drawing((640, 480)), PixelRecipe(48, resize=resize)).flags.c_contiguous
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    wide=st.integers(1, 400),
+    high=st.integers(1, 400),
+    size=st.integers(1, 64),
+    resize=st.sampled_from([*MODES, "corner"]),
+    interpolation=st.sampled_from(["bicubic", "bilinear"]),
+    edge=st.sampled_from([0, 0.125, 0.5]),
+)
+def test_without_torch_the_input_has_the_same_bytes(
+    wide: int, high: int, size: int, resize: str, interpolation: str, edge: float
+) -> None:
+    image, box = drawing((wide, high)), (0.0, 0.0, wide - edge, high - edge)
+    recipe = PixelRecipe(size, resize=resize, interpolation=interpolation)
+    np.testing.assert_array_equal(prepare_input(image, recipe, box), prepare_pixels(image, recipe, box))
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 0, 127)])
+def test_without_torch_the_ends_of_the_range_stay_where_they_are(colour: tuple[int, int, int]) -> None:
+    for size in [(300, 200), (2000, 1501)]:
+        pixels = prepare_input(Image.new("RGB", size, colour), PixelRecipe(64))
+        assert (pixels == colour).all()
+
+
+@pytest.mark.parametrize("version", ["shortest-64-bicubic-v3", "squash-32-bilinear-v3", "shortest-48-bicubic-floor-v3"])
+def test_a_recipe_is_read_from_its_version_and_checked_by_its_pixels(version: str) -> None:
+    recipe = parse_version(version)
+    assert recipe and recipe.version == version and parse_version(f"{version}-raw") == recipe
+    by_torch = digest_pixels(recipe.size, USUAL_DECODING, lambda image, box: prepare_pixels(image, recipe, box))
+    assert digest_recipe(recipe, USUAL_DECODING) == by_torch
+    other = PixelRecipe(recipe.size, resize=recipe.resize, interpolation="bilinear", crop=recipe.crop)
+    assert (digest_recipe(other, USUAL_DECODING) == by_torch) == (recipe.interpolation == "bilinear")
+
+
+@pytest.mark.parametrize(
+    "version", ["longest-64-bicubic-v3", "shortest-64-bicubic-v2", "none", "shortest-0-bicubic-v3"]
+)
+def test_a_version_that_does_not_contain_all_of_it_has_no_recipe(version: str) -> None:
+    assert parse_version(version) is None

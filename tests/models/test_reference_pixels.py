@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import ExifTags, Image, ImageOps
 
+from clip_vectorizer.images.model_input import SIZE_MARGIN
 from clip_vectorizer.images.settings import DecodeSettings
 from clip_vectorizer.models.preprocess import PixelRecipe, TorchPreparer, prepare_pixels
 from clip_vectorizer.models.tokens import ClipTokenizer
-from clip_vectorizer.server.decode import SIZE_MARGIN, decode_pixels
+from clip_vectorizer.server.decode import decode_pixels
 from clip_vectorizer.vectors import Pixels
 from tests.fakes import INFO
 

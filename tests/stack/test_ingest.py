@@ -1,5 +1,6 @@
 """clip-ingest against a real Weaviate: images are stored once, never twice, and failures are reported."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,11 +10,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pikepdf
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from benchmarks.photographs import make_photograph
+from clip_vectorizer.client import VectorizerClient
+from clip_vectorizer.images.model_input import parse_version
+from clip_vectorizer.images.pixel_check import digest_recipe
+from clip_vectorizer.images.settings import USUAL_DECODING
 from tests.ingest.sources.pdf_files import filled, pdf
 from tests.stack.conftest import Run, fresh_collection
 from tests.stack.images import bomb, png, truncated_png
@@ -69,6 +76,26 @@ def test_a_second_ingest_uploads_nothing(run: Run, stack: Stack, collection: str
     second = counted(run("clip-ingest", folder, "--collection", collection, "--json"))
     assert second == {"seen": 5, "added": 0, "updated": 0, "unchanged": 5, "failed": 0}
     assert before == {path: row["lastUpdateTimeUnix"] for path, row in stored(stack, collection).items()}
+
+
+@pytest.mark.parametrize("way", [(), ("--embed", "client")], ids=["module", "client"])
+def test_vectors_are_those_of_the_files_though_the_models_pixels_are_sent(
+    run: Run, stack: Stack, collection: str, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    files = {f"{tmp_path.name}-{size[0]}.jpg": make_photograph(size[0], size) for size in ((640, 480), (333, 500))}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    with VectorizerClient(stack.vectorizer_url) as sidecar:
+        info, vectors_nd = sidecar.meta(), sidecar.embed_images(list(files.values()))
+    recipe = parse_version(info.preprocessing)
+    assert recipe and digest_recipe(recipe, USUAL_DECODING) == info.pixel_check  # or the files would be sent
+    assert counted(run("clip-ingest", tmp_path, "--collection", collection, "--json", *way))["added"] == len(files)
+    objects = stored(stack, collection)
+    for (name, data), vector_d in zip(files.items(), vectors_nd, strict=True):
+        assert 1 - np.dot(objects[name]["vectors"]["clip"], vector_d) < 1e-6
+        properties = objects[name]["properties"]
+        assert (properties["sha256"], properties["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert properties["mime"] == "image/jpeg" and properties["thumbnail"]
 
 
 def test_a_changed_file_is_updated_in_place_with_a_new_vector(

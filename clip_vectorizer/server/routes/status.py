@@ -47,7 +47,7 @@ def meta_handler(service: Service, paths: Sequence[str]) -> RouteHandler:
     async def meta(_request: TrackedRequest) -> Response:
         beside = {GROUNDER: service.grounder, CAPTIONER: service.captioner}
         found = {name: dataclasses.asdict(each) if each else None for name, each in beside.items()}
-        return JSONResponse({**dataclasses.asdict(service.info), **found, **more})
+        return JSONResponse({**dataclasses.asdict(await service.described_model()), **found, **more})
 
     return meta
 

@@ -11,7 +11,7 @@ from clip_vectorizer.errors import ImageRefused
 from clip_vectorizer.images.opener import decode_image
 from ingest.choices import Fit, Keep
 from ingest.items import UnusableFile
-from ingest.prepare import preview_image
+from ingest.preview import preview_image
 from ingest.sources.base import SourceOptions
 from ingest.sources.file_types import expand_frames
 from ingest.sources.frames import MAX_KEPT_FRAMES, FrameReader

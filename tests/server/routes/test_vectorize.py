@@ -56,6 +56,7 @@ def test_probes_answer_204_and_meta_describes_the_model() -> None:
     meta = send("GET", "/meta").json()
     assert (meta["model"], meta["dimension"], meta["logit_scale"]) == ("hash", 8, 100.0)
     assert meta["logit_bias"] is None  # a softmax model
+    assert len(meta["pixel_check"]) == 16
     assert meta["version"]
 
 
