@@ -15,6 +15,7 @@ from PIL import Image
 
 from clip_vectorizer import __version__
 from clip_vectorizer.errors import VectorizerError
+from clip_vectorizer.freed_memory import return_freed_memory
 from clip_vectorizer.models.catalog import ModelName, load_encoders
 from clip_vectorizer.models.cores import usable_cores
 from clip_vectorizer.models.encoder import Encoder
@@ -143,6 +144,7 @@ class LoadingThread(threading.Thread):
             encoders = self._load()
             for encoder in encoders:
                 warm_up(encoder, self._max_batch)
+            return_freed_memory()
             self._on_loaded(encoders)
         except Exception as error:
             self._on_error(error)
