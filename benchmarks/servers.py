@@ -93,7 +93,8 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, log: Pa
     deadline = time.monotonic() + START_SECONDS
     while not is_ready(server.url + ready):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{server.name} did not start: {log.read_text(errors='replace')[-2000:]}")
+            state = "is not ready" if process.poll() is None else "has ended"
+            raise RuntimeError(f"{server.name} {state}: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(POLL_SECONDS)
 
 

@@ -6,6 +6,7 @@ Each is installed into a virtual environment of its own (environments.py), for t
 from dataclasses import dataclass
 
 TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # this project's own, so that no peer has an older one than we have
+SETUPTOOLS = "setuptools==80.9.0"  # the last with pkg_resources, which clip-client and clip-anytorch import
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,19 @@ RCLIP = PeerPackage("rclip", "MIT", ("rclip==3.3.0", "onnxruntime==1.32.0"))
 CLIP_AS_SERVICE = PeerPackage(
     "clip-as-service",
     "Apache-2.0",
-    # Its client imports pkg_resources, which setuptools has had until 81.
     (
         "clip-server==0.8.3",
         "clip-client==0.8.3",
         "jina==3.34.0",
         "open-clip-torch==2.8.2",
-        "setuptools==80.9.0",
+        SETUPTOOLS,
         *TORCH,
     ),
 )
 CLIP_RETRIEVAL = PeerPackage(
-    "clip-retrieval", "MIT", ("clip-retrieval==2.45.0", "all-clip==1.3.0", "open-clip-torch==2.32.0", *TORCH)
+    "clip-retrieval",
+    "MIT",
+    ("clip-retrieval==2.45.0", "all-clip==1.3.0", "open-clip-torch==2.32.0", SETUPTOOLS, *TORCH),
 )
 # What the container's requirements.txt pins; its own code comes with --upstream.
 WEAVIATE = PeerPackage(

@@ -8,7 +8,7 @@ import http.client
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -149,13 +149,15 @@ def start_loop(
         try:
             yield LoopSide(library, process, errors, others)
         finally:
-            assert process.stdin
-            process.stdin.close()  # its input ends, and so does it
+            assert process.stdin and process.stdout
+            with suppress(BrokenPipeError):  # it has ended
+                process.stdin.close()  # its input ends, and so does it
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            process.stdout.close()
 
 
 def make_infinity_images(files: Sequence[bytes]) -> list[bytes]:

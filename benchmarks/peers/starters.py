@@ -93,7 +93,7 @@ def start_container(library: str) -> Start:
 def start_infinity(request: StartRequest) -> Iterator[PeerSide]:
     words = (str(find_python(INFINITY).with_name("infinity_emb")), "v2", "--host", "127.0.0.1", "--port", "PORT")
     model = ("--model-id", str(request.weights / TRANSFORMERS), "--served-model-name", "clip")
-    options = ("--engine", "torch", "--device", "cpu", "--dtype", "float32")
+    options = ("--engine", "torch", "--device", "cpu", "--dtype", "float32", "--no-model-warmup")
     with run_peer("infinity", (*words, *model, *options), ready="/health") as server:
         yield ServerSide(server, INFINITY_INTERFACE)
 
@@ -135,7 +135,8 @@ def run_peer(name: str, words: Sequence[str], cwd: Path | None = None, ready: st
         try:
             server = stack.enter_context(run_server(name, words, cwd, QUIET, ready))
         except RuntimeError as error:
-            raise PeerUnavailable(f"does not start: {summarise_error(str(error))}") from error
+            state, _, log = str(error).removeprefix(name).strip().partition(": ")
+            raise PeerUnavailable(f"{state} after its start: {summarise_error(log)}") from error
         yield server
 
 
