@@ -160,7 +160,9 @@ class IngestRun:
     def _look_up(self, batch: LookupBatch) -> Iterator[ItemState]:
         found = list(look_up(batch.items, self._store, self._prepare, self._settings.checksum, self._patience))
         self._flow.emit(*(each for each in found if isinstance(each, ItemOutcome)))
-        yield from (each for each in found if isinstance(each, ItemState))
+        if to_read := [each for each in found if isinstance(each, ItemState)]:
+            _ = self._prepare_with_input  # here, because the threads that read have a low priority
+        yield from to_read
 
     def _read(self, state: ItemState) -> Iterator[StoreChange]:
         result = prepare(state.item, state.stored, self._prepare_with_input)
