@@ -5,6 +5,7 @@ N images · S examples · D dimensions
 
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ from ingest.store.base import ImageStore
 from ingest.store.open import open_store
 
 COLLECTION = "Image"
-RECORD = "fill.json"
+RECORD, RECORD_OF_START = "fill.json", "filling"
 PICTURES = 8  # different thumbnails
 PICTURE_SIZE = (1024, 768)
 MOST_WITH_THUMBNAILS = 100_000  # 15 GB more at a million
@@ -94,10 +95,17 @@ def ensure_filled(
     vectors_nd: Vectors,
     progress: Callable[[str], None],
 ) -> FillRecord:
-    """Fill the collection of `plan` under `data` unless that is done, and return the record."""
+    """Fill the collection of `plan` under `data` unless that is done, and return the record.
+
+    What an interrupted fill left is removed. Raises FileExistsError for a folder that is another's.
+    """
     folder = plan.choose_folder(data)
     if found := FillRecord.read(folder / RECORD):
         return found
+    if (folder / RECORD_OF_START).exists():  # an earlier fill did not end: updates would cost other than inserts
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / RECORD_OF_START).touch()
     with LocalWeaviate(folder, sidecar_url) as weaviate:
         pid = find_listener(urlsplit(weaviate.url).port or 0)
         spec = CollectionSpec(plan.keep, embed_here=True, quantizer=plan.quantizer)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -17,7 +18,7 @@ from benchmarks.growth.__main__ import GrowthTable, format_section, main
 from benchmarks.growth.curves import Curve, Panel, describe_bend, draw_panels, find_bend
 from benchmarks.growth.images import compute_decade_rates, read_number, spread_keys
 from benchmarks.growth.processes import MIB, find_listener, read_cpu_seconds, read_process_memory
-from benchmarks.growth.stored_images import FillMark, FillRecord
+from benchmarks.growth.stored_images import FillMark, FillRecord, ImagePlan, ensure_filled
 from benchmarks.load import drive_load
 
 SIZES = (1_000.0, 10_000.0, 100_000.0, 1_000_000.0)
@@ -133,3 +134,11 @@ def test_memory_and_processor_time_are_those_of_this_process() -> None:
     assert len(held) <= memory.anonymous <= memory.rss
     assert memory.pss <= memory.rss
     assert read_cpu_seconds(os.getpid()) >= before > 0
+
+
+def test_a_folder_that_is_not_of_a_fill_is_left_alone(tmp_path: Path) -> None:
+    plan = ImagePlan(1_000, "rq-8")
+    (plan.choose_folder(tmp_path) / "photos").mkdir(parents=True)
+    with pytest.raises(FileExistsError):
+        ensure_filled(plan, tmp_path, "http://127.0.0.1:9", [], np.zeros((0, 2), np.float32), print)
+    assert (plan.choose_folder(tmp_path) / "photos").exists()
