@@ -33,7 +33,6 @@ from clip_vectorizer.database.schema import (
     label_set_properties,
     prediction_properties,
 )
-from clip_vectorizer.database.schema import THUMBNAIL as THUMBNAIL_PROPERTY
 from clip_vectorizer.defaults import (
     IMAGE_COLLECTION,
     MAX_INDEX_CANDIDATES,
@@ -104,19 +103,13 @@ def build_state(config: CollectionConfig, description: CollectionDescription) ->
     vectorizer = vector.vectorizer
     return CollectionState(
         description,
-        read_types(config),
+        {each.name: each.data_type for each in config.properties},
         config.multi_tenancy_config.enabled,
         vectorizer.vectorizer == VECTORIZER_MODULE,
         vectorizer.model.get("inferenceUrl") or None,
         read_quantizer(vector.vector_index_config),
         tuple(each.name for each in config.properties if each.tokenization is Tokenization.WORD),
     )
-
-
-def read_types(config: CollectionConfig) -> dict[str, DataType]:
-    """The types of the properties. A thumbnail is a blob, however it is stored: not searched, filtered or shown."""
-    types = {each.name: each.data_type for each in config.properties}
-    return types | ({THUMBNAIL_PROPERTY: DataType.BLOB} if THUMBNAIL_PROPERTY in types else {})
 
 
 def read_quantizer(index: object) -> str:

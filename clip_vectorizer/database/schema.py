@@ -23,7 +23,7 @@ VECTOR = "clip"  # the named vector that every collection begins with, until `cl
 
 # Properties of IMAGE_COLLECTION
 IMAGE = "image"  # blob: the original file's bytes, standard base64, or only a hash of it; the vector's only field
-THUMBNAIL = "thumbnail"  # text: a small JPEG's bytes, standard base64; a blob in collections of earlier versions
+THUMBNAIL = "thumbnail"  # blob: a small JPEG
 PATH = "path"  # relative to the source's root, with forward slashes: the key of the object's UUID
 FILENAME = "filename"
 LABEL = "label"  # the folder's name
@@ -165,7 +165,7 @@ def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
     """All properties but a user's own. `image_type` BLOB stores the image, BLOB_HASH a hash that shows changes."""
     return [
         Property(name=IMAGE, data_type=image_type),
-        thumbnail_property(),
+        Property(name=THUMBNAIL, data_type=DataType.BLOB),
         Property(name=CAPTION, data_type=DataType.TEXT, tokenization=Tokenization.WORD),
         Property(name=SIZE, data_type=DataType.INT, index_range_filters=True),
         Property(name=DAMAGED, data_type=DataType.BOOL),
@@ -174,17 +174,6 @@ def image_properties(image_type: DataType = DataType.BLOB) -> list[Property]:
         Property(name=LOCATION, data_type=DataType.GEO_COORDINATES),
         *(exact_text_property(name) for name in (*EXACT_TEXT_PROPERTIES, CAMERA)),
     ]
-
-
-def thumbnail_property() -> Property:
-    """Text, because Weaviate matches every letter of a blob with a regular expression: half of an insert's time."""
-    return Property(
-        name=THUMBNAIL,
-        data_type=DataType.TEXT,
-        tokenization=Tokenization.FIELD,
-        index_searchable=False,
-        index_filterable=False,
-    )
 
 
 def user_property(name: str, data_type: DataType) -> Property:

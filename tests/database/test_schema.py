@@ -39,7 +39,7 @@ def test_the_collections_hold_the_properties_of_the_contract() -> None:
 
 def test_an_image_that_is_not_kept_can_still_be_compared() -> None:
     types = {each.name: each.dataType for each in schema.image_properties(DataType.BLOB_HASH)}
-    assert (types["image"], types["thumbnail"]) == (DataType.BLOB_HASH, DataType.TEXT)
+    assert (types["image"], types["thumbnail"]) == (DataType.BLOB_HASH, DataType.BLOB)
 
 
 def test_an_image_keeps_its_id_for_ever() -> None:
