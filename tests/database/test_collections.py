@@ -217,10 +217,3 @@ def test_an_index_of_8_bits_compares_a_page_of_candidates_again_and_others_what_
         limits["rq-8"].rescoreLimit == RESCORED_CANDIDATES >= 41
     )  # a page of the gallery, and one to see if more follow
     assert limits["rq-1"].rescoreLimit is None and limits["none"] is None
-
-
-def test_a_thumbnail_is_a_blob_to_searches_however_it_is_stored() -> None:
-    stored = made(FakeClient())
-    assert stored.properties["thumbnail"] is DataType.BLOB
-    [kept] = [each for each in image_properties() if each.name == "thumbnail"]
-    assert kept.dataType is DataType.TEXT and not (kept.indexFilterable or kept.indexSearchable)
