@@ -75,6 +75,8 @@ def test_a_recipe_finds_what_it_names(line: str, home: Path, stack: Stack, examp
         assert rows and all((EXAMPLES / row["path"]).is_file() for row in rows)
     elif "--similar-strings" in line:
         assert ran.stdout.splitlines()[1].split() == ["1", "vegetables"]
+    elif "--newest" in line:
+        assert len(ran.stdout.splitlines()) == 1 + 20
     elif "--list" in line:
         assert ran.stdout.count("fruit/") == len(list((EXAMPLES / "fruit").glob("*.png")))
     else:
