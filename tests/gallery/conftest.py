@@ -43,10 +43,12 @@ def visitors(chromium: Browser) -> VisitorPool:
 
 @pytest.fixture
 def visit(visitors: VisitorPool, gallery: str) -> Iterator[Visit]:
-    """Brings visitors. At the end none may have seen a dialog, an error, or another host."""
+    """Brings visitors, each in a new context unless `fresh` is False. At the end none may have seen a dialog, an error,
+    or another host.
+    """
 
     def visit(
-        path: str | None = None, *, address: str = "", failures: bool = False, fresh: bool = False, **options: Any
+        path: str | None = None, *, address: str = "", failures: bool = False, fresh: bool = True, **options: Any
     ) -> Visitor:
         visitor = visitors.bring(address or gallery, failures, fresh, **options)
         if path is not None:
