@@ -53,7 +53,7 @@ chart: setup
 	$(BIN)/pytest tests/containers/chart -k 'not test_running'
 bench: setup
 	$(BIN)/python benchmarks/table.py
-# Against other servers and commands, each installed below ~/.cache once (some 15 GB); WRITE=1 for docs/performance.md.
+# Against other servers and commands, each installed below ~/.cache once (some 16 GB); WRITE=1 for docs/performance.md.
 # Weaviate's container is not on PyPI: UPSTREAM=FOLDER names its code.
 bench-peers: setup
 	$(BIN)/python -m benchmarks.peers $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(if $(WRITE),--write)

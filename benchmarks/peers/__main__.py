@@ -5,6 +5,7 @@ own below this project's cache folder. A peer that cannot be installed or run, o
 is named with the reason instead of a row.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -87,14 +88,17 @@ def main(
         raise click.UsageError("--write needs the whole run: remove --only and --quick")
     if upstream is None and set(only) & set(CONTAINERS):
         raise click.UsageError("Weaviate's container is not on PyPI: give a folder with its code as --upstream FOLDER")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or stopped peers would stay
     report = Report(CLAIM)
     report.begin()
     amount = (QUICK if quick else WHOLE).change_rounds(rounds)
     with TemporaryDirectory() as folder:
         sides = measure_serving(report, amount, [name for name in only or SERVING if name in SERVING], upstream, folder)
+        for figure in list_figures(sides):
+            report.add(figure)
         folders = measure_indexing(report, amount, [name for name in only or INDEXING if name in INDEXING], folder)
-    for figure in (*list_figures(sides), *(each.figure for each in folders)):
-        report.add(figure)
+    for each in folders:
+        report.add(each.figure)
     for loss in list_losses(report.figures):
         report.note(loss)
     report.write(json_file)

@@ -83,7 +83,7 @@ def start_checked(
             cosine = embed_samples(side, choose_samples(plan.items)).compare(reference)
             check_cosine(cosine, start.precision)
             stack.push(own.pop_all())
-    except PeerUnavailable as reason:
+    except (PeerUnavailable, AssertionError, OSError) as reason:
         report.note(f"{start.name}: {reason}")
         return None
     report.note(f"{start.name}, {start.precision}: least cosine {cosine:.6f} to open_clip's vectors")
