@@ -22,6 +22,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {  # with options that keep the whole unde
     "startup.py": (),
     "throughput.py": ("--rounds", "3", "--seconds", "3"),
     "overhead.py": ("--rounds", "2"),
+    "memory.py": ("--precision", "fp32"),
     "decode.py": ("--rounds", "2"),
     "teams.py": ("--rounds", "2"),
     "ingest": ("--rounds", "2", "--model-files", "800"),  # fewer show the beginning and the end of a run
