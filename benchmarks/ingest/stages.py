@@ -5,7 +5,6 @@ What the whole command takes beyond their sum is threads, queues and starts. CPU
 together: with two, no run is faster than half of the total.
 """
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import click
 from benchmarks.common import Report, add_json_option
 from benchmarks.ingest.cpu_clock import CpuClock, CpuTimes, find_descendant
 from benchmarks.ingest.files import fill
-from benchmarks.ingest.sides import CLIENT, INGEST, MODULE, REQUEST, Stack, documented, ingest, stack
+from benchmarks.ingest.sides import CLIENT, MODULE, REQUEST, Stack, documented, ingest, stack
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.database.collections import CollectionSpec
 from clip_vectorizer.database.connection import ConnectionSettings
@@ -180,8 +179,7 @@ def embed(changes: Sequence[ImageObject], servers: Stack, store: ImageStore) -> 
 
 
 def run_whole(table: StageTable, servers: Stack, folder: Path, number: str) -> None:
-    """Processes, as a user starts them; the line of the start is in each of them."""
-    table.run("start of a command", lambda: subprocess.run([INGEST, "--help"], check=True, capture_output=True))
+    """Processes, as a user starts them. A second run is little else than the start of Python, which each has."""
     table.run("documented loop", lambda: documented(servers, folder))
     for name, way in (("Client", CLIENT), ("Module", MODULE)):
         run_twice(table, servers, folder, f"{name}{number}", way)

@@ -17,7 +17,7 @@ from ingest.choices import Fit
 from ingest.items import StoredState
 from ingest.store.objects import COMPARED_PROPERTIES, ImageCollection
 
-SearchRequest = Any  # of weaviate.proto: a protobuf message
+SearchMessage = Any  # `SearchRequest` of weaviate.proto
 SOME_ID = schema.image_id("")
 
 
@@ -28,7 +28,7 @@ class StateQuery:
         """`properties`: those of COMPARED_PROPERTIES that the collection has. `dimension`: of the vector."""
         self._query: Any = collection.query
         self._vector, self._dimension, self._properties = vector, dimension, properties
-        self._template: SearchRequest = None
+        self._template: SearchMessage = None
         self._lock = threading.Lock()
 
     def find(self, ids: Sequence[str]) -> dict[str, StoredState]:
@@ -36,7 +36,7 @@ class StateQuery:
         response = self._query._connection.grpc_search(self._build_request(ids))
         return dict(read_state(result.properties.non_ref_props.fields) for result in response.results)
 
-    def _build_request(self, ids: Sequence[str]) -> SearchRequest:
+    def _build_request(self, ids: Sequence[str]) -> SearchMessage:
         with self._lock:
             if self._template is None:
                 self._template = self._build_template()
@@ -46,7 +46,7 @@ class StateQuery:
         request.filters.value_text_array.values[:] = ids
         return request
 
-    def _build_template(self) -> SearchRequest:
+    def _build_template(self) -> SearchMessage:
         anywhere: list[float] = unit(np.ones(self._dimension, np.float32)).tolist()
         return self._query._query.near_vector(
             near_vector=anywhere,
