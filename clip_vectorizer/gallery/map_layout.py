@@ -1,4 +1,4 @@
-"""Places of images in two dimensions, so that like ones are near each other: PCA here, UMAP in a process of its own.
+"""MapPlaces of images in two dimensions, so that like ones are near each other: PCA here, UMAP in a process of its own.
 
 N images · D dimensions
 """
@@ -21,7 +21,7 @@ EXTRA = "pip install 'clip-vectorizer[gallery,map]'"
 ROWS_AT_ONCE = 500  # of 64-bit copies
 FLAT = 1e-9  # a range below this is one place
 
-Places = npt.NDArray[np.float64]  # (N, 2): x to the right, y down, 0..1 of the map
+MapPlaces = npt.NDArray[np.float64]  # (N, 2): x to the right, y down, 0..1 of the map
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Plane:
         low, high = scores_n2.min(axis=0), scores_n2.max(axis=0)
         return cls(low, high - low)
 
-    def place(self, scores_n2: npt.NDArray[np.float64]) -> Places:
+    def place(self, scores_n2: npt.NDArray[np.float64]) -> MapPlaces:
         flat = self.range_2 < FLAT
         places = (scores_n2 - self.low_2) / np.where(flat, 1.0, self.range_2)
         places[:, flat] = 0.5

@@ -27,7 +27,7 @@ from clip_vectorizer.gallery.map_cells import (
     list_colours,
     part,
 )
-from clip_vectorizer.gallery.map_layout import METHODS, Places
+from clip_vectorizer.gallery.map_layout import METHODS, MapPlaces
 from clip_vectorizer.gallery.map_store import COLOURS, SAMPLE, MapLayout, MapLayouts, compute_layout
 from clip_vectorizer.gallery.pages import GalleryPages, lines_response
 from clip_vectorizer.gallery.pictures import digest
@@ -273,7 +273,7 @@ def list_steps(address: MapAddress) -> list[tuple[str, str]]:
 def list_like(address: MapAddress, layout: MapLayout, inside: Indices) -> Address:
     """Return the search for images like those in the middle of a part of the map, with its filters."""
     box = address.box
-    places: Places = layout.places_n2[inside]
+    places: MapPlaces = layout.places_n2[inside]
     distances = ((places - ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)) ** 2).sum(axis=1)
     ids = [layout.images[index].id for index in inside[distances.argsort(kind="stable")[:LIKE]].tolist()]
     return Address(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_vectorizer.gallery.map_layout import PCA, Places, Plane, Projection, project, project_by_umap
+from clip_vectorizer.gallery.map_layout import PCA, MapPlaces, Plane, Projection, project, project_by_umap
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.vectors import Vectors
 
@@ -41,7 +41,7 @@ class MapLayout:
     """Images and their places. `total`: images that match; of more than SAMPLE, these are an even sample."""
 
     images: tuple[MappedImage, ...]
-    places_n2: Places
+    places_n2: MapPlaces
     total: int
     without_vector: int = 0
     projection: Projection | None = None  # of PCA

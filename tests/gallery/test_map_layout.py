@@ -1,4 +1,4 @@
-"""Places by PCA and UMAP: equal to numpy's own, the same each time, and groups stay apart."""
+"""MapPlaces by PCA and UMAP: equal to numpy's own, the same each time, and groups stay apart."""
 
 import asyncio
 from typing import Any
