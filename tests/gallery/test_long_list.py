@@ -96,7 +96,7 @@ def test_what_is_selected_stays_so_while_it_is_away(visitor: Visitor) -> None:
     visitor.page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(visitor.page.locator(f"#results .card[aria-posinset='{ALL}']")).to_be_attached()
     visitor.page.locator(f"#results .card[aria-posinset='{ALL}'] .pick").click()
-    assert visitor.page.locator("#results .card[aria-posinset='2']").count() == 0
+    expect(visitor.page.locator("#results .card[aria-posinset='2']")).to_have_count(0)
     assert export(visitor) == [ids[1], ids[-1]]
     to_top(visitor)
     expect(visitor.page.locator("#results .card[aria-posinset='2'] input")).to_be_checked()
