@@ -21,8 +21,9 @@ from clip_vectorizer.models.devices import Placement
 from clip_vectorizer.models.encoder import Encoder
 from clip_vectorizer.progress import SILENT, StepProgress
 from clip_vectorizer.query.adapt.few_shot import ClassIndices
-from clip_vectorizer.query.adapt.linear_probe import LinearProbe, choose_strength, import_regression
+from clip_vectorizer.query.adapt.linear_probe import LinearProbe, choose_strength
 from clip_vectorizer.query.adapt.probe_file import ProbeAccuracy, TrainedProbe
+from clip_vectorizer.query.adapt.regression import import_regression
 from clip_vectorizer.query.evaluation.statistics import Share
 from clip_vectorizer.server.decode import decode_pixels
 from clip_vectorizer.training.image_copies import SourceImage

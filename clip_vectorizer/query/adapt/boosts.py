@@ -21,8 +21,9 @@ import numpy as np
 from clip_vectorizer.database.schema import LABEL
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt.few_shot import FewShotCache, tune_cache
-from clip_vectorizer.query.adapt.linear_probe import LinearProbe, import_regression
+from clip_vectorizer.query.adapt.linear_probe import LinearProbe
 from clip_vectorizer.query.adapt.probe_file import TrainedProbe
+from clip_vectorizer.query.adapt.regression import import_regression
 from clip_vectorizer.query.adapt.shots import read_shots, require_shot_collection, sample_vectors
 from clip_vectorizer.query.choices import DEFAULT_SHOTS
 from clip_vectorizer.query.search.calls import SearchableCollection

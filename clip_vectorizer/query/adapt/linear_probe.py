@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from clip_vectorizer.errors import InputError
 from clip_vectorizer.query.adapt.few_shot import ClassIndices
+from clip_vectorizer.query.adapt.regression import fit_regression
 from clip_vectorizer.vectors import Vectors
 
 C_VALUES = (1.0, 3.0, 10.0, 30.0, 100.0)  # C, inverse of the regularization
@@ -115,16 +115,4 @@ def fit_model(shots_md: Vectors, classes_m: ClassIndices, texts_ld: Vectors, str
     truth = np.concatenate([classes_m, np.arange(len(texts_ld))])
     with warnings.catch_warnings():  # few examples of many labels are expected here
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return import_regression()(C=strength, tol=GRADIENT_TOLERANCE, max_iter=MAX_STEPS).fit(examples, truth)
-
-
-def import_regression() -> Any:
-    """Import scikit-learn's LogisticRegression. Raises InputError if it is not installed."""
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise InputError(
-            "a linear probe needs scikit-learn, which is not installed; pip install 'clip-vectorizer[eval]', "
-            "or use the few-shot cache (--few-shot), which needs nothing else"
-        ) from error
-    return LogisticRegression
+        return fit_regression(examples, truth, C=strength, tol=GRADIENT_TOLERANCE, max_iter=MAX_STEPS)

@@ -12,7 +12,7 @@ import click
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.exit_codes import SOME_FAILED
-from clip_vectorizer.query.adapt.linear_probe import import_regression
+from clip_vectorizer.query.adapt.regression import import_regression
 from clip_vectorizer.query.cli.evaluate_actions import show_left_out, status_line
 from clip_vectorizer.query.display.tables import prepare_streams, print_json
 from clip_vectorizer.query.evaluation.dataset import Progress

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from clip_vectorizer.errors import InputError
+from clip_vectorizer.query.adapt.regression import fit_regression
 from clip_vectorizer.query.evaluation.dataset import Progress
 from clip_vectorizer.query.evaluation.limits_choices import (
     PictureEncoder,
@@ -128,18 +129,17 @@ def score_regression(
     mean_d, deviation_d = values_nd[train].mean(axis=0), values_nd[train].std(axis=0)
     scaled_nd = (values_nd - mean_d) / np.where(deviation_d > 0, deviation_d, 1)  # the corners are always paper
     right_n: BooleanArray = (
-        fit_regression(scaled_nd[train], truth_n[train], strength).predict(scaled_nd[test]) == truth_n[test]
+        fit_digits(scaled_nd[train], truth_n[train], strength).predict(scaled_nd[test]) == truth_n[test]
     )
     return right_n
 
 
-def fit_regression(values_nd: Features, truth_n: IntegerArray, strength: float) -> Any:
+def fit_digits(values_nd: Features, truth_n: IntegerArray, strength: float) -> Any:
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():  # a strength that does not converge is not the one that is chosen
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, tol=GRADIENT_TOLERANCE, max_iter=MAX_STEPS).fit(values_nd, truth_n)
+        return fit_regression(values_nd, truth_n, C=strength, tol=GRADIENT_TOLERANCE, max_iter=MAX_STEPS)
 
 
 def build_digits_table(result: DigitsResult) -> Table:

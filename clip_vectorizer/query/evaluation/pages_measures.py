@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clip_vectorizer.query.adapt.linear_probe import import_regression
+from clip_vectorizer.query.adapt.regression import fit_regression
 from clip_vectorizer.query.evaluation.statistics import SEED, BooleanArray
 from clip_vectorizer.vectors import Vectors, unit
 
@@ -133,7 +133,7 @@ def standardise(learned_md: Vectors, rows_nd: Vectors) -> Vectors:
 
 
 def fit_logits(learned_md: Vectors, truth_m: BooleanArray, tested_nd: Vectors, strength: float) -> FigureArray:
-    model = import_regression()(C=strength, class_weight="balanced", max_iter=500).fit(learned_md, truth_m)
+    model = fit_regression(learned_md, truth_m, C=strength, class_weight="balanced", max_iter=500)
     return np.asarray(model.decision_function(tested_nd), dtype=np.float64)
 
 
