@@ -60,6 +60,7 @@ def build_app(
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
         yield
+        await gallery.layouts.close()
         await gallery.connection.close()
 
     routes = GalleryRoutes(gallery)

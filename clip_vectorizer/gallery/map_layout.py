@@ -1,11 +1,8 @@
-"""MapPlaces of images in two dimensions, so that like ones are near each other: PCA here, UMAP in a process of its own.
+"""MapPlaces of images in two dimensions, so that like ones are near each other: PCA here, UMAP in umap_layout.py.
 
 N images · D dimensions
 """
 
-import asyncio
-import io
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import numpy.typing as npt
 
-from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.errors import InputError
 from clip_vectorizer.vectors import Vectors
 
 PCA, UMAP = METHODS = ("pca", "umap")
@@ -92,28 +89,3 @@ def check_method(method: str, find: Callable[[str], object] = find_spec) -> None
         raise InputError(f"layout={method}: expected pca or umap")
     if method == UMAP and find("umap") is None:
         raise InputError(f"the layout umap needs umap-learn, which is not installed; run `{EXTRA}`, or use layout=pca")
-
-
-async def project_by_umap(vectors_nd: Vectors) -> npt.NDArray[np.float64]:
-    """Return (N, 2) scores of UMAP with a fixed seed. Its process ends with the answer, and with a cancelled page.
-
-    Compiling takes UMAP many seconds, in which a thread of this process would hold up all pages.
-    Raises VectorizerError where it fails.
-    """
-    data = io.BytesIO()
-    np.save(data, vectors_nd.astype(np.float32), allow_pickle=False)
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "clip_vectorizer.gallery.umap_process", stdin=pipe, stdout=pipe, stderr=pipe
-    )
-    try:
-        out, errors = await process.communicate(data.getvalue())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        reason = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise VectorizerError(f"UMAP failed: {reason or f'exit code {process.returncode}'}; use layout=pca")
-    scores: npt.NDArray[np.float64] = np.load(io.BytesIO(out), allow_pickle=False).astype(np.float64)
-    return scores

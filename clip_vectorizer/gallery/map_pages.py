@@ -202,11 +202,12 @@ async def read_layout(
     """Return the layout of an address, as MapLayouts.read does. Its connection is opened when its turn comes."""
     connection = pages.gallery.connection
 
+    layouts: MapLayouts = pages.gallery.layouts
+
     async def make() -> MapLayout:
         opened = await connection.open(address.search)
-        return await connection.watch(compute_layout(opened, address.filters, address.layout, total))
+        return await connection.watch(compute_layout(opened, address.filters, address.layout, total, layouts.umap))
 
-    layouts: MapLayouts = pages.gallery.layouts
     return await layouts.read((search.partition, address.filters, address.layout), total, make, patience_seconds)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from clip_vectorizer.gallery.map_layout import PCA, MapPlaces, Plane, Projection, project, project_by_umap
+from clip_vectorizer.gallery.map_layout import PCA, MapPlaces, Plane, Projection, project
+from clip_vectorizer.gallery.umap_layout import UmapLayouts
 from clip_vectorizer.query.async_image_search import AsyncImageSearch
 from clip_vectorizer.vectors import Vectors
 
@@ -58,7 +59,9 @@ class MapLayout:
         return [None if at is None else (float(self.places_n2[at, 0]), float(self.places_n2[at, 1])) for at in found]
 
 
-async def compute_layout(search: AsyncImageSearch, filters: Sequence[str], method: str, total: int) -> MapLayout:
+async def compute_layout(
+    search: AsyncImageSearch, filters: Sequence[str], method: str, total: int, umap: UmapLayouts
+) -> MapLayout:
     """Read a sample and lay it out. `total`: how many images match. Raises InputError for a bad filter."""
     names = [name for name in COLOURS if name in search.properties]
     images, rows = [], []
@@ -76,7 +79,7 @@ async def compute_layout(search: AsyncImageSearch, filters: Sequence[str], metho
     vectors_nd: Vectors = np.stack(rows)
     del rows
     projection = await asyncio.to_thread(project, vectors_nd) if method == PCA else None
-    scores = projection.scores_n2 if projection else await project_by_umap(vectors_nd)
+    scores = projection.scores_n2 if projection else await umap.project(vectors_nd)
     plane = Plane.around(scores)
     return MapLayout(tuple(images), plane.place(scores), total, read - len(images), projection, plane)
 
@@ -88,6 +91,7 @@ class MapLayouts:
         self._kept: OrderedDict[LayoutKey, MapLayout] = OrderedDict()
         self._tasks: dict[LayoutKey, asyncio.Task[MapLayout]] = {}
         self._free = asyncio.Lock()
+        self.umap = UmapLayouts()
 
     async def read(
         self, key: LayoutKey, total: int, make: Make, patience_seconds: float
@@ -124,6 +128,11 @@ class MapLayouts:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return layout
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await self.umap.close()
 
     def _forget_failed(self) -> None:
         """Drop computations that ended and were not asked for again."""

@@ -1,6 +1,6 @@
-"""A process that reads vectors and writes their places by UMAP: numpy's .npy format on stdin and stdout.
+"""A process that reads vectors and writes their places by UMAP, again and again until its input ends.
 
-python -m clip_vectorizer.gallery.umap_process < vectors.npy > places.npy
+On stdin and stdout: eight bytes with a length, the least significant first, and so many bytes of numpy's .npy format.
 """
 
 import io
@@ -9,16 +9,27 @@ import warnings
 
 import numpy as np
 
+LENGTH_BYTES = 8
 SEED = 42
 NEIGHBOURS = 15  # UMAP's own choice
 LEAST = 4  # images of which UMAP makes a layout; fewer stand in a row
 
 
 def main() -> None:
-    vectors_nd = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
-    out = io.BytesIO()
-    np.save(out, place(vectors_nd), allow_pickle=False)
-    sys.stdout.buffer.write(out.getvalue())
+    while length := sys.stdin.buffer.read(LENGTH_BYTES):
+        vectors_nd = np.load(io.BytesIO(sys.stdin.buffer.read(read_length(length))), allow_pickle=False)
+        out = io.BytesIO()
+        np.save(out, place(vectors_nd), allow_pickle=False)
+        sys.stdout.buffer.write(write_length(out.getvalue()) + out.getvalue())
+        sys.stdout.buffer.flush()
+
+
+def write_length(data: bytes | memoryview) -> bytes:
+    return len(data).to_bytes(LENGTH_BYTES, "little")
+
+
+def read_length(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def place(vectors_nd: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_vectorizer.errors import InputError
-from clip_vectorizer.gallery.map_layout import Plane, check_method, project, project_by_umap
+from clip_vectorizer.errors import InputError, VectorizerError
+from clip_vectorizer.gallery.map_layout import MapPlaces, Plane, check_method, project
+from clip_vectorizer.gallery.umap_layout import UmapLayouts
 from clip_vectorizer.vectors import Vectors, unit
 
 
@@ -72,21 +73,49 @@ def assert_apart(places_n2: Any, groups: int = 3) -> None:
     assert distances.min(axis=1).max() < np.sort(distances, axis=1)[:, 1].min(), "with a gap between them"
 
 
-def test_umap_keeps_groups_apart_and_is_the_same_each_time() -> None:
-    """In processes of their own, as the page runs it."""
+def test_umap_keeps_groups_apart_is_the_same_each_time_and_places_few_images_too() -> None:
+    """In one process; a last one, which was ended and started anew, says the same."""
 
-    async def run() -> list[Any]:
-        return [await project_by_umap(make_clusters()) for _ in range(2)]
+    async def run() -> list[MapPlaces]:
+        layouts = UmapLayouts()
+        try:
+            found = [await layouts.project(each) for each in (make_clusters(), *few, make_clusters())]
+            layouts.end()
+            return [*found, await layouts.project(make_clusters())]
+        finally:
+            await layouts.close()
 
-    one, other = asyncio.run(run())
+    few = [make_vectors(0, count, 8) for count in (1, 2, 3, 5)]
+    one, *of_few, again, anew = asyncio.run(run())
     assert_apart(one)
-    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(one, anew)
+    for vectors_nd, places in zip(few, of_few, strict=True):
+        assert places.shape == (len(vectors_nd), 2) and np.isfinite(places).all()
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_umap_places_few_images_too(count: int) -> None:
-    places = asyncio.run(project_by_umap(make_vectors(0, count, 8)))
-    assert places.shape == (count, 2) and np.isfinite(places).all()
+def test_a_process_of_umap_that_fails_is_named_and_the_next_layout_has_another_one() -> None:
+    async def run() -> None:
+        layouts = UmapLayouts()
+        try:
+            with pytest.raises(VectorizerError, match=r"UMAP failed: .+; use layout=pca"):
+                await layouts.project(np.zeros((), dtype=np.float32))
+            assert (await layouts.project(make_vectors(0, 2, 8))).shape == (2, 2)
+        finally:
+            await layouts.close()
+
+    asyncio.run(run())
+
+
+def test_an_idle_process_of_umap_ends() -> None:
+    async def run() -> int:
+        layouts = UmapLayouts(idle_seconds=0.01)
+        await layouts.project(make_vectors(0, 2, 8))
+        process = layouts._process
+        assert process is not None
+        return await asyncio.wait_for(process.wait(), 20)
+
+    assert asyncio.run(run()) != 0
 
 
 def test_another_layout_is_refused_with_those_there_are() -> None:
