@@ -40,6 +40,14 @@ LONGEST = (  # files that take more than half a minute
 PULL_SECONDS = 300  # Weaviate's image is some 150 MB
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """With several workers, each has its share of the cores: threads of BLAS and torch that wait for a core which
+    another worker uses spin meanwhile, and on two cores both workers then need several times as long.
+    """
+    if workers := getattr(config.option, "numprocesses", None):  # not started yet; they inherit the environment
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several workers, begin with the files that take longest: by its own order, xdist begins with those that have

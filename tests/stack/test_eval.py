@@ -11,7 +11,7 @@ import pytest
 
 from tests.documents import page
 from tests.stack.conftest import Run
-from tests.stack.support import EXAMPLES, NOWHERE, REPOSITORY, Ran, Stack
+from tests.stack.support import EXAMPLES, NOWHERE, REPOSITORY, Ran, Stack, run_command
 
 pytestmark = pytest.mark.stack
 
@@ -172,12 +172,13 @@ def test_the_index_finds_nearly_all_neighbours_and_leaves_nothing_behind(run: Ru
     assert "ClipEvalIndex" not in json.dumps(stack.weaviate("GET", "/v1/schema").json())
 
 
-def test_every_line_of_the_page_is_run_here(run: Run, evaluated: tuple[Ran, Path]) -> None:
+def test_every_line_of_the_page_is_run_here(stack: Stack, evaluated: tuple[Ran, Path]) -> None:
     """Most are run by the tests above; the shortest one prints tables for people."""
     options = ("--report", "--collection", "index", "compare")
     [plain] = [line for line in COMMANDS if not any(option in line for option in options)]
     assert len(COMMANDS) == 1 + len([words_of(option) for option in options])
-    printed = run(*[str(REPOSITORY / word) if "/" in word else word for word in plain.split()]).stdout
+    words = [str(REPOSITORY / word) if "/" in word else word for word in plain.split()]
+    printed = run_command(*words, env=stack.env, expect=0).stdout  # as a user starts it
     first = rows(evaluated[0], "zero-shot")[0]
     assert first["prompts"] in printed
     assert f"{first['top_1']:.3f} ({first['top_1_low']:.3f}-{first['top_1_high']:.3f})" in printed

@@ -22,13 +22,13 @@ FEW = ("--images", "40", "--task", "wording", "--task", "counting")
 
 
 @pytest.fixture(scope="module")
-def measured(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+def measured(run: Run, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
     """The page's line that writes a report, and the folder with it."""
     report = tmp_path_factory.mktemp("limits") / "out"
     own = {"http://localhost:9090": stack.vectorizer_url, "out": str(report)}
     [line] = [line for line in COMMANDS if "--report" in line]
     words = [own.get(word, word) for word in words_of(line)]
-    return run_command(*words, "--json", timeout=BUSY_SECONDS, expect=0), report
+    return run(*words, "--json"), report
 
 
 def words_of(line: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_report_is_written(measured: tuple[Ran, Path]) -> None:
     assert "Limits of emoji" in (measured[1] / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_other_lines_of_the_page_run(stack: Stack) -> None:
+def test_the_other_lines_of_the_page_run(run: Run, stack: Stack) -> None:
     """With fewer images than the page says; one line starts the model, the others use the one that runs."""
 
     def served(line: str) -> list[str]:
@@ -86,9 +86,9 @@ def test_the_other_lines_of_the_page_run(stack: Stack) -> None:
     assert "how many" in printed.stdout and "best less worst" in printed.stdout
     assert "40 images of" in printed.stderr
     assert max(map(len, printed.stdout.splitlines())) <= 80
-    ran = run_command(*served(chinese), *FEW, timeout=BUSY_SECONDS, expect=0)
+    ran = run(*served(chinese), *FEW)
     assert {"这是…", "图中有…"} <= {row["task"] for row in rows(ran, "wording")}
-    assert "regression, features" in run_command(*served(digits), timeout=BUSY_SECONDS, expect=0).stdout
+    assert "regression, features" in run(*served(digits)).stdout
 
 
 @pytest.fixture
@@ -116,6 +116,6 @@ def test_a_broken_image_is_named_and_the_rest_measured(run: Run, stack: Stack, f
         ([NOWHERE, EXAMPLES], "no sidecar answers"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(words: list[str], message: str) -> None:
+def test_what_cannot_be_measured_is_refused(run: Run, words: list[str], message: str) -> None:
     expected = 4 if words[0] == NOWHERE else 2
-    assert message in run_command("clip-eval", "limits", *words, expect=expected).stderr
+    assert message in run("clip-eval", "limits", *words, expect=expected).stderr

@@ -38,7 +38,7 @@ OTHERS = [
 ]
 [PYTHON] = SERVE.blocks("python")
 CURLS = SERVE.commands("curl")
-READY_SECONDS = 120  # of four worker processes on busy cores
+READY_SECONDS = 120  # of two worker processes on busy cores
 LOCAL_MODEL = ("local-dir:/models/my-clip", f"local-dir:{REPOSITORY / 'clip_vectorizer' / 'models' / 'emoji'}")
 
 

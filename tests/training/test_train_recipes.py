@@ -16,12 +16,18 @@ from tests.documents import REPOSITORY, page
 PROBE = Path("kinds.npz")
 COMMANDS = page("docs/train.md").commands("clip-vectorizer")
 EXAMPLES = REPOSITORY / "examples"
+OF_EACH_LABEL = 6  # enough for a batch of the default size
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the examples and a table of some of them."""
-    (tmp_path / "examples").symlink_to(EXAMPLES)
+    """A folder with some examples of each label and a table of the fruit."""
+    for folder in filter(Path.is_dir, (EXAMPLES / "images").iterdir()):
+        some = tmp_path / "examples" / "images" / folder.name
+        some.mkdir(parents=True)
+        for file in sorted(folder.glob("*.png"))[:OF_EACH_LABEL]:
+            (some / file.name).symlink_to(file)
+            (some / file.name).with_suffix(".txt").symlink_to(file.with_suffix(".txt"))
     files = sorted(EXAMPLES.glob("images/fruit/*.png"))
     rows = [f'{file},"{file.with_suffix(".txt").read_text("utf-8").strip()}"' for file in files]
     (tmp_path / "captions.csv").write_text("\n".join(["path,caption", *rows]), encoding="utf-8")

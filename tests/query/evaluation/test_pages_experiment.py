@@ -84,6 +84,21 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn pages, which the first test that needs them makes, and vectors by model."""
+    return tmp_path_factory.mktemp("views")
+
+
+@pytest.fixture(scope="module")
+def home(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the lines of the page run, one after the other: the second finds what the first has kept."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in ("corpus", "freecad", "real"):
+        (folder / name).symlink_to(corpus)
+    return folder
+
+
 def measure(corpus: Path, folder: Path, sidecar: ColourSidecar) -> list[PagesRow]:
     pages, left_out = draw_corpus(corpus, read_corpus(corpus), folder, silent)
     encoded, refused = encode_pages("fake", pages, folder, sidecar, silent)  # type: ignore[arg-type]
@@ -98,9 +113,9 @@ def find_value(rows: Sequence[PagesRow], task: str, encoder: str, looking: str, 
     return figure.value
 
 
-def test_planted_vectors_are_right_everywhere_and_kept(corpus: Path, tmp_path: Path) -> None:
+def test_planted_vectors_are_right_everywhere_and_kept(corpus: Path, views: Path) -> None:
     sidecar = ColourSidecar()
-    rows = measure(corpus, tmp_path, sidecar)
+    rows = measure(corpus, views, sidecar)
     assert find_value(rows, KIND, "fake", PADDED, "AP, probe") == 1.0
     assert find_value(rows, KIND, "fake", PADDED, "AP, kNN 20") == 1.0
     assert find_value(rows, KIND, "fake", PADDED, "balanced accuracy") == 1.0
@@ -110,23 +125,21 @@ def test_planted_vectors_are_right_everywhere_and_kept(corpus: Path, tmp_path: P
     first = rows[0]
     assert (first.count, first.files, first.figures["AP, kNN 200"]) == (48, 12, None)
     sidecar.embedded.clear()
-    assert measure(corpus, tmp_path, sidecar) == rows
+    assert measure(corpus, views, sidecar) == rows
     assert sidecar.embedded == []
 
 
-def test_vectors_of_chance_are_chance(corpus: Path, tmp_path: Path) -> None:
-    rows = measure(corpus, tmp_path, ColourSidecar(blind=True))
+def test_vectors_of_chance_are_chance(corpus: Path, views: Path) -> None:
+    rows = measure(corpus, views, ColourSidecar(blind=True))
     assert find_value(rows, KIND, "fake", PADDED, "AP, probe") < 0.85
     assert find_value(rows, KIND, "fake", PADDED, "AP, own pages") < 0.85
     assert find_value(rows, ORGANISATION, "fake", PADDED, "R@1") < 0.7
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_commands_of_the_page_run(line: str, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run(line: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_pages, "connect_sidecar", connect_colours)
-    monkeypatch.chdir(tmp_path)
-    for name in ("corpus", "freecad", "real"):
-        (tmp_path / name).symlink_to(corpus)
+    monkeypatch.chdir(home)
     result = CliRunner().invoke(main, shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert "Drawing against the rest, same generator: " in result.stdout

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from clip_vectorizer.cli import main as clip_vectorizer
 from clip_vectorizer.query import Hit
 from clip_vectorizer.query.cli.classify import main as clip_classify
+from clip_vectorizer.query.cli.evaluate import main as clip_eval
 from clip_vectorizer.query.cli.ground import main as clip_ground
 from clip_vectorizer.query.cli.search import main as clip_search
 from ingest.cli import main as clip_ingest
@@ -25,6 +26,7 @@ LABEL_SETS = "ImageLabelSet"
 COMMANDS: Mapping[str, click.Command] = {
     "clip-search": clip_search,
     "clip-classify": clip_classify,
+    "clip-eval": clip_eval,
     "clip-ground": clip_ground,
     "clip-ingest": clip_ingest,
     "clip-vectorizer": clip_vectorizer,
