@@ -8,7 +8,7 @@ from pathlib import Path
 from clip_vectorizer.child_process import ChildProcess
 from ingest.embedded import LocalSidecar, LocalWeaviate
 from ingest.embedded.files import hold_lock
-from ingest.embedded.local_server import LOOPBACK, find_free_ports
+from ingest.embedded.local_server import LOOPBACK, PortTaken, find_free_ports
 from tests.stack.faults.proxy import FlakySidecar
 from tests.stack.processes import alive, descendants, eventually
 from tests.stack.support import Stack
@@ -102,5 +102,10 @@ def start_world(sidecar: KillableSidecar, proxy: FlakySidecar, binary: Path, dat
     weaviate = RestartableWeaviate(data_dir, proxy.url, binary)
     weaviate.launch()
     sidecar.wait_until_ready()
-    weaviate.wait_until_ready()
+    try:
+        weaviate.wait_until_ready()
+    except PortTaken:  # by another process, since it was found free
+        weaviate.stop()
+        weaviate = RestartableWeaviate(data_dir, proxy.url, binary)
+        weaviate.start()
     return World(weaviate, sidecar, proxy)
