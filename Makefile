@@ -56,7 +56,7 @@ bench: setup
 # Against other servers and commands, each installed below ~/.cache once (some 16 GB); WRITE=1 for docs/performance.md.
 # Weaviate's container is not on PyPI: UPSTREAM=FOLDER names its code.
 bench-peers: setup
-	$(BIN)/python -m benchmarks.peers $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(if $(WRITE),--write)
+	$(BIN)/python -m benchmarks.peers $(if $(UPSTREAM),--upstream $(UPSTREAM)) $(if $(PART),--part $(PART)) $(if $(WRITE),--write)
 soak: setup
 	$(BIN)/python -m tests.faults.soak
 build: setup

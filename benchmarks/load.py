@@ -71,11 +71,14 @@ def drive_load(
     distinct: bool = True,
     read: Callable[[bytes], list[float]] | None = None,
     may_refuse: bool = False,
+    least_turns: int = 0,
 ) -> Load:
     """Keeps `in_flight` requests open for `seconds` after a warm-up of one request each.
 
     `url` is a server's, whose path is then Weaviate's, or one with a path; `read` finds the vector in an answer of
-    another server. Ends early when `bodies` do. With `may_refuse` a 503 is counted, and its thread waits RETRY_SECONDS.
+    another server. Ends early when `bodies` do, and late where places in flight would be answered less than
+    `least_turns` times: a batch of all that are in flight may take longer than `seconds`. With `may_refuse` a 503 is
+    counted, and its thread waits RETRY_SECONDS.
     Raises AssertionError when any other answer is no vector or, where bodies are `distinct`, the same as another's.
     """
     shared = Shared(iter(bodies), may_refuse)
@@ -84,6 +87,7 @@ def drive_load(
         thread.start()
     start = shared.wait_for(in_flight)
     shared.end.wait(seconds)
+    shared.wait_for(in_flight * (1 + least_turns))
     end = time.perf_counter()
     shared.end.set()
     for thread in threads:

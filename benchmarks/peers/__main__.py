@@ -16,7 +16,7 @@ from typing import Self
 
 import click
 
-from benchmarks.common import Report, add_json_option, describe_machine, format_today, has_fast_bf16
+from benchmarks.common import Figure, Report, add_json_option, describe_machine, format_today, has_fast_bf16
 from benchmarks.page_sections import fill_sections
 from benchmarks.peers.folders import INDEXING, FileVectors, FolderPlan, measure_folder
 from benchmarks.peers.report import (
@@ -40,6 +40,7 @@ from clip_vectorizer.server.settings import PRECISIONS
 CLAIM = "ours against every peer: random ViT-B-32 weights, JPEGs of 640x480, short texts, one machine"
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 COMMAND = "make bench-peers WRITE=1"
+SERVERS, FOLDERS = PARTS = ("servers", "folders")
 CONTAINERS = ("container-open_clip", "container-transformers")
 TEXTS = 14_000  # of which a load takes what it needs
 
@@ -66,6 +67,9 @@ WHOLE, QUICK = Amount(3, 2, 3.0, 600, 2000), Amount(1, 1, 1.5, 300, 300)
 @click.option(
     "--only", multiple=True, type=click.Choice([*SERVING, *INDEXING]), help="One peer; several times for more."
 )
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only servers and loops, or only folders."
+)
 @click.option("--rounds", type=click.IntRange(1), help=f"Of loads and of a folder.  [default: {WHOLE.describe()}]")
 @click.option("--quick", is_flag=True, help=f"Short loads and a folder of {QUICK.files}, one round: a first look.")
 @click.option(
@@ -76,16 +80,22 @@ WHOLE, QUICK = Amount(3, 2, 3.0, 600, 2000), Amount(1, 1, 1.5, 300, 300)
 @click.option("--write", is_flag=True, help="Write the tables of docs/performance.md anew.")
 @add_json_option
 def main(
-    only: tuple[str, ...], rounds: int | None, quick: bool, upstream: Path | None, write: bool, json_file: Path | None
+    only: tuple[str, ...],
+    parts: tuple[str, ...],
+    rounds: int | None,
+    quick: bool,
+    upstream: Path | None,
+    write: bool,
+    json_file: Path | None,
 ) -> None:
-    """Compare rates, memory and vectors with each peer's: some 40 minutes on two free cores, 10 with --quick.
+    """Compare rates, memory and vectors with each peer's: 90 minutes on two free cores, 15 with --quick.
 
     \b
     Example:
       python -m benchmarks.peers --only fastembed --only open_clip --quick
     """
     if write and (only or quick):
-        raise click.UsageError("--write needs the whole run: remove --only and --quick")
+        raise click.UsageError("--write needs all peers at full length: remove --only and --quick")
     if upstream is None and set(only) & set(CONTAINERS):
         raise click.UsageError("Weaviate's container is not on PyPI: give a folder with its code as --upstream FOLDER")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or stopped peers would stay
@@ -93,20 +103,57 @@ def main(
     report.begin()
     amount = (QUICK if quick else WHOLE).change_rounds(rounds)
     with TemporaryDirectory() as folder:
-        sides = measure_serving(report, amount, [name for name in only or SERVING if name in SERVING], upstream, folder)
-        for figure in list_figures(sides):
-            report.add(figure)
-        folders = measure_indexing(report, amount, [name for name in only or INDEXING if name in INDEXING], folder)
-    for each in folders:
-        report.add(each.figure)
-    for loss in list_losses(report.figures):
-        report.note(loss)
+        sections = {"peers-packages": "\n".join(format_packages())}
+        if SERVERS in (parts or PARTS):
+            names = [name for name in only or SERVING if name in SERVING]
+            sections |= compare_servers(report, amount, names, upstream, folder)
+        if FOLDERS in (parts or PARTS):
+            sections |= compare_folders(report, amount, [name for name in only or INDEXING if name in INDEXING], folder)
     report.write(json_file)
-    sections = list_sections(report, sides, folders)
     if write:
         PAGE.write_text(fill_sections(PAGE.read_text(encoding="utf-8"), sections), encoding="utf-8")
     else:
         click.echo("\n" + "\n\n".join(sections.values()))
+
+
+def compare_servers(
+    report: Report, amount: Amount, names: Sequence[str], upstream: Path | None, folder: str
+) -> dict[str, str]:
+    """Return sections of docs/performance.md by name."""
+    first = len(report.notes)
+    sides = measure_serving(report, amount, names, upstream, folder)
+    figures = list(list_figures(sides))
+    for figure in figures:
+        report.add(figure)
+    note_losses(report, figures)
+    return {
+        "peers-rates": "\n".join([describe_run(SERVERS), "", *format_rates(sides)]),
+        "peers-ratios": "\n".join([*format_ratios(sides), "", *format_notes(report, first)]),
+    }
+
+
+def compare_folders(report: Report, amount: Amount, names: Sequence[str], folder: str) -> dict[str, str]:
+    first = len(report.notes)
+    folders = measure_indexing(report, amount, names, folder)
+    for each in folders:
+        report.add(each.figure)
+    note_losses(report, [each.figure for each in folders])
+    lines = [describe_run(FOLDERS), "", *format_folders(folders), "", *format_notes(report, first)]
+    return {"peers-folders": "\n".join(lines)}
+
+
+def note_losses(report: Report, figures: Sequence[Figure]) -> None:
+    for loss in list_losses(figures):
+        report.note(loss)
+
+
+def describe_run(part: str) -> str:
+    return f"{describe_machine()}; {format_today()};\n`{COMMAND} PART={part}`."
+
+
+def format_notes(report: Report, first: int) -> list[str]:
+    """Those that were made since there were `first`."""
+    return [f"- {note}" for note in report.notes[first:]]
 
 
 def measure_serving(
@@ -161,19 +208,6 @@ def embed_reference(architecture: str, plan: RoundPlan) -> SampleVectors:
 def start_reference(architecture: str) -> AbstractContextManager[LoopSide]:
     """open_clip's own model and preparation of images, whose vectors all others are compared with."""
     return start_loop(Path(sys.executable), "open_clip", find_weights(architecture), architecture)
-
-
-def list_sections(report: Report, sides: Sequence[SideResult], folders: Sequence[IndexResult]) -> dict[str, str]:
-    """The sections of docs/performance.md by name."""
-    made_by = f"{describe_machine()}; {format_today()};\n`{COMMAND}`."
-    return {
-        "peers-made-by": made_by,
-        "peers-rates": "\n".join(format_rates(sides)),
-        "peers-ratios": "\n".join(format_ratios(sides)),
-        "peers-folders": "\n".join(format_folders(folders)),
-        "peers-packages": "\n".join(format_packages()),
-        "peers-notes": "\n".join(f"- {note}" for note in report.notes),
-    }
 
 
 if __name__ == "__main__":

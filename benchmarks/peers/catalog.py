@@ -25,7 +25,11 @@ class PeerPackage:
         return f"{name.partition('[')[0]} {version}"
 
 
-INFINITY = PeerPackage("infinity", "MIT", ("infinity-emb[server,torch,vision]==0.0.78", "transformers==4.47.1", *TORCH))
+INFINITY = PeerPackage(
+    "infinity",
+    "MIT",
+    ("infinity-emb[server,torch,vision]==0.0.78", "transformers==4.47.1", "aiohttp==3.14.5", *TORCH),  # for images
+)
 FASTEMBED = PeerPackage("fastembed", "Apache-2.0", ("fastembed==0.9.1", "onnxruntime==1.32.0"))
 # The newest rclip for Python 3.11. 4.0 needs Python 3.12; it runs the same ONNX files, and decodes JPEGs of twice the
 # model's side or more at a smaller scale, which 640x480 is not.

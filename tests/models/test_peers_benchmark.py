@@ -210,7 +210,7 @@ def test_every_requirement_is_pinned_and_every_licence_named() -> None:
 
 def test_the_page_has_a_place_for_every_table() -> None:
     names = list_sections((REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8"))
-    tables = {"made-by", "rates", "ratios", "folders", "notes", "packages"}
+    tables = {"rates", "ratios", "folders", "packages"}
     assert {f"peers-{table}" for table in tables} <= set(names)
 
 
