@@ -24,7 +24,7 @@ from typing import Any
 Embed = Callable[[str, Iterable[str], int], Any]  # "image" or "text", paths or texts, the batch: (N, D) in order
 EmbedBatch = Callable[[str, Sequence[str]], Any]
 CONNECT_SECONDS, POLL_SECONDS = 300.0, 1.0
-PREFETCH = int(os.environ.get("PREFETCH", "1"))
+CALL_BATCHES = 4
 
 
 def main() -> None:
@@ -114,13 +114,17 @@ def load_fastembed(folder: Path) -> Embed:
 
 
 def load_clip_client(_folder: Path, server: str) -> Embed:
-    """clip-as-service's own client over gRPC. One stream of requests, each of `batch` items."""
+    """clip-as-service's own client over gRPC, a few requests of `batch` items a call: it sends all that it is given at
+    once, whatever its `prefetch` says.
+    """
     clip_client, numpy = import_module("clip_client"), import_module("numpy")
     client = clip_client.Client(server)
 
     def embed_all(_kind: str, items: Iterable[str], batch: int) -> Any:
-        documents = client.encode(iter(items), batch_size=batch, prefetch=PREFETCH)
-        rows_nd = numpy.stack([each.embedding for each in documents])
+        left, rows = iter(items), []
+        while part := list(islice(left, CALL_BATCHES * batch)):
+            rows += [each.embedding for each in client.encode(iter(part), batch_size=batch)]
+        rows_nd = numpy.stack(rows)
         return rows_nd / numpy.linalg.norm(rows_nd, axis=1, keepdims=True)
 
     wait_until(lambda: embed_all("text", ["ready"], 1))

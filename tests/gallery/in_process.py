@@ -43,9 +43,12 @@ def open_pages(
 
 
 @contextmanager
-def serving_pages(stack: Stack, collection: str, root: Path | None = None) -> Iterator[str]:
+def serving_pages(
+    stack: Stack, collection: str, root: Path | None = None, searches: Path | None = None
+) -> Iterator[str]:
     """The address, for a browser."""
-    config = uvicorn.Config(build_app(build_gallery(stack, collection, root)), log_level="warning", access_log=False)
+    app = build_app(build_gallery(stack, collection, root, searches=searches))
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # connections wait in its queue until the server runs
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -12,9 +12,8 @@ import pytest
 from clip_vectorizer.database.schema import image_id
 from clip_vectorizer.query.cli.search import main as search_command
 from tests.gallery.axe import find_violations
-from tests.gallery.browsing import serving_gallery
 from tests.gallery.conftest import Visit
-from tests.gallery.in_process import fetch, fetch_rows, find_section, list_cards, open_pages
+from tests.gallery.in_process import fetch, fetch_rows, find_section, list_cards, open_pages, serving_pages
 from tests.stack.images import png
 from tests.stack.storing import Place
 from tests.stack.support import Stack, http, run_inside
@@ -52,6 +51,12 @@ def shelves(stack: Stack) -> Iterator[Shelves]:
     yield shelves
     for name in vars(shelves).values():
         stack.weaviate("DELETE", f"/v1/schema/{name}").raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def shelves_address(stack: Stack, shelves: Shelves) -> Iterator[str]:
+    with serving_pages(stack, shelves.both) as address:
+        yield address
 
 
 def list_links(page: str, id: str = "places") -> dict[str, str]:
@@ -179,31 +184,29 @@ def test_many_tenants_take_no_more_than_a_few_connections(stack: Stack, shelves:
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (360, "dark")])
 def test_a_person_switches_and_goes_back(
-    scripts: bool, width: int, scheme: str, stack: Stack, shelves: Shelves, visit: Visit
+    scripts: bool, width: int, scheme: str, shelves: Shelves, shelves_address: str, visit: Visit
 ) -> None:
-    options = ("--collection", shelves.one, "--collection", shelves.two)
-    with serving_gallery(*options, env=stack.env) as address:
-        visitor = visit(
-            "/",
-            address=address,
-            java_script_enabled=scripts,
-            color_scheme=scheme,
-            viewport={"width": width, "height": 800},
-        )
-        page = visitor.page
-        assert set(visitor.paths if scripts else list_cards(page.content())) == {SAME, "more.png"}
-        page.click("#places summary")
-        if scripts:
-            assert find_violations(page) == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        visitor.follow(page.locator("#places a", has_text=shelves.two))
-        assert page.url.endswith(f"/?collection={shelves.two}")
-        assert page.inner_text("h1") == shelves.two and page.locator(".card").count() == 1
-        page.fill("#q", "red")
-        page.press("#q", "Enter")
-        page.wait_for_url(re.compile("q=red"))
-        assert f"collection={shelves.two}" in page.url
-        page.go_back()
-        page.go_back()
-        assert page.inner_text("h1") == shelves.one and page.locator(".card").count() == 2
-        assert http("GET", page.url).status_code == 200
+    visitor = visit(
+        "/",
+        address=shelves_address,
+        java_script_enabled=scripts,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )
+    page = visitor.page
+    assert set(visitor.paths if scripts else list_cards(page.content())) == {SAME, "more.png"}
+    page.click("#places summary")
+    if scripts:
+        assert find_violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    visitor.follow(page.locator("#places a", has_text=shelves.two))
+    assert page.url.endswith(f"/?collection={shelves.two}")
+    assert page.inner_text("h1") == shelves.two and page.locator(".card").count() == 1
+    page.fill("#q", "red")
+    page.press("#q", "Enter")
+    page.wait_for_url(re.compile("q=red"))
+    assert f"collection={shelves.two}" in page.url
+    page.go_back()
+    page.go_back()
+    assert page.inner_text("h1") == shelves.one and page.locator(".card").count() == 2
+    assert http("GET", page.url).status_code == 200

@@ -10,10 +10,9 @@ import pytest
 from clip_vectorizer.query.cli.search import main as search_command
 from clip_vectorizer.query.saved_searches import SavedSearches
 from tests.gallery.axe import find_violations
-from tests.gallery.browsing import serving_gallery
 from tests.gallery.conftest import Visit
 from tests.gallery.hostile import WORDS
-from tests.gallery.in_process import GalleryClient, fetch, fetch_rows, list_cards, open_pages
+from tests.gallery.in_process import GalleryClient, fetch, fetch_rows, list_cards, open_pages, serving_pages
 from tests.stack.support import EXAMPLES, Stack, run_inside
 
 pytestmark = pytest.mark.stack
@@ -120,8 +119,7 @@ def test_a_broken_file_is_a_sentence_beside_results_that_work(stack: Stack, exam
 def test_a_person_saves_opens_and_removes(
     scripts: bool, stack: Stack, examples: str, tmp_path: Path, visit: Visit
 ) -> None:
-    options = ("--collection", examples, "--searches", tmp_path / "searches.json")
-    with serving_gallery(*options, env=stack.env) as address:
+    with serving_pages(stack, examples, searches=tmp_path / "searches.json") as address:
         visitor = visit(
             "/",
             address=address,
@@ -161,7 +159,7 @@ def test_hostile_names_are_text(stack: Stack, examples: str, tmp_path: Path, vis
             save(client, name, "q=owl")
     more = '{"name": "<img src=x onerror=alert(1)>\\u202e", "address": "\\"><script>=alert(1)</script>//evil.example"}'
     file.write_text(file.read_text().replace('"searches": [', f'"searches": [{more},'))
-    with serving_gallery("--collection", examples, "--searches", file, env=stack.env) as address:
+    with serving_pages(stack, examples, searches=file) as address:
         visitor = visit("/", address=address, failures=True)
         visitor.page.click("#saved summary")
         assert visitor.page.locator("#saved li").count() == len(names) + 1

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from playwright.sync_api import expect
 
 from ingest.items import Facts
 from tests.gallery.axe import find_violations
-from tests.gallery.browsing import Visitor, serving_gallery
+from tests.gallery.browsing import Visitor
 from tests.gallery.conftest import Visit
-from tests.stack.conftest import New
-from tests.stack.storing import GREEN, RED, picture
+from tests.gallery.in_process import serving_pages
+from tests.stack.storing import GREEN, RED, Place, picture
 from tests.stack.support import Stack, http
 
 pytestmark = pytest.mark.stack
@@ -29,10 +30,10 @@ TIMELESS = 2
 EDITED = datetime(2024, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def dated(stack: Stack, new: New) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def dated(stack: Stack) -> Iterator[str]:
     """The address of a gallery with six pictures with times, and two without; all were edited in March 2024."""
-    place = new(embed_here=True)
+    place = Place(stack, f"Test{uuid4().hex[:12]}", embed_here=True)
     rng = np.random.default_rng(0)
     facts: list[dict[str, Any]] = [*({"taken_at": time} for time in TIMES), *({} for _ in range(TIMELESS))]
     with place.open() as store:
@@ -44,8 +45,9 @@ def dated(stack: Stack, new: New) -> Iterator[str]:
             for number, each in enumerate(facts)
         ]
         assert not store.put(items)
-    with serving_gallery("--collection", place.collection, env=stack.env) as address:
+    with serving_pages(stack, place.collection) as address:
         yield address
+    stack.weaviate("DELETE", f"/v1/schema/{place.collection}").raise_for_status()
 
 
 def read_bars(visitor: Visitor) -> dict[str, int]:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,12 @@ def test_refusals_are_counted_and_do_not_count_as_answers() -> None:
         assert load.p99 == max(each.milliseconds for each in load.answers) >= load.p50
         with pytest.raises(AssertionError, match="503 instead of a vector"):
             drive_load(url, (b"{}" for _ in range(9)), 1, 30, distinct=False)
+
+
+def test_a_load_that_is_too_short_for_its_requests_in_flight_goes_on_for_the_turns_that_it_needs() -> None:
+    with refusing_server() as url:
+        load = drive_load(url, repeat(b"{}", 100), 3, 0, distinct=False, may_refuse=True, least_turns=4)
+    assert 12 <= len(load.answers) + load.refused < 97
 
 
 def test_a_port_that_no_process_has_in_its_words_is_an_error() -> None:
