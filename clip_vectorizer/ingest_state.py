@@ -1,4 +1,4 @@
-"""What a running ingest tells of itself: a small file for each, which `clip-ingest` writes and `clip-gallery` reads.
+"""How far an ingest is: a small file for each, which `clip-ingest` writes and `clip-gallery` reads.
 
 The heart-beat decides whether an ingest still runs: a process number means nothing in another container.
 """
@@ -36,8 +36,9 @@ class IngestState:
     rate: float = 0.0  # images a second, lately
 
     @property
-    def done(self) -> int:
-        return self.stored + self.failed
+    def target(self) -> tuple[str, str, str | None]:
+        """What it fills: database, collection and tenant."""
+        return self.database, self.collection, self.tenant
 
     def find_status(self, now: float) -> str:
         """Return the status; a process that was killed could not write that it stopped."""

@@ -71,11 +71,10 @@ class IngestBeacon:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             return False
-        now, mine = time.time(), self._state
+        now = time.time()
         for file, state in read_states(self._folder):
-            is_same = (state.database, state.collection, state.tenant) == (mine.database, mine.collection, mine.tenant)
             has_ended = state.find_status(now) in (FINISHED, STOPPED)
-            if has_ended and (is_same or now - state.beat > FORGET_SECONDS):
+            if has_ended and (state.target == self._state.target or now - state.beat > FORGET_SECONDS):
                 with suppress(OSError):
                     file.unlink()
         return True

@@ -57,8 +57,7 @@ class IngestPages(GalleryPages):
             return IngestLine()
         found = await asyncio.to_thread(lambda: [state for _, state in read_states(folder)])
         database = name_database(self.gallery.connection.weaviate_url)
-        mine = (database, shown.collection, shown.tenant)
-        states = [each for each in found if (each.database, each.collection, each.tenant) == mine]
+        states = [each for each in found if each.target == (database, shown.collection, shown.tenant)]
         newest = Address((*self.gallery.connection.make_address(shown).pairs, ("newest", "1")))
         return describe(states, time.time(), make_path(newest))
 

@@ -201,7 +201,6 @@ async def read_layout(
 ) -> tuple[MapLayout | None, bool]:
     """Return the layout of an address, as MapLayouts.read does. Its connection is opened when its turn comes."""
     connection = pages.gallery.connection
-
     layouts: MapLayouts = pages.gallery.layouts
 
     async def make() -> MapLayout:

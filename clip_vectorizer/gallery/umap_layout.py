@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clip_vectorizer.errors import VectorizerError
-from clip_vectorizer.gallery.umap_process import read_length, write_length
+from clip_vectorizer.gallery.umap_process import LENGTH_BYTES, read_length, write_length
 from clip_vectorizer.vectors import Vectors
 
 IDLE_SECONDS = 600.0  # the process has a few hundred MB
@@ -72,7 +72,7 @@ async def exchange(process: Process, vectors_nd: Vectors) -> npt.NDArray[np.floa
     try:
         process.stdin.writelines([write_length(data.getbuffer()), data.getvalue()])
         await process.stdin.drain()
-        length = read_length(await process.stdout.readexactly(len(write_length(b""))))
+        length = read_length(await process.stdout.readexactly(LENGTH_BYTES))
         answer = await process.stdout.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         errors = await process.stderr.read()

@@ -27,27 +27,18 @@ class GalleryClient(TestClient):
 
 
 @contextmanager
-def open_pages(
-    stack: Stack,
-    collection: str,
-    root: Path | None = None,
-    can_write: bool = False,
-    tenant: str | None = None,
-    searches: Path | None = None,
-) -> Iterator[GalleryClient]:
-    """`collection`: also several, with spaces between them, and "" for those that the server has."""
-    gallery = build_gallery(stack, collection, root, can_write, tenant, searches)
+def open_pages(stack: Stack, collection: str, root: Path | None = None, **options: Any) -> Iterator[GalleryClient]:
+    """`options`: of build_gallery."""
+    gallery = build_gallery(stack, collection, root, **options)
     with GalleryClient(build_app(gallery), base_url="http://localhost") as client:
         client.gallery = gallery
         yield client
 
 
 @contextmanager
-def serving_pages(
-    stack: Stack, collection: str, root: Path | None = None, searches: Path | None = None
-) -> Iterator[str]:
-    """The address, for a browser."""
-    app = build_app(build_gallery(stack, collection, root, searches=searches))
+def serving_pages(stack: Stack, collection: str, root: Path | None = None, **options: Any) -> Iterator[str]:
+    """The address, for a browser. `options`: of build_gallery."""
+    app = build_app(build_gallery(stack, collection, root, **options))
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # connections wait in its queue until the server runs
@@ -68,6 +59,7 @@ def build_gallery(
     tenant: str | None = None,
     searches: Path | None = None,
 ) -> Gallery:
+    """`collection`: also several, with spaces between them, and "" for those that the server has."""
     values = {
         "collections": collection.split(),
         "weaviate_url": stack.weaviate_url,

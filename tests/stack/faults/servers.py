@@ -8,7 +8,7 @@ from pathlib import Path
 from clip_vectorizer.child_process import ChildProcess
 from ingest.embedded import LocalSidecar, LocalWeaviate
 from ingest.embedded.files import hold_lock
-from ingest.embedded.local_server import LOOPBACK, PortTaken, find_free_ports
+from ingest.embedded.local_server import LOOPBACK, find_free_ports, retry_with_fresh_ports
 from tests.stack.faults.proxy import FlakySidecar
 from tests.stack.processes import alive, descendants, eventually
 from tests.stack.support import Stack
@@ -19,14 +19,16 @@ MODULE_SECONDS = 5  # how long Weaviate waits for one vector: short, so that a h
 class RestartableWeaviate(LocalWeaviate):
     """A local Weaviate whose ports, key and data are the same at every start."""
 
-    _settings: dict[str, str] | None = None
+    _settings: dict[str, str]
+
+    def choose_ports(self) -> None:
+        """Before the first `launch`."""
+        self._http_port, self.grpc_port = find_free_ports(2)
+        self.url = f"http://{LOOPBACK}:{self._http_port}"
+        self._settings = self._environment() | {"MODULES_CLIENT_TIMEOUT": f"{MODULE_SECONDS}s"}
 
     def launch(self) -> None:
         self.stop()
-        if self._settings is None:
-            self._http_port, self.grpc_port = find_free_ports(2)
-            self.url = f"http://{LOOPBACK}:{self._http_port}"
-            self._settings = self._environment() | {"MODULES_CLIENT_TIMEOUT": f"{MODULE_SECONDS}s"}
         self.data_dir.mkdir(parents=True, exist_ok=True)
         assert self._binary is not None
         words = ["--scheme", "http", "--host", LOOPBACK, "--port", str(self._http_port)]
@@ -97,15 +99,15 @@ class World:
 
 def start_world(sidecar: KillableSidecar, proxy: FlakySidecar, binary: Path, data_dir: Path) -> World:
     """Start both at once, as LocalStack does; the caller stops them."""
-    sidecar.launch()
-    proxy.upstream = sidecar.url
     weaviate = RestartableWeaviate(data_dir, proxy.url, binary)
-    weaviate.launch()
-    sidecar.wait_until_ready()
-    try:
+
+    def attempt() -> World:
+        sidecar.launch()
+        proxy.upstream = sidecar.url
+        weaviate.choose_ports()
+        weaviate.launch()
+        sidecar.wait_until_ready()
         weaviate.wait_until_ready()
-    except PortTaken:  # by another process, since it was found free
-        weaviate.stop()
-        weaviate = RestartableWeaviate(data_dir, proxy.url, binary)
-        weaviate.start()
-    return World(weaviate, sidecar, proxy)
+        return World(weaviate, sidecar, proxy)
+
+    return retry_with_fresh_ports(attempt)

@@ -13,6 +13,7 @@ import pytest
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch, Query
 from ingest.items import Facts
+from tests.stack.acceptance.in_process import connection
 from tests.stack.conftest import New
 from tests.stack.search.stored import LEMON, StoredExamples, connect
 from tests.stack.storing import GREEN, RED, picture
@@ -111,13 +112,7 @@ def test_pages_of_any_size_list_every_image_once(found: ImageSearch, stored: Sto
 
 def test_the_asynchronous_client_returns_the_same(stack: Stack, examples: str, found: ImageSearch) -> None:
     async def read() -> tuple[Any, ...]:
-        search = await AsyncImageSearch.connect(
-            stack.weaviate_url,
-            grpc_port=stack.grpc_port,
-            api_key=stack.api_key,
-            vectorizer_url=stack.vectorizer_url,
-            collection=examples,
-        )
+        search = await AsyncImageSearch.connect(**connection(stack), collection=examples)
         try:
             return (
                 await search.count("label=fruit"),

@@ -7,6 +7,7 @@ import pytest
 
 from clip_vectorizer.errors import InputError
 from clip_vectorizer.query import AsyncImageSearch, ImageSearch
+from tests.stack.acceptance.in_process import connection
 from tests.stack.search.stored import StoredExamples
 from tests.stack.search.test_counting import albums  # noqa: F401
 from tests.stack.support import Stack
@@ -73,13 +74,7 @@ def test_only_times_have_a_time_line(albums: ImageSearch) -> None:  # noqa: F811
 
 def test_the_asynchronous_client_returns_the_same(stack: Stack, examples: str, found: ImageSearch) -> None:
     async def read() -> tuple[object, ...]:
-        search = await AsyncImageSearch.connect(
-            stack.weaviate_url,
-            grpc_port=stack.grpc_port,
-            api_key=stack.api_key,
-            vectorizer_url=stack.vectorizer_url,
-            collection=examples,
-        )
+        search = await AsyncImageSearch.connect(**connection(stack), collection=examples)
         try:
             return (
                 [image.id async for image in search.sample(30, page_size=8)],
