@@ -167,7 +167,7 @@ def measure_serving(
     reference = embed_reference(ARCHITECTURE, plan)
     report.note(f"two different items: cosine at most {reference.compute_neighbours():.3f}")
     request = StartRequest(find_weights(ARCHITECTURE), upstream)
-    starts = [SideStart(OWN, each, start_own(each)) for each in list_precisions()]
+    starts = [SideStart(OWN, each, start_own(each)(request)) for each in list_precisions()]
     starts += [SideStart(SERVING[name].name, "fp32", SERVING[name].start(request)) for name in names]
     return measure_sides(plan, starts, reference, report)
 

@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]
 from benchmarks.peers.catalog import CLIP_AS_SERVICE, FASTEMBED, INFINITY, WEAVIATE, PeerPackage
 from benchmarks.peers.environments import PeerUnavailable, find_python, summarise_error
 from benchmarks.peers.sides import INFINITY_INTERFACE, WEAVIATE_INTERFACE, PeerSide, ServerSide, start_loop
-from benchmarks.peers.weights import OPEN_CLIP, TRANSFORMERS, find_weights
+from benchmarks.peers.weights import OPEN_CLIP, OPEN_CLIP_FOLDER, TRANSFORMERS, find_weights
 from benchmarks.servers import (
     READY,
     STOP_SECONDS,
@@ -32,7 +32,6 @@ from benchmarks.servers import (
 ARCHITECTURE = "ViT-B-32"
 OWN = "`clip-vectorizer serve`"
 CLIP_AS_SERVICE_MODEL = "ViT-B-32::laion2b-s34b-b79k"  # stands for its architecture, with GELU
-OWN_MODEL = f"{ARCHITECTURE}::random"  # the same seed as weights.py; the cosines show that it is the same model
 QUIET = {
     "DO_NOT_TRACK": "1",
     "INFINITY_ANONYMOUS_USAGE_STATS": "0",
@@ -68,11 +67,15 @@ class StartRequest:
 Start = Callable[[StartRequest], AbstractContextManager[PeerSide]]
 
 
-@contextmanager
-def start_own(precision: str) -> Iterator[PeerSide]:
-    """This project's sidecar. It keeps no vectors, for all loads send the same items."""
-    with start_own_server(precision, OWN_MODEL, CLIP_CACHE_BYTES="0") as server:
-        yield ServerSide(server, WEAVIATE_INTERFACE)
+def start_own(precision: str) -> Start:
+    @contextmanager
+    def start(request: StartRequest) -> Iterator[PeerSide]:
+        """This project's sidecar. It keeps no vectors, for all loads send the same items."""
+        model = f"local-dir:{request.weights / OPEN_CLIP_FOLDER}"
+        with start_own_server(precision, model, CLIP_CACHE_BYTES="0") as server:
+            yield ServerSide(server, WEAVIATE_INTERFACE)
+
+    return start
 
 
 def start_container(library: str) -> Start:

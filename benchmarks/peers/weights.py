@@ -1,6 +1,7 @@
 """The same random weights of one architecture in the formats that the peers read. Nothing is downloaded.
 
-FOLDER/open_clip.pt         state dict: open_clip, clip-as-service, clip-retrieval, this project
+FOLDER/open_clip.pt         state dict: open_clip, clip-as-service, clip-retrieval
+FOLDER/folder/              open_clip's layout of a folder, as `clip-vectorizer models download` writes it: this project
 FOLDER/transformers/        CLIPModel with processor and tokenizer: transformers, infinity
 FOLDER/onnx/vision, text    both towers with projections: fastembed; rclip gets links to them
 FOLDER/container-*/models   what Weaviate's container reads, by the two libraries that it can use
@@ -23,12 +24,13 @@ from torch import Tensor
 from benchmarks.peers.catalog import EXPORTER
 from benchmarks.peers.environments import PeerUnavailable, find_python, summarise_error
 from benchmarks.servers import make_offline_environment
+from clip_vectorizer.models.download import CONVERTED_WEIGHTS, OPEN_CLIP_CONFIG
 from clip_vectorizer.models.openclip import RANDOM_WEIGHTS_SEED
 from clip_vectorizer.models.state_dicts import BLOCK_NAMES, PROJECTIONS, TRANSFORMERS_NAMES
 from ingest.embedded.binary import get_cache_dir
 
 HERE = Path(__file__).parent
-OPEN_CLIP, TRANSFORMERS, ONNX = "open_clip.pt", "transformers", "onnx"
+OPEN_CLIP, OPEN_CLIP_FOLDER, TRANSFORMERS, ONNX = "open_clip.pt", "folder", "transformers", "onnx"
 START, END = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77
 RCLIP_MODEL = "ViT-B-32-256-datacomp_s34b_b86k"  # the folder that rclip looks into
@@ -46,6 +48,8 @@ def find_weights(architecture: str, onnx: str = "") -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         write_weights(architecture, folder)
         (folder / WRITTEN).touch()
+    if not (folder / OPEN_CLIP_FOLDER / OPEN_CLIP_CONFIG).exists():
+        write_open_clip_folder(architecture, torch.load(folder / OPEN_CLIP), folder / OPEN_CLIP_FOLDER)
     if onnx and not (folder / f"{WRITTEN}-{onnx}").exists():
         write_onnx(folder, onnx)
         (folder / f"{WRITTEN}-{onnx}").touch()
@@ -61,6 +65,14 @@ def write_weights(architecture: str, folder: Path) -> None:
     torch.save(model.state_dict(), folder / OPEN_CLIP)
     write_transformers(architecture, model.state_dict(), folder / TRANSFORMERS)
     write_container_models(architecture, folder)
+
+
+def write_open_clip_folder(architecture: str, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write a folder that `serve --model local-dir:FOLDER` takes; its configuration last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / CONVERTED_WEIGHTS)
+    config = {"model_cfg": open_clip.get_model_config(architecture), "preprocess_cfg": {}}
+    write_json(folder / OPEN_CLIP_CONFIG, config)
 
 
 def write_onnx(folder: Path, layout: str) -> None:

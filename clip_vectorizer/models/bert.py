@@ -103,7 +103,7 @@ class PackedBert:
     """Computes what `BertTower` does, from the same weights, as chains of fused products without the padding."""
 
     def __init__(self, weights: WeightMapping, options: BertOptions, kind: Numerics) -> None:
-        own = {name: value.to(kind.dtype) for name, value in weights.items() if "resblocks" not in name}
+        own = kind.take_all({name: value for name, value in weights.items() if "resblocks" not in name})
         self._attend_padding = options.attend_padding
         self._tokens, self._positions = own["token_embedding.weight"], own["positional_embedding"]
         self._start = build_layer_norm(own, "ln_embedding.", options.epsilon)
@@ -111,7 +111,7 @@ class PackedBert:
             PackedPostNormBlock(select_prefix(weights, f"transformer.resblocks.{number}."), options, kind)
             for number in range(count_bert_blocks(weights))
         ]
-        self._head = build_head(weights)
+        self._head = build_head(weights, kind)
 
     def __call__(self, ids_bt: Tensor) -> Tensor:
         """Return (B, D), not of unit length."""
@@ -127,7 +127,7 @@ class PackedBert:
 
 class PackedPostNormBlock:
     def __init__(self, weights: WeightMapping, options: BertOptions, kind: Numerics) -> None:
-        own = {name: value.to(kind.dtype) for name, value in weights.items()}
+        own = kind.take_all(weights)
         self._heads = options.heads
         self._joint = kind.make(own["attn.in_proj_weight"], own["attn.in_proj_bias"], "none")
         self._out = kind.make(own["attn.out_proj.weight"], own["attn.out_proj.bias"], "none")
@@ -144,9 +144,10 @@ class PackedPostNormBlock:
         return self._second(self._narrow.onto(self._widen(hidden_rw), hidden_rw))
 
 
-def build_head(weights: WeightMapping) -> Callable[[Tensor], Tensor]:
+def build_head(weights: WeightMapping, kind: Numerics) -> Callable[[Tensor], Tensor]:
     """Return what makes vectors of first tokens, in float32: the pooler where there is one, and the projection."""
-    own = {name: value.float() for name, value in weights.items() if name.startswith(("pooler.", "projection."))}
+    head_weights = {name: value for name, value in weights.items() if name.startswith(("pooler.", "projection."))}
+    own = {name: kind.take(value, torch.float32) for name, value in head_weights.items()}
 
     def head(first_bw: Tensor) -> Tensor:
         if "pooler.weight" in own:

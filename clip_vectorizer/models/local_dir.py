@@ -1,9 +1,11 @@
 """Loads a model from a folder of open_clip's layout: `open_clip_config.json`, weights, and optionally a tokenizer.
 
-The bundled `emoji` model is one. Plain CLIPs load without open_clip; all others use open_clip's `local-dir:`. A folder
-of transformers' layout is recognised by its `config.json`, one of an image-only model by its `image_only_config.json`.
+The bundled `emoji` model is one. Plain CLIPs, such as OpenAI's transformers, load without open_clip, which saves
+seconds and 240 MB; all others use open_clip's `local-dir:`. A folder of transformers' layout is recognised by its
+`config.json`, one of an image-only model by its `image_only_config.json`.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 
 from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import plain
+from clip_vectorizer.models.byte_pairs import VOCABULARY, BytePairTokenizer
 from clip_vectorizer.models.devices import Placement, check_numbers, count_weights, hash_weights
 from clip_vectorizer.models.encoder import Encoder, ModelInfo
 from clip_vectorizer.models.file_kinds import check_content
@@ -19,7 +22,7 @@ from clip_vectorizer.models.image_only import is_image_only_folder, load_image_o
 from clip_vectorizer.models.name_problems import explain_folder
 from clip_vectorizer.models.packed import PackedClip
 from clip_vectorizer.models.preprocess import parse_pixel_recipe
-from clip_vectorizer.models.tokens import TrainedTokenizer
+from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
 from clip_vectorizer.models.torch_encoder import TorchEncoder, Towers
 
 CONFIG, WEIGHTS, TOKENIZER = "open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"
@@ -37,16 +40,22 @@ def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
         return load_transformers_folder(name, folder, placement)
     config = read_config(folder)
     model = config["model_cfg"]
-    if has_trained_tokenizer(model) and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
-        return load_plain(name, folder, config, placement)
+    tokenizer = open_tokenizer(folder, model["text_cfg"])
+    if tokenizer and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
+        with contextlib.suppress(ModelUnavailable):  # open_clip takes more, and names what does not fit
+            return load_plain(name, folder, config, tokenizer, placement)
     from clip_vectorizer.models.openclip import load_local_dir  # takes seconds to import
 
-    tokenizer = (
-        TrainedTokenizer(folder / TOKENIZER, model["text_cfg"]["context_length"])
-        if has_trained_tokenizer(model)
-        else None
-    )
-    return load_local_dir(name, folder, placement, tokenizer)
+    return load_local_dir(name, folder, placement, tokenizer if isinstance(tokenizer, TrainedTokenizer) else None)
+
+
+def open_tokenizer(folder: Path, text: dict[str, Any]) -> TrainedTokenizer | BytePairTokenizer | None:
+    """Return the tokenizer of a configuration's text tower; None for one that only open_clip has."""
+    name = str(text.get("hf_tokenizer_name") or "")
+    if name.startswith(TOKENIZER_PREFIX):
+        return TrainedTokenizer(folder / TOKENIZER, text["context_length"])
+    is_own = not name and text.get("vocab_size") == VOCABULARY and text.keys() <= plain.TEXT_KEYS
+    return BytePairTokenizer(text["context_length"]) if is_own else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -68,11 +77,9 @@ def is_transformers_folder(folder: Path) -> bool:
     return (folder / TRANSFORMERS_CONFIG).is_file() and not (folder / CONFIG).exists()
 
 
-def has_trained_tokenizer(model: dict[str, Any]) -> bool:
-    return str(model["text_cfg"].get("hf_tokenizer_name", "")).startswith(TOKENIZER_PREFIX)
-
-
-def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Placement) -> Encoder:
+def load_plain(
+    name: str, folder: Path, config: dict[str, Any], tokenizer: TextTokenizer, placement: Placement
+) -> Encoder:
     towers, model = load_plain_towers(folder, config["model_cfg"]), config["model_cfg"]
     check_numbers(name, towers)
     recipe = parse_pixel_recipe(model["vision_cfg"]["image_size"], config.get("preprocess_cfg", {}))
@@ -88,7 +95,6 @@ def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Place
         device=placement.device,
         precision=placement.precision,
     )
-    tokenizer = TrainedTokenizer(folder / TOKENIZER, context)
     weights = count_weights(towers)
     return TorchEncoder(place_towers(towers, placement), tokenizer, recipe, info, weight_count=weights)
 
@@ -96,7 +102,7 @@ def load_plain(name: str, folder: Path, config: dict[str, Any], placement: Place
 def place_towers(towers: plain.PlainClip, placement: Placement) -> Towers:
     if placement.device != "cpu":
         return placement.place(towers)
-    images = None if towers.heads.image else towers.visual
+    images = towers.visual if isinstance(towers.visual, plain.ResNetTower) else None
     return PackedClip.of(towers.state_dict(), towers.heads, placement, images)
 
 

@@ -208,7 +208,7 @@ def computes_same_vectors(model: Any, weights: Mapping[str, Tensor], heads: Atte
     noise = torch.Generator().manual_seed(NOISE_SEED)
     pixels = torch.randn(1, 3, *model.visual.image_size, generator=noise)
     ids = torch.randperm(model.vocab_size, generator=noise)[None, : model.context_length]
-    towers = PackedClip.build(weights, heads, Numerics(torch.float32, StockProduct))
+    towers = PackedClip.build(weights, heads, Numerics(torch.float32, StockProduct, copies=False))
     with torch.inference_mode():
         pairs = (
             (towers.encode_image(pixels), model.encode_image(pixels)),

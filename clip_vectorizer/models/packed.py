@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from clip_vectorizer.models.attention import mix_values
 from clip_vectorizer.models.devices import Placement
+from clip_vectorizer.models.packed_resnet import pack_resnet
 from clip_vectorizer.models.pauses import run_pause_work
-from clip_vectorizer.models.plain import fold_norms
+from clip_vectorizer.models.plain import ResNetTower
 from clip_vectorizer.models.products import Activation, AttentionHeads, Int8Product, MakeProduct, make_product
 from clip_vectorizer.models.row_layouts import RowLayout, layout_images, layout_texts
 
@@ -36,11 +37,19 @@ class Numerics:
 
     dtype: torch.dtype
     make: MakeProduct
+    copies: bool = True  # towers keep no tensor that they are given: it may hold a whole file in memory
 
     @classmethod
     def of(cls, placement: Placement) -> Self:
         dtype = torch.bfloat16 if placement.precision == "bf16" else torch.float32
         return cls(dtype, Int8Product if placement.precision == "int8" else make_product)
+
+    def take(self, value: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Return `value` in `dtype`, by default the one between products."""
+        return value.to(dtype or self.dtype, copy=self.copies)
+
+    def take_all(self, weights: WeightMapping) -> dict[str, Tensor]:
+        return {name: self.take(value) for name, value in weights.items()}
 
 
 class PackedClip:
@@ -50,31 +59,30 @@ class PackedClip:
 
     @classmethod
     def of(
-        cls, weights: WeightMapping, heads: AttentionHeads, placement: Placement, images: nn.Module | None = None
+        cls, weights: WeightMapping, heads: AttentionHeads, placement: Placement, images: ResNetTower | None = None
     ) -> Self:
         """Build the towers from float32 `weights`; `images` is the image tower where it is no transformer."""
         return cls.build(weights, heads, Numerics.of(placement), images)
 
     @classmethod
     def build(
-        cls, weights: WeightMapping, heads: AttentionHeads, kind: Numerics, images: nn.Module | None = None
+        cls, weights: WeightMapping, heads: AttentionHeads, kind: Numerics, images: ResNetTower | None = None
     ) -> Self:
         texts = PackedTexts(weights, heads.text, heads.activation, kind)
         if images is not None:
-            folded = fold_norms(images).to(kind.dtype)
-            return cls(folded.to(memory_format=torch.channels_last), texts)
+            return cls(pack_resnet(images, kind.dtype), texts)
         return cls(PackedImages(select_prefix(weights, "visual."), heads.image, heads.activation, kind), texts)
 
 
 class PackedImages:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
-        own = {name: value.to(kind.dtype) for name, value in weights.items() if "resblocks" not in name}
+        own = kind.take_all({name: value for name, value in weights.items() if "resblocks" not in name})
         kernel = own["conv1.weight"]  # patches do not overlap, so it is a product with one row per patch
         self._patch, self._patches = kernel.shape[-1], kind.make(kernel.flatten(1), None, "none")
         self._start, self._positions = own["class_embedding"], own["positional_embedding"]
         self._before, self._after = build_layer_norm(own, "ln_pre."), build_layer_norm(own, "ln_post.")
         self._blocks = build_blocks(select_prefix(weights, "transformer."), heads, activation, kind)
-        self._projection = weights["proj"].float()
+        self._projection = kind.take(weights["proj"], torch.float32)
 
     def __call__(self, pixels_b3ss: Tensor) -> Tensor:
         """In even parts of at most `PART_ROWS` rows, whose memory is used again while it is in the caches."""
@@ -113,11 +121,11 @@ class PackedImages:
 
 class PackedTexts:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
-        self._tokens = weights["token_embedding.weight"].to(kind.dtype)
-        self._positions = weights["positional_embedding"].to(kind.dtype)
-        self._after = build_layer_norm({name: value.to(kind.dtype) for name, value in weights.items()}, "ln_final.")
+        self._tokens = kind.take(weights["token_embedding.weight"])
+        self._positions = kind.take(weights["positional_embedding"])
+        self._after = build_layer_norm(kind.take_all(select_prefix(weights, "ln_final.")), "")
         self._blocks = build_blocks(select_prefix(weights, "transformer."), heads, activation, kind)
-        self._projection = weights["text_projection"].float()
+        self._projection = kind.take(weights["text_projection"], torch.float32)
 
     def __call__(self, ids_bt: Tensor) -> Tensor:
         layout = layout_texts(ids_bt)
@@ -127,7 +135,7 @@ class PackedTexts:
 
 class PackedBlock:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
-        own = {name: value.to(kind.dtype) for name, value in weights.items()}
+        own = kind.take_all(weights)
         self._heads = heads
         self._first, self._second = build_layer_norm(own, "ln_1."), build_layer_norm(own, "ln_2.")
         self._load_attention(own["attn.in_proj_weight"], own["attn.in_proj_bias"], kind)
@@ -176,10 +184,12 @@ class LastPackedBlock(PackedBlock):
     def __call__(self, hidden_rw: Tensor, layout: RowLayout, mask: Tensor | None) -> Tensor:
         """(B, W). `mask` is for rows that are not computed here."""
         normed = self._first(hidden_rw)
-        (query,) = self._parts(self._query(normed.index_select(0, layout.read))[:, None], 1)
+        query_b1w = self._query(normed.index_select(0, layout.read))[: layout.items, None]
+        (query,) = self._parts(query_b1w, 1)
         key, value = self._parts(layout.spread(self._keys_values(normed)), 2)
         mixed_b1w = mix_values(query, key, value, layout.padding_mask(hidden_rw.dtype))
-        return self._project_and_widen(mixed_b1w[:, 0], hidden_rw.index_select(0, layout.read))
+        mixed = layout.extend(mixed_b1w[:, 0])
+        return self._project_and_widen(mixed, hidden_rw.index_select(0, layout.read))[: layout.items]
 
 
 def run_blocks(layers: Sequence[PackedBlock], hidden_rw: Tensor, layout: RowLayout) -> Tensor:

@@ -55,6 +55,20 @@ def count_image_heads(vision: Mapping[str, Any]) -> int:
     return 0 if is_resnet(vision) else int(vision["width"]) // int(vision.get("head_width", HEAD_WIDTH))
 
 
+class BareLinear(nn.Linear):
+    """Its weights are loaded: random ones would take as long as all the rest."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class BareEmbedding(nn.Embedding):
+    """As BareLinear."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
 class PlainClip(nn.Module):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -67,7 +81,7 @@ class PlainClip(nn.Module):
             else PlainVisionTower(config["embed_dim"], vision, quick)
         )
         self.transformer = PlainTransformer(width, text["layers"], text["heads"], quick)
-        self.token_embedding = nn.Embedding(text["vocab_size"], width)
+        self.token_embedding = BareEmbedding(text["vocab_size"], width)
         self.positional_embedding = nn.Parameter(torch.empty(text["context_length"], width))
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.empty(width, config["embed_dim"]))
@@ -125,7 +139,7 @@ class PlainBlock(nn.Module):
         super().__init__()
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = PlainAttention(width, heads)
-        self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
+        self.mlp = nn.ModuleDict({"c_fc": BareLinear(width, 4 * width), "c_proj": BareLinear(4 * width, width)})
         self.quick = quick
 
     def forward(self, hidden_btd: Tensor, causal: bool) -> Tensor:
@@ -142,7 +156,7 @@ class PlainAttention(nn.Module):
         self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
-        self.out_proj = nn.Linear(width, width)
+        self.out_proj = BareLinear(width, width)
 
     def forward(self, hidden_btd: Tensor, causal: bool, attended_b11t: Tensor | None = None) -> Tensor:
         """(B, T, D). `attended_b11t` is True for tokens that others attend to; None: all."""

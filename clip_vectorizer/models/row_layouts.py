@@ -3,6 +3,9 @@
 In a causal tower a token's row depends on the tokens before it alone. So all texts share the row of the start token,
 and the prompts of a label set (`a photo of a ...`) all rows up to the label.
 
+oneDNN compiles each product anew for each number of rows: 0.8 ms and 260 kB of code each time, for some nine products
+of a tower. So a few rows are added, 1.5 % on average, and only some numbers of rows occur (benchmarks/row_counts.py).
+
 B items · T tokens of the longest item · R rows · X any width
 """
 
@@ -11,10 +14,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from clip_vectorizer.models.attention import make_mask
 
 NO_ROW = -1  # before the first token
+COUNTS_PER_OCTAVE = 16  # numbers of rows that occur between one power of two and the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +27,9 @@ class RowLayout:
     """Where the tokens of a batch are among its rows.
 
     `places` (R,): a position in B * T of each row; `rows` (B * T,): the row of each token. Both are None where every
-    token has a row of its own, in order. `read` (B,): the rows that become vectors: the end token of a text, the class
-    token of an image. `attended` (B, T): False for padding; None where there is none.
+    token has a row of its own, in order. `read` (B or more,): the rows that become vectors: the end token of a text,
+    the class token of an image; those after the first B are added ones. `attended` (B, T): False for padding; None
+    where there is none.
     """
 
     items: int
@@ -44,6 +50,10 @@ class RowLayout:
         """Return (R, X)."""
         spread = spread_btx.flatten(0, 1)
         return spread if self.places is None else spread.index_select(0, self.places)
+
+    def extend(self, rows_bx: Tensor) -> Tensor:
+        """Return as many rows as are read; the added ones are zeros."""
+        return F.pad(rows_bx, (0, 0, 0, len(self.read) - len(rows_bx)))
 
     def mask(self, dtype: torch.dtype) -> Tensor | None:
         """Return what is added to the scores of all tokens, as `attention.mix_values` takes it."""
@@ -66,11 +76,23 @@ def layout_texts(ids_bt: Tensor) -> RowLayout:
     ends = ids_bt.argmax(1).tolist()
     places, rows, read = share_beginnings(ids_bt.tolist(), ends)
     attended_bt = None if min(ends) == tokens - 1 else torch.arange(tokens) <= torch.tensor(ends)[:, None]
+    places += [0] * (round_up_rows(len(places)) - len(places))
+    read += read[:1] * (round_up_rows(items) - items)
     if len(places) == items * tokens:
         return RowLayout(items, tokens, None, None, torch.tensor(read), None, causal=True)
     return RowLayout(
         items, tokens, torch.tensor(places), torch.tensor(rows), torch.tensor(read), attended_bt, causal=True
     )
+
+
+def round_up_rows(count: int) -> int:
+    """Return the next number of rows that occurs: `count` itself up to 31, and at most a sixteenth more above.
+
+    >>> round_up_rows(31), round_up_rows(65), round_up_rows(1000)
+    (31, 68, 1024)
+    """
+    step = max(1, (1 << count.bit_length() - 1) // COUNTS_PER_OCTAVE)
+    return -(-count // step) * step
 
 
 def share_beginnings(texts: Sequence[Sequence[int]], ends: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
@@ -105,4 +127,6 @@ def layout_attended(attended_bt: Tensor) -> RowLayout:
         return RowLayout(items, tokens, None, None, read, None, causal=False)
     flat = attended_bt.flatten()
     rows = (flat.cumsum(0) - 1).where(flat, 0)
-    return RowLayout(items, tokens, flat.nonzero()[:, 0], rows, read, attended_bt, causal=False)
+    places = flat.nonzero()[:, 0]
+    places = F.pad(places, (0, round_up_rows(len(places)) - len(places)))
+    return RowLayout(items, tokens, places, rows, read, attended_bt, causal=False)

@@ -22,7 +22,7 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import openclip, openclip_encoder
 from clip_vectorizer.models.catalog import find_local_folder
 from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, check_hub, hide_warning
-from clip_vectorizer.models.local_dir import CONFIG, TOKENIZER, WEIGHTS, has_trained_tokenizer, read_config
+from clip_vectorizer.models.local_dir import CONFIG, WEIGHTS, open_tokenizer, read_config
 from clip_vectorizer.models.name_problems import check_name, explain_name
 from clip_vectorizer.models.names import HUB, TAG, list_open_clip_names, resolve_name, suggest_names
 from clip_vectorizer.models.preprocess import PixelRecipe
@@ -35,7 +35,7 @@ Tower = Literal["image", "text"]
 LossName = Literal["softmax", "sigmoid"]
 SIGMOID_SCALE, SIGMOID_BIAS = math.log(10.0), -10.0  # where SigLIP's training starts
 OWN_WEIGHTS = ("*.safetensors", "*.bin", "*.pth")  # what open_clip looks for in a folder
-TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 FREE_PARAMETERS = ("logit_scale", "logit_bias")  # of no tower: trained also beside a frozen one
 
 
@@ -75,9 +75,9 @@ def load_folder_to_train(name: str, folder: Path) -> StartingPoint:
     config, source = read_config(folder)["model_cfg"], f"local-dir:{folder}"
     has_weights = any(True for pattern in OWN_WEIGHTS for _ in folder.glob(pattern))
     model = openclip.create_model(name, source, None, require_pretrained=has_weights, pretrained_text=False)
-    if not has_trained_tokenizer(config):
+    tokenizer = open_tokenizer(folder, config["text_cfg"])
+    if not isinstance(tokenizer, TrainedTokenizer):
         return describe_start(model, config, open_clip.get_tokenizer(source))
-    tokenizer = TrainedTokenizer(folder / TOKENIZER, config["text_cfg"]["context_length"])
     return describe_start(model, config, tokenizer, partial(copy_tokenizer, folder))
 
 

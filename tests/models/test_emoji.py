@@ -13,6 +13,9 @@ from PIL import Image, ImageDraw
 
 from clip_vectorizer.models.catalog import EMOJI_DIRECTORY, ModelName, load_encoder
 from clip_vectorizer.models.encoder import Encoder
+from clip_vectorizer.models.local_dir import load_plain_towers, read_config
+from clip_vectorizer.models.packed_resnet import PackedResNet, pack_resnet
+from clip_vectorizer.models.plain import ResNetTower
 from tests.models.small import CPU, apart
 
 TEXTS = ["apple", "a drawing of two green leaves", "红苹果", "", "😀 MIXED case"]
@@ -89,3 +92,22 @@ def test_it_loads_without_open_clip_and_transformers() -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("count", [1, 5, 64])
+@pytest.mark.parametrize("side", [64, 50])
+def test_its_packed_image_tower_computes_what_torchs_modules_compute(count: int, side: int) -> None:
+    tower = load_plain_towers(EMOJI_DIRECTORY, read_config(EMOJI_DIRECTORY)["model_cfg"]).visual
+    assert isinstance(tower, ResNetTower)
+    packed = pack_resnet(tower, torch.float32)
+    assert isinstance(packed, PackedResNet)
+    pixels = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        rows = [torch.nn.functional.normalize(each(pixels), dim=-1).numpy() for each in (packed, tower)]
+    assert apart(*rows) <= 1e-6
+
+
+def test_without_onednn_its_image_tower_is_torchs_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch._C, "_has_mkldnn", False)
+    tower = load_plain_towers(EMOJI_DIRECTORY, read_config(EMOJI_DIRECTORY)["model_cfg"]).visual
+    assert isinstance(tower, ResNetTower) and isinstance(pack_resnet(tower, torch.float32), ResNetTower)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from open_clip import tokenizer as open_clip_tokenizer
 from transformers import CLIPTokenizer
 
+from clip_vectorizer.models.byte_pairs import BytePairTokenizer
 from clip_vectorizer.models.openclip_encoder import wrap_tokenizer
+from clip_vectorizer.models.tokens import TextTokenizer
 
 CONTEXT, START, END = 77, 49406, 49407
 TEXTS = [
@@ -42,7 +44,15 @@ MENDED = [
     "\x00\x07bell",
 ]
 REFERENCE = open_clip.SimpleTokenizer()
-READER = wrap_tokenizer(open_clip.SimpleTokenizer(), CONTEXT)
+READERS: dict[str, TextTokenizer] = {
+    "open_clip's": wrap_tokenizer(open_clip.SimpleTokenizer(), CONTEXT),
+    "without open_clip": BytePairTokenizer(CONTEXT),
+}
+
+
+@pytest.fixture(scope="module", params=READERS)
+def reader(request: pytest.FixtureRequest) -> TextTokenizer:
+    return READERS[request.param]
 
 
 def by_open_clip(text: str) -> list[int]:
@@ -67,38 +77,41 @@ def by_transformers(tokenizer: CLIPTokenizer, text: str) -> list[int]:
     return ids
 
 
-@pytest.mark.parametrize("text", TEXTS + MENDED)
-def test_ids_are_open_clips(text: str) -> None:
-    assert list(READER(text).ids) == by_open_clip(text)
+@pytest.mark.parametrize("text", [*TEXTS, *MENDED, "<start_of_text> within a text <END_OF_TEXT>"])
+def test_ids_are_open_clips(text: str, reader: TextTokenizer) -> None:
+    assert list(reader(text).ids) == by_open_clip(text)
 
 
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=120))
 def test_ids_are_open_clips_for_any_text(text: str) -> None:
-    assert list(READER(text).ids) == by_open_clip(text)
+    for reader in READERS.values():
+        assert list(reader(text).ids) == by_open_clip(text)
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_ids_are_transformers_for_texts_that_need_no_mending(text: str, transformers_tokenizer: CLIPTokenizer) -> None:
-    assert list(READER(text).ids) == by_transformers(transformers_tokenizer, text)
+def test_ids_are_transformers_for_texts_that_need_no_mending(
+    text: str, transformers_tokenizer: CLIPTokenizer, reader: TextTokenizer
+) -> None:
+    assert list(reader(text).ids) == by_transformers(transformers_tokenizer, text)
 
 
 @pytest.mark.parametrize("text", MENDED)
 def test_ids_are_transformers_for_the_mended_text_and_differ_without(
-    text: str, transformers_tokenizer: CLIPTokenizer
+    text: str, transformers_tokenizer: CLIPTokenizer, reader: TextTokenizer
 ) -> None:
     mended = html.unescape(html.unescape(ftfy.fix_text(text)))
-    assert list(READER(text).ids) == by_transformers(transformers_tokenizer, mended)
+    assert list(reader(text).ids) == by_transformers(transformers_tokenizer, mended)
     assert by_transformers(transformers_tokenizer, text) != by_transformers(transformers_tokenizer, mended)
 
 
-def test_a_long_text_fills_the_context_and_ends_with_the_end_token() -> None:
-    text = READER("word " * 200)
+def test_a_long_text_fills_the_context_and_ends_with_the_end_token(reader: TextTokenizer) -> None:
+    text = reader("word " * 200)
     assert (len(text.ids), text.ids[0], text.ids[-1], text.full_length) == (CONTEXT, START, END, 202)
     assert text.cut
 
 
-def test_lengths_around_the_context_are_cut_where_open_clip_cuts_them() -> None:
-    lengths = [len(READER("word " * count).ids) for count in range(73, 78)]
+def test_lengths_around_the_context_are_cut_where_open_clip_cuts_them(reader: TextTokenizer) -> None:
+    lengths = [len(reader("word " * count).ids) for count in range(73, 78)]
     assert lengths == [75, 76, 77, 77, 77]
-    assert [READER("word " * count).cut for count in range(73, 78)] == [False, False, False, True, True]
+    assert [reader("word " * count).cut for count in range(73, 78)] == [False, False, False, True, True]

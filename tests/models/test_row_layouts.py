@@ -2,7 +2,7 @@
 
 import torch
 
-from clip_vectorizer.models.row_layouts import layout_attended, layout_images, layout_texts
+from clip_vectorizer.models.row_layouts import layout_attended, layout_images, layout_texts, round_up_rows
 
 START, END = 98, 99
 
@@ -52,3 +52,30 @@ def test_padding_of_texts_that_see_all_their_tokens_is_not_computed() -> None:
 def test_images_have_no_mask() -> None:
     assert layout_images(2, 5).mask(torch.float32) is None
     assert layout_images(2, 5).read.tolist() == [0, 5]
+
+
+def test_few_numbers_of_rows_occur() -> None:
+    counts = {round_up_rows(count) for count in range(1, 4097)}
+    assert len(counts) == 32 + 16 * 7
+    assert all(count <= round_up_rows(count) <= count * 17 / 16 for count in range(1, 4097))
+
+
+def test_rows_are_added_up_to_a_number_that_occurs() -> None:
+    ids = torch.arange(40 * 3).view(40, 3) % 97
+    ids[:, 0], ids[:, 2] = START, END
+    layout = layout_texts(ids)
+    assert layout.places is not None
+    assert len(layout.places) == 84  # 1 + 40 * 2 are needed
+    assert layout.places.tolist()[81:] == [0, 0, 0]
+    assert len(layout.read) == 40
+    assert len(layout_texts(ids[:33]).read) == 34
+    assert layout_texts(ids[:33]).extend(torch.ones(33, 2)).sum() == 66
+    back = layout.spread(layout.gather(ids[..., None].float()))
+    assert torch.equal(back[..., 0], ids.float())
+
+
+def test_rows_are_added_to_texts_that_see_all_their_tokens() -> None:
+    attended = torch.ones(11, 6, dtype=torch.bool)
+    attended[0, 5] = False
+    layout = layout_attended(attended)
+    assert layout.places is not None and len(layout.places) == round_up_rows(65)

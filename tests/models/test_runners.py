@@ -112,3 +112,23 @@ def test_a_cpu_computes_the_rows_it_is_given_and_no_more() -> None:
     runner.warm_up(rows(0), 256)
     np.testing.assert_array_equal(runner(rows(1, 2, 3)), by_hand([1, 2, 3]))
     assert sizes == [1, 3]
+
+
+def test_a_cpu_runs_many_pictures_in_even_parts() -> None:
+    sizes: list[int] = []
+
+    def note(inputs: Tensor) -> Tensor:
+        sizes.append(len(inputs))
+        return inputs[:, 0, 0, :2].float()
+
+    pictures = [np.full((224, 224, 3), number, np.uint8) for number in range(33)]
+    found = EagerRunner(note, CPU)(pictures)
+    assert sizes == [11, 11, 11]
+    np.testing.assert_array_equal(found[:, 0], np.arange(33))
+
+
+def test_a_picture_larger_than_a_part_is_a_part() -> None:
+    sizes: list[int] = []
+    runner = EagerRunner(lambda inputs: sizes.append(len(inputs)) or inputs[:, 0, 0].float(), CPU)
+    runner([np.zeros((2000, 2000, 3), np.uint8)] * 2)
+    assert sizes == [1, 1]
