@@ -11,12 +11,12 @@ UNQUANTIZED = "none"
 QUANTIZERS = {UNQUANTIZED: 0, "rq-8": 8, "rq-1": 1}  # bits per dimension; 0: 32, uncompressed
 BACKUP_BACKENDS = ("filesystem", "s3", "gcs", "azure")  # where Weaviate's backup modules write
 MEASURED_QUANTIZERS = (*QUANTIZERS, "pq")  # of `clip-eval index`
-# Texts lie apart from all images, where the graph was not built for them: with Weaviate's minimum of 100 candidates one
-# in twenty of a text's ten nearest was missed among 100,000, with 400 one in a hundred, a millisecond later
-# (benchmarks/search). Eight per result is Weaviate's own rule between these two.
-MIN_INDEX_CANDIDATES, MAX_INDEX_CANDIDATES = 400, 1000
+# Texts lie apart from all images, where the graph was not built for them: among a million, Weaviate's minimum of 100
+# candidates misses a third of a text's ten nearest, 400 a sixth, 800 a tenth, a millisecond later (benchmarks/growth,
+# designs). Eight per result is Weaviate's own rule between these two.
+MIN_INDEX_CANDIDATES, MAX_INDEX_CANDIDATES = 800, 1000
 # Of the candidates of an 8-bit index, so many are compared again with the vectors on disk. Weaviate's own 20 holds for
-# up to 20 results; for more, all candidates are read, 400 and above (benchmarks/growth, designs).
+# up to 20 results; for more, all candidates are read (benchmarks/growth, designs).
 RESCORED_CANDIDATES = 100
 
 MAX_RESULTS = 10_000  # Weaviate's QUERY_MAXIMUM_RESULTS, offset included

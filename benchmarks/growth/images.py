@@ -18,6 +18,7 @@ from weaviate import WeaviateClient
 
 from benchmarks.gallery.stored import EXAMPLES, make_key
 from benchmarks.growth.curves import Curve, Panel
+from benchmarks.growth.index_design import IndexDesign, apply_design
 from benchmarks.growth.processes import MIB, ProcessMemory, find_listener, read_cpu_seconds, read_process_memory
 from benchmarks.growth.stored_images import COLLECTION, FillMark, FillRecord, ImagePlan, ensure_filled, get_settings
 from clip_vectorizer.client import VectorizerClient
@@ -154,6 +155,7 @@ def measure_step(
         ready = time.perf_counter() - start
         pid = find_listener(urlsplit(weaviate.url).port or 0)
         with connect_weaviate(weaviate.url, weaviate.grpc_port, weaviate.api_key) as client:
+            apply_design(client, IndexDesign(), plan.quantizer)  # kept collections may be older than it
             search_each(client, pid, queries.images_qd[:WARM_UP], NEIGHBOURS)
             by_image = search_each(client, pid, queries.images_qd, NEIGHBOURS)
             by_text = search_each(client, pid, queries.texts_qd, NEIGHBOURS)

@@ -244,7 +244,7 @@ INDEX_RULES = (
     type=click.IntRange(10, 4096),
     default=MIN_INDEX_CANDIDATES,
     metavar="N",
-    show_default="as clip-ingest sets it: 400",
+    show_default=f"as clip-ingest sets it: {MIN_INDEX_CANDIDATES}",
     help="Candidates of a search; Weaviate's own default is 100.",
 )
 @json_option
