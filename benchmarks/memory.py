@@ -10,12 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-import open_clip
-import torch
 
 from benchmarks.common import Report, add_json_option, has_fast_bf16, side_by_side
 from benchmarks.load import drive_load, make_image_bodies, make_text_bodies
-from benchmarks.peers.weights import write_open_clip_folder
+from benchmarks.model_folders import write_random_folder
 from benchmarks.photographs import make_photographs
 from benchmarks.real_size import read_memory
 from benchmarks.servers import MODEL, Server, start_one_at_a_time, start_own_server
@@ -44,7 +42,7 @@ def main(precisions: Sequence[str], count: int, model: str, json_file: Path | No
     bodies = make_image_bodies(make_photographs(count // 2)), make_text_bodies(make_captions(count // 2))
     theirs = measure_memory(start_one_at_a_time(model), bodies)
     with TemporaryDirectory() as folder:
-        write_random(model.partition("::")[0], Path(folder))
+        write_random_folder(model.partition("::")[0], Path(folder))
         for precision in precisions or [each for each in PRECISIONS if each != "bf16" or has_fast_bf16()]:
             for name, source in (("a folder", f"local-dir:{folder}"), ("open_clip", model)):
                 ours = measure_memory(start_own_server(precision, source), bodies)
@@ -53,12 +51,6 @@ def main(precisions: Sequence[str], count: int, model: str, json_file: Path | No
                     target = "<= 0.8" if field == "VmRSS" and source != model else ""
                     report.add(side_by_side(title, "MiB", [theirs[field]], [ours[field]], "one at a time", target))
     report.write(json_file)
-
-
-def write_random(architecture: str, folder: Path) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        write_open_clip_folder(architecture, open_clip.create_model(architecture).state_dict(), folder)
 
 
 def measure_memory(start: AbstractContextManager[Server], bodies: tuple[list[bytes], list[bytes]]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.gallery.stored import COLLECTION, fill_collection
 from benchmarks.growth.curves import Curve, Panel
-from benchmarks.texts import make_captions
+from benchmarks.texts import COUNT, make_caption
 from clip_vectorizer.client import VectorizerClient
 from clip_vectorizer.query import ImageSearch
 from ingest.embedded import LocalStack
@@ -50,12 +50,24 @@ def measure_labels(most: int, progress: Callable[[str], None]) -> list[LabelStep
             first = 0
             for count in counts:
                 texts = min(count, MOST_ENCODED)
-                encoded = measure_encoding(stack.sidecar.url, make_captions(texts, first))
-                labels = make_captions(count, first + texts)
+                encoded = measure_encoding(stack.sidecar.url, make_labels(texts, first))
+                labels = make_labels(count, first + texts)
                 first += texts + count
                 steps.append(measure_step(search, labels, encoded))
                 progress(str(steps[-1]))
             return steps
+
+
+def make_labels(count: int, first: int) -> list[str]:
+    """`count` labels from number `first` on, all different.
+
+    >>> len(set(make_labels(60_000, 0)))
+    60000
+    """
+    numbers = range(first, first + count)
+    return [
+        f"{make_caption(each)}, number {each // COUNT}" if each >= COUNT else make_caption(each) for each in numbers
+    ]
 
 
 def measure_encoding(url: str, texts: Sequence[str]) -> float:

@@ -22,7 +22,13 @@ from benchmarks.peers.catalog import CLIP_RETRIEVAL, RCLIP, PeerPackage
 from benchmarks.peers.environments import PeerUnavailable, find_python, summarise_error
 from benchmarks.peers.report import IndexResult
 from benchmarks.peers.vectors import check_cosine, compute_least_cosine
-from benchmarks.peers.weights import OPEN_CLIP, RCLIP_ARCHITECTURE, find_weights, write_rclip_folder
+from benchmarks.peers.weights import (
+    OPEN_CLIP,
+    OPEN_CLIP_FOLDER,
+    RCLIP_ARCHITECTURE,
+    find_weights,
+    write_rclip_folder,
+)
 from benchmarks.servers import make_offline_environment
 
 PLAIN_ARCHITECTURE = "ViT-B-32"
@@ -135,7 +141,8 @@ def measure_folder(
         report.note(f"{name}: least cosine {cosine:.6f} to open_clip's vectors")
         with ExitStack() as opened:
             start = time.monotonic()
-            stacks = {each: opened.enter_context(stack(f"{peer.architecture}::random", each)) for each in precisions}
+            model = f"local-dir:{weights / OPEN_CLIP_FOLDER}"
+            stacks = {each: opened.enter_context(stack(model, each)) for each in precisions}
             started = (time.monotonic() - start) / len(stacks)
             report.note(f"{name}: starting a Weaviate and a sidecar took {started:.1f} s, which no rate includes")
             for number in range(plan.rounds):

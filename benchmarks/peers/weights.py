@@ -21,10 +21,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benchmarks.model_folders import write_open_clip_folder
 from benchmarks.peers.catalog import EXPORTER
 from benchmarks.peers.environments import PeerUnavailable, find_python, summarise_error
 from benchmarks.servers import make_offline_environment
-from clip_vectorizer.models.download import CONVERTED_WEIGHTS, OPEN_CLIP_CONFIG
+from clip_vectorizer.models.download import OPEN_CLIP_CONFIG
 from clip_vectorizer.models.openclip import RANDOM_WEIGHTS_SEED
 from clip_vectorizer.models.state_dicts import BLOCK_NAMES, PROJECTIONS, TRANSFORMERS_NAMES
 from ingest.embedded.binary import get_cache_dir
@@ -65,14 +66,6 @@ def write_weights(architecture: str, folder: Path) -> None:
     torch.save(model.state_dict(), folder / OPEN_CLIP)
     write_transformers(architecture, model.state_dict(), folder / TRANSFORMERS)
     write_container_models(architecture, folder)
-
-
-def write_open_clip_folder(architecture: str, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write a folder that `serve --model local-dir:FOLDER` takes; its configuration last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / CONVERTED_WEIGHTS)
-    config = {"model_cfg": open_clip.get_model_config(architecture), "preprocess_cfg": {}}
-    write_json(folder / OPEN_CLIP_CONFIG, config)
 
 
 def write_onnx(folder: Path, layout: str) -> None:

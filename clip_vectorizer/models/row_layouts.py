@@ -11,6 +11,7 @@ B items · T tokens of the longest item · R rows · X any width
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -59,11 +60,17 @@ class RowLayout:
         """Return what is added to the scores of all tokens, as `attention.mix_values` takes it."""
         if not self.causal:
             return self.padding_mask(dtype)
-        return make_mask(torch.ones(self.tokens, self.tokens, dtype=torch.bool).tril_(), dtype)
+        return make_causal_mask(self.tokens, dtype)
 
     def padding_mask(self, dtype: torch.dtype) -> Tensor | None:
         """Return what is added to the scores of one token of each item, or of all where attention is not causal."""
         return None if self.attended is None else make_mask(self.attended[:, None, None], dtype)
+
+
+@lru_cache(maxsize=256)
+def make_causal_mask(tokens: int, dtype: torch.dtype) -> Tensor:
+    """Return (T, T), where a token is seen by itself and those after it. It is shared: never write into it."""
+    return make_mask(torch.ones(tokens, tokens, dtype=torch.bool).tril_(), dtype)
 
 
 def layout_images(items: int, tokens: int) -> RowLayout:
