@@ -9,6 +9,7 @@ M rows · K inputs · N outputs
 import itertools
 import statistics
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,13 @@ def main(rows: tuple[int, ...], seconds: float, json_file: Path | None) -> None:
 def list_ways(count: int, weights: list[Tensor]) -> Iterable[tuple[str, list[Callable[[Tensor], object]]]]:
     ops: Any = torch.ops.mkldnn
     for laid_out in (count, LAYOUT_ROWS):
-        packed = [ops._reorder_linear_weight(each, laid_out) for each in weights]
-        yield (
-            f"laid out for {laid_out}",
-            [lambda rows, weight=each: ops._linear_pointwise(rows, weight, None, "none", [], "") for each in packed],
-        )
-    yield "MKL", [lambda rows, weight=each: F.linear(rows, weight) for each in weights]
+        packed = (ops._reorder_linear_weight(each, laid_out) for each in weights)
+        yield f"laid out for {laid_out}", [partial(multiply_packed, weight=each) for each in packed]
+    yield "MKL", [partial(F.linear, weight=each) for each in weights]
+
+
+def multiply_packed(rows_mk: Tensor, weight: Tensor) -> object:
+    return torch.ops.mkldnn._linear_pointwise(rows_mk, weight, None, "none", [], "")
 
 
 def in_turns(products: list[Callable[[Tensor], object]], rows_mk: Tensor) -> Callable[[], object]:
