@@ -19,6 +19,8 @@ from typing import Self, TypeVar
 
 import click
 
+from clip_vectorizer.server.settings import PRECISIONS
+
 CPUINFO = Path("/proc/cpuinfo")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -117,6 +119,11 @@ def read_cpu_fields() -> dict[str, str]:
 
 def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def list_fast_precisions() -> tuple[str, ...]:
+    """Return the precisions that a CPU of this kind is served with: bf16 only where it has instructions for it."""
+    return tuple(each for each in PRECISIONS if each != "bf16" or has_fast_bf16())
 
 
 def has_fast_bf16() -> bool:

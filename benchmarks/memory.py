@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.common import Report, add_json_option, has_fast_bf16, side_by_side
+from benchmarks.common import Report, add_json_option, list_fast_precisions, side_by_side
 from benchmarks.load import drive_load, make_image_bodies, make_text_bodies
 from benchmarks.model_folders import write_random_folder
 from benchmarks.photographs import make_photographs
@@ -43,7 +43,7 @@ def main(precisions: Sequence[str], count: int, model: str, json_file: Path | No
     theirs = measure_memory(start_one_at_a_time(model), bodies)
     with TemporaryDirectory() as folder:
         write_random_folder(model.partition("::")[0], Path(folder))
-        for precision in precisions or [each for each in PRECISIONS if each != "bf16" or has_fast_bf16()]:
+        for precision in precisions or list_fast_precisions():
             for name, source in (("a folder", f"local-dir:{folder}"), ("open_clip", model)):
                 ours = measure_memory(start_own_server(precision, source), bodies)
                 for field, what in FIELDS.items():

@@ -10,14 +10,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clip_vectorizer.models.download import CONVERTED_WEIGHTS, OPEN_CLIP_CONFIG
-
-SEED = 0
+from clip_vectorizer.models.openclip import RANDOM_WEIGHTS_SEED
 
 
 def write_random_folder(architecture: str, folder: Path) -> None:
+    write_open_clip_folder(architecture, make_random_weights(architecture), folder)
+
+
+def make_random_weights(architecture: str) -> Mapping[str, Tensor]:
+    """Those of `ARCHITECTURE::random`, the same every time."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        write_open_clip_folder(architecture, open_clip.create_model(architecture).state_dict(), folder)
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        weights: Mapping[str, Tensor] = open_clip.create_model(architecture).state_dict()
+    return weights
 
 
 def write_open_clip_folder(architecture: str, weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -18,7 +18,7 @@ import click
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.common import Report, add_json_option, format_number, has_fast_bf16
+from benchmarks.common import Report, add_json_option, format_number, list_fast_precisions
 from benchmarks.model_alone import Pass, build_own_passes, time_passes
 from benchmarks.servers import MODEL
 from clip_vectorizer.models.devices import Placement
@@ -114,7 +114,7 @@ def main(precisions: Sequence[str], passes: Sequence[str], seconds: float, model
     """
     report = Report("a pass by its parts: share of its time, and of the products' peak")
     report.begin()
-    for precision in precisions or [each for each in PRECISIONS if each != "bf16" or has_fast_bf16()]:
+    for precision in precisions or list_fast_precisions():
         make = build_own_passes(model, precision)
         parts = {name: measure_pass(make(*parse_pass(name)), seconds) for name in passes}
         peak = max(measure_alone(precision, shape) for each in parts.values() for shape in each.shapes)

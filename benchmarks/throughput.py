@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.common import Report, add_json_option, has_fast_bf16, side_by_side
+from benchmarks.common import Report, add_json_option, list_fast_precisions, side_by_side
 from benchmarks.load import drive_load, make_image_bodies, make_text_bodies
 from benchmarks.model_alone import ModelAlone
 from benchmarks.photographs import make_photographs, read_files
@@ -46,12 +46,8 @@ class Plan:
     photos: Path | None
 
 
-def default_precisions() -> tuple[str, ...]:
-    return tuple(each for each in PRECISIONS if each != "bf16" or has_fast_bf16())
-
-
 @click.command()
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), default=default_precisions)
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), default=list_fast_precisions)
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=5.0, show_default=True, help="For each rate of each server in each round.")
 @click.option("--in-flight", default=8, show_default=True, type=click.IntRange(1))

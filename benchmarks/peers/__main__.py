@@ -16,7 +16,7 @@ from typing import Self
 
 import click
 
-from benchmarks.common import Figure, Report, add_json_option, describe_machine, format_today, has_fast_bf16
+from benchmarks.common import Figure, Report, add_json_option, describe_machine, format_today, list_fast_precisions
 from benchmarks.page_sections import fill_sections
 from benchmarks.peers.folders import INDEXING, FileVectors, FolderPlan, measure_folder
 from benchmarks.peers.report import (
@@ -35,7 +35,6 @@ from benchmarks.peers.vectors import SampleVectors, embed_samples
 from benchmarks.peers.weights import RCLIP_ARCHITECTURE, find_weights
 from benchmarks.photographs import make_photographs
 from benchmarks.texts import make_captions
-from clip_vectorizer.server.settings import PRECISIONS
 
 CLAIM = "ours against every peer: random ViT-B-32 weights, JPEGs of 640x480, short texts, one machine"
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -167,7 +166,7 @@ def measure_serving(
     reference = embed_reference(ARCHITECTURE, plan)
     report.note(f"two different items: cosine at most {reference.compute_neighbours():.3f}")
     request = StartRequest(find_weights(ARCHITECTURE), upstream)
-    starts = [SideStart(OWN, each, start_own(each)(request)) for each in list_precisions()]
+    starts = [SideStart(OWN, each, start_own(each)(request)) for each in list_fast_precisions()]
     starts += [SideStart(SERVING[name].name, "fp32", SERVING[name].start(request)) for name in names]
     return measure_sides(plan, starts, reference, report)
 
@@ -176,7 +175,7 @@ def measure_indexing(report: Report, amount: Amount, names: Sequence[str], folde
     if not names:
         return []
     images = write_images(Path(folder) / "folder", amount.files)
-    precisions = {ARCHITECTURE: list_precisions(), RCLIP_ARCHITECTURE: ("fp32",)}
+    precisions = {ARCHITECTURE: list_fast_precisions(), RCLIP_ARCHITECTURE: ("fp32",)}
     plan = FolderPlan(images[0].parent, precisions, amount.folder_rounds)
     results = []
     for name in names:
@@ -186,10 +185,6 @@ def measure_indexing(report: Report, amount: Amount, names: Sequence[str], folde
             reference = FileVectors([Path(each).name for each in sample], side.embed("image", sample))
         results += measure_folder(plan, name, find_weights(architecture), reference, report)
     return results
-
-
-def list_precisions() -> Sequence[str]:
-    return tuple(each for each in PRECISIONS if each != "bf16" or has_fast_bf16())
 
 
 def write_images(folder: Path, count: int) -> list[Path]:

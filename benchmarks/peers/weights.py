@@ -21,12 +21,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.model_folders import write_open_clip_folder
+from benchmarks.model_folders import make_random_weights, write_open_clip_folder
 from benchmarks.peers.catalog import EXPORTER
 from benchmarks.peers.environments import PeerUnavailable, find_python, summarise_error
 from benchmarks.servers import make_offline_environment
 from clip_vectorizer.models.download import OPEN_CLIP_CONFIG
-from clip_vectorizer.models.openclip import RANDOM_WEIGHTS_SEED
 from clip_vectorizer.models.state_dicts import BLOCK_NAMES, PROJECTIONS, TRANSFORMERS_NAMES
 from ingest.embedded.binary import get_cache_dir
 
@@ -60,11 +59,9 @@ def find_weights(architecture: str, onnx: str = "") -> Path:
 def write_weights(architecture: str, folder: Path) -> None:
     """Write all formats but ONNX; equal calls write equal weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_WEIGHTS_SEED)
-        model = open_clip.create_model(architecture).eval()
-    torch.save(model.state_dict(), folder / OPEN_CLIP)
-    write_transformers(architecture, model.state_dict(), folder / TRANSFORMERS)
+    weights = make_random_weights(architecture)
+    torch.save(weights, folder / OPEN_CLIP)
+    write_transformers(architecture, weights, folder / TRANSFORMERS)
     write_container_models(architecture, folder)
 
 

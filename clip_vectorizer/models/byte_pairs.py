@@ -6,7 +6,6 @@ Radford et al. 2019. The merges are the file that open_clip contains.
 
 import gzip
 import html
-import threading
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
@@ -24,6 +23,7 @@ VOCABULARY = 49_408  # tokens
 WORD_END = "</w>"
 START, END = "<start_of_text>", "<end_of_text>"
 BYTES = 256
+VISIBLE = (*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1))
 # What is read as one word, case apart: the names of both marks, endings of English verbs, letters, one digit, the rest.
 WORDS = regex.compile(
     rf"{START}|{END}|'s|'t|'re|'ve|'m|'ll|'d|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+", regex.IGNORECASE
@@ -32,14 +32,13 @@ MOST_WORDS_KEPT = 50_000
 
 
 class BytePairTokenizer:
-    """Text to the ids of OpenAI's CLIP. Thread-safe."""
+    """Text to the ids of OpenAI's CLIP. Thread-safe: its only state is a cache of complete values."""
 
     def __init__(self, context: int) -> None:
         self._context = context
         self._model, self._marks = load_merges()
         self._letters = list_byte_letters()
         self._kept: dict[str, tuple[int, ...]] = {}  # ids of words
-        self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["BytePairTokenizer"], tuple[int]]:
         """Pickle without the vocabulary."""
@@ -47,8 +46,7 @@ class BytePairTokenizer:
 
     def __call__(self, text: str) -> PreparedText:
         words = WORDS.findall(clean_text(text))
-        with self._lock:
-            ids = [number for word in words for number in self._encode_word(word)]
+        ids = [number for word in words for number in self._encode_word(word)]
         return cut_to_context([self._marks[START], *ids, self._marks[END]], self._context)
 
     def _encode_word(self, word: str) -> tuple[int, ...]:
@@ -81,16 +79,12 @@ def list_byte_letters() -> list[str]:
     return [chr(byte) if byte in VISIBLE else chr(next(hidden)) for byte in range(BYTES)]
 
 
-VISIBLE = (*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1))
-
-
 @cache
 def load_merges() -> tuple[BPE, dict[str, int]]:
     """Return the merges, and the ids of both marks."""
-    letters = list_byte_letters()
-    first = [letters[byte] for byte in VISIBLE] + [letters[byte] for byte in range(BYTES) if byte not in VISIBLE]
-    names = [*first, *(letter + WORD_END for letter in first)]
-    merges = list(read_merges(VOCABULARY - len(names) - 2))
+    letters = sorted(list_byte_letters())
+    names = [*letters, *(letter + WORD_END for letter in letters)]
+    merges = read_merges(VOCABULARY - len(names) - 2)
     names += [left + right for left, right in merges]
     ids = {name: number for number, name in enumerate(names)}
     model = BPE(ids, merges, continuing_subword_prefix="", end_of_word_suffix=WORD_END)

@@ -40,22 +40,26 @@ def load_folder(name: str, folder: Path, placement: Placement) -> Encoder:
         return load_transformers_folder(name, folder, placement)
     config = read_config(folder)
     model = config["model_cfg"]
-    tokenizer = open_tokenizer(folder, model["text_cfg"])
-    if tokenizer and (folder / WEIGHTS).exists() and plain.is_plain_config(model):
+    text = model["text_cfg"]
+    trained = open_trained_tokenizer(folder, text)
+    if plain.is_plain_config(model) and (folder / WEIGHTS).exists() and (trained or has_byte_pairs(text)):
+        tokenizer = trained or BytePairTokenizer(text["context_length"])
         with contextlib.suppress(ModelUnavailable):  # open_clip takes more, and names what does not fit
             return load_plain(name, folder, config, tokenizer, placement)
     from clip_vectorizer.models.openclip import load_local_dir  # takes seconds to import
 
-    return load_local_dir(name, folder, placement, tokenizer if isinstance(tokenizer, TrainedTokenizer) else None)
+    return load_local_dir(name, folder, placement, trained)
 
 
-def open_tokenizer(folder: Path, text: dict[str, Any]) -> TrainedTokenizer | BytePairTokenizer | None:
-    """Return the tokenizer of a configuration's text tower; None for one that only open_clip has."""
-    name = str(text.get("hf_tokenizer_name") or "")
-    if name.startswith(TOKENIZER_PREFIX):
-        return TrainedTokenizer(folder / TOKENIZER, text["context_length"])
-    is_own = not name and text.get("vocab_size") == VOCABULARY and text.keys() <= plain.TEXT_KEYS
-    return BytePairTokenizer(text["context_length"]) if is_own else None
+def open_trained_tokenizer(folder: Path, text: dict[str, Any]) -> TrainedTokenizer | None:
+    """Return the tokenizer that `train emoji` made for a text tower, by its configuration; None for any other."""
+    is_trained = str(text.get("hf_tokenizer_name", "")).startswith(TOKENIZER_PREFIX)
+    return TrainedTokenizer(folder / TOKENIZER, text["context_length"]) if is_trained else None
+
+
+def has_byte_pairs(text: dict[str, Any]) -> bool:
+    """Whether the text tower of a plain configuration reads the byte pairs of OpenAI's CLIP."""
+    return not text.get("hf_tokenizer_name") and text["vocab_size"] == VOCABULARY
 
 
 def read_config(folder: Path) -> dict[str, Any]:

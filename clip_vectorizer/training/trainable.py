@@ -22,11 +22,11 @@ from clip_vectorizer.errors import ModelUnavailable
 from clip_vectorizer.models import openclip, openclip_encoder
 from clip_vectorizer.models.catalog import find_local_folder
 from clip_vectorizer.models.load_problems import RANDOM_WEIGHTS_WARNING, check_hub, hide_warning
-from clip_vectorizer.models.local_dir import CONFIG, WEIGHTS, open_tokenizer, read_config
+from clip_vectorizer.models.local_dir import CONFIG, WEIGHTS, open_trained_tokenizer, read_config
 from clip_vectorizer.models.name_problems import check_name, explain_name
 from clip_vectorizer.models.names import HUB, TAG, list_open_clip_names, resolve_name, suggest_names
 from clip_vectorizer.models.preprocess import PixelRecipe
-from clip_vectorizer.models.tokens import TextTokenizer, TrainedTokenizer
+from clip_vectorizer.models.tokens import TextTokenizer
 from clip_vectorizer.training.contrastive import MAX_LOGIT_SCALE
 from clip_vectorizer.training.pair_losses import PairLoss, sigmoid_loss, softmax_loss
 from clip_vectorizer.training.stage_files import save_weights
@@ -75,8 +75,8 @@ def load_folder_to_train(name: str, folder: Path) -> StartingPoint:
     config, source = read_config(folder)["model_cfg"], f"local-dir:{folder}"
     has_weights = any(True for pattern in OWN_WEIGHTS for _ in folder.glob(pattern))
     model = openclip.create_model(name, source, None, require_pretrained=has_weights, pretrained_text=False)
-    tokenizer = open_tokenizer(folder, config["text_cfg"])
-    if not isinstance(tokenizer, TrainedTokenizer):
+    tokenizer = open_trained_tokenizer(folder, config["text_cfg"])
+    if tokenizer is None:
         return describe_start(model, config, open_clip.get_tokenizer(source))
     return describe_start(model, config, tokenizer, partial(copy_tokenizer, folder))
 
