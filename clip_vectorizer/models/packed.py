@@ -27,6 +27,9 @@ from clip_vectorizer.models.row_layouts import RowLayout, layout_images, layout_
 WeightMapping = Mapping[str, Tensor]  # names as in open_clip
 LAYER_NORM_EPSILON = 1e-5  # torch's
 PART_ROWS = 800  # 16 images of ViT-B-32, 4 of ViT-B-16
+# Passes of int8 need more matrices at once. With 800 rows they do not fit into one heap of a thread, 64 MB in glibc:
+# memory then goes back to the system and is taken again within each pass.
+INT8_PART_ROWS = 400
 Positions = Callable[[Tensor], Tensor]  # (T, W) of the model -> (T, W) of a picture of another size
 Mix = Callable[[Tensor, Tensor], Tensor]  # keys and values -> values mixed by attention
 
@@ -37,12 +40,14 @@ class Numerics:
 
     dtype: torch.dtype
     make: MakeProduct
+    part_rows: int = PART_ROWS
     copies: bool = True  # towers keep no tensor that they are given: it may hold a whole file in memory
 
     @classmethod
     def of(cls, placement: Placement) -> Self:
-        dtype = torch.bfloat16 if placement.precision == "bf16" else torch.float32
-        return cls(dtype, Int8Product if placement.precision == "int8" else make_product)
+        if placement.precision == "int8":
+            return cls(torch.float32, Int8Product, INT8_PART_ROWS)
+        return cls(torch.bfloat16 if placement.precision == "bf16" else torch.float32, make_product)
 
     def take(self, value: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Return `value` in `dtype`, by default the one between products."""
@@ -76,6 +81,7 @@ class PackedClip:
 
 class PackedImages:
     def __init__(self, weights: WeightMapping, heads: int, activation: Activation, kind: Numerics) -> None:
+        self._part_rows = kind.part_rows
         own = kind.take_all({name: value for name, value in weights.items() if "resblocks" not in name})
         kernel = own["conv1.weight"]  # patches do not overlap, so it is a product with one row per patch
         self._patch, self._patches = kernel.shape[-1], kind.make(kernel.flatten(1), None, "none")
@@ -85,8 +91,8 @@ class PackedImages:
         self._projection = kind.take(weights["proj"], torch.float32)
 
     def __call__(self, pixels_b3ss: Tensor) -> Tensor:
-        """In even parts of at most `PART_ROWS` rows, whose memory is used again while it is in the caches."""
-        most = max(1, PART_ROWS // len(self._positions))
+        """In even parts of at most `Numerics.part_rows` rows, whose memory is used again while it is in the caches."""
+        most = max(1, self._part_rows // len(self._positions))
         parts = torch.tensor_split(pixels_b3ss, -(-len(pixels_b3ss) // most))
         return torch.cat([self._encode_part(part) for part in parts])
 

@@ -95,9 +95,13 @@ class StockProduct:
 
 
 def apply_activation(rows_mn: Tensor, activation: Activation) -> Tensor:
+    """Return (M, N). Writes into `rows_mn`."""
     if activation == "gelu":
-        return F.gelu(rows_mn)
-    return rows_mn * torch.sigmoid(QUICK_GELU_SLOPE * rows_mn) if activation == "quick_gelu" else rows_mn
+        ops: Any = torch.ops.aten
+        ops.gelu_(rows_mn)
+    elif activation == "quick_gelu":
+        rows_mn.mul_(torch.sigmoid(QUICK_GELU_SLOPE * rows_mn))
+    return rows_mn
 
 
 class Int8Product:
@@ -119,7 +123,8 @@ class Int8Product:
 
     def _linear(self, rows_mk: Tensor) -> Tensor:
         whole_mk, scales_m1 = quantise_rows(rows_mk)
-        return torch.addcmul(self._bias, self.multiply(whole_mk), scales_m1)
+        product_mn = self.multiply(whole_mk)  # written into: a second matrix of this size costs page faults
+        return torch.addcmul(self._bias, product_mn, scales_m1, out=product_mn)
 
     def multiply(self, whole_mk: Tensor) -> Tensor:
         """Return (M, N) float32: rows of int8 @ weight.T. Writes into `whole_mk`."""
